@@ -1,0 +1,232 @@
+"""The position book: one row per position, columns of exact integers, and the accounts to watch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from backtest.errors import BookError, ConfigError
+from backtest.instrument import Instrument
+from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Ints, ratio
+from backtest.mechanics.margin import Tiers, in_breach, tier_of
+from backtest.scenario import Watch
+
+MarginTable = tuple[Tiers, tuple[float, ...]]  # maintenance schedule in quanta, highest leverage of each tier
+COLUMNS = ("account_id", "symbol", "side", "lots", "cost", "wallet", "cohort")
+SIDES = {"long": 1, "short": -1}
+WATCH_COHORT = "watch"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PositionBook:
+    """Positions before the first mark, sorted by symbol, longs first, account id.
+
+    Attributes
+    ----------
+    account_id, symbol, side, lots, cost, wallet, cohort
+        Columns, int64. ``symbol`` indexes the instruments, ``side`` is +1 or -1, ``lots`` > 0, ``cost`` is the entry
+        value and ``wallet`` the isolated collateral posted, both in quanta of 1e-6; ``cohort`` indexes ``cohorts``.
+        A wallet is above zero except in imported books, where funding and realised losses may have drained it.
+    cohorts
+        Names of the cohorts.
+    names
+        Account id to the name it was given.
+    hedged, watched
+        Accounts with an outside hedge; accounts to follow, in the order of the scenario.
+    market_lots
+        Per symbol, the signed lots the outside market holds so that all lots sum to zero.
+    label
+        ``synthetic`` or ``imported``.
+    notes
+        What a reader of the results must know about the book.
+    digest
+        SHA-256 over columns, cohorts, names, hedged and watched.
+    """
+
+    account_id: Ints
+    symbol: Ints
+    side: Ints
+    lots: Ints
+    cost: Ints
+    wallet: Ints
+    cohort: Ints
+    cohorts: tuple[str, ...]
+    names: dict[int, str]
+    hedged: frozenset[int]
+    watched: tuple[int, ...]
+    market_lots: tuple[int, ...]
+    label: str
+    notes: tuple[str, ...]
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.lots)
+
+
+def assemble(
+    columns: Mapping[str, Ints],
+    symbols: int,
+    cohorts: Sequence[str],
+    label: str,
+    names: Mapping[int, str] | None = None,
+    hedged: frozenset[int] = frozenset(),
+    watched: Sequence[int] = (),
+    notes: Sequence[str] = (),
+) -> PositionBook:
+    """Sort the columns, work out the market's lots and digest the whole.
+
+    Raises
+    ------
+    BookError
+        An account holds two positions on one side of a symbol.
+
+    Examples
+    --------
+    >>> rows = {"account_id": [2, 1], "symbol": [0, 0], "side": [-1, 1], "lots": [3, 5], "cost": [300, 500],
+    ...         "wallet": [30, 50], "cohort": [0, 0]}
+    >>> book = assemble({name: np.array(row) for name, row in rows.items()}, 1, ["all"], "imported")
+    >>> book.lots.tolist(), book.market_lots
+    ([5, 3], (-2,))
+    """
+    arrays = {name: np.ascontiguousarray(columns[name], dtype="<i8") for name in COLUMNS}
+    block, account = arrays["symbol"] * 2 + (arrays["side"] < 0), arrays["account_id"]
+    if not _ascending(block, account).all():
+        order = np.lexsort((account, block))
+        arrays = {name: array[order] for name, array in arrays.items()}
+        block, account = block[order], account[order]
+        clash = np.flatnonzero(~_ascending(block, account))
+        if clash.size:
+            raise BookError(f"account {account[clash[0]]} holds two positions on one side of a symbol; merge them")
+    named = dict(sorted((names or {}).items()))
+    digest = hashlib.sha256()
+    for name in COLUMNS:
+        arrays[name].flags.writeable = False
+        digest.update(memoryview(arrays[name]))
+    digest.update(json.dumps([list(cohorts), list(named.items()), sorted(hedged), list(watched), label]).encode())
+    ends = np.searchsorted(block, np.arange(2 * symbols + 1)).tolist()
+    lots = [exact_sum(arrays["lots"][first:last]) for first, last in zip(ends[:-1], ends[1:], strict=True)]
+    market = tuple(short - long for long, short in zip(lots[::2], lots[1::2], strict=True))
+    return PositionBook(
+        **arrays, cohorts=tuple(cohorts), names=named, hedged=hedged, watched=tuple(watched), market_lots=market,
+        label=label, notes=tuple(notes), digest=digest.hexdigest(),
+    )  # fmt: skip
+
+
+def _ascending(block: Ints, account: Ints) -> Bools:
+    """Return for each row but the first whether it comes after the one before."""
+    return (block[1:] > block[:-1]) | ((block[1:] == block[:-1]) & (account[1:] > account[:-1]))
+
+
+def exact_sum(amounts: Ints) -> int:
+    """Return the exact sum of an int64 array; numpy's own sum wraps at 2**63 without a word.
+
+    Examples
+    --------
+    >>> exact_sum(np.array([2**62, 2**62, 2**62])) == 3 * 2**62
+    True
+    """
+    return (int((amounts >> 32).sum()) << 32) + int((amounts & 0xFFFFFFFF).sum())
+
+
+def base_text(lots: int, instrument: Instrument) -> str:
+    """Return a number of lots in words, with its size in base units.
+
+    Examples
+    --------
+    >>> from decimal import Decimal
+    >>> base_text(1500, Instrument.of("BTC/USDT:USDT", "BTC", tick=Decimal("0.1"), lot=Decimal("0.001")))
+    '1,500 lots (1.5 BTC)'
+    """
+    return f"{lots:,} lots ({(lots * instrument.lot).normalize():f} {instrument.coin})"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRows:
+    """Positions of the scenario's ``watch`` tables, one account each, in the order they were written."""
+
+    columns: dict[str, Ints]
+    names: dict[int, str]
+    hedged: frozenset[int]
+    notes: tuple[str, ...]
+
+    def lots(self, symbol: int, side: int) -> int:
+        """Return the lots watched on one side of a symbol."""
+        mine = (self.columns["symbol"] == symbol) & (self.columns["side"] == side)
+        return exact_sum(self.columns["lots"][mine])
+
+
+def watch_rows(
+    watches: Sequence[Watch],
+    instruments: Sequence[Instrument],
+    tiers: Sequence[MarginTable],
+    mark0: Ints,
+    inclusive: bool,
+    first_id: int,
+    cohort: int,
+) -> WatchRows:
+    """Turn watch tables into positions.
+
+    The size is floored to lots and the rest noted. Collateral is size x entry price / leverage, so leverage is that
+    at entry; it is limited by the tier of the entry value.
+
+    Parameters
+    ----------
+    first_id
+        Account id of the first watch account; the others follow.
+    cohort
+        Index of the cohort ``watch``.
+
+    Raises
+    ------
+    ConfigError
+        Naming the watch account and what is wrong: coin, size, leverage, or in breach at the first mark.
+    """
+    rows: list[tuple[int, ...]] = []
+    notes: list[str] = []
+    for number, watch in enumerate(watches):
+        who = f"watch '{watch.name}'"
+        index = _symbol_of(watch.coin, instruments)
+        if index is None:
+            known = ", ".join(item.coin for item in instruments)
+            raise ConfigError(f"{who}: {watch.coin} is not simulated; coins are {known}; add it to coins or leave it out")
+        inst, side = instruments[index], SIDES[watch.side]
+        lots, left = divmod(ratio(watch.size_base), Fraction(inst.lot))
+        if lots < 1:
+            raise ConfigError(f"{who}: size_base {watch.size_base:g} is below one lot of {inst.lot:f} {inst.coin}; raise it")
+        if left:
+            notes.append(f"{who}: {float(left):g} {inst.coin} below a lot of {inst.lot:f} left out")
+        cost = round(lots * Fraction(inst.lot) * ratio(watch.entry_px) * QUANTA_PER_USD)
+        wallet = round(cost / ratio(watch.leverage))
+        if max(cost, wallet, lots * int(mark0[index]) * inst.q_mark) >= 2**62:
+            raise ConfigError(f"{who}: worth over 4.6e12 USD, too large for exact 64-bit integers; lower size_base")
+        table, limits = tiers[index]
+        limit = limits[int(tier_of(np.array([cost]), table)[0])]
+        if watch.leverage > limit:
+            raise ConfigError(
+                f"{who}: leverage {watch.leverage:g} on {cost / QUANTA_PER_USD:,.0f} USD of {inst.coin}; "
+                f"its tier allows at most {limit:g}; lower leverage or size_base"
+            )
+        cash, signed = np.array([wallet - side * cost]), np.array([side * lots])
+        if in_breach(cash, signed, mark0[index : index + 1], inst.q_mark, table, inclusive)[0]:
+            raise ConfigError(
+                f"{who}: already in breach of maintenance margin at the first mark "
+                f"{int(mark0[index]) * inst.mark_quantum:f}; lower leverage or correct entry_px"
+            )
+        rows.append((first_id + number, index, side, lots, cost, wallet, cohort))
+    table_of = np.array(rows, dtype=np.int64).reshape(-1, len(COLUMNS))
+    return WatchRows(
+        {name: table_of[:, k] for k, name in enumerate(COLUMNS)},
+        {first_id + number: watch.name for number, watch in enumerate(watches)},
+        frozenset(first_id + number for number, watch in enumerate(watches) if watch.hedged),
+        tuple(notes),
+    )
+
+
+def _symbol_of(text: str, instruments: Sequence[Instrument]) -> int | None:
+    """Return the index of the instrument with this coin or unified symbol."""
+    return next((k for k, item in enumerate(instruments) if text in {item.coin, item.symbol}), None)

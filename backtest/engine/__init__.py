@@ -1,0 +1,1 @@
+"""The replay loop: state, ladder, one step, and the record of it."""

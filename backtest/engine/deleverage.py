@@ -1,0 +1,336 @@
+"""Acts 6 and 8 of a step: ADL waves of bankrupts and of pool inventory, and the unwinding of what pools hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from backtest.engine import liquidate
+from backtest.engine.ladder import Ladder
+from backtest.engine.liquidate import Breaches
+from backtest.engine.recorder import ACCOUNT, FUND, MARKET, NONE, UNCOVERED, VAULT, Recorder
+from backtest.engine.state import LONG, SHORT, State
+from backtest.mechanics.adl import Matches, Queue, match, match_pool
+from backtest.mechanics.exact import Floats, Ints
+from backtest.mechanics.fund import Pool, absorb
+from backtest.mechanics.rankings import Candidates
+
+SOURCES = {ACCOUNT: "account", FUND: "fund", VAULT: "vault"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """One walk of the queue: the candidates (``rows`` of the book) and what it is for."""
+
+    number: int
+    symbol: int
+    side: int  # of the bankrupts
+    source: int
+    rows: Ints
+    queue: Queue
+    previous: int  # mark three seconds earlier
+    price: int | None  # close price in quanta per lot, None for the bankruptcy amount
+
+
+def open_wave(state: State, symbol: int, side: int, source: int, previous: int) -> Wave:
+    """Freeze the queue against one bankrupt side: open, solvent positions that are not in breach in this step."""
+    rules, block = state.world.rules, state.blocks[symbol, -side]
+    each = state.value_per_lot(symbol)
+    lots = state.lots[block]
+    value = lots * each
+    equity = state.cash[block] - side * value
+    if any(state.index):
+        equity -= state.owed_funding(block)
+    local = np.flatnonzero((lots > 0) & (equity > 0) & (state.breached_at[block] != state.step))
+    rows = local + block.start
+    value, cost = value[local], state.cost[rows]
+    candidates = Candidates(
+        -side, state.world.account[rows], lots[local], cost, value, -side * (value - cost), equity[local],
+        state.world.tiers[symbol],
+    )  # fmt: skip
+    state.waves += 1
+    queue = Queue(candidates, rules.ranking, rules.losers, rules.seed + state.waves)
+    price = {"bankruptcy": None, "mark": each, "previous_mark": previous * state.world.q_mark(symbol)}
+    return Wave(state.waves, symbol, side, source, rows[queue.kept], queue, previous, price[rules.close_price])
+
+
+def _walk(state: State, wave: Wave, bankrupts: list[tuple[int, int]], missing: int | None) -> Matches:
+    """Match against as much of the queue as is needed; a pool's inventory stops at its gain."""
+    wanted, spare = sum(lots for lots, _ in bankrupts), state.world.rules.spared
+    each = state.value_per_lot(wave.symbol)
+    reach = wanted
+    while True:
+        order = wave.queue.prefix(reach, spare)
+        lots, equity = wave.queue.rows.lots[order].tolist(), wave.queue.rows.equity[order].tolist()
+        if wave.source == ACCOUNT:
+            out = match(bankrupts, wave.side, lots, equity, each, wave.price)
+        else:
+            out = match_pool(*bankrupts[0], wave.side, lots, equity, each, wave.price, missing)
+        last = max(out.place[-1:] + out.skipped[-1:], default=-1)
+        if len(order) == wave.queue.size or last + spare + 1 < len(order):
+            return out
+        reach = 2 * reach + sum(int(wave.queue.rows.lots[order[i]]) for i in out.skipped)
+
+
+def bankrupts(state: State, recorder: Recorder, breaches: Breaches, previous: list[int]) -> list[Ints]:
+    """Run the waves of this step's bankrupts: symbols in order, longs first; return the winners' rows."""
+    touched = []
+    for symbol in np.unique(breaches.symbol).tolist():
+        for side in (LONG, SHORT):
+            mine = (breaches.symbol == symbol) & (breaches.side == side)
+            at = np.flatnonzero(mine & (breaches.left > breaches.kept))
+            if at.size:
+                touched.append(_wave_of_accounts(state, recorder, breaches, at, symbol, side, previous[symbol]))
+    return touched
+
+
+def _wave_of_accounts(
+    state: State, recorder: Recorder, breaches: Breaches, at: Ints, symbol: int, side: int, previous: int
+) -> Ints:
+    wave = open_wave(state, symbol, side, ACCOUNT, previous)
+    breaches.adl_lots[at] = breaches.left[at]
+    breaches.adl_amount[at] = breaches.owed[at]
+    pairs = list(zip(breaches.left[at].tolist(), breaches.owed[at].tolist(), strict=True))
+    out = _walk(state, wave, pairs, None)
+    before = _watch_before(state, wave)
+    rows = breaches.rows[at]
+    number = np.array(out.bankrupt, dtype=np.int64)
+    lots, amount, owed = (np.array(part, dtype=np.int64) for part in (out.lots, out.amount, out.owed))
+    liquidate.settle(state, recorder, rows)
+    winners = _close_winners(state, recorder, wave, out, lots, amount)
+    # bankrupts: cash at the close amount, lots gone
+    np.add.at(state.cash, rows[number], side * amount)
+    np.subtract.at(state.lots, rows[number], lots)
+    state.accounts_lots[symbol] -= side * int(lots.sum())
+    state.accounts_cash += side * int(amount.sum())
+    recorder.transfer(
+        state.step, "adl", symbol, ACCOUNT, rows[number], ACCOUNT, winners, -side * lots, side * amount,
+        breaches.serial[at][number],
+    )  # fmt: skip
+    difference = side * (amount - owed)
+    np.subtract.at(breaches.left, at[number], lots)
+    np.subtract.at(breaches.owed, at[number], owed)
+    _book_difference(state, recorder, breaches, at[number], difference)
+    unmatched = sum(_exhausted(state, recorder, breaches, int(at[n]), lots_) for n, lots_, _ in out.unmatched)
+    state.cost[rows] = np.where(state.lots[rows] == 0, 0, state.cost[rows])
+    _record(state, recorder, wave, out, before, winners, lots, amount, owed, rows[number], breaches.serial[at][number],
+            len(at), int(breaches.adl_lots[at].sum()), unmatched)  # fmt: skip
+    return winners
+
+
+def _close_winners(
+    state: State, recorder: Recorder, wave: Wave, out: Matches, lots: Ints, amount: Ints
+) -> Ints:
+    """Take lots and amounts off the winners; return the row of each slice. The caller records the transfer."""
+    winners = wave.rows[wave.queue.order[np.array(out.place, dtype=np.int64)]]
+    liquidate.settle(state, recorder, np.unique(winners))
+    np.add.at(state.cash, winners, -wave.side * amount)
+    cost, held = state.cost, state.lots
+    for row, k in zip(winners.tolist(), out.lots, strict=True):
+        had = int(held[row])
+        cost[row] -= int(cost[row]) * k // had
+        held[row] = had - k
+    state.accounts_cash -= wave.side * int(amount.sum())
+    state.accounts_lots[wave.symbol] += wave.side * int(lots.sum())
+    return winners
+
+
+def _book_difference(state: State, recorder: Recorder, breaches: Breaches, at: Ints, difference: Ints) -> None:
+    """Positive differences to the bankruptcy amount stay with the residual owner, negative ones are uncovered."""
+    gains = np.flatnonzero(difference > 0)
+    if gains.size:
+        np.add.at(breaches.residual, at[gains], difference[gains])
+        owner = state.world.rules.residual_owner
+        if owner != "account":
+            _pay_slices(state, recorder, breaches, at[gains], -difference[gains], liquidate.OWNER_CODES[owner])
+            liquidate.pay_owner(state, owner, int(difference[gains].sum()))
+    losses = np.flatnonzero(difference < 0)
+    if losses.size:
+        _pay_slices(state, recorder, breaches, at[losses], -difference[losses], UNCOVERED)
+        total = -int(difference[losses].sum())
+        state.accounts_cash += total
+        state.uncovered_cash -= total
+
+
+def _pay_slices(state: State, recorder: Recorder, breaches: Breaches, at: Ints, cash: Ints, owner: int) -> None:
+    np.add.at(state.cash, breaches.rows[at], cash)
+    recorder.transfer(
+        state.step, "difference", breaches.symbol[at], ACCOUNT, breaches.rows[at], owner, NONE, np.zeros_like(cash),
+        cash, breaches.serial[at],
+    )  # fmt: skip
+
+
+def _exhausted(state: State, recorder: Recorder, breaches: Breaches, i: int, lots: int) -> int:
+    """Place lots for which the queue had nobody: with ``market`` at the mark, or with the fund at its amount."""
+    rules = state.world.rules
+    symbol, side, row = int(breaches.symbol[i]), int(breaches.side[i]), int(breaches.rows[i])
+    if rules.on_exhausted == "fund_negative":
+        liquidate.hand_over(state, recorder, breaches, i, lots, state.fund, FUND, "exhausted")
+        recorder.unmatched.append((state.step, symbol, row, lots, "fund"))
+        return lots
+    at, value = np.array([i]), lots * state.value_per_lot(symbol)
+    liquidate.settle_owner(state, recorder, state.market, symbol)
+    owed = int(liquidate.cut(state, breaches, at, np.array([lots], dtype=np.int64))[0])
+    state.cash[row] += side * value
+    state.accounts_cash += side * value
+    state.accounts_lots[symbol] -= side * lots
+    state.market.cash -= side * value
+    state.market.lots[symbol] += side * lots
+    recorder.transfer(
+        state.step, "exhausted", symbol, ACCOUNT, np.array([row]), MARKET, NONE, -side * lots, side * value,
+        breaches.serial[at],
+    )  # fmt: skip
+    recorder.unmatched.append((state.step, symbol, row, lots, "market"))
+    _book_difference(state, recorder, breaches, at, np.array([side * (value - owed)], dtype=np.int64))
+    return lots
+
+
+def pools(state: State, recorder: Recorder, previous: list[int]) -> list[Ints]:
+    """Send inventory into the queue: the fund's below its floor up to its stop, the vault's below zero all of it."""
+    rules, touched = state.world.rules, []
+    if rules.inventory_adl == "below_floor" and state.fund.holds and state.pool_equity(state.fund) < rules.fund_floor:
+        touched += _pool_waves(state, recorder, state.fund, FUND, previous, rules.inventory_stop)
+    if rules.vault and state.vault.holds and state.pool_equity(state.vault) < 0:
+        touched += _pool_waves(state, recorder, state.vault, VAULT, previous, None)
+    return touched
+
+
+def _pool_waves(
+    state: State, recorder: Recorder, pool: Pool, owner: int, previous: list[int], stop: int | None
+) -> list[Ints]:
+    touched = []
+    for symbol in range(len(state.world.symbols)):
+        missing = None if stop is None else stop - state.pool_equity(pool)
+        if not pool.lots[symbol] or (missing is not None and missing <= 0):
+            continue
+        held, side = abs(pool.lots[symbol]), LONG if pool.lots[symbol] > 0 else SHORT
+        wave = open_wave(state, symbol, side, owner, previous[symbol])
+        out = _walk(state, wave, [(held, pool.basis[symbol])], missing)
+        before = _watch_before(state, wave)
+        lots, amount, owed = (np.array(part, dtype=np.int64) for part in (out.lots, out.amount, out.owed))
+        if lots.size:
+            liquidate.settle_owner(state, recorder, pool, symbol)
+        winners = _close_winners(state, recorder, wave, out, lots, amount)
+        pool.cash += side * int(amount.sum())
+        pool.lots[symbol] -= side * int(lots.sum())
+        pool.basis[symbol] -= int(owed.sum())
+        recorder.transfer(state.step, "adl", symbol, owner, NONE, ACCOUNT, winners, -side * lots, side * amount)
+        none = np.full(len(lots), NONE, dtype=np.int64)
+        _record(state, recorder, wave, out, before, winners, lots, amount, owed, none, none, 1, held,
+                held - int(lots.sum()))  # fmt: skip
+        touched.append(winners)
+    return touched
+
+
+def _watch_before(state: State, wave: Wave) -> list[tuple[int, int, int, int]]:
+    """Return (row, place in the candidates or -1, candidates ahead, notional ahead) of each watched position."""
+    out = []
+    for row in state.world.watched:
+        if state.world.symbol[row] != wave.symbol or state.world.side[row] == wave.side:
+            continue
+        place = int(np.searchsorted(wave.rows, row))
+        if place < len(wave.rows) and wave.rows[place] == row:
+            out.append((row, place, *wave.queue.ahead(place)))
+        else:
+            out.append((row, -1, 0, 0))
+    return out
+
+
+def _record(
+    state: State, recorder: Recorder, wave: Wave, out: Matches, watched: list[tuple[int, int, int, int]], winners: Ints,
+    lots: Ints, amount: Ints, owed: Ints, bankrupt_rows: Ints, serial: Ints, count: int, wanted: int, unmatched: int,
+) -> None:  # fmt: skip
+    rows, order = wave.queue.rows, wave.queue.order
+    place = np.array(out.place, dtype=np.int64)
+    reached = max([*out.place[-1:], *out.skipped[-1:]], default=-1) + 1
+    shown = order[: min(reached + state.world.rules.spared, len(order))]
+    ahead = np.cumsum(rows.value[shown]) - rows.value[shown]
+    score = _scores(wave, shown)
+    closed = np.zeros(len(shown), dtype=np.int64)
+    np.add.at(closed, place, lots)
+    skipped = np.zeros(len(shown), dtype=np.int64)
+    skipped[np.array(out.skipped, dtype=np.int64)] = 1
+    mark, step, symbol = state.marks[wave.symbol], state.step, wave.symbol
+    cost = rows.cost[order[place]] if place.size else place
+    recorder.slices.add(
+        len(lots), wave.number, step, symbol, wave.side, wave.source, bankrupt_rows, serial, winners, place + 1, lots,
+        amount, owed, mark, wave.previous, ahead[place], _cost_slices(rows.lots[order[place]], cost, place, lots),
+        score[place],
+    )  # fmt: skip
+    recorder.queue.add(
+        len(shown), wave.number, step, symbol, wave.rows[shown], np.arange(1, len(shown) + 1), -wave.side,
+        rows.lots[shown], rows.value[shown], rows.pnl[shown], rows.equity[shown], ahead, closed, skipped, score,
+    )  # fmt: skip
+    recorder.skipped += [(step, symbol, int(wave.rows[order[i]])) for i in out.skipped]
+    recorder.waves.append(
+        {
+            "wave": wave.number, "step": step, "symbol": symbol, "side": wave.side, "source": SOURCES[wave.source],
+            "bankrupts": count, "candidates": wave.queue.size, "wanted": wanted, "closed": int(lots.sum()),
+            "unmatched": unmatched, "notional": int(lots.sum()) * state.value_per_lot(symbol),
+            "candidate_value": int(rows.value.sum()), "winners": len(np.unique(winners)), "skipped": len(out.skipped),
+            "mark": mark, "previous": wave.previous, "difference": wave.side * int((amount - owed).sum()),
+        }
+    )  # fmt: skip
+    for row, at, rank, before in watched:
+        mine = np.flatnonzero(winners == row)
+        recorder.watch.append(
+            {
+                "row": row, "wave": wave.number, "step": step, "symbol": symbol, "in_queue": at >= 0,
+                "rank": rank + 1, "ahead": before, "candidates": wave.queue.size,
+                "score": float(_scores(wave, np.array([at]))[0]) if at >= 0 else 0.0,
+                "lots": int(rows.lots[at]) if at >= 0 else int(state.lots[row]), "closed": int(lots[mine].sum()),
+                "amount": int(amount[mine].sum()), "mark": mark,
+            }
+        )  # fmt: skip
+
+
+def _scores(wave: Wave, shown: Ints) -> Floats:
+    return wave.queue.scores[shown]
+
+
+def _cost_slices(held: Ints, cost: Ints, place: Ints, lots: Ints) -> Ints:
+    """Return the entry value that leaves with each slice: cut by floor, slice after slice of the same winner."""
+    out = np.empty(len(lots), dtype=np.int64)
+    left: dict[int, tuple[int, int]] = {}
+    for i, (p, k) in enumerate(zip(place.tolist(), lots.tolist(), strict=True)):
+        had, worth = left.get(p, (int(held[i]), int(cost[i])))
+        out[i] = worth * k // had
+        left[p] = (had - k, worth - int(out[i]))
+    return out
+
+
+def unwind(state: State, recorder: Recorder, trades: Ints) -> None:
+    """After enough quiet steps, trade pool inventory into what liquidity is left, at the trade price with own impact."""
+    if state.quiet < state.world.rules.quiet_steps:
+        return
+    for pool, owner in ((state.fund, FUND), (state.vault, VAULT)):
+        for symbol in range(len(state.world.symbols)):
+            lots = min(abs(pool.lots[symbol]), state.bucket(symbol))
+            if lots <= 0:
+                continue
+            side = LONG if pool.lots[symbol] > 0 else SHORT
+            base = np.array([trades[symbol, 1]], dtype=np.int64)
+            price = int(liquidate.forced_price(state, symbol, side, base, int(base[0]), lots)[0])
+            value = price * lots * state.world.q_tick[symbol]
+            liquidate.settle_owner(state, recorder, pool, symbol)
+            liquidate.settle_owner(state, recorder, state.market, symbol)
+            absorb(pool, symbol, -side, lots, value)
+            pool.cash += side * value
+            state.market.cash -= side * value
+            state.market.lots[symbol] += side * lots
+            state.used[symbol] += lots
+            recorder.transfer(
+                state.step, "unwind", symbol, owner, NONE, MARKET, NONE, np.array([-side * lots]), np.array([side * value])
+            )
+
+
+def reinsert(ladders: Mapping[tuple[int, int], Ladder], state: State, rows: Ints) -> None:
+    """Tell the ladders which open positions changed."""
+    rows = np.unique(rows[state.lots[rows] > 0])
+    for symbol in np.unique(state.world.symbol[rows]).tolist():
+        for side in (LONG, SHORT):
+            mine = rows[(state.world.symbol[rows] == symbol) & (state.world.side[rows] == side)]
+            if mine.size:
+                ladders[symbol, side].touched(mine)

@@ -1,0 +1,185 @@
+"""The ladder: positions sorted once by the mark at which they breach, so that a step touches only those it reaches.
+
+For tier (r, c), quanta q per mark quantum and lot, funding index F in 1e-6 quanta per lot and a position that
+settled at f, the breach test divides by lots into a part of the position and a part of the market:
+
+    s * (m * q * (1 - s * r) - F / 1e6)   <   -(cash + c) / lots - s * f / 1e6
+
+The right side is the rung's key and does not change while the position is untouched: funding and price move only
+the left side, one number per (symbol, side, tier). Keys are floats with a safe margin; every candidate is judged by
+the exact integer rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backtest.engine.state import MILLIONTH, State
+from backtest.mechanics.exact import RATE_ONE, Floats, Ints
+from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, breach_estimate, breach_mark
+
+MAX_EXTRAS = 4096
+MAX_DRIFT = 1e-3  # of the mark; beyond it the rungs are sorted anew
+
+
+@dataclass(slots=True)
+class Rungs:
+    """Rungs of one tier, most endangered first: ``keys`` is minus the key, ascending; ``at`` the first one left."""
+
+    keys: Floats
+    rows: Ints
+    at: int
+    rate: float
+    slack: float  # quanta per lot of margin per unit of funding drift
+
+
+class Ladder:
+    """The rungs of one symbol and side."""
+
+    def __init__(self, state: State, symbol: int, side: int) -> None:
+        self.state, self.symbol, self.side = state, symbol, side
+        self.block = state.blocks[symbol, side]
+        self.q = state.world.q_mark(symbol)
+        self.tiers = state.world.tiers[symbol]
+        self.inclusive = state.world.rules.inclusive
+        self.loose = np.zeros(self.block.stop - self.block.start, dtype=bool)  # rows judged one by one
+        self.extras: Ints = np.empty(0, dtype=np.int64)
+        self.extra_marks: Ints = np.empty(0, dtype=np.int64)
+        self.extra_index = 0
+        self.groups: list[Rungs] = []
+        self.built_at = 0
+        self.build()
+
+    def build(self) -> None:
+        """Sort all open positions of the side into rungs, per tier."""
+        state, start = self.state, self.block.start
+        index = state.index[self.symbol]
+        self.built_at = index
+        self.loose[:] = False
+        self._set_extras(self.extras[:0])
+        lots = state.lots[self.block]
+        alive = np.flatnonzero(lots > 0) if not lots.all() else np.arange(len(lots))
+        rows = alive + start
+        cash = state.cash[rows]
+        if index or state.settled[rows].any():
+            cash = cash - state.owed_funding(rows)
+        lots = lots[alive]
+        _, tier = breach_estimate(cash, self.side * lots, self.q, self.tiers)
+        rates = self.tiers.rates_e9 / RATE_ONE
+        growth = 1.0 / (1.0 - self.side * rates)
+        self.groups = []
+        for k in range(len(self.tiers)):
+            mine = np.flatnonzero(tier == k) if len(self.tiers) > 1 else np.arange(len(rows))
+            if not mine.size:
+                continue
+            keys = (cash[mine] + float(self.tiers.deductions[k])) / lots[mine] + self.side * (index / MILLIONTH)
+            order = np.argsort(keys)
+            near = growth[max(k - 1, 0) : k + 2]
+            slack = float(near.max() - near.min()) / float(growth[k])
+            self.groups.append(Rungs(keys[order], rows[mine[order]], 0, float(rates[k]), slack))
+
+    def _level(self, group: Rungs, mark: int) -> float:
+        """Return the largest negated key that can be in breach at a mark, margin included."""
+        now = self.state.index[self.symbol]
+        position = self.side * (mark * self.q * (1.0 - self.side * group.rate) - now / MILLIONTH)
+        drift = abs(now - self.built_at) / MILLIONTH * group.slack
+        return -position + 2.0 + abs(position) * 1e-12 + drift
+
+    def _mark(self, group: Rungs) -> float:
+        """Return the first mark at which the next rung can be in breach: the inverse of ``_level``."""
+        now = self.state.index[self.symbol]
+        key = group.keys[group.at]
+        drift = abs(now - self.built_at) / MILLIONTH * group.slack
+        level = -(key - 2.0 - drift)
+        level += abs(level) * 1e-11
+        return (self.side * level + now / MILLIONTH) / (self.q * (1.0 - self.side * group.rate))
+
+    def bound(self) -> int:
+        """Return the mark from which on the next position may breach: at or below it for longs, above for shorts."""
+        lots = self.state.lots
+        marks = []
+        for group in self.groups:
+            while group.at < len(group.rows) and self._gone(group.rows[group.at], lots):
+                group.at += 1
+            if group.at < len(group.rows):
+                marks.append(self._mark(group))
+        if self.side > 0:
+            top = max(marks, default=float(NEVER_LONG))
+            extra = int(self.extra_marks.max()) if self.extras.size else NEVER_LONG
+            return max(int(np.ceil(min(top, 2.0**60))) + 1, extra)
+        low = min(marks, default=float(NEVER_SHORT))
+        extra = int(self.extra_marks.min()) if self.extras.size else NEVER_SHORT
+        return min(int(np.floor(max(min(low, 2.0**60), -(2.0**60)))) - 1, extra)
+
+    def _gone(self, row: int, lots: Ints) -> bool:
+        return not lots[row] or bool(self.loose[row - self.block.start])
+
+    def funded(self) -> None:
+        """Take a change of the funding index into account."""
+        now, mark = self.state.index[self.symbol], self.state.marks[self.symbol]
+        if abs(now - self.built_at) / MILLIONTH > MAX_DRIFT * mark * self.q:
+            self.build()
+        elif self.extras.size:
+            self._set_extras(self.extras)
+
+    def touched(self, rows: Ints) -> None:
+        """Put open positions whose cash or lots changed on the short list that is judged one by one."""
+        rows = rows[self.state.lots[rows] > 0]
+        if not rows.size:
+            return
+        self.loose[rows - self.block.start] = True
+        extras = np.union1d(self.extras[self.state.lots[self.extras] > 0], rows)
+        if len(extras) > MAX_EXTRAS:
+            self.build()
+        else:
+            self._set_extras(extras)
+
+    def _set_extras(self, rows: Ints) -> None:
+        self.extras = rows
+        self.extra_marks = self._exact(rows) if rows.size else rows
+
+    def _exact(self, rows: Ints) -> Ints:
+        state = self.state
+        cash = state.cash[rows] - state.owed_funding(rows)
+        return breach_mark(cash, self.side * state.lots[rows], self.q, self.tiers, self.inclusive)
+
+    def crossed(self, start: int, end: int, gap: bool) -> tuple[Ints, Ints]:
+        """Take off the positions that breach between two marks; return their rows and the marks of the breach.
+
+        On a continuous segment the mark is the first one at which the exact rule holds, the start inclusive;
+        at a gap it is the new mark.
+        """
+        worst = end if gap else (min(start, end) if self.side > 0 else max(start, end))
+        rows, marks = [], []
+        for group in self.groups:
+            found = int(np.searchsorted(group.keys[group.at :], self._level(group, worst), side="right"))
+            if not found:
+                continue
+            reach = group.rows[group.at : group.at + found]
+            open_ = (self.state.lots[reach] > 0) & ~self.loose[reach - self.block.start]
+            exact = np.full(found, NEVER_LONG if self.side > 0 else NEVER_SHORT, dtype=np.int64)
+            exact[open_] = self._exact(reach[open_])
+            hit = open_ & (exact >= worst if self.side > 0 else exact <= worst)
+            stay = open_ & ~hit
+            rows.append(reach[hit])
+            marks.append(exact[hit])
+            left = int(stay.sum())
+            group.rows[group.at + found - left : group.at + found] = reach[stay]
+            group.keys[group.at + found - left : group.at + found] = group.keys[group.at : group.at + found][stay]
+            group.at += found - left
+        if self.extras.size:
+            open_ = self.state.lots[self.extras] > 0
+            hit = open_ & (self.extra_marks >= worst if self.side > 0 else self.extra_marks <= worst)
+            rows.append(self.extras[hit])
+            marks.append(self.extra_marks[hit])
+            self.extras, self.extra_marks = self.extras[open_ & ~hit], self.extra_marks[open_ & ~hit]
+        if not rows:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        all_rows, all_marks = np.concatenate(rows), np.concatenate(marks)
+        if gap:
+            all_marks = np.full(len(all_rows), end, dtype=np.int64)
+        else:  # already in breach at the start: judged there
+            all_marks = np.minimum(all_marks, start) if self.side > 0 else np.maximum(all_marks, start)
+        return all_rows, all_marks

@@ -1,0 +1,365 @@
+"""Acts 3 to 5 of a step: breaches, book fills, fees, residual collateral, take-overs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from backtest.engine.ladder import Ladder
+from backtest.engine.recorder import ACCOUNT, FUND, MARKET, NONE, ROUNDING, VAULT, VENUE, Recorder
+from backtest.engine.state import LONG, SHORT, Owner, State
+from backtest.mechanics.exact import Bools, Ints, mul_rate
+from backtest.mechanics.fund import Pool, absorb, lots_within_floor, lots_within_limit
+from backtest.mechanics.margin import maintenance
+from backtest.mechanics.path import trade_at
+from backtest.mechanics.rules import IMPACTS, STEPPERS
+
+OWNER_CODES = {"account": ACCOUNT, "fund": FUND, "vault": VAULT, "venue": VENUE}
+
+
+@dataclass(slots=True)
+class Breaches:
+    """Positions in breach in one step, in crossing order; money in quanta.
+
+    ``owed`` is the bankruptcy amount of the lots ``left``; ``passed`` of ``length`` is the crossing's place on
+    the segment. ``taken_by`` is an owner code or -1.
+    """
+
+    rows: Ints
+    symbol: Ints
+    side: Ints
+    mark: Ints
+    passed: Ints
+    length: Ints
+    lots: Ints
+    bankruptcy: Ints
+    equity: Ints
+    need: Ints
+    serial: Ints
+    left: Ints
+    owed: Ints
+    refused: Bools
+    book_lots: Ints
+    book_value: Ints
+    book_owed: Ints
+    fee: Ints
+    residual: Ints
+    taken: Ints
+    taken_amount: Ints
+    taken_by: Ints
+    adl_lots: Ints
+    adl_amount: Ints
+    kept: Ints
+
+
+def find(state: State, ladders: Mapping[tuple[int, int], Ladder], starts: list[int], recorder: Recorder) -> Breaches:
+    """Find all breaches on the step's path, in crossing order: fraction of the segment, symbol, account."""
+    gap = bool(state.world.walk.gap[state.step - 1])
+    found = []
+    for (symbol, side), ladder in ladders.items():
+        rows, marks = ladder.crossed(starts[symbol], state.marks[symbol], gap)
+        if rows.size:
+            length = 1 if gap else max(abs(state.marks[symbol] - starts[symbol]), 1)
+            passed = np.zeros_like(marks) if gap else np.abs(marks - starts[symbol])
+            found.append((rows, np.full(len(rows), symbol), np.full(len(rows), side), marks, passed, length))
+    rows = np.concatenate([part[0] for part in found]) if found else np.empty(0, dtype=np.int64)
+    symbol, side, mark, passed = (
+        np.concatenate([part[k] for part in found]) if found else rows for k in (1, 2, 3, 4)
+    )
+    length = np.concatenate([np.full(len(part[0]), part[5]) for part in found]) if found else rows
+    order = _crossing_order(passed, length, symbol, state.world.account[rows])
+    return _judge(state, recorder, *(array[order] for array in (rows, symbol, side, mark, passed, length)))
+
+
+def _crossing_order(passed: Ints, length: Ints, symbol: Ints, account: Ints) -> Ints:
+    """Order by passed / length exactly, then symbol, then account."""
+    fraction = passed / length if len(passed) else passed
+    if len(passed) and int(length.max()) >= 2**25:  # two different fractions could share a float
+        exact = [Fraction(int(a), int(b)) for a, b in zip(passed, length, strict=True)]
+        places = {value: place for place, value in enumerate(sorted(set(exact)))}
+        fraction = np.array([places[value] for value in exact], dtype=np.int64)
+    return np.lexsort((account, symbol, fraction))
+
+
+def _judge(
+    state: State, recorder: Recorder, rows: Ints, symbol: Ints, side: Ints, mark: Ints, passed: Ints, length: Ints
+) -> Breaches:
+    """Fix what detection fixes: lots, bankruptcy amount (funding settled), equity and maintenance at the mark."""
+    count = len(rows)
+    lots = state.lots[rows]
+    q_mark = np.array([state.world.q_mark(k) for k in range(len(state.world.symbols))], dtype=np.int64)
+    value = lots * mark * q_mark[symbol]
+    cash = state.cash[rows] - state.owed_funding(rows)
+    need = np.empty(count, dtype=np.int64)
+    for k in np.unique(symbol).tolist():
+        mine = symbol == k
+        need[mine] = maintenance(value[mine], state.world.tiers[k])
+    state.breached_at[rows] = state.step
+    serial = np.arange(recorder.serial, recorder.serial + count)
+    recorder.serial += count
+    owed = -side * cash
+
+    def zeros() -> Ints:
+        return np.zeros(count, dtype=np.int64)
+
+    return Breaches(
+        rows, symbol, side, mark, passed, length, lots, owed, cash + side * value, need, serial, lots.copy(),
+        owed.copy(), np.zeros(count, dtype=bool), zeros(), zeros(), zeros(), zeros(), zeros(), zeros(), zeros(),
+        np.full(count, NONE, dtype=np.int64), zeros(), zeros(), zeros(),
+    )  # fmt: skip
+
+
+def to_book(state: State, recorder: Recorder, breaches: Breaches, trades: Ints) -> None:
+    """Send orders to the book, symbol by symbol: base prices, one shift per side, limits, one bucket.
+
+    ``trades`` of shape (symbols, 2) are the trade prices at the start and end of the step.
+    """
+    for symbol in np.unique(breaches.symbol).tolist():
+        bucket = state.bucket(symbol)
+        mine = np.flatnonzero(breaches.symbol == symbol)
+        ordered = breaches.equity[mine] >= 0
+        if bucket <= 0 or not ordered.any():
+            # nothing can be filled; whether a limit would have refused the order is still recorded
+            if not ordered.any():
+                continue
+        start, end = trades[symbol]
+        gap = bool(state.world.walk.gap[state.step - 1])
+        base = (
+            np.full(len(mine), end, dtype=np.int64)
+            if gap
+            else trade_at(int(start), int(end), breaches.passed[mine], breaches.length[mine])
+        )
+        price = base
+        for side in (LONG, SHORT):
+            price = np.where(
+                breaches.side[mine] == side,
+                _shifted(state, symbol, side, base, breaches.lots[mine], ordered & (breaches.side[mine] == side), bucket),
+                price,
+            )
+        fills = STEPPERS[state.world.rules.stepper](
+            breaches.side[mine], breaches.lots[mine], breaches.bankruptcy[mine], ordered, price,
+            state.world.q_tick[symbol], bucket,
+        )  # fmt: skip
+        breaches.refused[mine] = fills.refused
+        hit = fills.lots > 0
+        if hit.any():
+            _fill(state, recorder, breaches, symbol, mine[hit], fills.lots[hit], fills.price[hit])
+
+
+def _shifted(state: State, symbol: int, side: int, base: Ints, lots: Ints, ordered: Bools, bucket: int) -> Ints:
+    """Return base prices moved against the liquidated side by the step's shift, inside the bar's trade range."""
+    if not ordered.any():
+        return base
+    total = min(int(lots[ordered].sum()), bucket)
+    first = int(base[np.flatnonzero(ordered)[0]])
+    return forced_price(state, symbol, side, base, first, total)
+
+
+def forced_price(state: State, symbol: int, side: int, base: Ints, first: int, lots: int) -> Ints:
+    """Return ``base`` less the impact of ``lots`` ordered at ``first``, clamped to the bar's trade range."""
+    rules, bar = state.world.rules, state.bar
+    low, high = int(state.world.trade_low[symbol, bar]), int(state.world.trade_high[symbol, bar])
+    volume = Fraction(int(state.world.volume[symbol, bar])) * rules.scale[symbol]
+    shift = IMPACTS[rules.impact](first, rules.strength, lots, volume)
+    if shift is None:  # liquidity carried without volume: the worst price of the bar
+        return np.full(len(base), low if side > 0 else high, dtype=np.int64)
+    return np.clip(base - side * shift, low, high)
+
+
+def _fill(
+    state: State, recorder: Recorder, breaches: Breaches, symbol: int, at: Ints, lots: Ints, price: Ints
+) -> None:
+    rows, side = breaches.rows[at], breaches.side[at]
+    settle(state, recorder, rows)
+    settle_owner(state, recorder, state.market, symbol)
+    value = price * lots * state.world.q_tick[symbol]
+    owed = cut(state, breaches, at, lots)
+    breaches.book_lots[at] = lots
+    breaches.book_value[at] = value
+    breaches.book_owed[at] = owed
+    cash, moved = side * value, side * lots
+    state.cash[rows] += cash
+    _owners(state, symbol, state.market, int(cash.sum()), int(moved.sum()))
+    state.used[symbol] += int(lots.sum())
+    recorder.transfer(state.step, "book", symbol, ACCOUNT, rows, MARKET, NONE, -moved, cash, breaches.serial[at])
+
+
+def _owners(state: State, symbol: int, other: Owner | Pool, cash: int, lots: int) -> None:
+    """Move summed cash from ``other`` to accounts and signed lots from accounts to ``other``."""
+    state.accounts_cash += cash
+    state.accounts_lots[symbol] -= lots
+    other.cash -= cash
+    if isinstance(other, Owner):
+        other.lots[symbol] += lots
+
+
+def cut(state: State, breaches: Breaches, at: Ints, lots: Ints) -> Ints:
+    """Take lots off positions in breach; return the slice of the bankruptcy amount that leaves with them.
+
+    ``floor(amount x k / Q)`` of what is left, the last slice the rest; cost is cut the same way.
+    """
+    rows = breaches.rows[at]
+    owed = breaches.owed[at].copy()
+    cost = state.cost[rows].copy()
+    for i in np.flatnonzero(lots < breaches.left[at]).tolist():
+        k, left = int(lots[i]), int(breaches.left[at[i]])
+        owed[i] = int(owed[i]) * k // left
+        cost[i] = int(cost[i]) * k // left
+    breaches.left[at] -= lots
+    breaches.owed[at] -= owed
+    state.lots[rows] -= lots
+    state.cost[rows] -= cost
+    return owed
+
+
+def fees(state: State, recorder: Recorder, breaches: Breaches) -> None:
+    """Charge the liquidation fee on book fills, at most what the fills left above the bankruptcy amount."""
+    rules = state.world.rules
+    at = np.flatnonzero(breaches.book_lots)
+    if not at.size:
+        return
+    surplus = breaches.side[at] * (breaches.book_value[at] - breaches.book_owed[at])
+    breaches.fee[at] = np.minimum(mul_rate(breaches.book_value[at], rules.fee_e9), surplus)
+    breaches.residual[at] = surplus - breaches.fee[at]
+    _pay(state, recorder, breaches, at, breaches.fee[at], rules.fee_owner, "fee")
+
+
+def residuals(state: State, recorder: Recorder, breaches: Breaches) -> None:
+    """Give collateral left after book fill and fee to the owner the profile names."""
+    owner = state.world.rules.residual_owner
+    if owner != "account":
+        at = np.flatnonzero(breaches.residual)
+        _pay(state, recorder, breaches, at, breaches.residual[at], owner, "residual")
+
+
+def _pay(
+    state: State, recorder: Recorder, breaches: Breaches, at: Ints, amount: Ints, owner: str, cause: str
+) -> None:
+    """Move amounts from accounts to ``venue``, ``fund`` or ``vault``."""
+    paying = np.flatnonzero(amount)
+    if not paying.size:
+        return
+    at, amount = at[paying], amount[paying]
+    rows = breaches.rows[at]
+    state.cash[rows] -= amount
+    pay_owner(state, owner, int(amount.sum()))
+    recorder.transfer(
+        state.step, cause, breaches.symbol[at], ACCOUNT, rows, OWNER_CODES[owner], NONE, np.zeros_like(amount), -amount,
+        breaches.serial[at],
+    )  # fmt: skip
+
+
+def pay_owner(state: State, owner: str, amount: int) -> None:
+    """Move a sum from accounts to an owner by name."""
+    state.accounts_cash -= amount
+    if owner == "venue":
+        state.venue_cash += amount
+    elif owner == "fund":
+        state.fund.cash += amount
+    else:
+        state.vault.cash += amount
+
+
+def takeovers(state: State, recorder: Recorder, breaches: Breaches) -> None:
+    """Hand what the book left to fund or vault, in crossing order, at the bankruptcy amount."""
+    rules = state.world.rules
+    waiting = np.flatnonzero(breaches.left)
+    if not waiting.size or not (rules.fund_takes_over or rules.vault):
+        return
+    equity = state.pool_equity(state.fund)
+    gross = state.gross_inventory(state.fund)
+    for i in waiting.tolist():
+        if rules.fund_takes_over:
+            equity, gross = _fund_takes(state, recorder, breaches, i, equity, gross)
+        if rules.vault and breaches.left[i]:
+            _vault_judges(state, recorder, breaches, i)
+
+
+def _fund_takes(
+    state: State, recorder: Recorder, breaches: Breaches, i: int, equity: int, gross: int
+) -> tuple[int, int]:
+    """Let the fund take the largest part its floor and its inventory limit allow; return equity and gross after."""
+    rules, fund = state.world.rules, state.fund
+    symbol, side = int(breaches.symbol[i]), int(breaches.side[i])
+    lots, owed = int(breaches.left[i]), int(breaches.owed[i])
+    each = state.value_per_lot(symbol)
+    k = lots_within_floor(side, lots, owed, each, equity - rules.fund_floor)
+    k = min(k, lots_within_limit(side, lots, fund.lots[symbol], each, gross, rules.inventory_limit))
+    if k <= 0 or (not rules.fund_divisible and k < lots):
+        return equity, gross
+    held = abs(fund.lots[symbol])
+    amount = hand_over(state, recorder, breaches, i, k, fund, FUND)
+    gross += (abs(fund.lots[symbol]) - held) * each
+    return equity + side * (k * each - amount), gross
+
+
+def _vault_judges(state: State, recorder: Recorder, breaches: Breaches, i: int) -> None:
+    """Below zero: ADL. Below the vault's share of maintenance: position and collateral go to the vault. Else wait."""
+    rule = state.world.rules.vault
+    assert rule is not None
+    symbol, side = int(breaches.symbol[i]), int(breaches.side[i])
+    value = int(breaches.left[i]) * state.value_per_lot(symbol)
+    equity = side * (value - int(breaches.owed[i]))
+    if equity < 0:
+        return
+    need = int(maintenance(np.array([value], dtype=np.int64), state.world.tiers[symbol])[0])
+    if equity * rule.den < rule.num * need:
+        hand_over(state, recorder, breaches, i, int(breaches.left[i]), state.vault, VAULT)
+    else:
+        breaches.kept[i] = breaches.left[i]
+
+
+def hand_over(
+    state: State, recorder: Recorder, breaches: Breaches, i: int, lots: int, pool: Pool, owner: int, cause: str = "takeover"
+) -> int:
+    """Move lots in breach to a pool at their bankruptcy amount; return the amount."""
+    at = np.array([i])
+    symbol, side, row = int(breaches.symbol[i]), int(breaches.side[i]), breaches.rows[at]
+    settle(state, recorder, row)
+    settle_owner(state, recorder, pool, symbol)
+    amount = int(cut(state, breaches, at, np.array([lots], dtype=np.int64))[0])
+    state.cash[row] += side * amount
+    _owners(state, symbol, pool, side * amount, side * lots)
+    absorb(pool, symbol, side, lots, amount)
+    if cause == "takeover":
+        breaches.taken[i] += lots
+        breaches.taken_amount[i] += amount
+        breaches.taken_by[i] = owner
+    recorder.transfer(
+        state.step, cause, symbol, ACCOUNT, row, owner, NONE, np.array([-side * lots]), np.array([side * amount]),
+        breaches.serial[at],
+    )  # fmt: skip
+    return amount
+
+
+def settle(state: State, recorder: Recorder, rows: Ints) -> None:
+    """Settle funding of positions whose lots are about to change; ``rounding`` takes the other side."""
+    if not any(state.index):
+        return
+    due = state.owed_funding(rows)
+    state.settled[rows] = np.asarray(state.index, dtype=np.int64)[state.world.symbol[rows]]
+    paying = np.flatnonzero(due)
+    if not paying.size:
+        return
+    rows, due = rows[paying], due[paying]
+    state.cash[rows] -= due
+    total = int(due.sum())
+    state.accounts_cash -= total
+    state.rounding_cash += total
+    symbols = state.world.symbol[rows]
+    recorder.transfer(state.step, "funding", symbols, ACCOUNT, rows, ROUNDING, NONE, np.zeros_like(due), -due)
+
+
+def settle_owner(state: State, recorder: Recorder, owner: Owner | Pool, symbol: int) -> None:
+    """Settle funding of fund, vault or market in one symbol before its lots change."""
+    due = owner.lots[symbol] * (state.index[symbol] - owner.index[symbol]) // 1_000_000
+    owner.index[symbol] = state.index[symbol]
+    if due:
+        name = owner.name if isinstance(owner, Owner) else owner.owner
+        code = {"market": MARKET, "fund": FUND, "vault": VAULT}[name]
+        owner.cash -= due
+        state.rounding_cash += due
+        recorder.transfer(state.step, "funding", symbol, code, NONE, ROUNDING, NONE, np.array([0]), np.array([-due]))

@@ -1,0 +1,95 @@
+"""The loop over steps: jump to the next step at which anything can happen, and run it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from backtest.engine import liquidate
+from backtest.engine.recorder import Recorder
+from backtest.engine.state import State, World
+from backtest.engine.step import FULL_CHECK_EVERY, Replay, step
+from backtest.mechanics.exact import Ints
+
+CHUNK = 1024
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of a run: the world it started from, its final state, its record."""
+
+    world: World
+    state: State
+    recorder: Recorder
+
+
+def simulate(world: World, progress: Progress | None = None) -> Outcome:
+    """Replay a world to its end.
+
+    Steps at which no rung can be reached, no funding is due and no pool holds inventory change nothing but marks;
+    they are passed over. Every executed step is checked for conservation, and all arrays are recomputed at the
+    start, at the end and every 256 steps.
+
+    Raises
+    ------
+    RangeError
+        If lots times prices could leave the exact range.
+    ConservationError
+        If cash or lots do not sum to zero: a defect of the program.
+    """
+    replay = Replay.begin(world)
+    replay.state.check(full=True)
+    number, checked = 0, 0
+    while (number := _next(replay, number + 1)) <= world.steps:
+        if number // FULL_CHECK_EVERY > checked:
+            checked = number // FULL_CHECK_EVERY
+            replay.state.check(full=True)
+        step(replay, number)
+        if progress:
+            progress(number, world.steps)
+    _finish(replay)
+    if progress:
+        progress(world.steps, world.steps)
+    return Outcome(world, replay.state, replay.recorder)
+
+
+def _next(replay: Replay, number: int) -> int:
+    """Return the next step that must be run, ``steps + 1`` if none."""
+    world, state = replay.world, replay.state
+    last = world.steps + 1
+    if number >= last or state.fund.holds or state.vault.holds:
+        return number
+    due = min((at for at in replay.funding_at if at >= number), default=last)
+    for symbol in range(len(world.symbols)):
+        low, high = replay.ladders[symbol, 1].bound(), replay.ladders[symbol, -1].bound()
+        due = min(due, _first_touch(world.walk.mark[symbol], number - 1, due - 1, low, high) + 1)
+    return due
+
+
+def _first_touch(marks: Ints, start: int, stop: int, low: int, high: int) -> int:
+    """Return the first place in [start, stop) where the mark is at or below ``low`` or at or above ``high``."""
+    while start < stop:
+        end = min(start + CHUNK, stop)
+        part = marks[start:end]
+        hit = (part <= low) | (part >= high)
+        at = int(hit.argmax())
+        if hit[at]:
+            return start + at
+        start = end
+    return stop
+
+
+def _finish(replay: Replay) -> None:
+    """Bring every owner's cash up to date: unsettled funding is part of it; ``rounding`` takes the difference."""
+    state, world = replay.state, replay.world
+    state.step = world.steps
+    state.marks = [int(mark) for mark in world.walk.mark[:, -1]]
+    if any(state.index):
+        liquidate.settle(state, replay.recorder, np.arange(len(state.lots)))
+        for owner in (state.fund, state.vault, state.market):
+            for symbol in range(len(world.symbols)):
+                liquidate.settle_owner(state, replay.recorder, owner, symbol)
+    state.check(full=True)

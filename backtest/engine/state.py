@@ -1,0 +1,199 @@
+"""What the engine holds between steps: positions, pools, other owners, and the incremental totals they must match."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backtest.errors import ConservationError, RangeError
+from backtest.mechanics.exact import LIMIT, Bools, Ints
+from backtest.mechanics.fund import Pool
+from backtest.mechanics.margin import Tiers
+from backtest.mechanics.path import Walk
+from backtest.mechanics.rules import Rules
+
+MILLIONTH = 1_000_000  # the funding index counts in 1e-6 quanta per lot
+LONG, SHORT = 1, -1
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything a run is a function of.
+
+    Positions are sorted by symbol, side (long first) and account. Arrays over bars have shape (symbols, bars).
+    ``funding`` rows are (bar, symbol, rate in 1e-9). ``watched`` are position rows.
+    """
+
+    symbols: tuple[str, ...]
+    q_tick: tuple[int, ...]
+    mark_per_tick: tuple[int, ...]
+    tiers: tuple[Tiers, ...]
+    walk: Walk
+    bar_s: int
+    trade_low: Ints
+    trade_high: Ints
+    volume: Ints
+    funding: tuple[tuple[int, int, int], ...]
+    account: Ints
+    symbol: Ints
+    side: Ints
+    lots: Ints
+    cost: Ints
+    wallet: Ints
+    watched: tuple[int, ...]
+    rules: Rules
+
+    @property
+    def steps(self) -> int:
+        """Return the number of prices walked."""
+        return self.walk.mark.shape[1]
+
+    def q_mark(self, symbol: int) -> int:
+        """Return quanta per mark quantum and lot."""
+        return self.q_tick[symbol] // self.mark_per_tick[symbol]
+
+
+@dataclass(slots=True)
+class Owner:
+    """Cash and signed lots of an owner that is not an account; ``index`` is its last funding settlement."""
+
+    name: str
+    cash: int
+    lots: list[int]
+    index: list[int]
+
+
+class State:
+    """The mutable state of a run.
+
+    ``cash`` and ``lots`` are the accounts' (lots unsigned); ``settled`` is the funding index each position last
+    settled at. ``accounts_cash`` and ``accounts_lots`` are kept incrementally and checked against the arrays.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        count = len(world.symbols)
+        check_range(world)
+        self.lots: Ints = world.lots.copy()
+        self.cost: Ints = world.cost.copy()
+        self.cash: Ints = world.wallet - world.side * world.cost
+        self.settled: Ints = np.zeros(len(world.lots), dtype=np.int64)
+        self.breached_at: Ints = np.zeros(len(world.lots), dtype=np.int64)
+        self.index = [0] * count
+        self.blocks = {
+            (symbol, side): _block(world, symbol, side) for symbol in range(count) for side in (LONG, SHORT)
+        }
+        self.accounts_cash = int(self.cash.sum())
+        signed = world.side * world.lots
+        self.accounts_lots = [int(signed[world.symbol == symbol].sum()) for symbol in range(count)]
+        rules = world.rules
+        self.fund = Pool("fund", rules.fund_start, [0] * count, [0] * count, [0] * count)
+        self.vault = Pool("vault", rules.vault.capital if rules.vault else 0, [0] * count, [0] * count, [0] * count)
+        held = [-lots for lots in self.accounts_lots]
+        first = [int(world.walk.mark[symbol, 0]) * world.q_mark(symbol) for symbol in range(count)]
+        self.market = Owner("market", -sum(a * b for a, b in zip(held, first, strict=True)), held, [0] * count)
+        self.venue_cash = self.rounding_cash = self.uncovered_cash = 0
+        self.opening_cash = -(self.accounts_cash + self.fund.cash + self.vault.cash + self.market.cash)
+        self.marks = [int(mark) for mark in world.walk.mark[:, 0]]
+        self.step = 0
+        self.bar = -1
+        self.used = [0] * count  # liquidity used in the present bar
+        self.quiet = 0
+        self.waves = 0
+
+    def value_per_lot(self, symbol: int) -> int:
+        """Return quanta per lot at the mark at the end of the step."""
+        return self.marks[symbol] * self.world.q_mark(symbol)
+
+    def pool_equity(self, pool: Pool) -> int:
+        """Return cash plus inventory at mark, unsettled funding included."""
+        equity = pool.cash
+        for symbol, lots in enumerate(pool.lots):
+            if lots:
+                due = lots * (self.index[symbol] - pool.index[symbol]) // MILLIONTH
+                equity += lots * self.value_per_lot(symbol) - due
+        return equity
+
+    def gross_inventory(self, pool: Pool) -> int:
+        """Return the sum of |lots| at mark over all symbols."""
+        return sum(abs(lots) * self.value_per_lot(symbol) for symbol, lots in enumerate(pool.lots))
+
+    def owed_funding(self, rows: Ints | slice) -> Ints:
+        """Return the unsettled funding of positions in quanta: floor(signed lots x index change / 1e6)."""
+        signed = self.world.side[rows] * self.lots[rows]
+        index = np.asarray(self.index, dtype=np.int64)[self.world.symbol[rows]]
+        whole, rest = np.divmod(index - self.settled[rows], MILLIONTH)
+        return signed * whole + signed * rest // MILLIONTH
+
+    def bucket(self, symbol: int) -> int:
+        """Return the liquidity left in the bar at this step, in lots."""
+        walk = self.world.walk
+        part = int(walk.part[self.step - 1])
+        return self.capacity(symbol) * (part + 1) // walk.parts - self.used[symbol]
+
+    def capacity(self, symbol: int) -> int:
+        """Return the lots the present bar can take: floor(volume x scale x participation)."""
+        rules = self.world.rules
+        share = rules.scale[symbol] * rules.participation
+        return int(self.world.volume[symbol, self.bar]) * share.numerator // share.denominator
+
+    def total_cash(self) -> int:
+        """Return the sum of all owners' cash; 0."""
+        others = self.venue_cash + self.rounding_cash + self.uncovered_cash + self.opening_cash
+        return self.accounts_cash + self.fund.cash + self.vault.cash + self.market.cash + others
+
+    def total_lots(self, symbol: int) -> int:
+        """Return the sum of all owners' signed lots in a symbol; 0."""
+        pools = self.fund.lots[symbol] + self.vault.lots[symbol]
+        return self.accounts_lots[symbol] + pools + self.market.lots[symbol]
+
+    def check(self, full: bool = False) -> None:
+        """Raise ``ConservationError`` if cash or lots do not sum to zero, or totals do not match the arrays."""
+        residual = self.total_cash()
+        if residual:
+            raise ConservationError(f"step {self.step}: cash of all owners sums to {residual} quanta instead of 0")
+        for symbol, name in enumerate(self.world.symbols):
+            if self.total_lots(symbol):
+                raise ConservationError(f"step {self.step}: lots of {name} sum to {self.total_lots(symbol)}, not 0")
+        if full:
+            self._recompute()
+
+    def _recompute(self) -> None:
+        if int(self.cash.sum()) != self.accounts_cash:
+            gap = int(self.cash.sum()) - self.accounts_cash
+            raise ConservationError(f"step {self.step}: owner accounts holds {gap} quanta more than its total")
+        for (symbol, side), rows in self.blocks.items():
+            self_total = side * int(self.lots[rows].sum())
+            other = -side * int(self.lots[self.blocks[symbol, -side]].sum())
+            if self_total + other != self.accounts_lots[symbol]:
+                name = self.world.symbols[symbol]
+                raise ConservationError(f"step {self.step}: lots of {name} in accounts do not match their total")
+
+
+def _block(world: World, symbol: int, side: int) -> slice:
+    mine = np.flatnonzero((world.symbol == symbol) & (world.side == side))
+    if not mine.size:
+        return slice(0, 0)
+    return slice(int(mine[0]), int(mine[-1]) + 1)
+
+
+def check_range(world: World) -> None:
+    """Refuse a world whose total lots times price range could leave 62 bits, naming symbol and factor."""
+    for symbol, name in enumerate(world.symbols):
+        held = np.flatnonzero(world.symbol == symbol)
+        lots = sum(int(world.lots[chunk].sum(dtype=object)) for chunk in np.array_split(held, max(len(held) // 2**20, 1)))
+        top = max(int(world.walk.mark[symbol].max()) * world.q_mark(symbol),
+                  int(world.trade_high[symbol].max()) * world.q_tick[symbol])
+        entries = int(world.cost[held].max()) if held.size else 0
+        largest = max(2 * lots * top, entries * max(len(held), 1) if entries > LIMIT // max(len(held), 1) else 0)
+        if largest >= LIMIT:
+            raise RangeError(
+                f"{name}: lots x price reaches {largest / LIMIT:.3g} times the exact range of 2**62 quanta; "
+                "use a coarser lot, a smaller open interest or a shorter window"
+            )
+
+
+def no_rows() -> Bools:
+    """Return an empty mask."""
+    return np.zeros(0, dtype=bool)

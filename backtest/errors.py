@@ -1,0 +1,94 @@
+"""Exceptions: one base class, one line each, each knows its exit code."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class CrashbookError(Exception):
+    """Base of every error that is a message to the user and not a defect of the program."""
+
+    exit_code = 1
+
+
+class ConfigError(CrashbookError):
+    """A scenario, event or venue file holds an unknown key, a wrong type or a value out of range."""
+
+
+class UsageError(CrashbookError):
+    """The command names something that does not exist or asks for something that is not offered."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name is not among the known ones; the message lists the near matches.
+
+    Examples
+    --------
+    >>> str(UnknownNameError("venue", "binnance", ["binanceusdm", "bybit"]))
+    "unknown venue 'binnance'; did you mean binanceusdm? Known: binanceusdm, bybit"
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        known = sorted(known)
+        near = near_matches(name, known)
+        guess = f"; did you mean {' or '.join(near)}?" if near else ";"
+        listed = ", ".join(known) if known else "none"
+        super().__init__(f"unknown {kind} '{name}'{guess} Known: {listed}{'. ' + hint if hint else ''}")
+
+
+class DataError(CrashbookError):
+    """Market data breaks a rule that no repair may hide: prices, order of time, file contents."""
+
+
+class DataGapError(DataError):
+    """Bars are missing inside the window of a replay."""
+
+    exit_code = 3
+
+
+class BookError(CrashbookError):
+    """A position book breaks a rule; every violation is listed with row and column."""
+
+    def __init__(self, message: str, violations: Sequence[str] = ()) -> None:
+        self.violations = tuple(violations)
+        super().__init__("\n  ".join([message, *violations]))
+
+
+class RangeError(CrashbookError):
+    """A world is too large for exact 64-bit integers."""
+
+
+class NotBuiltError(CrashbookError):
+    """A profile asks for a rule that this version does not run; nothing is approximated silently."""
+
+
+class ConservationError(CrashbookError):
+    """Cash or lots do not sum to zero: a defect of the program, reported with step, owner and residual."""
+
+
+class RunError(CrashbookError):
+    """A run folder is absent, incomplete or does not match its digests."""
+
+
+class QueryError(CrashbookError):
+    """A query fails, lacks a parameter or is not allowed."""
+
+
+class AuditError(CrashbookError):
+    """An audit returned rows."""
+
+    exit_code = 4
+
+
+def near_matches(name: str, known: Iterable[str]) -> list[str]:
+    """Return up to three names close to ``name``.
+
+    Examples
+    --------
+    >>> near_matches("bybt", ["bybit", "okx"])
+    ['bybit']
+    """
+    return difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)

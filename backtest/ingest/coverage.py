@@ -1,0 +1,254 @@
+"""What must hold of market rows before a run may use them, and what is counted about them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backtest.errors import DataError
+from backtest.mechanics.exact import Bools, Floats, Ints
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Window = tuple[dt.datetime, dt.datetime]
+PRICES = ("open", "high", "low", "close")
+PRICE_LIMIT = 1e12
+HOLES_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known about the rows of one series: counts, first and last time, holes as ``[start, end)``, digest."""
+
+    rows: int
+    duplicates: int
+    missing: int
+    longest_gap_s: int
+    holes: tuple[Window, ...]
+    first: dt.datetime | None
+    last: dt.datetime | None
+    sha256: str
+
+
+def check_bars(
+    frame: pl.DataFrame, symbol: str, timeframe_s: int, where: str, window: Window | None = None
+) -> tuple[pl.DataFrame, Facts]:
+    """Refuse bars that break a rule; drop and count rows given twice; count what is missing.
+
+    Parameters
+    ----------
+    frame
+        Columns ts, open, high, low, close, volume in the order stored.
+    symbol, where
+        Named in messages: the symbol, and the file or folder.
+    timeframe_s
+        Length of a bar in seconds.
+    window
+        Start and end (exclusive) that the bars should fill; None: from the first bar to the last.
+
+    Raises
+    ------
+    DataError
+        One line with the first bad row's time, how many there are, what is allowed and the fix.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> day = dt.datetime.fromisoformat("2025-10-10")
+    >>> ts = [day + dt.timedelta(minutes=minute) for minute in (0, 1, 4)]
+    >>> bars = pl.DataFrame({"ts": ts, "open": 2.0, "high": 3.0, "low": 1.0, "close": 2.0, "volume": 5.0})
+    >>> facts = check_bars(bars, "BTC/USDT:USDT", 60, "a file")[1]
+    >>> facts.rows, facts.missing, len(facts.holes), facts.longest_gap_s
+    (3, 2, 1, 120)
+    """
+    for what, allowed, bad in _bar_rules(timeframe_s):
+        _refuse(frame.filter(bad), symbol, where, what, allowed)
+    frame, duplicates = _in_order(frame, symbol, where)
+    return frame, _facts(frame, duplicates, timeframe_s, window)
+
+
+def check_funding(frame: pl.DataFrame, symbol: str, where: str) -> tuple[pl.DataFrame, Facts]:
+    """Refuse funding rows that break a rule; drop and count rows given twice.
+
+    Raises
+    ------
+    DataError
+        As ``check_bars``.
+    """
+    import polars as pl
+
+    _refuse(frame.filter(pl.col("ts").is_null()), symbol, where, "a time that cannot be read", "UTC times")
+    rate = pl.col("rate")
+    bad = rate.is_null() | ~rate.is_finite() | (rate.abs() >= 1)
+    _refuse(frame.filter(bad), symbol, where, "a funding rate that is not a number below 1", "rates as fractions")
+    frame, duplicates = _in_order(frame, symbol, where)
+    return frame, _facts(frame, duplicates, 0, None)
+
+
+def _bar_rules(timeframe_s: int) -> list[tuple[str, str, pl.Expr]]:
+    """Return the rules of a bar: what is wrong, what is allowed, and which rows break it."""
+    import polars as pl
+
+    prices = [pl.col(name) for name in PRICES]
+    low, high, volume = pl.col("low"), pl.col("high"), pl.col("volume")
+    outside = pl.any_horizontal((pl.col(name) < low) | (pl.col(name) > high) for name in ("open", "close"))
+    off_grid = pl.col("ts").dt.timestamp("us") % (timeframe_s * 1_000_000) != 0
+    return [
+        ("a time that cannot be read", "UTC times", pl.col("ts").is_null()),
+        ("a time off the grid", f"opens on whole multiples of {timeframe_s} s", off_grid),
+        ("a price that is not a number", "finite prices", pl.any_horizontal(_not_finite(price) for price in prices)),
+        ("a price at or below zero", "prices above zero", pl.any_horizontal(price <= 0 for price in prices)),
+        ("a price out of range", f"prices below {PRICE_LIMIT:g}", pl.any_horizontal(x >= PRICE_LIMIT for x in prices)),
+        ("a high below the low", "low <= high", high < low),
+        ("an open or close outside the range", "low <= open, close <= high", outside),
+        ("a volume that is not a number", "finite volumes", _not_finite(volume)),
+        ("a negative volume", "volumes of zero or more", volume < 0),
+    ]
+
+
+def _not_finite(column: pl.Expr) -> pl.Expr:
+    return column.is_null() | ~column.is_finite()
+
+
+def _refuse(bad: pl.DataFrame, symbol: str, where: str, what: str, allowed: str) -> None:
+    if bad.height:
+        when = bad["ts"][0]
+        place = f"at {when.isoformat()}" if when is not None else "in place of a time"
+        count = "1 such row" if bad.height == 1 else f"{bad.height} such rows"
+        fix = "correct the file or delete it and fetch it again"
+        raise DataError(f"{where}: {symbol}: {what} {place} ({count}); allowed: {allowed}; {fix}")
+
+
+def _in_order(frame: pl.DataFrame, symbol: str, where: str) -> tuple[pl.DataFrame, int]:
+    """Refuse disorder and contradicting rows; drop rows equal to the one before."""
+    import polars as pl
+
+    step = pl.col("ts").diff()
+    backwards = frame.filter(step < dt.timedelta(0))
+    _refuse(backwards, symbol, where, "time running backwards", "rows in order of time")
+    again = step == dt.timedelta(0)
+    values = [name for name in frame.columns if name != "ts"]
+    differs = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in values)
+    contradicting = frame.filter(again & differs)
+    _refuse(contradicting, symbol, where, "two different rows for one time", "one row for each time")
+    kept = frame.filter(again.fill_null(value=False).not_())
+    return kept, frame.height - kept.height
+
+
+def _facts(frame: pl.DataFrame, duplicates: int, timeframe_s: int, window: Window | None) -> Facts:
+    first, last = (frame["ts"][0], frame["ts"][-1]) if frame.height else (None, None)
+    if window is None and first is not None and last is not None:
+        window = (first, last + dt.timedelta(seconds=timeframe_s))
+    holes = find_holes(frame["ts"].to_physical().to_numpy(), window, timeframe_s) if window and timeframe_s else ()
+    lengths = [int((end - start).total_seconds()) for start, end in holes]
+    missing = sum(lengths) // timeframe_s if lengths else 0
+    longest = max(lengths, default=0)
+    return Facts(frame.height, duplicates, missing, longest, holes, first, last, rows_digest(frame))
+
+
+def find_holes(ts: Ints, window: Window, timeframe_s: int) -> tuple[Window, ...]:
+    """Return the stretches ``[start, end)`` of the window without a bar, in order.
+
+    Parameters
+    ----------
+    ts
+        Opens of the bars present, ascending, microseconds since the epoch.
+    """
+    step = timeframe_s * 1_000_000
+    opens = np.concatenate([[micros(window[0]) - step], ts, [micros(window[1])]]).astype(np.int64)
+    (before,) = np.nonzero(np.diff(opens) > step)
+    return tuple((moment(int(opens[i]) + step), moment(int(opens[i + 1]))) for i in before)
+
+
+def hole_text(holes: Sequence[Window]) -> str:
+    """Return the first few holes as text.
+
+    Examples
+    --------
+    >>> five, six = (dt.datetime.fromisoformat(f"2025-10-10T21:0{minute}") for minute in (5, 6))
+    >>> hole_text([(five, six)])
+    '2025-10-10T21:05:00 to 2025-10-10T21:06:00'
+    """
+    listed = [f"{start.isoformat()} to {end.isoformat()}" for start, end in holes[:HOLES_SHOWN]]
+    more = len(holes) - HOLES_SHOWN
+    return ", ".join(listed) + (f" and {more} more" if more > 0 else "")
+
+
+def on_one_clock(
+    frames: Sequence[pl.DataFrame], window: Window, timeframe_s: int
+) -> tuple[Ints, Mapping[str, Floats], Bools]:
+    """Lay the bars of all symbols on one clock that ticks every bar of the window.
+
+    Where a symbol has no bar, the last close is carried flat with zero volume.
+
+    Parameters
+    ----------
+    frames
+        Checked bars, one frame per symbol, each with a bar at the start of the window.
+
+    Returns
+    -------
+    open_ts
+        Opens of the bars, microseconds since the epoch, shape (bars,).
+    columns
+        open, high, low, close, volume of shape (symbols, bars).
+    bridged
+        Where a bar was missing, shape (symbols, bars).
+    """
+    import duckdb
+    import polars as pl
+
+    open_ts = np.arange(micros(window[0]), micros(window[1]), timeframe_s * 1_000_000, dtype=np.int64)
+    bars = pl.concat(frame.with_columns(symbol=pl.lit(number, pl.Int64)) for number, frame in enumerate(frames))
+    clock = pl.DataFrame({"ts": open_ts}).select(pl.col("ts").cast(pl.Datetime("us")))
+    carried = ", ".join(f"CASE WHEN b.ts = c.ts THEN b.{name} ELSE b.close END AS {name}" for name in PRICES)
+    with duckdb.connect() as connection:
+        connection.register("bars", bars.to_arrow())
+        connection.register("clock", clock.to_arrow())
+        aligned = connection.sql(
+            f"SELECT {carried}, CASE WHEN b.ts = c.ts THEN b.volume ELSE 0 END AS volume, b.ts <> c.ts AS bridged"
+            " FROM (SELECT symbol, clock.ts FROM clock CROSS JOIN (SELECT DISTINCT symbol FROM bars)) c"
+            " ASOF JOIN bars b ON c.symbol = b.symbol AND c.ts >= b.ts ORDER BY c.symbol, c.ts"
+        ).pl()
+    shape = (len(frames), len(open_ts))
+    columns = {name: aligned[name].to_numpy().reshape(shape) for name in (*PRICES, "volume")}
+    return open_ts, columns, aligned["bridged"].to_numpy().reshape(shape)
+
+
+def rows_digest(frame: pl.DataFrame) -> str:
+    """Return the SHA-256 of the rows, column by column."""
+    digest = hashlib.sha256()
+    for name in frame.columns:
+        column = frame[name].to_physical().to_numpy()
+        digest.update(name.encode() + np.ascontiguousarray(column, dtype=column.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()
+
+
+def micros(time: dt.datetime) -> int:
+    """Return microseconds since the epoch of a naive UTC time.
+
+    Examples
+    --------
+    >>> micros(dt.datetime.fromisoformat("1970-01-01T00:01"))
+    60000000
+    """
+    return int(np.datetime64(time, "us").astype(np.int64))
+
+
+def moment(us: int) -> dt.datetime:
+    """Return the naive UTC time of microseconds since the epoch.
+
+    Examples
+    --------
+    >>> moment(60_000_000).isoformat()
+    '1970-01-01T00:01:00'
+    """
+    time = np.datetime64(us, "us").item()
+    assert isinstance(time, dt.datetime)
+    return time

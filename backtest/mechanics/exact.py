@@ -1,0 +1,127 @@
+"""Exact integer arithmetic: the only way money is multiplied by a rate, and the only rounding there is."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+QUANTA_PER_USD = 1_000_000
+RATE_ONE = 1_000_000_000  # rates are integers in 1e-9
+LIMIT = 2**62
+
+
+def mul_div(a: int, b: int, c: int) -> int:
+    """Return ``floor(a * b / c)`` exactly.
+
+    Examples
+    --------
+    >>> mul_div(10**18, 5_000_000, 10**9), mul_div(-7, 1, 2)
+    (5000000000000000, -4)
+    """
+    return a * b // c
+
+
+def mul_rate(amounts: Ints, rate_e9: Ints | int) -> Ints:
+    """Return ``floor(amount * rate / 1e9)`` for arrays without leaving 64 bits.
+
+    Splitting the amount into whole and remaining billions keeps both products below 2**63 for any
+    amount of money in range and any rate up to 9.2 (920 %).
+
+    Examples
+    --------
+    >>> mul_rate(np.array([4_000_000_000_000_001, -1]), 5_000_000).tolist()
+    [20000000000000, -1]
+    """
+    whole, rest = np.divmod(amounts, RATE_ONE)
+    return whole * rate_e9 + rest * rate_e9 // RATE_ONE
+
+
+def mul_rate_up(amounts: Ints, rate_e9: Ints | int) -> Ints:
+    """Return ``ceil(amount * rate / 1e9)`` for arrays.
+
+    Examples
+    --------
+    >>> mul_rate_up(np.array([200, 201]), 5_000_000).tolist()
+    [1, 2]
+    """
+    return -mul_rate(-amounts, rate_e9)
+
+
+def half_even(numerator: int, denominator: int) -> int:
+    """Return ``numerator / denominator`` rounded to the nearest integer, ties to even.
+
+    Examples
+    --------
+    >>> [half_even(n, 2) for n in (1, 3, 5, -1)]
+    [0, 2, 2, 0]
+    """
+    if denominator < 0:
+        numerator, denominator = -numerator, -denominator
+    floor, rest = divmod(numerator, denominator)
+    twice = 2 * rest
+    return floor + (twice > denominator or (twice == denominator and floor % 2 == 1))
+
+
+def half_even_array(numerators: Ints, denominators: Ints) -> Ints:
+    """Return ``half_even`` element by element; denominators are positive.
+
+    Examples
+    --------
+    >>> half_even_array(np.array([1, 3, 5, -1]), np.array([2, 2, 2, 2])).tolist()
+    [0, 2, 2, 0]
+    """
+    floor, rest = np.divmod(numerators, denominators)
+    twice = 2 * rest
+    return floor + ((twice > denominators) | ((twice == denominators) & (floor % 2 == 1)))
+
+
+def isqrt_ratio(numerator: int, denominator: int) -> int:
+    """Return ``floor(sqrt(numerator / denominator))`` exactly.
+
+    Examples
+    --------
+    >>> isqrt_ratio(99, 1), isqrt_ratio(1, 4), isqrt_ratio(9, 4)
+    (9, 0, 1)
+    """
+    return math.isqrt(numerator // denominator)
+
+
+def rate_e9(value: str | float | Decimal) -> int:
+    """Return a rate as an integer in 1e-9; decimal strings are read exactly.
+
+    Examples
+    --------
+    >>> rate_e9("0.0125"), rate_e9(0.004)
+    (12500000, 4000000)
+    """
+    return int((Decimal(str(value)) * RATE_ONE).to_integral_value())
+
+
+def quanta(usd: str | float | Decimal) -> int:
+    """Return an amount of money in quanta of 1e-6, rounded half to even.
+
+    Examples
+    --------
+    >>> quanta("1.5"), quanta(13.8e9)
+    (1500000, 13800000000000000)
+    """
+    return int((Decimal(str(usd)) * QUANTA_PER_USD).to_integral_value())
+
+
+def ratio(value: str | float | Decimal) -> Fraction:
+    """Return a decimal as an exact fraction.
+
+    Examples
+    --------
+    >>> ratio("0.1")
+    Fraction(1, 10)
+    """
+    return Fraction(Decimal(str(value)))

@@ -1,0 +1,89 @@
+"""Insurance fund and liquidator vault: what they may take over, and how their inventory is carried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Pool:
+    """A fund or vault: cash, signed lots and take-over amount of its inventory per symbol, in quanta.
+
+    ``index`` is the funding index at the last settlement of each symbol.
+    """
+
+    owner: str
+    cash: int
+    lots: list[int]
+    basis: list[int]
+    index: list[int] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Return whether there is any inventory."""
+        return any(self.lots)
+
+
+def lots_within_floor(side: int, lots: int, amount: int, value_per_lot: int, headroom: int) -> int:
+    """Return the largest number of lots whose take-over leaves equity at or above the floor.
+
+    Taking k of ``lots`` lots costs ``floor(amount * k / lots)`` and brings k lots at mark. What does not lower
+    equity always passes. ``headroom`` is equity less floor.
+
+    Examples
+    --------
+    Ten lots at 90 each cost 900 but are worth 88 each: 5 quanta of headroom pay for two of them.
+
+    >>> lots_within_floor(1, 10, 900, 88, 5), lots_within_floor(1, 10, 900, 95, 0)
+    (2, 10)
+    """
+    loss = side * (amount - lots * value_per_lot)
+    if loss <= 0:
+        return lots
+    headroom = max(headroom, 0)
+    if side > 0:  # floor(k * loss / lots) <= headroom
+        return min(lots, -(-(headroom + 1) * lots // loss) - 1)
+    return min(lots, headroom * lots // loss)  # ceil(k * loss / lots) <= headroom
+
+
+def lots_within_limit(side: int, lots: int, held: int, value_per_lot: int, gross: int, limit: int | None) -> int:
+    """Return the largest number of lots that keeps gross inventory within its limit.
+
+    What does not raise ``|lots|`` of the symbol always passes, so an opposite take-over may go through zero
+    to the same size on the other side. ``gross`` is the gross inventory at mark over all symbols.
+
+    Examples
+    --------
+    >>> lots_within_limit(1, 10, 0, 100, 0, 450), lots_within_limit(-1, 10, 3, 100, 300, 300)
+    (4, 6)
+    """
+    if limit is None:
+        return lots
+    own = abs(held)
+    if held * side >= 0:
+        return min(lots, max(limit - gross, 0) // value_per_lot)
+    beyond = own + max(limit - (gross - own * value_per_lot), 0) // value_per_lot
+    return min(lots, max(2 * own, beyond))
+
+
+def absorb(pool: Pool, symbol: int, side: int, lots: int, amount: int) -> None:
+    """Add lots taken over (or traded) to the inventory; opposite lots net at average cost.
+
+    Through zero, the closing lots are the first slice of the amount.
+
+    Examples
+    --------
+    >>> pool = Pool("fund", 0, [10], [1000])
+    >>> absorb(pool, 0, -1, 14, 1260)
+    >>> pool.lots, pool.basis
+    ([-4], [360])
+    """
+    held = pool.lots[symbol]
+    if held * side >= 0:
+        pool.basis[symbol] += amount
+    else:
+        closing = min(lots, abs(held))
+        pool.basis[symbol] -= pool.basis[symbol] * closing // abs(held)
+        if lots > closing:
+            pool.basis[symbol] = amount - amount * closing // lots
+    pool.lots[symbol] = held + side * lots

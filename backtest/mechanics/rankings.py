@@ -1,0 +1,119 @@
+"""ADL scores: each venue's ranking as one exact rational of integers, with a float as filter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from backtest.mechanics.exact import QUANTA_PER_USD, Floats, Ints
+from backtest.mechanics.margin import Tiers, maintenance
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Accounts on the opposite side, in quanta: one row each, ascending account id.
+
+    ``value`` is lots at mark, ``pnl`` unrealised profit, ``equity`` cash plus signed value (funding included).
+    """
+
+    side: int
+    account: Ints
+    lots: Ints
+    cost: Ints
+    value: Ints
+    pnl: Ints
+    equity: Ints
+    tiers: Tiers
+
+    def take(self, index: Ints) -> Candidates:
+        """Return the rows of ``index``."""
+        return Candidates(
+            self.side,
+            self.account[index],
+            self.lots[index],
+            self.cost[index],
+            self.value[index],
+            self.pnl[index],
+            self.equity[index],
+            self.tiers,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A ranking: the float filter, the exact score of one candidate, and the source of the rule."""
+
+    approximate: Callable[[Candidates], Floats]
+    exact: Callable[[Candidates, int], Fraction]
+    source: str
+
+
+def _bitmex(rows: Candidates) -> Floats:
+    cost, value, equity = rows.cost.astype(float), rows.value.astype(float), rows.equity.astype(float)
+    move, leverage = rows.pnl / cost, value / equity
+    return np.where(rows.pnl > 0, move * leverage, move / leverage)
+
+
+def _bitmex_exact(rows: Candidates, i: int) -> Fraction:
+    move = Fraction(int(rows.pnl[i]), int(rows.cost[i]))
+    leverage = Fraction(int(rows.value[i]), int(rows.equity[i]))
+    return move * leverage if move > 0 else move / leverage
+
+
+def _binance(rows: Candidates) -> Floats:
+    wallet = np.maximum(rows.equity - rows.pnl, QUANTA_PER_USD).astype(float)
+    need = maintenance(rows.value, rows.tiers).astype(float)
+    return np.maximum(rows.pnl, 0) / wallet * (need / rows.equity)
+
+
+def _binance_exact(rows: Candidates, i: int) -> Fraction:
+    profit = max(int(rows.pnl[i]), 0)
+    wallet = max(int(rows.equity[i]) - int(rows.pnl[i]), QUANTA_PER_USD)
+    need = int(maintenance(rows.value[i : i + 1], rows.tiers)[0])
+    return Fraction(profit * need, wallet * int(rows.equity[i]))
+
+
+def _hyperliquid(rows: Candidates) -> Floats:
+    value, cost = rows.value.astype(float), rows.cost.astype(float)
+    move = value / cost if rows.side > 0 else cost / value
+    return move * (value / rows.equity)
+
+
+def _hyperliquid_exact(rows: Candidates, i: int) -> Fraction:
+    value, cost = int(rows.value[i]), int(rows.cost[i])
+    move = Fraction(value, cost) if rows.side > 0 else Fraction(cost, value)
+    return move * Fraction(value, int(rows.equity[i]))
+
+
+def _literal(rows: Candidates) -> Floats:
+    value = rows.value.astype(float)
+    return value / rows.cost * (value / rows.equity)
+
+
+def _literal_exact(rows: Candidates, i: int) -> Fraction:
+    value = int(rows.value[i])
+    return Fraction(value, int(rows.cost[i])) * Fraction(value, int(rows.equity[i]))
+
+
+RANKINGS: dict[str, Ranking | None] = {
+    "bitmex": Ranking(
+        _bitmex, _bitmex_exact, "BitMEX: PnL% x effective leverage, divided when losing; bitmex.com/app/autoDeleveraging"
+    ),
+    "binance": Ranking(
+        _binance,
+        _binance_exact,
+        "Binance: max(0, UPnL) / max(1, WB) x MM / (WB + UPnL); dev.binance.vision forum 17801",
+    ),
+    "hyperliquid": Ranking(
+        _hyperliquid,
+        _hyperliquid_exact,
+        "Hyperliquid: (mark / entry) x (notional / account value), entry / mark for shorts; gitbook auto-deleveraging",
+    ),
+    "hyperliquid_literal": Ranking(
+        _literal, _literal_exact, "Hyperliquid as printed: mark / entry for shorts too; gitbook auto-deleveraging"
+    ),
+    "random": None,  # dYdX v4: a pseudo-random start, then by account; keeper/deleveraging.go at 84d4664b
+}

@@ -1,0 +1,73 @@
+"""The strategy points of a venue as names bound to functions, and the concrete rules of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from backtest.mechanics import impact, steppers
+from backtest.mechanics.rankings import RANKINGS
+
+IMPACTS: dict[str, impact.Impact] = {"none": impact.no_impact, "sqrt": impact.square_root, "linear": impact.linear}
+STEPPERS = {"full_position": steppers.full_position}
+SCHEDULES = {"tiered": "marginal rates with continuous deductions"}
+
+CHOICES: Mapping[str, Mapping[str, Any] | tuple[str, ...]] = {
+    "intrabar": ("ohlc", "adverse_first", "close"),
+    "impact": IMPACTS,
+    "fund_shortfall": ("divisible", "all_or_nothing"),
+    "fund_takeover": ("bankruptcy", "none"),
+    "inventory_adl": ("none", "below_floor"),
+    "residual_owner": ("account", "fund", "vault"),
+    "fee_owner": ("venue", "fund"),
+    "ranking": RANKINGS,
+    "losers": ("last", "ranked", "excluded"),
+    "close_price": ("bankruptcy", "mark", "previous_mark"),
+    "on_exhausted": ("uncovered", "fund_negative"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VaultRule:
+    """A liquidator vault: it takes positions with ``0 <= equity < num / den x maintenance``."""
+
+    capital: int
+    num: int = 2
+    den: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a venue does, in integers: money in quanta, rates in 1e-9.
+
+    ``inclusive``: liquidation at equity equal to maintenance. ``inventory_limit`` None: no limit.
+    ``quiet_steps``: steps without a breach, the present one included, before pools unwind.
+    ``strength``: Y times sigma of the impact formula. ``scale``: liquidity scale per symbol.
+    """
+
+    inclusive: bool
+    stepper: str = "full_position"
+    fund_start: int
+    fund_floor: int
+    fund_divisible: bool
+    fund_takes_over: bool
+    inventory_limit: int | None
+    inventory_adl: str
+    inventory_stop: int
+    quiet_steps: int
+    vault: VaultRule | None
+    residual_owner: str
+    fee_e9: int
+    fee_owner: str
+    ranking: str
+    losers: str
+    close_price: str
+    on_exhausted: str
+    impact: str
+    strength: Fraction
+    scale: tuple[Fraction, ...]
+    participation: Fraction
+    seed: int
+    spared: int

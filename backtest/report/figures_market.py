@@ -1,0 +1,306 @@
+"""Figures of what happened: price, liquidations, the map of the book, depth of the cascade."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from backtest.plots import (
+    WIDE,
+    Array,
+    Box,
+    Canvas,
+    Panel,
+    base_coin,
+    clock,
+    dollars,
+    epoch,
+    floats,
+    nice_ticks,
+    panel,
+    rows_of,
+    seconds,
+    spread,
+    tick_labels,
+    time_axis,
+    value_axis,
+)
+
+_SMALL = 152
+
+
+class PriceSeries(NamedTuple):
+    """One symbol of the price figure: rows of ``price_path``, ``liquidations_per_minute`` and ``adl_waves``."""
+
+    symbol: str
+    path: pl.DataFrame
+    minutes: pl.DataFrame
+    waves: pl.DataFrame
+
+
+class MapSeries(NamedTuple):
+    """One symbol of the liquidation map: rows of ``liquidation_price_map`` and the range traded."""
+
+    symbol: str
+    bins: pl.DataFrame
+    first_px: float
+    mark_low_px: float
+    mark_high_px: float
+
+
+# --- price ---------------------------------------------------------------------------------------------------
+
+
+def price(series: Sequence[PriceSeries], width: int = WIDE) -> str:
+    """Draw trade and mark price, liquidations as a heat strip, ADL waves as thin verticals, gaps hatched.
+
+    The first symbol is large, the others follow as small multiples on the same time axis.
+    """
+    columns = 4 if width >= WIDE else 2
+    cell, tall = width / columns, 330 if width >= WIDE else 250
+    rows = math.ceil((len(series) - 1) / columns)
+    c = Canvas(width, tall + 54 + rows * _SMALL, "Trade and mark price of " + ", ".join(s.symbol for s in series))
+    left, right = (56, 44) if c.narrow else (64, 76)
+    _price_panel(c, series[0], (left, 26, width - right, tall), main=True)
+    for one, (row, column) in zip(series[1:], rows_of(len(series) - 1, columns), strict=True):
+        x0, y0 = column * cell + 46, tall + 54 + row * _SMALL
+        _price_panel(c, one, (x0, y0 + 26, (column + 1) * cell - 10, y0 + 106), main=False)
+    return c.svg()
+
+
+def _price_panel(c: Canvas, s: PriceSeries, box: Box, *, main: bool) -> None:
+    t, trade, mark = seconds(s.path["ts"]), floats(s.path, "trade_px"), floats(s.path, "mark_px")
+    low, high = float(np.nanmin([trade, mark])), float(np.nanmax([trade, mark]))
+    pad = (high - low) * 0.05 or high * 0.01
+    p = panel(box, (t[0], t[-1]), (low - pad, high + pad))
+    value_axis(c, p, 5 if main else 3)
+    _gaps(c, p, s.path, t)
+    xs = np.unique(p.x(seconds(s.waves["ts"])))
+    c.segments(xs, p.top, xs, p.bottom, "adl", width=1 if main else 0.6, alpha=max(0.25, min(0.8, 30 / (len(xs) + 1))))
+    c.path(p.x(t), p.y(trade), "price", 1.1 if main else 0.8)
+    c.path(p.x(t), p.y(mark), "mark", 2.0 if main else 1.2)
+    at = int(np.nanargmin(trade))
+    coin = base_coin(s.symbol)
+    move = f"{(trade[at] / trade[0] - 1) * 100:+.1f} % at the low".replace("-", "−")
+    c.text(p.left, p.top - 14, coin, "ink", size=13 if main else 12, bold=True)
+    c.text(p.left + 12 + 9 * len(coin), p.top - 14, move, size=12 if main else 11)
+    if main:
+        _price_labels(c, p, s, at)
+    strip = 12.0 if main else 4.5
+    _heat_strip(c, p, s.minutes, strip, named=main)
+    foot = Panel(p.left, p.top, p.right, p.bottom + 2 * strip + 6, p.x, p.y)
+    time_axis(c, foot, (4 if c.narrow else 9) if main else 3, named=main)
+
+
+def _price_labels(c: Canvas, p: Panel, s: PriceSeries, at: int) -> None:
+    """Name the lines, the low and the first ADL of the large panel, and make it answer to the pointer."""
+    t, trade, mark = seconds(s.path["ts"]), floats(s.path, "trade_px"), floats(s.path, "mark_px")
+    moments = np.unique(seconds(s.waves["ts"]))
+    if len(moments):
+        words = "ADL" if len(moments) == 1 else f"ADL at {len(moments):,} moments"
+        x = float(p.x(moments[0]))
+        room = x - p.left > 7.5 * len(words)
+        c.text(x + (-6 if room else 6), p.top + 8, words, "adl-text", align="right" if room else "left", bold=True)
+    ends = spread([float(p.y(trade[-1])), float(p.y(mark[-1]))], 14)
+    for y, words, colour in zip(ends, ("trade", "mark"), ("ink", "mark-text"), strict=True):
+        c.text(p.right + 6, y, words, colour, bold=True)
+    x, y = float(p.x(t[at])), float(p.y(trade[at]))
+    c.dots(x, y, "price", 2.5)
+    c.beside(p, x, y + 2, f"{trade[at]:,.7g} at {clock(t[at], '%H:%M')}")
+    stride = max(1, math.ceil(len(t) / 400))
+    edges = np.concatenate([[p.left], p.x((t[:-1] + t[1:]) / 2), [p.right]])
+    for i in range(0, len(t), stride):
+        box = (edges[i], p.top, edges[min(i + stride, len(t))], p.bottom)
+        c.hit(box, f"{clock(t[i])} UTC · trade {trade[i]:,.10g} · mark {mark[i]:,.10g}")
+
+
+def _gaps(c: Canvas, p: Panel, path: pl.DataFrame, t: Array) -> None:
+    """Hatch the bars that were missing and carried flat."""
+    flat = path["bridged"].to_numpy().astype(int)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flat, [0]])))
+    starts, ends = t[np.maximum(edges[::2] - 1, 0)], t[np.maximum(edges[1::2] - 1, 0)]
+    c.boxes(p.x(starts), p.top, np.maximum(p.x(ends), p.x(starts) + 2), p.bottom, "grey", alpha=0.6, hatch=True)
+
+
+def _heat_strip(c: Canvas, p: Panel, minutes: pl.DataFrame, height: float, *, named: bool) -> None:
+    """Draw two rows of minutes, longs over shorts; the fuller the colour, the more was liquidated."""
+    t = seconds(minutes["minute_ts"])
+    amounts = {side: floats(minutes, f"{side}_usd") for side in ("long", "short")}
+    top = max((float(v.max()) for v in amounts.values() if v.size), default=0.0) or 1.0
+    y = p.bottom + 4
+    for side, amount in amounts.items():
+        c.boxes(p.left, y, p.right, y + height - 1, "context")
+        shade = np.ceil(np.sqrt(amount / top) * 6)
+        for level in range(1, 7):
+            x0 = p.x(t[shade == level])
+            x1 = np.maximum(p.x(t[shade == level] + 60), x0 + 1.5)
+            c.boxes(x0, y, x1, y + height - 1, side, alpha=level / 6)
+        if named:
+            c.text(p.left - 6, y + height / 2 - 0.5, f"{side}s", f"{side}-text", size=10.5, align="right")
+        y += height
+
+
+# --- liquidations --------------------------------------------------------------------------------------------
+
+
+def liquidations(minutes: pl.DataFrame, start: datetime, end: datetime, width: int = WIDE) -> str:
+    """Draw liquidated notional per minute, shorts above and longs below the axis, and the running total under it."""
+    high, low = (240, 80) if width >= WIDE else (200, 70)
+    c = Canvas(width, high + low + 74, "Liquidated notional per minute, long and short, and its running total")
+    left, right = (52, 10) if c.narrow else (64, 76)
+    span = (epoch(start), epoch(end))
+    bin_s = 60 * max(1, math.ceil((span[1] - span[0]) / 60 / ((width - left - right) / 3)))
+    rows = minutes.group_by((pl.col("minute_ts").dt.timestamp("ms") // 1000 // bin_s * bin_s).alias("t")).agg(
+        pl.col("long_usd", "short_usd").cast(pl.Float64).sum(), pl.col("liquidations").sum()
+    )
+    rows = rows.sort("t")
+    t, longs, shorts = (floats(rows, name) for name in ("t", "long_usd", "short_usd"))
+    peak = float(np.max([longs, shorts]))
+    reach = (-max(float(longs.max()), peak * 0.14) * 1.1, max(float(shorts.max()), peak * 0.14) * 1.25)
+    p = panel((left, 24, width - right, 24 + high), span, reach)
+    value_axis(c, p, 6, divisor=1e6, mirrored=True)
+    x0, x1, zero = p.x(t), np.maximum(p.x(t + bin_s) - 0.6, p.x(t) + 1), float(p.y(0.0))
+    c.boxes(x0, zero, x1, p.y(-longs), "long")
+    c.boxes(x0, p.y(shorts), x1, zero, "short")
+    c.segments(p.left, zero, p.right, zero, "ink")
+    c.text(p.left, 10, f"M USD {'per minute' if bin_s == 60 else f'per {bin_s // 60} minutes'}", size=11)
+    busy_left = float(rows.filter(pl.col("t") < span[0] + (span[1] - span[0]) * 0.25)["long_usd"].sum()) > 0
+    x, align = (p.right - 4, "right") if busy_left else (p.left + 4, "left")
+    c.text(x, zero - 11, "shorts", "short-text", size=13, align=align, bold=True)
+    c.text(x, zero + 13, "longs", "long-text", size=13, align=align, bold=True)
+    at = int(np.argmax(longs + shorts))
+    words = f"{clock(t[at], '%H:%M')}: {(longs[at] + shorts[at]) / 1e6:,.3g} M"
+    c.beside(p, float(x1[at]), float(p.y(-longs[at])) - 7, words, gap=5)
+    total = np.cumsum(longs + shorts)
+    q = panel((left, p.bottom + 20, width - right, p.bottom + 20 + low), span, (0.0, total[-1] * 1.08))
+    value_axis(c, q, 2, divisor=1e6)
+    steps_t = np.concatenate([[span[0]], np.repeat(t, 2), [span[1]]])
+    steps_v = np.concatenate([[0.0, 0.0], np.repeat(total, 2)])[: len(steps_t)]
+    c.path(q.x(steps_t), q.y(steps_v), "ink", 1.6)
+    c.text(q.left + 4, q.top - 4, "running total, M USD", "ink", bold=True)
+    c.text(width - 4, float(q.y(total[-1])) - (9 if c.narrow else 0), f"{total[-1] / 1e6:,.4g} M", "ink", align="right")
+    time_axis(c, q, 4 if c.narrow else 9)
+    for row, a, b, sum_usd in zip(rows.iter_rows(), x0, x1, total, strict=True):
+        sides = f"longs {dollars(row[1])} · shorts {dollars(row[2])} · {row[3]:,} liquidations"
+        c.hit((a, p.top, b, q.bottom), f"{clock(row[0], '%H:%M')} UTC · {sides} · total {dollars(sum_usd)}")
+    return c.svg()
+
+
+# --- the map of the book -------------------------------------------------------------------------------------
+
+
+def liquidation_map(series: Sequence[MapSeries], width: int = WIDE) -> str:
+    """Draw where the opening book would be liquidated, by price and side, against the range that the mark walked."""
+    columns = 4 if width >= WIDE else 2
+    cell, tall = width / columns, 300 if width >= WIDE else 230
+    rows = math.ceil((len(series) - 1) / columns)
+    label = "Liquidation prices of the opening book of " + ", ".join(s.symbol for s in series)
+    c = Canvas(width, tall + 40 + rows * _SMALL, label)
+    _map_panel(c, series[0], (44 if c.narrow else 64, 44, width - (10 if c.narrow else 20), tall), main=True)
+    for one, (row, column) in zip(series[1:], rows_of(len(series) - 1, columns), strict=True):
+        x0, y0 = column * cell + 40, tall + 40 + row * _SMALL
+        _map_panel(c, one, (x0, y0 + 26, (column + 1) * cell - 10, y0 + 116), main=False)
+    return c.svg()
+
+
+def map_range(s: MapSeries) -> tuple[float, float]:
+    """Return the prices to show: the range the mark walked and the middle 90 % of the book's notional."""
+    middle = (floats(s.bins, "bin_low_px") + floats(s.bins, "bin_high_px")) / 2
+    order = np.argsort(middle, kind="stable")
+    share = np.cumsum(floats(s.bins, "notional_usd")[order])
+    ends = middle[order][np.searchsorted(share, np.array([0.05, 0.95]) * share[-1])] if len(share) else []
+    low, high = min([s.mark_low_px, *ends]), max([s.mark_high_px, *ends])
+    pad = (high - low) * 0.04
+    return max(low - pad, 0.0), high + pad
+
+
+def _map_panel(c: Canvas, s: MapSeries, box: Box, *, main: bool) -> None:
+    low, high = map_range(s)
+    shown = s.bins.filter((pl.col("bin_high_px") > low) & (pl.col("bin_low_px") < high))
+    shown = shown.with_columns(pl.col("notional_usd").cast(pl.Float64)).sort("bin_low_px", "side")
+    # Where longs and shorts share a bin, the second stands on the first.
+    top = (pl.col("notional_usd").cum_sum().over("bin_low_px")).alias("top_usd")
+    shown = shown.with_columns(top).with_columns((pl.col("top_usd") - pl.col("notional_usd")).alias("foot_usd"))
+    p = panel(box, (low, high), (0.0, max([*shown["top_usd"], 1.0]) * 1.06))
+    x_low, x_high, x = (float(v) for v in p.x([s.mark_low_px, s.mark_high_px, s.first_px]))
+    c.boxes(x_low, p.top, x_high, p.bottom, "context")
+    value_axis(c, p, 4 if main else 2, divisor=1e6)
+    for (side, reached), some in shown.group_by("side", "reached", maintain_order=True):
+        x0, x1 = p.x(floats(some, "bin_low_px")), p.x(floats(some, "bin_high_px"))
+        y0, y1 = p.y(floats(some, "top_usd")), p.y(floats(some, "foot_usd"))
+        c.boxes(x0, y0, np.maximum(x1 - 0.6, x0 + 0.8), y1, str(side), alpha=1.0 if reached else 0.38)
+        for a, b, row in zip(x0, x1, some.iter_rows(named=True), strict=True) if main else ():
+            where = f"{row['bin_low_px']:,.6g} to {row['bin_high_px']:,.6g}: {dollars(row['notional_usd'])}"
+            c.hit((a, p.top, b, p.bottom), f"{side}s liquidated from {where}, {'' if reached else 'not '}reached")
+    c.segments(x, p.top, x, p.bottom, "price", width=1.2)
+    c.segments(p.left, p.bottom, p.right, p.bottom, "ink")
+    ticks = nice_ticks(low, high, (4 if c.narrow else 9) if main else 3)
+    for place, words in zip(p.x(ticks), tick_labels(ticks), strict=True):
+        if p.left + 12 < place < p.right - 12:
+            c.text(place, p.bottom + 13, words, size=11, align="center")
+    coin = base_coin(s.symbol)
+    c.text(p.left, 10 if main else p.top - 12, coin, "ink", size=13 if main else 12, bold=True)
+    if main:
+        words = "M USD per price bin" + ("" if c.narrow else "; full colour where the mark traded")
+        c.text(p.left + 12 + 9 * len(coin), 10, words, size=11)
+        _map_labels(c, p, s, x)
+
+
+def _map_labels(c: Canvas, p: Panel, s: MapSeries, x: float) -> None:
+    """Name the start, the range walked and the two sides."""
+    c.text(x, p.top - 9, f"start {s.first_px:,.6g}", "ink", align="center", bold=True)
+    band = float(p.x(s.mark_low_px))
+    if x - band > 60:
+        c.text(band + 4, p.top + 8, "range of the mark" if x - band > 110 else "walked", size=11)
+    for side, room in (("long", p.left - x), ("short", p.right - x)):
+        if abs(room) > 50:
+            c.text(x + room * 0.55, p.top + 28, f"{side}s", f"{side}-text", size=13, align="center", bold=True)
+
+
+# --- depth of the cascade ------------------------------------------------------------------------------------
+
+
+def pressure(rows: pl.DataFrame, main: str, start: datetime, end: datetime, *, width: int = WIDE) -> str:
+    """Draw per minute the ratio R of breached notional to what the bar's liquidity could take, on a log axis."""
+    c = Canvas(width, 280, "Ratio of liquidation orders to the liquidity of the minute")
+    left, right = (52, 12) if c.narrow else (64, 76)
+    known = rows.filter(pl.col("pressure_ratio") > 0)
+    values = [*floats(known, "pressure_ratio"), 0.5, 1.2]
+    # Below a thousandth the book did not notice; such minutes are drawn at the lower edge.
+    ends = [10.0 ** max(-3, math.floor(math.log10(min(values)))), 10.0 ** math.ceil(math.log10(max(values) * 1.05))]
+    box = (left, 30, width - right, 242)
+    p = panel(box, (epoch(start), epoch(end)), (ends[0], ends[1]), log=True)
+    powers = [10.0**k for k in range(round(math.log10(ends[0])), round(math.log10(ends[1])) + 1)]
+    c.segments(p.left, p.y(powers), p.right, p.y(powers), "line")
+    for y, power in zip(p.y(powers), powers, strict=True):
+        c.text(p.left - 6, y, f"{power:g}", size=11, align="right")
+    one = float(p.y(1.0))
+    c.segments(p.left, one, p.right, one, "ink")
+    c.text(p.right, one - 9, "R = 1: all the liquidity there was", "ink", align="right")
+    c.text(p.left, 12, "R, log scale", size=11)
+    for symbol in [*sorted(set(known["symbol"]) - {main}), main]:
+        mine = known.filter(pl.col("symbol") == symbol)
+        xs, ys = p.x(seconds(mine["minute_ts"]) + 30), p.y(floats(mine, "pressure_ratio"))
+        loud = symbol == main
+        c.dots(xs, ys, "ink" if loud else "grey", 3.6 if loud else 2.4, alpha=1.0 if loud else 0.55)
+        for x, y, row in zip(xs, ys, mine.iter_rows(named=True), strict=True):
+            sizes = f"ordered {dollars(float(row['ordered_usd']))} · book {dollars(float(row['book_usd']))}"
+            words = f"{symbol} {row['minute_ts']:%H:%M} UTC · R = {row['pressure_ratio']:,.4g} · {sizes}"
+            c.hit((x - 4, y - 4, x + 4, y + 4), words)
+    worst = known.sort("pressure_ratio", descending=True).unique("symbol", keep="first", maintain_order=True).head(6)
+    places = spread([float(v) for v in p.y(floats(worst, "pressure_ratio"))], 13)
+    for row, x, y in zip(worst.iter_rows(named=True), p.x(seconds(worst["minute_ts"]) + 30), places, strict=True):
+        words = f"{base_coin(row['symbol'])} {row['pressure_ratio']:,.3g}"
+        c.beside(p, float(x), y, words, "ink" if row["symbol"] == main else "grey", bold=row["symbol"] == main)
+    dry = rows.filter(pl.col("pressure_ratio").is_null() & (pl.col("ordered_usd").cast(pl.Float64) > 0))
+    if len(dry):
+        xs = np.unique(p.x(seconds(dry["minute_ts"]) + 30))
+        c.segments(xs, p.top - 6, xs, p.top, "ink", width=1.5)
+        c.text(p.right, 12, "ticks on top: no liquidity at all", size=11, align="right")
+    time_axis(c, p, 4 if c.narrow else 9)
+    return c.svg()

@@ -1,0 +1,346 @@
+"""The scenario: every choice a run depends on, with unit, default and meaning.
+
+``PARAMS`` is the single source for TOML, ``--set``, ``crashbook params`` and the documentation. A field left out
+takes the event's default for the venue, then the venue profile's rule, then the default given here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from backtest.errors import ConfigError, UnknownNameError
+from backtest.mechanics.rules import CHOICES
+from backtest.tomlio import Reader, read_toml
+
+PerCoin = float | Mapping[str, float]
+Mix = Mapping[str, tuple[tuple[float, float, float], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One scenario field: its kind, unit, default and meaning; ``low`` and ``high`` bound numbers."""
+
+    name: str
+    kind: str  # text, int, float, bool, time, coins, per_coin, mix, watch
+    unit: str
+    default: Any
+    doc: str
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A position of mine to follow: it joins the book as an account of its own."""
+
+    name: str
+    coin: str
+    side: str
+    size_base: float
+    entry_px: float
+    leverage: float
+    hedged: bool = False
+
+
+_RULE = "from the venue profile"
+_EVENT = "from the event"
+PARAMS: tuple[Param, ...] = (
+    Param("event", "text", "", "", "id, date or alias of a crash in the catalogue"),
+    Param("venue", "text", "", _EVENT, "venue profile whose rules run"),
+    Param("coins", "coins", "", _EVENT, "coins simulated together, for example BTC,SOL"),
+    Param("start", "time", "UTC", None, "first bar; none: as early as all coins have bars, or the event's window"),
+    Param("end", "time", "UTC", None, "end of the window, exclusive"),
+    Param("seed", "int", "", 1, "seed of the synthetic book and of random rankings", 0, 2**31 - 1),
+    Param("intrabar", "text", "", "ohlc", "order of prices in a bar: ohlc, adverse_first (low first) or close"),
+    Param("mark_half_life_s", "float", "s", 30.0, "half-life of the EMA of trade prices that stands in for a mark series; 0 is the trade price", 0, 86400),
+    Param("allow_gaps", "bool", "", False, "carry missing bars flat instead of refusing them"),
+    Param("positions", "int", "", 100_000, "positions of the synthetic book over all coins", 2, 20_000_000),
+    Param("positions_file", "text", "", None, "CSV or Parquet book that replaces the synthetic one"),
+    Param("balance_with_market", "bool", "", False, "let a declared market position take the imbalance of an imported book"),
+    Param("open_interest_usd", "per_coin", "usd", _EVENT, "open interest of one side at the first mark", 0, 1e12),
+    Param("leverage_mix", "mix", "x", {"default": ((0.0, 3.0, 0.36), (3.0, 7.0, 0.49), (7.0, 0.0, 0.15))}, "shares of notional by effective leverage: [from, to, share]; to = 0 is the tier limit"),
+    Param("size_sigma", "float", "", 2.7, "sigma of the lognormal body of sizes", 0.01, 5),
+    Param("size_alpha", "float", "", 0.85, "exponent of the Pareto tail of sizes", 0.1, 10),
+    Param("size_tail_frac", "float", "0..1", 0.05, "share of accounts in the tail", 0, 0.5),
+    Param("size_cap_frac", "float", "0..1", 0.03, "largest share of a side that one account may hold", 0, 1),
+    Param("entry_spread_frac", "float", "0..1", 0.03, "sigma of the lognormal spread of entries where the pre-roll is short", 0, 1),
+    Param("liquidity_scale", "per_coin", "", 1.0, "traded volume of the venue over that of the bars walked", 0, 1000),
+    Param("liquidity_factor", "float", "", 1.0, "multiplies every liquidity scale; 0.5 halves the liquidity", 0, 1000),
+    Param("participation_frac", "float", "0..1", 1.0, "share of traded volume that can take forced orders", 0, 1),
+    Param("impact", "text", "", "sqrt", "price impact of forced orders: none, sqrt or linear"),
+    Param("impact_y", "float", "", 1.0, "Y of the impact formula", 0, 100),
+    Param("impact_sigma_frac", "float", "0..1", 0.003, "sigma of the impact formula: volatility of a bar", 0, 1),
+    Param("fund_start_usd", "float", "usd", _RULE, "insurance fund at the start", 0, 1e12),
+    Param("fund_floor_usd", "float", "usd", _RULE, "equity below which the fund takes nothing that lowers it", -1e12, 1e12),
+    Param("fund_shortfall", "text", "", _RULE, "divisible or all_or_nothing"),
+    Param("fund_takeover", "text", "", _RULE, "bankruptcy (the fund takes positions over) or none"),
+    Param("fund_inventory_limit_usd", "float", "usd", _RULE, "limit of gross inventory of the fund; 0 is no limit", 0, 1e12),
+    Param("inventory_adl", "text", "", _RULE, "none, or below_floor: the fund's inventory enters the ADL queue"),
+    Param("inventory_stop_usd", "float", "usd", _RULE, "equity at which the fund's own ADL stops", -1e12, 1e12),
+    Param("quiet_s", "float", "s", _RULE, "quiet time before fund or vault unwind", 0, 1e7),
+    Param("vault_capital_usd", "float", "usd", _RULE, "capital of the liquidator vault", 0, 1e12),
+    Param("residual_owner", "text", "", _RULE, "who keeps collateral left after a liquidation: account, fund or vault"),
+    Param("fee_rate", "float", "0..1", _RULE, "liquidation fee on value filled by the book", 0, 1),
+    Param("fee_owner", "text", "", _RULE, "venue or fund"),
+    Param("ranking", "text", "", _RULE, "ADL ranking: bitmex, binance, hyperliquid, hyperliquid_literal or random"),
+    Param("losers", "text", "", _RULE, "positions at a loss in the queue: last, ranked or excluded"),
+    Param("close_price", "text", "", _RULE, "price of ADL: bankruptcy, mark or previous_mark"),
+    Param("on_exhausted", "text", "", _RULE, "lots without a candidate: uncovered or fund_negative"),
+    Param("spared", "int", "", 20, "candidates behind the last one closed that are recorded per wave", 0, 1_000_000),
+    Param("watch", "watch", "", (), "positions of mine to follow: name, coin, side, size_base, entry_px, leverage, hedged"),
+)
+BY_NAME = {param.name: param for param in PARAMS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One run, fully resolved. Fields are those of ``PARAMS``."""
+
+    event: str
+    venue: str
+    coins: tuple[str, ...]
+    start: dt.datetime | None
+    end: dt.datetime | None
+    seed: int
+    intrabar: str
+    mark_half_life_s: float
+    allow_gaps: bool
+    positions: int
+    positions_file: str | None
+    balance_with_market: bool
+    open_interest_usd: PerCoin | None
+    leverage_mix: Mix
+    size_sigma: float
+    size_alpha: float
+    size_tail_frac: float
+    size_cap_frac: float
+    entry_spread_frac: float
+    liquidity_scale: PerCoin
+    liquidity_factor: float
+    participation_frac: float
+    impact: str
+    impact_y: float
+    impact_sigma_frac: float
+    fund_start_usd: float
+    fund_floor_usd: float
+    fund_shortfall: str
+    fund_takeover: str
+    fund_inventory_limit_usd: float
+    inventory_adl: str
+    inventory_stop_usd: float
+    quiet_s: float
+    vault_capital_usd: float
+    residual_owner: str
+    fee_rate: float
+    fee_owner: str
+    ranking: str
+    losers: str
+    close_price: str
+    on_exhausted: str
+    spared: int
+    watch: tuple[Watch, ...]
+
+    def with_(self, **changes: Any) -> Scenario:
+        """Return a copy with some fields changed."""
+        return replace(self, **changes)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the fields as JSON-ready values."""
+        out: dict[str, Any] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, dt.datetime):
+                value = value.isoformat()
+            elif item.name == "watch":
+                value = [{f.name: getattr(row, f.name) for f in fields(row)} for row in value]
+            out[item.name] = value
+        return out
+
+    def canonical(self) -> bytes:
+        """Return canonical JSON: sorted keys, one spelling per value; the scenario's part of the run id."""
+        import orjson
+
+        return orjson.dumps(self.plain(), option=orjson.OPT_SORT_KEYS)
+
+
+def per_coin(value: PerCoin | None, coin: str, name: str) -> float:
+    """Return a coin's own value, or the common one.
+
+    Examples
+    --------
+    >>> per_coin({"BTC": 0.15, "default": 1.0}, "SOL", "liquidity_scale")
+    1.0
+    """
+    if isinstance(value, int | float):
+        return float(value)
+    if value is not None:
+        found = value.get(coin, value.get("default"))
+        if found is not None:
+            return float(found)
+    raise ConfigError(f"{name} has no value for {coin}; give it with --set {name}.{coin}=NUMBER")
+
+
+def read_scenario(path: Path) -> dict[str, Any]:
+    """Read a scenario file: checked shape, only the keys given."""
+    return check_values(read_toml(path), path.name)
+
+
+def check_values(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Check names, types, choices and bounds of scenario values.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key, what it holds and what is allowed.
+
+    Examples
+    --------
+    >>> check_values({"seed": 3}, "here")
+    {'seed': 3}
+    """
+    for key in table:
+        if key not in BY_NAME:
+            raise ConfigError(f"{where}: {UnknownNameError('key', key, BY_NAME, 'See crashbook params')}")
+    reader = Reader(table, where)
+    return {key: _check(reader, BY_NAME[key]) for key in table}
+
+
+_PLAIN: dict[str, type] = {"text": str, "int": int, "float": float, "bool": bool}
+
+
+def _check(reader: Reader, param: Param) -> Any:
+    if param.kind in _PLAIN:
+        value = reader.get(param.name, _PLAIN[param.kind])
+        if param.name in CHOICES and value not in CHOICES[param.name]:
+            reader.choice(param.name, tuple(CHOICES[param.name]))
+        if param.kind in {"int", "float"}:
+            _bound(value, param, reader.where)
+        return value
+    return _SPECIAL[param.kind](reader, param)
+
+
+def _bound(value: float, param: Param, where: str) -> None:
+    if value != value or (param.low is not None and value < param.low) or (param.high is not None and value > param.high):
+        raise ConfigError(f"{where}: {param.name} = {value}; allowed: {param.low} to {param.high} {param.unit}".rstrip())
+
+
+def _time(reader: Reader, param: Param) -> dt.datetime:
+    value = reader.table[param.name]
+    if isinstance(value, str):
+        try:
+            value = dt.datetime.fromisoformat(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, dt.datetime) or value.tzinfo is not None:
+        raise ConfigError(f"{reader.where}: {param.name} = {reader.table[param.name]!r}; write UTC as 2025-10-10T21:00:00")
+    return value
+
+
+def _coins(reader: Reader, param: Param) -> tuple[str, ...]:
+    value = reader.table[param.name]
+    coins = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+    if not isinstance(coins, list | tuple) or not coins or not all(isinstance(coin, str) and coin for coin in coins):
+        raise ConfigError(f"{reader.where}: coins = {value!r}; write BTC,SOL or [\"BTC\", \"SOL\"]")
+    if len(set(coins)) < len(coins):
+        raise ConfigError(f"{reader.where}: coins = {value!r} names a coin twice; name each once")
+    return tuple(coins)
+
+
+def _numbers(reader: Reader, param: Param) -> PerCoin:
+    value = reader.table[param.name]
+    if isinstance(value, Mapping):
+        table = Reader(value, f"{reader.where} {param.name}")
+        rows = {key: table.get(key, float) for key in value}
+    else:
+        rows = {"": reader.get(param.name, float)}
+    for number in rows.values():
+        _bound(number, param, reader.where)
+    return dict(sorted(rows.items())) if isinstance(value, Mapping) else rows[""]
+
+
+def _mix(reader: Reader, param: Param) -> Mix:
+    table = reader.get(param.name, dict)
+    out: dict[str, tuple[tuple[float, float, float], ...]] = {}
+    for coin, rows in sorted(table.items()):
+        where = f"{reader.where}: leverage_mix.{coin}"
+        if not isinstance(rows, list | tuple) or not rows or not all(
+            isinstance(row, list | tuple) and len(row) == 3 and all(isinstance(x, int | float) for x in row) for row in rows
+        ):
+            raise ConfigError(f"{where} = {rows!r}; write [[0, 3, 0.36], [3, 7, 0.49], [7, 0, 0.15]]")
+        out[coin] = tuple((float(a), float(b), float(c)) for a, b, c in rows)
+        shares = sum(row[2] for row in out[coin])
+        ends_badly = any(0 < row[1] <= row[0] or min(row) < 0 for row in out[coin])
+        if abs(shares - 1) > 1e-9 or ends_badly:
+            raise ConfigError(f"{where} = {rows!r}; shares sum to 1 (now {shares:g}), each row is [from, to, share] with from < to or to = 0")
+    return out
+
+
+def _watch(reader: Reader, param: Param) -> tuple[Watch, ...]:
+    rows = []
+    for row in reader.tables(param.name):
+        watch = Watch(
+            row.get("name", str), row.get("coin", str), row.choice("side", ("long", "short")), row.get("size_base", float),
+            row.get("entry_px", float), row.get("leverage", float), row.get("hedged", bool, False),
+        )
+        row.done()
+        if not (watch.size_base > 0 and watch.entry_px > 0 and watch.leverage > 0):
+            raise ConfigError(f"{row.where}: size_base, entry_px and leverage must be above zero")
+        rows.append(watch)
+    names = [watch.name for watch in rows]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"{reader.where}: two [[watch]] tables share a name; give each its own")
+    return tuple(rows)
+
+
+_SPECIAL = {"time": _time, "coins": _coins, "per_coin": _numbers, "mix": _mix, "watch": _watch}
+
+
+def parse_set(text: str) -> dict[str, Any]:
+    """Read one ``--set field=value``; the value is TOML, bare words are text, ``field.COIN`` sets one coin.
+
+    Examples
+    --------
+    >>> parse_set("open_interest_usd.BTC=4.48e9"), parse_set("ranking=bitmex")
+    ({'open_interest_usd': {'BTC': 4480000000.0}}, {'ranking': 'bitmex'})
+    """
+    key, equals, raw = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text}: write --set field=value")
+    name, _, coin = key.strip().partition(".")
+    name = {"open_interest": "open_interest_usd", "policy": "ranking"}.get(name, name)
+    try:
+        value = tomllib.loads(f"value = {raw.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = raw.strip()
+    return check_values({name: {coin: value} if coin else value}, "--set")
+
+
+def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay scenario values over each other; tables per coin are merged key by key."""
+    out: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            old = out.get(key)
+            kind = BY_NAME[key].kind
+            if kind in {"per_coin", "mix"} and isinstance(value, Mapping) and old is not None:
+                base = old if isinstance(old, Mapping) else {"default": old}
+                value = dict(sorted({**base, **value}.items()))
+            out[key] = value
+    return out
+
+
+def build(values: Mapping[str, Any]) -> Scenario:
+    """Build a scenario from merged values; rules must have been filled in from venue and event."""
+    filled = {param.name: values.get(param.name, param.default) for param in PARAMS}
+    for name, value in filled.items():
+        if isinstance(value, str) and value in {_RULE, _EVENT}:
+            if name == "open_interest_usd":
+                filled[name] = None
+                continue
+            raise ConfigError(f"{name} has no value {value}; give it with --set {name}=VALUE")
+    return Scenario(**filled)

@@ -1,0 +1,33 @@
+-- title: In which symbols did auto-deleveraging fall?
+-- params: none
+-- grain: one row per symbol
+-- units: liquidated_usd at the breach mark; adl_usd at the step's mark; adl_share_frac of the liquidated; mean_close_px quote per base, over all slices
+WITH left_accounts AS (
+  SELECT symbol,
+         CASE kept_lots WHEN 0 THEN notional_usd
+              ELSE ((notional_usd * 1000000)::HUGEINT // lots * (lots - kept_lots))::DECIMAL(32, 0) * 0.000001 END AS left_usd
+  FROM liquidations
+),
+liquidated AS (SELECT symbol, sum(left_usd) AS usd FROM left_accounts GROUP BY symbol),
+waves AS (
+  SELECT symbol, count(*) AS waves, sum(notional_usd) AS usd, min(ts) FILTER (lots_closed > 0) AS first_ts
+  FROM adl_events GROUP BY symbol
+),
+closes AS (
+  SELECT symbol, count(DISTINCT position_id) AS positions,
+         sum(amount_usd) / (sum(lots)::BIGINT * max(quantity_base / lots)) AS mean_px
+  FROM adl_fills GROUP BY symbol
+)
+SELECT s.symbol,
+       coalesce(l.usd, 0) AS liquidated_usd,
+       coalesce(w.usd, 0) AS adl_usd,
+       coalesce(w.usd, 0) / nullif(l.usd, 0) AS adl_share_frac,
+       coalesce(w.waves, 0) AS waves,
+       coalesce(c.positions, 0) AS positions,
+       w.first_ts AS first_adl_ts,
+       c.mean_px AS mean_close_px
+FROM (SELECT DISTINCT symbol FROM steps) s
+LEFT JOIN liquidated l USING (symbol)
+LEFT JOIN waves w USING (symbol)
+LEFT JOIN closes c USING (symbol)
+ORDER BY adl_usd DESC, liquidated_usd DESC, s.symbol

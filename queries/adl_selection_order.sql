@@ -1,0 +1,27 @@
+-- title: Who was closed, in which order?
+-- params: wave_id INTEGER = NULL (the largest wave); limit INTEGER = 50
+-- grain: one row per candidate: the first in rank, the last one reached, and ten of those spared right behind
+-- units: _usd at the step's mark; close_px mean of the candidate's slices; closed_frac share of the position; forgone_usd profit missed up to the last mark of the window, null where nothing was closed
+WITH chosen AS (
+  SELECT wave_id, mark_px FROM adl_events
+  WHERE wave_id = coalesce($wave_id, (SELECT wave_id FROM adl_events ORDER BY notional_usd DESC, wave_id LIMIT 1))
+),
+queue AS (SELECT q.*, c.mark_px FROM adl_queue q JOIN chosen c USING (wave_id)),
+reached AS (SELECT coalesce(max(rank) FILTER (closed_lots > 0), 0) AS last_rank FROM queue),
+closes AS (
+  SELECT f.position_id, sum(f.amount_usd) AS amount_usd, sum(f.lots)::BIGINT AS lots, max(f.quantity_base / f.lots) AS lot_base
+  FROM adl_fills f JOIN chosen c USING (wave_id) GROUP BY f.position_id
+),
+last_marks AS (SELECT symbol, arg_max(mark_px, step) AS last_px FROM steps GROUP BY symbol)
+SELECT q.wave_id, q.rank, q.account_id, q.side, q.cohort, q.lots, q.notional_usd, q.score, q.pnl_usd, q.leverage,
+       q.notional_ahead_usd, q.closed_lots, q.closed_lots / q.lots AS closed_frac, q.status,
+       c.amount_usd / (c.lots * c.lot_base) AS close_px,
+       q.mark_px,
+       CASE q.side WHEN 'long' THEN 1 ELSE -1 END * (c.lots * (m.last_px * c.lot_base)::DECIMAL(18, 6) - c.amount_usd) AS forgone_usd,
+       q.symbol, q.position_id
+FROM queue q
+CROSS JOIN reached r
+LEFT JOIN closes c USING (position_id)
+LEFT JOIN last_marks m ON m.symbol = q.symbol
+WHERE q.rank <= $limit OR q.rank BETWEEN r.last_rank AND r.last_rank + 10
+ORDER BY q.rank

@@ -1,0 +1,34 @@
+-- title: ADL takes the queue from the front, one candidate after the other
+-- params: none
+-- grain: one row per offending candidate
+-- units: rank from 1; last_rank the last one that was closed at all
+-- note: only the last winner is closed in part, and those skipped during the wave; scores fall along the ranks among those in profit unless the ranking is random
+WITH reached AS (
+  SELECT wave_id, coalesce(max(rank) FILTER (closed_lots > 0), 0) AS last_rank, count(*) FILTER (status = 'skipped') AS marked
+  FROM adl_queue GROUP BY wave_id
+),
+queue AS (
+  SELECT q.*, r.last_rank, e.skipped > r.marked AS may_be_partial,
+         row_number() OVER (PARTITION BY q.wave_id ORDER BY q.rank) AS place,
+         lag(q.score) OVER (PARTITION BY q.wave_id, q.pnl_usd >= 0 ORDER BY q.rank) AS score_ahead
+  FROM adl_queue q JOIN reached r USING (wave_id) LEFT JOIN adl_events e USING (wave_id)
+),
+judged AS (
+  SELECT *,
+         CASE
+           WHEN rank <= last_rank AND rank <> place THEN 'a rank in front is missing or doubled'
+           WHEN rank < last_rank AND status = 'spared' THEN 'spared in front of a winner'
+           WHEN status = 'closed' AND closed_lots <> lots THEN 'closed, but not whole'
+           WHEN status = 'partial' AND closed_lots NOT BETWEEN 1 AND lots - 1 THEN 'partial, but none or all was closed'
+           WHEN status = 'partial' AND rank < last_rank AND NOT may_be_partial THEN 'closed in part in front of a winner'
+           WHEN status = 'spared' AND closed_lots <> 0 THEN 'spared, but closed'
+           WHEN status NOT IN ('closed', 'partial', 'skipped', 'spared') THEN 'unknown status'
+           WHEN pnl_usd >= 0 AND score > score_ahead + 1e-9 * abs(score_ahead)
+                AND (SELECT bool_and(policy <> 'random') FROM runs) THEN 'scores higher than the one in front'
+         END AS problem
+  FROM queue
+)
+SELECT wave_id, rank, account_id, status, lots, closed_lots, last_rank, problem
+FROM judged
+WHERE problem IS NOT NULL
+ORDER BY wave_id, rank

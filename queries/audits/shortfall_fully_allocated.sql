@@ -1,0 +1,19 @@
+-- title: What a wave was asked to close is closed or recorded as left over
+-- params: none
+-- grain: one row per offending wave, or per symbol and side sent to ADL without a wave
+-- units: lots; sent_lots from the liquidations of the step
+-- note: what a pool cannot place stays with it, so its waves may close less than they wanted
+WITH sent AS (
+  SELECT step, symbol, side AS bankrupt_side, sum(adl_lots) AS lots FROM liquidations
+  WHERE adl_lots <> 0 GROUP BY step, symbol, side
+),
+asked AS (SELECT * FROM adl_events WHERE source = 'account'),
+slices AS (SELECT wave_id, sum(lots) AS lots FROM adl_fills GROUP BY wave_id)
+SELECT wave_id, step, symbol, bankrupt_side, coalesce(s.lots, 0) AS sent_lots, a.lots_wanted, a.lots_closed, a.lots_unmatched
+FROM asked a FULL JOIN sent s USING (step, symbol, bankrupt_side)
+WHERE coalesce(s.lots, 0) <> coalesce(a.lots_wanted, 0) OR a.lots_wanted <> a.lots_closed + a.lots_unmatched
+UNION ALL
+SELECT wave_id, step, symbol, bankrupt_side, NULL, lots_wanted, lots_closed, lots_unmatched
+FROM adl_events LEFT JOIN slices s USING (wave_id)
+WHERE lots_closed <> coalesce(s.lots, 0) OR (source <> 'account' AND lots_closed > lots_wanted)
+ORDER BY step, symbol, bankrupt_side, wave_id

@@ -1,0 +1,91 @@
+-- title: Who paid for the liquidated positions?
+-- params: none
+-- grain: one row per stage
+-- units: amount_usd plus = put in, minus = lost to the market or paid out; the stages sum to exactly zero
+-- note: stages 1 to 5 are what the liquidated positions brought and lost, 6 to 11 who received the rest or made up the deficit
+WITH last_marks AS (
+  SELECT symbol, arg_max(mark_px, step) AS mark_px FROM steps GROUP BY symbol
+),
+lot_sizes AS (
+  SELECT symbol, max(lot_base) AS lot_base
+  FROM (SELECT symbol, quantity_base / lots AS lot_base FROM positions
+        UNION ALL SELECT symbol, quantity_base / lots FROM liquidations)
+  GROUP BY symbol
+),
+-- Amounts per lot are whole quanta, so that everything below is exact.
+left_accounts AS (
+  SELECT l.position_id, l.residual_owner, l.residual_usd, l.book_usd, l.book_lots,
+         CASE l.side WHEN 'long' THEN 1 ELSE -1 END AS sign,
+         l.lots - l.kept_lots AS left_lots,
+         l.takeover_lots + l.adl_lots AS passed_lots,
+         (l.notional_usd * 1000000)::HUGEINT // l.lots AS breach_quanta,
+         round(s.mark_px * l.quantity_base / l.lots * 1000000)::HUGEINT AS end_quanta,
+         l.takeover_usd + l.adl_usd + CASE l.book_lots WHEN l.lots THEN l.bankruptcy_usd
+           ELSE ((l.bankruptcy_usd * 1000000)::HUGEINT * l.book_lots // l.lots)::DECIMAL(32, 0) * 0.000001 END AS bankruptcy_usd
+  FROM liquidations l LEFT JOIN steps s USING (step, symbol)
+),
+exits AS (
+  SELECT *,
+         (breach_quanta * book_lots)::DECIMAL(32, 0) * 0.000001 AS book_at_breach_usd,
+         (breach_quanta * left_lots)::DECIMAL(32, 0) * 0.000001 AS left_at_breach_usd,
+         ((end_quanta - breach_quanta) * passed_lots)::DECIMAL(32, 0) * 0.000001 AS passed_move_usd
+  FROM left_accounts
+),
+posted AS (
+  SELECT sum(((p.collateral_usd * 1000000)::HUGEINT * e.left_lots // p.lots)::DECIMAL(32, 0) * 0.000001) AS usd
+  FROM (SELECT position_id, sum(left_lots) AS left_lots FROM exits GROUP BY position_id) e JOIN positions p USING (position_id)
+),
+sums AS (
+  SELECT sum(sign * (left_at_breach_usd - bankruptcy_usd)) AS breach_equity_usd,
+         sum(sign * (book_usd - book_at_breach_usd)) AS slippage_usd,
+         sum(sign * passed_move_usd) AS move_usd,
+         sum(residual_usd) FILTER (residual_owner = 'account') AS returned_usd
+  FROM exits
+),
+pool_moves AS (
+  SELECT f.pool, f.cause, f.amount_usd,
+         (f.lots * round(s.mark_px * z.lot_base * 1000000)::HUGEINT)::DECIMAL(32, 0) * 0.000001 AS then_usd,
+         (f.lots * round(m.mark_px * z.lot_base * 1000000)::HUGEINT)::DECIMAL(32, 0) * 0.000001 AS last_usd
+  FROM fund f
+  LEFT JOIN steps s USING (step, symbol)
+  LEFT JOIN last_marks m USING (symbol)
+  LEFT JOIN lot_sizes z USING (symbol)
+  WHERE f.cause <> 'opening'
+),
+pools AS (
+  SELECT sum(amount_usd + coalesce(last_usd, 0)) FILTER (pool = 'fund') AS fund_usd,
+         sum(amount_usd + coalesce(last_usd, 0)) FILTER (pool = 'vault') AS vault_usd,
+         sum(coalesce(last_usd - then_usd, 0)
+             + CASE WHEN cause = 'unwind' THEN amount_usd + coalesce(then_usd, 0)
+                    WHEN cause = 'funding' THEN amount_usd ELSE 0 END) AS carried_usd
+  FROM pool_moves
+),
+parts AS (
+  SELECT coalesce(posted.usd, 0) AS posted_usd,
+         coalesce(sums.breach_equity_usd, 0) AS breach_equity_usd,
+         coalesce(sums.slippage_usd, 0) AS slippage_usd,
+         coalesce(sums.move_usd, 0) AS move_usd,
+         coalesce(sums.returned_usd, 0) AS returned_usd,
+         coalesce(pools.fund_usd, 0) AS fund_usd,
+         coalesce(pools.vault_usd, 0) AS vault_usd,
+         coalesce(pools.carried_usd, 0) AS carried_usd,
+         (SELECT coalesce(sum(immediate_usd), 0) FROM adl_fills) AS winners_usd,
+         (SELECT coalesce(sum(amount_usd), 0) FROM ledger WHERE owner = 'venue') AS venue_usd,
+         (SELECT coalesce(sum(amount_usd), 0) FROM ledger WHERE owner = 'uncovered') AS uncovered_usd
+  FROM posted, sums, pools
+)
+SELECT stage_no, stage, amount_usd::DECIMAL(38, 6) AS amount_usd, note
+FROM parts, LATERAL (VALUES
+  (1, 'collateral posted', posted_usd, 'isolated margin of the lots that were liquidated'),
+  (2, 'result up to the breach', breach_equity_usd - posted_usd, 'profit and loss at the mark of the breach, funding included'),
+  (3, 'slippage in the book', slippage_usd, 'book fills against the mark of the breach'),
+  (4, 'move to the end of the step', move_usd, 'lots the book did not take, from the breach to the mark of the step'),
+  (5, 'moves on inventory', carried_usd, 'mark moves, funding and unwinding of lots taken over by the fund or vault'),
+  (6, 'fees of the venue', -venue_usd, 'liquidation fees; a fee that goes to the fund is in its result'),
+  (7, 'returned to accounts', -returned_usd, 'collateral left after fees'),
+  (8, 'insurance fund', -fund_usd, 'cash change plus inventory at the last mark; plus = the fund paid'),
+  (9, 'vault', -vault_usd, 'cash change plus inventory at the last mark; plus = the vault paid'),
+  (10, 'ADL winners', -winners_usd, 'closed below what the mark would have given; plus = the winners paid'),
+  (11, 'uncovered', -uncovered_usd, 'losses nobody could bear')
+) AS stages(stage_no, stage, amount_usd, note)
+ORDER BY stage_no

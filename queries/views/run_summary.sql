@@ -1,0 +1,106 @@
+-- title: What happened, in one row?
+-- params: none
+-- grain: one row
+-- units: _usd settlement currency; pool, fund and vault in equity (cash plus inventory at mark); liquidated = lots that left accounts in breach, at their breach mark; ADL notional at mark; _frac 0..1; _after_s seconds
+-- note: residual_usd is the largest residual of any step; worst_move_frac is the lowest trade against the first trade of the run
+WITH left_accounts AS (
+  SELECT side, ts,
+         CASE kept_lots WHEN 0 THEN notional_usd
+              ELSE ((notional_usd * 1000000)::HUGEINT // lots * (lots - kept_lots))::DECIMAL(32, 0) * 0.000001 END AS left_usd
+  FROM liquidations
+),
+liquidated AS (
+  SELECT count(*) AS liquidations,
+         coalesce(sum(left_usd) FILTER (side = 'long'), 0) AS long_usd,
+         coalesce(sum(left_usd) FILTER (side = 'short'), 0) AS short_usd,
+         coalesce(sum(left_usd), 0) AS all_usd,
+         min(ts) AS first_ts
+  FROM left_accounts
+),
+waves AS (
+  SELECT count(*) AS waves,
+         coalesce(sum(notional_usd), 0) AS closed_usd,
+         coalesce(sum(notional_usd) FILTER (source <> 'account'), 0) AS closed_for_pools_usd,
+         min(ts) FILTER (lots_closed > 0) AS first_ts
+  FROM adl_events
+),
+winners AS (
+  SELECT count(DISTINCT position_id) AS positions, count(DISTINCT account_id) AS accounts FROM adl_fills
+),
+paths AS (
+  SELECT symbol, arg_min(mark_px, step) AS first_mark_px, arg_min(trade_px, step) AS first_px, min(trade_low_px) AS low_px
+  FROM steps GROUP BY symbol
+),
+worst AS (
+  SELECT symbol, low_px / first_px - 1 AS move_frac FROM paths ORDER BY move_frac, symbol LIMIT 1
+),
+sides AS (
+  SELECT symbol, side, sum(p.lots * (first_mark_px * p.quantity_base / p.lots)::DECIMAL(18, 6)) AS notional_usd
+  FROM positions p JOIN paths USING (symbol) GROUP BY symbol, side
+),
+interest AS (
+  SELECT coalesce(sum(one_side_usd), 0) AS usd
+  FROM (SELECT max(notional_usd) AS one_side_usd FROM sides GROUP BY symbol)
+),
+clock AS (
+  SELECT step, ts, fund_equity_usd, vault_equity_usd FROM steps WHERE symbol = (SELECT min(symbol) FROM steps)
+),
+equity AS (
+  SELECT 'fund' AS pool, step, ts, fund_equity_usd AS usd FROM clock
+  UNION ALL SELECT 'vault', step, ts, vault_equity_usd FROM clock
+  UNION ALL SELECT pool, 0, ts, cash_usd FROM fund WHERE cause = 'opening'
+),
+lows AS (
+  SELECT pool, arg_min(usd, step) AS start_usd, arg_max(usd, step) AS end_usd, min(usd) AS low_usd FROM equity GROUP BY pool
+),
+pools AS (
+  SELECT lows.*, (SELECT min(ts) FROM equity e WHERE e.pool = lows.pool AND e.usd = lows.low_usd) AS low_ts FROM lows
+),
+main AS (
+  SELECT CASE WHEN count(*) FILTER (pool = 'vault' AND (cause <> 'opening' OR amount_usd > 0)) > 0
+              THEN 'vault' ELSE 'fund' END AS pool
+  FROM fund
+)
+SELECT r.event_id, r.venue, r.symbols, r.policy, r.seed, r.start_ts, r.end_ts,
+       coalesce(r.accounts, 0) AS accounts,
+       coalesce(r.positions, 0) AS positions,
+       interest.usd AS open_interest_usd,
+       l.liquidations,
+       l.long_usd AS liquidated_long_usd,
+       l.short_usd AS liquidated_short_usd,
+       l.all_usd AS liquidated_usd,
+       l.long_usd / nullif(l.all_usd, 0) AS liquidated_long_share_frac,
+       l.first_ts AS first_liquidation_ts,
+       main.pool,
+       coalesce(p.start_usd, 0) AS pool_start_usd,
+       coalesce(p.end_usd, 0) AS pool_end_usd,
+       coalesce(p.low_usd, 0) AS pool_low_usd,
+       p.low_ts AS pool_low_ts,
+       coalesce(f.start_usd, 0) AS fund_start_usd,
+       coalesce(f.end_usd, 0) AS fund_end_usd,
+       coalesce(f.low_usd, 0) AS fund_low_usd,
+       coalesce(v.start_usd, 0) AS vault_start_usd,
+       coalesce(v.end_usd, 0) AS vault_end_usd,
+       coalesce(v.low_usd, 0) AS vault_low_usd,
+       w.closed_usd AS adl_usd,
+       winners.positions AS adl_positions,
+       winners.accounts AS adl_accounts,
+       w.waves AS adl_waves,
+       w.first_ts AS first_adl_ts,
+       epoch(w.first_ts - l.first_ts) AS first_adl_after_s,
+       w.closed_usd / nullif(l.all_usd, 0) AS adl_share_frac,
+       w.closed_for_pools_usd / nullif(w.closed_usd, 0) AS adl_lots_from_pool_frac,
+       (SELECT coalesce(sum(amount_usd), 0) FROM ledger WHERE owner = 'uncovered') AS uncovered_usd,
+       (SELECT coalesce(arg_max(residual_usd, abs(residual_usd)), 0) FROM steps) AS residual_usd,
+       worst.symbol AS worst_symbol,
+       worst.move_frac AS worst_move_frac
+FROM liquidated l
+CROSS JOIN waves w
+CROSS JOIN winners
+CROSS JOIN interest
+CROSS JOIN main
+LEFT JOIN runs r ON true
+LEFT JOIN worst ON true
+LEFT JOIN pools p ON p.pool = main.pool
+LEFT JOIN pools f ON f.pool = 'fund'
+LEFT JOIN pools v ON v.pool = 'vault'

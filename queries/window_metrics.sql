@@ -1,0 +1,41 @@
+-- title: What happened in a window, to compare with a published figure?
+-- params: coin VARCHAR = NULL (all symbols); start TIMESTAMP; end TIMESTAMP
+-- grain: one row
+-- units: times UTC, end exclusive; liquidated_notional_usd at the breach mark, adl_notional_usd at the step's mark; adl_onset_s seconds from the first liquidation of the window to its first ADL; price_move_frac lowest trade against the first trade of the window
+-- note: with several symbols price_low and price_move_frac are those of the symbol that fell most
+WITH left_accounts AS (
+  SELECT side, ts,
+         CASE kept_lots WHEN 0 THEN notional_usd
+              ELSE ((notional_usd * 1000000)::HUGEINT // lots * (lots - kept_lots))::DECIMAL(32, 0) * 0.000001 END AS left_usd
+  FROM liquidations
+  WHERE ($coin IS NULL OR symbol LIKE $coin || '/%') AND ts >= $start AND ts < $end
+),
+liquidated AS (
+  SELECT coalesce(sum(left_usd), 0) AS usd, coalesce(sum(left_usd) FILTER (side = 'long'), 0) AS long_usd, min(ts) AS first_ts
+  FROM left_accounts
+),
+waves AS (
+  SELECT coalesce(sum(notional_usd), 0) AS usd, min(ts) FILTER (lots_closed > 0) AS first_ts
+  FROM adl_events WHERE ($coin IS NULL OR symbol LIKE $coin || '/%') AND ts >= $start AND ts < $end
+),
+winners AS (
+  SELECT count(DISTINCT position_id) AS positions
+  FROM adl_fills WHERE ($coin IS NULL OR symbol LIKE $coin || '/%') AND ts >= $start AND ts < $end
+),
+paths AS (
+  SELECT symbol, arg_min(trade_px, step) AS first_px, min(trade_low_px) AS low_px
+  FROM steps WHERE ($coin IS NULL OR symbol LIKE $coin || '/%') AND bar_ts >= $start AND bar_ts < $end
+  GROUP BY symbol
+),
+worst AS (SELECT low_px, low_px / first_px - 1 AS move_frac FROM paths ORDER BY move_frac, symbol LIMIT 1)
+SELECT l.usd AS liquidated_notional_usd,
+       l.long_usd / nullif(l.usd, 0) AS liquidated_long_share_frac,
+       w.usd AS adl_notional_usd,
+       winners.positions AS adl_positions,
+       epoch(w.first_ts - l.first_ts) AS adl_onset_s,
+       worst.low_px AS price_low,
+       worst.move_frac AS price_move_frac
+FROM liquidated l
+CROSS JOIN waves w
+CROSS JOIN winners
+LEFT JOIN worst ON true

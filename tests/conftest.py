@@ -1,0 +1,23 @@
+"""Hypothesis profiles and the folder of shared data, absent outside the maintainers' machines."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("ci", derandomize=True, deadline=None, max_examples=100,
+                          suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+settings.register_profile("long", parent=settings.get_profile("ci"), derandomize=False, max_examples=5000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give every test a workspace of its own."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("CRASHBOOK_HOME", str(home))
+    return home

@@ -1,0 +1,138 @@
+"""Run the fast engine on a world of the exact cases and shape its outcome like theirs."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from backtest.engine.recorder import ACCOUNT, FUND, VAULT
+from backtest.engine.run import Outcome, simulate
+from backtest.engine.state import World
+from backtest.mechanics.margin import Tiers
+from backtest.mechanics.path import HIGH, LOW, walk
+from backtest.mechanics.rules import Rules, VaultRule
+
+BILLION = 10**9
+
+
+def run_fast(case: dict[str, Any]) -> dict[str, Any]:
+    """Return the fast engine's result in the format of the exact worlds."""
+    return shape(simulate(build(case)), case)
+
+
+def build(case: dict[str, Any]) -> World:
+    """Turn a JSON world into the engine's input."""
+    names = list(case["symbols"])
+    rows = sorted(case["accounts"], key=lambda row: (names.index(row["symbol"]), -row["side"], row["id"]))
+    trade = _bars(case, names, "trade")
+
+    def column(read: Any) -> Any:
+        return np.array([read(row) for row in rows], dtype=np.int64)
+
+    return World(
+        symbols=tuple(names),
+        q_tick=tuple(case["symbols"][name]["quanta_per_tick_lot"] for name in names),
+        mark_per_tick=tuple(case["symbols"][name].get("mark_per_tick", 1) for name in names),
+        tiers=tuple(Tiers.of(case["symbols"][name]["tiers"]) for name in names),
+        walk=walk(trade, _bars(case, names, "mark"), case["intrabar"]),
+        bar_s=case["bar_seconds"],
+        trade_low=trade[..., LOW],
+        trade_high=trade[..., HIGH],
+        volume=np.array([[bar[name]["volume_lots"] for bar in case["bars"]] for name in names], dtype=np.int64),
+        funding=tuple((row["bar"], names.index(row["symbol"]), row["rate_e9"]) for row in case["funding"]),
+        account=column(lambda row: row["id"]),
+        symbol=column(lambda row: names.index(row["symbol"])),
+        side=column(lambda row: row["side"]),
+        lots=column(lambda row: row["lots"]),
+        cost=column(lambda row: row["cost"]),
+        wallet=column(lambda row: row["wallet"]),
+        watched=(),
+        rules=_rules(case, len(names)),
+    )
+
+
+def _bars(case: dict[str, Any], names: list[str], kind: str) -> Any:
+    return np.array([[bar[name][kind] for bar in case["bars"]] for name in names], dtype=np.int64)
+
+
+def _rules(case: dict[str, Any], count: int) -> Rules:
+    profile, liquidity = case["profile"], case["liquidity"]
+    fund, vault = profile["fund"], profile.get("vault")
+    literal = profile["ranking"] == "hyperliquid" and profile.get("hl_literal")
+    return Rules(
+        inclusive=profile["threshold"] == "<=",
+        fund_start=fund["start"],
+        fund_floor=fund["floor"],
+        fund_divisible=fund["shortfall"] == "divisible",
+        fund_takes_over=fund["takeover"] == "bankruptcy",
+        inventory_limit=fund["inventory_limit"],
+        inventory_adl=profile["inventory_adl"],
+        inventory_stop=profile["inventory_stop"],
+        quiet_steps=profile["vault_quiet_steps"],
+        vault=VaultRule(vault["capital"], vault["num"], vault["den"]) if vault else None,
+        residual_owner=profile["residual_owner"],
+        fee_e9=profile["fee_e9"],
+        fee_owner=profile["fee_owner"],
+        ranking="hyperliquid_literal" if literal else profile["ranking"],
+        losers=profile["losers"],
+        close_price=profile["close_price"],
+        on_exhausted=profile["on_exhausted"],
+        impact=liquidity["impact"],
+        strength=Fraction(liquidity["impact_y_e9"] * liquidity["sigma_e9"], BILLION**2),
+        scale=(Fraction(liquidity["scale_e9"], BILLION),) * count,
+        participation=Fraction(liquidity["participation_e9"], BILLION),
+        seed=case["seed"],
+        spared=3,
+    )
+
+
+def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
+    """Return an outcome in the format of the exact worlds."""
+    world, state, names = out.world, out.state, list(case["symbols"])
+    accounts = world.account.tolist()
+
+    def owner(cash: int, lots: list[int] | None = None) -> dict[str, Any]:
+        return {"cash": cash, "lots": dict(zip(names, lots or [0] * len(names), strict=True))}
+
+    owners: dict[str, Any] = {
+        "fund": owner(state.fund.cash, state.fund.lots),
+        "market": owner(state.market.cash, state.market.lots),
+        "venue": owner(state.venue_cash),
+        "rounding": owner(state.rounding_cash),
+        "uncovered": owner(state.uncovered_cash),
+        "opening": owner(state.opening_cash),
+    }
+    if case["profile"].get("vault"):
+        owners["vault"] = owner(state.vault.cash, state.vault.lots)
+    signed = (world.side * state.lots).tolist()
+    owners["accounts"] = {
+        str(account): owner(cash, [lots if k == symbol else 0 for k in range(len(names))])
+        for account, cash, lots, symbol in zip(accounts, state.cash.tolist(), signed, world.symbol.tolist(), strict=True)
+    }
+    b = out.recorder.breaches.join()
+    moved = np.flatnonzero(b["book_lots"] + b["taken"] + b["adl_lots"])
+    columns = ("step", "row", "symbol", "side", "book_lots", "book_value", "taken", "adl_lots", "residual", "fee")
+    liquidations = [list(row) for row in zip(*(b[name][moved].tolist() for name in columns), strict=True)]
+    for row in liquidations:
+        row[1], row[2] = accounts[row[1]], names[row[2]]
+    s = out.recorder.slices.join()
+    source = {FUND: "fund", VAULT: "vault"}
+    adl = [
+        [step, names[symbol], accounts[bankrupt] if code == ACCOUNT else source[code], accounts[winner], lots, amount]
+        for step, symbol, code, bankrupt, winner, lots, amount in zip(
+            *(s[n].tolist() for n in ("step", "symbol", "source", "bankrupt_row", "winner_row", "lots", "amount")),
+            strict=True,
+        )
+    ]
+    return {
+        "owners": owners,
+        "liquidations": liquidations,
+        "adl": adl,
+        "skipped": [[step, names[symbol], accounts[row]] for step, symbol, row in out.recorder.skipped],
+        "unmatched": [
+            [step, names[symbol], accounts[row], lots, to] for step, symbol, row, lots, to in out.recorder.unmatched
+        ],
+        "steps": world.steps,
+    }

@@ -1,0 +1,289 @@
+"""MECHANISM.md section 4: the acts of a step, one after the other."""
+
+from collections.abc import Sequence
+from math import isqrt
+from typing import Any
+
+from .slow_adl import adl
+from .slow_ledger import E9, FUND, VAULT, VENUE, owners_table, sign
+from .slow_path import steps
+from .slow_state import (
+    Claim,
+    State,
+    bankruptcy_amount,
+    close_with_market,
+    maintenance_margin,
+    mark_value,
+    opening_state,
+    trade_value,
+)
+
+
+def replay(world: dict[str, Any]) -> dict[str, Any]:
+    """Walk a world from its first price to its last.
+
+    Parameters
+    ----------
+    world : dict
+        Symbols, profile, liquidity, bars, funding and accounts; money in quanta, trades in ticks, marks in mark
+        quanta, sizes in lots. Keys that may be absent: a symbol's `mark_per_tick` (mark quanta in a tick, 1), the
+        profile's `vault` (none: no such owner; else its `capital`, and the share `num`/`den` of maintenance below
+        which it takes over) and `hl_literal` (false).
+
+    Returns
+    -------
+    dict
+        Cash and lots of every owner at the end, the rows of liquidations, ADL, skipped winners and unmatched lots,
+        and the number of steps.
+    """
+    walked = list(steps(world))
+    state = opening_state(world, walked[0])
+    for step in walked:
+        state.step = step
+        funding(state)
+        free_liquidity(state)
+        claims = breaches(state)
+        state.in_breach = {claim.owner for claim in claims}
+        state.quiet_steps = 0 if claims else state.quiet_steps + 1
+        book_fills(state, claims)
+        fees(state, claims)
+        residuals(state, claims)
+        takeovers(state, claims)
+        adl(state, [claim for claim in claims if not waits(state, claim)])
+        unwind(state)
+        record(state, claims)
+        state.ledger.check()
+    return {
+        "owners": owners_table(state.ledger),
+        "liquidations": state.liquidations,
+        "adl": state.adl,
+        "skipped": state.skipped,
+        "unmatched": state.unmatched,
+        "steps": len(walked),
+    }
+
+
+def funding(state: State) -> None:
+    """Act 1: at the first price of a bar its funding raises the index, floor(value per lot x rate) in 1e-6 quanta."""
+    for event in state.world["funding"]:
+        if state.step.price == 0 and event["bar"] == state.step.bar:
+            # 1e6 index units per quantum, 1e9 rate units per 1.
+            value_per_lot = state.value(event["symbol"], 1)
+            state.ledger.index[event["symbol"]] += value_per_lot * event["rate_e9"] // 1000
+
+
+def free_liquidity(state: State) -> None:
+    """Free the share of the bar's capacity that comes with this price; what the last bar left expires."""
+    liquidity, step = state.world["liquidity"], state.step
+    for symbol in state.symbols:
+        volume = state.world["bars"][step.bar][symbol]["volume_lots"]
+        capacity = volume * liquidity["scale_e9"] * liquidity["participation_e9"] // E9**2
+        if step.price == 0:
+            state.bucket[symbol] = 0
+        freed_before = capacity * step.price // step.prices_per_bar
+        state.bucket[symbol] += capacity * (step.price + 1) // step.prices_per_bar - freed_before
+
+
+def breaches(state: State) -> list[Claim]:
+    """Act 3: the positions that meet the liquidation comparison on this segment, in crossing order."""
+    claims = []
+    for row in state.world["accounts"]:
+        held = state.lots(row["id"], row["symbol"])
+        if held:
+            amount = bankruptcy_amount(state.ledger, row["id"], sign(held))
+            claim = Claim(row["id"], row["symbol"], sign(held), abs(held), amount)
+            marks = state.step.marks_walked(claim.symbol)
+            mark = None if out_of_reach(state.world, claim, marks) else first_breach(state.world, claim, marks)
+            if mark is not None:
+                claim.mark, claim.fraction = mark, state.step.fraction(claim.symbol, mark)
+                claims.append(claim)
+    return sorted(claims, key=lambda claim: (claim.fraction, state.symbols.index(claim.symbol), claim.owner))
+
+
+def out_of_reach(world: dict[str, Any], claim: Claim, marks: Sequence[int]) -> bool:
+    """Tell whether no mark between two can be a breach, which spares looking at each of them.
+
+    Equity is least at one of the two ends. Maintenance is nowhere above what any tier that begins below the highest
+    notional would ask of that notional.
+    """
+    ends = [mark_value(world, claim.symbol, claim.lots, mark) for mark in (marks[0], marks[-1])]
+    highest = max(ends)
+    tiers = [tier for tier in world["symbols"][claim.symbol]["tiers"] if tier[0] <= highest]
+    most_maintenance = max(maintenance_margin([tier], highest) for tier in tiers)
+    return min(claim.side * (notional - claim.amount) for notional in ends) > most_maintenance
+
+
+def first_breach(world: dict[str, Any], claim: Claim, marks: Sequence[int]) -> int | None:
+    """Return the first of some marks at which the position is in breach."""
+    tiers = world["symbols"][claim.symbol]["tiers"]
+    for mark in marks:
+        notional = mark_value(world, claim.symbol, claim.lots, mark)
+        equity = claim.side * (notional - claim.amount)
+        maintenance = maintenance_margin(tiers, notional)
+        if equity < maintenance or (equity == maintenance and world["profile"]["threshold"] == "<="):
+            return mark
+    return None
+
+
+def book_fills(state: State, claims: list[Claim]) -> None:
+    """Act 4: market orders with the bankruptcy amount as limit, for those whose equity is not below zero."""
+    orders = [
+        claim
+        for claim in claims
+        if claim.side * (mark_value(state.world, claim.symbol, claim.lots, claim.mark) - claim.amount) >= 0
+    ]
+    bucket_before = dict(state.bucket)
+    shifts = {}
+    for symbol in state.symbols:
+        for side in (1, -1):
+            alike = [order for order in orders if (order.symbol, order.side) == (symbol, side)]
+            if alike:
+                lots = min(sum(order.lots for order in alike), bucket_before[symbol])
+                base = state.step.trade_at(symbol, alike[0].fraction)
+                shifts[symbol, side] = impact_ticks(state, symbol, base, lots)
+    for order in orders:
+        base = state.step.trade_at(order.symbol, order.fraction)
+        price = shifted_price(state, order.symbol, order.side, base, shifts[order.symbol, order.side])
+        within_limit = order.side * (trade_value(state.world, order.symbol, order.lots, price) - order.amount) >= 0
+        lots = min(order.lots, state.bucket[order.symbol])
+        if within_limit and lots:
+            fill(state, order, lots, trade_value(state.world, order.symbol, lots, price))
+
+
+def fill(state: State, order: Claim, lots: int, amount: int) -> None:
+    """Close lots of an order with `market`; the residual is what they brought above their bankruptcy amount."""
+    state.bucket[order.symbol] -= lots
+    close_with_market(state, order.owner, order.symbol, lots, amount)
+    order.lots_book, order.book_amount = lots, amount
+    order.residual = order.side * (amount - order.take(lots))
+
+
+def impact_ticks(state: State, symbol: str, base: int, lots: int) -> int:
+    """Return floor(base x Y x sigma x sqrt(lots / volume)) in ticks."""
+    liquidity = state.world["liquidity"]
+    volume_e9: int = state.world["bars"][state.step.bar][symbol]["volume_lots"] * liquidity["scale_e9"]
+    if liquidity["impact"] == "none" or lots == 0:
+        return 0
+    # Lots can only be free in a bar with volume, so the quotient exists.
+    numerator: int = (base * liquidity["impact_y_e9"] * liquidity["sigma_e9"]) ** 2 * lots * E9
+    return isqrt(numerator // (E9**4 * volume_e9))
+
+
+def shifted_price(state: State, symbol: str, side: int, base: int, shift: int) -> int:
+    """Return the base moved against who closes a side, within the bar's trade range."""
+    trade: list[int] = state.world["bars"][state.step.bar][symbol]["trade"]
+    _, high, low, _ = trade
+    return min(max(base - side * shift, low), high)
+
+
+def fees(state: State, claims: list[Claim]) -> None:
+    """Act 5a: the fee is taken from what the book fill left above the bankruptcy amount."""
+    for claim in claims:
+        claim.fee = min(claim.book_amount * state.profile["fee_e9"] // E9, claim.residual)
+        claim.residual -= claim.fee
+        owner = VENUE if state.profile["fee_owner"] == "venue" else FUND
+        state.ledger.pay(claim.owner, owner, claim.fee)
+
+
+def residuals(state: State, claims: list[Claim]) -> None:
+    """Act 5b: what is then left of the collateral goes to its owner."""
+    for claim in claims:
+        residual, claim.residual = claim.residual, 0
+        state.give_residual(claim, residual)
+
+
+def takeovers(state: State, claims: list[Claim]) -> None:
+    """Act 5c: the fund takes what its rule allows, then the vault."""
+    for claim in claims:
+        if claim.lots and state.profile["fund"]["takeover"] == "bankruptcy":
+            take_over(state, claim, FUND, fund_lots(state, claim))
+        if claim.lots and vault_takes(state, claim):
+            take_over(state, claim, VAULT, claim.lots)
+
+
+def take_over(state: State, claim: Claim, owner: str, lots: int) -> None:
+    """Hand lots to the fund or the vault at their bankruptcy amount."""
+    if lots:
+        state.ledger.hand_over(claim.symbol, claim.owner, owner, claim.side * lots, claim.take(lots))
+        claim.lots_takeover += lots
+
+
+def fund_lots(state: State, claim: Claim) -> int:
+    """Return how many lots the fund may take: the most, or all or none."""
+    shortfall = state.profile["fund"]["shortfall"]
+    least = claim.lots if shortfall == "all_or_nothing" else 1
+    for lots in range(claim.lots, least - 1, -1):
+        if passes_floor(state, claim, lots) and passes_limit(state, claim, lots):
+            return lots
+    return 0
+
+
+def passes_floor(state: State, claim: Claim, lots: int) -> bool:
+    """Tell whether a take-over leaves the fund at or above its floor, or does not lower its equity."""
+    gain = claim.side * (state.value(claim.symbol, lots) - claim.slice(lots))
+    return gain >= 0 or state.equity(FUND) + gain >= state.profile["fund"]["floor"]
+
+
+def passes_limit(state: State, claim: Claim, lots: int) -> bool:
+    """Tell whether a take-over leaves the gross inventory within its limit, or does not raise the symbol's lots."""
+    limit = state.profile["fund"]["inventory_limit"]
+    held = {symbol: state.lots(FUND, symbol) for symbol in state.symbols}
+    after = {**held, claim.symbol: held[claim.symbol] + claim.side * lots}
+    gross = sum(state.value(symbol, abs(after[symbol])) for symbol in state.symbols)
+    return limit is None or gross <= limit or abs(after[claim.symbol]) <= abs(held[claim.symbol])
+
+
+def equity_left(state: State, claim: Claim) -> int:
+    """Return the equity of what is left of a claim at the end of the step, against its bankruptcy amount."""
+    return claim.side * (state.value(claim.symbol, claim.lots) - claim.amount)
+
+
+def vault_takes(state: State, claim: Claim) -> bool:
+    """Tell whether the vault takes a claim: 0 <= equity < num/den of maintenance."""
+    vault = state.profile.get("vault")
+    if not vault:
+        return False
+    tiers = state.world["symbols"][claim.symbol]["tiers"]
+    maintenance = maintenance_margin(tiers, state.value(claim.symbol, claim.lots))
+    num, den = int(vault["num"]), int(vault["den"])
+    return 0 <= den * equity_left(state, claim) < num * maintenance
+
+
+def waits(state: State, claim: Claim) -> bool:
+    """Tell whether a claim the vault did not take keeps its position: one that is not below zero."""
+    return bool(state.profile.get("vault")) and equity_left(state, claim) >= 0
+
+
+def unwind(state: State) -> None:
+    """Act 8: after enough quiet steps the fund, then the vault, trade their inventory with what the bucket holds."""
+    if state.quiet_steps < state.profile["vault_quiet_steps"]:
+        return
+    for owner in (FUND, VAULT) if state.profile.get("vault") else (FUND,):
+        for symbol in state.symbols:
+            held = state.lots(owner, symbol)
+            lots = min(abs(held), state.bucket[symbol])
+            if lots:
+                base = state.step.trade[symbol]
+                price = shifted_price(state, symbol, sign(held), base, impact_ticks(state, symbol, base, lots))
+                state.bucket[symbol] -= lots
+                close_with_market(state, owner, symbol, lots, trade_value(state.world, symbol, lots, price))
+
+
+def record(state: State, claims: list[Claim]) -> None:
+    """Act 9: a row for every position of which lots moved, in crossing order."""
+    for claim in claims:
+        if claim.lots_book or claim.lots_takeover or claim.lots_adl:
+            state.liquidations.append(
+                [
+                    state.step.number,
+                    claim.owner,
+                    claim.symbol,
+                    claim.side,
+                    claim.lots_book,
+                    claim.book_amount,
+                    claim.lots_takeover,
+                    claim.lots_adl,
+                    claim.residual,
+                    claim.fee,
+                ]
+            )

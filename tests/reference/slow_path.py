@@ -1,0 +1,105 @@
+"""MECHANISM.md section 3: the prices every symbol walks through, on one clock."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+PREVIOUS_MARK_AGE_S = 3
+
+Prices = dict[str, int]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One price of one bar: where the walk came from and where it arrives.
+
+    `start_mark` and `start_trade` equal `mark` and `trade` where no time passes (a gap), so that the only point of
+    the segment is the new price.
+    """
+
+    number: int
+    bar: int
+    price: int
+    prices_per_bar: int
+    start_mark: Prices
+    mark: Prices
+    start_trade: Prices
+    trade: Prices
+    previous_mark: Prices
+
+    def fraction(self, symbol: str, mark: int) -> Fraction:
+        """Return how far along the segment `mark` lies, 0 where the segment is flat."""
+        length = self.mark[symbol] - self.start_mark[symbol]
+        return Fraction(mark - self.start_mark[symbol], length) if length else Fraction(0)
+
+    def trade_at(self, symbol: str, fraction: Fraction) -> int:
+        """Return the trade price in ticks at a fraction of the segment, half to even."""
+        return between(self.start_trade[symbol], self.trade[symbol], fraction)
+
+    def marks_walked(self, symbol: str) -> range:
+        """Return every mark from the segment's start to its end, both inclusive."""
+        start, end = self.start_mark[symbol], self.mark[symbol]
+        return range(start, end + 1) if end >= start else range(start, end - 1, -1)
+
+
+def between(start: int, end: int, fraction: Fraction) -> int:
+    """Interpolate and round half to even.
+
+    >>> between(10, 11, Fraction(1, 2)), between(11, 12, Fraction(1, 2)), between(100, 90, Fraction(1, 3))
+    (10, 12, 97)
+    """
+    return round(start + (end - start) * fraction)
+
+
+def walk_order(mark_bar: list[int], intrabar: str) -> tuple[int, ...]:
+    """Return the positions in [open, high, low, close] in the order they are walked.
+
+    The mark bar decides, for the trade bar too. A tie of the two extremes takes the high first.
+
+    >>> walk_order([100, 103, 98, 101], "ohlc"), walk_order([100, 102, 98, 101], "ohlc")
+    ((0, 2, 1, 3), (0, 1, 2, 3))
+    >>> walk_order([100, 101, 90, 95], "adverse_first"), walk_order([100, 101, 90, 95], "close")
+    ((0, 2, 1, 3), (3,))
+    """
+    open_, high, low, _ = mark_bar
+    if intrabar == "close":
+        return (3,)
+    if intrabar == "adverse_first" or open_ - low < high - open_:
+        return (0, 2, 1, 3)
+    return (0, 1, 2, 3)
+
+
+def steps(world: dict[str, Any]) -> Iterator[Step]:
+    """Yield the steps of a world, counted from 1."""
+    symbols = list(world["symbols"])
+    segment_s = Fraction(world["bar_seconds"], 3)
+    # 3 seconds before the end of the segment, never before its start.
+    age = max(Fraction(0), 1 - PREVIOUS_MARK_AGE_S / segment_s)
+    number = 0
+    last_mark: Prices = {}
+    last_trade: Prices = {}
+    for bar_number, bar in enumerate(world["bars"]):
+        order = {symbol: walk_order(bar[symbol]["mark"], world["intrabar"]) for symbol in symbols}
+        prices_per_bar = len(order[symbols[0]])
+        for price in range(prices_per_bar):
+            number += 1
+            mark = {symbol: bar[symbol]["mark"][order[symbol][price]] for symbol in symbols}
+            trade = {symbol: bar[symbol]["trade"][order[symbol][price]] for symbol in symbols}
+            gap = price == 0
+            if gap:
+                previous = last_mark or mark
+            else:
+                previous = {symbol: between(last_mark[symbol], mark[symbol], age) for symbol in symbols}
+            yield Step(
+                number=number,
+                bar=bar_number,
+                price=price,
+                prices_per_bar=prices_per_bar,
+                start_mark=mark if gap else last_mark,
+                mark=mark,
+                start_trade=trade if gap else last_trade,
+                trade=trade,
+                previous_mark=previous,
+            )
+            last_mark, last_trade = mark, trade

@@ -1,0 +1,135 @@
+"""What the acts of a step share: the ledger at the present marks, the claims of the step and the records."""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from .slow_ledger import E9, MARKET, Ledger, Owner, opening_ledger, sign, slice_of
+from .slow_path import Step
+
+
+@dataclass
+class Claim:
+    """A position that has to go: what is left of it, and what has happened to it so far.
+
+    `lots` and `amount` are the remaining lots and the remaining bankruptcy amount (for an inventory: its average
+    take-over amount), from which every slice is taken.
+    """
+
+    owner: Owner
+    symbol: str
+    side: int
+    lots: int
+    amount: int
+    fraction: Fraction = Fraction(0)
+    mark: int = 0
+    lots_book: int = 0
+    book_amount: int = 0
+    lots_takeover: int = 0
+    lots_adl: int = 0
+    residual: int = 0
+    fee: int = 0
+
+    def slice(self, lots: int) -> int:
+        """Return the share of `lots` in what is left."""
+        return slice_of(self.amount, lots, self.lots)
+
+    def take(self, lots: int) -> int:
+        """Take the slice of `lots` out of what is left and return it."""
+        amount = self.slice(lots)
+        self.amount -= amount
+        self.lots -= lots
+        return amount
+
+
+@dataclass
+class State:
+    """A run between two acts."""
+
+    world: dict[str, Any]
+    ledger: Ledger
+    step: Step
+    in_breach: set[Owner] = field(default_factory=set)  # in this step
+    bucket: dict[str, int] = field(default_factory=dict)
+    quiet_steps: int = 0
+    waves: int = 0
+    liquidations: list[list[Any]] = field(default_factory=list)
+    adl: list[list[Any]] = field(default_factory=list)
+    skipped: list[list[Any]] = field(default_factory=list)
+    unmatched: list[list[Any]] = field(default_factory=list)
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        """The venue's rules."""
+        profile: dict[str, Any] = self.world["profile"]
+        return profile
+
+    @property
+    def symbols(self) -> list[str]:
+        """The symbols in their order."""
+        return self.ledger.symbols
+
+    def lots(self, owner: Owner, symbol: str) -> int:
+        """Return the signed lots of an owner."""
+        return self.ledger.lots[owner][symbol]
+
+    def value(self, symbol: str, lots: int) -> int:
+        """Return the value in quanta of some lots at the mark at the end of the step."""
+        return mark_value(self.world, symbol, lots, self.step.mark[symbol])
+
+    def previous_value(self, symbol: str, lots: int) -> int:
+        """Return the value in quanta of some lots at the previous mark."""
+        return mark_value(self.world, symbol, lots, self.step.previous_mark[symbol])
+
+    def equity(self, owner: Owner) -> int:
+        """Return cash, unsettled funding included, plus lots at the marks at the end of the step."""
+        lots_value = sum(self.value(symbol, self.lots(owner, symbol)) for symbol in self.symbols)
+        return self.ledger.cash_of(owner) + lots_value
+
+    def give_residual(self, claim: Claim, amount: int) -> None:
+        """Leave a positive amount on the bankrupt's account to the owner of residual collateral."""
+        claim.residual += amount
+        if self.profile["residual_owner"] != "account":
+            self.ledger.pay(claim.owner, self.profile["residual_owner"], amount)
+
+
+def mark_value(world: dict[str, Any], symbol: str, lots: int, mark: int) -> int:
+    """Return the value in quanta of lots at a mark in mark quanta."""
+    rules = world["symbols"][symbol]
+    quanta, rest = divmod(lots * mark * rules["quanta_per_tick_lot"], rules.get("mark_per_tick", 1))
+    assert rest == 0, f"{lots} lots at {mark} are no whole number of quanta"
+    return int(quanta)
+
+
+def trade_value(world: dict[str, Any], symbol: str, lots: int, price: int) -> int:
+    """Return the value in quanta of lots at a trade price in ticks."""
+    return int(lots * price * world["symbols"][symbol]["quanta_per_tick_lot"])
+
+
+def maintenance_margin(tiers: list[list[int]], notional: int) -> int:
+    """Return the maintenance margin: rounded up, never below 0, a tier holds from its floor inclusive.
+
+    >>> tiers = [[0, 5_000_000, 0], [1000, 10_000_000, 5]]
+    >>> [maintenance_margin(tiers, notional) for notional in (999, 1000, 1001)]
+    [5, 5, 6]
+    """
+    _, rate_e9, deduction = [tier for tier in tiers if tier[0] <= notional][-1]
+    margin_e9 = notional * rate_e9 - deduction * E9
+    return max(0, -(-margin_e9 // E9))
+
+
+def bankruptcy_amount(ledger: Ledger, account: Owner, side: int) -> int:
+    """Return the value of the position at which nothing would be left, in quanta."""
+    return -side * ledger.cash_of(account)
+
+
+def opening_state(world: dict[str, Any], first: Step) -> State:
+    """Return the state before the first step."""
+    value_per_lot = {symbol: mark_value(world, symbol, 1, first.mark[symbol]) for symbol in world["symbols"]}
+    return State(world, opening_ledger(world, value_per_lot), first)
+
+
+def close_with_market(state: State, owner: Owner, symbol: str, lots: int, amount: int) -> None:
+    """Let `market` take lots of the owner's side for an amount."""
+    signed_lots = sign(state.lots(owner, symbol)) * lots
+    state.ledger.hand_over(symbol, owner, MARKET, signed_lots, amount)

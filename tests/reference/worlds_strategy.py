@@ -1,0 +1,185 @@
+"""Small random worlds in which liquidations, take-overs and ADL really happen.
+
+The draws are biased, not uniform: prices move by several percent within few bars, leverage is high, most funds are
+small against the book. Everything is an integer and survives a round trip through JSON.
+"""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+SYMBOLS = ("BTC", "ETH", "SOL")
+MOVES_PERMILLE = (0, 10, 20, 30, 30, 50, 50, 70, 70, 120, 120, 250)
+LEVERAGES = (2, 4, 8, 12, 20, 20, 50)
+PERMILLE = 1000
+
+
+@st.composite
+def symbol_rules(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw the unit of a symbol and a ladder whose deductions make the maintenance margin continuous."""
+    mark_per_tick = draw(st.sampled_from((1, 1, 2, 10)))
+    # Floors are multiples of 1000 quanta and rates of 1e6 e-9, so that every deduction is a whole number.
+    floors = draw(st.lists(st.integers(100, 20_000), max_size=3, unique=True).map(sorted))
+    rates = draw(st.lists(st.integers(2, 60), min_size=len(floors) + 1, max_size=len(floors) + 1, unique=True))
+    tiers = [[0, min(rates) * 10**6, 0]]
+    for floor, rate in zip(floors, sorted(rates)[1:], strict=True):
+        _, last_rate_e9, last_deduction = tiers[-1]
+        deduction = last_deduction + floor * 1000 * (rate * 10**6 - last_rate_e9) // 10**9
+        tiers.append([floor * 1000, rate * 10**6, deduction])
+    rules: dict[str, Any] = {"quanta_per_tick_lot": mark_per_tick * draw(st.sampled_from((1, 7, 100))), "tiers": tiers}
+    if mark_per_tick > 1 or draw(st.booleans()):
+        rules["mark_per_tick"] = mark_per_tick
+    return rules
+
+
+@st.composite
+def bars(draw: st.DrawFn, first_px: int, mark_per_tick: int, count: int) -> list[dict[str, Any]]:
+    """Draw the bars of one symbol: a tape with jumps, and marks that follow it at a small distance."""
+    path = []
+    last_px = first_px
+    trend = draw(st.sampled_from((1, -1)))
+    for _ in range(count):
+        open_px = moved(last_px, draw(st.sampled_from((0, 0, 0, 5, -5, 40, -40, 90, -90))))
+        close_px = moved(open_px, trend * draw(st.sampled_from((1, 1, -1))) * draw(st.sampled_from(MOVES_PERMILLE)))
+        high_px = max(open_px, close_px) + draw(st.integers(0, 20))
+        low_px = max(2, min(open_px, close_px) - draw(st.integers(0, 20)))
+        trade = [open_px, high_px, low_px, close_px]
+        distance = draw(st.tuples(*[st.integers(-mark_per_tick - 1, mark_per_tick + 1)] * 4))
+        mark = [max(1, px * mark_per_tick + d) for px, d in zip(trade, distance, strict=True)]
+        mark[1], mark[2] = max(mark), min(mark)
+        path.append({"trade": trade, "volume_lots": draw(st.sampled_from((0, 7, 40, 300, 300, 5000))), "mark": mark})
+        last_px = close_px
+    return path
+
+
+def moved(px: int, permille: int) -> int:
+    """Return a price moved by some permille, at least 20 ticks.
+
+    >>> moved(200, -120), moved(21, -250)
+    (176, 20)
+    """
+    return max(20, px + px * permille // PERMILLE)
+
+
+@st.composite
+def accounts(draw: st.DrawFn, symbols: dict[str, dict[str, Any]], first_px: dict[str, int]) -> list[dict[str, Any]]:
+    """Draw positions on both sides; half of the books are unbalanced, and few accounts are bankrupt at the start."""
+    rows = []
+    ids = draw(st.lists(st.integers(1, 99), min_size=2, max_size=14, unique=True))
+    for number, account in enumerate(ids):
+        symbol = draw(st.sampled_from(list(symbols)))
+        lots = draw(st.integers(1, 60))
+        entry_px = moved(first_px[symbol], draw(st.integers(-60, 60)))
+        cost = lots * entry_px * symbols[symbol]["quanta_per_tick_lot"] + draw(st.integers(-3, 3))
+        cost = max(1, cost)
+        wallet = cost // draw(st.sampled_from(LEVERAGES)) + draw(st.integers(0, 7))
+        if draw(st.integers(0, 19)) == 13:
+            wallet = -(cost // draw(st.sampled_from((4, 15, 50))))
+        # Sides in turn: a drawn side alone gives too many books without an opposite side.
+        side = 1 - 2 * (number % 2) if draw(st.integers(0, 4)) else draw(st.sampled_from((1, -1)))
+        rows.append({"id": account, "symbol": symbol, "side": side, "lots": lots, "cost": cost, "wallet": wallet})
+    if draw(st.booleans()):
+        return balanced(rows, symbols, first_px)
+    return rows
+
+
+def balanced(
+    rows: list[dict[str, Any]], symbols: dict[str, dict[str, Any]], first_px: dict[str, int]
+) -> list[dict[str, Any]]:
+    """Add one account per symbol that holds what the others leave unbalanced."""
+    rows = list(rows)
+    for number, symbol in enumerate(symbols):
+        open_lots = sum(row["side"] * row["lots"] for row in rows if row["symbol"] == symbol)
+        if open_lots:
+            lots = abs(open_lots)
+            cost = lots * first_px[symbol] * symbols[symbol]["quanta_per_tick_lot"]
+            side = -1 if open_lots > 0 else 1
+            account = 100 + number
+            rows.append(
+                {"id": account, "symbol": symbol, "side": side, "lots": lots, "cost": cost, "wallet": cost // 3}
+            )
+    return rows
+
+
+@st.composite
+def profiles(draw: st.DrawFn, book_value: int, with_vault: bool | None) -> dict[str, Any]:
+    """Draw the rules of a venue; money is drawn as a share of the value of the book."""
+
+    def share(*permille: int) -> int:
+        return book_value * draw(st.sampled_from(permille)) // PERMILLE + draw(st.integers(0, 5))
+
+    start = share(0, 0, 3, 10, 30, 100, 3000)
+    floor = start * draw(st.sampled_from((0, 0, 500, 900, 1000, 1200))) // PERMILLE
+    vault = draw(st.sampled_from((False, True, True))) if with_vault is None else with_vault
+    profile: dict[str, Any] = {
+        "threshold": draw(st.sampled_from(("<", "<="))),
+        "fund": {
+            "start": start,
+            "floor": floor - draw(st.sampled_from((0, 0, start, 5))),
+            "shortfall": draw(st.sampled_from(("divisible", "all_or_nothing"))),
+            "takeover": draw(st.sampled_from(("bankruptcy", "none", "none") if vault else ("bankruptcy", "none"))),
+            "inventory_limit": draw(st.none() | st.just(share(0, 20, 100, 500))),
+        },
+        "ranking": draw(st.sampled_from(("bitmex", "binance", "hyperliquid", "random"))),
+        "losers": draw(st.sampled_from(("last", "ranked", "excluded"))),
+        "close_price": draw(st.sampled_from(("bankruptcy", "mark", "previous_mark"))),
+        "residual_owner": draw(st.sampled_from(("account", "fund", "vault") if vault else ("account", "fund"))),
+        "fee_e9": draw(st.sampled_from((0, 0, 400_000, 10_000_000))),
+        "fee_owner": draw(st.sampled_from(("venue", "fund"))),
+        "inventory_adl": draw(st.sampled_from(("none", "below_floor", "below_floor"))),
+        "inventory_stop": floor + draw(st.sampled_from((0, 0, start // 4, -(start // 4)))),
+        "on_exhausted": draw(st.sampled_from(("uncovered", "fund_negative"))),
+        "vault_quiet_steps": draw(st.sampled_from((0, 1, 2, 4, 100))),
+    }
+    if vault:
+        num, den = draw(st.sampled_from(((2, 3), (2, 3), (2, 3), (1, 2), (1, 1))))
+        profile["vault"] = {"capital": share(0, 0, 1, 3, 10, 500), "num": num, "den": den}
+    elif draw(st.booleans()):
+        profile["vault"] = None
+    if draw(st.booleans()):
+        profile["hl_literal"] = draw(st.booleans())
+    return profile
+
+
+@st.composite
+def worlds(draw: st.DrawFn, with_vault: bool | None = None) -> dict[str, Any]:
+    """Draw a world.
+
+    Parameters
+    ----------
+    with_vault : bool, optional
+        Always or never configure a vault; both where absent.
+    """
+    names = SYMBOLS[: draw(st.sampled_from((1, 1, 2, 3)))]
+    if draw(st.integers(0, 3)) == 0:
+        names = names[::-1]
+    symbols = {name: draw(symbol_rules()) for name in names}
+    # A finer mark starts from a lower price, so that a bar has about as many marks to look at.
+    ticks = {
+        name: draw(st.integers(60, 150) if rules.get("mark_per_tick", 1) == 10 else st.integers(100, 900))
+        for name, rules in symbols.items()
+    }
+    rows = draw(accounts(symbols, ticks))
+    count = draw(st.sampled_from((2, 3, 1, 4, 5, 6)))
+    paths = {name: draw(bars(ticks[name], rules.get("mark_per_tick", 1), count)) for name, rules in symbols.items()}
+    rate_e9 = st.sampled_from((100_000, -375_000, 12_345_678, -30_000_001, 70_000_000, -70_000_000))
+    event = st.fixed_dictionaries(
+        {"bar": st.integers(0, count - 1), "symbol": st.sampled_from(names), "rate_e9": rate_e9}
+    )
+    return {
+        "symbols": symbols,
+        "profile": draw(profiles(sum(row["cost"] for row in rows), with_vault)),
+        "liquidity": {
+            "scale_e9": draw(st.sampled_from((10**9, 10**9, 333_333_333))),
+            "participation_e9": draw(st.sampled_from((0, 20_000_000, 100_000_000, 300_000_000, 10**9))),
+            "impact": draw(st.sampled_from(("sqrt", "sqrt", "none"))),
+            "impact_y_e9": draw(st.sampled_from((500_000_000, 10**9))),
+            "sigma_e9": draw(st.sampled_from((3_000_000, 30_000_000, 200_000_000))),
+        },
+        "intrabar": draw(st.sampled_from(("ohlc", "ohlc", "close", "adverse_first"))),
+        "bar_seconds": draw(st.sampled_from((3, 9, 10, 30, 60))),
+        "bars": [{name: paths[name][number] for name in names} for number in range(count)],
+        "funding": draw(st.lists(event, max_size=3)),
+        "accounts": rows,
+        "seed": draw(st.integers(0, 20)),
+    }
