@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from itertools import accumulate
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from backtest.errors import ConfigError, DataGapError, RangeError
 from backtest.ingest.coverage import (
     PRICES,
     Facts,
-    Window,
     check_bars,
     check_funding,
-    coverage_row,
     hole_text,
-    moment,
     micros,
+    moment,
     on_one_clock,
 )
-from backtest.ingest.lake import day_files, read_series, series_folder, shown
-from backtest.ingest.sample import Span, choose_span, sample_rows, spans_of
+from backtest.ingest.lake import read_series, series_folder, shown
+from backtest.ingest.sample import Tape, Window, common_window, find_tape
 from backtest.instrument import Instrument
-from backtest.mechanics.exact import LIMIT, Bools, Floats, Ints, rate_e9
-from backtest.mechanics.path import CLOSE, HIGH, LOW, OPEN
+from backtest.mechanics.exact import LIMIT, Bools, Floats, Ints, half_even_array, rate_e9
+from backtest.mechanics.path import HIGH, LOW, walk
 from backtest.scenario import Scenario
 
+if TYPE_CHECKING:
+    import polars as pl
+
+    from backtest.events import CrashEvent
+    from backtest.venue import VenueProfile
+
 BAR_S = 60
-PRE_ROLL_S = 6 * 3600  # shorter than this, the bars before the crash say little about where positions were opened
+PRE_ROLL_S = 6 * 3600  # bars of a shorter stretch say little about where positions were opened
 EntryProfile = tuple[Ints, Floats]
 
 
@@ -45,9 +47,9 @@ class MarketPath:
 
     ``open_ts`` (bars) is in microseconds since the epoch, UTC. ``trade`` and ``mark`` (symbols, bars, 4) hold open,
     high, low, close in ticks and mark quanta; ``volume_lots`` and ``bridged`` are (symbols, bars). ``funding`` rows
-    are (bar, symbol, rate in 1e-9). ``core_bar`` is the first bar at or after the start of the core.
-    ``entry_profiles`` hold, per symbol, prices in ticks and the volume traded there before the core, or None where
-    that stretch is short; ``pre_low`` and ``pre_high`` (symbols) are the lowest and highest mark of that stretch.
+    are (bar, symbol, rate in 1e-9). ``core_bar`` is the first bar at or after the start of the core; the bars before
+    it are the pre-roll. ``entry_profiles`` hold, per symbol, prices in ticks and the lots traded there in the
+    pre-roll, or None where that is short; ``pre_low`` and ``pre_high`` (symbols) are its lowest and highest mark.
     ``coverage`` holds rows of the table of that name without the run; ``digest`` is over arrays and identities.
     """
 
@@ -70,34 +72,17 @@ class MarketPath:
 
 
 @dataclass(frozen=True, slots=True)
-class _Tape:
-    """Where a coin's trade bars come from: the venue's lake, or spans of the sample."""
+class _Series:
+    """Rows of one series of one symbol: where from, measured or what else, facts (None: no rows), a note."""
 
-    coin: str
+    name: str
     symbol: str
-    venue: str
+    source: str
     label: str
-    start: dt.datetime
-    end: dt.datetime
-    spans: tuple[Span, ...]
-    lake: str
-
-    @property
-    def where(self) -> str:
-        return self.lake or "data/sample/" + " and ".join(span.file for span in self.spans)
-
-    @property
-    def held(self) -> str:
-        return f"{self.coin} {self.start.isoformat()} to {self.end.isoformat()}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """Mark bars of a symbol in mark quanta; ``facts`` is None for the model."""
-
-    bars: Ints
+    expected: int | None
     facts: Facts | None
-    note: str
+    note: str = ""
+    bridged: int = 0
 
 
 def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -> MarketPath:
@@ -113,30 +98,30 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
     DataError
         Rows that break a rule of ``check_bars``.
     """
-    tapes = [_tape(event, profile, scenario, coin) for coin in scenario.coins]
-    window = _window(event, scenario, tapes)
-    checked = [_trade_bars(event, tape, profile, scenario, window) for tape in tapes]
-    open_ts, columns, bridged = on_one_clock([frame for frame, _ in checked], window, BAR_S)
+    start, end = _whole_minutes(scenario)
+    tapes = [find_tape(event, profile.id, profile.symbol(coin), coin, start, end) for coin in scenario.coins]
+    window = common_window(event, tapes, start, end)
+    frames, trades = zip(*(_trade_bars(event, profile, scenario, tape, window) for tape in tapes), strict=True)
+    open_ts, columns, bridged = on_one_clock(frames, window, BAR_S)
     prices = np.stack([columns[name] for name in PRICES], axis=-1)
-    instruments = tuple(
-        instrument_of(tape.symbol, tape.coin, *profile.instrument(tape.coin), prices[s]) for s, tape in enumerate(tapes)
-    )
-    trade = np.stack([in_units(prices[s], unit.tick) for s, unit in enumerate(instruments)])
-    volume = np.stack([in_units(columns["volume"][s], unit.lot, ROUND_FLOOR) for s, unit in enumerate(instruments)])
-    marks = [_mark(unit, profile, scenario, window, trade[s]) for s, unit in enumerate(instruments)]
-    mark = np.stack([found.bars for found in marks])
-    funding, funding_facts = _funding(profile, instruments, window)
+    units = tuple(instrument_of(tape.symbol, tape.coin, *profile.instrument(tape.coin), prices[s]) for s, tape in enumerate(tapes))
+    trade = np.stack([in_units(prices[s], unit.tick) for s, unit in enumerate(units)])
+    volume = np.stack([in_units(columns["volume"][s], unit.lot, ROUND_FLOOR) for s, unit in enumerate(units)])
+    mark_bars, marks = zip(*(_mark(profile, scenario, unit, window, trade[s]) for s, unit in enumerate(units)), strict=True)
+    mark = np.stack(mark_bars)
+    events, fundings = zip(*(_funding(profile, s, unit, window) for s, unit in enumerate(units)), strict=True)
+    funding = tuple(sorted(row for rows in events for row in rows))
     core_bar = int(np.searchsorted(open_ts, micros(event.core_start)))
-    pre = slice(0, max(min(core_bar, len(open_ts)), 1))  # without a pre-roll, the first bar bounds what was seen
-    long_enough = micros(event.core_start) - int(open_ts[0]) >= PRE_ROLL_S * 1_000_000 and core_bar < len(open_ts)
+    seen = slice(0, max(core_bar, 1))  # without a pre-roll, the first bar bounds what was seen
+    pre_rolls = [_pre_roll(event, series, window, core_bar) for series in trades]
     profiles = tuple(
-        entry_profile(trade[s, :core_bar], volume[s, :core_bar]) if long_enough else None for s in range(len(tapes))
+        entry_profile(trade[s, :core_bar], volume[s, :core_bar]) if series.label != "missing" else None
+        for s, series in enumerate(pre_rolls)
     )
-    facts = [facts for _, facts in checked]
-    parts = (open_ts, trade, mark, volume, bridged)
-    names = [repr((tape.venue, tape.where, unit)) for tape, unit in zip(tapes, instruments, strict=True)]
+    all_series = (*trades, *marks, *fundings, *pre_rolls)
+    identity = repr((event.id, profile.id, BAR_S, units, [(tape.venue, tape.where) for tape in tapes], funding))
     return MarketPath(
-        instruments=instruments,
+        instruments=units,
         bar_s=BAR_S,
         open_ts=open_ts,
         trade=trade,
@@ -146,10 +131,10 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
         funding=funding,
         core_bar=core_bar,
         entry_profiles=profiles,
-        pre_low=mark[:, pre, LOW].min(axis=1),
-        pre_high=mark[:, pre, HIGH].max(axis=1),
-        coverage=tuple(_coverage(event, profile, scenario, tapes, facts, marks, funding_facts, open_ts, bridged, core_bar)),
+        pre_low=mark[:, seen, LOW].min(axis=1),
+        pre_high=mark[:, seen, HIGH].max(axis=1),
+        coverage=tuple(_coverage_row(series) for series in all_series),
         labels=_labels(profile, scenario, tapes, marks),
-        flags=tuple(_flags(event, profile, scenario, window, tapes, instruments, facts, marks, funding_facts, profiles)),
-        digest=_digest(parts, (event.id, profile.id, str(BAR_S), *names, repr(funding))),
+        flags=tuple(_flags(event, profile, scenario, window, tapes, units, all_series)),
+        digest=_digest(identity, open_ts, trade, mark, volume, bridged),
     )

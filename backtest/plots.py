@@ -51,7 +51,7 @@ COLOURS: Mapping[str, str] = {
 }
 FONT_FAMILY = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
 WIDE, HALF, PHONE = 960, 460, 380
-_RC = {"svg.fonttype": "none", "svg.hashsalt": "crashbook", "text.parse_math": False, "hatch.linewidth": 0.7}
+_RC: Any = {"svg.fonttype": "none", "svg.hashsalt": "crashbook", "text.parse_math": False, "hatch.linewidth": 0.7}
 _TIME_STEPS_S = (60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800)
 
 
@@ -79,7 +79,8 @@ class Scale:
         given = np.clip(np.asarray(values, dtype=float), min(low, high), max(low, high))
         if self.log:
             given, low, high = np.log(given), math.log(low), math.log(high)
-        return np.round(self.start + (given - low) / (high - low or 1.0) * (self.end - self.start), 1)
+        pixels: Array = np.round(self.start + (given - low) / (high - low or 1.0) * (self.end - self.start), 1)
+        return pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ class Canvas:
 
     def beside(self, p: Panel, x: float, y: float, words: str, colour: str = "ink", **style: Any) -> None:
         """Write ``words`` to the right of a point, or to its left where the panel ends."""
-        gap, room = style.pop("gap", 8), style.get("size", 12.0) * 0.62 * len(words)
+        gap, room = style.pop("gap", 8), style.get("size", 12.0) * (0.64 if style.get("bold") else 0.58) * len(words)
         right = x + gap + room <= max(p.right, self.width - 4) or x - gap - room < p.left
         y = min(max(y, p.top + 6), p.bottom - 6)
         self.text(x + (gap if right else -gap), y, words, colour, align="left" if right else "right", **style)
@@ -297,21 +298,24 @@ def value_axis(c: Canvas, p: Panel, count: int, *, divisor: float = 1.0, mirrore
         c.text(p.left - 6, y, words.lstrip("−") if mirrored else words, size=11, align="right")
 
 
-def spread(places: Sequence[float], gap: float) -> list[float]:
+def spread(places: Sequence[float], gap: float, top: float = -math.inf) -> list[float]:
     """Push labels apart, keeping their order, until neighbours are ``gap`` pixels from each other.
 
     Examples
     --------
     >>> spread([100.0, 104.0], 14.0)
     [95.0, 109.0]
+    >>> spread([100.0, 104.0], 14.0, top=100.0)
+    [100.0, 114.0]
     """
     order = sorted(range(len(places)), key=lambda i: places[i])
     moved = list(places)
     for _ in range(20):
         for low, high in pairwise(order):
             lack = max(gap - (moved[high] - moved[low]), 0.0)
-            moved[low] -= lack / 2
-            moved[high] += lack / 2
+            up = min(lack / 2, max(moved[low] - top, 0.0))
+            moved[low] -= up
+            moved[high] += lack - up
     return moved
 
 

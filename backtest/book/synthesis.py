@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from statistics import NormalDist
 
 import numpy as np
 
-from backtest.book.sheet import COLUMNS, SIDES, WATCH_COHORT, MarginTable, PositionBook, assemble, base_text, watch_rows
+from backtest.book.sheet import COLUMNS, WATCH_COHORT, MarginTable, PositionBook, assemble, base_text, watch_rows
 from backtest.errors import ConfigError, RangeError
 from backtest.instrument import Instrument
 from backtest.mechanics.exact import LIMIT, QUANTA_PER_USD, RATE_ONE, Floats, Ints, half_even, mul_rate_up, quanta
-from backtest.mechanics.margin import maintenance, tier_of
+from backtest.mechanics.margin import Tiers, maintenance, tier_of
 from backtest.scenario import Scenario, per_coin
 
 Mixture = tuple[tuple[float, float, float], ...]
@@ -107,33 +107,34 @@ def synthesize(
     ConfigError
         Too few positions for the coins, more positions than lots, a watch account that cannot be.
     """
-    usd = [per_coin(scenario.open_interest_usd, item.coin, "open_interest_usd") for item in instruments]
-    totals = [_open_lots(usd[k], item, int(mark0[k])) for k, item in enumerate(instruments)]
-    counts = _positions_per_coin(scenario.positions, usd, totals, instruments)
+    totals = [_open_lots(scenario, item, int(mark0[k])) for k, item in enumerate(instruments)]
+    counts = _positions_per_coin(scenario, totals, instruments)
     mixes = [_mixture(scenario, item.coin) for item in instruments]
-    cohorts = list(dict.fromkeys(bucket_name(row) for mix in mixes for row in mix)) + [WATCH_COHORT] * bool(scenario.watch)
+    cohorts = list(dict.fromkeys(bucket_name(line) for mix in mixes for line in mix)) + [WATCH_COHORT] * bool(scenario.watch)
     watch = watch_rows(scenario.watch, instruments, tiers, mark0, inclusive, scenario.positions + 1, len(cohorts) - 1)
     columns = {name: np.empty(scenario.positions + len(scenario.watch), dtype=np.int64) for name in COLUMNS}
-    notes: list[str] = list(watch.notes)
+    notes = list(watch.notes)
     root, row, account = int(rng.integers(2**63)), 0, 1
     for k, item in enumerate(instruments):
         coin_key = int.from_bytes(hashlib.sha256(item.coin.encode()).digest()[:8], "big")
-        market = _Market(item, int(mark0[k]), *tiers[k], inclusive, profiles[k])
+        coin = _Coin(item, int(mark0[k]), *tiers[k], inclusive, profiles[k], mixes[k])
         codes = np.array([cohorts.index(bucket_name(line)) for line in mixes[k]], dtype=np.int64)
+        if coin.profile is None:
+            notes.append(f"{item.coin}: pre-roll short; entries are lognormal around the first mark, sigma {scenario.entry_spread_frac:g}")
         for side, count in ((1, counts[k] - counts[k] // 2), (-1, counts[k] // 2)):
             stream = np.random.Generator(np.random.PCG64(np.random.SeedSequence([root, coin_key, side + 1])))
-            mine = _draw_side(scenario, market, side, count, totals[k], watch.lots(k, side), mixes[k], stream, notes)
-            mine["cohort"] = codes[mine["cohort"]]
-            mine |= {"account_id": np.arange(account, account + count), "symbol": np.int64(k), "side": np.int64(side)}
-            _put(columns, row, count, mine)
+            part = _draw_side(scenario, coin, side, count, totals[k], watch.lots(k, side), stream, notes)
+            part["cohort"] = codes[part["cohort"]]
+            part |= {"account_id": np.arange(account, account + count), "symbol": np.int64(k), "side": np.int64(side)}
+            _put(columns, row, count, part)
             followed = (watch.columns["symbol"] == k) & (watch.columns["side"] == side)
             extra = int(followed.sum())
-            _put(columns, row + count, extra, {name: part[followed] for name, part in watch.columns.items()})
+            _put(columns, row + count, extra, {name: values[followed] for name, values in watch.columns.items()})
             row, account = row + count + extra, account + count
     return assemble(columns, len(instruments), cohorts, "synthetic", watch.names, watch.hedged, list(watch.names), notes)
 
 
-def _put(columns: dict[str, Ints], row: int, count: int, part: dict[str, Ints]) -> None:
+def _put(columns: Mapping[str, Ints], row: int, count: int, part: Mapping[str, Ints | np.int64]) -> None:
     for name, values in part.items():
         columns[name][row : row + count] = values
 
@@ -156,20 +157,27 @@ def bucket_name(row: tuple[float, float, float]) -> str:
     return f"{row[0]:g}-{row[1]:g}x" if row[1] else f"{row[0]:g}x+"
 
 
-def _open_lots(usd: float, instrument: Instrument, mark0: int) -> int:
-    return half_even(quanta(usd), mark0 * instrument.q_mark)
+def _open_lots(scenario: Scenario, instrument: Instrument, mark0: int) -> int:
+    """Return open interest of one side in lots at the first mark."""
+    usd = per_coin(scenario.open_interest_usd, instrument.coin, "open_interest_usd")
+    lots = half_even(quanta(usd), mark0 * instrument.q_mark)
+    if lots < 1:
+        least = mark0 * instrument.q_mark / QUANTA_PER_USD
+        raise ConfigError(f"open_interest_usd of {instrument.coin} is {usd:g}, below one lot; give at least {least:g}")
+    return lots
 
 
-def _positions_per_coin(positions: int, usd: list[float], totals: list[int], instruments: Sequence[Instrument]) -> list[int]:
+def _positions_per_coin(scenario: Scenario, totals: list[int], instruments: Sequence[Instrument]) -> list[int]:
     coins = len(instruments)
-    if positions < 2 * coins:
-        raise ConfigError(f"positions = {positions} for {coins} coins; each needs a long and a short: at least {2 * coins}")
-    counts: list[int] = apportion(np.array(usd), positions, 2, positions).tolist()
+    if scenario.positions < 2 * coins:
+        raise ConfigError(f"positions = {scenario.positions} for {coins} coins; each needs a long and a short: at least {2 * coins}")
+    usd = np.array([per_coin(scenario.open_interest_usd, item.coin, "open_interest_usd") for item in instruments])
+    counts: list[int] = apportion(usd, scenario.positions, 2, scenario.positions).tolist()
     for item, count, lots in zip(instruments, counts, totals, strict=True):
         if lots < count - count // 2:
             raise ConfigError(
-                f"open_interest_usd of {item.coin} is {base_text(lots, item)} a side, less than a lot for each of its "
-                f"{count - count // 2} positions a side; raise it or lower positions"
+                f"open_interest_usd of {item.coin} is {base_text(lots, item)} a side, less than a lot for each of "
+                f"{count - count // 2} positions; raise it or lower positions"
             )
     return counts
 
@@ -186,49 +194,211 @@ def apportion(weights: Floats, total: int, low: int, high: int) -> Ints:
     >>> apportion(np.array([6.0, 1.0, 1.0]), 10, 1, 5).tolist()
     [5, 3, 2]
     """
-    order = np.argsort(weights, kind="stable")
-    rising = weights[order]
+    rising = np.sort(weights)
     sums = np.concatenate([[0.0], np.cumsum(rising)])
-    bounds = math.log(low) - math.log(rising[-1]), math.log(high) - math.log(max(rising[0], 1e-300))
+    below, above = math.log(low / rising[-1]), math.log(high / rising[0])
     for _ in range(100):  # sum(clip(scale x weight)) rises with the scale
-        middle = (bounds[0] + bounds[1]) / 2
+        middle = (below + above) / 2
         scale = math.exp(middle)
         few, many = np.searchsorted(rising, [low / scale, high / scale])
-        held = few * low + (len(rising) - many) * high + scale * float(sums[many] - sums[few])
-        bounds = (middle, bounds[1]) if held < total else (bounds[0], middle)
-    parts = np.clip(weights * math.exp(bounds[1]), low, high)
+        held = int(few) * low + (len(rising) - int(many)) * high + scale * float(sums[many] - sums[few])
+        below, above = (middle, above) if held < total else (below, middle)
+    parts = np.clip(weights * math.exp(above), low, high)
     whole = parts.astype(np.int64)
     first = np.argsort(whole - parts, kind="stable")
-    while left := total - int(whole.sum()):
-        open_to = first[whole[first] < high] if left > 0 else first[::-1][whole[first[::-1]] > low]
-        whole[open_to[: abs(left)]] += 1 if left > 0 else -1
+    while left := total - int(whole.sum()):  # a second pass only where floats were off by more than a lot
+        room = first[whole[first] < high] if left > 0 else first[whole[first] > low][::-1]
+        whole[room[: abs(left)]] += 1 if left > 0 else -1
     return whole
 
 
+@cache
+def _normal_table() -> tuple[Floats, Floats]:
+    """Return the normal distribution function on a fine grid: probabilities and quantiles."""
+    grid = np.arange(-7 * 512, 1) / 512
+    return np.array([NormalDist().cdf(z) for z in grid]), grid
+
+
+def upper_quantile(survival: Floats) -> Floats:
+    """Return the standard normal quantile exceeded with the given probability, within 1e-5.
+
+    Examples
+    --------
+    >>> upper_quantile(np.array([0.5, 0.025])).round(4).tolist()
+    [0.0, 1.96]
+    """
+    lower = np.interp(np.minimum(survival, 1 - survival), *_normal_table())
+    return np.where(survival < 0.5, -lower, lower)
+
+
+def sizes(count: int, sigma: float, alpha: float, tail_frac: float, rng: np.random.Generator) -> Floats:
+    """Draw relative sizes, rising: a lognormal body, and a Pareto tail spliced on where ``tail_frac`` is left.
+
+    One draw in each of ``count`` equal strata of probability, so that the seed does not decide how heavy the tail is.
+    """
+    survival = (np.arange(count, 0, -1) - rng.random(count)) / count
+    start = np.maximum(survival, tail_frac)
+    logs = sigma * upper_quantile(start)
+    tail = survival < tail_frac
+    logs[tail] -= np.log(survival[tail] / tail_frac) / alpha
+    return np.exp(np.minimum(logs, 600.0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Coin:
+    """What the draws of one coin need."""
+
+    instrument: Instrument
+    mark0: int
+    tiers: Tiers
+    limits: tuple[float, ...]
+    inclusive: bool
+    profile: EntryProfile | None
+    mix: Mixture
+
+    def value(self, lots: Ints) -> Ints:
+        """Return notional at the first mark, in quanta."""
+        return lots * (self.mark0 * self.instrument.q_mark)
+
+    def initial_rate_e9(self, lots: Ints) -> Ints:
+        """Return initial margin over notional at the highest leverage of each position's tier, in 1e-9."""
+        rates = np.array([math.ceil(RATE_ONE / limit) for limit in self.limits], dtype=np.int64)
+        return rates[tier_of(self.value(lots), self.tiers)]
+
+    def least_equity(self, lots: Ints, side: int, extremes: Ints) -> Ints:
+        """Return the least equity at the first mark: initial margin, and no breach at the worst mark since entry."""
+        worst = lots * extremes * self.instrument.q_mark
+        survival = maintenance(worst, self.tiers) + int(self.inclusive) - side * (worst - self.value(lots))
+        return np.maximum(mul_rate_up(self.value(lots), self.initial_rate_e9(lots)), survival)
+
+    def entries(self, side: int, count: int, spread: float, rng: np.random.Generator) -> tuple[Ints, Ints]:
+        """Draw entry prices in ticks, and the worst mark since each entry for this side."""
+        first = np.int64(self.mark0)
+        if self.profile is None:
+            ticks = self.mark0 / self.instrument.mark_per_tick * np.exp(spread * rng.standard_normal(count))
+            return np.maximum(np.rint(ticks), 1.0).astype(np.int64), np.full(count, first)
+        sums = np.cumsum(self.profile.weights)
+        bar = np.minimum(np.searchsorted(sums, rng.random(count) * sums[-1], side="right"), len(sums) - 1)
+        worst = np.minimum(self.profile.lows, first) if side > 0 else np.maximum(self.profile.highs, first)
+        return self.profile.prices[bar], worst[bar]
+
+
 def _draw_side(
-    scenario: Scenario,
-    market: _Market,
-    side: int,
-    count: int,
-    total: int,
-    watched: int,
-    mix: Mixture,
-    rng: np.random.Generator,
-    notes: list[str],
-) -> dict[str, Ints]:
+    scenario: Scenario, coin: _Coin, side: int, count: int, total: int, watched: int, rng: np.random.Generator, notes: list[str]
+) -> dict[str, Ints | np.int64]:
     """Draw one side of one coin: lots, cost, wallet and bucket of each position."""
-    where = f"{market.instrument.coin} {'long' if side > 0 else 'short'}"
-    cap = math.floor(scenario.size_cap_frac * total)
-    if cap < -(-total // count):
-        cap = -(-total // count)
-        notes.append(f"{where}: {count} positions cannot all be within size_cap_frac {scenario.size_cap_frac:g}; the cap is {cap / total:.3g}")
+    where = f"{coin.instrument.coin} {'long' if side > 0 else 'short'}"
+    cap = max(math.floor(scenario.size_cap_frac * total), -(-total // count))
+    if cap > scenario.size_cap_frac * total:
+        notes.append(f"{where}: {count} positions do not fit under size_cap_frac {scenario.size_cap_frac:g}; the cap is {cap / total:.3g}")
     lots = apportion(sizes(count, scenario.size_sigma, scenario.size_alpha, scenario.size_tail_frac, rng), total, 1, cap)
     lots = lots[rng.permutation(count)]
-    entries, extremes, said = market.entries(side, count, scenario.entry_spread_frac, rng)
-    floor = market.least_equity(side, lots, extremes)
-    limits = market.value(lots) / floor
-    walk = rng.permutation(count)
-    bucket, leverage = np.empty(count, dtype=np.int64), np.empty(count)
-    bucket[walk] = fill_buckets(lots[walk], limits[walk], mix)
-    leverage[walk] = _draw_leverage(lots[walk], limits[walk], bucket[walk], mix, rng)
-    ...
+    entries, worst = coin.entries(side, count, scenario.entry_spread_frac, rng)
+    highest = max(int(entries.max()) * coin.instrument.mark_per_tick, int(worst.max()), coin.mark0)
+    if total * highest * coin.instrument.q_mark >= LIMIT:
+        raise RangeError(f"{where}: open interest at the highest entry is too large for 64-bit integers; lower open_interest_usd or entry_spread_frac")
+    floor = coin.least_equity(lots, side, worst)
+    walk, bucket, leverage = rng.permutation(count), np.empty(count, dtype=np.int64), np.empty(count)
+    limits = coin.value(lots) / floor
+    bucket[walk] = fill_buckets(lots[walk], limits[walk], coin.mix)
+    leverage[walk] = leverages(lots[walk], limits[walk], bucket[walk], coin.mix, rng)
+    notes += _missed_shares(where, lots, bucket, coin.mix)
+    if watched:
+        if watched > total - count:
+            raise ConfigError(
+                f"watch accounts hold {base_text(watched, coin.instrument)} {where}, of {base_text(total, coin.instrument)} open; "
+                f"{count} other positions need a lot each; lower size_base or raise open_interest_usd"
+            )
+        lots = level_down(lots, watched)
+        floor = coin.least_equity(lots, side, worst)
+        notes.append(f"{where}: {base_text(watched, coin.instrument)} of watch accounts taken from the largest other positions")
+    equity = np.maximum(floor, np.ceil(coin.value(lots) / leverage).astype(np.int64))
+    cost = _cost_within_margin(coin, side, lots, lots * entries * coin.instrument.q_tick, equity)
+    return {"lots": lots, "cost": cost, "wallet": equity + side * (cost - coin.value(lots)), "cohort": bucket}
+
+
+def _cost_within_margin(coin: _Coin, side: int, lots: Ints, cost: Ints, equity: Ints) -> Ints:
+    """Move entry values towards the first mark until collateral posted is initial margin, and above zero.
+
+    Collateral is equity + side x (cost - value), initial margin is rate x cost: the bound solves for cost.
+    """
+    value, rate = coin.value(lots), coin.initial_rate_e9(lots) / RATE_ONE
+    if side > 0:
+        least = np.ceil(np.maximum(value - equity, 0) / np.maximum(1 - rate, 1e-9)).astype(np.int64)
+        return np.maximum(cost, np.maximum(least, value - equity + 1))
+    most = np.floor((value + equity) / (1 + rate)).astype(np.int64)
+    return np.minimum(cost, np.minimum(most, value + equity - 1))
+
+
+def _lowest(row: tuple[float, float, float]) -> float:
+    """Return the least leverage drawn in a bucket."""
+    return row[0] or min(LOWEST_LEVERAGE, row[1] / 2 or LOWEST_LEVERAGE)
+
+
+def fill_buckets(lots: Ints, limits: Floats, mix: Mixture) -> Ints:
+    """Give each position, in the order walked, a row of the mixture so that shares of notional are met.
+
+    The bucket of highest leverage is filled first, from the positions whose limit reaches it; each boundary is met
+    within half a position, each share within one, unless too few positions may carry so much.
+
+    Examples
+    --------
+    Half of 8 lots above 7x; the second position may not carry that, so the third does.
+
+    >>> mix = ((0.0, 7.0, 0.5), (7.0, 0.0, 0.5))
+    >>> fill_buckets(np.array([2, 3, 2, 1]), np.array([20.0, 5.0, 20.0, 20.0]), mix).tolist()
+    [1, 0, 1, 0]
+    """
+    falling = sorted(range(len(mix)), key=lambda k: _lowest(mix[k]), reverse=True)
+    bucket = np.full(len(lots), falling[-1], dtype=np.int64)
+    free, total, target, given = np.ones(len(lots), dtype=np.bool_), int(lots.sum()), 0.0, 0
+    for k in falling[:-1]:
+        target += mix[k][2] * total
+        rows = np.flatnonzero(free & (limits >= _lowest(mix[k])))
+        middles = np.cumsum(lots[rows]) - lots[rows] / 2
+        taken = rows[: np.searchsorted(middles, target - given)] if mix[k][2] else rows[:0]
+        bucket[taken], free[taken] = k, False
+        given += int(lots[taken].sum())
+    return bucket
+
+
+def leverages(lots: Ints, limits: Floats, bucket: Ints, mix: Mixture, rng: np.random.Generator) -> Floats:
+    """Draw leverage log-uniform over notional within each bucket, stratified, never above a position's limit."""
+    out = np.minimum(limits, LOWEST_LEVERAGE)
+    jitter = rng.random(len(lots))
+    for k, line in enumerate(mix):
+        rows = np.flatnonzero(bucket == k)
+        quantile = (np.cumsum(lots[rows]) - lots[rows] * jitter[rows]) / max(int(lots[rows].sum()), 1)
+        top = np.log(np.minimum(limits[rows], line[1] or np.inf))
+        bottom = np.minimum(math.log(_lowest(line)), top)
+        out[rows] = np.exp(bottom + quantile * (top - bottom))
+    return out
+
+
+def _missed_shares(where: str, lots: Ints, bucket: Ints, mix: Mixture) -> list[str]:
+    """Say which shares of the mixture the limits left out of reach."""
+    total, largest = int(lots.sum()), int(lots.max())
+    held = [int(lots[bucket == k].sum()) for k in range(len(mix))]
+    return [
+        f"{where}: {bucket_name(line)} holds {have / total:.3f} of notional and not {line[2]:.3f}: tier limits and the path since entry"
+        for line, have in zip(mix, held, strict=True)
+        if abs(have - line[2] * total) > largest
+    ]
+
+
+def level_down(lots: Ints, removed: int) -> Ints:
+    """Take lots from the largest positions by levelling them to one height, each left with at least one.
+
+    Examples
+    --------
+    >>> level_down(np.array([9, 2, 7]), 5).tolist()
+    [6, 2, 5]
+    """
+    low, high = 1, int(lots.max())
+    while low < high:  # the greatest height that removes enough
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if int(np.maximum(lots - middle, 0).sum()) >= removed else (low, middle - 1)
+    out = np.minimum(lots, low)
+    given_back = int((lots - out).sum()) - removed
+    out[np.flatnonzero(lots > low)[:given_back]] += 1
+    return out

@@ -29,6 +29,13 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 NO_TIMEFRAME = frozenset({"funding"})
 
 
+def schema_of(series: str) -> dict[str, pl.DataType]:
+    """Return the columns of a series with their polars types: ``ts`` in microseconds, the rest Float64."""
+    import polars as pl
+
+    return {name: pl.Datetime("us") if name == "ts" else pl.Float64() for name in COLUMNS[series]}
+
+
 def series_folder(venue: str, symbol: str, series: str, timeframe: str = "1m") -> Path:
     """Return the folder of one series of one symbol.
 
@@ -88,9 +95,7 @@ def write_day(
     if missing:
         wanted = ", ".join(COLUMNS[series])
         raise DataError(f"{shown(path)}: no column {', '.join(missing)}; {series} has the columns {wanted}; add them")
-    table = frame.select(
-        pl.col(name).cast(pl.Datetime("us") if name == "ts" else pl.Float64) for name in COLUMNS[series]
-    )
+    table = frame.select(pl.col(name).cast(kind) for name, kind in schema_of(series).items())
     outside = table.filter(pl.col("ts").is_null() | (pl.col("ts").dt.date() != day)).height
     if outside:
         raise DataError(f"{shown(path)}: {outside} rows are not of {day}; a file holds one UTC day; split the rows by day")
@@ -133,7 +138,7 @@ def read_series(
     import polars as pl
 
     columns = COLUMNS[series]
-    schema = {name: pl.Datetime("us") if name == "ts" else pl.Float64() for name in columns}
+    schema = schema_of(series)
     files = day_files(venue, symbol, series, start, end, timeframe)
     if not files:
         return pl.DataFrame(schema=schema)

@@ -1,4 +1,4 @@
-"""The committed sample: minute bars of crash hours as CSV, found through the entries of an event."""
+"""Which bars a replay walks: those of the venue's own lake, else the committed sample of crash hours (CSV)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,89 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backtest.assets import asset
-from backtest.errors import DataError
-from backtest.ingest.lake import BAR_COLUMNS
+from backtest.errors import DataError, DataGapError
+from backtest.ingest.lake import BAR_COLUMNS, day_files, read_series, schema_of, series_folder, shown
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from backtest.events import CrashEvent, Sample
+
+Window = tuple[dt.datetime, dt.datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Tape:
+    """Where a coin's trade bars come from.
+
+    ``venue`` is the venue whose trades they are; ``start`` and ``end`` bound the stretch they are taken from;
+    ``spans`` are the coin's spans in the sample, none for the lake; ``where`` names folder or files.
+    """
+
+    coin: str
+    symbol: str
+    venue: str
+    start: dt.datetime
+    end: dt.datetime
+    spans: tuple[Sample, ...]
+    where: str
+
+    def read(self, window: Window) -> pl.DataFrame:
+        """Read the bars whose open lies in the window, in the order stored."""
+        if self.spans:
+            return sample_rows(self.spans, *window)
+        return read_series(self.venue, self.symbol, "ohlcv", *window)
+
+    def unused(self, window: Window) -> list[Sample]:
+        """Return the spans of the sample that the window does not touch."""
+        return [span for span in self.spans if span.end <= window[0] or span.start >= window[1]]
+
+
+def find_tape(
+    event: CrashEvent, venue: str, symbol: str, coin: str, start: dt.datetime | None, end: dt.datetime | None
+) -> Tape:
+    """Return the source of a coin's bars: the lake of the venue if it has a day of the window, else the sample.
+
+    The lake of another venue never stands in: only the sample does, and a run then says whose bars it walks.
+
+    Raises
+    ------
+    DataGapError
+        Neither has bars of the coin.
+    """
+    wanted = (start or event.start, end or event.end)
+    if day_files(venue, symbol, "ohlcv", *wanted):
+        return Tape(coin, symbol, venue, *wanted, (), shown(series_folder(venue, symbol, "ohlcv")))
+    spans = spans_of(event.sample, coin, venue)
+    if not spans:
+        held = ", ".join(sorted({span.coin for span in event.sample})) or "none"
+        fix = f"fetch them (crashbook fetch {event.id} --venue {venue}) or choose other coins"
+        raise DataGapError(f"{event.id}: no bars of {coin} for {venue}; coins in the sample: {held}; {fix}")
+    span = choose_span(spans, (event.core_start, event.core_end), start, end)
+    where = " and ".join(f"data/sample/{each.file}" for each in spans if each is span or _asked(each, start, end))
+    return Tape(coin, symbol, span.venue, span.start, span.end, spans, where)
+
+
+def _asked(span: Sample, start: dt.datetime | None, end: dt.datetime | None) -> bool:
+    """Return whether a window given in full reaches into a span."""
+    return start is not None and end is not None and span.start < end and span.end > start
+
+
+def common_window(event: CrashEvent, tapes: Sequence[Tape], start: dt.datetime | None, end: dt.datetime | None) -> Window:
+    """Return the window of a replay: the times asked for, else what all tapes share of the event's window.
+
+    Raises
+    ------
+    DataGapError
+        The window is empty.
+    """
+    first = start or max(event.start, *(tape.start for tape in tapes))
+    last = end or min(event.end, *(tape.end for tape in tapes))
+    if first < last:
+        return first, last
+    held = ", ".join(f"{tape.coin} {tape.start.isoformat()} to {tape.end.isoformat()}" for tape in tapes)
+    asked = f"{first.isoformat()} to {last.isoformat()}"
+    raise DataGapError(f"{event.id}: empty window {asked}; there are bars of {held}; change start, end or coins")
 
 
 def spans_of(samples: Sequence[Sample], coin: str, venue: str) -> tuple[Sample, ...]:
@@ -24,12 +102,11 @@ def spans_of(samples: Sequence[Sample], coin: str, venue: str) -> tuple[Sample, 
 
 
 def choose_span(
-    spans: Sequence[Sample],
-    core: tuple[dt.datetime, dt.datetime],
-    start: dt.datetime | None = None,
-    end: dt.datetime | None = None,
+    spans: Sequence[Sample], core: Window, start: dt.datetime | None = None, end: dt.datetime | None = None
 ) -> Sample:
-    """Return the span a run uses: the one that holds a time asked for, else the one that holds most of the core.
+    """Return the span a run uses: the one that holds the start or end asked for, else the one with most of the core.
+
+    Ties go to the later span.
 
     Parameters
     ----------
@@ -39,10 +116,6 @@ def choose_span(
         Start and end of the core of the crash.
     start, end
         Window asked for; either may be None.
-
-    Notes
-    -----
-    Ties go to the later span.
     """
 
     def preference(span: Sample) -> tuple[bool, bool, dt.timedelta, dt.datetime]:
@@ -60,14 +133,14 @@ def sample_rows(spans: Sequence[Sample], start: dt.datetime, end: dt.datetime) -
     Returns
     -------
     polars.DataFrame
-        ts (Datetime("us")), open, high, low, close, volume as Float64, in the order of the files. Numbers of up
-        to fifteen digits survive the way through Float64: their shortest text is the text of the file.
+        ts (Datetime("us")), open, high, low, close, volume as Float64, in the order of the files. Decimals of up
+        to fifteen digits survive Float64: the shortest text of the number is the text of the file.
     """
     import polars as pl
 
     frames = [_read(span) for span in spans if span.start < end and span.end > start]
     if not frames:
-        return pl.DataFrame(schema={name: pl.Datetime("us") if name == "ts" else pl.Float64() for name in BAR_COLUMNS})
+        return pl.DataFrame(schema=schema_of("ohlcv"))
     return pl.concat(frames).filter(pl.col("ts").is_null() | pl.col("ts").is_between(start, end, closed="left"))
 
 
@@ -79,15 +152,15 @@ def _read(span: Sample) -> pl.DataFrame:
     try:
         text = pl.read_csv(asset("data", "sample", span.file), infer_schema=False)
     except FileNotFoundError:
-        raise DataError(f"{where}: no such file; restore it, it is part of the program") from None
+        raise DataError(f"{where}: no such file; it is part of the program; restore it") from None
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{where}: not a CSV file of bars; restore it, it is part of the program") from error
+        raise DataError(f"{where}: not a CSV file of bars; restore it") from error
     missing = [name for name in BAR_COLUMNS if name not in text.columns]
     if missing:
         wanted = ", ".join(BAR_COLUMNS)
         raise DataError(f"{where}: no column {', '.join(missing)}; allowed: a header with {wanted}; restore the file")
     if text.height != span.rows:
-        raise DataError(f"{where}: {text.height} bars where the event says {span.rows}; restore the file")
+        raise DataError(f"{where}: {text.height} bars; allowed: the {span.rows} of the event's entry; restore the file")
     milliseconds = pl.col("ts").cast(pl.Int64, strict=False)
     return text.select(
         (milliseconds * 1000).cast(pl.Datetime("us")).alias("ts"),

@@ -281,7 +281,7 @@ def pressure(rows: pl.DataFrame, main: str, start: datetime, end: datetime, *, w
         c.text(p.left - 6, y, f"{power:g}", size=11, align="right")
     one = float(p.y(1.0))
     c.segments(p.left, one, p.right, one, "ink")
-    c.text(p.right, one - 9, "R = 1: all the liquidity there was", "ink", align="right")
+    c.text(p.right, one - 9, "R = 1" if c.narrow else "R = 1: all the liquidity there was", "ink", align="right")
     c.text(p.left, 12, "R, log scale", size=11)
     for symbol in [*sorted(set(known["symbol"]) - {main}), main]:
         mine = known.filter(pl.col("symbol") == symbol)
@@ -293,7 +293,7 @@ def pressure(rows: pl.DataFrame, main: str, start: datetime, end: datetime, *, w
             words = f"{symbol} {row['minute_ts']:%H:%M} UTC · R = {row['pressure_ratio']:,.4g} · {sizes}"
             c.hit((x - 4, y - 4, x + 4, y + 4), words)
     worst = known.sort("pressure_ratio", descending=True).unique("symbol", keep="first", maintain_order=True).head(6)
-    places = spread([float(v) for v in p.y(floats(worst, "pressure_ratio"))], 13)
+    places = spread([float(v) for v in p.y(floats(worst, "pressure_ratio"))], 13, p.top + 6)
     for row, x, y in zip(worst.iter_rows(named=True), p.x(seconds(worst["minute_ts"]) + 30), places, strict=True):
         words = f"{base_coin(row['symbol'])} {row['pressure_ratio']:,.3g}"
         c.beside(p, float(x), y, words, "ink" if row["symbol"] == main else "grey", bold=row["symbol"] == main)

@@ -45,7 +45,7 @@ def pool_balance(rows: pl.DataFrame, pool: str, width: int = WIDE) -> str:
     at = int(np.argmin(equity))
     x, y = float(p.x(t[at])), float(p.y(equity[at]))
     c.dots(x, y, "pool", 3.4)
-    words = f"lowest equity {equity[at] / unit:,.3g} at {clock(t[at])}".replace("-", "−")
+    words = f"{'low' if c.narrow else 'lowest equity'} {equity[at] / unit:,.3g} at {clock(t[at])}".replace("-", "−")
     c.beside(p, x, y + 5, words, "pool-text", bold=True)
     ends = spread([float(p.y(equity[-1])), float(p.y(cash[-1]))], 14)
     for end, words in zip(ends, ("equity", "cash"), strict=True):
@@ -95,7 +95,7 @@ def lorenz(rows: pl.DataFrame, width: int = HALF) -> str:
     c.segments(p.left, p.bottom, p.right, p.bottom, "ink")
     c.text(p.left, 12, "% of the notional closed", size=11)
     c.text(p.left + 12, p.top + 18, f"Gini {rows['gini_frac'][0]:.2f}", "adl-text", size=15, bold=True)
-    share = f"largest tenth: {rows['top10_share_frac'][0] * 100:.3g} %"
+    share = f"ten largest accounts: {rows['top10_share_frac'][0] * 100:.3g} %"
     c.text(p.left + 12, p.top + 38, share, "adl-text")
     c.text(float(p.x(66)), float(p.y(82)), "all equal", size=11, align="right")
     for tick in (0, 25, 50, 75, 100):

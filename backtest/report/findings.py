@@ -1,0 +1,133 @@
+"""The results that sections share: each query is asked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from backtest.plots import base_coin
+from backtest.report.protocol import ReportRun
+
+POOL_NAMES = {"fund": "insurance fund", "vault": "vault"}
+Row = dict[str, Any]
+
+
+@dataclass
+class Findings:
+    """Queries of one run, remembered, and what several sections need of them."""
+
+    run: ReportRun
+    _frames: dict[Any, pl.DataFrame] = field(default_factory=dict)
+
+    def frame(self, name: str, **params: Any) -> pl.DataFrame:
+        """Return the rows of a named query."""
+        key = (name, *sorted(params.items()))
+        if key not in self._frames:
+            self._frames[key] = self.run.query(name, **params)
+        return self._frames[key]
+
+    def row(self, name: str, **params: Any) -> Row:
+        """Return the first row of a named query, or an empty mapping."""
+        frame = self.frame(name, **params)
+        return frame.row(0, named=True) if len(frame) else {}
+
+    def rows(self, name: str, **params: Any) -> list[Row]:
+        """Return all rows of a named query as mappings."""
+        return self.frame(name, **params).to_dicts()
+
+    @property
+    def meta(self) -> Row:
+        """Return the contents of ``run.json``."""
+        return self.run.meta
+
+    @cached_property
+    def summary(self) -> Row:
+        """Return the headline numbers."""
+        return self.row("run_summary")
+
+    @cached_property
+    def start(self) -> datetime:
+        """Return the open of the first bar."""
+        start: datetime = self.summary["start_ts"]
+        return start
+
+    @cached_property
+    def end(self) -> datetime:
+        """Return the close of the last bar."""
+        end: datetime = self.summary["end_ts"]
+        return end
+
+    @cached_property
+    def moves(self) -> list[Row]:
+        """Return price moves, the symbol with the most liquidated notional first."""
+        weight = {row["symbol"]: row["liquidated_usd"] or 0 for row in self.rows("adl_impact_by_symbol")}
+        return sorted(self.rows("price_moves"), key=lambda row: -weight.get(row["symbol"], 0))
+
+    @property
+    def symbols(self) -> list[str]:
+        """Return the symbols, the main one first."""
+        return [row["symbol"] for row in self.moves]
+
+    @property
+    def worst(self) -> Row:
+        """Return the price move of the symbol that fell furthest."""
+        return min(self.moves, key=lambda row: row["move_to_low_frac"])
+
+    @property
+    def liquidated(self) -> bool:
+        """Return whether any position was liquidated."""
+        return bool(self.summary["liquidations"])
+
+    @property
+    def adl(self) -> bool:
+        """Return whether any winner was closed."""
+        return bool(self.summary["adl_positions"])
+
+    @property
+    def pool(self) -> str:
+        """Return the name in prose of the fund or vault that has the money."""
+        return POOL_NAMES.get(self.summary["pool"] or "", "insurance fund")
+
+    @property
+    def funded(self) -> bool:
+        """Return whether fund or vault had money or a movement."""
+        s = self.summary
+        return bool(s["pool_start_usd"] or s["pool_end_usd"] or s["pool_low_usd"])
+
+    @cached_property
+    def largest_wave(self) -> Row:
+        """Return the ADL wave with the most notional, the one whose queue is shown."""
+        waves = self.rows("adl_waves")
+        return max(waves, key=lambda row: (row["notional_usd"], -row["wave_id"])) if waves else {}
+
+    @cached_property
+    def spread(self) -> dict[str, Row]:
+        """Return the 5th percentile, median and 95th percentile of each headline over seeds, by metric."""
+        summaries = self.meta.get("seed_summaries") or []
+        if len(summaries) < 2:
+            return {}
+        import duckdb
+
+        with duckdb.connect() as con:
+            con.register("summaries", _summaries_frame(summaries).to_arrow())
+            rows = con.sql(self.run.query_text("seed_spread").sql).pl()
+        return {row["metric"]: row for row in rows.to_dicts()}
+
+    def coins(self) -> str:
+        """Return the coins in words, the main one first."""
+        return ", ".join(base_coin(symbol) for symbol in self.symbols)
+
+
+def _summaries_frame(summaries: list[Row]) -> pl.DataFrame:
+    """Return the rows of several summaries; times that were stored as text become times again."""
+    frame = pl.DataFrame(summaries, infer_schema_length=None)
+    texts = [name for name in frame.columns if name.endswith("_ts") and frame[name].dtype == pl.String]
+    empty = [name for name in frame.columns if name.endswith("_ts") and frame[name].dtype == pl.Null]
+    return frame.with_columns(
+        *(pl.col(name).str.replace("Z$", "").str.to_datetime(time_unit="us", strict=False) for name in texts),
+        *(pl.col(name).cast(pl.Datetime("us")) for name in empty),
+    )
