@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,33 +12,24 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
-from backtest.errors import ConfigError, DataGapError, RangeError
-from backtest.ingest.coverage import (
-    PRICES,
-    Facts,
-    check_bars,
-    check_funding,
-    hole_text,
-    micros,
-    moment,
-    on_one_clock,
-)
-from backtest.ingest.lake import read_series, series_folder, shown
-from backtest.ingest.sample import Tape, Window, common_window, find_tape
+from backtest.errors import ConfigError, DataError, DataGapError, RangeError
+from backtest.ingest.coverage import Series, check_bars, check_funding, describe, hole_text, series_flags
+from backtest.ingest.lake import PRICES, Window, micros, on_one_clock, read_series, series_folder, shown
+from backtest.ingest.sample import Asked, Tape, common_window, find_tape
 from backtest.instrument import Instrument
 from backtest.mechanics.exact import LIMIT, Bools, Floats, Ints, half_even_array, rate_e9
 from backtest.mechanics.path import HIGH, LOW, walk
 from backtest.scenario import Scenario
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from backtest.events import CrashEvent
     from backtest.venue import VenueProfile
 
 BAR_S = 60
-PRE_ROLL_S = 6 * 3600  # bars of a shorter stretch say little about where positions were opened
+MAX_DIGITS = 12
+PRE_ROLL = dt.timedelta(hours=6)  # bars of a shorter stretch say little about where positions were opened
 EntryProfile = tuple[Ints, Floats]
 
 
@@ -49,7 +41,8 @@ class MarketPath:
     high, low, close in ticks and mark quanta; ``volume_lots`` and ``bridged`` are (symbols, bars). ``funding`` rows
     are (bar, symbol, rate in 1e-9). ``core_bar`` is the first bar at or after the start of the core; the bars before
     it are the pre-roll. ``entry_profiles`` hold, per symbol, prices in ticks and the lots traded there in the
-    pre-roll, or None where that is short; ``pre_low`` and ``pre_high`` (symbols) are its lowest and highest mark.
+    pre-roll, or None where that is short; ``pre_low`` and ``pre_high`` (symbols) are its lowest and highest mark,
+    or those of the first bar where there is none.
     ``coverage`` holds rows of the table of that name without the run; ``digest`` is over arrays and identities.
     """
 
@@ -71,20 +64,6 @@ class MarketPath:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Series:
-    """Rows of one series of one symbol: where from, measured or what else, facts (None: no rows), a note."""
-
-    name: str
-    symbol: str
-    source: str
-    label: str
-    expected: int | None
-    facts: Facts | None
-    note: str = ""
-    bridged: int = 0
-
-
 def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -> MarketPath:
     """Read, check and align the bars of a replay and express them in integer units.
 
@@ -98,26 +77,28 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
     DataError
         Rows that break a rule of ``check_bars``.
     """
-    start, end = _whole_minutes(scenario)
-    tapes = [find_tape(event, profile.id, profile.symbol(coin), coin, start, end) for coin in scenario.coins]
-    window = common_window(event, tapes, start, end)
-    frames, trades = zip(*(_trade_bars(event, profile, scenario, tape, window) for tape in tapes), strict=True)
+    asked = _whole_minutes(scenario)
+    tapes = [find_tape(event, profile.id, profile.symbol(coin), coin, asked) for coin in scenario.coins]
+    window = common_window(event, tapes, asked)
+    read = [_trade_bars(event, profile, scenario, tape, window) for tape in tapes]
+    frames, trades = [frame for frame, _ in read], [series for _, series in read]
     open_ts, columns, bridged = on_one_clock(frames, window, BAR_S)
     prices = np.stack([columns[name] for name in PRICES], axis=-1)
-    units = tuple(instrument_of(tape.symbol, tape.coin, *profile.instrument(tape.coin), prices[s]) for s, tape in enumerate(tapes))
+    units = tuple(_instrument(profile, tape, prices[s]) for s, tape in enumerate(tapes))
     trade = np.stack([in_units(prices[s], unit.tick) for s, unit in enumerate(units)])
     volume = np.stack([in_units(columns["volume"][s], unit.lot, ROUND_FLOOR) for s, unit in enumerate(units)])
-    mark_bars, marks = zip(*(_mark(profile, scenario, unit, window, trade[s]) for s, unit in enumerate(units)), strict=True)
-    mark = np.stack(mark_bars)
-    events, fundings = zip(*(_funding(profile, s, unit, window) for s, unit in enumerate(units)), strict=True)
-    funding = tuple(sorted(row for rows in events for row in rows))
+    marked = [_mark(profile, scenario, unit, window, trade[s]) for s, unit in enumerate(units)]
+    mark, marks = np.stack([bars for bars, _ in marked]), [series for _, series in marked]
+    paid = [_funding(profile, s, unit, window) for s, unit in enumerate(units)]
+    funding, fundings = tuple(sorted(row for rows, _ in paid for row in rows)), [series for _, series in paid]
     core_bar = int(np.searchsorted(open_ts, micros(event.core_start)))
-    seen = slice(0, max(core_bar, 1))  # without a pre-roll, the first bar bounds what was seen
-    pre_rolls = [_pre_roll(event, series, window, core_bar) for series in trades]
+    inside = event.core_start < window[1]
+    seen = slice(0, max(core_bar, 1) if inside else 1)  # without a pre-roll, the first bar bounds what was seen
+    known = inside and window[0] + PRE_ROLL <= event.core_start
     profiles = tuple(
-        entry_profile(trade[s, :core_bar], volume[s, :core_bar]) if series.label != "missing" else None
-        for s, series in enumerate(pre_rolls)
+        entry_profile(trade[s, :core_bar], volume[s, :core_bar]) if known else None for s in range(len(units))
     )
+    pre_rolls = [_pre_roll(event, series, frame, window, known) for frame, series in read]
     all_series = (*trades, *marks, *fundings, *pre_rolls)
     identity = repr((event.id, profile.id, BAR_S, units, [(tape.venue, tape.where) for tape in tapes], funding))
     return MarketPath(
@@ -133,8 +114,258 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
         entry_profiles=profiles,
         pre_low=mark[:, seen, LOW].min(axis=1),
         pre_high=mark[:, seen, HIGH].max(axis=1),
-        coverage=tuple(_coverage_row(series) for series in all_series),
+        coverage=tuple(series.row() for series in all_series),
         labels=_labels(profile, scenario, tapes, marks),
-        flags=tuple(_flags(event, profile, scenario, window, tapes, units, all_series)),
+        flags=(
+            *_proxy_flags(profile, tapes),
+            *_window_flags(event, scenario, window, tapes),
+            *_unit_flags(profile, units),
+            *series_flags(all_series),
+        ),
         digest=_digest(identity, open_ts, trade, mark, volume, bridged),
     )
+
+
+def instrument_of(symbol: str, coin: str, tick: Decimal, lot: Decimal, prices: Floats) -> Instrument:
+    """Build the instrument of a tape: the venue's tick, or a finer one where the prices are no multiples of it.
+
+    The finer tick divides both the venue's and the decimal step of the prices.
+
+    Examples
+    --------
+    Doge steps in 0.00001, and one lot of 1 coin times that step is ten quanta of 1e-6.
+
+    >>> doge = instrument_of("DOGE/USDT:USDT", "DOGE", Decimal("0.00001"), Decimal(1), np.array([0.23351]))
+    >>> doge.tick, doge.q_tick
+    (Decimal('0.00001'), 10)
+    >>> instrument_of("BTC/USDT:USDT", "BTC", Decimal("0.5"), Decimal("0.001"), np.array([5.07, 6.5])).tick
+    Decimal('0.01')
+    """
+    unique = [Decimal(repr(price)) for price in np.unique(prices).tolist()]
+    for price in unique:
+        # more digits than any venue prints are the noise of a computed float; a tick that fine would make lots huge
+        if max(len(price.normalize().as_tuple().digits), _decimals(price)) > MAX_DIGITS:
+            raise DataError(f"{symbol}: price {price}; allowed: at most {MAX_DIGITS} digits; round it as published")
+    if any(price % tick for price in unique):
+        finest = max(_decimals(price) for price in unique)
+        scale = max(finest, _decimals(tick))
+        step = math.gcd(int(tick.scaleb(scale)), 10 ** (scale - finest))
+        tick = Decimal(step).scaleb(-scale)
+    return Instrument.of(symbol, coin, tick, lot)
+
+
+def _decimals(value: Decimal) -> int:
+    exponent = value.normalize().as_tuple().exponent
+    return max(-int(exponent), 0)
+
+
+def in_units(values: Floats, unit: Decimal, rounding: str = ROUND_HALF_EVEN) -> Ints:
+    """Return decimals as whole units, each rounded once; the shortest text of a float is taken as its value.
+
+    Examples
+    --------
+    >>> in_units(np.array([0.3, 117590.8]), Decimal("0.1")).tolist()
+    [3, 1175908]
+    >>> in_units(np.array([0.19]), Decimal("0.1"), ROUND_FLOOR).tolist()
+    [1]
+    """
+    unique, place = np.unique(values, return_inverse=True)
+    whole = [int((Decimal(repr(value)) / unit).to_integral_value(rounding)) for value in unique.tolist()]
+    if whole and whole[-1] >= LIMIT:
+        raise RangeError(f"{unique[-1]} in units of {unit} exceeds 2**62; allowed: smaller values or a larger unit")
+    return np.array(whole, dtype=np.int64)[place].reshape(values.shape)
+
+
+def model_mark(trade: Ints, bar_s: int, half_life_s: float, mark_per_tick: int = 1) -> Ints:
+    """Return mark bars modelled from trade bars: an exponential moving average in continuous time.
+
+    A trade wick is not a mark. A venue's mark follows an index and a damped basis, so that one thin book does not
+    liquidate its customers; on 10 October 2025 perpetuals traded at half of spot for minutes while marks did not.
+    The trade price is walked through each bar: open, the extreme nearer the open (a tie takes the high), the other
+    extreme and close at 0, T/3, 2T/3 and T, straight between them. The average follows exactly, starts at the first
+    open, and rests between bars, where no time passes. A mark bar is the value at 0, the highest and the lowest of
+    the four points, and the value at T, each rounded once, half to even.
+
+    Parameters
+    ----------
+    trade
+        Open, high, low, close in ticks, shape (bars, 4).
+    bar_s, half_life_s
+        Seconds; a half-life of 0 makes the mark the trade price.
+    mark_per_tick
+        Mark quanta per tick.
+
+    Examples
+    --------
+    A jump from 1000 to 2000 halves its distance every 20 seconds: 1000, 1500, 1750, 1875.
+
+    >>> model_mark(np.array([[1000] * 4, [2000] * 4]), bar_s=60, half_life_s=20).tolist()
+    [[1000, 1000, 1000, 1000], [1000, 1875, 1000, 1875]]
+    """
+    if half_life_s == 0:
+        return trade * mark_per_tick
+    points = walk(trade[None], trade[None], "ohlc").trade.reshape(-1, 4).astype(np.float64)
+    decay_rate = math.log(2) * bar_s / 3 / half_life_s
+    decay, lag = math.exp(-decay_rate), -math.expm1(-decay_rate) / decay_rate
+    before, after = points[:, :-1], points[:, 1:]
+    pulls = after - (after - before) * lag - before * decay
+    walked = accumulate(pulls.ravel().tolist(), lambda level, pull: level * decay + pull, initial=float(points[0, 0]))
+    levels = np.array(list(walked))
+    four = np.stack([levels[:-1:3], levels[1::3], levels[2::3], levels[3::3]], axis=1)
+    bars = np.stack([four[:, 0], four.max(axis=1), four.min(axis=1), four[:, 3]], axis=1)
+    rounded: Ints = np.rint(bars * mark_per_tick).astype(np.int64)
+    return rounded
+
+
+def entry_profile(trade: Ints, volume_lots: Ints) -> EntryProfile | None:
+    """Return where volume traded: each bar's lots at the mean of its four prices; None where nothing traded.
+
+    Examples
+    --------
+    >>> prices, lots = entry_profile(np.array([[10, 14, 8, 12], [11, 12, 10, 11]]), np.array([5, 7]))
+    >>> prices.tolist(), lots.tolist()
+    ([11], [12.0])
+    """
+    means = half_even_array(trade.sum(axis=1), np.full(len(trade), 4))
+    traded = volume_lots > 0
+    prices, place = np.unique(means[traded], return_inverse=True)
+    lots = np.bincount(place, weights=volume_lots[traded].astype(np.float64)).astype(np.float64)
+    return (prices, lots) if len(prices) else None
+
+
+def _instrument(profile: VenueProfile, tape: Tape, prices: Floats) -> Instrument:
+    tick, lot = profile.instrument(tape.coin)
+    return instrument_of(tape.symbol, tape.coin, tick, lot, prices)
+
+
+def _whole_minutes(scenario: Scenario) -> Asked:
+    for name, time in (("start", scenario.start), ("end", scenario.end)):
+        if time is not None and micros(time) % (BAR_S * 1_000_000):
+            raise ConfigError(f"{name} = {time.isoformat()}; allowed: whole minutes; bars open on the minute")
+    return scenario.start, scenario.end
+
+
+def _trade_bars(
+    event: CrashEvent, profile: VenueProfile, scenario: Scenario, tape: Tape, window: Window
+) -> tuple[pl.DataFrame, Series]:
+    """Read and check a coin's bars; holes are refused unless they are to be carried flat from a bar before them."""
+    frame, facts = check_bars(tape.read(window), tape.symbol, BAR_S, tape.where, window)
+    late = facts.first is None or facts.first > window[0]
+    if facts.holes and (late or not scenario.allow_gaps):
+        longest = f"longest {facts.longest_gap_s} s" if len(facts.holes) > 1 else f"{facts.longest_gap_s} s"
+        found = f"{facts.missing} bars missing ({longest}): {hole_text(facts.holes)}"
+        carry = "" if late else ", carry them flat with --set allow_gaps=true"
+        fetch = f"fetch them (crashbook fetch {event.id} --venue {profile.id})"
+        raise DataGapError(f"{tape.symbol}: {found}; allowed: a bar a minute; {fetch}{carry} or narrow start and end")
+    label = "measured" if tape.venue == profile.id else "proxy"
+    source = f"{tape.venue}: {tape.where}"
+    expected = (window[1] - window[0]) // dt.timedelta(seconds=BAR_S)
+    note = f"bars of {tape.venue} stand in for {profile.id}" if label == "proxy" else ""
+    return frame, Series("ohlcv", tape.symbol, source, label, expected, facts, note, facts.missing)
+
+
+def _mark(
+    profile: VenueProfile, scenario: Scenario, unit: Instrument, window: Window, trade: Ints
+) -> tuple[Ints, Series]:
+    """Return mark bars in mark quanta: the venue's own where they fill the window, else the model."""
+    where = shown(series_folder(profile.id, unit.symbol, "mark_ohlcv"))
+    rows = read_series(profile.id, unit.symbol, "mark_ohlcv", *window)
+    # venues publish no volume for marks: absent or zero, it is not used
+    frame, facts = check_bars(rows.with_columns(volume=pl.lit(0.0)), unit.symbol, BAR_S, where, window)
+    if frame.height == len(trade):
+        bars = in_units(frame.select(PRICES).to_numpy(), unit.mark_quantum)
+        return bars, Series("mark_ohlcv", unit.symbol, f"{profile.id}: {where}", "measured", len(trade), facts)
+    note = f"the lake has {frame.height or 'none'} of the {len(trade)} mark bars of {profile.id}"
+    series = Series("mark_ohlcv", unit.symbol, _model_text(scenario), "modelled", len(trade), None, note)
+    return model_mark(trade, BAR_S, scenario.mark_half_life_s, unit.mark_per_tick), series
+
+
+def _funding(
+    profile: VenueProfile, index: int, unit: Instrument, window: Window
+) -> tuple[list[tuple[int, int, int]], Series]:
+    """Return the funding events of a symbol as (bar, symbol, rate in 1e-9); an event belongs to the bar it falls in."""
+    where = shown(series_folder(profile.id, unit.symbol, "funding"))
+    frame, facts = check_funding(read_series(profile.id, unit.symbol, "funding", *window), unit.symbol, where)
+    if not frame.height:
+        return [], Series("funding", unit.symbol, "", "missing", None, None, "no funding data in the window")
+    bars = (frame["ts"].to_physical().to_numpy() - micros(window[0])) // (BAR_S * 1_000_000)
+    rates = [rate_e9(rate) for rate in frame["rate"].to_list()]
+    rows = [(bar, index, rate) for bar, rate in zip(bars.tolist(), rates, strict=True)]
+    return rows, Series("funding", unit.symbol, f"{profile.id}: {where}", "measured", None, facts)
+
+
+def _pre_roll(event: CrashEvent, trade: Series, frame: pl.DataFrame, window: Window, known: bool) -> Series:
+    """Return the bars before the core as a series; ``known`` if entries are drawn from them."""
+    before = frame.filter(pl.col("ts") < event.core_start)
+    facts = describe(before, 0, BAR_S, (window[0], max(window[0], min(event.core_start, window[1]))))
+    note = "entries follow the volume traded here" if known else "short: entries are spread around the first mark"
+    label = trade.label if before.height else "missing"
+    wanted = event.pre_roll_wanted_s // BAR_S
+    return Series("pre_roll", trade.symbol, trade.source, label, wanted, facts, note, facts.missing)
+
+
+def _model_text(scenario: Scenario) -> str:
+    half_life = scenario.mark_half_life_s
+    return f"EMA of the trade price, half-life {half_life:g} s" if half_life else "the trade price itself"
+
+
+def _labels(
+    profile: VenueProfile, scenario: Scenario, tapes: Sequence[Tape], marks: Sequence[Series]
+) -> dict[str, dict[str, str]]:
+    venues = ", ".join(dict.fromkeys(tape.venue for tape in tapes))
+    proxies = [tape.coin for tape in tapes if tape.venue != profile.id]
+    others = ", ".join(dict.fromkeys(tape.venue for tape in tapes if tape.venue != profile.id))
+    stand_in = f"minute bars of {others} stand in for the prices of {profile.id}: {', '.join(proxies)}"
+    modelled = [series.symbol for series in marks if series.label == "modelled"]
+    model = f"{_model_text(scenario)}: {', '.join(modelled)}"
+    return {
+        "prices": {
+            "badge": "proxy" if proxies else "measured",
+            "text": stand_in if proxies else f"minute bars of {venues}",
+            "source": venues,
+        },
+        "mark": {
+            "badge": "modelled" if modelled else "measured",
+            "text": model if modelled else f"mark price bars of {profile.id}",
+        },
+    }
+
+
+def _proxy_flags(profile: VenueProfile, tapes: Sequence[Tape]) -> Iterator[str]:
+    for proxy in dict.fromkeys(tape.venue for tape in tapes if tape.venue != profile.id):
+        coins = ", ".join(tape.coin for tape in tapes if tape.venue == proxy)
+        yield f"Prices of {coins} are those of {proxy}, a declared proxy for {profile.id}."
+
+
+def _window_flags(event: CrashEvent, scenario: Scenario, window: Window, tapes: Sequence[Tape]) -> Iterator[str]:
+    first, last = (time.isoformat() for time in window)
+    if scenario.start is None and scenario.end is None and window != (event.start, event.end):
+        shared = "all that the bars of these coins share" if len(tapes) > 1 else "all that the bars of the coin hold"
+        wanted = f"{event.start.isoformat()} to {event.end.isoformat()}"
+        yield f"The window is {first} to {last}, {shared}; the event's own is {wanted}."
+    if window[0] > event.core_start or window[1] < event.core_end:
+        core = f"{event.core_start.isoformat()} to {event.core_end.isoformat()}"
+        yield f"The window {first} to {last} does not hold the whole core of the event, {core}."
+    if window[0] + PRE_ROLL > event.core_start:
+        hours = max(event.core_start - window[0], dt.timedelta(0)) / dt.timedelta(hours=1)
+        yield f"The pre-roll is short ({hours:.1f} h before the core): entries are spread around the first mark."
+    for tape in tapes:
+        for span in tape.unused(window):
+            other = f"{span.start.isoformat()} to {span.end.isoformat()}"
+            yield f"The sample also has {tape.coin} {other}: run it with --set start={span.start.isoformat()}."
+
+
+def _unit_flags(profile: VenueProfile, units: Sequence[Instrument]) -> Iterator[str]:
+    for unit in units:
+        tick, lot = profile.instrument(unit.coin)
+        if unit.tick != tick:
+            yield f"{unit.symbol}: prices are no multiples of the venue's tick {tick:f}; the tick is {unit.tick:f}."
+        if unit.lot != lot:
+            yield f"{unit.symbol}: lots of {unit.lot:f} instead of the venue's {lot:f} keep every value a whole number."
+
+
+def _digest(identity: str, *arrays: Ints | Bools) -> str:
+    digest = hashlib.sha256(identity.encode())
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()

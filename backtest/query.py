@@ -326,17 +326,18 @@ def _frame(con: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Value]
     import duckdb
 
     try:
-        return con.sql(sql, params=dict(params) or None).pl()
+        frame: pl.DataFrame = con.sql(sql, params=dict(params) or None).pl()
     except duckdb.Error as error:
         raise QueryError(f"{label}: {one_line(error)}") from None
+    return frame
 
 
 def one_line(error: Exception) -> str:
-    """Return the message of a DuckDB error on one line, without the excerpt of the statement.
+    r"""Return the message of a DuckDB error on one line, without the excerpt of the statement.
 
     Examples
     --------
-    >>> one_line(ValueError("Parser Error: syntax error at or near \\"x\\"\\n\\nLINE 1: x\\n ^"))
+    >>> one_line(ValueError("Parser Error: syntax error at or near \"x\"\n\nLINE 1: x\n ^"))
     'Parser Error: syntax error at or near "x"'
     """
     return " ".join(re.split(r"\n+LINE \d+:", str(error))[0].split())

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
@@ -73,6 +74,7 @@ def assemble(
     symbols: int,
     cohorts: Sequence[str],
     label: str,
+    *,
     names: Mapping[int, str] | None = None,
     hedged: frozenset[int] = frozenset(),
     watched: Sequence[int] = (),
@@ -106,10 +108,10 @@ def assemble(
     digest = hashlib.sha256()
     for name in COLUMNS:
         arrays[name].flags.writeable = False
-        digest.update(memoryview(arrays[name]))
+        digest.update(arrays[name].data)
     digest.update(json.dumps([list(cohorts), list(named.items()), sorted(hedged), list(watched), label]).encode())
     ends = np.searchsorted(block, np.arange(2 * symbols + 1)).tolist()
-    lots = [exact_sum(arrays["lots"][first:last]) for first, last in zip(ends[:-1], ends[1:], strict=True)]
+    lots = [exact_sum(arrays["lots"][first:last]) for first, last in pairwise(ends)]
     market = tuple(short - long for long, short in zip(lots[::2], lots[1::2], strict=True))
     return PositionBook(
         **arrays, cohorts=tuple(cohorts), names=named, hedged=hedged, watched=tuple(watched), market_lots=market,
@@ -119,7 +121,8 @@ def assemble(
 
 def _ascending(block: Ints, account: Ints) -> Bools:
     """Return for each row but the first whether it comes after the one before."""
-    return (block[1:] > block[:-1]) | ((block[1:] == block[:-1]) & (account[1:] > account[:-1]))
+    later: Bools = (block[1:] > block[:-1]) | ((block[1:] == block[:-1]) & (account[1:] > account[:-1]))
+    return later
 
 
 def exact_sum(amounts: Ints) -> int:
@@ -154,10 +157,14 @@ class WatchRows:
     hedged: frozenset[int]
     notes: tuple[str, ...]
 
+    def of(self, symbol: int, side: int) -> dict[str, Ints]:
+        """Return the rows of one side of a symbol."""
+        mine = (self.columns["symbol"] == symbol) & (self.columns["side"] == side)
+        return {name: column[mine] for name, column in self.columns.items()}
+
     def lots(self, symbol: int, side: int) -> int:
         """Return the lots watched on one side of a symbol."""
-        mine = (self.columns["symbol"] == symbol) & (self.columns["side"] == side)
-        return exact_sum(self.columns["lots"][mine])
+        return exact_sum(self.of(symbol, side)["lots"])
 
 
 def watch_rows(
@@ -165,6 +172,7 @@ def watch_rows(
     instruments: Sequence[Instrument],
     tiers: Sequence[MarginTable],
     mark0: Ints,
+    *,
     inclusive: bool,
     first_id: int,
     cohort: int,
@@ -193,11 +201,12 @@ def watch_rows(
         index = _symbol_of(watch.coin, instruments)
         if index is None:
             known = ", ".join(item.coin for item in instruments)
-            raise ConfigError(f"{who}: {watch.coin} is not simulated; coins are {known}; add it to coins or leave it out")
+            raise ConfigError(f"{who}: {watch.coin} is not simulated; allowed: {known}; add it to coins or correct it")
         inst, side = instruments[index], SIDES[watch.side]
         lots, left = divmod(ratio(watch.size_base), Fraction(inst.lot))
         if lots < 1:
-            raise ConfigError(f"{who}: size_base {watch.size_base:g} is below one lot of {inst.lot:f} {inst.coin}; raise it")
+            size = f"size_base {watch.size_base:g}"
+            raise ConfigError(f"{who}: {size} is below one lot of {inst.lot:f} {inst.coin}; raise it")
         if left:
             notes.append(f"{who}: {float(left):g} {inst.coin} below a lot of {inst.lot:f} left out")
         cost = round(lots * Fraction(inst.lot) * ratio(watch.entry_px) * QUANTA_PER_USD)

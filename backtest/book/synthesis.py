@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from statistics import NormalDist
@@ -22,47 +22,8 @@ from backtest.mechanics.margin import Tiers, maintenance, tier_of
 from backtest.scenario import Scenario, per_coin
 
 Mixture = tuple[tuple[float, float, float], ...]
+Profile = tuple[Ints, Floats]  # prices in ticks, volume traded there
 LOWEST_LEVERAGE = 0.5  # of a bucket that starts at 0: half of the notional stands against twice its collateral
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EntryProfile:
-    """Where the positions open at the first mark were entered: one row per bar before it.
-
-    ``prices`` in ticks, ``weights`` traded volume; ``lows`` and ``highs`` are the extremes of the mark, in mark
-    quanta, from that bar to the first mark: a position entered in a bar has lived through them.
-    """
-
-    prices: Ints
-    weights: Floats
-    lows: Ints
-    highs: Ints
-
-
-def entry_profile(prices: Ints, weights: Floats, low_marks: Ints, high_marks: Ints) -> EntryProfile | None:
-    """Build a profile from bars, oldest first; None where nothing was traded.
-
-    Parameters
-    ----------
-    prices
-        A price of each bar, in ticks.
-    weights
-        Volume of each bar.
-    low_marks, high_marks
-        Lowest and highest mark of each bar, in mark quanta.
-
-    Examples
-    --------
-    The first bar's position has seen 90; the last bar's has not.
-
-    >>> bars = entry_profile(np.array([100, 95, 99]), np.ones(3), np.array([98, 90, 97]), np.array([104, 101, 100]))
-    >>> bars.lows.tolist(), bars.highs.tolist()
-    ([90, 90, 97], [104, 101, 100])
-    """
-    if not len(weights) or not float(weights.sum()) > 0:
-        return None
-    lows, highs = np.minimum.accumulate(low_marks[::-1])[::-1], np.maximum.accumulate(high_marks[::-1])[::-1]
-    return EntryProfile(prices, weights, lows, highs)
 
 
 def synthesize(
@@ -70,7 +31,10 @@ def synthesize(
     instruments: Sequence[Instrument],
     tiers: Sequence[MarginTable],
     mark0: Ints,
-    profiles: Sequence[EntryProfile | None],
+    *,
+    profiles: Sequence[Profile | None],
+    lows: Ints | Sequence[Ints],
+    highs: Ints | Sequence[Ints],
     inclusive: bool,
     rng: np.random.Generator,
 ) -> PositionBook:
@@ -78,16 +42,16 @@ def synthesize(
 
     Positions are split over coins in proportion to open interest, at least two per coin, and half per side (an odd one
     is long); each is an account of its own. Longs and shorts of a coin have equal lots: open interest over the value of
-    a lot at the first mark, half to even. The draws of a coin depend on the seed, its name and its number of positions,
-    so another coin beside it changes no row of it except through that number and the account ids.
+    a lot at the first mark, half to even. The draws of a coin depend on the seed, its name and its number of positions:
+    another coin beside it changes no row of it but through that number and the account ids.
 
     Sizes are stratified quantiles of a lognormal body with a Pareto tail, capped at a share of the side. Leverage is
-    notional over equity at the first mark. Its mixture is filled by notional within one account. Its limit is the
-    tier's, and that of a position that breached at no mark since its entry: those who did are not there.
+    notional over equity at the first mark; its mixture is filled by notional within one account. Its limit is that of
+    the tier, and of being in breach at no mark since the entry: whoever was is not there.
 
-    An entry is a bar of the traded-volume profile or, without one, lognormal around the first mark. Collateral posted
-    is equity less the PnL since entry; where that would be below initial margin at the tier's limit, the entry is
-    moved towards the first mark until it is that, hence above zero.
+    Entries follow the traded-volume profile or, without one, a lognormal around the first mark. Collateral posted is
+    equity less the PnL since entry; where that would be below initial margin at the tier's limit, the entry is moved
+    towards the first mark until it is that, hence above zero.
 
     Parameters
     ----------
@@ -96,11 +60,13 @@ def synthesize(
     mark0
         First mark per symbol, in mark quanta.
     profiles
-        Per symbol, the entries; None where the pre-roll is short.
+        Per symbol, prices in ticks and volumes of the bars before the first mark; None where that pre-roll is short.
+    lows, highs
+        Per symbol, lowest and highest mark since entry, in mark quanta: one for the profile or one for each price.
     inclusive
         Liquidation at equity equal to maintenance margin.
     rng
-        Used once; the draws of each coin come from children of it.
+        Used once, for the root of each coin's own generator.
 
     Raises
     ------
@@ -110,33 +76,38 @@ def synthesize(
     totals = [_open_lots(scenario, item, int(mark0[k])) for k, item in enumerate(instruments)]
     counts = _positions_per_coin(scenario, totals, instruments)
     mixes = [_mixture(scenario, item.coin) for item in instruments]
-    cohorts = list(dict.fromkeys(bucket_name(line) for mix in mixes for line in mix)) + [WATCH_COHORT] * bool(scenario.watch)
-    watch = watch_rows(scenario.watch, instruments, tiers, mark0, inclusive, scenario.positions + 1, len(cohorts) - 1)
+    cohorts = list(dict.fromkeys(bucket_name(line) for mix in mixes for line in mix))
+    cohorts += [WATCH_COHORT] * bool(scenario.watch)
+    watch = watch_rows(
+        scenario.watch, instruments, tiers, mark0,
+        inclusive=inclusive, first_id=scenario.positions + 1, cohort=len(cohorts) - 1,
+    )  # fmt: skip
     columns = {name: np.empty(scenario.positions + len(scenario.watch), dtype=np.int64) for name in COLUMNS}
     notes = list(watch.notes)
     root, row, account = int(rng.integers(2**63)), 0, 1
     for k, item in enumerate(instruments):
+        coin = _Coin(item, int(mark0[k]), *tiers[k], inclusive, profiles[k], lows[k], highs[k], mixes[k])
         coin_key = int.from_bytes(hashlib.sha256(item.coin.encode()).digest()[:8], "big")
-        coin = _Coin(item, int(mark0[k]), *tiers[k], inclusive, profiles[k], mixes[k])
         codes = np.array([cohorts.index(bucket_name(line)) for line in mixes[k]], dtype=np.int64)
         if coin.profile is None:
-            notes.append(f"{item.coin}: pre-roll short; entries are lognormal around the first mark, sigma {scenario.entry_spread_frac:g}")
+            spread = f"sigma {scenario.entry_spread_frac:g}"
+            notes.append(f"{item.coin}: pre-roll short; entries are lognormal around the first mark, {spread}")
         for side, count in ((1, counts[k] - counts[k] // 2), (-1, counts[k] // 2)):
             stream = np.random.Generator(np.random.PCG64(np.random.SeedSequence([root, coin_key, side + 1])))
-            part = _draw_side(scenario, coin, side, count, totals[k], watch.lots(k, side), stream, notes)
-            part["cohort"] = codes[part["cohort"]]
-            part |= {"account_id": np.arange(account, account + count), "symbol": np.int64(k), "side": np.int64(side)}
-            _put(columns, row, count, part)
-            followed = (watch.columns["symbol"] == k) & (watch.columns["side"] == side)
-            extra = int(followed.sum())
-            _put(columns, row + count, extra, {name: values[followed] for name, values in watch.columns.items()})
-            row, account = row + count + extra, account + count
-    return assemble(columns, len(instruments), cohorts, "synthetic", watch.names, watch.hedged, list(watch.names), notes)
-
-
-def _put(columns: Mapping[str, Ints], row: int, count: int, part: Mapping[str, Ints | np.int64]) -> None:
-    for name, values in part.items():
-        columns[name][row : row + count] = values
+            drawn, said = _draw_side(scenario, coin, side, count, totals[k], watched=watch.lots(k, side), rng=stream)
+            drawn["cohort"] = codes[drawn["cohort"]]
+            drawn["account_id"] = np.arange(account, account + count)
+            drawn |= {"symbol": np.full(count, k), "side": np.full(count, side)}
+            followed = watch.of(k, side)
+            for name, column in columns.items():
+                column[row : row + count] = drawn[name]
+                column[row + count : row + count + len(followed[name])] = followed[name]
+            row, account = row + count + len(followed["lots"]), account + count
+            notes += said
+    return assemble(
+        columns, len(instruments), cohorts, "synthetic",
+        names=watch.names, hedged=watch.hedged, watched=list(watch.names), notes=notes,
+    )  # fmt: skip
 
 
 def _mixture(scenario: Scenario, coin: str) -> Mixture:
@@ -170,7 +141,8 @@ def _open_lots(scenario: Scenario, instrument: Instrument, mark0: int) -> int:
 def _positions_per_coin(scenario: Scenario, totals: list[int], instruments: Sequence[Instrument]) -> list[int]:
     coins = len(instruments)
     if scenario.positions < 2 * coins:
-        raise ConfigError(f"positions = {scenario.positions} for {coins} coins; each needs a long and a short: at least {2 * coins}")
+        need = f"each needs a long and a short: at least {2 * coins}"
+        raise ConfigError(f"positions = {scenario.positions} for {coins} coins; {need}")
     usd = np.array([per_coin(scenario.open_interest_usd, item.coin, "open_interest_usd") for item in instruments])
     counts: list[int] = apportion(usd, scenario.positions, 2, scenario.positions).tolist()
     for item, count, lots in zip(instruments, counts, totals, strict=True):
@@ -253,7 +225,9 @@ class _Coin:
     tiers: Tiers
     limits: tuple[float, ...]
     inclusive: bool
-    profile: EntryProfile | None
+    profile: Profile | None
+    low: Ints
+    high: Ints
     mix: Mixture
 
     def value(self, lots: Ints) -> Ints:
@@ -273,48 +247,52 @@ class _Coin:
 
     def entries(self, side: int, count: int, spread: float, rng: np.random.Generator) -> tuple[Ints, Ints]:
         """Draw entry prices in ticks, and the worst mark since each entry for this side."""
-        first = np.int64(self.mark0)
         if self.profile is None:
             ticks = self.mark0 / self.instrument.mark_per_tick * np.exp(spread * rng.standard_normal(count))
-            return np.maximum(np.rint(ticks), 1.0).astype(np.int64), np.full(count, first)
-        sums = np.cumsum(self.profile.weights)
+            return np.maximum(np.rint(ticks), 1.0).astype(np.int64), np.full(count, self.mark0)
+        prices, volumes = self.profile
+        sums = np.cumsum(volumes)
         bar = np.minimum(np.searchsorted(sums, rng.random(count) * sums[-1], side="right"), len(sums) - 1)
-        worst = np.minimum(self.profile.lows, first) if side > 0 else np.maximum(self.profile.highs, first)
-        return self.profile.prices[bar], worst[bar]
+        worst = np.minimum(self.low, self.mark0) if side > 0 else np.maximum(self.high, self.mark0)
+        return prices[bar], np.broadcast_to(worst, prices.shape)[bar]
 
 
 def _draw_side(
-    scenario: Scenario, coin: _Coin, side: int, count: int, total: int, watched: int, rng: np.random.Generator, notes: list[str]
-) -> dict[str, Ints | np.int64]:
-    """Draw one side of one coin: lots, cost, wallet and bucket of each position."""
-    where = f"{coin.instrument.coin} {'long' if side > 0 else 'short'}"
-    cap = max(math.floor(scenario.size_cap_frac * total), -(-total // count))
-    if cap > scenario.size_cap_frac * total:
-        notes.append(f"{where}: {count} positions do not fit under size_cap_frac {scenario.size_cap_frac:g}; the cap is {cap / total:.3g}")
-    lots = apportion(sizes(count, scenario.size_sigma, scenario.size_alpha, scenario.size_tail_frac, rng), total, 1, cap)
-    lots = lots[rng.permutation(count)]
+    scenario: Scenario, coin: _Coin, side: int, count: int, total: int, *, watched: int, rng: np.random.Generator
+) -> tuple[dict[str, Ints], list[str]]:
+    """Draw one side of one coin: lots, cost, wallet and bucket of each position, and what to say about them."""
+    item, notes = coin.instrument, []
+    where = f"{item.coin} {'long' if side > 0 else 'short'}"
+    cap_frac = scenario.size_cap_frac
+    cap = max(math.floor(cap_frac * total), -(-total // count))
+    if cap > cap_frac * total:
+        least_cap = f"the least that {count} can hold, {cap / total:.3g}"
+        notes.append(f"{where}: the largest share is not size_cap_frac {cap_frac:g} but {least_cap}")
+    weights = sizes(count, scenario.size_sigma, scenario.size_alpha, scenario.size_tail_frac, rng)
+    lots = apportion(weights, total, 1, cap)[rng.permutation(count)]
     entries, worst = coin.entries(side, count, scenario.entry_spread_frac, rng)
-    highest = max(int(entries.max()) * coin.instrument.mark_per_tick, int(worst.max()), coin.mark0)
-    if total * highest * coin.instrument.q_mark >= LIMIT:
-        raise RangeError(f"{where}: open interest at the highest entry is too large for 64-bit integers; lower open_interest_usd or entry_spread_frac")
-    floor = coin.least_equity(lots, side, worst)
+    highest = max(int(entries.max()) * item.mark_per_tick, int(worst.max()), coin.mark0)
+    if total * highest * item.q_mark >= LIMIT:
+        fix = "lower open_interest_usd or entry_spread_frac"
+        raise RangeError(f"{where}: open interest at the highest entry is too large for 64-bit integers; {fix}")
+    least = coin.least_equity(lots, side, worst)
+    limits = coin.value(lots) / least
     walk, bucket, leverage = rng.permutation(count), np.empty(count, dtype=np.int64), np.empty(count)
-    limits = coin.value(lots) / floor
     bucket[walk] = fill_buckets(lots[walk], limits[walk], coin.mix)
     leverage[walk] = leverages(lots[walk], limits[walk], bucket[walk], coin.mix, rng)
-    notes += _missed_shares(where, lots, bucket, coin.mix)
+    notes += _misses(where, lots, limits, bucket, coin.mix)
     if watched:
+        mine = f"{base_text(watched, item)} of watch accounts"
         if watched > total - count:
-            raise ConfigError(
-                f"watch accounts hold {base_text(watched, coin.instrument)} {where}, of {base_text(total, coin.instrument)} open; "
-                f"{count} other positions need a lot each; lower size_base or raise open_interest_usd"
-            )
+            fix = f"{count} others need a lot each; lower size_base or raise open_interest_usd"
+            raise ConfigError(f"{where}: {mine} in {base_text(total, item)} of open interest; {fix}")
+        notes.append(f"{where}: {mine} taken from the largest other positions")
         lots = level_down(lots, watched)
-        floor = coin.least_equity(lots, side, worst)
-        notes.append(f"{where}: {base_text(watched, coin.instrument)} of watch accounts taken from the largest other positions")
-    equity = np.maximum(floor, np.ceil(coin.value(lots) / leverage).astype(np.int64))
-    cost = _cost_within_margin(coin, side, lots, lots * entries * coin.instrument.q_tick, equity)
-    return {"lots": lots, "cost": cost, "wallet": equity + side * (cost - coin.value(lots)), "cohort": bucket}
+        least = coin.least_equity(lots, side, worst)
+    value = coin.value(lots)
+    equity = np.maximum(least, np.ceil(value / leverage).astype(np.int64))
+    cost = _cost_within_margin(coin, side, lots, lots * entries * item.q_tick, equity)
+    return {"lots": lots, "cost": cost, "wallet": equity + side * (cost - value), "cohort": bucket}, notes
 
 
 def _cost_within_margin(coin: _Coin, side: int, lots: Ints, cost: Ints, equity: Ints) -> Ints:
@@ -325,9 +303,11 @@ def _cost_within_margin(coin: _Coin, side: int, lots: Ints, cost: Ints, equity: 
     value, rate = coin.value(lots), coin.initial_rate_e9(lots) / RATE_ONE
     if side > 0:
         least = np.ceil(np.maximum(value - equity, 0) / np.maximum(1 - rate, 1e-9)).astype(np.int64)
-        return np.maximum(cost, np.maximum(least, value - equity + 1))
+        higher: Ints = np.maximum(cost, np.maximum(least, value - equity + 1))
+        return higher
     most = np.floor((value + equity) / (1 + rate)).astype(np.int64)
-    return np.minimum(cost, np.minimum(most, value + equity - 1))
+    lower: Ints = np.minimum(cost, np.minimum(most, value + equity - 1))
+    return lower
 
 
 def _lowest(row: tuple[float, float, float]) -> float:
@@ -375,15 +355,19 @@ def leverages(lots: Ints, limits: Floats, bucket: Ints, mix: Mixture, rng: np.ra
     return out
 
 
-def _missed_shares(where: str, lots: Ints, bucket: Ints, mix: Mixture) -> list[str]:
-    """Say which shares of the mixture the limits left out of reach."""
+def _misses(where: str, lots: Ints, limits: Floats, bucket: Ints, mix: Mixture) -> list[str]:
+    """Say where the limits kept positions from the shares of the mixture or from their bucket."""
     total, largest = int(lots.sum()), int(lots.max())
-    held = [int(lots[bucket == k].sum()) for k in range(len(mix))]
-    return [
-        f"{where}: {bucket_name(line)} holds {have / total:.3f} of notional and not {line[2]:.3f}: tier limits and the path since entry"
-        for line, have in zip(mix, held, strict=True)
-        if abs(have - line[2] * total) > largest
-    ]
+    why = "tier limits and the path since entry allow no more"
+    notes = []
+    for k, line in enumerate(mix):
+        rows = bucket == k
+        have, low = int(lots[rows].sum()), int((limits[rows] < _lowest(line)).sum())
+        if abs(have - line[2] * total) > largest:
+            notes.append(f"{where}: {bucket_name(line)} holds {have / total:.3f} of notional, not {line[2]:.3f}; {why}")
+        if low:
+            notes.append(f"{where}: positions of {bucket_name(line)} with less leverage than that: {low:,}; {why}")
+    return notes
 
 
 def level_down(lots: Ints, removed: int) -> Ints:

@@ -12,8 +12,9 @@ from backtest.engine.ladder import Ladder
 from backtest.engine.liquidate import Breaches
 from backtest.engine.recorder import ACCOUNT, FUND, MARKET, NONE, UNCOVERED, VAULT, Recorder
 from backtest.engine.state import LONG, SHORT, State
+from backtest.engine.takeover import hand_over
 from backtest.mechanics.adl import Matches, Queue, match, match_pool
-from backtest.mechanics.exact import Floats, Ints
+from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.fund import Pool, absorb
 from backtest.mechanics.rankings import Candidates
 
@@ -22,13 +23,13 @@ SOURCES = {ACCOUNT: "account", FUND: "fund", VAULT: "vault"}
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """One walk of the queue: the candidates (``rows`` of the book) and what it is for."""
+    """One walk of the queue: the positions of the side, from row ``first`` of the book, and what it is for."""
 
     number: int
     symbol: int
     side: int  # of the bankrupts
     source: int
-    rows: Ints
+    first: int
     queue: Queue
     previous: int  # mark three seconds earlier
     price: int | None  # close price in quanta per lot, None for the bankruptcy amount
@@ -36,24 +37,23 @@ class Wave:
 
 def open_wave(state: State, symbol: int, side: int, source: int, previous: int) -> Wave:
     """Freeze the queue against one bankrupt side: open, solvent positions that are not in breach in this step."""
-    rules, block = state.world.rules, state.blocks[symbol, -side]
-    each = state.value_per_lot(symbol)
-    lots = state.lots[block]
-    value = lots * each
-    equity = state.cash[block] - side * value
-    if any(state.index):
-        equity -= state.owed_funding(block)
-    local = np.flatnonzero((lots > 0) & (equity > 0) & (state.breached_at[block] != state.step))
-    rows = local + block.start
-    value, cost = value[local], state.cost[rows]
-    candidates = Candidates(
-        -side, state.world.account[rows], lots[local], cost, value, -side * (value - cost), equity[local],
-        state.world.tiers[symbol],
-    )  # fmt: skip
+    rules, block, each = state.world.rules, state.blocks[symbol, -side], state.value_per_lot(symbol)
+    tiers = state.world.tiers[symbol]
+
+    def fetch(places: slice | Ints) -> tuple[Candidates, Bools]:
+        rows = slice(places.start + block.start, places.stop + block.start) if isinstance(places, slice) else places + block.start
+        lots, cost = state.lots[rows], state.cost[rows]
+        value = lots * each
+        equity = state.cash[rows] - side * value
+        if state.index[symbol]:
+            equity -= state.owed_by_side(symbol, -side, rows)
+        found = Candidates(-side, state.world.account[rows], lots, cost, value, side * (cost - value), equity, tiers)
+        return found, (lots > 0) & (equity > 0) & (state.breached_at[rows] != state.step)
+
     state.waves += 1
-    queue = Queue(candidates, rules.ranking, rules.losers, rules.seed + state.waves)
+    queue = Queue(fetch, block.stop - block.start, rules.ranking, rules.losers, rules.seed + state.waves)
     price = {"bankruptcy": None, "mark": each, "previous_mark": previous * state.world.q_mark(symbol)}
-    return Wave(state.waves, symbol, side, source, rows[queue.kept], queue, previous, price[rules.close_price])
+    return Wave(state.waves, symbol, side, source, block.start, queue, previous, price[rules.close_price])
 
 
 def _walk(state: State, wave: Wave, bankrupts: list[tuple[int, int]], missing: int | None) -> Matches:
@@ -63,7 +63,7 @@ def _walk(state: State, wave: Wave, bankrupts: list[tuple[int, int]], missing: i
     reach = wanted
     while True:
         order = wave.queue.prefix(reach, spare)
-        lots, equity = wave.queue.rows.lots[order].tolist(), wave.queue.rows.equity[order].tolist()
+        lots, equity = wave.queue.top.lots.tolist(), wave.queue.top.equity.tolist()
         if wave.source == ACCOUNT:
             out = match(bankrupts, wave.side, lots, equity, each, wave.price)
         else:
@@ -71,7 +71,7 @@ def _walk(state: State, wave: Wave, bankrupts: list[tuple[int, int]], missing: i
         last = max(out.place[-1:] + out.skipped[-1:], default=-1)
         if len(order) == wave.queue.size or last + spare + 1 < len(order):
             return out
-        reach = 2 * reach + sum(int(wave.queue.rows.lots[order[i]]) for i in out.skipped)
+        reach = 2 * reach + sum(int(wave.queue.top.lots[i]) for i in out.skipped)
 
 
 def bankrupts(state: State, recorder: Recorder, breaches: Breaches, previous: list[int]) -> list[Ints]:
@@ -99,7 +99,7 @@ def _wave_of_accounts(
     number = np.array(out.bankrupt, dtype=np.int64)
     lots, amount, owed = (np.array(part, dtype=np.int64) for part in (out.lots, out.amount, out.owed))
     liquidate.settle(state, recorder, rows)
-    winners = _close_winners(state, recorder, wave, out, lots, amount)
+    winners, cost = _close_winners(state, recorder, wave, out, lots, amount)
     # bankrupts: cash at the close amount, lots gone
     np.add.at(state.cash, rows[number], side * amount)
     np.subtract.at(state.lots, rows[number], lots)
@@ -115,26 +115,41 @@ def _wave_of_accounts(
     _book_difference(state, recorder, breaches, at[number], difference)
     unmatched = sum(_exhausted(state, recorder, breaches, int(at[n]), lots_) for n, lots_, _ in out.unmatched)
     state.cost[rows] = np.where(state.lots[rows] == 0, 0, state.cost[rows])
-    _record(state, recorder, wave, out, before, winners, lots, amount, owed, rows[number], breaches.serial[at][number],
+    _record(state, recorder, wave, out, before, winners, cost, lots, amount, owed, rows[number], breaches.serial[at][number],
             len(at), int(breaches.adl_lots[at].sum()), unmatched)  # fmt: skip
     return winners
 
 
 def _close_winners(
     state: State, recorder: Recorder, wave: Wave, out: Matches, lots: Ints, amount: Ints
-) -> Ints:
-    """Take lots and amounts off the winners; return the row of each slice. The caller records the transfer."""
-    winners = wave.rows[wave.queue.order[np.array(out.place, dtype=np.int64)]]
-    liquidate.settle(state, recorder, np.unique(winners))
+) -> tuple[Ints, Ints]:
+    """Take lots, amounts and entry value off the winners; return row and entry value of each slice.
+
+    The caller records the transfer.
+    """
+    place = np.array(out.place, dtype=np.int64)
+    winners = wave.first + wave.queue.order[place]
+    touched = np.unique(winners)
+    liquidate.settle(state, recorder, touched)
+    cost = _cut_costs(state, winners, lots)
     np.add.at(state.cash, winners, -wave.side * amount)
-    cost, held = state.cost, state.lots
-    for row, k in zip(winners.tolist(), out.lots, strict=True):
-        had = int(held[row])
-        cost[row] -= int(cost[row]) * k // had
-        held[row] = had - k
+    np.subtract.at(state.cost, winners, cost)
+    np.subtract.at(state.lots, winners, lots)
     state.accounts_cash -= wave.side * int(amount.sum())
     state.accounts_lots[wave.symbol] += wave.side * int(lots.sum())
-    return winners
+    return winners, cost
+
+
+def _cut_costs(state: State, winners: Ints, lots: Ints) -> Ints:
+    """Return the entry value that leaves with each slice: all of it, or cut by floor slice after slice."""
+    held, cost = state.lots[winners], state.cost[winners]
+    left: dict[int, tuple[int, int]] = {}
+    for i in np.flatnonzero(lots < held).tolist():
+        row, k = int(winners[i]), int(lots[i])
+        had, worth = left.get(row, (int(held[i]), int(cost[i])))
+        cost[i] = worth * k // had
+        left[row] = had - k, worth - int(cost[i])
+    return cost
 
 
 def _book_difference(state: State, recorder: Recorder, breaches: Breaches, at: Ints, difference: Ints) -> None:
@@ -167,7 +182,7 @@ def _exhausted(state: State, recorder: Recorder, breaches: Breaches, i: int, lot
     rules = state.world.rules
     symbol, side, row = int(breaches.symbol[i]), int(breaches.side[i]), int(breaches.rows[i])
     if rules.on_exhausted == "fund_negative":
-        liquidate.hand_over(state, recorder, breaches, i, lots, state.fund, FUND, "exhausted")
+        hand_over(state, recorder, breaches, np.array([i]), np.array([lots]), state.fund, FUND, "exhausted")
         recorder.unmatched.append((state.step, symbol, row, lots, "fund"))
         return lots
     at, value = np.array([i]), lots * state.value_per_lot(symbol)
@@ -212,13 +227,13 @@ def _pool_waves(
         lots, amount, owed = (np.array(part, dtype=np.int64) for part in (out.lots, out.amount, out.owed))
         if lots.size:
             liquidate.settle_owner(state, recorder, pool, symbol)
-        winners = _close_winners(state, recorder, wave, out, lots, amount)
+        winners, cost = _close_winners(state, recorder, wave, out, lots, amount)
         pool.cash += side * int(amount.sum())
         pool.lots[symbol] -= side * int(lots.sum())
         pool.basis[symbol] -= int(owed.sum())
         recorder.transfer(state.step, "adl", symbol, owner, NONE, ACCOUNT, winners, -side * lots, side * amount)
         none = np.full(len(lots), NONE, dtype=np.int64)
-        _record(state, recorder, wave, out, before, winners, lots, amount, owed, none, none, 1, held,
+        _record(state, recorder, wave, out, before, winners, cost, lots, amount, owed, none, none, 1, held,
                 held - int(lots.sum()))  # fmt: skip
         touched.append(winners)
     return touched
@@ -230,8 +245,8 @@ def _watch_before(state: State, wave: Wave) -> list[tuple[int, int, int, int]]:
     for row in state.world.watched:
         if state.world.symbol[row] != wave.symbol or state.world.side[row] == wave.side:
             continue
-        place = int(np.searchsorted(wave.rows, row))
-        if place < len(wave.rows) and wave.rows[place] == row:
+        place = row - wave.first
+        if wave.queue.eligible[place]:
             out.append((row, place, *wave.queue.ahead(place)))
         else:
             out.append((row, -1, 0, 0))
@@ -240,36 +255,35 @@ def _watch_before(state: State, wave: Wave) -> list[tuple[int, int, int, int]]:
 
 def _record(
     state: State, recorder: Recorder, wave: Wave, out: Matches, watched: list[tuple[int, int, int, int]], winners: Ints,
-    lots: Ints, amount: Ints, owed: Ints, bankrupt_rows: Ints, serial: Ints, count: int, wanted: int, unmatched: int,
+    cost: Ints, lots: Ints, amount: Ints, owed: Ints, bankrupt_rows: Ints, serial: Ints, count: int, wanted: int, unmatched: int,
 ) -> None:  # fmt: skip
-    rows, order = wave.queue.rows, wave.queue.order
+    top, order = wave.queue.top, wave.queue.order
     place = np.array(out.place, dtype=np.int64)
     reached = max([*out.place[-1:], *out.skipped[-1:]], default=-1) + 1
-    shown = order[: min(reached + state.world.rules.spared, len(order))]
-    ahead = np.cumsum(rows.value[shown]) - rows.value[shown]
-    score = _scores(wave, shown)
+    kept = min(reached + state.world.rules.spared, len(order))
+    shown, value = order[:kept], top.value[:kept]
+    ahead = np.cumsum(value) - value
+    score = wave.queue.scores[shown]
     closed = np.zeros(len(shown), dtype=np.int64)
     np.add.at(closed, place, lots)
     skipped = np.zeros(len(shown), dtype=np.int64)
     skipped[np.array(out.skipped, dtype=np.int64)] = 1
     mark, step, symbol = state.marks[wave.symbol], state.step, wave.symbol
-    cost = rows.cost[order[place]] if place.size else place
     recorder.slices.add(
         len(lots), wave.number, step, symbol, wave.side, wave.source, bankrupt_rows, serial, winners, place + 1, lots,
-        amount, owed, mark, wave.previous, ahead[place], _cost_slices(rows.lots[order[place]], cost, place, lots),
-        score[place],
+        amount, owed, mark, wave.previous, ahead[place], cost, score[place],
     )  # fmt: skip
     recorder.queue.add(
-        len(shown), wave.number, step, symbol, wave.rows[shown], np.arange(1, len(shown) + 1), -wave.side,
-        rows.lots[shown], rows.value[shown], rows.pnl[shown], rows.equity[shown], ahead, closed, skipped, score,
+        len(shown), wave.number, step, symbol, wave.first + shown, np.arange(1, len(shown) + 1), -wave.side,
+        top.lots[:kept], value, top.pnl[:kept], top.equity[:kept], ahead, closed, skipped, score,
     )  # fmt: skip
-    recorder.skipped += [(step, symbol, int(wave.rows[order[i]])) for i in out.skipped]
+    recorder.skipped += [(step, symbol, wave.first + int(order[i])) for i in out.skipped]
     recorder.waves.append(
         {
             "wave": wave.number, "step": step, "symbol": symbol, "side": wave.side, "source": SOURCES[wave.source],
             "bankrupts": count, "candidates": wave.queue.size, "wanted": wanted, "closed": int(lots.sum()),
             "unmatched": unmatched, "notional": int(lots.sum()) * state.value_per_lot(symbol),
-            "candidate_value": int(rows.value.sum()), "winners": len(np.unique(winners)), "skipped": len(out.skipped),
+            "candidate_value": wave.queue.lots * state.value_per_lot(symbol), "winners": len(np.unique(winners)), "skipped": len(out.skipped),
             "mark": mark, "previous": wave.previous, "difference": wave.side * int((amount - owed).sum()),
         }
     )  # fmt: skip
@@ -279,26 +293,11 @@ def _record(
             {
                 "row": row, "wave": wave.number, "step": step, "symbol": symbol, "in_queue": at >= 0,
                 "rank": rank + 1, "ahead": before, "candidates": wave.queue.size,
-                "score": float(_scores(wave, np.array([at]))[0]) if at >= 0 else 0.0,
-                "lots": int(rows.lots[at]) if at >= 0 else int(state.lots[row]), "closed": int(lots[mine].sum()),
+                "score": float(wave.queue.scores[at]) if at >= 0 else 0.0,
+                "lots": int(state.lots[row]) + int(lots[mine].sum()), "closed": int(lots[mine].sum()),
                 "amount": int(amount[mine].sum()), "mark": mark,
             }
         )  # fmt: skip
-
-
-def _scores(wave: Wave, shown: Ints) -> Floats:
-    return wave.queue.scores[shown]
-
-
-def _cost_slices(held: Ints, cost: Ints, place: Ints, lots: Ints) -> Ints:
-    """Return the entry value that leaves with each slice: cut by floor, slice after slice of the same winner."""
-    out = np.empty(len(lots), dtype=np.int64)
-    left: dict[int, tuple[int, int]] = {}
-    for i, (p, k) in enumerate(zip(place.tolist(), lots.tolist(), strict=True)):
-        had, worth = left.get(p, (int(held[i]), int(cost[i])))
-        out[i] = worth * k // had
-        left[p] = (had - k, worth - int(out[i]))
-    return out
 
 
 def unwind(state: State, recorder: Recorder, trades: Ints) -> None:

@@ -122,7 +122,7 @@ class Ladder:
         if abs(now - self.built_at) / MILLIONTH > MAX_DRIFT * mark * self.q:
             self.build()
         elif self.extras.size:
-            self._set_extras(self.extras)
+            self._set_extras(self.extras[self.state.lots[self.extras] > 0])
 
     def touched(self, rows: Ints) -> None:
         """Put open positions whose cash or lots changed on the short list that is judged one by one."""

@@ -1,4 +1,4 @@
-"""Acts 3 to 5 of a step: breaches, book fills, fees, residual collateral, take-overs."""
+"""Acts 3 to 5b of a step: breaches, book fills, fees, residual collateral."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backtest.engine.ladder import Ladder
 from backtest.engine.recorder import ACCOUNT, FUND, MARKET, NONE, ROUNDING, VAULT, VENUE, Recorder
 from backtest.engine.state import LONG, SHORT, Owner, State
 from backtest.mechanics.exact import Bools, Ints, mul_rate
-from backtest.mechanics.fund import Pool, absorb, lots_within_floor, lots_within_limit
+from backtest.mechanics.fund import Pool
 from backtest.mechanics.margin import maintenance
 from backtest.mechanics.path import trade_at
 from backtest.mechanics.rules import IMPACTS, STEPPERS
@@ -182,12 +182,12 @@ def _fill(
     breaches.book_owed[at] = owed
     cash, moved = side * value, side * lots
     state.cash[rows] += cash
-    _owners(state, symbol, state.market, int(cash.sum()), int(moved.sum()))
+    move_to(state, symbol, state.market, int(cash.sum()), int(moved.sum()))
     state.used[symbol] += int(lots.sum())
     recorder.transfer(state.step, "book", symbol, ACCOUNT, rows, MARKET, NONE, -moved, cash, breaches.serial[at])
 
 
-def _owners(state: State, symbol: int, other: Owner | Pool, cash: int, lots: int) -> None:
+def move_to(state: State, symbol: int, other: Owner | Pool, cash: int, lots: int) -> None:
     """Move summed cash from ``other`` to accounts and signed lots from accounts to ``other``."""
     state.accounts_cash += cash
     state.accounts_lots[symbol] -= lots
@@ -261,78 +261,6 @@ def pay_owner(state: State, owner: str, amount: int) -> None:
         state.fund.cash += amount
     else:
         state.vault.cash += amount
-
-
-def takeovers(state: State, recorder: Recorder, breaches: Breaches) -> None:
-    """Hand what the book left to fund or vault, in crossing order, at the bankruptcy amount."""
-    rules = state.world.rules
-    waiting = np.flatnonzero(breaches.left)
-    if not waiting.size or not (rules.fund_takes_over or rules.vault):
-        return
-    equity = state.pool_equity(state.fund)
-    gross = state.gross_inventory(state.fund)
-    for i in waiting.tolist():
-        if rules.fund_takes_over:
-            equity, gross = _fund_takes(state, recorder, breaches, i, equity, gross)
-        if rules.vault and breaches.left[i]:
-            _vault_judges(state, recorder, breaches, i)
-
-
-def _fund_takes(
-    state: State, recorder: Recorder, breaches: Breaches, i: int, equity: int, gross: int
-) -> tuple[int, int]:
-    """Let the fund take the largest part its floor and its inventory limit allow; return equity and gross after."""
-    rules, fund = state.world.rules, state.fund
-    symbol, side = int(breaches.symbol[i]), int(breaches.side[i])
-    lots, owed = int(breaches.left[i]), int(breaches.owed[i])
-    each = state.value_per_lot(symbol)
-    k = lots_within_floor(side, lots, owed, each, equity - rules.fund_floor)
-    k = min(k, lots_within_limit(side, lots, fund.lots[symbol], each, gross, rules.inventory_limit))
-    if k <= 0 or (not rules.fund_divisible and k < lots):
-        return equity, gross
-    held = abs(fund.lots[symbol])
-    amount = hand_over(state, recorder, breaches, i, k, fund, FUND)
-    gross += (abs(fund.lots[symbol]) - held) * each
-    return equity + side * (k * each - amount), gross
-
-
-def _vault_judges(state: State, recorder: Recorder, breaches: Breaches, i: int) -> None:
-    """Below zero: ADL. Below the vault's share of maintenance: position and collateral go to the vault. Else wait."""
-    rule = state.world.rules.vault
-    assert rule is not None
-    symbol, side = int(breaches.symbol[i]), int(breaches.side[i])
-    value = int(breaches.left[i]) * state.value_per_lot(symbol)
-    equity = side * (value - int(breaches.owed[i]))
-    if equity < 0:
-        return
-    need = int(maintenance(np.array([value], dtype=np.int64), state.world.tiers[symbol])[0])
-    if equity * rule.den < rule.num * need:
-        hand_over(state, recorder, breaches, i, int(breaches.left[i]), state.vault, VAULT)
-    else:
-        breaches.kept[i] = breaches.left[i]
-
-
-def hand_over(
-    state: State, recorder: Recorder, breaches: Breaches, i: int, lots: int, pool: Pool, owner: int, cause: str = "takeover"
-) -> int:
-    """Move lots in breach to a pool at their bankruptcy amount; return the amount."""
-    at = np.array([i])
-    symbol, side, row = int(breaches.symbol[i]), int(breaches.side[i]), breaches.rows[at]
-    settle(state, recorder, row)
-    settle_owner(state, recorder, pool, symbol)
-    amount = int(cut(state, breaches, at, np.array([lots], dtype=np.int64))[0])
-    state.cash[row] += side * amount
-    _owners(state, symbol, pool, side * amount, side * lots)
-    absorb(pool, symbol, side, lots, amount)
-    if cause == "takeover":
-        breaches.taken[i] += lots
-        breaches.taken_amount[i] += amount
-        breaches.taken_by[i] = owner
-    recorder.transfer(
-        state.step, cause, symbol, ACCOUNT, row, owner, NONE, np.array([-side * lots]), np.array([side * amount]),
-        breaches.serial[at],
-    )  # fmt: skip
-    return amount
 
 
 def settle(state: State, recorder: Recorder, rows: Ints) -> None:

@@ -126,6 +126,17 @@ class State:
         whole, rest = np.divmod(index - self.settled[rows], MILLIONTH)
         return signed * whole + signed * rest // MILLIONTH
 
+    def owed_by_side(self, symbol: int, side: int, rows: Ints | slice) -> Ints:
+        """Return ``owed_funding`` of rows of one symbol and side; nearly all settled last at index zero."""
+        whole, rest = divmod(self.index[symbol], MILLIONTH)
+        signed = side * self.lots[rows]
+        due = signed * whole + signed * rest // MILLIONTH
+        settled = self.settled[rows]
+        changed = np.flatnonzero((settled != 0) & (signed != 0))
+        whole_, rest_ = np.divmod(self.index[symbol] - settled[changed], MILLIONTH)
+        due[changed] = signed[changed] * whole_ + signed[changed] * rest_ // MILLIONTH
+        return due
+
     def bucket(self, symbol: int) -> int:
         """Return the liquidity left in the bar at this step, in lots."""
         walk = self.world.walk

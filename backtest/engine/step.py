@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from backtest.engine import deleverage, liquidate
+from backtest.engine import deleverage, liquidate, takeover
 from backtest.engine.ladder import Ladder
 from backtest.engine.recorder import Recorder
 from backtest.engine.state import LONG, SHORT, State, World
@@ -50,7 +50,7 @@ def step(replay: Replay, number: int) -> None:
         liquidate.to_book(state, recorder, breaches, trades(replay))  # 4 orders and book fills
         liquidate.fees(state, recorder, breaches)  # 5a fees
         liquidate.residuals(state, recorder, breaches)  # 5b residual collateral
-        liquidate.takeovers(state, recorder, breaches)  # 5c take-overs
+        takeover.takeovers(state, recorder, breaches)  # 5c take-overs
     before = previous_marks(replay)
     changed = deleverage.bankrupts(state, recorder, breaches, before)  # 6 ADL of bankrupts ...
     changed += deleverage.pools(state, recorder, before)  # ... then of fund and vault inventory

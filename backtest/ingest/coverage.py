@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backtest.errors import DataError
-from backtest.mechanics.exact import Bools, Floats, Ints
+from backtest.ingest.lake import PRICES, Window, micros, moment
+from backtest.mechanics.exact import Ints
 
 if TYPE_CHECKING:
     import polars as pl
 
-Window = tuple[dt.datetime, dt.datetime]
-PRICES = ("open", "high", "low", "close")
 PRICE_LIMIT = 1e12
 HOLES_SHOWN = 3
 
@@ -34,6 +33,40 @@ class Facts:
     first: dt.datetime | None
     last: dt.datetime | None
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series of one symbol as a run used it; ``label`` is measured, proxy, modelled or missing."""
+
+    name: str
+    symbol: str
+    source: str
+    label: str
+    expected_rows: int | None
+    facts: Facts | None
+    note: str = ""
+    bridged: int = 0
+
+    def row(self) -> dict[str, Any]:
+        """Return a row of the table ``coverage``, the run left out."""
+        facts = self.facts or Facts(0, 0, 0, 0, (), None, None, "")
+        return {
+            "series": self.name,
+            "symbol": self.symbol,
+            "source": self.source,
+            "label": self.label,
+            "expected_rows": self.expected_rows,
+            "rows": facts.rows,
+            "gaps": len(facts.holes),
+            "longest_gap_s": facts.longest_gap_s,
+            "duplicates": facts.duplicates,
+            "bridged": self.bridged,
+            "first_ts": facts.first,
+            "last_ts": facts.last,
+            "sha256": facts.sha256,
+            "note": self.note,
+        }
 
 
 def check_bars(
@@ -70,7 +103,7 @@ def check_bars(
     for what, allowed, bad in _bar_rules(timeframe_s):
         _refuse(frame.filter(bad), symbol, where, what, allowed)
     frame, duplicates = _in_order(frame, symbol, where)
-    return frame, _facts(frame, duplicates, timeframe_s, window)
+    return frame, describe(frame, duplicates, timeframe_s, window)
 
 
 def check_funding(frame: pl.DataFrame, symbol: str, where: str) -> tuple[pl.DataFrame, Facts]:
@@ -88,7 +121,7 @@ def check_funding(frame: pl.DataFrame, symbol: str, where: str) -> tuple[pl.Data
     bad = rate.is_null() | ~rate.is_finite() | (rate.abs() >= 1)
     _refuse(frame.filter(bad), symbol, where, "a funding rate that is not a number below 1", "rates as fractions")
     frame, duplicates = _in_order(frame, symbol, where)
-    return frame, _facts(frame, duplicates, 0, None)
+    return frame, describe(frame, duplicates, 0, None)
 
 
 def _bar_rules(timeframe_s: int) -> list[tuple[str, str, pl.Expr]]:
@@ -141,7 +174,8 @@ def _in_order(frame: pl.DataFrame, symbol: str, where: str) -> tuple[pl.DataFram
     return kept, frame.height - kept.height
 
 
-def _facts(frame: pl.DataFrame, duplicates: int, timeframe_s: int, window: Window | None) -> Facts:
+def describe(frame: pl.DataFrame, duplicates: int, timeframe_s: int, window: Window | None) -> Facts:
+    """Return counts, holes and digest of checked rows; a ``timeframe_s`` of 0 has no holes."""
     first, last = (frame["ts"][0], frame["ts"][-1]) if frame.height else (None, None)
     if window is None and first is not None and last is not None:
         window = (first, last + dt.timedelta(seconds=timeframe_s))
@@ -180,45 +214,21 @@ def hole_text(holes: Sequence[Window]) -> str:
     return ", ".join(listed) + (f" and {more} more" if more > 0 else "")
 
 
-def on_one_clock(
-    frames: Sequence[pl.DataFrame], window: Window, timeframe_s: int
-) -> tuple[Ints, Mapping[str, Floats], Bools]:
-    """Lay the bars of all symbols on one clock that ticks every bar of the window.
-
-    Where a symbol has no bar, the last close is carried flat with zero volume.
-
-    Parameters
-    ----------
-    frames
-        Checked bars, one frame per symbol, each with a bar at the start of the window.
-
-    Returns
-    -------
-    open_ts
-        Opens of the bars, microseconds since the epoch, shape (bars,).
-    columns
-        open, high, low, close, volume of shape (symbols, bars).
-    bridged
-        Where a bar was missing, shape (symbols, bars).
-    """
-    import duckdb
-    import polars as pl
-
-    open_ts = np.arange(micros(window[0]), micros(window[1]), timeframe_s * 1_000_000, dtype=np.int64)
-    bars = pl.concat(frame.with_columns(symbol=pl.lit(number, pl.Int64)) for number, frame in enumerate(frames))
-    clock = pl.DataFrame({"ts": open_ts}).select(pl.col("ts").cast(pl.Datetime("us")))
-    carried = ", ".join(f"CASE WHEN b.ts = c.ts THEN b.{name} ELSE b.close END AS {name}" for name in PRICES)
-    with duckdb.connect() as connection:
-        connection.register("bars", bars.to_arrow())
-        connection.register("clock", clock.to_arrow())
-        aligned = connection.sql(
-            f"SELECT {carried}, CASE WHEN b.ts = c.ts THEN b.volume ELSE 0 END AS volume, b.ts <> c.ts AS bridged"
-            " FROM (SELECT symbol, clock.ts FROM clock CROSS JOIN (SELECT DISTINCT symbol FROM bars)) c"
-            " ASOF JOIN bars b ON c.symbol = b.symbol AND c.ts >= b.ts ORDER BY c.symbol, c.ts"
-        ).pl()
-    shape = (len(frames), len(open_ts))
-    columns = {name: aligned[name].to_numpy().reshape(shape) for name in (*PRICES, "volume")}
-    return open_ts, columns, aligned["bridged"].to_numpy().reshape(shape)
+def series_flags(series: Sequence[Series]) -> Iterator[str]:
+    """Give, as sentences, what a reader must know about the rows of a run."""
+    for row in series:
+        if row.name == "ohlcv" and row.bridged and row.facts:
+            holes = hole_text(row.facts.holes)
+            yield f"{row.symbol}: {row.bridged} missing bars are carried flat, without volume: {holes}."
+        if row.facts and row.facts.duplicates:
+            yield f"{row.symbol}: {row.facts.duplicates} rows of {row.name} came twice and were dropped."
+    modelled = [row for row in series if row.label == "modelled"]
+    for source, note in dict.fromkeys((row.source, row.note) for row in modelled):
+        symbols = ", ".join(row.symbol for row in modelled if (row.source, row.note) == (source, note))
+        yield f"The mark of {symbols} is modelled ({source}): {note}."
+    unpaid = ", ".join(row.symbol for row in series if row.name == "funding" and row.label == "missing")
+    if unpaid:
+        yield f"There is no funding data in the window: {unpaid}."
 
 
 def rows_digest(frame: pl.DataFrame) -> str:
@@ -228,27 +238,3 @@ def rows_digest(frame: pl.DataFrame) -> str:
         column = frame[name].to_physical().to_numpy()
         digest.update(name.encode() + np.ascontiguousarray(column, dtype=column.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()
-
-
-def micros(time: dt.datetime) -> int:
-    """Return microseconds since the epoch of a naive UTC time.
-
-    Examples
-    --------
-    >>> micros(dt.datetime.fromisoformat("1970-01-01T00:01"))
-    60000000
-    """
-    return int(np.datetime64(time, "us").astype(np.int64))
-
-
-def moment(us: int) -> dt.datetime:
-    """Return the naive UTC time of microseconds since the epoch.
-
-    Examples
-    --------
-    >>> moment(60_000_000).isoformat()
-    '1970-01-01T00:01:00'
-    """
-    time = np.datetime64(us, "us").item()
-    assert isinstance(time, dt.datetime)
-    return time

@@ -9,24 +9,32 @@ from __future__ import annotations
 import datetime as dt
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import numpy as np
+
 from backtest.assets import lake_folder, workspace
 from backtest.errors import DataError, UnknownNameError
+from backtest.mechanics.exact import Bools, Floats, Ints
 
 if TYPE_CHECKING:
+    import duckdb
     import polars as pl
 
-BAR_COLUMNS = ("ts", "open", "high", "low", "close", "volume")
+Window = tuple[dt.datetime, dt.datetime]
+PRICES = ("open", "high", "low", "close")
+BAR_COLUMNS = ("ts", *PRICES, "volume")
 COLUMNS: dict[str, tuple[str, ...]] = {
     "ohlcv": BAR_COLUMNS,
     "mark_ohlcv": BAR_COLUMNS,
     "funding": ("ts", "rate"),
 }
 NO_TIMEFRAME = frozenset({"funding"})
+TIMEFRAMES = ("1s", "1m", "5m", "15m", "1h", "4h", "1d")
 
 
 def schema_of(series: str) -> dict[str, pl.DataType]:
@@ -50,8 +58,10 @@ def series_folder(venue: str, symbol: str, series: str, timeframe: str = "1m") -
     """
     if series not in COLUMNS:
         raise UnknownNameError("series", series, COLUMNS)
+    if timeframe not in TIMEFRAMES:
+        raise UnknownNameError("timeframe", timeframe, TIMEFRAMES)
     folder = lake_folder() / series / f"venue={quote(venue, safe='')}" / f"symbol={quote(symbol, safe='')}"
-    return folder if series in NO_TIMEFRAME else folder / quote(timeframe, safe="")
+    return folder if series in NO_TIMEFRAME else folder / timeframe
 
 
 def day_file(venue: str, symbol: str, series: str, day: dt.date, timeframe: str = "1m") -> Path:
@@ -60,7 +70,7 @@ def day_file(venue: str, symbol: str, series: str, day: dt.date, timeframe: str 
 
 
 def day_files(
-    venue: str, symbol: str, series: str, start: dt.datetime, end: dt.datetime, timeframe: str = "1m"
+    venue: str, symbol: str, series: str, start: dt.datetime, end: dt.datetime, *, timeframe: str = "1m"
 ) -> list[Path]:
     """Return the day files on disk that the window ``[start, end)`` touches, in order of time."""
     if start >= end:
@@ -78,7 +88,7 @@ def shown(path: Path) -> str:
 
 
 def write_day(
-    frame: pl.DataFrame, venue: str, symbol: str, series: str, day: dt.date, timeframe: str = "1m"
+    frame: pl.DataFrame, venue: str, symbol: str, series: str, day: dt.date, *, timeframe: str = "1m"
 ) -> Path:
     """Write one day of a series; the file appears complete, by rename, or not at all.
 
@@ -98,14 +108,14 @@ def write_day(
     table = frame.select(pl.col(name).cast(kind) for name, kind in schema_of(series).items())
     outside = table.filter(pl.col("ts").is_null() | (pl.col("ts").dt.date() != day)).height
     if outside:
-        raise DataError(f"{shown(path)}: {outside} rows are not of {day}; a file holds one UTC day; split the rows by day")
+        raise DataError(f"{shown(path)}: {outside} rows are not of {day}; a file holds one UTC day; split them")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table.to_arrow(), partial, compression="zstd")
         partial.replace(path)
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise DataError(f"{shown(path)}: cannot be written: {reason}; free space or set CRASHBOOK_HOME") from error
     finally:
         _discard(partial)
@@ -120,7 +130,7 @@ def _discard(partial: Path) -> None:
 
 
 def read_series(
-    venue: str, symbol: str, series: str, start: dt.datetime, end: dt.datetime, timeframe: str = "1m"
+    venue: str, symbol: str, series: str, start: dt.datetime, end: dt.datetime, *, timeframe: str = "1m"
 ) -> pl.DataFrame:
     """Read ``[start, end)`` of a series in the order stored; files of other days are not opened.
 
@@ -139,7 +149,7 @@ def read_series(
 
     columns = COLUMNS[series]
     schema = schema_of(series)
-    files = day_files(venue, symbol, series, start, end, timeframe)
+    files = day_files(venue, symbol, series, start, end, timeframe=timeframe)
     if not files:
         return pl.DataFrame(schema=schema)
     try:
@@ -152,17 +162,23 @@ def read_series(
 
 
 def _query(files: Sequence[Path], columns: Sequence[str], start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
+    names = [glob.escape(str(path)) for path in files]
+    # the folders' key=value names are ours, not columns; row order is kept so that disorder is seen
+    relation = _database(os.getpid()).cursor().sql(
+        f"SELECT {', '.join(columns)} FROM read_parquet($files, hive_partitioning = false)"
+        " WHERE ts IS NULL OR (ts >= $start AND ts < $end)",
+        params={"files": names, "start": start, "end": end},
+    )
+    frame: pl.DataFrame = relation.pl()
+    return frame
+
+
+@cache
+def _database(process: int) -> duckdb.DuckDBPyConnection:
+    """Return an empty database in memory: one per process, since opening one takes longer than reading a window."""
     import duckdb
 
-    with duckdb.connect() as connection:
-        names = [glob.escape(str(path)) for path in files]
-        # the folders' key=value names are ours, not columns; row order is kept so that disorder is seen
-        relation = connection.sql(
-            f"SELECT {', '.join(columns)} FROM read_parquet($files, hive_partitioning = false)"
-            " WHERE ts >= $start AND ts < $end",
-            params={"files": names, "start": start, "end": end},
-        )
-        return relation.pl()
+    return duckdb.connect()
 
 
 def _first_bad(files: Sequence[Path], columns: Sequence[str], start: dt.datetime, end: dt.datetime) -> Path:
@@ -177,5 +193,70 @@ def _first_bad(files: Sequence[Path], columns: Sequence[str], start: dt.datetime
 
 
 def _complaint(path: Path, columns: Sequence[str]) -> str:
-    wanted = ", ".join(columns)
-    return f"{shown(path)}: not a whole Parquet file with ts as TIMESTAMP and DOUBLE columns ({wanted}); delete it and fetch it again"
+    wanted = "ts TIMESTAMP" + "".join(f", {name} DOUBLE" for name in columns[1:])
+    return f"{shown(path)}: not a whole Parquet file with the columns {wanted}; delete it and fetch the day again"
+
+
+def on_one_clock(
+    frames: Sequence[pl.DataFrame], window: Window, timeframe_s: int
+) -> tuple[Ints, Mapping[str, Floats], Bools]:
+    """Lay the bars of all symbols on one clock that ticks every bar of the window.
+
+    Where a symbol has no bar, the last close is carried flat with zero volume.
+
+    Parameters
+    ----------
+    frames
+        Checked bars, one frame per symbol, each with a bar at the start of the window.
+
+    Returns
+    -------
+    open_ts
+        Opens of the bars, microseconds since the epoch, shape (bars,).
+    columns
+        open, high, low, close, volume of shape (symbols, bars).
+    bridged
+        Where a bar was missing, shape (symbols, bars).
+    """
+    import polars as pl
+
+    open_ts = np.arange(micros(window[0]), micros(window[1]), timeframe_s * 1_000_000, dtype=np.int64)
+    bars = pl.concat(frame.with_columns(symbol=pl.lit(number, pl.Int64)) for number, frame in enumerate(frames))
+    clock = pl.DataFrame({"ts": open_ts}).select(pl.col("ts").cast(pl.Datetime("us")))
+    carried = ", ".join(f"CASE WHEN b.ts = c.ts THEN b.{name} ELSE b.close END AS {name}" for name in PRICES)
+    connection = _database(os.getpid()).cursor()
+    connection.register("bars", bars.to_arrow())
+    connection.register("clock", clock.to_arrow())
+    aligned: pl.DataFrame = connection.sql(
+        f"SELECT {carried}, CASE WHEN b.ts = c.ts THEN b.volume ELSE 0 END AS volume, b.ts <> c.ts AS bridged"
+        " FROM (SELECT symbol, clock.ts FROM clock CROSS JOIN (SELECT DISTINCT symbol FROM bars)) c"
+        " ASOF JOIN bars b ON c.symbol = b.symbol AND c.ts >= b.ts ORDER BY c.symbol, c.ts"
+    ).pl()
+    connection.close()  # lets go of the two tables
+    shape = (len(frames), len(open_ts))
+    columns = {name: aligned[name].to_numpy().reshape(shape) for name in (*PRICES, "volume")}
+    return open_ts, columns, aligned["bridged"].to_numpy().reshape(shape)
+
+
+def micros(time: dt.datetime) -> int:
+    """Return microseconds since the epoch of a naive UTC time.
+
+    Examples
+    --------
+    >>> micros(dt.datetime.fromisoformat("1970-01-01T00:01"))
+    60000000
+    """
+    return int(np.datetime64(time, "us").astype(np.int64))
+
+
+def moment(us: int) -> dt.datetime:
+    """Return the naive UTC time of microseconds since the epoch.
+
+    Examples
+    --------
+    >>> moment(60_000_000).isoformat()
+    '1970-01-01T00:01:00'
+    """
+    time = np.datetime64(us, "us").item()
+    assert isinstance(time, dt.datetime)
+    return time

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 from backtest.assets import asset
 from backtest.errors import DataError, DataGapError
-from backtest.ingest.lake import BAR_COLUMNS, day_files, read_series, schema_of, series_folder, shown
+from backtest.ingest.lake import BAR_COLUMNS, Window, day_files, read_series, schema_of, series_folder, shown
 
 if TYPE_CHECKING:
     import polars as pl
 
     from backtest.events import CrashEvent, Sample
 
-Window = tuple[dt.datetime, dt.datetime]
+
+Asked = tuple[dt.datetime | None, dt.datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +47,24 @@ class Tape:
         return [span for span in self.spans if span.end <= window[0] or span.start >= window[1]]
 
 
-def find_tape(
-    event: CrashEvent, venue: str, symbol: str, coin: str, start: dt.datetime | None, end: dt.datetime | None
-) -> Tape:
+def find_tape(event: CrashEvent, venue: str, symbol: str, coin: str, asked: Asked) -> Tape:
     """Return the source of a coin's bars: the lake of the venue if it has a day of the window, else the sample.
 
     The lake of another venue never stands in: only the sample does, and a run then says whose bars it walks.
+
+    Parameters
+    ----------
+    venue, symbol
+        The venue whose rules run and its name of the coin.
+    asked
+        Start and end asked for, None where the event decides.
 
     Raises
     ------
     DataGapError
         Neither has bars of the coin.
     """
-    wanted = (start or event.start, end or event.end)
+    wanted = (asked[0] or event.start, asked[1] or event.end)
     if day_files(venue, symbol, "ohlcv", *wanted):
         return Tape(coin, symbol, venue, *wanted, (), shown(series_folder(venue, symbol, "ohlcv")))
     spans = spans_of(event.sample, coin, venue)
@@ -66,17 +72,18 @@ def find_tape(
         held = ", ".join(sorted({span.coin for span in event.sample})) or "none"
         fix = f"fetch them (crashbook fetch {event.id} --venue {venue}) or choose other coins"
         raise DataGapError(f"{event.id}: no bars of {coin} for {venue}; coins in the sample: {held}; {fix}")
-    span = choose_span(spans, (event.core_start, event.core_end), start, end)
-    where = " and ".join(f"data/sample/{each.file}" for each in spans if each is span or _asked(each, start, end))
+    span = choose_span(spans, (event.core_start, event.core_end), asked)
+    where = " and ".join(f"data/sample/{each.file}" for each in spans if each is span or _reached(each, asked))
     return Tape(coin, symbol, span.venue, span.start, span.end, spans, where)
 
 
-def _asked(span: Sample, start: dt.datetime | None, end: dt.datetime | None) -> bool:
+def _reached(span: Sample, asked: Asked) -> bool:
     """Return whether a window given in full reaches into a span."""
+    start, end = asked
     return start is not None and end is not None and span.start < end and span.end > start
 
 
-def common_window(event: CrashEvent, tapes: Sequence[Tape], start: dt.datetime | None, end: dt.datetime | None) -> Window:
+def common_window(event: CrashEvent, tapes: Sequence[Tape], asked: Asked) -> Window:
     """Return the window of a replay: the times asked for, else what all tapes share of the event's window.
 
     Raises
@@ -84,13 +91,13 @@ def common_window(event: CrashEvent, tapes: Sequence[Tape], start: dt.datetime |
     DataGapError
         The window is empty.
     """
-    first = start or max(event.start, *(tape.start for tape in tapes))
-    last = end or min(event.end, *(tape.end for tape in tapes))
+    first = asked[0] or max(event.start, *(tape.start for tape in tapes))
+    last = asked[1] or min(event.end, *(tape.end for tape in tapes))
     if first < last:
         return first, last
     held = ", ".join(f"{tape.coin} {tape.start.isoformat()} to {tape.end.isoformat()}" for tape in tapes)
-    asked = f"{first.isoformat()} to {last.isoformat()}"
-    raise DataGapError(f"{event.id}: empty window {asked}; there are bars of {held}; change start, end or coins")
+    empty = f"{first.isoformat()} to {last.isoformat()}"
+    raise DataGapError(f"{event.id}: empty window {empty}; there are bars of {held}; change start, end or coins")
 
 
 def spans_of(samples: Sequence[Sample], coin: str, venue: str) -> tuple[Sample, ...]:
@@ -101,9 +108,7 @@ def spans_of(samples: Sequence[Sample], coin: str, venue: str) -> tuple[Sample, 
     return tuple(sorted((span for span in mine if span.venue == chosen), key=lambda span: span.start))
 
 
-def choose_span(
-    spans: Sequence[Sample], core: Window, start: dt.datetime | None = None, end: dt.datetime | None = None
-) -> Sample:
+def choose_span(spans: Sequence[Sample], core: Window, asked: Asked = (None, None)) -> Sample:
     """Return the span a run uses: the one that holds the start or end asked for, else the one with most of the core.
 
     Ties go to the later span.
@@ -114,9 +119,10 @@ def choose_span(
         Spans of one coin, at least one.
     core
         Start and end of the core of the crash.
-    start, end
-        Window asked for; either may be None.
+    asked
+        Start and end asked for; either may be None.
     """
+    start, end = asked
 
     def preference(span: Sample) -> tuple[bool, bool, dt.timedelta, dt.datetime]:
         holds_start = start is not None and span.start <= start < span.end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,71 +13,109 @@ from backtest.mechanics.rankings import RANKINGS, Candidates
 NEAR = 1e-12  # floats closer than this are ordered by the exact rational
 
 
+CHUNK = 1 << 15  # scores are computed in pieces that stay in cache
+Fetch = Callable[[slice | Ints], tuple[Candidates, Bools]]
+
+
 class Queue:
     """The candidates of one wave in exact order, made as far as it is needed.
 
     Parameters
     ----------
-    rows
-        All candidates, ascending account id.
+    fetch
+        Returns positions of the side by place (ascending account id) and which of them are candidates: open,
+        solvent, not in breach in this step.
+    count
+        Number of positions of the side.
     ranking
         Name in ``RANKINGS``.
     losers
         ``last`` (after all winners), ``ranked`` (where their score puts them) or ``excluded``.
     start
-        For the random ranking: where the walk by account id starts.
+        For the random ranking: where the walk by account id starts, modulo the number of candidates.
     """
 
-    def __init__(self, rows: Candidates, ranking: str, losers: str, start: int) -> None:
-        keep = np.flatnonzero(rows.pnl >= 0) if losers == "excluded" else np.arange(len(rows.account))
-        self.rows = rows if len(keep) == len(rows.account) else rows.take(keep)
-        self.kept = keep
+    def __init__(self, fetch: Fetch, count: int, ranking: str, losers: str, start: int) -> None:
+        self.fetch = fetch
         self.rule = RANKINGS[ranking]
-        self.size = len(self.rows.account)
-        self.start = start % self.size if self.size else 0
-        late = self.rows.pnl < 0 if losers == "last" else np.zeros(self.size, dtype=bool)
-        self.late: Bools = late
-        self.scores: Floats = self._scores()
-        self._parts = [np.flatnonzero(~late), np.flatnonzero(late)] if late.any() else [np.arange(self.size)]
+        self.scores: Floats = np.empty(count)
+        self.eligible: Bools = np.empty(count, dtype=bool)
+        self.late: Bools = np.zeros(count, dtype=bool)
+        self.lots = 0  # of all candidates
+        for first in range(0, count, CHUNK):
+            self._score(slice(first, min(first + CHUNK, count)), losers)
+        self.size = int(np.count_nonzero(self.eligible))
+        if self.rule is None:  # place after the rotation, negated so that larger is earlier
+            place = np.cumsum(self.eligible) - 1
+            self.scores[:] = np.where(self.eligible, -((place - start) % max(self.size, 1)), -np.inf)
         self.order: Ints = np.empty(0, dtype=np.int64)
+        self.top = fetch(self.order)[0]
 
-    def _scores(self) -> Floats:
-        if self.rule is None:  # place after rotation, negated so that larger is earlier
-            return -((np.arange(self.size) - self.start) % max(self.size, 1)).astype(float)
-        return self.rule.approximate(self.rows)
+    def _score(self, piece: slice, losers: str) -> None:
+        rows, eligible = self.fetch(piece)
+        if losers != "ranked":
+            losing = rows.pnl < 0
+            if losers == "last":
+                self.late[piece] = losing
+            else:
+                eligible &= ~losing
+        self.eligible[piece] = eligible
+        self.lots += int(rows.lots[eligible].sum())
+        if self.rule is not None:
+            with np.errstate(divide="ignore", invalid="ignore"):  # those that are no candidates may hold nothing
+                scores = self.rule.approximate(rows)
+            scores[~eligible] = -np.inf
+            self.scores[piece] = scores
 
     def prefix(self, lots: int, spare: int) -> Ints:
-        """Return the first candidates in exact order, holding at least ``lots`` lots and ``spare`` candidates more."""
+        """Return the first candidates in exact order: at least ``lots`` lots and ``spare`` candidates more, or all.
+
+        ``top`` holds them as they are now.
+        """
         done: list[Ints] = []
-        for part in self._parts:
+        parts = [self.eligible & ~self.late, self.eligible & self.late] if self.late.any() else [self.eligible]
+        for part in parts:
             found = self._first(part, lots, spare)
             done.append(found)
-            lots -= int(self.rows.lots[found].sum())
-            if len(found) < len(part):
+            lots -= int(self.fetch(found)[0].lots.sum())
+            if len(found) < np.count_nonzero(part):
                 break
-            spare = max(spare, 0)
-        self.order = np.concatenate(done) if done else self.order
+        self.order = np.concatenate(done)
+        self.top = self.fetch(self.order)[0]
         return self.order
 
-    def _first(self, part: Ints, lots: int, spare: int) -> Ints:
-        scores = self.scores[part]
-        for cut in _cuts(scores):
-            chosen = part if cut is None else part[scores >= cut]
-            held = self.rows.lots[chosen]
-            if cut is not None and (len(chosen) <= spare + 1 or int(held.sum()) < lots):
+    def _first(self, part: Bools, lots: int, spare: int) -> Ints:
+        for cut in self._cuts(part, lots, spare):
+            chosen = np.flatnonzero(part & (self.scores >= cut)) if cut > -np.inf else np.flatnonzero(part)
+            held = self.fetch(chosen)[0].lots
+            if cut > -np.inf and (len(chosen) <= spare + 1 or int(held.sum()) < lots):
                 continue
             ordered = self._sorted(chosen)
-            if cut is not None:  # candidates beyond the cut could tie with the last ones: drop those
-                ordered = ordered[self.scores[ordered] > cut + abs(cut) * 4 * NEAR]
-            total = np.cumsum(self.rows.lots[ordered])
-            enough = int(np.searchsorted(total, lots, side="left")) + 1 + spare
-            if cut is None or enough <= len(ordered):
+            if cut == -np.inf:
                 return ordered
-        raise AssertionError("the last cut takes everyone")  # pragma: no cover
+            # candidates beyond the cut could tie with the last ones: leave those for later
+            ordered = ordered[self.scores[ordered] > cut + abs(cut) * 4 * NEAR]
+            total = np.cumsum(self.fetch(ordered)[0].lots)
+            if int(np.searchsorted(total, lots)) + 1 + spare <= len(ordered):
+                return ordered
+        raise AssertionError("the last cut lets everyone in")  # pragma: no cover
+
+    def _cuts(self, part: Bools, lots: int, spare: int) -> Iterator[float]:
+        """Yield falling score limits that let in more and more candidates, first by a sample; at last everyone."""
+        stride = len(self.scores) // 4096
+        if stride > 1:
+            places = np.flatnonzero(part[::stride]) * stride
+            places = places[np.argsort(-self.scores[places])]
+            held = np.cumsum(self.fetch(places)[0].lots) * stride
+            place = int(np.searchsorted(held, lots)) * 5 // 4 + 4 + spare // stride
+            while place < len(places):
+                yield float(self.scores[places[place]])
+                place *= 4
+        yield -np.inf
 
     def _sorted(self, chosen: Ints) -> Ints:
         """Sort by score, larger first, ties by account id; near floats by the exact rational."""
-        ordered = chosen[np.lexsort((self.rows.account[chosen], -self.scores[chosen]))]
+        ordered = chosen[np.argsort(-self.scores[chosen], kind="stable")]
         if self.rule is None:
             return ordered
         scores = self.scores[ordered]
@@ -85,33 +123,25 @@ class Queue:
         near = (gap <= NEAR * np.abs(scores[:-1])) & (scores[:-1] != 0)
         for first, last in _runs(near):
             run = ordered[first : last + 1]
-            exact = [(-self.rule.exact(self.rows, int(i)), int(self.rows.account[i]), int(i)) for i in run]
-            ordered[first : last + 1] = [i for _, _, i in sorted(exact)]
+            rows = self.fetch(run)[0]
+            exact = sorted((-self.rule.exact(rows, k), place) for k, place in enumerate(run.tolist()))
+            ordered[first : last + 1] = [place for _, place in exact]
         return ordered
 
-    def ahead(self, row: int) -> tuple[int, int]:
-        """Return how many candidates stand before ``row`` and their notional in quanta, by counting."""
-        score = self.scores[row]
+    def ahead(self, place: int) -> tuple[int, int]:
+        """Return how many candidates stand before one, and their notional in quanta, by counting."""
+        score = self.scores[place]
         margin = abs(score) * 4 * NEAR
-        same = self.late == self.late[row]
-        before = (same & (self.scores > score + margin)) | (bool(self.late[row]) & ~self.late)
+        same = self.eligible & (self.late == self.late[place])
+        before = same & (self.scores > score + margin)
+        if self.late[place]:
+            before |= self.eligible & ~self.late
         near = np.flatnonzero(same & (np.abs(self.scores - score) <= margin))
         if len(near) > 1:
             own = self._sorted(near)
-            before[own[: int(np.flatnonzero(own == row)[0])]] = True
-        return int(before.sum()), int(self.rows.value[before].sum())
-
-
-def _cuts(scores: Floats) -> Iterator[float | None]:
-    """Yield falling score limits that let in more and more candidates, then None for all."""
-    size = len(scores)
-    if size > 4096:
-        sample = np.sort(scores[:: max(1, size // 4096)])[::-1]
-        share = 4
-        while share < len(sample):
-            yield float(sample[share])
-            share *= 4
-    yield None
+            before[own[: int(np.flatnonzero(own == place)[0])]] = True
+        ahead = np.flatnonzero(before)
+        return len(ahead), int(self.fetch(ahead)[0].value.sum())
 
 
 def _runs(near: Bools) -> Iterator[tuple[int, int]]:

@@ -15,6 +15,7 @@ from backtest.mechanics.exact import RATE_ONE, Bools, Floats, Ints, mul_rate_up
 
 NEVER_LONG = -1  # no mark at or above zero breaches
 NEVER_SHORT = 2**62
+CHUNK = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +100,28 @@ def breach_estimate(cash: Ints, signed_lots: Ints, q: int, tiers: Tiers) -> tupl
     Source: liquidation price with the tier at the price itself, as Binance states the re-substitution for
     COIN-M (support FAQ b3c689c1f50a44cabb3a84e663b81d93).
     """
-    lots = np.abs(signed_lots).astype(np.float64) * float(q)
-    long = signed_lots > 0
-    funds = cash.astype(np.float64)
-    best = np.where(long, -np.inf, np.inf)
+    best = np.empty(len(cash))
+    tier = np.empty(len(cash), dtype=np.int64)
+    for first in range(0, len(cash), CHUNK):  # pieces that stay in cache
+        piece = slice(first, first + CHUNK)
+        best[piece], tier[piece] = _estimate(cash[piece], signed_lots[piece], float(q), tiers)
+    return best, tier
+
+
+def _estimate(cash: Ints, signed_lots: Ints, q: float, tiers: Tiers) -> tuple[Floats, Ints]:
+    side = np.where(signed_lots > 0, 1, -1)
+    each = signed_lots * q
+    best = np.full(len(cash), -np.inf)
     tier = np.zeros(len(cash), dtype=np.int64)
     for k in range(len(tiers)):
         rate = float(tiers.rates_e9[k]) / RATE_ONE
-        slope = np.where(long, 1.0 - rate, 1.0 + rate)
         with np.errstate(divide="ignore", invalid="ignore"):
-            line = np.where(long, -(funds + float(tiers.deductions[k])), funds + float(tiers.deductions[k]))
-            mark = line / (lots * slope)
-        earlier = np.where(long, mark > best, mark < best)
-        best = np.where(earlier, mark, best)
+            mark = -(cash + float(tiers.deductions[k])) / (each * (1.0 - side * rate))
+            danger = side * mark  # larger is earlier on either side
+        earlier = danger > best
+        best = np.where(earlier, danger, best)
         tier[earlier] = k
-    return best, tier
+    return side * best, tier
 
 
 def breach_mark(cash: Ints, signed_lots: Ints, q: int, tiers: Tiers, inclusive: bool) -> Ints:
@@ -135,12 +143,12 @@ def breach_mark(cash: Ints, signed_lots: Ints, q: int, tiers: Tiers, inclusive: 
     long = signed_lots > 0
     marks = np.rint(np.clip(np.nan_to_num(estimate, nan=0.0), 1.0, 2.0**52)).astype(np.int64)
     worse = np.where(long, -1, 1)  # the direction of loss
-    todo = np.arange(len(cash))
+    todo = np.flatnonzero(signed_lots)
     while todo.size:  # away from the loss until safe ...
         bad = in_breach(cash[todo], signed_lots[todo], marks[todo], q, tiers, inclusive)
         todo = todo[bad & (marks[todo] > 0)]
         marks[todo] -= worse[todo]
-    todo = np.arange(len(cash))
+    todo = np.flatnonzero(signed_lots)
     while todo.size:  # ... then toward it until the first mark that breaches
         marks[todo] += worse[todo]
         bad = in_breach(cash[todo], signed_lots[todo], marks[todo], q, tiers, inclusive)

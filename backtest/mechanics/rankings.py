@@ -16,7 +16,8 @@ from backtest.mechanics.margin import Tiers, maintenance
 class Candidates:
     """Accounts on the opposite side, in quanta: one row each, ascending account id.
 
-    ``value`` is lots at mark, ``pnl`` unrealised profit, ``equity`` cash plus signed value (funding included).
+    ``value`` is lots at mark, ``pnl`` unrealised profit without funding, ``equity`` cash plus signed value, funding
+    included.
     """
 
     side: int
@@ -28,23 +29,10 @@ class Candidates:
     equity: Ints
     tiers: Tiers
 
-    def take(self, index: Ints) -> Candidates:
-        """Return the rows of ``index``."""
-        return Candidates(
-            self.side,
-            self.account[index],
-            self.lots[index],
-            self.cost[index],
-            self.value[index],
-            self.pnl[index],
-            self.equity[index],
-            self.tiers,
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """A ranking: the float filter, the exact score of one candidate, and the source of the rule."""
+    """A ranking: the float filter over all candidates, the exact score of one, and the source of the rule."""
 
     approximate: Callable[[Candidates], Floats]
     exact: Callable[[Candidates, int], Fraction]
@@ -52,9 +40,11 @@ class Ranking:
 
 
 def _bitmex(rows: Candidates) -> Floats:
-    cost, value, equity = rows.cost.astype(float), rows.value.astype(float), rows.equity.astype(float)
-    move, leverage = rows.pnl / cost, value / equity
-    return np.where(rows.pnl > 0, move * leverage, move / leverage)
+    move = rows.pnl / rows.cost
+    leverage = rows.value / rows.equity
+    losing = np.flatnonzero(rows.pnl < 0)
+    leverage[losing] = 1.0 / leverage[losing]
+    return np.multiply(move, leverage, out=move)
 
 
 def _bitmex_exact(rows: Candidates, i: int) -> Fraction:
@@ -64,8 +54,8 @@ def _bitmex_exact(rows: Candidates, i: int) -> Fraction:
 
 
 def _binance(rows: Candidates) -> Floats:
-    wallet = np.maximum(rows.equity - rows.pnl, QUANTA_PER_USD).astype(float)
-    need = maintenance(rows.value, rows.tiers).astype(float)
+    wallet = np.maximum(rows.equity - rows.pnl, QUANTA_PER_USD)
+    need = maintenance(rows.value, rows.tiers)
     return np.maximum(rows.pnl, 0) / wallet * (need / rows.equity)
 
 
@@ -77,20 +67,19 @@ def _binance_exact(rows: Candidates, i: int) -> Fraction:
 
 
 def _hyperliquid(rows: Candidates) -> Floats:
-    value, cost = rows.value.astype(float), rows.cost.astype(float)
-    move = value / cost if rows.side > 0 else cost / value
-    return move * (value / rows.equity)
+    if rows.side > 0:
+        return _literal(rows)
+    return rows.cost / rows.equity  # entry / mark x notional / account value
 
 
 def _hyperliquid_exact(rows: Candidates, i: int) -> Fraction:
-    value, cost = int(rows.value[i]), int(rows.cost[i])
-    move = Fraction(value, cost) if rows.side > 0 else Fraction(cost, value)
-    return move * Fraction(value, int(rows.equity[i]))
+    if rows.side > 0:
+        return _literal_exact(rows, i)
+    return Fraction(int(rows.cost[i]), int(rows.equity[i]))
 
 
 def _literal(rows: Candidates) -> Floats:
-    value = rows.value.astype(float)
-    return value / rows.cost * (value / rows.equity)
+    return rows.value / rows.cost * (rows.value / rows.equity)
 
 
 def _literal_exact(rows: Candidates, i: int) -> Fraction:

@@ -68,7 +68,7 @@ def price(series: Sequence[PriceSeries], width: int = WIDE) -> str:
     left, right = (56, 44) if c.narrow else (64, 76)
     _price_panel(c, series[0], (left, 26, width - right, tall), main=True)
     for one, (row, column) in zip(series[1:], rows_of(len(series) - 1, columns), strict=True):
-        x0, y0 = column * cell + 46, tall + 54 + row * _SMALL
+        x0, y0 = column * cell + (46 if c.narrow else 58), tall + 54 + row * _SMALL
         _price_panel(c, one, (x0, y0 + 26, (column + 1) * cell - 10, y0 + 106), main=False)
     return c.svg()
 
@@ -78,7 +78,7 @@ def _price_panel(c: Canvas, s: PriceSeries, box: Box, *, main: bool) -> None:
     low, high = float(np.nanmin([trade, mark])), float(np.nanmax([trade, mark]))
     pad = (high - low) * 0.05 or high * 0.01
     p = panel(box, (t[0], t[-1]), (low - pad, high + pad))
-    value_axis(c, p, 5 if main else 3)
+    value_axis(c, p, 5 if main else 4)
     _gaps(c, p, s.path, t)
     xs = np.unique(p.x(seconds(s.waves["ts"])))
     c.segments(xs, p.top, xs, p.bottom, "adl", width=1 if main else 0.6, alpha=max(0.25, min(0.8, 30 / (len(xs) + 1))))
@@ -183,7 +183,8 @@ def liquidations(minutes: pl.DataFrame, start: datetime, end: datetime, width: i
     steps_v = np.concatenate([[0.0, 0.0], np.repeat(total, 2)])[: len(steps_t)]
     c.path(q.x(steps_t), q.y(steps_v), "ink", 1.6)
     c.text(q.left + 4, q.top - 4, "running total, M USD", "ink", bold=True)
-    c.text(width - 4, float(q.y(total[-1])) - (9 if c.narrow else 0), f"{total[-1] / 1e6:,.4g} M", "ink", align="right")
+    place = (q.right, -9, "right") if c.narrow else (q.right + 6, 0, "left")
+    c.text(place[0], float(q.y(total[-1])) + place[1], f"{total[-1] / 1e6:,.4g} M", "ink", align=place[2])
     time_axis(c, q, 4 if c.narrow else 9)
     for row, a, b, sum_usd in zip(rows.iter_rows(), x0, x1, total, strict=True):
         sides = f"longs {dollars(row[1])} · shorts {dollars(row[2])} · {row[3]:,} liquidations"
@@ -265,42 +266,49 @@ def _map_labels(c: Canvas, p: Panel, s: MapSeries, x: float) -> None:
 # --- depth of the cascade ------------------------------------------------------------------------------------
 
 
-def pressure(rows: pl.DataFrame, main: str, start: datetime, end: datetime, *, width: int = WIDE) -> str:
-    """Draw per minute the ratio R of breached notional to what the bar's liquidity could take, on a log axis."""
-    c = Canvas(width, 280, "Ratio of liquidation orders to the liquidity of the minute")
-    left, right = (52, 12) if c.narrow else (64, 76)
+def pressure(rows: pl.DataFrame, symbols: Sequence[str], start: datetime, end: datetime, *, width: int = WIDE) -> str:
+    """Draw per minute the ratio R of breached notional to what the bar's liquidity could take: a row per symbol.
+
+    Bars grow on a log scale from a hundredth; what stands above R = 1 is in full tone, for there the book was not enough.
+    """
+    shown = [symbol for symbol in symbols if symbol in set(rows["symbol"])]
     known = rows.filter(pl.col("pressure_ratio") > 0)
-    values = [*floats(known, "pressure_ratio"), 0.5, 1.2]
-    # Below a thousandth the book did not notice; such minutes are drawn at the lower edge.
-    ends = [10.0 ** max(-3, math.floor(math.log10(min(values)))), 10.0 ** math.ceil(math.log10(max(values) * 1.05))]
-    box = (left, 30, width - right, 242)
-    p = panel(box, (epoch(start), epoch(end)), (ends[0], ends[1]), log=True)
-    powers = [10.0**k for k in range(round(math.log10(ends[0])), round(math.log10(ends[1])) + 1)]
-    c.segments(p.left, p.y(powers), p.right, p.y(powers), "line")
-    for y, power in zip(p.y(powers), powers, strict=True):
-        c.text(p.left - 6, y, f"{power:g}", size=11, align="right")
-    one = float(p.y(1.0))
-    c.segments(p.left, one, p.right, one, "ink")
-    c.text(p.right, one - 9, "R = 1" if c.narrow else "R = 1: all the liquidity there was", "ink", align="right")
-    c.text(p.left, 12, "R, log scale", size=11)
-    for symbol in [*sorted(set(known["symbol"]) - {main}), main]:
+    most = max([*floats(known, "pressure_ratio"), 2.0])
+    tall = 58
+    c = Canvas(width, 20 + tall * len(shown) + 26, "Ratio of liquidation orders to the liquidity of the minute")
+    left, right = (52, 62) if c.narrow else (64, 116)
+    for i, symbol in enumerate(shown):
+        box = (left, 20.0 + i * tall, width - right, 20.0 + (i + 1) * tall - 12)
+        p = panel(box, (epoch(start), epoch(end)), (0.01, most * 1.1), log=True)
         mine = known.filter(pl.col("symbol") == symbol)
-        xs, ys = p.x(seconds(mine["minute_ts"]) + 30), p.y(floats(mine, "pressure_ratio"))
-        loud = symbol == main
-        c.dots(xs, ys, "ink" if loud else "grey", 3.6 if loud else 2.4, alpha=1.0 if loud else 0.55)
-        for x, y, row in zip(xs, ys, mine.iter_rows(named=True), strict=True):
-            sizes = f"ordered {dollars(float(row['ordered_usd']))} · book {dollars(float(row['book_usd']))}"
-            words = f"{symbol} {row['minute_ts']:%H:%M} UTC · R = {row['pressure_ratio']:,.4g} · {sizes}"
-            c.hit((x - 4, y - 4, x + 4, y + 4), words)
-    worst = known.sort("pressure_ratio", descending=True).unique("symbol", keep="first", maintain_order=True).head(6)
-    places = spread([float(v) for v in p.y(floats(worst, "pressure_ratio"))], 13, p.top + 6)
-    for row, x, y in zip(worst.iter_rows(named=True), p.x(seconds(worst["minute_ts"]) + 30), places, strict=True):
-        words = f"{base_coin(row['symbol'])} {row['pressure_ratio']:,.3g}"
-        c.beside(p, float(x), y, words, "ink" if row["symbol"] == main else "grey", bold=row["symbol"] == main)
-    dry = rows.filter(pl.col("pressure_ratio").is_null() & (pl.col("ordered_usd").cast(pl.Float64) > 0))
-    if len(dry):
-        xs = np.unique(p.x(seconds(dry["minute_ts"]) + 30))
-        c.segments(xs, p.top - 6, xs, p.top, "ink", width=1.5)
-        c.text(p.right, 12, "ticks on top: no liquidity at all", size=11, align="right")
+        x0 = p.x(seconds(mine["minute_ts"]))
+        x1 = np.maximum(p.x(seconds(mine["minute_ts"]) + 60) - 0.6, x0 + 1.2)
+        y, one = p.y(floats(mine, "pressure_ratio")), float(p.y(1.0))
+        c.boxes(p.left, p.bottom, p.right, p.bottom + 1, "line")
+        c.boxes(x0, np.maximum(y, one), x1, p.bottom, "grey", alpha=0.35)
+        above = y < one
+        c.boxes(x0[above], y[above], x1[above], one, "ink")
+        c.segments(p.left, one, p.right, one, "ink", width=0.8, alpha=0.6)
+        c.text(p.left - 6, (p.top + p.bottom) / 2, base_coin(symbol), "ink", align="right", bold=True)
+        _pressure_labels(c, p, rows.filter(pl.col("symbol") == symbol))
+    c.text(left, 8, "bars from R = 0.01, log scale; full tone above the line at R = 1", size=11)
     time_axis(c, p, 4 if c.narrow else 9)
     return c.svg()
+
+
+def _pressure_labels(c: Canvas, p: Panel, rows: pl.DataFrame) -> None:
+    """Write the worst minute of a symbol at the right, mark minutes without any liquidity, answer to the pointer."""
+    worst = rows.sort("pressure_ratio", descending=True, nulls_last=True).row(0, named=True)
+    if worst["pressure_ratio"]:
+        words = f"{worst['pressure_ratio']:,.3g}" + ("" if c.narrow else f" at {worst['minute_ts']:%H:%M}")
+        loud = worst["pressure_ratio"] > 1
+        c.text(p.right + 8, (p.top + p.bottom) / 2, words, "ink" if loud else "grey", bold=loud)
+    dry = rows.filter(pl.col("pressure_ratio").is_null() & (pl.col("ordered_usd").cast(pl.Float64) > 0))
+    for x in p.x(seconds(dry["minute_ts"]) + 30):
+        c.text(float(x), p.top + 4, "×", "ink", align="center")
+    for row in rows.iter_rows(named=True):
+        x0 = float(p.x(epoch(row["minute_ts"])))
+        ratio = "no liquidity" if row["pressure_ratio"] is None else f"R = {row['pressure_ratio']:,.4g}"
+        sizes = f"ordered {dollars(float(row['ordered_usd']))} · book {dollars(float(row['book_usd']))}"
+        box = (x0, p.top, max(float(p.x(epoch(row["minute_ts"]) + 60)), x0 + 2), p.bottom)
+        c.hit(box, f"{base_coin(row['symbol'])} {row['minute_ts']:%H:%M} UTC · {ratio} · {sizes}")

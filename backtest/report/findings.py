@@ -23,19 +23,19 @@ class Findings:
     run: ReportRun
     _frames: dict[Any, pl.DataFrame] = field(default_factory=dict)
 
-    def frame(self, name: str, **params: Any) -> pl.DataFrame:
+    def frame(self, name: str, /, **params: Any) -> pl.DataFrame:
         """Return the rows of a named query."""
         key = (name, *sorted(params.items()))
         if key not in self._frames:
             self._frames[key] = self.run.query(name, **params)
         return self._frames[key]
 
-    def row(self, name: str, **params: Any) -> Row:
+    def row(self, name: str, /, **params: Any) -> Row:
         """Return the first row of a named query, or an empty mapping."""
         frame = self.frame(name, **params)
         return frame.row(0, named=True) if len(frame) else {}
 
-    def rows(self, name: str, **params: Any) -> list[Row]:
+    def rows(self, name: str, /, **params: Any) -> list[Row]:
         """Return all rows of a named query as mappings."""
         return self.frame(name, **params).to_dicts()
 

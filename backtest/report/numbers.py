@@ -57,9 +57,10 @@ def usd_text(value: Number | None) -> str:
     """
     if value is None:
         return NONE
-    for unit, size in (("M", 1e6), ("k", 1e3)):
-        if abs(value) >= size * 0.9995:
-            return f"{significant(Decimal(str(value)) / int(size))}{_SPACE}{unit}{_SPACE}USD"
+    exact = Decimal(str(value))
+    for unit, power in (("M", 6), ("k", 3)):
+        if abs(exact) >= Decimal("0.9995").scaleb(power):
+            return f"{significant(exact.scaleb(-power))}{_SPACE}{unit}{_SPACE}USD"
     return f"{significant(value)}{_SPACE}USD"
 
 
@@ -179,7 +180,7 @@ def frac(value: Number | None, to: str = "") -> Markup:
 
 def size(value: Number | None, to: str = "") -> Markup:
     """Return the size of a fall or a loss, without its sign, as per cent."""
-    return frac(None if value is None else abs(value), to)
+    return frac(None if value is None else abs(Decimal(str(value))), to)
 
 
 def count(value: Number | None, to: str = "") -> Markup:

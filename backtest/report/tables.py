@@ -32,8 +32,8 @@ class Cell:
 
 
 def words(value: Any) -> Cell:
-    """Show a name."""
-    return Cell(NONE if value is None else str(value))
+    """Show a name, or markup as it is."""
+    return Cell(NONE if value is None else value if isinstance(value, Markup) else str(value))
 
 
 def whole(value: Any) -> Cell:
@@ -126,11 +126,13 @@ def table(
         for column in columns
     )
     body = Markup("").join(_row(row, columns, row_class(row)) for row in rows)
-    return say(
-        '<div class="scroll" tabindex="0"><table class="{kind}"><thead><tr>{head}</tr></thead>'
-        "<tbody>{body}</tbody></table></div>",
-        kind=kind, head=head, body=body,
-    )  # fmt: skip
+    made = '<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return scrolling(say(made, kind=kind, head=head, body=body))
+
+
+def scrolling(made: Markup) -> Markup:
+    """Return a box that scrolls sideways on its own, so that the page does not."""
+    return say('<div class="scroll" tabindex="0">{made}</div>', made=made)
 
 
 def _row(row: Row, columns: Sequence[Column], kind: str) -> Markup:
@@ -178,10 +180,8 @@ def themed(svg: str) -> Markup:
 def figure(draw: Callable[[int], str]) -> Markup:
     """Return a figure in two drawings, one for a page and one for a phone; the style shows one of them."""
     wide, phone = both_widths(draw)
-    return say(
-        '<div class="drawing wide">{wide}</div><div class="drawing phone">{phone}</div>',
-        wide=themed(wide), phone=themed(phone),
-    )  # fmt: skip
+    both = '<div class="drawing wide">{wide}</div><div class="drawing phone">{phone}</div>'
+    return say(both, wide=themed(wide), phone=themed(phone))
 
 
 def half_figure(svg: str) -> Markup:

@@ -8,24 +8,24 @@ lot_sizes AS (SELECT symbol, max(quantity_base / lots) AS lot_base FROM liquidat
 per_lot AS (
   SELECT s.step, s.symbol, (s.mark_px * z.lot_base)::DECIMAL(18, 6) AS usd FROM steps s JOIN lot_sizes z USING (symbol)
 ),
-costly AS (
-  SELECT f.movement_id, f.step, f.symbol, f.cash_usd, f.amount_usd + f.lots * p.usd AS first_value_usd
+movements AS (
+  SELECT f.movement_id, f.step, f.symbol, f.cause, f.lots, f.cash_usd, f.lots * p.usd AS lots_usd,
+         f.amount_usd + f.lots * p.usd AS first_value_usd
   FROM fund f JOIN per_lot p USING (step, symbol)
-  WHERE f.pool = 'fund' AND f.cause = 'takeover' AND first_value_usd < 0
-    AND f.step < coalesce((SELECT min(step) FROM funding WHERE cohort = 'fund'), f.step + 1)
+  WHERE f.pool = 'fund' AND f.lots <> 0
 ),
-held AS (
-  SELECT symbol, movement_id, sum(lots) OVER (PARTITION BY symbol ORDER BY movement_id) AS lots
-  FROM fund WHERE pool = 'fund' AND lots <> 0
+changes AS (SELECT step, symbol, sum(lots)::BIGINT AS lots FROM movements GROUP BY step, symbol),
+carried AS (
+  SELECT step, p.usd, c.lots, sum(coalesce(c.lots, 0)) OVER (PARTITION BY symbol ORDER BY step)::BIGINT - coalesce(c.lots, 0) AS lots_before
+  FROM per_lot p LEFT JOIN changes c USING (step, symbol)
 ),
-moments AS (SELECT c.movement_id, c.step, h.symbol FROM costly c CROSS JOIN (SELECT DISTINCT symbol FROM held) h),
-inventory AS (
-  SELECT m.movement_id, sum(h.lots::BIGINT * p.usd) AS usd
-  FROM moments m ASOF JOIN held h ON m.symbol = h.symbol AND m.movement_id >= h.movement_id
-  JOIN per_lot p ON p.step = m.step AND p.symbol = m.symbol
-  GROUP BY m.movement_id
+before AS (SELECT step, sum(lots_before * usd) AS usd FROM carried GROUP BY step HAVING bool_or(lots IS NOT NULL)),
+judged AS (
+  SELECT m.*, m.cash_usd + b.usd + sum(m.lots_usd) OVER (PARTITION BY m.step ORDER BY m.movement_id) AS equity_usd
+  FROM movements m JOIN before b USING (step)
 )
-SELECT c.movement_id, c.step, c.symbol, c.cash_usd + i.usd AS equity_usd, c.first_value_usd, f.floor_usd
-FROM costly c JOIN inventory i USING (movement_id) CROSS JOIN floors f
-WHERE equity_usd < f.floor_usd
-ORDER BY c.movement_id
+SELECT j.movement_id, j.step, j.symbol, j.equity_usd, j.first_value_usd, f.floor_usd
+FROM judged j CROSS JOIN floors f
+WHERE j.cause = 'takeover' AND j.first_value_usd < 0 AND j.equity_usd < f.floor_usd
+  AND j.step < coalesce((SELECT min(step) FROM funding WHERE cohort = 'fund'), j.step + 1)
+ORDER BY j.movement_id

@@ -23,19 +23,18 @@ touched AS (
   SELECT cascade_id, string_agg(symbol, ', ' ORDER BY symbol) AS symbols
   FROM (SELECT DISTINCT cascade_id, symbol FROM liquidations) GROUP BY cascade_id
 ),
-marks AS (
-  SELECT symbol, step, mark_px, lag(mark_px, 1, mark_px) OVER (PARTITION BY symbol ORDER BY step) AS before_px FROM steps
-),
+inside AS (SELECT cascade_id, unnest(range(first_step, last_step + 1)) AS step FROM spans),
 ranges AS (
-  SELECT s.cascade_id, m.symbol, arg_min(m.before_px, m.step) AS before_px, min(m.mark_px) AS low_px, max(m.mark_px) AS high_px
-  FROM marks m ASOF JOIN spans s ON m.step >= s.first_step
-  WHERE m.step <= s.last_step
-  GROUP BY s.cascade_id, m.symbol
+  SELECT cascade_id, symbol, min(mark_px) AS low_px, max(mark_px) AS high_px
+  FROM inside JOIN steps USING (step) GROUP BY cascade_id, symbol
 ),
+-- The mark before the first price of a run is that price itself.
+befores AS (SELECT cascade_id, greatest(first_step - 1, 1) AS step FROM spans),
+starts AS (SELECT cascade_id, symbol, mark_px AS before_px FROM befores JOIN steps USING (step)),
 moves AS (
   SELECT cascade_id, symbol,
          CASE WHEN before_px - low_px >= high_px - before_px THEN low_px ELSE high_px END / before_px - 1 AS move_frac
-  FROM ranges
+  FROM ranges JOIN starts USING (cascade_id, symbol)
 ),
 largest AS (
   SELECT cascade_id, symbol, move_frac FROM moves

@@ -12,10 +12,9 @@ import polars as pl
 import pytest
 
 from backtest import query
-from backtest.schema import TABLES, Column
+from backtest.schema import TABLES, Column, Kind
 
-START = datetime(2025, 10, 10, 21, 0, 0)
-ZERO: dict[str, Any] = {"int": 0, "bool": False, "str": "", "float": 0.0, "money": 0, "money12": 0, "ts": 0}
+START = datetime.fromisoformat("2025-10-10T21:00:00")
 RULES = "CREATE TABLE rules (threshold VARCHAR, fund_floor_usd DECIMAL(18, 6))"
 
 Rows = list[dict[str, Any]]
@@ -26,58 +25,80 @@ def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
+READ: dict[Kind, tuple[Any, Callable[[Any], Any]]] = {  # default and reader
+    "int": (0, int),
+    "bool": (False, lambda value: value in {True, "yes"}),
+    "str": ("", str),
+    "float": (0.0, float),
+    "money": (0, lambda value: Decimal(str(value))),
+    "money12": (0, lambda value: Decimal(str(value))),
+    "ts": (0, lambda value: at(float(value))),
+}
+
+
+def rows(text: str, **common: Any) -> Rows:
+    """Return the rows of a table written as text: names above, one row per line, ``-`` for null.
+
+    ``common`` holds what all rows share.
+    """
+    head, *lines = text.strip().splitlines()
+    names = head.split()
+    return [
+        {**common, **{name: None if cell == "-" else cell for name, cell in zip(names, line.split(), strict=True)}}
+        for line in lines
+    ]
+
+
 def _value(column: Column, row: dict[str, Any]) -> Any:
-    if column.name not in row and column.name == "quantity_base":
-        return float(row.get("lots", 0))  # a lot is one base unit unless a test says otherwise
-    value = row.get(column.name, ZERO[column.kind])
-    if value is None:
-        return None
-    if column.kind == "ts" and not isinstance(value, datetime):
-        return at(value)
-    if column.kind in {"money", "money12"}:
-        return Decimal(str(value))
-    return value
+    default, read = READ[column.kind]
+    if column.name == "quantity_base":
+        default = row.get("lots", 0)  # a lot is one base unit unless a test says otherwise
+    value = row.get(column.name, default)
+    return None if value is None else read(value)
 
 
 class Tables:
     """All tables of the schema, empty but for the rows given; ``ask`` runs a query and returns its rows."""
 
-    def __init__(self, **rows: Rows) -> None:
+    def __init__(self, **given: Rows) -> None:
         self.con = duckdb.connect()
         for table in TABLES.values():
             self.con.execute(table.ddl())
-            self.add(table.name, rows.pop(table.name, []))
+            self.add(table.name, given.pop(table.name, []))
         self.con.execute(RULES)
-        for rule in rows.pop("rules", []):
+        for rule in given.pop("rules", []):
             self.con.execute("INSERT INTO rules VALUES (?, ?)", [rule.get("threshold"), rule.get("fund_floor_usd")])
-        assert not rows, f"no such table: {sorted(rows)}"
+        assert not given, f"no such table: {sorted(given)}"
         query.create_views(self.con)
 
-    def add(self, name: str, rows: Rows) -> None:
+    def add(self, name: str, given: Rows) -> None:
         """Insert rows; what a row leaves out is 0, empty or false."""
         columns = TABLES[name].columns
-        for row in rows:
+        for row in given:
             unknown = set(row) - set(TABLES[name].names)
             assert not unknown, f"{name} has no column {sorted(unknown)}"
             marks = ", ".join("?" for _ in columns)
             self.con.execute(f"INSERT INTO {name} VALUES ({marks})", [_value(column, row) for column in columns])
 
-    def frame(self, name: str, **params: Any) -> pl.DataFrame:
+    def frame(self, name: str, /, **params: Any) -> pl.DataFrame:
         """Run a query, view or audit."""
         return query.run_query(self.con, name, params)
 
-    def ask(self, name: str, columns: str, **params: Any) -> list[tuple[Any, ...]]:
+    def ask(self, name: str, columns: str, /, **params: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query in the columns asked for."""
         return self.frame(name, **params).select(columns.split()).rows()
 
 
+Make = Callable[..., Tables]
+
+
 @pytest.fixture
-def tables() -> Iterator[Callable[..., Tables]]:
+def tables() -> Iterator[Make]:
     """Return a function that makes tables from rows; the connections are closed afterwards."""
     made: list[Tables] = []
 
-    def make(**rows: Rows) -> Tables:
-        made.append(Tables(**rows))
+    def make(**given: Rows) -> Tables:
+        made.append(Tables(**given))
         return made[-1]
 
     yield make

@@ -15,23 +15,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from backtest.query import Query, get_query
+
 EVIL = "<script>alert(1)</script>'\"&$x$"
 ROOT = Path(__file__).resolve().parents[2]
 START, END = datetime(2025, 10, 10, 20, 40), datetime(2025, 10, 10, 22, 20)
 OPEN_INTEREST = {"BTC": 4.48e9, "SOL": 1.55e9, "XRP": 0.208e9, "DOGE": 0.132e9, "LINK": 0.14e9}
 COHORTS = ("0-3x", "3-7x", "above 7x")
 ADL_AT = datetime(2025, 10, 10, 21, 16, 4)
-
-
-@dataclass(frozen=True)
-class FakeQuery:
-    """Stands for a loaded query file."""
-
-    name: str
-    title: str
-    sql: str
-    grain: str = "one row per whatever the query asks for"
-    units: str = "*_usd usd, *_px quote per base"
 
 
 @dataclass(frozen=True)
@@ -94,16 +85,15 @@ class FakeRun:
 
     # --- the interface of a run ---
 
-    def query(self, name: str, **params: Any) -> pl.DataFrame:
+    def query(self, name: str, /, **params: Any) -> pl.DataFrame:
         """Return the frame of a named query."""
         self.asked.append(name)
         made = getattr(self, f"q_{name}")(**params)
         return money(made) if made.width else made
 
-    def query_text(self, name: str) -> FakeQuery:
-        """Return what the header of the query file says."""
-        return FakeQuery(name, name.replace("_", " ").capitalize() + "?",
-                         f"-- title: {name}\n-- grain: one row\nSELECT *\nFROM {name}\nWHERE ts < TIMESTAMP '2025-10-10' AND 1 < 2;\n")
+    def query_text(self, name: str, /) -> Query:
+        """Return the query file."""
+        return get_query(name)
 
     def audits(self) -> list[FakeAudit]:
         """Return the outcome of the audits."""

@@ -1,0 +1,144 @@
+"""Act 5c of a step: what the book left goes to the fund or the vault at the bankruptcy amount, in crossing order."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backtest.engine.liquidate import Breaches, cut, move_to, settle, settle_owner
+from backtest.engine.recorder import ACCOUNT, FUND, NONE, VAULT, Recorder
+from backtest.engine.state import State
+from backtest.mechanics.exact import Bools, Ints
+from backtest.mechanics.fund import Pool, absorb, lots_within_floor, lots_within_limit
+from backtest.mechanics.margin import maintenance
+
+FIRST_RUN, LONGEST_RUN = 32, 1 << 16
+
+
+def takeovers(state: State, recorder: Recorder, breaches: Breaches) -> None:
+    """Hand what the book left to fund or vault, in crossing order; what neither takes goes on to ADL."""
+    rules = state.world.rules
+    waiting = np.flatnonzero(breaches.left)
+    if not waiting.size:
+        return
+    if rules.fund_takes_over and not rules.vault:
+        _fund_in_runs(state, recorder, breaches, waiting)
+    elif rules.vault and not rules.fund_takes_over:
+        _vault_at_once(state, recorder, breaches, waiting)
+    elif rules.vault:
+        for i in waiting.tolist():  # the fund's share of one claim decides what the vault sees
+            _fund_takes(state, recorder, breaches, i)
+            if breaches.left[i]:
+                _vault_at_once(state, recorder, breaches, np.array([i]))
+
+
+def _fund_in_runs(state: State, recorder: Recorder, breaches: Breaches, waiting: Ints) -> None:
+    """Serve claims in runs that the fund takes whole or not at all; the claim between two runs is judged alone."""
+    at, length = 0, FIRST_RUN
+    while at < len(waiting):
+        run = waiting[at : at + length]
+        taken = _leading(_fits_whole(state, breaches, run))
+        if taken:
+            hand_over(state, recorder, breaches, run[:taken], breaches.left[run[:taken]], state.fund, FUND)
+        else:
+            refused = _leading(_fits_not_at_all(state, breaches, run))
+            taken = refused or 1
+            if not refused:
+                _fund_takes(state, recorder, breaches, int(run[0]))
+        at += taken
+        length = min(2 * length, LONGEST_RUN) if taken == len(run) else FIRST_RUN
+
+
+def _leading(ok: Bools) -> int:
+    return len(ok) if ok.all() else int(ok.argmin())
+
+
+def _fits_whole(state: State, breaches: Breaches, run: Ints) -> Bools:
+    """Return for each claim whether the fund may take it whole if it has taken all before it whole."""
+    rules, fund = state.world.rules, state.fund
+    symbol, side, lots = breaches.symbol[run], breaches.side[run], breaches.left[run]
+    each = _value_per_lot(state)[symbol]
+    loss = side * (breaches.owed[run] - lots * each)
+    equity = state.pool_equity(fund) - np.cumsum(loss)
+    ok = (loss <= 0) | (equity >= rules.fund_floor)
+    if rules.inventory_limit is None:
+        return ok
+    gross = np.zeros(len(run), dtype=np.int64)
+    not_raised = np.zeros(len(run), dtype=bool)
+    for k in range(len(state.world.symbols)):
+        mine = symbol == k
+        moved = np.where(mine, side * lots, 0)
+        held = fund.lots[k] + np.cumsum(moved)
+        gross += np.abs(held) * state.value_per_lot(k)
+        not_raised |= mine & (np.abs(held) <= np.abs(held - moved))
+    return ok & (not_raised | (gross <= rules.inventory_limit))
+
+
+def _fits_not_at_all(state: State, breaches: Breaches, run: Ints) -> Bools:
+    """Return for each claim whether the floor forbids the fund as it stands even one lot of it."""
+    side, lots = breaches.side[run], breaches.left[run]
+    if not state.world.rules.fund_divisible:
+        return np.zeros(len(run), dtype=bool)
+    loss = side * (breaches.owed[run] - lots * _value_per_lot(state)[breaches.symbol[run]])
+    headroom = max(state.pool_equity(state.fund) - state.world.rules.fund_floor, 0)
+    return (loss > 0) & np.where(side > 0, headroom + 1 <= loss // lots, headroom < -(-loss // lots))
+
+
+def _value_per_lot(state: State) -> Ints:
+    return np.array([state.value_per_lot(k) for k in range(len(state.world.symbols))], dtype=np.int64)
+
+
+def _fund_takes(state: State, recorder: Recorder, breaches: Breaches, i: int) -> None:
+    """Let the fund take the largest part of one claim that its floor and its inventory limit allow."""
+    rules, fund = state.world.rules, state.fund
+    symbol, side = int(breaches.symbol[i]), int(breaches.side[i])
+    lots, owed = int(breaches.left[i]), int(breaches.owed[i])
+    each = state.value_per_lot(symbol)
+    k = lots_within_floor(side, lots, owed, each, state.pool_equity(fund) - rules.fund_floor)
+    gross = state.gross_inventory(fund)
+    k = min(k, lots_within_limit(side, lots, fund.lots[symbol], each, gross, rules.inventory_limit))
+    if k > 0 and (rules.fund_divisible or k == lots):
+        hand_over(state, recorder, breaches, np.array([i]), np.array([k], dtype=np.int64), fund, FUND)
+
+
+def _vault_at_once(state: State, recorder: Recorder, breaches: Breaches, waiting: Ints) -> None:
+    """Below zero: ADL. Below the vault's share of maintenance: position and collateral go to the vault. Else wait."""
+    rule = state.world.rules.vault
+    assert rule is not None
+    symbol, side, lots = breaches.symbol[waiting], breaches.side[waiting], breaches.left[waiting]
+    value = lots * _value_per_lot(state)[symbol]
+    equity = side * (value - breaches.owed[waiting])
+    need = np.zeros(len(waiting), dtype=np.int64)
+    for k in np.unique(symbol).tolist():
+        mine = symbol == k
+        need[mine] = maintenance(value[mine], state.world.tiers[k])
+    low = equity * rule.den < rule.num * need
+    waits = (equity >= 0) & ~low
+    breaches.kept[waiting[waits]] = lots[waits]
+    taken = waiting[(equity >= 0) & low]
+    if taken.size:
+        hand_over(state, recorder, breaches, taken, breaches.left[taken], state.vault, VAULT)
+
+
+def hand_over(
+    state: State, recorder: Recorder, breaches: Breaches, at: Ints, lots: Ints, pool: Pool, owner: int,
+    cause: str = "takeover",
+) -> None:  # fmt: skip
+    """Move lots in breach to a pool at their bankruptcy amount, in order."""
+    rows, symbols, side = breaches.rows[at], breaches.symbol[at], breaches.side[at]
+    settle(state, recorder, rows)
+    for symbol in np.unique(symbols).tolist():
+        settle_owner(state, recorder, pool, symbol)
+    amount = cut(state, breaches, at, lots)
+    state.cash[rows] += side * amount
+    for symbol in np.unique(symbols).tolist():
+        mine = symbols == symbol
+        move_to(state, symbol, pool, int((side * amount)[mine].sum()), int((side * lots)[mine].sum()))
+    for claim in zip(symbols.tolist(), side.tolist(), lots.tolist(), amount.tolist(), strict=True):
+        absorb(pool, *claim)
+    if cause == "takeover":
+        breaches.taken[at] += lots
+        breaches.taken_amount[at] += amount
+        breaches.taken_by[at] = owner
+    recorder.transfer(
+        state.step, cause, symbols, ACCOUNT, rows, owner, NONE, -side * lots, side * amount, breaches.serial[at]
+    )

@@ -1,0 +1,81 @@
+"""One self-contained page: sections rendered into the template, written in one move."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from backtest.assets import asset, reports_folder
+from backtest.errors import CrashbookError
+from backtest.report.adds_up import title_band
+from backtest.report.findings import Findings
+from backtest.report.protocol import ReportRun
+from backtest.report.sections import SECTIONS, Section
+
+_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+
+
+def html(run: ReportRun) -> str:
+    """Return the report of ``run`` as one HTML page that loads nothing."""
+    f = Findings(run)
+    source = asset("reports", "template.html").read_text(encoding="utf-8")
+    style = asset("reports", "style.css").read_text(encoding="utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    sections = [_section(f, section) for section in SECTIONS if section.shown(f)]
+    return environment.from_string(source).render(
+        band=title_band(f), sections=sections, style=Markup(style), policy=_policy(source), run_id=run.meta["run_id"]
+    )
+
+
+def _section(f: Findings, section: Section) -> dict[str, Any]:
+    names = dict.fromkeys(name for part in section.parts for name in part.queries)
+    return {
+        "id": section.id,
+        "label": section.label,
+        "question": section.question,
+        "answer": section.answer(f),
+        "parts": [{"title": p.title, "body": body, "queries": p.queries} for p in section.parts if (body := p.make(f))],
+        "queries": [(name, f.run.query_text(name)) for name in names],
+    }
+
+
+def _policy(source: str) -> str:
+    """Return the content security policy: nothing is loaded, and only the template's own script runs."""
+    scripts = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in _SCRIPT.findall(source)
+    )
+    return (
+        f"default-src 'none'; script-src {scripts or chr(39) + 'none' + chr(39)}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def write(run: ReportRun, path: Path | None) -> Path:
+    """Write the report to ``path`` by way of a temporary file next to it, so that no half of it is ever seen."""
+    target = path or reports_folder() / f"{run.meta['event']['id']}-{run.meta['run_id']}.html"
+    page = html(run)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    except OSError as error:
+        raise CrashbookError(f"cannot write the report to {target.parent}: {error.strerror}; choose another path") from error
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out:
+            out.write(page)
+        Path(name).chmod(0o644)
+        Path(name).replace(target)
+    except OSError as error:
+        raise CrashbookError(f"cannot write {target}: {error.strerror}; free some space or choose another path") from error
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return target
+
+

@@ -1,0 +1,133 @@
+"""The sheet: order, the market's lots, the digest, watch accounts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backtest.book.sheet import COLUMNS, PositionBook, assemble, exact_sum, watch_rows
+from backtest.errors import BookError, ConfigError
+from backtest.scenario import Watch
+from tests.book.support import BTC, SOL, TIERS, marks
+
+ROWS = [  # account_id, symbol, side, lots, cost, wallet, cohort
+    (7, 1, -1, 4, 400, 40, 0),
+    (9, 0, -1, 3, 300, 30, 1),
+    (2, 0, 1, 5, 500, 50, 0),
+    (1, 1, 1, 4, 404, 44, 1),
+    (1, 0, 1, 6, 606, 66, 1),
+]
+DESK = Watch("desk", "BTC", "short", 25.0, 98_000.0, 4.0, hedged=True)
+
+
+def columns(rows: list[tuple[int, ...]]) -> dict[str, npt.NDArray[np.int64]]:
+    return {name: np.array([row[k] for row in rows], dtype=np.int64) for k, name in enumerate(COLUMNS)}
+
+
+def book(rows: list[tuple[int, ...]] = ROWS, **more: Any) -> PositionBook:
+    return assemble(columns(rows), 2, ["a", "b"], "imported", **more)
+
+
+def test_rows_are_sorted_by_symbol_longs_first_account() -> None:
+    found = book()
+    assert list(zip(found.symbol.tolist(), found.side.tolist(), found.account_id.tolist(), strict=True)) == [
+        (0, 1, 1), (0, 1, 2), (0, -1, 9), (1, 1, 1), (1, -1, 7),
+    ]  # fmt: skip
+    assert found.cost.tolist() == [606, 500, 300, 404, 400]
+    assert len(found) == 5
+
+
+def test_market_takes_what_accounts_leave_open() -> None:
+    assert book().market_lots == (-8, 0)
+
+
+def test_columns_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        book().lots[0] = 9
+
+
+@given(st.permutations(ROWS))
+def test_order_of_input_does_not_matter(rows: list[tuple[int, ...]]) -> None:
+    assert book(rows).digest == book().digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"names": {1: "mine"}},
+        {"hedged": frozenset({1})},
+        {"watched": [1]},
+        {"rows": [(7, 1, -1, 4, 400, 41, 0), *ROWS[1:]]},
+    ],
+)
+def test_digest_covers_everything_that_reaches_results(change: dict[str, Any]) -> None:
+    assert book(**change).digest != book().digest
+
+
+def test_second_position_on_a_side_is_refused() -> None:
+    with pytest.raises(BookError, match="account 7 holds two positions on one side of a symbol"):
+        book([*ROWS, (7, 1, -1, 1, 100, 10, 0)])
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1)))
+def test_exact_sum_never_wraps(numbers: list[int]) -> None:
+    assert exact_sum(np.array(numbers, dtype=np.int64)) == sum(numbers)
+
+
+def rows_for(*watches: Watch, inclusive: bool = False) -> Any:
+    pair = (BTC, SOL)
+    return watch_rows(watches, pair, [TIERS] * 2, marks(*pair), inclusive=inclusive, first_id=11, cohort=3)
+
+
+def test_watch_collateral_is_entry_value_over_leverage() -> None:
+    """25 BTC at 98,000 are 2,450,000 USD; a quarter of it is 612,500; its tier allows 5x."""
+    found = rows_for(DESK)
+    assert {name: column.tolist() for name, column in found.columns.items()} == {
+        "account_id": [11], "symbol": [0], "side": [-1], "lots": [25_000],
+        "cost": [2_450_000 * 10**6], "wallet": [612_500 * 10**6], "cohort": [3],
+    }  # fmt: skip
+    assert found.names == {11: "desk"}
+    assert found.hedged == {11}
+    assert found.notes == ()
+
+
+def test_watch_size_is_floored_to_lots_and_the_rest_noted() -> None:
+    found = rows_for(Watch("odd", "SOL/USDT:USDT", "long", 1.2345, 200.0, 3.0))
+    assert found.columns["lots"].tolist() == [123]
+    assert found.columns["cost"].tolist() == [246 * 10**6]
+    assert found.columns["wallet"].tolist() == [82 * 10**6]
+    assert found.hedged == frozenset()
+    assert found.notes == ("watch 'odd': 0.0045 SOL below a lot of 0.01 left out",)
+
+
+@pytest.mark.parametrize(
+    ("watch", "said"),
+    [
+        (Watch("a", "ETH", "long", 1.0, 4000.0, 2.0), "watch 'a': ETH is not simulated; allowed: BTC, SOL"),
+        (Watch("b", "BTC", "long", 0.0009, 1e5, 2.0), "watch 'b': size_base 0.0009 is below one lot of 0.001 BTC"),
+        (Watch("c", "BTC", "long", 25.0, 1e5, 5.5), "watch 'c': leverage 5.5 on 2,500,000 USD of BTC; .* at most 5"),
+        (Watch("d", "BTC", "long", 0.1, 120_000.0, 10.0), "watch 'd': already in breach .* first mark 100000"),
+        (Watch("e", "BTC", "long", 1e9, 1e5, 2.0), "watch 'e': .* too large for exact 64-bit integers"),
+    ],
+)
+def test_watch_that_cannot_be_is_refused_by_name(watch: Watch, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as raised:
+        rows_for(DESK, watch)
+    assert "\n" not in str(raised.value)
+
+
+def test_watch_at_maintenance_follows_the_comparison_of_the_venue() -> None:
+    """Long 0.1 BTC from 100,000 with 40 USD: equity 40 is the 0.4 % maintenance of 10,000."""
+    edge = Watch("edge", "BTC", "long", 0.1, 100_000.0, 100.0)
+    wide = (TIERS[0], (250.0, 20.0, 5.0))
+    tight = Watch("edge", "BTC", "long", 0.1, 100_000.0, 250.0)
+    assert rows_for(edge).columns["wallet"].tolist() == [100 * 10**6]
+    fields = {"first_id": 1, "cohort": 0}
+    assert watch_rows([tight], [BTC], [wide], marks(BTC), inclusive=False, **fields).columns["wallet"][0] == 40 * 10**6
+    with pytest.raises(ConfigError, match="in breach"):
+        watch_rows([tight], [BTC], [wide], marks(BTC), inclusive=True, **fields)
