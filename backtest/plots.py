@@ -51,7 +51,7 @@ COLOURS: Mapping[str, str] = {
 }
 FONT_FAMILY = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, system-ui, sans-serif"
 WIDE, HALF, PHONE = 960, 460, 380
-_RC: Any = {"svg.fonttype": "none", "svg.hashsalt": "crashbook", "text.parse_math": False, "hatch.linewidth": 0.7}
+_RC: Any = {"svg.fonttype": "none", "svg.hashsalt": "crashbook", "hatch.linewidth": 0.7}
 _TIME_STEPS_S = (60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800)
 
 
@@ -152,11 +152,11 @@ class Canvas:
     def text(self, x: float, y: float, words: str, colour: str = "grey", **style: Any) -> None:
         """Write ``words`` with their middle at ``y``; ``style``: size, align (left, center, right), bold."""
         size = style.get("size", 12.0)
-        look = {"color": COLOURS[colour], "fontsize": size, "ha": style.get("align", "left"), "va": "baseline"}
+        look: dict[str, Any] = {"color": COLOURS[colour], "fontsize": size, "ha": style.get("align", "left")}
+        look |= {"va": "baseline", "fontweight": "bold" if style.get("bold") else "normal", "parse_math": False}
         # The base line is set here: the font that measures is not the font that shows.
         place = (float(x), float(y) + size * 0.35)
-        weight = "bold" if style.get("bold") else "normal"
-        self.figure.add_artist(Text(*place, clean(words), fontweight=weight, transform=self._flip, **look))
+        self.figure.add_artist(Text(*place, clean(words), transform=self._flip, **look))
 
     def beside(self, p: Panel, x: float, y: float, words: str, colour: str = "ink", **style: Any) -> None:
         """Write ``words`` to the right of a point, or to its left where the panel ends."""

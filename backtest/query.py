@@ -255,9 +255,7 @@ def bind(query: Query, given: Mapping[str, object]) -> dict[str, Value]:
     }
 
 
-def run_query(
-    con: duckdb.DuckDBPyConnection, name: str, params: Mapping[str, object] | None = None
-) -> pl.DataFrame:
+def run_query(con: duckdb.DuckDBPyConnection, name: str, params: Mapping[str, object] | None = None) -> pl.DataFrame:
     """Run a named query, view or audit on the tables registered with ``con``."""
     query = get_query(name)
     return _frame(con, query.sql, bind(query, params or {}), f"query {name}")
@@ -299,9 +297,7 @@ def user_sql(con: duckdb.DuckDBPyConnection, text: str) -> pl.DataFrame:
     if len(statements) != 1:
         raise QueryError(f"sql: one statement is wanted, {len(statements)} were given")
     if not _reads(con, statements[0]):
-        raise QueryError(
-            "sql: only reading statements are allowed: SELECT, WITH, DESCRIBE, SHOW, SUMMARIZE, EXPLAIN"
-        )
+        raise QueryError("sql: only reading statements are allowed: SELECT, WITH, DESCRIBE, SHOW, SUMMARIZE, EXPLAIN")
     con.execute("BEGIN TRANSACTION READ ONLY").fetchall()
     try:
         return _frame(con, text, {}, "sql")

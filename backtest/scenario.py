@@ -275,7 +275,7 @@ def _mix(reader: Reader, param: Param) -> Mix:
         out[coin] = tuple((float(a), float(b), float(c)) for a, b, c in rows)
         shares = sum(row[2] for row in out[coin])
         ends_badly = any(0 < row[1] <= row[0] or min(row) < 0 for row in out[coin])
-        if abs(shares - 1) > 1e-9 or ends_badly:
+        if not abs(shares - 1) <= 1e-9 or ends_badly:  # nan fails too
             raise ConfigError(f"{where} = {rows!r}; shares sum to 1 (now {shares:g}), each row is [from, to, share] with from < to or to = 0")
     return out
 
@@ -288,8 +288,9 @@ def _watch(reader: Reader, param: Param) -> tuple[Watch, ...]:
             row.get("entry_px", float), row.get("leverage", float), row.get("hedged", bool, False),
         )
         row.done()
-        if not (watch.size_base > 0 and watch.entry_px > 0 and watch.leverage > 0):
-            raise ConfigError(f"{row.where}: size_base, entry_px and leverage must be above zero")
+        numbers = (watch.size_base, watch.entry_px, watch.leverage)
+        if not all(0 < number < float("inf") for number in numbers):
+            raise ConfigError(f"{row.where}: size_base, entry_px and leverage must be finite and above zero")
         rows.append(watch)
     names = [watch.name for watch in rows]
     if len(set(names)) < len(names):

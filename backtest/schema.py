@@ -217,6 +217,7 @@ _ALL = (
         equity_usd money        equity at that mark
         maintenance_usd money   maintenance margin at that mark
         notional_usd money      lots at that mark
+        closed_usd money        lots that left the account (all but kept_lots) at that mark
         bankruptcy_usd money    bankruptcy amount of all lots
         bankruptcy_px float     the same per base unit
         skipped_book bool       equity below zero at detection, so no order was sent

@@ -4,8 +4,7 @@
 -- units: liquidated_usd at the breach mark; adl_usd at the step's mark; adl_share_frac of the liquidated; mean_close_px quote per base, over all slices
 WITH left_accounts AS (
   SELECT symbol,
-         CASE kept_lots WHEN 0 THEN notional_usd
-              ELSE ((notional_usd * 1000000)::HUGEINT // lots * (lots - kept_lots))::DECIMAL(32, 0) * 0.000001 END AS left_usd
+         closed_usd AS left_usd
   FROM liquidations
 ),
 liquidated AS (SELECT symbol, sum(left_usd) AS usd FROM left_accounts GROUP BY symbol),

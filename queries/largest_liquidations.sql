@@ -4,8 +4,7 @@
 -- units: notional_usd of the lots that left the account, at the breach mark; lots at detection; book_share_frac share of the lots that left which the order book took
 WITH left_accounts AS (
   SELECT *, lots - kept_lots AS left_lots,
-         CASE kept_lots WHEN 0 THEN notional_usd
-              ELSE ((notional_usd * 1000000)::HUGEINT // lots * (lots - kept_lots))::DECIMAL(32, 0) * 0.000001 END AS left_usd
+         closed_usd AS left_usd
   FROM liquidations
 )
 SELECT row_number() OVER (ORDER BY left_usd DESC, liquidation_id) AS rank,

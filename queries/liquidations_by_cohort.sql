@@ -4,8 +4,7 @@
 -- units: opening_notional_usd at the first mark; liquidated_usd lots that left accounts in breach, at their breach mark; liquidated_share_frac share of the cohort's lots, so 1 means that all of it was liquidated
 WITH left_accounts AS (
   SELECT symbol, cohort, side, lots - kept_lots AS left_lots,
-         CASE kept_lots WHEN 0 THEN notional_usd
-              ELSE ((notional_usd * 1000000)::HUGEINT // lots * (lots - kept_lots))::DECIMAL(32, 0) * 0.000001 END AS left_usd
+         closed_usd AS left_usd
   FROM liquidations
 ),
 liquidated AS (

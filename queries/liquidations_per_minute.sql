@@ -4,8 +4,7 @@
 -- units: _usd lots that left accounts in breach (book, take-over, ADL), at their breach mark; minute_ts UTC
 WITH left_accounts AS (
   SELECT step, symbol, side,
-         CASE kept_lots WHEN 0 THEN notional_usd
-              ELSE ((notional_usd * 1000000)::HUGEINT // lots * (lots - kept_lots))::DECIMAL(32, 0) * 0.000001 END AS left_usd
+         closed_usd AS left_usd
   FROM liquidations
   WHERE $symbol IS NULL OR $symbol IN (symbol, split_part(symbol, '/', 1))
 ),

@@ -5,8 +5,7 @@
 -- note: with several symbols price_low and price_move_frac are those of the symbol that fell most
 WITH left_accounts AS (
   SELECT side, ts,
-         CASE kept_lots WHEN 0 THEN notional_usd
-              ELSE ((notional_usd * 1000000)::HUGEINT // lots * (lots - kept_lots))::DECIMAL(32, 0) * 0.000001 END AS left_usd
+         closed_usd AS left_usd
   FROM liquidations
   WHERE ($coin IS NULL OR symbol LIKE $coin || '/%') AND ts >= $start AND ts < $end
 ),

@@ -13,18 +13,18 @@ import numpy as np
 
 from backtest.book.sheet import (
     COLUMNS,
+    LARGEST,
     SIDES,
     WATCH_COHORT,
     MarginTable,
     PositionBook,
     assemble,
     base_text,
-    exact_sum,
     watch_rows,
 )
 from backtest.errors import BookError, near_matches
 from backtest.instrument import Instrument
-from backtest.mechanics.exact import LIMIT, QUANTA_PER_USD, Bools, Ints, half_even
+from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Ints, exact_sum, half_even
 from backtest.mechanics.margin import in_breach, tier_of
 from backtest.scenario import Watch
 
@@ -48,7 +48,7 @@ REQUIRED = tuple(name for name in FILE_COLUMNS if name not in OPTIONAL + MARGIN)
 NEEDED = f"columns {', '.join(REQUIRED)}, {' or '.join(MARGIN)}; optional: {', '.join(OPTIONAL)}"
 COHORT = "imported"
 SHOWN = 50
-NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?$"
+NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?$"
 LONGEST_NUMBER = 60  # characters
 EXACT = Context(prec=500, traps=[Inexact, InvalidOperation, DivisionByZero])  # rounding would raise; 500 is ample
 
@@ -300,9 +300,9 @@ def exact_amounts(size_base: Decimal, entry_px: Decimal, lot: Decimal) -> tuple[
     >>> exact_amounts(Decimal("0.0025"), Decimal("100000.1"), Decimal("0.001"))
     (2, Decimal('0.0005'), 200000200)
     """
-    lots = size_base // lot
-    cost = (lots * lot * entry_px * QUANTA_PER_USD).to_integral_value(ROUND_HALF_EVEN)
-    return int(lots), size_base - lots * lot, int(cost)
+    lots, rest = divmod(size_base, lot)
+    cost = (size_base - rest) * entry_px * QUANTA_PER_USD
+    return int(lots), rest, int(cost.to_integral_value(ROUND_HALF_EVEN))
 
 
 def _collateral(number: Decimal, cost: int, margin: str) -> int:
@@ -326,32 +326,34 @@ def _amounts(
     (sizes, fine), (prices, fine_too), (margins, also) = (
         _decimals(table, name, faults) for name in ("quantity_base", "entry_px", margin)
     )
-    out = {name: np.zeros(len(symbol), dtype=np.int64) for name in ("lots", "cost", "wallet")}
-    small, void, large = (np.zeros(len(symbol), dtype=np.bool_) for _ in range(3))
-    limits, notes = np.full(len(symbol), np.inf), []
+    out = np.zeros((3, len(symbol)), dtype=np.int64)
+    large, limits, notes = np.zeros(len(symbol), dtype=np.bool_), np.full(len(symbol), np.inf), []
+    good = fine & fine_too & also
     for k, item in enumerate(instruments):
-        mine, rests = np.flatnonzero((symbol == k) & fine & fine_too & also), []
+        mine = np.flatnonzero((symbol == k) & good)
+        rows, worth = mine.tolist(), int(mark0[k]) * item.q_mark
         with localcontext(EXACT):
-            for row in mine.tolist():
-                lots, rest, cost = exact_amounts(sizes[row], prices[row], item.lot)
-                wallet = _collateral(margins[row], cost, margin)
-                small[row], void[row] = lots < 1, cost < 1
-                large[row] = max(cost, abs(wallet), lots * int(mark0[k]) * item.q_mark) >= LIMIT
-                if not large[row]:
-                    out["lots"][row], out["cost"][row], out["wallet"][row] = lots, cost, wallet
-                rests += [rest] if rest else []
+            sized = [exact_amounts(sizes[row], prices[row], item.lot) for row in rows]
+            posted = [_collateral(margins[row], each[2], margin) for row, each in zip(rows, sized, strict=True)]
+            rests = [rest for _, rest, _ in sized if rest]
             if rests:
                 size = f"{sum(rests, Decimal(0)).normalize():f} {item.coin}"
                 notes.append(f"{item.coin}: {size} below a lot of {item.lot:f} left out; positions: {len(rests):,}")
-        limits[mine] = np.array(tiers[k][1])[tier_of(out["cost"][mine], tiers[k][0])]
+        amounts = [(lots, cost, wallet) for (lots, _, cost), wallet in zip(sized, posted, strict=True)]
+        above = [max(cost, abs(wallet), lots * worth) >= LARGEST for lots, cost, wallet in amounts]
+        kept = [(0, 0, 0) if beyond else three for beyond, three in zip(above, amounts, strict=True)]
+        large[mine], out[:, mine] = above, np.array(kept, dtype=np.int64).reshape(-1, 3).T
+        limits[mine] = np.array(tiers[k][1])[tier_of(out[1, mine], tiers[k][0])]
+    small = good & (symbol >= 0) & (out[0] == 0) & ~large
+    void = good & (symbol >= 0) & (out[1] == 0) & ~large & ~small
     units = [f"{item.lot:f} {item.coin}" for item in instruments]
     faults.add(small, "quantity_base", lambda row: f"{sizes[row]} is below one lot of {units[symbol[row]]}")
-    faults.add(void & ~small, "entry_px", lambda row: f"{prices[row]} makes the entry value less than 1e-6")
-    faults.add(large, "quantity_base", lambda row: f"{sizes[row]} is worth over 4.6e12, too much for 64-bit integers")
+    faults.add(void, "entry_px", lambda row: f"{prices[row]} makes the entry value less than 1e-6")
+    faults.add(large, "quantity_base", lambda row: f"{sizes[row]} is worth over 1.1e12 USD, too much for int64")
     if margin == "leverage":
-        above = (np.array([float(number) for number in margins]) > limits) & ~large
-        faults.add(above, margin, lambda row: f"{margins[row]} is above {limits[row]:g}, the limit of its tier")
-    return out, notes
+        above_limit = (np.array([float(number) for number in margins]) > limits) & ~large
+        faults.add(above_limit, margin, lambda row: f"{margins[row]} is above {limits[row]:g}, the limit of its tier")
+    return dict(zip(("lots", "cost", "wallet"), out, strict=True)), notes
 
 
 def _account_ids(table: pl.DataFrame) -> tuple[Ints, dict[int, str]]:
@@ -359,7 +361,7 @@ def _account_ids(table: pl.DataFrame) -> tuple[Ints, dict[int, str]]:
     import polars as pl
 
     accounts, names = table["account"], table.select("account", "name").drop_nulls().unique("account")
-    if accounts.str.contains(r"^(0|[1-9]\d{0,17})$").all():
+    if accounts.str.contains(r"^(0|[1-9][0-9]{0,17})$").all():
         ids = accounts.cast(pl.Int64).to_numpy()
         return ids, dict(zip(names["account"].cast(pl.Int64), names["name"], strict=True))
     texts = accounts.unique().sort().to_list()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,7 +14,7 @@ import numpy as np
 
 from backtest.errors import BookError, ConfigError
 from backtest.instrument import Instrument
-from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Ints, ratio
+from backtest.mechanics.exact import LIMIT, QUANTA_PER_USD, Bools, Ints, exact_sum, ratio
 from backtest.mechanics.margin import Tiers, in_breach, tier_of
 from backtest.scenario import Watch
 
@@ -21,6 +22,7 @@ MarginTable = tuple[Tiers, tuple[float, ...]]  # maintenance schedule in quanta,
 COLUMNS = ("account_id", "symbol", "side", "lots", "cost", "wallet", "cohort")
 SIDES = {"long": 1, "short": -1}
 WATCH_COHORT = "watch"
+LARGEST = LIMIT // 4  # of one position's value, cost or wallet, so that their sums stay in 64 bits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,17 +127,6 @@ def _ascending(block: Ints, account: Ints) -> Bools:
     return later
 
 
-def exact_sum(amounts: Ints) -> int:
-    """Return the exact sum of an int64 array; numpy's own sum wraps at 2**63 without a word.
-
-    Examples
-    --------
-    >>> exact_sum(np.array([2**62, 2**62, 2**62])) == 3 * 2**62
-    True
-    """
-    return (int((amounts >> 32).sum()) << 32) + int((amounts & 0xFFFFFFFF).sum())
-
-
 def base_text(lots: int, instrument: Instrument) -> str:
     """Return a number of lots in words, with its size in base units.
 
@@ -202,6 +193,8 @@ def watch_rows(
         if index is None:
             known = ", ".join(item.coin for item in instruments)
             raise ConfigError(f"{who}: {watch.coin} is not simulated; allowed: {known}; add it to coins or correct it")
+        if not all(map(math.isfinite, (watch.size_base, watch.entry_px, watch.leverage))):
+            raise ConfigError(f"{who}: size_base, entry_px and leverage must be finite; give numbers")
         inst, side = instruments[index], SIDES[watch.side]
         lots, left = divmod(ratio(watch.size_base), Fraction(inst.lot))
         if lots < 1:
@@ -211,8 +204,8 @@ def watch_rows(
             notes.append(f"{who}: {float(left):g} {inst.coin} below a lot of {inst.lot:f} left out")
         cost = round(lots * Fraction(inst.lot) * ratio(watch.entry_px) * QUANTA_PER_USD)
         wallet = round(cost / ratio(watch.leverage))
-        if max(cost, wallet, lots * int(mark0[index]) * inst.q_mark) >= 2**62:
-            raise ConfigError(f"{who}: worth over 4.6e12 USD, too large for exact 64-bit integers; lower size_base")
+        if max(cost, wallet, lots * int(mark0[index]) * inst.q_mark) >= LARGEST:
+            raise ConfigError(f"{who}: worth over 1.1e12 USD, too large for int64; lower size_base")
         table, limits = tiers[index]
         limit = limits[int(tier_of(np.array([cost]), table)[0])]
         if watch.leverage > limit:

@@ -344,8 +344,7 @@ def fill_buckets(lots: Ints, limits: Floats, mix: Mixture) -> Ints:
 
 def leverages(lots: Ints, limits: Floats, bucket: Ints, mix: Mixture, rng: np.random.Generator) -> Floats:
     """Draw leverage log-uniform over notional within each bucket, stratified, never above a position's limit."""
-    out = np.minimum(limits, LOWEST_LEVERAGE)
-    jitter = rng.random(len(lots))
+    out, jitter = np.empty(len(lots)), rng.random(len(lots))
     for k, line in enumerate(mix):
         rows = np.flatnonzero(bucket == k)
         quantile = (np.cumsum(lots[rows]) - lots[rows] * jitter[rows]) / max(int(lots[rows].sum()), 1)

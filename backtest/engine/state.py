@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backtest.errors import ConservationError, RangeError
-from backtest.mechanics.exact import LIMIT, Bools, Ints
+from backtest.mechanics.exact import LIMIT, Ints, exact_sum
 from backtest.mechanics.fund import Pool
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import Walk
@@ -192,19 +192,12 @@ def _block(world: World, symbol: int, side: int) -> slice:
 def check_range(world: World) -> None:
     """Refuse a world whose total lots times price range could leave 62 bits, naming symbol and factor."""
     for symbol, name in enumerate(world.symbols):
-        held = np.flatnonzero(world.symbol == symbol)
-        lots = sum(int(world.lots[chunk].sum(dtype=object)) for chunk in np.array_split(held, max(len(held) // 2**20, 1)))
-        top = max(int(world.walk.mark[symbol].max()) * world.q_mark(symbol),
-                  int(world.trade_high[symbol].max()) * world.q_tick[symbol])
-        entries = int(world.cost[held].max()) if held.size else 0
-        largest = max(2 * lots * top, entries * max(len(held), 1) if entries > LIMIT // max(len(held), 1) else 0)
+        held = world.symbol == symbol
+        marks, trades = int(world.walk.mark[symbol].max()), int(world.trade_high[symbol].max())
+        top = max(marks * world.q_mark(symbol), trades * world.q_tick[symbol])
+        largest = max(2 * exact_sum(world.lots[held]) * top, 2 * exact_sum(world.cost[held]))
         if largest >= LIMIT:
             raise RangeError(
-                f"{name}: lots x price reaches {largest / LIMIT:.3g} times the exact range of 2**62 quanta; "
+                f"{name}: lots x price reach {largest / LIMIT:.3g} times the exact range of 2**62 quanta; "
                 "use a coarser lot, a smaller open interest or a shorter window"
             )
-
-
-def no_rows() -> Bools:
-    """Return an empty mask."""
-    return np.zeros(0, dtype=bool)

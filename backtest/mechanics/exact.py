@@ -125,3 +125,14 @@ def ratio(value: str | float | Decimal) -> Fraction:
     Fraction(1, 10)
     """
     return Fraction(Decimal(str(value)))
+
+
+def exact_sum(amounts: Ints) -> int:
+    """Return the exact sum of an int64 array; numpy's own sum wraps at 2**63 without a word.
+
+    Examples
+    --------
+    >>> exact_sum(np.array([2**62, 2**62, 2**62])) == 3 * 2**62
+    True
+    """
+    return (int((amounts >> 32).sum()) << 32) + int((amounts & 0xFFFFFFFF).sum())

@@ -1,4 +1,4 @@
-"""Section on audits, data, assumptions, the scenario and versions; and the title band."""
+"""The title band, and the section on audits, data, assumptions, the scenario and versions."""
 
 from __future__ import annotations
 
@@ -6,14 +6,34 @@ from typing import Any
 
 from markupsafe import Markup
 
-from backtest.plots import base_coin
 from backtest.report.findings import Findings, Row
-from backtest.report.how_sure import source_link
 from backtest.report.numbers import count, listed, plural, say
+from backtest.report.published import source_link
 from backtest.report.story import BADGES, day
-from backtest.report.tables import Column, bullets, empty, micros, moment, table, whole
+from backtest.report.tables import bullets, columns, empty, micros, table
 
-LABEL_NAMES = ("prices", "open_interest", "book", "mark", "liquidity")
+LABELS = ("prices", "open_interest", "book", "mark", "liquidity")
+AUDITS = columns("""
+    mark   words
+    title  words  what must hold
+    name   words  audit
+    rows   whole  offending rows
+""")
+COVERAGE = columns("""
+    series         head    series
+    symbol         words   symbol
+    label          words   label
+    expected_rows  whole   wanted
+    rows           whole   there
+    gaps           whole   gaps
+    longest_gap_s  whole   longest, s
+    bridged        whole   carried flat
+    duplicates     whole   duplicates
+    first_ts       moment  first
+    last_ts        moment  last
+    source         words   source
+    note           words   note
+""")
 
 
 # --- the title band ------------------------------------------------------------------------------------------
@@ -23,26 +43,26 @@ def title_band(f: Findings) -> Row:
     """Return what the title band shows: event, venue, window, identity and one badge per kind of input."""
     meta, s = f.meta, f.summary
     seeds = meta.get("seeds") or []
+    until = f"{f.end:%H:%M}" if f.start.date() == f.end.date() else f"{f.end:%H:%M} on {day(f.end)}"
     facts = [
         ("venue", meta["venue"]["name"]),
-        ("window, UTC", f"{day(f.start)}, {f.start:%H:%M} to {_end(f)}"),
-        ("symbols", ", ".join(base_coin(symbol) for symbol in f.symbols)),
+        ("window, UTC", f"{day(f.start)}, {f.start:%H:%M} to {until}"),
+        ("symbols", f.coins()),
         ("run", meta["run_id"]),
-        (plural(max(len(seeds), 1), "seed"), f"{s['seed']}" + (f" and {len(seeds) - 1} more" if len(seeds) > 1 else "")),
+        (plural(max(len(seeds), 1), "seed"), f"{s['seed']} and {len(seeds) - 1} more" if len(seeds) > 1 else s["seed"]),
         ("ADL ranking", s["policy"]),
     ]
+    known = [(name, meta["labels"][name]) for name in LABELS if name in meta["labels"]]
     labels = [
-        {"name": name.replace("_", " "), "kind": label["badge"] if label["badge"] in BADGES else "other",
-         "badge": label["badge"], "text": label["text"]}
-        for name in LABEL_NAMES
-        if (label := meta["labels"].get(name))
+        {
+            "name": name.replace("_", " "),
+            "kind": label["badge"] if label["badge"] in BADGES else "other",
+            "badge": label["badge"],
+            "text": label["text"],
+        }
+        for name, label in known
     ]
     return {"event": meta["event"], "facts": facts, "labels": labels, "flags": meta.get("flags") or []}
-
-
-def _end(f: Findings) -> str:
-    same_day = f.start.date() == f.end.date()
-    return f"{f.end:%H:%M}" if same_day else f"{f.end:%H:%M} on {day(f.end)}"
 
 
 # --- does it add up ------------------------------------------------------------------------------------------
@@ -50,42 +70,26 @@ def _end(f: Findings) -> str:
 
 def checks_answer(f: Findings) -> Markup:
     """Say whether audits pass and the residual is zero."""
-    audits = f.run.audits()
-    failed = [audit for audit in audits if not audit.passed]
-    residual = micros(f.summary["residual_usd"]).text
+    failed = [audit.name for audit in f.audits if not audit.passed]
+    verdict = say("Yes: all {n} audits pass", n=count(len(f.audits)))
     if failed:
-        return say("No: {n} of {all} audits fail ({names}); the residual of the cash ledger is {residual} USD.",
-                   n=len(failed), all=len(audits), names=listed([say("{a}", a=audit.name) for audit in failed]),
-                   residual=residual)
-    return say("Yes: all {n} audits pass and the residual of the cash ledger is {residual} USD.",
-               n=count(len(audits)), residual=residual)
+        names = listed([say("{name}", name=name) for name in failed])
+        verdict = say("No: {n} of {all} audits fail ({names})", n=len(failed), all=len(f.audits), names=names)
+    residual = micros(f.summary["residual_usd"]).text
+    return verdict + say("; the residual of the cash ledger is {residual} USD.", residual=residual)
 
 
 def audits_table(f: Findings) -> Markup:
     """List every audit with its mark."""
-    rows = [{"mark": _mark(audit.passed), "name": audit.name, "title": audit.title, "rows": audit.rows} for audit in f.run.audits()]
-    if not rows:
-        return empty("No audit was run.")
-    columns = (Column("mark", ""), Column("title", "what must hold"), Column("name", "audit"), Column("rows", "offending rows", whole))
-    return table(rows, columns, row_class=lambda row: "fail" if row["rows"] else "")
-
-
-def _mark(passed: bool) -> Markup:
-    return Markup('<span class="pass">✓ pass</span>' if passed else '<span class="fail">✗ FAIL</span>')
+    marks = {True: Markup('<span class="pass">✓ pass</span>'), False: Markup('<span class="fail">✗ FAIL</span>')}
+    rows = [{"mark": marks[a.passed], "name": a.name, "title": a.title, "rows": a.rows} for a in f.audits]
+    return table(rows, AUDITS, row_class=lambda row: "fail" if row["rows"] else "")
 
 
 def coverage_table(f: Findings) -> Markup:
     """List what data the window wanted and what was there."""
     rows = f.rows("data_coverage")
-    if not rows:
-        return empty("No market data is recorded for this run.")
-    columns = (
-        Column("series", "series"), Column("symbol", "symbol"), Column("label", "label"), Column("expected_rows", "wanted", whole),
-        Column("rows", "there", whole), Column("gaps", "gaps", whole), Column("longest_gap_s", "longest, s", whole),
-        Column("bridged", "carried flat", whole), Column("duplicates", "duplicates", whole), Column("first_ts", "first", moment),
-        Column("last_ts", "last", moment), Column("source", "source"), Column("note", "note"),
-    )
-    return table(rows, columns, kind="wrap")
+    return table(rows, COVERAGE, kind="wrap") if rows else empty("No market data is recorded for this run.")
 
 
 def limits(f: Findings) -> Markup:
@@ -93,40 +97,43 @@ def limits(f: Findings) -> Markup:
     meta = f.meta
     venue, event = meta["venue"], meta["event"]
     groups: list[tuple[str, list[Any]]] = [
-        ("Assumptions", list(meta.get("assumptions") or [])),
-        ("Not simulated", list(meta.get("not_simulated") or [])),
-        ("Rules of the venue that run simplified", [
-            say("<b>{point}</b>: the venue has {rule}; here runs {here}", point=row["point"], rule=row["venue_rule"], here=row["runs_here"])
-            for row in venue.get("simplified") or []
-        ]),
-        ("Figures of the venue that are not verified", list(venue.get("unverified") or [])),
-        ("About the venue", list(venue.get("notes") or [])),
-        ("About the event", list(event.get("notes") or [])),
+        ("Assumptions", meta.get("assumptions") or []),
+        ("Not simulated", meta.get("not_simulated") or []),
+        ("Rules of the venue that run simplified", [_simplified(row) for row in venue.get("simplified") or []]),
+        ("Figures of the venue that are not verified", venue.get("unverified") or []),
+        ("About the venue", venue.get("notes") or []),
+        ("About the event", event.get("notes") or []),
         ("Sources of the venue's rules", [_source(row) for row in venue.get("sources") or []]),
     ]
-    made = [
-        say("<details{open}><summary>{name} <small>{n}</small></summary>{items}</details>",
-            open=Markup(" open") if i < 2 else "", name=name, n=len(items), items=bullets(items))
+    box = "<details{open}><summary>{name} <small>{n}</small></summary>{items}</details>"
+    made = Markup("").join(
+        say(box, open=Markup(" open") if i < 2 else "", name=name, n=len(items), items=bullets(items))
         for i, (name, items) in enumerate(groups)
         if items
-    ]
-    return say('<div class="limits">{made}</div>', made=Markup("").join(made)) if made else empty("None are recorded.")
+    )
+    return say('<div class="limits">{made}</div>', made=made) if made else empty("None are recorded.")
 
 
-def _source(row: Any) -> Markup:
-    if not isinstance(row, dict):
-        return source_link(str(row))
+def _simplified(row: Row) -> Markup:
+    words = "<b>{point}</b>: the venue: {rule}; here: {here}"
+    return say(words, point=row["point"], rule=row["venue_rule"], here=row["runs_here"])
+
+
+def _source(row: Row | str) -> Markup:
+    if isinstance(row, str):
+        return source_link(row)
     words = row.get("title") or row.get("note") or row.get("id") or ""
-    return say("{link} {words}", link=source_link(str(row.get("url") or row.get("source") or "")), words=words)
+    return say("{link} {words}", link=source_link(str(row.get("url") or "")), words=words)
 
 
 def scenario_text(f: Findings) -> Markup:
     """Show the resolved scenario as TOML."""
-    return say('<details class="code"><summary>The scenario, as resolved</summary><pre tabindex="0"><code>{toml}</code></pre></details>',
-               toml=f.meta["scenario_toml"])
+    box = '<details class="code"><summary>as resolved</summary><pre tabindex="0"><code>{toml}</code></pre></details>'
+    return say(box, toml=f.meta["scenario_toml"])
 
 
 def versions_table(f: Findings) -> Markup:
     """List the versions that decide the result."""
-    items = Markup("").join(say("<div><dt>{k}</dt><dd>{v}</dd></div>", k=k, v=v) for k, v in f.meta["versions"].items())
+    pairs = f.meta["versions"].items()
+    items = Markup("").join(say("<div><dt>{name}</dt><dd>{version}</dd></div>", name=k, version=v) for k, v in pairs)
     return say('<dl class="versions">{items}</dl>', items=items)

@@ -266,10 +266,12 @@ def _map_labels(c: Canvas, p: Panel, s: MapSeries, x: float) -> None:
 # --- depth of the cascade ------------------------------------------------------------------------------------
 
 
-def pressure(rows: pl.DataFrame, symbols: Sequence[str], start: datetime, end: datetime, *, width: int = WIDE) -> str:
+def pressure(
+    rows: pl.DataFrame, symbols: Sequence[str], start: datetime, end: datetime, *, width: int = WIDE
+) -> str:
     """Draw per minute the ratio R of breached notional to what the bar's liquidity could take: a row per symbol.
 
-    Bars grow on a log scale from a hundredth; what stands above R = 1 is in full tone, for there the book was not enough.
+    Bars grow on a log scale from a hundredth; full tone above R = 1, where the book was not enough.
     """
     shown = [symbol for symbol in symbols if symbol in set(rows["symbol"])]
     known = rows.filter(pl.col("pressure_ratio") > 0)
@@ -297,7 +299,7 @@ def pressure(rows: pl.DataFrame, symbols: Sequence[str], start: datetime, end: d
 
 
 def _pressure_labels(c: Canvas, p: Panel, rows: pl.DataFrame) -> None:
-    """Write the worst minute of a symbol at the right, mark minutes without any liquidity, answer to the pointer."""
+    """Write the worst minute at the right, mark minutes without liquidity, answer to the pointer."""
     worst = rows.sort("pressure_ratio", descending=True, nulls_last=True).row(0, named=True)
     if worst["pressure_ratio"]:
         words = f"{worst['pressure_ratio']:,.3g}" + ("" if c.narrow else f" at {worst['minute_ts']:%H:%M}")

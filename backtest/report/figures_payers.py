@@ -24,6 +24,8 @@ from backtest.plots import (
     value_axis,
 )
 
+Frame = pl.DataFrame
+
 
 def pool_balance(rows: pl.DataFrame, pool: str, width: int = WIDE) -> str:
     """Draw cash and equity of the fund or the vault as steps, with the zero line and the lowest equity."""

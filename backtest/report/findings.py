@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from backtest.plots import base_coin
-from backtest.report.protocol import ReportRun
+from backtest.report.protocol import Audit, ReportRun
 
 POOL_NAMES = {"fund": "insurance fund", "vault": "vault"}
 Row = dict[str, Any]
@@ -107,15 +107,24 @@ class Findings:
     @cached_property
     def spread(self) -> dict[str, Row]:
         """Return the 5th percentile, median and 95th percentile of each headline over seeds, by metric."""
-        summaries = self.meta.get("seed_summaries") or []
-        if len(summaries) < 2:
+        if self.seeds < 2:
             return {}
         import duckdb
 
         with duckdb.connect() as con:
-            con.register("summaries", _summaries_frame(summaries).to_arrow())
+            con.register("summaries", _summaries_frame(self.meta["seed_summaries"]).to_arrow())
             rows = con.sql(self.run.query_text("seed_spread").sql).pl()
         return {row["metric"]: row for row in rows.to_dicts()}
+
+    @property
+    def seeds(self) -> int:
+        """Return the number of seeds that the bands are made of."""
+        return len(self.meta.get("seed_summaries") or [])
+
+    @cached_property
+    def audits(self) -> list[Audit]:
+        """Return the outcome of every audit."""
+        return list(self.run.audits())
 
     def coins(self) -> str:
         """Return the coins in words, the main one first."""

@@ -20,6 +20,7 @@ from backtest.report.findings import Findings
 from backtest.report.protocol import ReportRun
 from backtest.report.sections import SECTIONS, Section
 
+_WHITESPACE: Any = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -28,10 +29,14 @@ def html(run: ReportRun) -> str:
     f = Findings(run)
     source = asset("reports", "template.html").read_text(encoding="utf-8")
     style = asset("reports", "style.css").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    sections = [_section(f, section) for section in SECTIONS if section.shown(f)]
-    return environment.from_string(source).render(
-        band=title_band(f), sections=sections, style=Markup(style), policy=_policy(source), run_id=run.meta["run_id"]
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, **_WHITESPACE)
+    template = environment.from_string(source)
+    return template.render(
+        band=title_band(f),
+        sections=[_section(f, section) for section in SECTIONS if section.shown(f)],
+        style=Markup(style),
+        policy=_policy(source),
+        run_id=run.meta["run_id"],
     )
 
 
@@ -49,33 +54,27 @@ def _section(f: Findings, section: Section) -> dict[str, Any]:
 
 def _policy(source: str) -> str:
     """Return the content security policy: nothing is loaded, and only the template's own script runs."""
-    scripts = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in _SCRIPT.findall(source)
-    )
-    return (
-        f"default-src 'none'; script-src {scripts or chr(39) + 'none' + chr(39)}; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    digests = [hashlib.sha256(text.encode()).digest() for text in _SCRIPT.findall(source)]
+    hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+    style = "style-src 'unsafe-inline'; img-src data:"
+    return f"default-src 'none'; script-src {hashes}; {style}; base-uri 'none'; form-action 'none'"
 
 
 def write(run: ReportRun, path: Path | None) -> Path:
     """Write the report to ``path`` by way of a temporary file next to it, so that no half of it is ever seen."""
     target = path or reports_folder() / f"{run.meta['event']['id']}-{run.meta['run_id']}.html"
     page = html(run)
+    part: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    except OSError as error:
-        raise CrashbookError(f"cannot write the report to {target.parent}: {error.strerror}; choose another path") from error
-    try:
+        part = Path(name)
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out:
             out.write(page)
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
+        part.chmod(0o644)
+        part.replace(target)
     except OSError as error:
-        raise CrashbookError(f"cannot write {target}: {error.strerror}; free some space or choose another path") from error
-    finally:
-        Path(name).unlink(missing_ok=True)
+        if part is not None:
+            part.unlink(missing_ok=True)
+        raise CrashbookError(f"cannot write the report {target}: {error.strerror}; choose another path") from error
     return target
-
-

@@ -87,7 +87,9 @@ def _book(f: Findings) -> Markup:
         return start + "."
     return start + say(
         "; in the worst minute, {minute} in {coin}, orders were {r} the liquidity there was.",
-        minute=f"{worst['minute_ts']:%H:%M}", coin=base_coin(worst["symbol"]), r=times(worst["pressure_ratio"], "cascade"),
+        minute=f"{worst['minute_ts']:%H:%M}",
+        coin=base_coin(worst["symbol"]),
+        r=times(worst["pressure_ratio"], "cascade"),
     )
 
 
@@ -105,7 +107,7 @@ def _pool(f: Findings) -> Markup:
                    name=name, start=usd(start, "paid"), end=usd(end, "paid"))
     verb = "was under water" if low < 0 else "gave way"
     return say(
-        "The {name} {verb}: it began with {start}, its equity was lowest at {time} with {low}, and it ended with {end}.",
+        "The {name} {verb}: it began with {start}, its equity was lowest at {time}, {low}, and it ended with {end}.",
         name=name, verb=verb, start=usd(start, "paid"), time=at(s["pool_low_ts"]), low=usd(low, "paid"),
         end=usd(end, "paid"),
     )
@@ -180,7 +182,7 @@ def _mine(f: Findings) -> list[Markup]:
 
 def _zero_sum(f: Findings) -> Markup:
     s = f.summary
-    audits = f.run.audits()
+    audits = f.audits
     passed = sum(audit.passed for audit in audits)
     nobody = s["uncovered_usd"] or 0
     lost = (
@@ -194,7 +196,10 @@ def _zero_sum(f: Findings) -> Markup:
     return say(
         "No dollar was made or lost on the way: cash and contracts of all owners sum to {zero} at every step, and "
         "{passed} of {n} audits pass{lost}.",
-        zero=Markup('<a class="n" href="#checks">0</a>'), passed=count(passed, "checks"), n=count(len(audits)), lost=lost,
+        zero=Markup('<a class="n" href="#checks">0</a>'),
+        passed=count(passed, "checks"),
+        n=count(len(audits)),
+        lost=lost,
     )
 
 

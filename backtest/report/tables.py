@@ -96,38 +96,59 @@ def side(value: Any) -> Cell:
     return Cell(say('<span class="side {known}">{value}</span>', known=known, value=value))
 
 
+def head(value: Any) -> Cell:
+    """Show what the row is about."""
+    return words(value)
+
+
+def given(value: Cell | None) -> Cell:
+    """Show a number that was made ready by the caller."""
+    return value or Cell(NONE)
+
+
 # --- tables --------------------------------------------------------------------------------------------------
+
+KINDS: dict[str, Callable[[Any], Cell]] = {
+    "words": words, "head": head, "side": side, "whole": whole, "cents": cents, "micros": micros, "price": price,
+    "per_cent": per_cent, "rounded": rounded, "clock": clock, "moment": moment, "given": given,
+}
+_TEXT = {"words", "head", "side"}
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: where its value is, what stands above it and how it is shown."""
+    """A column: where its value is, how it is shown (a name of ``KINDS``) and what stands above it."""
 
     key: str
-    head: str
-    show: Callable[[Any], Cell] = words
+    kind: str
+    title: str
 
     @property
-    def numeric(self) -> bool:
-        """Return whether the column lines up on the right."""
-        return self.show not in {words, side}
+    def align(self) -> Markup:
+        """Return the class attribute that lines numbers up on the right."""
+        return Markup("" if self.kind in _TEXT else ' class="num"')
+
+
+def columns(rows: str) -> tuple[Column, ...]:
+    """Read columns from lines of key, kind and heading.
+
+    Examples
+    --------
+    >>> columns("low_px price lowest trade")
+    (Column(key='low_px', kind='price', title='lowest trade'),)
+    """
+    parts = (line.split(None, 2) for line in rows.strip().splitlines())
+    return tuple(Column(key, kind, title[0] if title else "") for key, kind, *title in parts)
 
 
 def table(
-    rows: Iterable[Row],
-    columns: Sequence[Column],
-    *,
-    kind: str = "",
-    row_class: Callable[[Row], str] = lambda row: "",
+    rows: Iterable[Row], columns: Sequence[Column], *, kind: str = "", row_class: Callable[[Row], str] = lambda row: ""
 ) -> Markup:
     """Return a table in its own scrolling box; ``kind`` is a class, "sortable" makes the script sort it."""
-    head = Markup("").join(
-        say('<th scope="col"{c}>{h}</th>', c=Markup(' class="num"') if column.numeric else "", h=column.head)
-        for column in columns
-    )
+    heads = Markup("").join(say('<th scope="col"{c}>{t}</th>', c=column.align, t=column.title) for column in columns)
     body = Markup("").join(_row(row, columns, row_class(row)) for row in rows)
-    made = '<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return scrolling(say(made, kind=kind, head=head, body=body))
+    made = '<table class="{kind}"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
+    return scrolling(say(made, kind=kind, heads=heads, body=body))
 
 
 def scrolling(made: Markup) -> Markup:
@@ -136,15 +157,15 @@ def scrolling(made: Markup) -> Markup:
 
 
 def _row(row: Row, columns: Sequence[Column], kind: str) -> Markup:
-    cells = Markup("").join(_cell(column, column.show(row.get(column.key))) for column in columns)
+    cells = Markup("").join(_cell(column, KINDS[column.kind](row.get(column.key))) for column in columns)
     return say("<tr{c}>{cells}</tr>", c=say(' class="{k}"', k=kind) if kind else "", cells=cells)
 
 
 def _cell(column: Column, cell: Cell) -> Markup:
-    kind = Markup(' class="num"') if column.numeric else ""
     title = say(' title="{t}"', t=cell.title) if cell.title and cell.title != cell.text else ""
     sort = say(' data-v="{s}"', s=cell.sort) if cell.sort is not None and str(cell.sort) != cell.text else ""
-    return say("<td{kind}{title}{sort}>{text}</td>", kind=kind, title=title, sort=sort, text=cell.text)
+    tag = '<th scope="row"{a}{t}{s}>{text}</th>' if column.kind == "head" else "<td{a}{t}{s}>{text}</td>"
+    return say(tag, a=column.align, t=title, s=sort, text=cell.text)
 
 
 def bar(share: float, kind: str) -> Markup:

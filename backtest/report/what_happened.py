@@ -8,25 +8,50 @@ from backtest.plots import base_coin
 from backtest.report import figures_market as draw
 from backtest.report.findings import Findings, Row
 from backtest.report.numbers import NONE, at, count, frac, listed, say, span, times, usd, usd_text
-from backtest.report.tables import (
-    Column,
-    cents,
-    clock,
-    empty,
-    figure,
-    per_cent,
-    price,
-    rounded,
-    scrolling,
-    side,
-    table,
-    whole,
-)
+from backtest.report.tables import columns, empty, figure, scrolling, table
 
 MAP_BINS = 120
 LARGEST = 10
 CASCADES = 12
 SIDES = ("long", "short")
+
+MOVES = columns("""
+    symbol                 head      symbol
+    first_px               price     first
+    low_px                 price     low
+    low_ts                 clock     low at
+    move_to_low_frac       per_cent  to low, %
+    mark_low_px            price     mark low
+    mark_low_ts            clock     mark low at
+    mark_move_to_low_frac  per_cent  mark to low, %
+    high_px                price     high
+    last_px                price     last
+""")
+LARGEST_COLUMNS = columns("""
+    rank             whole     #
+    ts               clock     UTC
+    symbol           words     symbol
+    side             side      side
+    account_id       words     account
+    cohort           words     leverage
+    notional_usd     cents     notional, USD
+    mark_px          price     mark
+    bankruptcy_px    price     bankruptcy
+    book_share_frac  per_cent  book took, %
+    takeover_lots    whole     taken over, lots
+    adl_lots         whole     to ADL, lots
+""")
+CASCADE_COLUMNS = columns("""
+    cascade_id        whole    cascade
+    start_ts          clock    from, UTC
+    end_ts            clock    to, UTC
+    duration_s        rounded  lasted, s
+    steps             whole    prices
+    liquidations      whole    liquidations
+    liquidated_usd    cents    liquidated, USD
+    largest_step_usd  cents    largest step, USD
+    coins             words    coins
+""")
 
 
 # --- price ---------------------------------------------------------------------------------------------------
@@ -34,16 +59,14 @@ SIDES = ("long", "short")
 
 def price_answer(f: Findings) -> Markup:
     """Say how far each coin fell, in trades and in the mark."""
-    falls = [
-        say("{coin} {move}", coin=base_coin(row["symbol"]), move=frac(row["move_to_low_frac"]))
-        for row in f.moves
-    ]
-    worst = f.worst
+    falls = [say("{c} {m}", c=base_coin(row["symbol"]), m=frac(row["move_to_low_frac"])) for row in f.moves]
     return say(
         "From the first trade to the low: {falls}. The mark, which decides liquidations, followed the deepest fall, "
-        "of {coin}, down to {mark} at {time}.",
-        falls=listed(falls), coin=base_coin(worst["symbol"]), mark=frac(worst["mark_move_to_low_frac"]),
-        time=at(worst["mark_low_ts"]),
+        "that of {coin}, down to {mark} at {time}.",
+        falls=listed(falls),
+        coin=base_coin(f.worst["symbol"]),
+        mark=frac(f.worst["mark_move_to_low_frac"]),
+        time=at(f.worst["mark_low_ts"]),
     )
 
 
@@ -64,14 +87,7 @@ def price_figure(f: Findings) -> Markup:
 
 def moves_table(f: Findings) -> Markup:
     """List first, low, high and last price."""
-    columns = (
-        Column("symbol", "symbol"), Column("first_px", "first", price), Column("low_px", "low", price),
-        Column("low_ts", "low at", clock), Column("move_to_low_frac", "to low, %", per_cent),
-        Column("mark_low_px", "mark low", price), Column("mark_low_ts", "mark low at", clock),
-        Column("mark_move_to_low_frac", "mark to low, %", per_cent), Column("high_px", "high", price),
-        Column("last_px", "last", price),
-    )
-    return table(f.moves, columns)
+    return table(f.moves, MOVES)
 
 
 # --- who was liquidated --------------------------------------------------------------------------------------
@@ -79,19 +95,22 @@ def moves_table(f: Findings) -> Markup:
 
 def liquidated_answer(f: Findings) -> Markup:
     """Say which side and which cohort lost its positions."""
-    if not f.liquidated:
-        return say("Nobody: no position of the {n} in the book fell below its maintenance margin.",
-                   n=count(f.summary["positions"]))
     s = f.summary
-    hit = [row for row in f.rows("liquidations_by_cohort") if float(row["liquidated_usd"]) > 0]
-    start = say("Longs lost {longs}, shorts {shorts}", longs=usd(s["liquidated_long_usd"]),
-                shorts=usd(s["liquidated_short_usd"]))
-    if not hit:
-        return start + "."
-    top = max(hit, key=lambda row: row["liquidated_usd"])
+    if not f.liquidated:
+        return say("Nobody: none of {n} positions fell below its maintenance margin.", n=count(s["positions"]))
+    start = say(
+        "Longs lost {longs}, shorts {shorts}",
+        longs=usd(s["liquidated_long_usd"]),
+        shorts=usd(s["liquidated_short_usd"]),
+    )
+    top = max(f.rows("liquidations_by_cohort"), key=lambda row: row["liquidated_usd"])
     return start + say(
-        "; the largest part, {usd}, came from the {side}s in {coin} of leverage {cohort}, {share} of which were liquidated.",
-        usd=usd(top["liquidated_usd"]), side=top["side"], coin=base_coin(top["symbol"]), cohort=top["cohort"],
+        "; the largest part, {usd}, came from the {side}s in {coin} of leverage {cohort}, of which {share} were "
+        "liquidated.",
+        usd=usd(top["liquidated_usd"]),
+        side=top["side"],
+        coin=base_coin(top["symbol"]),
+        cohort=top["cohort"],
         share=frac(top["liquidated_share_frac"]),
     )
 
@@ -106,51 +125,43 @@ def liquidations_figure(f: Findings) -> Markup:
 
 def cohort_table(f: Findings) -> Markup:
     """Show the share of each cohort's opening notional that was liquidated, as a shaded matrix."""
-    rows = f.rows("liquidations_by_cohort")
-    if not rows:
+    known = {(row["symbol"], row["cohort"], row["side"]): row for row in f.rows("liquidations_by_cohort")}
+    if not known:
         return empty("The book holds no position.")
-    known = {(row["symbol"], row["cohort"], row["side"]): row for row in rows}
-    cohorts = list(dict.fromkeys(row["cohort"] for row in rows))
-    first = Markup("").join(say('<th scope="col" class="num">{c}</th>', c=base_coin(s)) for s in f.symbols)
+    coins = Markup("").join(say('<th scope="col" class="num">{c}</th>', c=base_coin(s)) for s in f.symbols)
+    lines = [(cohort, side) for side in SIDES for cohort in dict.fromkeys(key[1] for key in known)]
     body = Markup("").join(
         say(
             '<tr><th scope="row">{cohort}</th><td><span class="side {side}">{side}</span></td>{cells}</tr>',
-            cohort=cohort, side=side_, cells=Markup("").join(_shade(known.get((s, cohort, side_))) for s in f.symbols),
+            cohort=cohort,
+            side=side,
+            cells=Markup("").join(_shade(known.get((symbol, cohort, side)), side) for symbol in f.symbols),
         )
-        for side_ in SIDES
-        for cohort in cohorts
+        for cohort, side in lines
     )
-    head = say('<tr><th scope="col">leverage</th><th scope="col">side</th>{first}</tr>', first=first)
+    head = say('<tr><th scope="col">leverage</th><th scope="col">side</th>{coins}</tr>', coins=coins)
     made = '<table class="matrix"><thead>{head}</thead><tbody>{body}</tbody></table>'
     return scrolling(say(made, head=head, body=body))
 
 
-def _shade(row: Row | None) -> Markup:
+def _shade(row: Row | None, side: str) -> Markup:
     if row is None:
         return say('<td class="num">{none}</td>', none=NONE)
     share = float(row["liquidated_share_frac"] or 0.0)
-    known = row["side"] if row["side"] in SIDES else "none"
+    opening, gone = usd_text(row["opening_notional_usd"]), usd_text(row["liquidated_usd"])
     return say(
-        '<td class="num shade {side}" style="--share:{share:.1f}%" title="{usd} of {opening}, {n} of {positions} '
-        'positions">{text}</td>',
-        side=known, share=share * 70, usd=usd_text(row["liquidated_usd"]), opening=usd_text(row["opening_notional_usd"]),
-        n=row["liquidations"], positions=row["positions"], text=f"{share * 100:.1f} %",
+        '<td class="num shade {side}" style="--share:{shade:.1f}%" title="{title}">{text}</td>',
+        side=side,
+        shade=share * 70,
+        title=f"{gone} of {opening}; {row['positions']:,} positions, {row['liquidations']:,} liquidations",
+        text=f"{share * 100:.1f}\N{NO-BREAK SPACE}%",
     )
 
 
 def largest_table(f: Findings) -> Markup:
     """List the largest liquidations."""
     rows = f.rows("largest_liquidations", limit=LARGEST)
-    if not rows:
-        return Markup("")
-    columns = (
-        Column("rank", "#", whole), Column("ts", "UTC", clock), Column("symbol", "symbol"), Column("side", "side", side),
-        Column("account_id", "account"), Column("cohort", "leverage"), Column("notional_usd", "notional, USD", cents),
-        Column("mark_px", "mark", price), Column("bankruptcy_px", "bankruptcy", price),
-        Column("book_share_frac", "book took, %", per_cent), Column("takeover_lots", "taken over, lots", whole),
-        Column("adl_lots", "to ADL, lots", whole),
-    )
-    return table(rows, columns)
+    return table(rows, LARGEST_COLUMNS) if rows else Markup("")
 
 
 # --- the map -------------------------------------------------------------------------------------------------
@@ -159,25 +170,21 @@ def largest_table(f: Findings) -> Markup:
 def map_answer(f: Findings) -> Markup:
     """Say how much of the opening book had its liquidation price where the mark went."""
     parts = []
-    for row in f.moves:
-        bins = f.rows("liquidation_price_map", symbol=row["symbol"], bins=MAP_BINS)
+    for symbol in f.symbols:
+        bins = f.rows("liquidation_price_map", symbol=symbol, bins=MAP_BINS)
         inside = {s: sum(float(b["notional_usd"]) for b in bins if b["reached"] and b["side"] == s) for s in SIDES}
-        words_ = say("{usd} of longs", usd=usd(inside["long"]))
-        if inside["short"]:
-            words_ += say(" and {usd} of shorts", usd=usd(inside["short"]))
-        parts.append(say("{coin} {words}", coin=base_coin(row["symbol"]), words=words_))
-    return say("Inside the range that the mark walked sat, by the opening book: {parts}.", parts=Markup("; ").join(parts))
+        shorts = say(" and {usd} of shorts", usd=usd(inside["short"])) if inside["short"] else ""
+        parts.append(say("{c} {l} of longs{s}", c=base_coin(symbol), l=usd(inside["long"]), s=shorts))
+    return say("Inside the range that the mark walked sat, by the opening book: {p}.", p=Markup("; ").join(parts))
 
 
 def map_figure(f: Findings) -> Markup:
     """Draw the liquidation map."""
     series = []
-    for row in f.moves:
-        path = f.frame("price_path", symbol=row["symbol"])
-        bins = f.frame("liquidation_price_map", symbol=row["symbol"], bins=MAP_BINS)
-        marks = path["mark_px"]
-        low, high = float(marks.min()), float(marks.max())  # type: ignore[arg-type]
-        series.append(draw.MapSeries(row["symbol"], bins, float(marks[0]), low, high))
+    for symbol in f.symbols:
+        marks = f.frame("price_path", symbol=symbol)["mark_px"].to_list()
+        bins = f.frame("liquidation_price_map", symbol=symbol, bins=MAP_BINS)
+        series.append(draw.MapSeries(symbol, bins, marks[0], min(marks), max(marks)))
     return figure(lambda width: draw.liquidation_map(series, width))
 
 
@@ -190,24 +197,23 @@ def cascade_answer(f: Findings) -> Markup:
     if not cascades:
         return say("There was no cascade: nothing was liquidated.")
     top = max(cascades, key=lambda row: row["liquidated_usd"])
-    total = f.summary["liquidated_usd"] or 1
     start = say(
-        "Of {n} the largest began at {start}, ran {span} over {steps} prices and held {share} of all that was liquidated",
-        n="one cascade," if len(cascades) == 1 else f"{len(cascades):,} cascades", start=at(top["start_ts"]),
-        span=span(top["duration_s"]), steps=count(top["steps"]), share=frac(float(top["liquidated_usd"] / total)),
+        "{which} began at {start}, ran {span} over {steps} prices and held {usd} of liquidations",
+        which="One cascade" if len(cascades) == 1 else f"Of {len(cascades):,} cascades the largest",
+        start=at(top["start_ts"]),
+        span=span(top["duration_s"]),
+        steps=count(top["steps"]),
+        usd=usd(top["liquidated_usd"]),
     )
-    if len(cascades) == 1:
-        start = say("One cascade, from {start} on, ran {span} over {steps} prices and held {usd}",
-                    start=at(top["start_ts"]), span=span(top["duration_s"]), steps=count(top["steps"]),
-                    usd=usd(top["liquidated_usd"]))
     over = [row for row in f.rows("liquidity_pressure") if (row["pressure_ratio"] or 0) > 1]
     if not over:
         return start + "; in every minute the market had more liquidity than was ordered."
     worst = max(over, key=lambda row: row["pressure_ratio"])
-    minutes = len({row["minute_ts"] for row in over})
     return start + say(
-        "; in {n} minutes some coin had orders above its liquidity, at worst {r} in {coin} at {minute}.",
-        n=count(minutes), r=times(worst["pressure_ratio"]), coin=base_coin(worst["symbol"]),
+        "; in {n} minutes some coin had more orders than liquidity, at worst {r} in {coin} at {minute}.",
+        n=count(len({row["minute_ts"] for row in over})),
+        r=times(worst["pressure_ratio"]),
+        coin=base_coin(worst["symbol"]),
         minute=f"{worst['minute_ts']:%H:%M}",
     )
 
@@ -227,16 +233,8 @@ def cascade_table(f: Findings) -> Markup:
         return Markup("")
     top = sorted(rows, key=lambda row: -row["liquidated_usd"])[:CASCADES]
     shown = [{**row, "coins": _coins(row["symbols"])} for row in sorted(top, key=lambda row: row["start_ts"])]
-    columns = (
-        Column("cascade_id", "cascade", whole), Column("start_ts", "from, UTC", clock), Column("end_ts", "to, UTC", clock),
-        Column("duration_s", "lasted, s", rounded), Column("steps", "prices", whole),
-        Column("liquidations", "liquidations", whole), Column("liquidated_usd", "liquidated, USD", cents),
-        Column("largest_step_usd", "largest step, USD", cents), Column("coins", "coins"),
-    )
-    made = table(shown, columns)
-    if len(rows) > len(shown):
-        made += say('<p class="note">The {n} largest of {all} cascades.</p>', n=len(shown), all=len(rows))
-    return made
+    rest = say('<p class="note">The {n} largest of {all} cascades.</p>', n=len(shown), all=len(rows))
+    return table(shown, CASCADE_COLUMNS) + (rest if len(rows) > len(shown) else "")
 
 
 def _coins(symbols: str) -> str:

@@ -8,7 +8,7 @@ WITH reached AS (
   FROM adl_queue GROUP BY wave_id
 ),
 queue AS (
-  SELECT q.*, r.last_rank, e.skipped > r.marked AS may_be_partial,
+  SELECT q.*, r.last_rank, coalesce(e.skipped > r.marked, false) AS may_be_partial,
          row_number() OVER (PARTITION BY q.wave_id ORDER BY q.rank) AS place,
          lag(q.score) OVER (PARTITION BY q.wave_id, q.pnl_usd >= 0 ORDER BY q.rank) AS score_ahead
   FROM adl_queue q JOIN reached r USING (wave_id) LEFT JOIN adl_events e USING (wave_id)

@@ -2,7 +2,6 @@
 -- params: none
 -- grain: one row per mismatch
 -- units: recorded and expected in USD or lots, as the check says
--- note: cash after a step includes unsettled funding, so it is compared until funding first reaches the pool
 WITH running AS (
   SELECT movement_id, step, pool, cash_usd, sum(amount_usd) OVER (PARTITION BY pool ORDER BY movement_id) AS expected_usd FROM fund
 ),
@@ -31,8 +30,7 @@ moved AS (SELECT pool, step, sum(usd) AS usd FROM per_step GROUP BY pool, step),
 cash AS (
   SELECT pool, step, r.usd AS recorded_usd, sum(coalesce(m.usd, 0)) OVER (PARTITION BY pool ORDER BY step) AS usd
   FROM recorded r FULL JOIN moved m USING (pool, step)
-),
-funded AS (SELECT cohort AS pool, min(step) AS first_step FROM funding WHERE cohort IN ('fund', 'vault') GROUP BY cohort)
+)
 SELECT 'cash after the movement' AS problem, pool, step, NULL AS symbol, cash_usd AS recorded, expected_usd AS expected
 FROM running WHERE cash_usd IS DISTINCT FROM expected_usd
 UNION ALL
@@ -43,6 +41,5 @@ UNION ALL
 SELECT 'inventory after the step', 'both', step, symbol, pool_lots, lots FROM inventory WHERE pool_lots <> lots
 UNION ALL
 SELECT 'cash after the step', pool, step, NULL, recorded_usd, usd
-FROM cash LEFT JOIN funded USING (pool)
-WHERE recorded_usd <> usd AND step < coalesce(first_step, step + 1)
+FROM cash WHERE recorded_usd <> usd
 ORDER BY problem, pool, step, symbol

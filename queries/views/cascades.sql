@@ -5,8 +5,7 @@
 -- note: a cascade is a run of steps with liquidations without a quiet minute between them, over all symbols
 WITH left_accounts AS (
   SELECT cascade_id, step, ts, symbol,
-         CASE kept_lots WHEN 0 THEN notional_usd
-              ELSE ((notional_usd * 1000000)::HUGEINT // lots * (lots - kept_lots))::DECIMAL(32, 0) * 0.000001 END AS left_usd
+         closed_usd AS left_usd
   FROM liquidations
 ),
 per_step AS (

@@ -20,7 +20,7 @@ closes AS (
 ),
 breaches AS (
   SELECT position_id, sum(lots - kept_lots)::BIGINT AS lots, min(ts) AS first_ts,
-         sum((notional_usd * 1000000)::HUGEINT // lots * (lots - kept_lots))::DECIMAL(32, 0) * 0.000001 AS mark_usd
+         sum(closed_usd) AS mark_usd
   FROM liquidations WHERE position_id IN (SELECT position_id FROM watched) GROUP BY position_id
 ),
 ends AS (SELECT symbol, arg_max(mark_px, step) AS last_px, max(ts) AS end_ts FROM steps GROUP BY symbol),

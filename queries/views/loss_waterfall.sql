@@ -18,10 +18,10 @@ left_accounts AS (
          CASE l.side WHEN 'long' THEN 1 ELSE -1 END AS sign,
          l.lots - l.kept_lots AS left_lots,
          l.takeover_lots + l.adl_lots AS passed_lots,
-         (l.notional_usd * 1000000)::HUGEINT // l.lots AS breach_quanta,
+         (l.notional_usd::DECIMAL(38, 6) * 1000000)::HUGEINT // l.lots AS breach_quanta,
          round(s.mark_px * l.quantity_base / l.lots * 1000000)::HUGEINT AS end_quanta,
          l.takeover_usd + l.adl_usd + CASE l.book_lots WHEN l.lots THEN l.bankruptcy_usd
-           ELSE ((l.bankruptcy_usd * 1000000)::HUGEINT * l.book_lots // l.lots)::DECIMAL(32, 0) * 0.000001 END AS bankruptcy_usd
+           ELSE ((l.bankruptcy_usd::DECIMAL(38, 6) * 1000000)::HUGEINT * l.book_lots // l.lots)::DECIMAL(32, 0) * 0.000001 END AS bankruptcy_usd
   FROM liquidations l LEFT JOIN steps s USING (step, symbol)
 ),
 exits AS (
@@ -32,7 +32,7 @@ exits AS (
   FROM left_accounts
 ),
 posted AS (
-  SELECT sum(((p.collateral_usd * 1000000)::HUGEINT * e.left_lots // p.lots)::DECIMAL(32, 0) * 0.000001) AS usd
+  SELECT sum(((p.collateral_usd::DECIMAL(38, 6) * 1000000)::HUGEINT * e.left_lots // p.lots)::DECIMAL(32, 0) * 0.000001) AS usd
   FROM (SELECT position_id, sum(left_lots) AS left_lots FROM exits GROUP BY position_id) e JOIN positions p USING (position_id)
 ),
 sums AS (

@@ -5,8 +5,7 @@
 -- note: residual_usd is the largest residual of any step; worst_move_frac is the lowest trade against the first trade of the run
 WITH left_accounts AS (
   SELECT side, ts,
-         CASE kept_lots WHEN 0 THEN notional_usd
-              ELSE ((notional_usd * 1000000)::HUGEINT // lots * (lots - kept_lots))::DECIMAL(32, 0) * 0.000001 END AS left_usd
+         closed_usd AS left_usd
   FROM liquidations
 ),
 liquidated AS (

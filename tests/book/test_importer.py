@@ -120,6 +120,11 @@ def test_whole_number_accounts_keep_their_ids_and_names(book_of: Any) -> None:
     assert set(book.account_id.tolist()) == {3, 7}
 
 
+def test_digits_of_other_scripts_are_text_and_not_numbers(book_of: Any) -> None:
+    assert book_of(HEAD, "٧,BTC,long,0.5,98000,10000", PAIR[1]).names == {1: "3", 2: "٧"}
+    assert "row 2, entry_px: '٧'; it must be a number" in refusal(book_of, HEAD, "7,BTC,long,0.5,٧,10000", PAIR[1])
+
+
 GOOD = "3,BTC,short,0.5,101000,9000"
 
 
@@ -142,7 +147,7 @@ GOOD = "3,BTC,short,0.5,101000,9000"
         ("7,BTC,,0.5,98000,100", "row 3, side: nothing; allowed: long, short"),
         (",BTC,long,0.5,98000,100", "row 3, account: nothing; give every position an owner"),
         ("7,BTC,long,0.0009,98000,100", "row 3, quantity_base: 0.0009 is below one lot of 0.001 BTC"),
-        ("7,BTC,long,1e20,98000,100", "row 3, quantity_base: 1E+20 is worth over 4.6e12, too much for 64-bit integers"),
+        ("7,BTC,long,1e20,98000,100", "row 3, quantity_base: 1E+20 is worth over 1.1e12 USD, too much for int64"),
         ("7,BTC,long,0.5,1e-9,100", "row 3, entry_px: 1E-9 makes the entry value less than 1e-6"),
         ("3,BTC,long,0.5,98000,100", "row 3, account: '3' has this symbol in row 2 already; merge them"),
         ("3,BTC/USDT:USDT,short,1,98000,1", "row 3, account: '3' has this symbol in row 2 already; merge them"),
@@ -177,16 +182,19 @@ def test_violations_are_listed_in_order_of_rows_and_cut_after_fifty(book_of: Any
     rows = [f"{k},BTC,up,0,1,1" for k in range(40)]
     lines = refusal(book_of, HEAD, *rows).split("\n")
     assert lines[0] == "book.csv (the header is row 1): 80 violations"
-    assert lines[1:4] == ["  row 2, side: 'up'; allowed: long, short", "  row 2, quantity_base: 0; it must be above zero",
-                          "  row 3, side: 'up'; allowed: long, short"]  # fmt: skip
+    assert lines[1:4] == [
+        "  row 2, side: 'up'; allowed: long, short",
+        "  row 2, quantity_base: 0; it must be above zero",
+        "  row 3, side: 'up'; allowed: long, short",
+    ]
     assert len(lines) == 52
     assert lines[-1] == "  and 30 more"
 
 
 def test_rows_of_parquet_count_from_one(tmp_path: Path) -> None:
     path = tmp_path / "book.parquet"
-    row = {"account": "a", "symbol": "BTC", "side": "up", "quantity_base": 1.0, "entry_px": float("nan"), "leverage": True}
-    pl.DataFrame([row]).write_parquet(path)
+    texts = {"account": "a", "symbol": "BTC", "side": "up"}
+    pl.DataFrame([texts | {"quantity_base": 1.0, "entry_px": float("nan"), "leverage": True}]).write_parquet(path)
     assert refusal(read, path).split("\n") == [
         "book.parquet (the first position is row 1): 3 violations",
         "  row 1, side: 'up'; allowed: long, short",

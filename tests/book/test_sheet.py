@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.book.sheet import COLUMNS, PositionBook, assemble, exact_sum, watch_rows
+from backtest.book.sheet import COLUMNS, PositionBook, assemble, watch_rows
 from backtest.errors import BookError, ConfigError
+from backtest.mechanics.exact import exact_sum
 from backtest.scenario import Watch
 from tests.book.support import BTC, SOL, TIERS, marks
 
@@ -112,7 +113,8 @@ def test_watch_size_is_floored_to_lots_and_the_rest_noted() -> None:
         (Watch("b", "BTC", "long", 0.0009, 1e5, 2.0), "watch 'b': size_base 0.0009 is below one lot of 0.001 BTC"),
         (Watch("c", "BTC", "long", 25.0, 1e5, 5.5), "watch 'c': leverage 5.5 on 2,500,000 USD of BTC; .* at most 5"),
         (Watch("d", "BTC", "long", 0.1, 120_000.0, 10.0), "watch 'd': already in breach .* first mark 100000"),
-        (Watch("e", "BTC", "long", 1e9, 1e5, 2.0), "watch 'e': .* too large for exact 64-bit integers"),
+        (Watch("e", "BTC", "long", 1e9, 1e5, 2.0), "watch 'e': worth over 1.1e12 USD, too large for int64"),
+        (Watch("f", "BTC", "long", float("inf"), 1e5, 2.0), "watch 'f': size_base, entry_px and leverage must be"),
     ],
 )
 def test_watch_that_cannot_be_is_refused_by_name(watch: Watch, said: str) -> None:

@@ -31,26 +31,25 @@ QUEUE = f"""
     2       4    104        4           {BTC}  short 5x     2        4    400          1           partial 0.5
 """
 SLICES = f"""
-    fill_id wave_id step ts account_id position_id symbol side  cohort lots mark_px notional_usd amount_usd immediate_usd
-    1       1       1    20 7          90          {ETH}  long  20x    3    10      30           27         -3
-    2       2       2    40 101        1           {BTC}  short 5x     3    100     300          309        -9
-    3       2       2    40 101        1           {BTC}  short 5x     1    100     100          99         1
-    4       2       2    40 103        3           {BTC}  short 5x     4    100     400          408        -8
-    5       2       2    40 104        4           {BTC}  short 5x     1    100     100          102        -2
+    fill_id wave_id step ts account_id position_id symbol side  cohort lots notional_usd amount_usd immediate_usd
+    1       1       1    20 7          90          {ETH}  long  20x    3    30           27         -3
+    2       2       2    40 101        1           {BTC}  short 5x     3    300          309        -9
+    3       2       2    40 101        1           {BTC}  short 5x     1    100          99         1
+    4       2       2    40 103        3           {BTC}  short 5x     4    400          408        -8
+    5       2       2    40 104        4           {BTC}  short 5x     1    100          102        -2
 """
 
 
 @pytest.fixture
 def wave(tables: Make) -> Tables:
     """Two waves; in the second shorts of four lots are closed at 102 while the mark is 100; it ends at 70."""
-    spared = [
-        {"wave_id": 2, "rank": rank, "symbol": BTC, "side": "short", "lots": 4, "status": "spared"} for rank in range(5, 20)
-    ]
+    behind = "rank\n" + "\n".join(str(rank) for rank in range(5, 20))
+    spared = rows(behind, wave_id=2, symbol=BTC, side="short", lots=4, status="spared")
     return tables(
         steps=rows(STEPS),
         adl_events=rows(WAVES, close_rule="bankruptcy"),
         adl_queue=[*rows(QUEUE), *spared],
-        adl_fills=rows(SLICES, realized_usd=-6),
+        adl_fills=rows(SLICES, realized_usd=-6, mark_px=10),
         positions=[{"position_id": 90, "entry_px": 11.0}],
     )
 

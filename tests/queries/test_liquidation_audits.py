@@ -9,7 +9,7 @@ import pytest
 from tests.queries.conftest import Make, rows
 
 BTC, ETH = "BTC/USD:USD", "ETH/USD:USD"
-WAVE = {"wave_id": 1, "step": 1, "symbol": BTC, "bankrupt_side": "long", "source": "account", "close_rule": "bankruptcy"}
+(WAVE,) = rows("wave_id step bankrupt_side source close_rule\n1 1 long account bankruptcy", symbol=BTC)
 
 
 def test_liquidation_lots_add_up(tables: Make) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.queries.conftest import Make, Rows, Tables, rows
 
 BTC = "BTC/USD:USD"
@@ -10,6 +12,11 @@ BTC = "BTC/USD:USD"
 def marks(*prices: float) -> Rows:
     """Return steps of BTC with these marks."""
     return [{"step": k, "symbol": BTC, "mark_px": px} for k, px in enumerate(prices, 1)]
+
+
+def liquidated(text: str, **more: Any) -> Rows:
+    """Return liquidations of BTC longs in step 2 whose residual goes to the account, unless ``more`` says otherwise."""
+    return rows(text, **{"step": 2, "symbol": BTC, "side": "long", "residual_owner": "account", **more})
 
 
 def losses(run: Tables) -> dict[str, float]:
@@ -32,26 +39,14 @@ def test_book_vault_and_adl(tables: Make) -> None:
             """,
             symbol=BTC,
         ),
-        liquidations=rows(
+        liquidations=liquidated(
             """
-            position_id lots notional_usd bankruptcy_usd book_lots book_usd fee_usd residual_usd takeover_lots takeover_usd
-            1           10   920          880            6         534      2       4            4             352
+            position_id lots notional_usd bankruptcy_usd book_lots book_usd fee_usd residual_usd takeover_lots
+            1           10   920          880            6         534      2       4            4
             """,
-            step=2,
-            symbol=BTC,
-            side="long",
-            residual_owner="account",
+            takeover_usd=352,
         )
-        + rows(
-            """
-            position_id lots notional_usd bankruptcy_usd adl_lots adl_usd
-            2           5    475          470            5        470
-            """,
-            step=2,
-            symbol=BTC,
-            side="long",
-            residual_owner="account",
-        ),
+        + liquidated("position_id lots notional_usd bankruptcy_usd adl_lots adl_usd\n2 5 475 470 5 470"),
         adl_fills=[{"lots": 5, "amount_usd": 470, "notional_usd": 450, "immediate_usd": -20}],
         # four lots worth 360 taken at 352, one sold at 78 when the mark is 80, three left at 80
         fund=rows(
@@ -84,15 +79,12 @@ def test_what_nobody_could_bear(tables: Make) -> None:
     run = tables(
         steps=marks(100, 110),
         positions=[{"position_id": 1, "symbol": BTC, "lots": 4, "collateral_usd": 20}],
-        liquidations=rows(
+        liquidations=liquidated(
             """
             position_id lots notional_usd bankruptcy_usd adl_lots adl_usd
             1           4    412          420            4        420
             """,
-            step=2,
-            symbol=BTC,
             side="short",
-            residual_owner="account",
         ),
         adl_fills=[{"lots": 3, "amount_usd": 330, "notional_usd": 330, "immediate_usd": 0}],
         ledger=[{"owner": "uncovered", "amount_usd": -15}, {"owner": "uncovered", "amount_usd": -5}],
@@ -110,14 +102,11 @@ def test_a_difference_that_stays_with_the_fund(tables: Make) -> None:
     run = tables(
         steps=marks(100, 94),
         positions=[{"position_id": 1, "symbol": BTC, "lots": 2, "collateral_usd": 20}],
-        liquidations=rows(
+        liquidations=liquidated(
             """
             position_id lots notional_usd bankruptcy_usd adl_lots adl_usd residual_usd
             1           2    190          180            2        180     12
             """,
-            step=2,
-            symbol=BTC,
-            side="long",
             residual_owner="fund",
         ),
         adl_fills=[{"lots": 2, "amount_usd": 192, "notional_usd": 188, "immediate_usd": -4}],
@@ -137,15 +126,11 @@ def test_a_position_that_waits(tables: Make) -> None:
     run = tables(
         steps=marks(100, 90),
         positions=[{"position_id": 1, "symbol": BTC, "lots": 10, "collateral_usd": 100}],
-        liquidations=rows(
+        liquidations=liquidated(
             """
             position_id lots notional_usd bankruptcy_usd book_lots book_usd residual_usd kept_lots
             1           10   920          900            4         364      4            6
             """,
-            step=2,
-            symbol=BTC,
-            side="long",
-            residual_owner="account",
         ),
     )
     assert losses(run) == {
@@ -161,15 +146,12 @@ def test_inventory_closed_by_adl_and_funding(tables: Make) -> None:
     run = tables(
         steps=marks(90, 80),
         positions=[{"position_id": 1, "symbol": BTC, "lots": 4, "collateral_usd": 40}],
-        liquidations=rows(
+        liquidations=liquidated(
             """
             position_id lots notional_usd bankruptcy_usd takeover_lots takeover_usd
             1           4    364          352            4             352
             """,
             step=1,
-            symbol=BTC,
-            side="long",
-            residual_owner="account",
         ),
         adl_fills=[{"bankrupt": "vault", "lots": 4, "amount_usd": 352, "notional_usd": 320, "immediate_usd": -32}],
         fund=rows(
@@ -199,15 +181,12 @@ def test_the_audit_finds_what_is_missing(tables: Make) -> None:
         return tables(
             steps=marks(100),
             positions=[{"position_id": 1, "symbol": BTC, "lots": 2, "collateral_usd": 20}],
-            liquidations=rows(
+            liquidations=liquidated(
                 f"""
                 position_id lots notional_usd bankruptcy_usd book_lots book_usd residual_usd
                 1           2    200          180            2         190      {residual}
                 """,
                 step=1,
-                symbol=BTC,
-                side="long",
-                residual_owner="account",
             ),
         )
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from tests.queries.conftest import Tables, at
+from tests.queries.conftest import Make, Rows, at
 
 BTC, ETH = "BTC/USD:USD", "ETH/USD:USD"
-Make = Callable[..., Tables]
 
 
-def walk(symbol: str, *prices: float, **more: Any) -> list[dict[str, Any]]:
+def walk(symbol: str, *prices: float, **more: Any) -> Rows:
     """Return steps of one symbol, two of 30 s to a bar of one minute; mark and trade are the same."""
     return [
         {
@@ -217,9 +215,9 @@ def test_liquidity_pressure(tables: Make) -> None:
         liquidations=[
             # waits with 4 lots and comes again in the same bar: ordered once, 10 lots
             liquidation(1, step=1, book_lots=6, book_usd=540, kept_lots=4),
-            liquidation(1, step=2, lots=4, notional_usd=320, book_lots=1, book_usd=60, takeover_lots=3),
+            liquidation(2, position_id=1, step=2, lots=4, notional_usd=320, book_lots=1, book_usd=60, takeover_lots=3),
             # the next bar has no liquidity
-            liquidation(2, step=3, notional_usd=500, book_lots=0, adl_lots=10),
+            liquidation(3, step=3, notional_usd=500, book_lots=0, adl_lots=10),
         ],
     )
     # first bar: the book took 600, five lots at 80 were left: 1,000 / (600 + 400)
@@ -293,7 +291,10 @@ def test_window_metrics(tables: Make) -> None:
         ],
     )
     window = {"start": at(60), "end": at(120)}
-    columns = "liquidated_notional_usd liquidated_long_share_frac adl_notional_usd adl_positions adl_onset_s price_low price_move_frac"
+    columns = (
+        "liquidated_notional_usd liquidated_long_share_frac adl_notional_usd adl_positions adl_onset_s "
+        "price_low price_move_frac"
+    )
     # the second bar: BTC trades 80 and 60; the first liquidation at 70 s, the first wave that closes lots at 90 s
     assert run.ask("window_metrics", columns, coin="BTC", **window) == [(4000, 0.25, 11, 1, 20.0, 60.0, -0.25)]
     assert run.ask("window_metrics", columns, **window) == [(5000, 0.4, 24, 2, 20.0, 5.0, -0.5)]

@@ -67,7 +67,8 @@ def test_an_unknown_query_lists_near_matches() -> None:
 def test_bind_converts_text_and_fills_defaults() -> None:
     window = query.get_query("window_metrics")
     bound = query.bind(window, {"start": "2025-10-10T21:15", "end": datetime(2025, 10, 10, 21, 27, tzinfo=UTC)})
-    assert bound == {"coin": None, "start": datetime.fromisoformat("2025-10-10T21:15"), "end": datetime.fromisoformat("2025-10-10T21:27")}
+    start, end = (datetime.fromisoformat(f"2025-10-10T21:{minute}") for minute in (15, 27))
+    assert bound == {"coin": None, "start": start, "end": end}
     assert query.bind(query.get_query("liquidation_price_map"), {"bins": "7"}) == {"symbol": None, "bins": 7}
 
 

@@ -58,7 +58,7 @@ def crash(tables: Make) -> Tables:
         adl_events=rows(WAVES),
         adl_fills=[{"position_id": p, "account_id": 5} for p in (5, 5, 6)],
         fund=rows(FUND),
-        ledger=[{"owner": owner, "amount_usd": usd} for owner, usd in (("uncovered", -4), ("uncovered", -5), ("venue", 9))],
+        ledger=rows("owner amount_usd\nuncovered -4\nuncovered -5\nvenue 9"),
     )
 
 

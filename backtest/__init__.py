@@ -1,0 +1,28 @@
+"""crashbook: replay perpetual-futures crashes on a balanced position book.
+
+The public names are ``replay``, ``open_run`` and ``Run``; they are imported on first use, so that
+``import backtest`` stays light.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from backtest.replay import replay
+    from backtest.results import Run, open_run
+
+__version__ = "0.1.0"
+__all__ = ["Run", "__version__", "open_run", "replay"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "replay":
+        from backtest.replay import replay
+
+        return replay
+    if name in {"Run", "open_run"}:
+        from backtest import results
+
+        return getattr(results, name)
+    raise AttributeError(f"module 'backtest' has no attribute '{name}'")

@@ -1,0 +1,163 @@
+"""What a run says about itself: labels, assumptions, what is not simulated, versions; the contents of run.json."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from backtest.scenario import PARAMS, Scenario
+
+if TYPE_CHECKING:
+    from backtest.replay import Prepared
+
+VERSIONS = ("crashbook", "numpy", "polars", "pyarrow", "duckdb")
+INTRABAR = {
+    "ohlc": "open, the extreme nearer the open, the other extreme, close",
+    "adverse_first": "open, low, high, close",
+    "close": "the close alone",
+}
+NOT_SIMULATED = (
+    "Cross-margin contagion: every position is isolated, a loss in one coin takes no position in another.",
+    "Voluntary closing, stop orders, top-ups of collateral and new positions: open interest falls by liquidation and "
+    "ADL only.",
+    "Portfolio margin, collateral haircuts and outages of the venue.",
+    "Feedback of this run's orders on the price: the tape already contains the cascade.",
+)
+
+
+def facts_of(prepared: Prepared, code: str) -> dict[str, Any]:
+    """Return the columns of ``runs`` that say what was run."""
+    scenario, labels = prepared.resolved.scenario, labels_of(prepared)
+    return {
+        "event_id": scenario.event, "venue": scenario.venue, "policy": scenario.ranking, "seed": scenario.seed,
+        "intrabar": scenario.intrabar, "open_interest_label": labels["open_interest"]["text"],
+        "book_label": prepared.book.label, "liquidity_label": labels["liquidity"]["text"],
+        "scenario_sha256": hashlib.sha256(scenario.canonical()).hexdigest(), "code_sha256": code,
+    }  # fmt: skip
+
+
+def labels_of(prepared: Prepared) -> dict[str, dict[str, str]]:
+    """Return badge and text of prices, open interest, book, mark and liquidity."""
+    resolved, book = prepared.resolved, prepared.book
+    scenario, market = resolved.scenario, prepared.market
+    imported = book.label == "imported"
+    why = resolved.sources["open_interest_usd"].removeprefix("event: ")
+    scale = resolved.sources["liquidity_scale"].removeprefix("event: ")
+    share = f"{scenario.participation_frac:.0%} of the traded volume, scaled ({scale})"
+    return {
+        "prices": {key: market.labels["prices"][key] for key in ("badge", "text")},
+        "mark": {key: market.labels["mark"][key] for key in ("badge", "text")},
+        "open_interest": {"badge": "imported", "text": "the sum of the imported book"}
+        if imported
+        else {"badge": "measured" if why.startswith("measured") else "modelled", "text": why},
+        "book": {"badge": "imported" if imported else "modelled",
+                 "text": "an imported file" if imported else f"synthetic, drawn from seed {scenario.seed}"},
+        "liquidity": {"badge": "modelled", "text": share},
+    }  # fmt: skip
+
+
+def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the contents of run.json: everything a reader needs to judge or repeat the run, and no times."""
+    resolved, market = prepared.resolved, prepared.market
+    event, venue, scenario = resolved.event, resolved.venue, resolved.scenario
+    covered = set(scenario.coins)
+    missing = [NOT_SIMULATED[0], *NOT_SIMULATED[1:]]
+    if event.id == "2025-10-10" or len(covered) < len(event.coins):
+        missing.insert(0, f"Other coins of the venue: only {', '.join(scenario.coins)} are simulated; facts are compared "
+                       "for covered coins only.")  # fmt: skip
+    return {
+        "run_id": prepared.run_id,
+        "threshold": "<=" if venue.inclusive else "<",
+        "event": {
+            "id": event.id, "title": event.title, "summary": event.summary, "grade": event.grade,
+            "core_start": event.core_start.isoformat(), "core_end": event.core_end.isoformat(),
+            "facts": [_plain(fact) for fact in event.facts], "compare": [_plain(row) for row in event.compare],
+            "notes": list(event.notes),
+        },
+        "venue": {
+            "id": venue.id, "name": venue.name, "as_of": venue.as_of.isoformat(), "notes": list(venue.notes),
+            "simplified": [dict(row) for row in venue.simplified], "sources": [dict(s) for s in venue.sources.values()],
+            "points": [
+                {"name": p.name, "value": p.value, "source": p.source, "mark": p.mark, "note": p.note}
+                for p in venue.points
+            ],
+            "unverified": list(venue.unverified),
+        },
+        "scenario": scenario.plain(),
+        "scenario_toml": scenario_toml(scenario),
+        "scenario_sources": dict(resolved.sources),
+        "labels": labels_of(prepared),
+        "assumptions": assumptions(prepared),
+        "not_simulated": missing,
+        "flags": [*market.flags, *resolved.flags, *prepared.book.notes],
+        "versions": {name: version(name) for name in VERSIONS},
+        "digests": {"data": market.digest, "book": prepared.book.digest, "code": facts["code_sha256"],
+                    "scenario": facts["scenario_sha256"]},
+        "watch": bool(scenario.watch),
+        "seeds": [],
+        "seed_summaries": [],
+        "sensitivity": [],
+    }  # fmt: skip
+
+
+def assumptions(prepared: Prepared) -> list[str]:
+    """Return the assumptions of the run in plain sentences."""
+    scenario = prepared.resolved.scenario
+    impact = {
+        "none": "Orders fill at the trade price: no impact.",
+        "sqrt": f"Forced orders move their price by {scenario.impact_y:g} x {scenario.impact_sigma_frac:g} x the square "
+        "root of their share of the bar's volume, within the bar's range.",
+        "linear": f"Forced orders move their price by {scenario.impact_y:g} x {scenario.impact_sigma_frac:g} x their "
+        "share of the bar's volume, within the bar's range.",
+    }[scenario.impact]
+    lines = [
+        f"A bar is walked through {INTRABAR[scenario.intrabar]}; triggers use the mark, fills the trade price.",
+        f"The book can take {scenario.participation_frac:.0%} of the scaled traded volume of a bar, freed in equal parts "
+        "as the bar is walked; unused liquidity expires with the bar.",
+        impact,
+        "A position in breach is sent to the book whole, with its bankruptcy amount as limit; what the book does not "
+        "take goes to the fund or vault by its rule, the rest to ADL.",
+    ]
+    if prepared.book.label == "synthetic":
+        lines.append(
+            f"Sizes: stratified quantiles of a lognormal body (sigma {scenario.size_sigma:g}) with a Pareto tail (alpha "
+            f"{scenario.size_alpha:g}) for {scenario.size_tail_frac:.0%} of accounts, capped at {scenario.size_cap_frac:.0%} "
+            "of a side; leverage by notional from the stated mixture; each position is an account of its own."
+        )
+    return lines
+
+
+def scenario_toml(scenario: Scenario) -> str:
+    """Return the resolved scenario as TOML that ``replay -c`` reads back."""
+    plain, lines = scenario.plain(), []
+    for param in PARAMS:
+        value = plain[param.name]
+        if param.name == "watch" or value is None:
+            continue
+        lines.append(f"{param.name} = {_toml(value)}")
+    for row in plain["watch"]:
+        lines += ["", "[[watch]]", *(f"{key} = {_toml(value)}" for key, value in row.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return repr(value)
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: value.isoformat() if isinstance(value, dt.datetime) else list(value) if isinstance(value, tuple) else value
+        for key, value in row.items()
+    }

@@ -1,0 +1,265 @@
+"""A replay: resolve the scenario, prepare market and book, run the engine, write the run folder."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backtest.assets import asset, runs_folder
+from backtest.book.importer import book_of_frame, read_positions
+from backtest.book.sheet import PositionBook
+from backtest.book.synthesis import synthesize
+from backtest.engine.run import Progress, simulate
+from backtest.engine.state import World
+from backtest.errors import ConfigError
+from backtest.events import CrashEvent, get_event
+from backtest.market import MarketPath, build_market
+from backtest.mechanics.exact import quanta, rate_e9, ratio
+from backtest.mechanics.path import HIGH, LOW, walk
+from backtest.mechanics.rules import Rules, VaultRule
+from backtest.results import Run, read_meta, write_run
+from backtest.scenario import PARAMS, Scenario, build, check_values, merge, per_coin
+from backtest.venue import VenueProfile, get_venue
+
+if TYPE_CHECKING:
+    import polars as pl
+
+VERSIONS = ("numpy", "polars", "pyarrow", "duckdb")
+IDENTITY = ("numpy", "polars", "pyarrow")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A scenario with everything it names, and where each value came from."""
+
+    event: CrashEvent
+    venue: VenueProfile
+    scenario: Scenario
+    sources: Mapping[str, str]
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A replay ready to run."""
+
+    resolved: Resolved
+    market: MarketPath
+    book: PositionBook
+    first_bar: int
+    world: World
+    run_id: str
+
+
+def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
+    """Fill in a scenario: what is given, then the event's defaults, the venue's rules, the program's defaults.
+
+    Raises
+    ------
+    UnknownNameError
+        For an unknown event, venue or coin, with the near matches.
+    ConfigError
+        For a value of the wrong shape.
+    """
+    event = get_event(event_name)
+    venue = get_venue(given.get("venue") or event.venues[0])
+    start, balance = venue.fund_start(event.day)
+    rules = {**venue.rules, "fund_start_usd": start}
+    limit = venue.inventory_limit_frac
+    basis = given.get("fund_start_usd", start)
+    rules["fund_inventory_limit_usd"] = 0.0 if limit is None else limit * basis
+    base = {"event": event.id, "venue": venue.id, "coins": event.coins}
+    defaults = event.default(venue.id)
+    scenario = build(merge(base, rules, defaults, {**given, "event": event.id, "venue": venue.id}))
+    sources = {}
+    for param in PARAMS:
+        if param.name in given:
+            sources[param.name] = "given"
+        elif param.name in defaults:
+            sources[param.name] = f"event: {event.reason(venue.id, param.name)}"
+        elif param.name in rules:
+            sources[param.name] = balance if param.name == "fund_start_usd" else "venue profile"
+        else:
+            sources[param.name] = "event" if param.name in base else "default"
+    for coin in scenario.coins:
+        venue.instrument(coin)
+    notes = [venue.table(coin, event.day)[1] for coin in scenario.coins]
+    if venue.id not in event.venues:
+        notes.append(f"{venue.id} is not among the venues of the event ({', '.join(event.venues)})")
+    return Resolved(event, venue, scenario, sources, tuple(note[0].upper() + note[1:] + "." for note in notes if note))
+
+
+def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: MarketPath | None = None) -> Prepared:
+    """Build market path, book and world of a resolved scenario; meaning is checked here."""
+    scenario, venue, event = resolved.scenario, resolved.venue, resolved.event
+    market = market or build_market(event, venue, scenario)
+    first = market.core_bar if all(profile is not None for profile in market.entry_profiles) else 0
+    tables = [venue.table(coin, event.day)[0].schedule() for coin in scenario.coins]
+    bars = slice(first, None)
+    path = walk(market.trade[:, bars], market.mark[:, bars], scenario.intrabar)
+    if not path.mark.size:
+        raise ConfigError("the window holds no bar to walk; give a wider start and end")
+    mark0 = path.mark[:, 0]
+    book = _book(resolved, market, tables, mark0, positions)
+    watched = [int(np.flatnonzero(book.account_id == account)[0]) for account in book.watched]
+    world = World(
+        symbols=tuple(unit.symbol for unit in market.instruments),
+        q_tick=tuple(unit.q_tick for unit in market.instruments),
+        mark_per_tick=tuple(unit.mark_per_tick for unit in market.instruments),
+        tiers=tuple(schedule for schedule, _ in tables),
+        walk=path,
+        bar_s=market.bar_s,
+        trade_low=market.trade[:, bars, LOW],
+        trade_high=market.trade[:, bars, HIGH],
+        volume=market.volume_lots[:, bars],
+        funding=tuple((bar - first, symbol, rate) for bar, symbol, rate in market.funding if bar >= first),
+        account=book.account_id,
+        symbol=book.symbol,
+        side=book.side,
+        lots=book.lots,
+        cost=book.cost,
+        wallet=book.wallet,
+        watched=tuple(watched),
+        rules=rules_of(scenario, venue, market.bar_s, path.parts),
+    )
+    return Prepared(resolved, market, book, first, world, _identity(resolved, market, book))
+
+
+def _book(
+    resolved: Resolved, market: MarketPath, tables: list[Any], mark0: Any, positions: pl.DataFrame | None
+) -> PositionBook:
+    scenario, inclusive = resolved.scenario, resolved.venue.inclusive
+    if positions is not None or scenario.positions_file:
+        options: dict[str, Any] = {
+            "inclusive": inclusive, "balance_with_market": scenario.balance_with_market, "watches": scenario.watch,
+        }  # fmt: skip
+        if positions is not None:
+            return book_of_frame(positions, market.instruments, tables, mark0, where="positions", first_row=1, **options)
+        return read_positions(Path(scenario.positions_file or ""), market.instruments, tables, mark0, **options)
+    rng = np.random.Generator(np.random.PCG64(scenario.seed))
+    return synthesize(
+        scenario, market.instruments, tables, mark0, profiles=market.entry_profiles, lows=market.pre_low,
+        highs=market.pre_high, inclusive=inclusive, rng=rng,
+    )  # fmt: skip
+
+
+def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int) -> Rules:
+    """Turn the scenario's rules into integers."""
+    vault = any(point.name == "fund" and point.value == "vault" for point in venue.points)
+    limit = scenario.fund_inventory_limit_usd
+    factor = ratio(scenario.liquidity_factor)
+    scales = [per_coin(scenario.liquidity_scale, coin, "liquidity_scale") for coin in scenario.coins]
+    return Rules(
+        inclusive=venue.inclusive,
+        fund_start=quanta(scenario.fund_start_usd),
+        fund_floor=quanta(scenario.fund_floor_usd),
+        fund_divisible=scenario.fund_shortfall == "divisible",
+        fund_takes_over=scenario.fund_takeover == "bankruptcy",
+        inventory_limit=quanta(limit) if limit else None,
+        inventory_adl=scenario.inventory_adl,
+        inventory_stop=quanta(scenario.inventory_stop_usd),
+        quiet_steps=math.ceil(scenario.quiet_s * parts / bar_s),
+        vault=VaultRule(quanta(scenario.vault_capital_usd), *venue.takeover)
+        if vault or scenario.vault_capital_usd
+        else None,
+        residual_owner=_residual_owner(scenario, vault),
+        fee_e9=rate_e9(scenario.fee_rate),
+        fee_owner=scenario.fee_owner,
+        ranking=scenario.ranking,
+        losers=scenario.losers,
+        close_price=scenario.close_price,
+        on_exhausted=scenario.on_exhausted,
+        impact=scenario.impact,
+        strength=ratio(scenario.impact_y) * ratio(scenario.impact_sigma_frac),
+        scale=tuple(ratio(scale) * factor for scale in scales),
+        participation=ratio(scenario.participation_frac),
+        seed=scenario.seed,
+        spared=scenario.spared,
+    )
+
+
+def _residual_owner(scenario: Scenario, vault: bool) -> str:
+    if scenario.residual_owner == "vault" and not (vault or scenario.vault_capital_usd):
+        raise ConfigError("residual_owner = 'vault' but there is no vault; set vault_capital_usd or name account or fund")
+    return scenario.residual_owner
+
+
+def code_digest() -> str:
+    """Return the digest of the sources that decide results: layers 0 to 7."""
+    package = Path(__file__).parent
+    above = {"studies", "report", "cli", "_assets"}
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        relative = path.relative_to(package)
+        if relative.parts[0] not in above and relative.name not in {"plots.py", "summary.py", "__main__.py"}:
+            digest.update(relative.as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _identity(resolved: Resolved, market: MarketPath, book: PositionBook) -> str:
+    scenario = resolved.scenario
+    imported = book.digest if book.label == "imported" else ""
+    profile = hashlib.sha256(asset("data", "venues", f"{resolved.venue.id}.toml").read_bytes()).hexdigest()
+    parts = [_canonical(scenario, imported), market.digest, imported, profile, code_digest()]
+    parts += [f"{name}={version(name)}" for name in IDENTITY]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def _canonical(scenario: Scenario, imported: str) -> str:
+    """Return the canonical scenario; an imported book is known by its contents, not by the place of its file."""
+    return (scenario.with_(positions_file=imported or None)).canonical().decode()
+
+
+def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = False) -> Run:
+    """Run a prepared replay and return it opened; identical inputs give the folder that is already there."""
+    from backtest.tables import Finished, result_tables
+
+    folder = runs_folder() / prepared.run_id
+    if not fresh and folder.is_dir():
+        try:
+            return Run(folder)
+        except Exception:  # noqa: BLE001, S110 - a broken folder is simply written again
+            pass
+    began = time.time()
+    outcome = simulate(prepared.world, progress)
+    simulated = time.time()
+    from backtest.describe import facts_of, meta_of
+
+    facts = facts_of(prepared, code_digest())
+    done = Finished(prepared.run_id, prepared.market, prepared.book, outcome, prepared.first_bar, facts)
+    tables = result_tables(done)
+    log = {"began": dt.datetime.fromtimestamp(began, dt.UTC).isoformat(), "engine_s": round(simulated - began, 3),
+           "tables_s": round(time.time() - simulated, 3)}  # fmt: skip
+    return Run(write_run(tables, meta_of(prepared, facts), log))
+
+
+def replay(
+    event: str = "2025-10-10", *, positions: pl.DataFrame | None = None, fresh: bool = False, **fields: Any
+) -> Run:
+    """Replay a crash and return the run.
+
+    Parameters
+    ----------
+    event
+        Id, date or alias of the catalogue.
+    positions
+        A book as a polars frame with the columns of an imported file; none for the synthetic one.
+    fresh
+        Simulate even if an identical run is on disk.
+    **fields
+        Scenario fields, see ``crashbook params``.
+    """
+    values = check_values({key: value for key, value in fields.items() if value is not None}, "replay()")
+    return execute(prepare(resolve(event, values), positions), fresh=fresh)
+
+
+__all__ = ["Prepared", "Resolved", "execute", "prepare", "read_meta", "replay", "resolve"]

@@ -1,0 +1,193 @@
+"""The run next to what was published about the event."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from backtest.plots import base_coin
+from backtest.report.findings import Findings, Row
+from backtest.report.numbers import (
+    NONE,
+    Number,
+    count_text,
+    exact_text,
+    frac_text,
+    plural,
+    say,
+    significant,
+    span_text,
+    time_of,
+    times_text,
+    usd_text,
+)
+from backtest.report.tables import Cell, columns, empty, table
+
+WITHIN = 2.0
+FACTS = columns("""
+    name       head   figure
+    window     words  window, UTC
+    here       given  this run
+    published  given  published
+    ratio      given  ratio
+    track      words  a tenth · equal · ten times
+    grade      words  grade
+    source     words  source
+""")
+_UNITS = {"usd": usd_text, "usdt": usd_text, "frac": frac_text, "s": span_text, "count": count_text, "x": times_text}
+_METRICS = {
+    "liquidated_notional_usd": "liquidated",
+    "liquidated_long_share_frac": "long share of liquidations",
+    "adl_notional_usd": "closed by ADL",
+    "adl_positions": "positions closed by ADL",
+    "adl_onset_s": "first ADL after first liquidation",
+    "price_low": "lowest trade",
+    "price_move_frac": "move to the low",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A published figure next to the run's own figure over the same window."""
+
+    fact: Row
+    entry: Row
+    value: Number | None
+    conflicts: tuple[Row, ...]
+
+    @property
+    def ratios(self) -> tuple[float, float] | None:
+        """Return the run's figure over the fact, for a range over both its ends; none where there is no verdict."""
+        ends = [float(end) for end in fact_ends(self.fact) if end]
+        if self.entry["how"] != "ratio" or not self.value or not ends:
+            return None
+        found = [float(self.value) / end for end in ends]
+        return (min(found), max(found)) if min(found) > 0 else None
+
+
+def fact_ends(fact: Row) -> list[Any]:
+    """Return the value of a fact, or both ends of its range.
+
+    Examples
+    --------
+    >>> fact_ends({"value": 3}), fact_ends({"low": 1, "high": 2})
+    ([3], [1, 2])
+    """
+    return [fact["value"]] if fact.get("value") is not None else [fact.get("low"), fact.get("high")]
+
+
+def comparisons(f: Findings) -> list[Comparison]:
+    """Evaluate what the event says may be compared, for the coins of this run."""
+    facts = {fact["id"]: fact for fact in f.meta["event"].get("facts") or []}
+    covered = {base_coin(symbol) for symbol in f.symbols}
+    made = []
+    for entry in f.meta["event"].get("compare") or []:
+        coin, fact = entry.get("coin"), facts.get(entry["fact"])
+        if fact is None or (coin and coin not in covered):
+            continue
+        row = f.row("window_metrics", coin=coin, start=time_of(entry["start"]), end=time_of(entry["end"]))
+        clashes = tuple(facts[name] for name in fact.get("conflicts_with") or [] if name in facts)
+        made.append(Comparison(fact, entry, row.get(entry["metric"]), clashes))
+    return made
+
+
+def sure_answer(f: Findings) -> Markup:
+    """Say how far the run is from what was published."""
+    ratios = [one.ratios for one in comparisons(f) if one.ratios]
+    seeds = f"{f.seeds} seeds were run" if f.seeds > 1 else "One seed was run, so there is no band"
+    if not ratios:
+        return say("{seeds}; nothing published can be compared with this run.", seeds=seeds)
+    return say(
+        "{seeds}; of {n} published {noun} to compare with {near} within a factor of two of the replay, whose own "
+        "figures are {low} to {high} the published ones.",
+        seeds=seeds,
+        n=len(ratios),
+        noun=plural(len(ratios), "figure"),
+        near=say("{k} {lie}", k=(k := sum(_near(ends) for ends in ratios)), lie=plural(k, "lies", "lie")),
+        low=times_text(min(low for low, _ in ratios)),
+        high=times_text(max(high for _, high in ratios)),
+    )
+
+
+def _near(ends: tuple[float, float]) -> bool:
+    return ends[0] <= WITHIN and ends[1] >= 1 / WITHIN
+
+
+def facts_table(f: Findings) -> Markup:
+    """Put the published facts next to the run, conflicting figures below the one they contradict."""
+    rows = [row for one in comparisons(f) for row in (_fact(one), *map(_clash, one.conflicts))]
+    if not rows:
+        return empty("No published figure of this event covers the symbols and the window of this run.")
+    return table(rows, FACTS, kind="facts", row_class=lambda row: "clash" if row.get("clash") else "")
+
+
+def _fact(one: Comparison) -> Row:
+    fact, entry = one.fact, one.entry
+    name = " ".join(part for part in (entry.get("coin"), _METRICS.get(entry["metric"], entry["metric"])) if part)
+    notes = "; ".join(str(part) for part in (fact.get("note"), entry.get("note")) if part)
+    return {
+        "name": _named(name, notes),
+        "window": f"{time_of(entry['start']):%H:%M}–{time_of(entry['end']):%H:%M}",
+        "here": Cell(_show(fact, one.value), exact_text(one.value)),
+        "ratio": Cell("–".join(dict.fromkeys(significant(end) for end in one.ratios)) if one.ratios else NONE),
+        "track": _ratio_track(one.ratios) if entry["how"] == "ratio" else _onset_track(one),
+        **_published(fact),
+    }
+
+
+def _clash(fact: Row) -> Row:
+    empty_cells = {"window": "", "here": Cell(""), "ratio": Cell(""), "track": ""}
+    return {"name": _named("conflicts with", fact.get("note")), "clash": True, **empty_cells, **_published(fact)}
+
+
+def _published(fact: Row) -> Row:
+    ends = fact_ends(fact)
+    value = Cell(" to ".join(_show(fact, end) for end in ends), " to ".join(exact_text(end) for end in ends))
+    return {"published": value, "grade": fact["grade"], "source": source_link(fact["source"])}
+
+
+def _named(name: str, note: str | None) -> Markup:
+    return say("{name}{note}", name=name, note=say("<small>{n}</small>", n=note) if note else "")
+
+
+def _show(fact: Row, value: Number | None) -> str:
+    return NONE if value is None else _UNITS.get(fact["unit"], lambda v: significant(v, 6))(value)
+
+
+def _ratio_track(ratios: tuple[float, float] | None) -> Markup:
+    """Draw a ratio as a dot on a log scale from a tenth to ten."""
+    if ratios is None:
+        return Markup("")
+    low, high = (min(max((math.log10(end) + 1) * 50, 1.0), 99.0) for end in ratios)
+    dot = '<span class="track ratio"><b style="left:{low:.1f}%;width:max({width:.1f}%,9px)"></b></span>'
+    return say(dot, low=low, width=high - low)
+
+
+def _onset_track(one: Comparison) -> Markup:
+    """Draw a censored figure as two bars from zero, the run's above the published one, without a verdict."""
+    here, fact = float(one.value or 0), max((float(end) for end in fact_ends(one.fact) if end), default=0.0)
+    room = max(here, fact) or 1.0
+    bars = (
+        '<span class="track onset" title="this run above, published below; no verdict">'
+        '<b style="width:{here:.1f}%"></b><i style="width:{fact:.1f}%"></i></span>'
+    )
+    return say(bars, here=here / room * 100, fact=fact / room * 100)
+
+
+def source_link(source: str) -> Markup:
+    """Return a link for a web address, plain words for anything else.
+
+    Examples
+    --------
+    >>> source_link("https://example.org/a/b")
+    Markup('<a href="https://example.org/a/b" rel="noreferrer">example.org</a>')
+    >>> source_link("javascript:alert(1)")
+    Markup('<span class="source">javascript:alert(1)</span>')
+    """
+    scheme, _, rest = source.partition("://")
+    if scheme not in {"http", "https"}:
+        return say('<span class="source">{s}</span>', s=source)
+    return say('<a href="{s}" rel="noreferrer">{host}</a>', s=source, host=rest.split("/", 1)[0])

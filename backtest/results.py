@@ -1,0 +1,236 @@
+"""Run folders: written whole or not at all, checked when opened, read as tables, queries and SQL."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backtest import query as queries
+from backtest.assets import runs_folder
+from backtest.errors import CrashbookError, RunError, UnknownNameError
+from backtest.schema import TABLES, VIEWS
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+META = "run.json"
+LOG = "log.jsonl"
+FORMAT = 1
+
+
+def write_run(tables: Mapping[str, pa.Table], meta: Mapping[str, Any], log: Mapping[str, Any]) -> Path:
+    """Write a run folder beside its place and move it there when it is complete.
+
+    Tables and ``run.json`` are byte-equal for equal inputs; times and durations go to ``log.jsonl``.
+
+    Raises
+    ------
+    RunError
+        If the folder cannot be written; nothing is left behind.
+    """
+    target = runs_folder() / str(meta["run_id"])
+    temporary = target.with_name(f".{target.name}.partial")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        digests = {name: write_parquet(table, temporary / f"{name}.parquet") for name, table in tables.items()}
+        body = {"format": FORMAT, **meta, "tables": digests}
+        (temporary / META).write_text(json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
+        (temporary / LOG).write_text(json.dumps(dict(log), sort_keys=True) + "\n", "utf-8")
+        shutil.rmtree(target, ignore_errors=True)
+        temporary.rename(target)
+    except OSError as error:
+        raise RunError(f"cannot write {target}: {error.strerror or error}; free space or choose CRASHBOOK_HOME") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def write_parquet(table: pa.Table, path: Path) -> dict[str, Any]:
+    """Write one table; the only place where Parquet is written. Returns rows and digest."""
+    import pyarrow.parquet as pq
+
+    pq.write_table(
+        table, path, compression="zstd", compression_level=1, store_decimal_as_integer=True, version="2.6",
+        write_statistics=True, row_group_size=1 << 20,
+    )  # fmt: skip
+    return {"rows": table.num_rows, "sha256": _digest(path)}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def run_ids() -> list[str]:
+    """Return the ids of complete run folders, the newest last."""
+    folder = runs_folder()
+    found = [path.parent for path in folder.glob(f"*/{META}") if not path.parent.name.startswith(".")]
+    return [path.name for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))]
+
+
+def open_run(name: str = "latest") -> Run:
+    """Open a run by id, unique prefix of an id, path, or ``latest``.
+
+    Raises
+    ------
+    RunError
+        If there is none, the prefix is ambiguous, or the folder is incomplete or was changed.
+    """
+    return Run(_find(name))
+
+
+def _find(name: str) -> Path:
+    path = Path(name)
+    if path.is_dir() and name not in {"", "latest"}:
+        return path
+    known = run_ids()
+    if not known:
+        raise RunError(f"no runs in {runs_folder()}; make one with crashbook replay 2025-10-10")
+    if name == "latest":
+        return runs_folder() / known[-1]
+    hits = [run for run in known if run.startswith(name)]
+    if len(hits) > 1:
+        raise RunError(f"run '{name}' is ambiguous: {', '.join(hits)}; give more of the id")
+    if not hits:
+        raise UnknownNameError("run", name, known, "See crashbook runs")
+    return runs_folder() / hits[0]
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """Read and check ``run.json`` of a folder."""
+    path = folder / META
+    try:
+        meta = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{folder}: no {META}: the run was not finished; run it again") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read ({type(error).__name__}); run it again") from None
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT or "tables" not in meta:
+        raise RunError(f"{path}: not a run of this version; run it again")
+    return meta
+
+
+class Run:
+    """A finished run: tables as attributes, named queries, SQL, audits, report.
+
+    Examples
+    --------
+    ``run.adl_fills`` is a polars frame, ``run.query("fund_balance")`` the answer of a query file,
+    ``run.sql("select count(*) from liquidations")`` anything else, ``run.to_pandas("steps")`` a pandas frame.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+        self.meta: dict[str, Any] = read_meta(folder)
+        for name in TABLES:
+            entry, path = self.meta["tables"].get(name), folder / f"{name}.parquet"
+            if entry is None or not path.is_file():
+                raise RunError(f"{folder}: table {name} is missing; run it again")
+            if _digest(path) != entry["sha256"]:
+                raise RunError(f"{path}: does not match the digest in {META}: it was changed or cut short; run it again")
+        self._con: duckdb.DuckDBPyConnection | None = None
+
+    @property
+    def run_id(self) -> str:
+        """Return the identity of the run."""
+        return str(self.meta["run_id"])
+
+    def __getattr__(self, name: str) -> pl.DataFrame:
+        if name in TABLES:
+            return self.table(name)
+        raise AttributeError(f"a run has no attribute '{name}'; tables: {', '.join(TABLES)}")
+
+    def table(self, name: str) -> pl.DataFrame:
+        """Return a table as a polars frame."""
+        import polars as pl
+
+        if name not in TABLES:
+            raise UnknownNameError("table", name, TABLES)
+        return pl.read_parquet(self.path / f"{name}.parquet")
+
+    def to_pandas(self, name: str) -> pd.DataFrame:
+        """Return a table, view or query as a pandas frame."""
+        frame = self.table(name) if name in TABLES else self.sql(f"select * from {name}") if name in VIEWS else None
+        return (self.query(name) if frame is None else frame).to_pandas()
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """Return a connection of its own with the run's tables and views, locked: nothing but reading."""
+        import duckdb
+        import pyarrow.dataset as ds
+
+        con = duckdb.connect(":memory:")
+        for name in TABLES:
+            con.register(name, ds.dataset(self.path / f"{name}.parquet", format="parquet"))
+        con.execute(f"create view rules as select '{self.meta['threshold']}' as threshold")
+        queries.create_views(con)
+        queries.lock(con)
+        return con
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """Return the run's own connection, opened on first use."""
+        if self._con is None:
+            self._con = self.connect()
+        return self._con
+
+    def query(self, name: str, /, **params: Any) -> pl.DataFrame:
+        """Return the rows of a named query."""
+        return queries.run_query(self.connection, name, params)
+
+    def query_text(self, name: str, /) -> queries.Query:
+        """Return header and text of a named query."""
+        return queries.get_query(name)
+
+    def sql(self, text: str) -> pl.DataFrame:
+        """Return the rows of one reading statement over the run's tables and views."""
+        return queries.user_sql(self.connection, text)
+
+    def audits(self) -> list[queries.AuditResult]:
+        """Run all audits; an audit passes when it returns no row."""
+        return queries.run_audits(self.connection)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the headline numbers as one mapping."""
+        return self.query("run_summary").row(0, named=True)
+
+    def report(self, path: Path | str | None = None) -> Path:
+        """Write the HTML report and return its path."""
+        from backtest.report import render
+
+        return render(self, None if path is None else Path(path))
+
+    def __repr__(self) -> str:
+        from backtest.summary import block
+
+        return block(self)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(repr(self))}</pre>"
+
+
+def diff(one: Run, other: Run) -> tuple[list[tuple[str, Any, Any]], list[tuple[str, Any, Any]]]:
+    """Return the scenario fields and the headline numbers in which two runs differ."""
+    a, b = one.meta["scenario"], other.meta["scenario"]
+    fields = [(key, a.get(key), b.get(key)) for key in sorted({*a, *b}) if a.get(key) != b.get(key)]
+    left, right = one.summary(), other.summary()
+    numbers = [(key, left[key], right[key]) for key in left if left[key] != right[key]]
+    return fields, numbers
+
+
+def require_query(name: str) -> None:
+    """Refuse an unknown query with the near matches."""
+    if name not in queries.query_names():
+        raise UnknownNameError("query", name, queries.query_names(), "See crashbook query")
+
+
+__all__ = ["CrashbookError", "Run", "diff", "open_run", "read_meta", "require_query", "run_ids", "write_run"]

@@ -1,0 +1,159 @@
+"""The ``steps`` table: the whole path with running balances, derived from the transfers of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backtest.engine.recorder import ACCOUNT, CAUSES, FUND, VAULT
+from backtest.mechanics.exact import Ints
+
+if TYPE_CHECKING:
+    from backtest.tables import _Shared
+
+
+def step_columns(s: _Shared) -> tuple[int, Mapping[str, Any]]:
+    """Return the columns of ``steps``: one row per step and symbol, symbols within a step in order."""
+    world, walk, first = s.world, s.world.walk, s.done.first_bar
+    steps, symbols = world.steps, len(s.symbols)
+    shape = (symbols, steps)
+    value = walk.mark * s.q_mark[:, None]  # quanta per lot
+    long_lots, short_lots = _open_interest(s, shape)
+    fund, vault = _pool(s, FUND, shape, value), _pool(s, VAULT, shape, value)
+    b = s.breaches
+    notional = (b["lots"] - b["kept"]) * b["mark"] * s.q_mark[b["symbol"]]
+    is_long = b["side"] > 0
+    at = (b["symbol"], b["step"] - 1)
+    waves = s.recorder.waves
+    wave_at = tuple(np.array([wave[k] - (k == "step") for wave in waves], dtype=np.int64) for k in ("symbol", "step"))
+
+    def total(where: tuple[Any, Any], amounts: Any) -> Ints:
+        out = np.zeros(shape, dtype=np.int64)
+        np.add.at(out, where, amounts)
+        return out
+
+    def each(values: Any) -> Any:  # (symbols, steps) -> rows
+        return np.ascontiguousarray(np.broadcast_to(values, shape).T).ravel()
+
+    used = total(at, b["book_lots"]) + _unwound(s, shape)
+    columns = {
+        "step": each(np.arange(1, steps + 1)),
+        "ts": each(s.step_ts).astype("datetime64[us]"),
+        "bar_ts": each(s.bar_ts).astype("datetime64[us]"),
+        "symbol": s.symbol(each(np.arange(symbols)[:, None])),
+        "gap": each(walk.gap),
+        "bridged": each(s.market.bridged[:, first:][:, walk.bar]),
+        "trade_px": each(walk.trade * s.tick[:, None]),
+        "mark_px": each(walk.mark * s.mark_unit[:, None]),
+        "trade_low_px": each(world.trade_low[:, walk.bar] * s.tick[:, None]),
+        "trade_high_px": each(world.trade_high[:, walk.bar] * s.tick[:, None]),
+        "long_lots": each(long_lots),
+        "short_lots": each(short_lots),
+        "long_oi_usd": each(long_lots * value),
+        "short_oi_usd": each(short_lots * value),
+        "liquidations": each(total(at, 1)),
+        "liquidated_long_usd": each(total(at, np.where(is_long, notional, 0))),
+        "liquidated_short_usd": each(total(at, np.where(is_long, 0, notional))),
+        "adl_usd": each(total(wave_at, np.array([wave["notional"] for wave in waves], dtype=np.int64))),
+        "bucket_lots": each(_buckets(s, used)),
+        "fund_usd": each(fund[0]),
+        "fund_equity_usd": each(fund[1]),
+        "vault_usd": each(vault[0]),
+        "vault_equity_usd": each(vault[1]),
+        "pool_lots": each(fund[2] + vault[2]),
+        "residual_usd": each(_residual(s, steps)),
+    }
+    return steps * symbols, columns
+
+
+def _legs(s: _Shared, owner: int) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """Return step index, symbol, row, lots and cash of all legs of one owner."""
+    t = s.transfers
+    a, b = np.flatnonzero(t["a"] == owner), np.flatnonzero(t["b"] == owner)
+    both = np.concatenate([a, b])
+    sign = np.concatenate([np.ones(len(a), dtype=np.int64), -np.ones(len(b), dtype=np.int64)])
+    row = np.concatenate([t["a_row"][a], t["b_row"][b]])
+    return t["step"][both] - 1, t["symbol"][both], row, sign * t["lots"][both], sign * t["amount"][both]
+
+
+def _open_interest(s: _Shared, shape: tuple[int, int]) -> tuple[Ints, Ints]:
+    """Return open long and short lots of accounts after each step."""
+    step, symbol, row, lots, _ = _legs(s, ACCOUNT)
+    out = []
+    for side in (1, -1):
+        change = np.zeros(shape, dtype=np.int64)
+        mine = s.world.side[row] == side
+        np.add.at(change, (symbol[mine], step[mine]), side * lots[mine])
+        own = s.world.side == side
+        start = [int(s.world.lots[own & (s.world.symbol == k)].sum()) for k in range(shape[0])]
+        out.append(np.array(start, dtype=np.int64)[:, None] + np.cumsum(change, axis=1))
+    return out[0], out[1]
+
+
+def _pool(s: _Shared, owner: int, shape: tuple[int, int], value: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return cash, equity (steps) and signed lots (symbols, steps) of a pool after each step."""
+    rules = s.world.rules
+    start = rules.fund_start if owner == FUND else (rules.vault.capital if rules.vault else 0)
+    step, symbol, _, lots, cash = _legs(s, owner)
+    paid, change = np.zeros(shape[1], dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    np.add.at(paid, step, cash)
+    np.add.at(change, (symbol, step), lots)
+    balance, held = start + np.cumsum(paid), np.cumsum(change, axis=1)
+    moved = np.zeros(shape, dtype=bool)
+    moved[symbol[lots != 0], step[lots != 0]] = True
+    equity = balance + (held * value).sum(axis=0) - _unsettled(s, held, moved)
+    return balance, equity, held
+
+
+def _unsettled(s: _Shared, held: Ints, moved: Any) -> Ints:
+    """Return funding a pool owes since it last settled, per step; a change of lots settles."""
+    index = np.zeros(held.shape, dtype=np.int64)
+    for event in s.recorder.funding:
+        index[event["symbol"], event["step"] - 1 :] += event["change"]
+    if not index.any() or not held.any():
+        return np.zeros(held.shape[1], dtype=np.int64)
+    steps = np.arange(held.shape[1])
+    last = np.maximum.accumulate(np.where(moved, steps, -1), axis=1)
+    settled = np.where(last >= 0, np.take_along_axis(index, np.maximum(last, 0), axis=1), 0)
+    due: Ints = (held.astype(object) * (index - settled) // 1_000_000).sum(axis=0).astype(np.int64)
+    return due
+
+
+def _unwound(s: _Shared, shape: tuple[int, int]) -> Ints:
+    t = s.transfers
+    mine = np.flatnonzero(t["cause"] == CAUSES.index("unwind"))
+    out = np.zeros(shape, dtype=np.int64)
+    np.add.at(out, (t["symbol"][mine], t["step"][mine] - 1), np.abs(t["lots"][mine]))
+    return out
+
+
+def _buckets(s: _Shared, used: Ints) -> Ints:
+    """Return the liquidity left in the bar after each step."""
+    world, walk, rules = s.world, s.world.walk, s.world.rules
+    shares = [scale * rules.participation for scale in rules.scale]
+    capacity = np.array(
+        [[int(v) * share.numerator // share.denominator for v in row]
+         for row, share in zip(world.volume.tolist(), shares, strict=True)], dtype=np.int64,
+    )  # fmt: skip
+    freed = capacity[:, walk.bar] * (walk.part + 1) // walk.parts
+    spent = np.cumsum(used, axis=1)
+    before = np.where(walk.bar > 0, spent[:, np.maximum(walk.bar * walk.parts - 1, 0)], 0)
+    left: Ints = freed - (spent - before)
+    return left
+
+
+def _residual(s: _Shared, steps: int) -> Ints:
+    """Return the sum of all owners' cash after each step, from opening balances and both legs of every transfer."""
+    world, rules = s.world, s.world.rules
+    opening = int((world.wallet - world.side * world.cost).sum()) + rules.fund_start
+    opening += rules.vault.capital if rules.vault else 0
+    for symbol in range(len(s.symbols)):
+        signed = int((world.side * world.lots)[world.symbol == symbol].sum())
+        opening += signed * int(world.walk.mark[symbol, 0]) * int(s.q_mark[symbol])
+    change = np.zeros(steps, dtype=np.int64)
+    for owner in range(8):
+        step, _, _, _, cash = _legs(s, owner)
+        np.add.at(change, step, cash)
+    return opening + s.state.opening_cash + np.cumsum(change)

@@ -1,0 +1,74 @@
+"""The summary block: the headline numbers of a run with their units."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from backtest.results import Run
+
+
+def usd(value: Decimal | float | None) -> str:
+    """Return an amount in full dollars with a true minus.
+
+    Examples
+    --------
+    >>> usd(Decimal("-1234567.8")), usd(None)
+    ('−1,234,568 USD', 'none')
+    """
+    if value is None:
+        return "none"
+    return f"{round(value):,} USD".replace("-", "−")
+
+
+def clock(value: dt.datetime | None) -> str:
+    """Return a time of day in UTC.
+
+    Examples
+    --------
+    >>> clock(dt.datetime(2025, 10, 10, 21, 16, 4))
+    '21:16:04 UTC'
+    """
+    return "none" if value is None else f"{value:%H:%M:%S} UTC"
+
+
+def lines(run: Run) -> list[tuple[str, str]]:
+    """Return label and value of each line of the block."""
+    s: dict[str, Any] = run.summary()
+    audits = run.audits()
+    passed = sum(audit.passed for audit in audits)
+    long_share = s["liquidated_long_share_frac"]
+    pool = s["pool"]
+    equity = [usd(s[f"pool_{when}_usd"]) for when in ("start", "end", "low")]
+    after = s["first_adl_after_s"]
+    onset = f" ({after:.0f} s after the first liquidation)" if after is not None else ""
+    rows = [
+        ("event", f"{s['event_id']} at {s['venue']}, {s['start_ts']:%Y-%m-%d %H:%M} to {s['end_ts']:%H:%M} UTC"),
+        ("symbols", s["symbols"].replace(",", ", ")),
+        ("positions", f"{s['positions']:,} ({run.meta['labels']['book']['badge']} book, seed {s['seed']})"),
+        ("open interest", f"{usd(s['open_interest_usd'])} a side"),
+        ("liquidated", f"{usd(s['liquidated_usd'])} in {s['liquidations']:,} liquidations"),
+        ("  longs", usd(s["liquidated_long_usd"]) + (f" ({long_share:.1%})" if long_share is not None else "")),
+        ("  shorts", usd(s["liquidated_short_usd"])),
+        (f"{pool} start", equity[0]),
+        (f"{pool} end", equity[1]),
+        (f"{pool} low", f"{equity[2]} at {clock(s['pool_low_ts'])}"),
+        ("ADL", f"{usd(s['adl_usd'])} closed in {s['adl_positions']:,} positions, {s['adl_waves']:,} waves"),
+        ("first ADL", clock(s["first_adl_ts"]) + onset),
+        ("uncovered", usd(s["uncovered_usd"])),
+        ("conservation", f"residual {usd(s['residual_usd'])}"),
+        ("audits", f"{passed} of {len(audits)} passed"),
+    ]
+    bands = run.meta.get("bands") or {}
+    rows += [(f"band {name}", text) for name, text in bands.items()]
+    return rows
+
+
+def block(run: Run) -> str:
+    """Return the block as text."""
+    rows = lines(run)
+    width = max(len(label) for label, _ in rows)
+    head = f"run {run.run_id}"
+    return "\n".join([head, *(f"  {label:<{width}}  {value}" for label, value in rows)])

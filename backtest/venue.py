@@ -1,0 +1,323 @@
+"""Venue profiles: dated TOML that binds each strategy point of a venue to a named function of ``mechanics``."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from backtest.assets import asset
+from backtest.errors import ConfigError, NotBuiltError, UnknownNameError
+from backtest.mechanics.exact import quanta, rate_e9
+from backtest.mechanics.margin import Tiers, deductions
+from backtest.mechanics.rules import CHOICES, SCHEDULES, STEPPERS
+from backtest.tomlio import Reader, read_toml
+
+MARKS = {"V": "primary source", "S": "secondary source", "D": "derived", "U": "not verified"}
+A_YEAR = dt.timedelta(days=366)
+
+
+@dataclass(frozen=True, slots=True)
+class MarginTable:
+    """A dated table of one coin (``*``: any coin without its own): (floor in USD, rate in 1e-9, max leverage)."""
+
+    coin: str
+    valid_from: dt.date
+    tiers: tuple[tuple[int, int, float], ...]
+    source: str
+    mark: str
+    note: str
+
+    def schedule(self) -> tuple[Tiers, tuple[float, ...]]:
+        """Return maintenance tiers in quanta, deductions by the recurrence, and the largest leverage of each tier."""
+        floors = [quanta(floor) for floor, _, _ in self.tiers]
+        rates = [rate for _, rate, _ in self.tiers]
+        rows = list(zip(floors, rates, deductions(floors, rates), strict=True))
+        return Tiers.of(rows), tuple(limit for _, _, limit in self.tiers)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One strategy point as the profile states it: value, source and confidence mark."""
+
+    name: str
+    value: str
+    source: str
+    mark: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueProfile:
+    """A venue: identity, tables, instruments and the defaults of its rules as scenario fields."""
+
+    id: str
+    name: str
+    as_of: dt.date
+    quote: str
+    settle: str
+    notes: tuple[str, ...]
+    sources: Mapping[str, Mapping[str, str]]
+    inclusive: bool
+    tables: tuple[MarginTable, ...]
+    instruments: Mapping[str, tuple[Decimal, Decimal]]
+    rules: Mapping[str, Any]
+    balances: tuple[tuple[dt.date, float, str], ...]
+    inventory_limit_frac: float | None
+    takeover: tuple[int, int]
+    funding_interval_s: int
+    funding_notional: str
+    points: tuple[Point, ...]
+    simplified: tuple[Mapping[str, str], ...]
+    unverified: tuple[str, ...]
+
+    def symbol(self, coin: str) -> str:
+        """Return the unified symbol of a coin's linear perpetual."""
+        return f"{coin}/{self.quote}:{self.settle}"
+
+    def instrument(self, coin: str) -> tuple[Decimal, Decimal]:
+        """Return tick and lot of a coin."""
+        if coin not in self.instruments:
+            raise UnknownNameError(f"coin at {self.id}", coin, self.instruments)
+        return self.instruments[coin]
+
+    def table(self, coin: str, day: dt.date) -> tuple[MarginTable, str]:
+        """Return the margin table in force on a day, and a warning if the nearest one is not dated for it."""
+        own = [table for table in self.tables if table.coin == coin] or [t for t in self.tables if t.coin == "*"]
+        if not own:
+            raise UnknownNameError(f"margin table at {self.id}", coin, {table.coin for table in self.tables})
+        past = [table for table in own if table.valid_from <= day]
+        best = max(past, key=lambda t: t.valid_from) if past else min(own, key=lambda t: t.valid_from)
+        warning = ""
+        if not past:
+            warning = f"margin table of {coin} at {self.id} is dated {best.valid_from}, after {day}"
+        elif day - best.valid_from > A_YEAR:
+            warning = f"margin table of {coin} at {self.id} is dated {best.valid_from}, over a year before {day}"
+        return best, warning
+
+    def fund_start(self, day: dt.date) -> tuple[float, str]:
+        """Return the fund's balance on a day: the newest published one in dollars up to it, else the profile's."""
+        known = [row for row in self.balances if row[0] <= day and row[2] in {"usd", "usdt"}]
+        if known:
+            when, value, _ = max(known)
+            return value, f"published balance of {when}"
+        return float(self.rules["fund_start_usd"]), f"profile of {self.as_of}"
+
+
+def venue_names() -> list[str]:
+    """Return the ids of the profiles."""
+    return sorted(path.stem for path in asset("data", "venues").glob("*.toml"))
+
+
+def get_venue(name: str) -> VenueProfile:
+    """Read one profile.
+
+    Raises
+    ------
+    UnknownNameError
+        With the near matches.
+    ConfigError
+        For an unknown key, a wrong type or a value out of range in the file.
+    NotBuiltError
+        For a rule that this version does not run.
+    """
+    if name not in venue_names():
+        raise UnknownNameError("venue", name, venue_names())
+    path = asset("data", "venues", f"{name}.toml")
+    return parse_venue(read_toml(path), path.name)
+
+
+def parse_venue(table: Mapping[str, Any], where: str) -> VenueProfile:
+    """Check a profile's table and build the profile."""
+    top = Reader(table, where)
+    sources = {row["id"]: row for row in map(_source, top.tables("source"))}
+    points: list[Point] = []
+    margin, tables = _margin(top.table_of("margin"), points)
+    liquidation = top.table_of("liquidation")
+    _built("stepper", liquidation.get("stepper", str), STEPPERS, liquidation.where)
+    points.append(_point(liquidation, "liquidation", liquidation.get("stepper", str)))
+    rules, balances, limit = _fund(top.table_of("fund"), points)
+    vault_rules, takeover = _vault(top.table_of("vault"))
+    rules |= vault_rules
+    rules |= _adl(top.table_of("adl"), points)
+    rules |= _residual_and_fee(top, points)
+    funding = top.table_of("funding")
+    liquidity = top.table_of("liquidity")
+    rules |= {"impact": liquidity.choice("impact", CHOICES["impact"]), "impact_y": liquidity.get("impact_y", float)}
+    liquidity.get("note", str, "")
+    liquidity.done()
+    profile = VenueProfile(
+        id=top.get("id", str),
+        name=top.get("name", str),
+        as_of=top.get("as_of", dt.date),
+        quote=top.get("quote", str),
+        settle=top.get("settle", str),
+        notes=tuple(top.get("notes", list, [])),
+        sources=sources,
+        inclusive=margin == "<=",
+        tables=tables,
+        instruments=dict(map(_instrument, top.tables("instrument"))),
+        rules=rules,
+        balances=balances,
+        inventory_limit_frac=limit,
+        takeover=takeover,
+        funding_interval_s=funding.get("interval_s", int),
+        funding_notional=funding.choice("notional", ("mark", "oracle")),
+        points=tuple(points),
+        simplified=tuple(map(_simplified, top.tables("simplified"))),
+        unverified=tuple(_unverified(table)),
+    )
+    funding.get("hours_utc", list, [])
+    funding.get("cap_frac", str, "")
+    _point(funding, "funding", "")
+    top.done()
+    return profile
+
+
+def _source(row: Reader) -> dict[str, str]:
+    out = {key: row.get(key, str) for key in ("id", "url", "read")}
+    out["mark"] = row.choice("mark", tuple(MARKS))
+    out["note"] = row.get("note", str, "")
+    row.done()
+    return out
+
+
+def _point(section: Reader, name: str, value: str) -> Point:
+    """Read source, mark and note of a section, refuse anything left over."""
+    point = Point(
+        name, value, section.get("source", str), section.choice("mark", tuple(MARKS)), section.get("note", str, "")
+    )
+    section.done()
+    return point
+
+
+def _built(kind: str, name: str, built: Mapping[str, Any], where: str) -> None:
+    if name not in built:
+        raise NotBuiltError(f"{where}: {kind} '{name}' is not built in this version; it runs: {', '.join(built)}")
+
+
+def _margin(section: Reader, points: list[Point]) -> tuple[str, tuple[MarginTable, ...]]:
+    schedule = section.get("schedule", str)
+    _built("margin schedule", schedule, SCHEDULES, section.where)
+    threshold = section.choice("threshold", ("<", "<="))
+    tables = tuple(map(_table, section.tables("table")))
+    points.append(_point(section, "margin", f"{schedule}, liquidation at equity {threshold} maintenance"))
+    return threshold, tables
+
+
+def _table(row: Reader) -> MarginTable:
+    tiers = []
+    for tier in row.get("tiers", list):
+        if not (isinstance(tier, list) and len(tier) == 3 and isinstance(tier[1], str)):
+            raise ConfigError(f"{row.where}: tier {tier!r}; write [floor in USD, \"rate\", largest leverage]")
+        tiers.append((int(tier[0]), rate_e9(_decimal(tier[1], row.where)), float(tier[2])))
+    rising = all(a[0] < b[0] and a[1] < b[1] and a[2] >= b[2] for a, b in zip(tiers, tiers[1:], strict=False))
+    if not tiers or tiers[0][0] != 0 or not rising or not all(0 < rate < 10**9 for _, rate, _ in tiers):
+        raise ConfigError(f"{row.where}: tiers must start at 0, with floors and rates rising and leverage not rising")
+    table = MarginTable(
+        row.get("coin", str), row.get("valid_from", dt.date), tuple(tiers), row.get("source", str),
+        row.choice("mark", tuple(MARKS)), row.get("note", str, ""),
+    )  # fmt: skip
+    row.done()
+    return table
+
+
+def _decimal(text: str, where: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ConfigError(f"{where}: '{text}' is not a number; write it as a decimal in quotes") from None
+
+
+def _fund(
+    section: Reader, points: list[Point]
+) -> tuple[dict[str, Any], tuple[tuple[dt.date, float, str], ...], float | None]:
+    rule = section.choice("rule", ("fund", "vault"))
+    rules = {
+        "fund_start_usd": section.get("start_usd", float),
+        "fund_floor_usd": section.get("floor_usd", float),
+        "fund_shortfall": section.choice("shortfall", CHOICES["fund_shortfall"]),
+        "fund_takeover": section.choice("takeover", CHOICES["fund_takeover"]),
+        "inventory_adl": section.choice("inventory_adl", CHOICES["inventory_adl"]),
+        "inventory_stop_usd": section.get("inventory_stop_usd", float),
+        "quiet_s": section.get("quiet_s", float),
+    }
+    limit = section.get("inventory_limit_frac", float, None)
+    balances = []
+    for row in section.tables("balance"):
+        balances.append((row.get("date", dt.date), row.get("value", float), row.get("unit", str)))
+        _point(row, "balance", "")
+    points.append(_point(section, "fund", rule))
+    return rules, tuple(balances), limit
+
+
+def _vault(section: Reader) -> tuple[dict[str, Any], tuple[int, int]]:
+    if not section.table:
+        return {"vault_capital_usd": 0.0}, (2, 3)
+    rules = {"vault_capital_usd": section.get("capital_usd", float), "quiet_s": section.get("quiet_s", float)}
+    takeover = section.get("takeover_num", int), section.get("takeover_den", int)
+    _point(section, "vault", "")
+    return rules, takeover
+
+
+def _adl(section: Reader, points: list[Point]) -> dict[str, Any]:
+    ranking = section.choice("ranking", CHOICES["ranking"])
+    if section.get("ranking_literal", bool, False) and ranking == "hyperliquid":
+        ranking = "hyperliquid_literal"
+    rules = {
+        "ranking": ranking,
+        "losers": section.choice("losers", CHOICES["losers"]),
+        "close_price": section.choice("close_price", CHOICES["close_price"]),
+        "on_exhausted": section.choice("on_exhausted", CHOICES["on_exhausted"]),
+    }
+    note = section.get("note", str, "")
+    for name, value in (("ranking", ranking), ("close_price", rules["close_price"])):
+        mark = section.choice(f"{name}_mark", tuple(MARKS))
+        points.append(Point(name, value, section.get(f"{name}_source", str), mark, note))
+    section.done()
+    return rules
+
+
+def _residual_and_fee(top: Reader, points: list[Point]) -> dict[str, Any]:
+    residual, fee = top.table_of("residual"), top.table_of("fee")
+    owner, fee_owner = residual.choice("owner", CHOICES["residual_owner"]), fee.choice("owner", CHOICES["fee_owner"])
+    rate = float(_decimal(fee.get("rate", str), fee.where))
+    points.append(_point(residual, "residual", owner))
+    points.append(_point(fee, "fee", f"{rate:g} to {fee_owner}"))
+    return {"residual_owner": owner, "fee_rate": rate, "fee_owner": fee_owner}
+
+
+def _instrument(row: Reader) -> tuple[str, tuple[Decimal, Decimal]]:
+    coin = row.get("coin", str)
+    units = _decimal(row.get("tick", str), row.where), _decimal(row.get("lot", str), row.where)
+    _point(row, "instrument", coin)
+    return coin, units
+
+
+def _simplified(row: Reader) -> dict[str, str]:
+    out = {key: row.get(key, str) for key in ("point", "venue_rule", "runs_here")}
+    row.done()
+    return out
+
+
+def _unverified(table: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Yield one line per number or rule marked U, for the report."""
+    for key, value in table.items():
+        here = f"{path}.{key}" if path else key
+        if key == "source" and not path:
+            continue
+        if isinstance(value, Mapping):
+            yield from _marked(value, here)
+            yield from _unverified(value, here)
+        elif isinstance(value, list):
+            for row in value:
+                if isinstance(row, Mapping):
+                    name = row.get("coin", row.get("date", ""))
+                    yield from _marked(row, f"{here} {name}".rstrip())
+
+
+def _marked(section: Mapping[str, Any], here: str) -> Iterator[str]:
+    if "U" in {section.get(key) for key in ("mark", "ranking_mark", "close_price_mark")}:
+        yield f"{here}: {section.get('note', 'not verified')}"

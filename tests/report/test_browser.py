@@ -1,0 +1,159 @@
+"""The page in a real browser: nothing overflows, nothing is requested, nothing is logged, the table sorts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backtest.report import render
+from tests.report.fake_run import EVIL, FakeRun
+
+pytestmark = pytest.mark.browser
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+# Words that stand outside their drawing, or upon each other, as the browser lays them out with its own font.
+CLIPPED = """() => [...document.querySelectorAll('.drawing svg')].filter(svg => svg.clientWidth).flatMap(svg => {
+  const frame = svg.getBoundingClientRect();
+  return [...svg.querySelectorAll('text')].filter(text => {
+    const box = text.getBoundingClientRect();
+    return box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 1 || box.bottom > frame.bottom + 1;
+  }).map(text => text.textContent);
+})"""
+OVERLAPPING = """() => [...document.querySelectorAll('.drawing svg')].filter(svg => svg.clientWidth).flatMap(svg => {
+  const boxes = [...svg.querySelectorAll('text')].map(text => [text.textContent, text.getBoundingClientRect()]);
+  return boxes.flatMap(([a, p], i) => boxes.slice(i + 1).filter(([b, q]) =>
+    Math.min(p.right, q.right) - Math.max(p.left, q.left) > 2 && Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 6
+  ).map(([b]) => a + ' / ' + b));
+})"""
+
+
+def browser_path() -> str | None:
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    path = browser_path()
+    if path is None:
+        message = "no browser is installed; apt-get install chromium"
+        if os.environ.get("CRASHBOOK_REQUIRE_BROWSER") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("reports")
+    runs = {
+        "full": FakeRun(watch=True, seeds=5),
+        "empty": FakeRun(liquidated=False, pool="fund"),
+        "evil": FakeRun(coins=("BTC",), watch=True, tag=EVIL * 3),
+    }
+    return {name: render(run, folder / f"{name}.html") for name, run in runs.items()}
+
+
+class Visit:
+    """A page opened at some width, with everything it logged and asked for."""
+
+    def __init__(self, browser: Any, path: Path, width: int, scheme: str = "light") -> None:
+        self.page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        self.logged: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda message: self.logged.append(message.text))
+        self.page.on("pageerror", lambda error: self.logged.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.logged.append("dialog"), dialog.dismiss()))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(path.as_uri())
+
+    def __enter__(self) -> Visit:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.page.close()
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280, 1920])
+@pytest.mark.parametrize("name", ["full", "empty", "evil"])
+def test_nothing_overflows_nothing_is_logged_nothing_is_requested(
+    browser: Any, reports: dict[str, Path], name: str, width: int
+) -> None:
+    with Visit(browser, reports[name], width) as visit:
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert visit.logged == []
+        assert visit.asked == [reports[name].as_uri()]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_every_word_of_a_figure_is_inside_it_and_on_no_other(browser: Any, reports: dict[str, Path],
+    width: int) -> None:
+    with Visit(browser, reports["full"], width) as visit:
+        assert visit.page.evaluate(CLIPPED) == []
+        assert visit.page.evaluate(OVERLAPPING) == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_letters_of_figures_are_large_enough(browser: Any, reports: dict[str, Path], width: int) -> None:
+    with Visit(browser, reports["full"], width) as visit:
+        heights = visit.page.evaluate(
+            "() => [...document.querySelectorAll('.drawing text')].map(t => t.getBoundingClientRect().height).filter(h => h)"
+        )
+        assert min(heights) > 8
+
+
+def test_dark_is_dark_and_print_is_light(browser: Any, reports: dict[str, Path]) -> None:
+    paper = "() => getComputedStyle(document.body).backgroundColor"
+    with Visit(browser, reports["full"], 1280, "dark") as visit:
+        assert visit.page.evaluate(paper) == "rgb(19, 23, 27)"
+        line = "() => getComputedStyle(document.querySelector('#price .wide path[style*=\"--mark\"]')).stroke"
+        assert visit.page.evaluate(line) == "rgb(240, 176, 58)"
+        visit.page.emulate_media(media="print")
+        assert visit.page.evaluate(paper) == "rgb(255, 255, 255)"
+        assert visit.page.evaluate(line) == "rgb(230, 159, 0)"
+        assert visit.page.evaluate("() => [...document.querySelectorAll('.queries, #toc')].every(e => !e.offsetHeight)")
+
+
+def test_the_queue_sorts_and_filters(browser: Any, reports: dict[str, Path]) -> None:
+    with Visit(browser, reports["full"], 1280) as visit:
+        page = visit.page
+        sizes = "() => [...document.querySelectorAll('table.queue tbody tr')].map(r => Number(r.cells[4].dataset.v))"
+        unsorted = page.evaluate(sizes)
+        page.get_by_role("button", name="size, USD").click()
+        assert page.evaluate(sizes) == sorted(unsorted, reverse=True)
+        page.get_by_role("button", name="size, USD").click()
+        assert page.evaluate(sizes) == sorted(unsorted)
+        page.get_by_placeholder("account, bucket, status").fill("partial")
+        shown = "() => [...document.querySelectorAll('table.queue tbody tr')].filter(r => r.offsetHeight).length"
+        assert page.evaluate(shown) == 1
+        assert page.locator(".matches").inner_text() == "1 of 70 rows"
+
+
+def test_a_query_opens_from_its_figure_and_can_be_copied(browser: Any, reports: dict[str, Path]) -> None:
+    with Visit(browser, reports["full"], 1280) as visit:
+        visit.page.locator('#price figcaption a[href="#sql-price-price_path"]').click()
+        text = visit.page.locator("#sql-price-price_path pre")
+        assert text.is_visible()
+        assert "-- title:" in text.inner_text()
+        visit.page.locator("#sql-price-price_path button").click()
+        visit.page.wait_for_function("document.querySelector('#sql-price-price_path button').textContent !== 'copy'")
+
+
+def test_everything_can_be_read_without_script(browser: Any, reports: dict[str, Path]) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(reports["full"].as_uri())
+    assert page.locator("#queue table.queue").is_visible()
+    assert not page.locator("#queue .tools").is_visible()
+    page.locator("#sql-price-price_path summary").click()
+    assert page.locator("#sql-price-price_path pre").is_visible()
+    context.close()
