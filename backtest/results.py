@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 META = "run.json"
 LOG = "log.jsonl"
+STUDIES = "studies.json"  # bands and grids of other runs; not part of the run's own identity
 FORMAT = 1
 
 
@@ -118,6 +119,25 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
+def store_study(folder: Path, study: Mapping[str, Any]) -> None:
+    """Add the result of a study to those stored beside a run."""
+    path, temporary = folder / STUDIES, folder / f".{STUDIES}.partial"
+    try:
+        temporary.write_text(json.dumps({**_studies(folder), **study}, indent=1, sort_keys=True) + "\n", "utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RunError(f"cannot write {path}: {error.strerror or error}; free space or choose CRASHBOOK_HOME") from None
+
+
+def _studies(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / STUDIES).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 class Run:
     """A finished run: tables as attributes, named queries, SQL, audits, report.
 
@@ -129,7 +149,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder
-        self.meta: dict[str, Any] = read_meta(folder)
+        self.meta: dict[str, Any] = read_meta(folder) | _studies(folder)
         for name in TABLES:
             entry, path = self.meta["tables"].get(name), folder / f"{name}.parquet"
             if entry is None or not path.is_file():

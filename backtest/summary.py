@@ -61,8 +61,19 @@ def lines(run: Run) -> list[tuple[str, str]]:
         ("conservation", f"residual {usd(s['residual_usd'])}"),
         ("audits", f"{passed} of {len(audits)} passed"),
     ]
-    bands = run.meta.get("bands") or {}
-    rows += [(f"band {name}", text) for name, text in bands.items()]
+    return rows + _bands(run.meta.get("bands") or {}, len(run.meta.get("seeds") or []))
+
+
+def _bands(bands: dict[str, list[float]], seeds: int) -> list[tuple[str, str]]:
+    """Return a line per headline: median and 5 to 95 % over seeds."""
+    rows = [("over seeds", f"median (5 to 95 %) of {seeds} runs")] if bands else []
+    for name, (low, median, high) in bands.items():
+        label = "  " + name.removesuffix("_usd").removesuffix("_s").replace("_", " ")
+        if name.endswith("_usd"):
+            rows.append((label, f"{usd(median)} ({usd(low)} to {usd(high)})"))
+        else:
+            unit = " s" if name.endswith("_s") else ""
+            rows.append((label, f"{median:,.0f}{unit} ({low:,.0f} to {high:,.0f})"))
     return rows
 
 

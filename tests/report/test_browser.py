@@ -21,15 +21,18 @@ CLIPPED = """() => [...document.querySelectorAll('.drawing svg')].filter(svg => 
   const frame = svg.getBoundingClientRect();
   return [...svg.querySelectorAll('text')].filter(text => {
     const box = text.getBoundingClientRect();
-    return box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 1 || box.bottom > frame.bottom + 1;
+    return Math.max(frame.left - box.left, box.right - frame.right, frame.top - box.top, box.bottom - frame.bottom) > 1;
   }).map(text => text.textContent);
 })"""
 OVERLAPPING = """() => [...document.querySelectorAll('.drawing svg')].filter(svg => svg.clientWidth).flatMap(svg => {
   const boxes = [...svg.querySelectorAll('text')].map(text => [text.textContent, text.getBoundingClientRect()]);
+  const shared = (p, q, low, high) => Math.min(p[high], q[high]) - Math.max(p[low], q[low]);
   return boxes.flatMap(([a, p], i) => boxes.slice(i + 1).filter(([b, q]) =>
-    Math.min(p.right, q.right) - Math.max(p.left, q.left) > 2 && Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 6
+    shared(p, q, 'left', 'right') > 2 && shared(p, q, 'top', 'bottom') > 6
   ).map(([b]) => a + ' / ' + b));
 })"""
+HEIGHTS = """() => [...document.querySelectorAll(".drawing text")]
+  .map(text => text.getBoundingClientRect().height).filter(height => height)"""
 
 
 def browser_path() -> str | None:
@@ -105,9 +108,7 @@ def test_every_word_of_a_figure_is_inside_it_and_on_no_other(browser: Any, repor
 @pytest.mark.parametrize("width", [390, 1280])
 def test_letters_of_figures_are_large_enough(browser: Any, reports: dict[str, Path], width: int) -> None:
     with Visit(browser, reports["full"], width) as visit:
-        heights = visit.page.evaluate(
-            "() => [...document.querySelectorAll('.drawing text')].map(t => t.getBoundingClientRect().height).filter(h => h)"
-        )
+        heights = visit.page.evaluate(HEIGHTS)
         assert min(heights) > 8
 
 

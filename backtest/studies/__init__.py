@@ -1,0 +1,1 @@
+"""Several runs side by side: bands over seeds, the sensitivity grid."""

@@ -1,0 +1,96 @@
+"""Bands over seeds and the sensitivity grid of an event, stored beside the run they belong to."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from backtest.errors import ConfigError
+from backtest.market import MarketPath
+from backtest.replay import Resolved, execute, prepare, resolve
+from backtest.results import Run, open_run, store_study
+from backtest.scenario import merge
+
+Progress = Callable[[int, int], None]
+HEADLINES = ("liquidated_usd", "adl_usd", "adl_positions", "pool_low_usd", "first_adl_after_s", "uncovered_usd")
+
+
+def run_seeds(
+    resolved: Resolved, market: MarketPath, first: Run, count: int, progress: Progress | None = None
+) -> Run:
+    """Run ``count`` seeds from the scenario's own upwards on one market; return the first run with its bands.
+
+    Each seed is a run of its own on disk. The summaries are stored beside the first run; bands are the 5th
+    and 95th percentile, interpolated.
+    """
+    if count < 2 or resolved.scenario.positions_file:
+        raise ConfigError("bands need at least two seeds of a synthetic book; use --seeds 20 and no --positions")
+    summaries, ids = [], []
+    for k in range(count):
+        changed = Resolved(
+            resolved.event, resolved.venue, resolved.scenario.with_(seed=resolved.scenario.seed + k),
+            resolved.sources, resolved.flags,
+        )  # fmt: skip
+        run = first if k == 0 else execute(prepare(changed, market=market))
+        summaries.append(_plain(run.summary()))
+        ids.append(run.run_id)
+        if progress:
+            progress(k + 1, count)
+    store_study(first.path, {"seeds": ids, "seed_summaries": summaries, "bands": bands(summaries)})
+    return open_run(str(first.path))
+
+
+def bands(summaries: list[dict[str, Any]]) -> dict[str, list[float]]:
+    """Return 5th percentile, median and 95th percentile of the headlines.
+
+    Examples
+    --------
+    >>> bands([{"adl_usd": "1"}, {"adl_usd": "2"}, {"adl_usd": "3"}])["adl_usd"]
+    [1.1, 2.0, 2.9]
+    """
+    out = {}
+    for name in HEADLINES:
+        values = [float(row[name]) for row in summaries if row.get(name) is not None]
+        if values:
+            out[name] = [round(float(x), 6) for x in np.quantile(values, (0.05, 0.5, 0.95))]
+    return out
+
+
+def run_grid(resolved: Resolved, given: Mapping[str, Any], first: Run, progress: Progress | None = None) -> Run:
+    """Run the event's sensitivity grid, one setting changed at a time; return the first run with the grid."""
+    entries = resolved.event.sensitivity
+    if not entries:
+        raise ConfigError(f"event {resolved.event.id} has no sensitivity grid; change settings with --set instead")
+    grid = []
+    for k, entry in enumerate(entries):
+        run = execute(prepare(resolve(resolved.event.id, merge(given, {"venue": resolved.venue.id}, entry["set"]))))
+        grid.append({"label": entry["label"], "run_id": run.run_id, "metrics": grid_metrics(run)})
+        if progress:
+            progress(k + 1, len(entries))
+    store_study(first.path, {"sensitivity": grid})
+    return open_run(str(first.path))
+
+
+def grid_metrics(run: Run) -> dict[str, Any]:
+    """Return the numbers of the grid: liquidated, ADL in all and of the two largest coins, low of the pool."""
+    summary = run.summary()
+    by_coin = run.query("adl_impact_by_symbol").sort("liquidated_usd", descending=True).head(2).to_dicts()
+    coins = {f"adl_{row['symbol'].split('/')[0].lower()}_usd": row["adl_usd"] for row in by_coin}
+    return _plain({"liquidated_usd": summary["liquidated_usd"], "adl_usd": summary["adl_usd"], **coins,
+                   "pool_low_usd": summary["pool_low_usd"], "adl_waves": summary["adl_waves"]})  # fmt: skip
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    out = {}
+    for key, value in row.items():
+        if isinstance(value, Decimal):
+            value = float(value)
+        elif isinstance(value, dt.datetime):
+            value = value.isoformat()
+        out[key] = value
+    return out
+
