@@ -2,12 +2,7 @@
 -- params: none
 -- grain: one row per symbol
 -- units: liquidated_usd at the breach mark; adl_usd at the step's mark; adl_share_frac of the liquidated; mean_close_px quote per base, over all slices
-WITH left_accounts AS (
-  SELECT symbol,
-         closed_usd AS left_usd
-  FROM liquidations
-),
-liquidated AS (SELECT symbol, sum(left_usd) AS usd FROM left_accounts GROUP BY symbol),
+WITH liquidated AS (SELECT symbol, sum(closed_usd) AS usd FROM liquidations GROUP BY symbol),
 waves AS (
   SELECT symbol, count(*) AS waves, sum(notional_usd) AS usd, min(ts) FILTER (lots_closed > 0) AS first_ts
   FROM adl_events GROUP BY symbol

@@ -2,14 +2,10 @@
 -- params: none
 -- grain: one row per symbol, cohort and side
 -- units: opening_notional_usd at the first mark; liquidated_usd lots that left accounts in breach, at their breach mark; liquidated_share_frac share of the cohort's lots, so 1 means that all of it was liquidated
-WITH left_accounts AS (
-  SELECT symbol, cohort, side, lots - kept_lots AS left_lots,
-         closed_usd AS left_usd
-  FROM liquidations
-),
-liquidated AS (
-  SELECT symbol, cohort, side, count(*) AS liquidations, sum(left_lots) AS left_lots, sum(left_usd) AS left_usd
-  FROM left_accounts GROUP BY symbol, cohort, side
+WITH liquidated AS (
+  SELECT symbol, cohort, side, count(*) AS liquidations, sum(lots - kept_lots) AS closed_lots,
+         sum(closed_usd) AS closed_usd
+  FROM liquidations GROUP BY symbol, cohort, side
 ),
 first_marks AS (SELECT symbol, arg_min(mark_px, step) AS mark_px FROM steps GROUP BY symbol),
 opening AS (
@@ -20,7 +16,7 @@ opening AS (
 )
 SELECT symbol, cohort, side, o.positions, o.notional_usd AS opening_notional_usd,
        coalesce(l.liquidations, 0) AS liquidations,
-       coalesce(l.left_usd, 0) AS liquidated_usd,
-       coalesce(l.left_lots, 0)::DOUBLE / o.lots::DOUBLE AS liquidated_share_frac
+       coalesce(l.closed_usd, 0) AS liquidated_usd,
+       coalesce(l.closed_lots, 0)::DOUBLE / o.lots::DOUBLE AS liquidated_share_frac
 FROM opening o LEFT JOIN liquidated l USING (symbol, cohort, side)
 ORDER BY symbol, o.low_leverage, cohort, side

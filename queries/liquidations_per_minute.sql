@@ -2,18 +2,14 @@
 -- params: symbol VARCHAR = NULL (all symbols, or a coin such as BTC)
 -- grain: one row per minute bar with liquidations
 -- units: _usd lots that left accounts in breach (book, take-over, ADL), at their breach mark; minute_ts UTC
-WITH left_accounts AS (
-  SELECT step, symbol, side,
-         closed_usd AS left_usd
-  FROM liquidations
-  WHERE $symbol IS NULL OR $symbol IN (symbol, split_part(symbol, '/', 1))
-),
-per_minute AS (
+WITH per_minute AS (
   SELECT date_trunc('minute', s.bar_ts) AS minute_ts,
-         coalesce(sum(l.left_usd) FILTER (l.side = 'long'), 0) AS long_usd,
-         coalesce(sum(l.left_usd) FILTER (l.side = 'short'), 0) AS short_usd,
+         coalesce(sum(l.closed_usd) FILTER (l.side = 'long'), 0) AS long_usd,
+         coalesce(sum(l.closed_usd) FILTER (l.side = 'short'), 0) AS short_usd,
          count(*) AS liquidations
-  FROM left_accounts l JOIN steps s USING (step, symbol) GROUP BY minute_ts
+  FROM liquidations l JOIN steps s USING (step, symbol)
+  WHERE $symbol IS NULL OR $symbol IN (symbol, split_part(symbol, '/', 1))
+  GROUP BY minute_ts
 )
 SELECT minute_ts, long_usd, short_usd, sum(long_usd + short_usd) OVER (ORDER BY minute_ts) AS cumulative_usd, liquidations
 FROM per_minute

@@ -3,15 +3,10 @@
 -- grain: one row
 -- units: times UTC, end exclusive; liquidated_notional_usd at the breach mark, adl_notional_usd at the step's mark; adl_onset_s seconds from the first liquidation of the window to its first ADL; price_move_frac lowest trade against the first trade of the window
 -- note: with several symbols price_low and price_move_frac are those of the symbol that fell most
-WITH left_accounts AS (
-  SELECT side, ts,
-         closed_usd AS left_usd
-  FROM liquidations
-  WHERE ($coin IS NULL OR symbol LIKE $coin || '/%') AND ts >= $start AND ts < $end
-),
-liquidated AS (
-  SELECT coalesce(sum(left_usd), 0) AS usd, coalesce(sum(left_usd) FILTER (side = 'long'), 0) AS long_usd, min(ts) AS first_ts
-  FROM left_accounts
+WITH liquidated AS (
+  SELECT coalesce(sum(closed_usd), 0) AS usd, coalesce(sum(closed_usd) FILTER (side = 'long'), 0) AS long_usd,
+         min(ts) AS first_ts
+  FROM liquidations WHERE ($coin IS NULL OR symbol LIKE $coin || '/%') AND ts >= $start AND ts < $end
 ),
 waves AS (
   SELECT coalesce(sum(notional_usd), 0) AS usd, min(ts) FILTER (lots_closed > 0) AS first_ts

@@ -11,13 +11,14 @@ from backtest.engine import liquidate
 from backtest.engine.ladder import Ladder
 from backtest.engine.liquidate import Breaches
 from backtest.engine.recorder import ACCOUNT, FUND, MARKET, NONE, UNCOVERED, VAULT, Recorder
-from backtest.engine.state import LONG, SHORT, State
+from backtest.engine.state import LONG, MILLIONTH, SHORT, State
 from backtest.engine.takeover import hand_over
 from backtest.mechanics.adl import Matches, Queue, match, match_pool
-from backtest.mechanics.exact import Bools, Ints
+from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Ints
 from backtest.mechanics.fund import Pool, absorb
 from backtest.mechanics.rankings import Candidates
 
+DELICATE = 1e-6  # equity below this share of value (plus 1 USD) is read exactly
 SOURCES = {ACCOUNT: "account", FUND: "fund", VAULT: "vault"}
 
 
@@ -40,18 +41,32 @@ def open_wave(state: State, symbol: int, side: int, source: int, previous: int) 
     rules, block, each = state.world.rules, state.blocks[symbol, -side], state.value_per_lot(symbol)
     tiers = state.world.tiers[symbol]
 
-    def fetch(places: slice | Ints) -> tuple[Candidates, Bools]:
-        rows = slice(places.start + block.start, places.stop + block.start) if isinstance(places, slice) else places + block.start
+    def fetch(places: Ints) -> Candidates:
+        rows = places + block.start
         lots, cost = state.lots[rows], state.cost[rows]
         value = lots * each
         equity = state.cash[rows] - side * value
         if state.index[symbol]:
-            equity -= state.owed_by_side(symbol, -side, rows)
-        found = Candidates(-side, state.world.account[rows], lots, cost, value, side * (cost - value), equity, tiers)
-        return found, (lots > 0) & (equity > 0) & (state.breached_at[rows] != state.step)
+            equity -= state.owed_funding(rows)
+        return Candidates(-side, lots, cost, value, side * (cost - value), equity, tiers)
+
+    def scan(piece: slice) -> tuple[Candidates, Bools]:
+        rows = slice(piece.start + block.start, piece.stop + block.start)
+        lots, cost = state.mirror.lots[rows], state.mirror.cost[rows]
+        value = lots * each
+        equity = state.mirror.cash[rows] - lots * (side * (each - state.index[symbol] / MILLIONTH))
+        pnl = side * (cost - value)
+        found = Candidates(-side, lots, cost, value, pnl, equity, tiers)  # type: ignore[arg-type]
+        delicate = np.flatnonzero((equity < value * DELICATE + QUANTA_PER_USD) & (lots > 0))
+        if delicate.size:
+            equity[delicate] = fetch(delicate + piece.start).equity
+        eligible = (lots > 0) & (equity > 0)
+        breached = state.breached[np.searchsorted(state.breached, rows.start) : np.searchsorted(state.breached, rows.stop)]
+        eligible[breached - rows.start] = False
+        return found, eligible
 
     state.waves += 1
-    queue = Queue(fetch, block.stop - block.start, rules.ranking, rules.losers, rules.seed + state.waves)
+    queue = Queue(scan, fetch, state.lots[block], rules.ranking, rules.losers, rules.seed + state.waves)
     price = {"bankruptcy": None, "mark": each, "previous_mark": previous * state.world.q_mark(symbol)}
     return Wave(state.waves, symbol, side, source, block.start, queue, previous, price[rules.close_price])
 
@@ -60,7 +75,7 @@ def _walk(state: State, wave: Wave, bankrupts: list[tuple[int, int]], missing: i
     """Match against as much of the queue as is needed; a pool's inventory stops at its gain."""
     wanted, spare = sum(lots for lots, _ in bankrupts), state.world.rules.spared
     each = state.value_per_lot(wave.symbol)
-    reach = wanted
+    reach = wanted if missing is None else wanted // 32  # a pool that stops early needs little of the queue
     while True:
         order = wave.queue.prefix(reach, spare)
         lots, equity = wave.queue.top.lots.tolist(), wave.queue.top.equity.tolist()
@@ -71,7 +86,7 @@ def _walk(state: State, wave: Wave, bankrupts: list[tuple[int, int]], missing: i
         last = max(out.place[-1:] + out.skipped[-1:], default=-1)
         if len(order) == wave.queue.size or last + spare + 1 < len(order):
             return out
-        reach = 2 * reach + sum(int(wave.queue.top.lots[i]) for i in out.skipped)
+        reach = 4 * reach + 1 + sum(int(wave.queue.top.lots[i]) for i in out.skipped)
 
 
 def bankrupts(state: State, recorder: Recorder, breaches: Breaches, previous: list[int]) -> list[Ints]:
@@ -137,6 +152,7 @@ def _close_winners(
     np.subtract.at(state.lots, winners, lots)
     state.accounts_cash -= wave.side * int(amount.sum())
     state.accounts_lots[wave.symbol] += wave.side * int(lots.sum())
+    state.mirror.update(state, touched)
     return winners, cost
 
 
@@ -239,8 +255,8 @@ def _pool_waves(
     return touched
 
 
-def _watch_before(state: State, wave: Wave) -> list[tuple[int, int, int, int]]:
-    """Return (row, place in the candidates or -1, candidates ahead, notional ahead) of each watched position."""
+def _watch_before(state: State, wave: Wave) -> list[tuple[int, int, int, int, float]]:
+    """Return (row, place or -1 if no candidate, candidates ahead, notional ahead, score) of each watched position."""
     out = []
     for row in state.world.watched:
         if state.world.symbol[row] != wave.symbol or state.world.side[row] == wave.side:
@@ -249,12 +265,12 @@ def _watch_before(state: State, wave: Wave) -> list[tuple[int, int, int, int]]:
         if wave.queue.eligible[place]:
             out.append((row, place, *wave.queue.ahead(place)))
         else:
-            out.append((row, -1, 0, 0))
+            out.append((row, -1, 0, 0, 0.0))
     return out
 
 
 def _record(
-    state: State, recorder: Recorder, wave: Wave, out: Matches, watched: list[tuple[int, int, int, int]], winners: Ints,
+    state: State, recorder: Recorder, wave: Wave, out: Matches, watched: list[tuple[int, int, int, int, float]], winners: Ints,
     cost: Ints, lots: Ints, amount: Ints, owed: Ints, bankrupt_rows: Ints, serial: Ints, count: int, wanted: int, unmatched: int,
 ) -> None:  # fmt: skip
     top, order = wave.queue.top, wave.queue.order
@@ -263,7 +279,7 @@ def _record(
     kept = min(reached + state.world.rules.spared, len(order))
     shown, value = order[:kept], top.value[:kept]
     ahead = np.cumsum(value) - value
-    score = wave.queue.scores[shown]
+    score = wave.queue.scores[:kept]
     closed = np.zeros(len(shown), dtype=np.int64)
     np.add.at(closed, place, lots)
     skipped = np.zeros(len(shown), dtype=np.int64)
@@ -287,13 +303,13 @@ def _record(
             "mark": mark, "previous": wave.previous, "difference": wave.side * int((amount - owed).sum()),
         }
     )  # fmt: skip
-    for row, at, rank, before in watched:
+    for row, at, rank, before, own_score in watched:
         mine = np.flatnonzero(winners == row)
         recorder.watch.append(
             {
                 "row": row, "wave": wave.number, "step": step, "symbol": symbol, "in_queue": at >= 0,
                 "rank": rank + 1, "ahead": before, "candidates": wave.queue.size,
-                "score": float(wave.queue.scores[at]) if at >= 0 else 0.0,
+                "score": own_score,
                 "lots": int(state.lots[row]) + int(lots[mine].sum()), "closed": int(lots[mine].sum()),
                 "amount": int(amount[mine].sum()), "mark": mark,
             }

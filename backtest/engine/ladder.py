@@ -87,14 +87,17 @@ class Ladder:
         drift = abs(now - self.built_at) / MILLIONTH * group.slack
         return -position + 2.0 + abs(position) * 1e-12 + drift
 
+    def _marks(self, group: Rungs, keys: Floats | float) -> Floats:
+        """Return the marks at which rungs with these keys breach by the line of their tier: the inverse of ``_level``."""
+        index = self.state.index[self.symbol] / MILLIONTH
+        marks: Floats = (index - self.side * keys) / (self.q * (1.0 - self.side * group.rate))
+        return marks
+
     def _mark(self, group: Rungs) -> float:
-        """Return the first mark at which the next rung can be in breach: the inverse of ``_level``."""
-        now = self.state.index[self.symbol]
-        key = group.keys[group.at]
-        drift = abs(now - self.built_at) / MILLIONTH * group.slack
-        level = -(key - 2.0 - drift)
-        level += abs(level) * 1e-11
-        return (self.side * level + now / MILLIONTH) / (self.q * (1.0 - self.side * group.rate))
+        """Return the first mark at which the next rung can be in breach, margin included."""
+        key = float(group.keys[group.at])
+        drift = abs(self.state.index[self.symbol] - self.built_at) / MILLIONTH * group.slack
+        return float(self._marks(group, key - 2.0 - drift - abs(key) * 1e-11))
 
     def bound(self) -> int:
         """Return the mark from which on the next position may breach: at or below it for longs, above for shorts."""
@@ -140,10 +143,10 @@ class Ladder:
         self.extras = rows
         self.extra_marks = self._exact(rows) if rows.size else rows
 
-    def _exact(self, rows: Ints) -> Ints:
+    def _exact(self, rows: Ints, estimate: Floats | None = None) -> Ints:
         state = self.state
         cash = state.cash[rows] - state.owed_funding(rows)
-        return breach_mark(cash, self.side * state.lots[rows], self.q, self.tiers, self.inclusive)
+        return breach_mark(cash, self.side * state.lots[rows], self.q, self.tiers, self.inclusive, estimate)
 
     def crossed(self, start: int, end: int, gap: bool) -> tuple[Ints, Ints]:
         """Take off the positions that breach between two marks; return their rows and the marks of the breach.
@@ -160,7 +163,8 @@ class Ladder:
             reach = group.rows[group.at : group.at + found]
             open_ = (self.state.lots[reach] > 0) & ~self.loose[reach - self.block.start]
             exact = np.full(found, NEVER_LONG if self.side > 0 else NEVER_SHORT, dtype=np.int64)
-            exact[open_] = self._exact(reach[open_])
+            keys = group.keys[group.at : group.at + found][open_]
+            exact[open_] = self._exact(reach[open_], self._marks(group, keys))
             hit = open_ & (exact >= worst if self.side > 0 else exact <= worst)
             stay = open_ & ~hit
             rows.append(reach[hit])

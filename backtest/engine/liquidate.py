@@ -97,7 +97,7 @@ def _judge(
     for k in np.unique(symbol).tolist():
         mine = symbol == k
         need[mine] = maintenance(value[mine], state.world.tiers[k])
-    state.breached_at[rows] = state.step
+    state.breached = np.sort(rows)
     serial = np.arange(recorder.serial, recorder.serial + count)
     recorder.serial += count
     owed = -side * cash

@@ -90,7 +90,9 @@ def _finish(replay: Replay) -> None:
     state.step = world.steps
     state.marks = [int(mark) for mark in world.walk.mark[:, -1]]
     if any(state.index):
-        liquidate.settle(state, replay.recorder, np.arange(len(state.lots)))
+        for first in range(0, len(state.lots), CHUNK * 32):
+            open_ = first + np.flatnonzero(state.lots[first : first + CHUNK * 32])
+            liquidate.settle(state, replay.recorder, open_)
         for owner in (state.fund, state.vault, state.market):
             for symbol in range(len(world.symbols)):
                 liquidate.settle_owner(state, replay.recorder, owner, symbol)

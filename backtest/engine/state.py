@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backtest.errors import ConservationError, RangeError
-from backtest.mechanics.exact import LIMIT, Ints, exact_sum
+from backtest.mechanics.exact import LIMIT, Floats, Ints, exact_sum
 from backtest.mechanics.fund import Pool
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import Walk
@@ -64,6 +64,21 @@ class Owner:
     index: list[int]
 
 
+class Mirror:
+    """Positions in floats for the filter of ADL queues: exact below 2**53, funding settled at index zero."""
+
+    def __init__(self, state: State) -> None:
+        self.lots: Floats = state.lots.astype(np.float64)
+        self.cost: Floats = state.cost.astype(np.float64)
+        self.cash: Floats = state.cash.astype(np.float64)
+
+    def update(self, state: State, rows: Ints) -> None:
+        """Copy rows that changed."""
+        self.lots[rows], self.cost[rows] = state.lots[rows], state.cost[rows]
+        settled = state.world.side[rows] * state.lots[rows] * (state.settled[rows] / MILLIONTH)
+        self.cash[rows] = state.cash[rows] + settled
+
+
 class State:
     """The mutable state of a run.
 
@@ -79,7 +94,8 @@ class State:
         self.cost: Ints = world.cost.copy()
         self.cash: Ints = world.wallet - world.side * world.cost
         self.settled: Ints = np.zeros(len(world.lots), dtype=np.int64)
-        self.breached_at: Ints = np.zeros(len(world.lots), dtype=np.int64)
+        self.mirror = Mirror(self)
+        self.breached: Ints = np.empty(0, dtype=np.int64)  # rows in breach in this step, ascending
         self.index = [0] * count
         self.blocks = {
             (symbol, side): _block(world, symbol, side) for symbol in range(count) for side in (LONG, SHORT)
@@ -119,23 +135,18 @@ class State:
         """Return the sum of |lots| at mark over all symbols."""
         return sum(abs(lots) * self.value_per_lot(symbol) for symbol, lots in enumerate(pool.lots))
 
-    def owed_funding(self, rows: Ints | slice) -> Ints:
+    def owed_funding(self, rows: Ints) -> Ints:
         """Return the unsettled funding of positions in quanta: floor(signed lots x index change / 1e6)."""
         signed = self.world.side[rows] * self.lots[rows]
-        index = np.asarray(self.index, dtype=np.int64)[self.world.symbol[rows]]
-        whole, rest = np.divmod(index - self.settled[rows], MILLIONTH)
+        if len(self.index) == 1:
+            change = self.index[0] - self.settled[rows]
+        else:
+            change = np.asarray(self.index, dtype=np.int64)[self.world.symbol[rows]] - self.settled[rows]
+        if len(rows) > 64 and (change == change[0]).all():  # division by one number is several times faster
+            whole, rest = divmod(int(change[0]), MILLIONTH)
+        else:
+            whole, rest = np.divmod(change, MILLIONTH)
         return signed * whole + signed * rest // MILLIONTH
-
-    def owed_by_side(self, symbol: int, side: int, rows: Ints | slice) -> Ints:
-        """Return ``owed_funding`` of rows of one symbol and side; nearly all settled last at index zero."""
-        whole, rest = divmod(self.index[symbol], MILLIONTH)
-        signed = side * self.lots[rows]
-        due = signed * whole + signed * rest // MILLIONTH
-        settled = self.settled[rows]
-        changed = np.flatnonzero((settled != 0) & (signed != 0))
-        whole_, rest_ = np.divmod(self.index[symbol] - settled[changed], MILLIONTH)
-        due[changed] = signed[changed] * whole_ + signed[changed] * rest_ // MILLIONTH
-        return due
 
     def bucket(self, symbol: int) -> int:
         """Return the liquidity left in the bar at this step, in lots."""

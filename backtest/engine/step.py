@@ -114,6 +114,7 @@ def record(replay: Replay, breaches: liquidate.Breaches, changed: list[liquidate
     state = replay.state
     if breaches.rows.size:
         _write(replay.recorder, state.step, breaches)
+        state.mirror.update(state, breaches.rows)
         changed = [*changed, breaches.rows]
     if changed:
         deleverage.reinsert(replay.ladders, state, np.concatenate(changed))

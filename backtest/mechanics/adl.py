@@ -13,20 +13,26 @@ from backtest.mechanics.rankings import RANKINGS, Candidates
 NEAR = 1e-12  # floats closer than this are ordered by the exact rational
 
 
-CHUNK = 1 << 15  # scores are computed in pieces that stay in cache
-Fetch = Callable[[slice | Ints], tuple[Candidates, Bools]]
+CHUNK = 1 << 14  # scores are computed in pieces that stay in cache
+COARSE = 1e-5  # relative error allowed to the float filter over all positions
+Fetch = Callable[[Ints], Candidates]
+Scan = Callable[[slice], tuple[Candidates, Bools]]
 
 
 class Queue:
     """The candidates of one wave in exact order, made as far as it is needed.
 
+    A float filter over all positions of the side finds those in front; only they are read exactly, scored in
+    double precision and, where scores are closer than ``NEAR``, ordered by the exact rational.
+
     Parameters
     ----------
+    scan
+        Returns a piece of the side in floats (relative error below ``COARSE``) and who in it is a candidate.
     fetch
-        Returns positions of the side by place (ascending account id) and which of them are candidates: open,
-        solvent, not in breach in this step.
-    count
-        Number of positions of the side.
+        Returns positions exactly, by place (ascending account id).
+    lots
+        Lots of all positions of the side.
     ranking
         Name in ``RANKINGS``.
     losers
@@ -35,24 +41,26 @@ class Queue:
         For the random ranking: where the walk by account id starts, modulo the number of candidates.
     """
 
-    def __init__(self, fetch: Fetch, count: int, ranking: str, losers: str, start: int) -> None:
+    def __init__(self, scan: Scan, fetch: Fetch, lots: Ints, ranking: str, losers: str, start: int) -> None:
         self.fetch = fetch
         self.rule = RANKINGS[ranking]
-        self.scores: Floats = np.empty(count)
+        count = len(lots)
+        self.coarse: Floats = np.empty(count)
         self.eligible: Bools = np.empty(count, dtype=bool)
         self.late: Bools = np.zeros(count, dtype=bool)
-        self.lots = 0  # of all candidates
         for first in range(0, count, CHUNK):
-            self._score(slice(first, min(first + CHUNK, count)), losers)
+            piece = slice(first, min(first + CHUNK, count))
+            self._score(piece, *scan(piece), losers)
         self.size = int(np.count_nonzero(self.eligible))
+        self.lots = int(np.sum(lots, where=self.eligible))
         if self.rule is None:  # place after the rotation, negated so that larger is earlier
             place = np.cumsum(self.eligible) - 1
-            self.scores[:] = np.where(self.eligible, -((place - start) % max(self.size, 1)), -np.inf)
+            self.coarse[:] = np.where(self.eligible, -((place - start) % max(self.size, 1)), -np.inf)
         self.order: Ints = np.empty(0, dtype=np.int64)
-        self.top = fetch(self.order)[0]
+        self.scores: Floats = np.empty(0)
+        self.top = fetch(self.order)
 
-    def _score(self, piece: slice, losers: str) -> None:
-        rows, eligible = self.fetch(piece)
+    def _score(self, piece: slice, rows: Candidates, eligible: Bools, losers: str) -> None:
         if losers != "ranked":
             losing = rows.pnl < 0
             if losers == "last":
@@ -60,88 +68,90 @@ class Queue:
             else:
                 eligible &= ~losing
         self.eligible[piece] = eligible
-        self.lots += int(rows.lots[eligible].sum())
         if self.rule is not None:
             with np.errstate(divide="ignore", invalid="ignore"):  # those that are no candidates may hold nothing
                 scores = self.rule.approximate(rows)
-            scores[~eligible] = -np.inf
-            self.scores[piece] = scores
+            self.coarse[piece] = np.where(eligible, scores, -np.inf)
 
     def prefix(self, lots: int, spare: int) -> Ints:
         """Return the first candidates in exact order: at least ``lots`` lots and ``spare`` candidates more, or all.
 
-        ``top`` holds them as they are now.
+        ``top`` holds them as they are now, ``scores`` their scores.
         """
         done: list[Ints] = []
         parts = [self.eligible & ~self.late, self.eligible & self.late] if self.late.any() else [self.eligible]
         for part in parts:
             found = self._first(part, lots, spare)
             done.append(found)
-            lots -= int(self.fetch(found)[0].lots.sum())
+            lots -= int(self.fetch(found).lots.sum())
             if len(found) < np.count_nonzero(part):
                 break
         self.order = np.concatenate(done)
-        self.top = self.fetch(self.order)[0]
+        self.top = self.fetch(self.order)
+        self.scores = self._precise(self.order, self.top)
         return self.order
+
+    def _precise(self, places: Ints, rows: Candidates) -> Floats:
+        return self.coarse[places] if self.rule is None else self.rule.approximate(rows)
 
     def _first(self, part: Bools, lots: int, spare: int) -> Ints:
         for cut in self._cuts(part, lots, spare):
-            chosen = np.flatnonzero(part & (self.scores >= cut)) if cut > -np.inf else np.flatnonzero(part)
-            held = self.fetch(chosen)[0].lots
-            if cut > -np.inf and (len(chosen) <= spare + 1 or int(held.sum()) < lots):
-                continue
-            ordered = self._sorted(chosen)
             if cut == -np.inf:
-                return ordered
-            # candidates beyond the cut could tie with the last ones: leave those for later
-            ordered = ordered[self.scores[ordered] > cut + abs(cut) * 4 * NEAR]
-            total = np.cumsum(self.fetch(ordered)[0].lots)
+                return self._sorted(np.flatnonzero(part))[0]
+            chosen = np.flatnonzero(part & (self.coarse >= cut - abs(cut) * COARSE))
+            held = self.fetch(chosen).lots
+            if len(chosen) <= spare + 1 or int(held.sum()) < lots:
+                continue
+            ordered, scores = self._sorted(chosen)
+            # candidates beyond the cut could belong before the last ones: leave those for later
+            ordered = ordered[scores > cut + abs(cut) * 2 * COARSE]
+            total = np.cumsum(self.fetch(ordered).lots)
             if int(np.searchsorted(total, lots)) + 1 + spare <= len(ordered):
                 return ordered
         raise AssertionError("the last cut lets everyone in")  # pragma: no cover
 
     def _cuts(self, part: Bools, lots: int, spare: int) -> Iterator[float]:
         """Yield falling score limits that let in more and more candidates, first by a sample; at last everyone."""
-        stride = len(self.scores) // 4096
+        stride = len(self.coarse) // 4096
         if stride > 1:
             places = np.flatnonzero(part[::stride]) * stride
-            places = places[np.argsort(-self.scores[places])]
-            held = np.cumsum(self.fetch(places)[0].lots) * stride
+            places = places[np.argsort(-self.coarse[places])]
+            held = np.cumsum(self.fetch(places).lots) * stride
             place = int(np.searchsorted(held, lots)) * 5 // 4 + 4 + spare // stride
             while place < len(places):
-                yield float(self.scores[places[place]])
+                yield float(self.coarse[places[place]])
                 place *= 4
         yield -np.inf
 
-    def _sorted(self, chosen: Ints) -> Ints:
+    def _sorted(self, chosen: Ints) -> tuple[Ints, Floats]:
         """Sort by score, larger first, ties by account id; near floats by the exact rational."""
-        ordered = chosen[np.argsort(-self.scores[chosen], kind="stable")]
+        scores = self._precise(chosen, self.fetch(chosen))
+        rank = np.argsort(-scores, kind="stable")
+        ordered, scores = chosen[rank], scores[rank]
         if self.rule is None:
-            return ordered
-        scores = self.scores[ordered]
+            return ordered, scores
         gap = scores[:-1] - scores[1:]
         near = (gap <= NEAR * np.abs(scores[:-1])) & (scores[:-1] != 0)
         for first, last in _runs(near):
             run = ordered[first : last + 1]
-            rows = self.fetch(run)[0]
+            rows = self.fetch(run)
             exact = sorted((-self.rule.exact(rows, k), place) for k, place in enumerate(run.tolist()))
             ordered[first : last + 1] = [place for _, place in exact]
-        return ordered
+        return ordered, scores
 
-    def ahead(self, place: int) -> tuple[int, int]:
-        """Return how many candidates stand before one, and their notional in quanta, by counting."""
-        score = self.scores[place]
-        margin = abs(score) * 4 * NEAR
+    def ahead(self, place: int) -> tuple[int, int, float]:
+        """Return how many candidates stand before one, their notional in quanta, and its score, by counting."""
+        coarse = self.coarse[place]
+        margin = abs(coarse) * 2 * COARSE
         same = self.eligible & (self.late == self.late[place])
-        before = same & (self.scores > score + margin)
+        before = same & (self.coarse > coarse + margin)
         if self.late[place]:
             before |= self.eligible & ~self.late
-        near = np.flatnonzero(same & (np.abs(self.scores - score) <= margin))
-        if len(near) > 1:
-            own = self._sorted(near)
-            before[own[: int(np.flatnonzero(own == place)[0])]] = True
+        own, scores = self._sorted(np.flatnonzero(same & (np.abs(self.coarse - coarse) <= margin)))
+        at = int(np.flatnonzero(own == place)[0])
+        before[own[:at]] = True
         ahead = np.flatnonzero(before)
-        return len(ahead), int(self.fetch(ahead)[0].value.sum())
+        return len(ahead), int(self.fetch(ahead).value.sum()), float(scores[at])
 
 
 def _runs(near: Bools) -> Iterator[tuple[int, int]]:
@@ -256,12 +266,15 @@ def match_pool(
     out = Matches()
     place, size = 0, len(lots)
     while held and place < size and (missing is None or missing > 0):
-        k = min(lots[place], held)
-        if missing is not None:
-            k = _fewest_lots(side, held, owed, k, value_per_lot, missing, price_per_lot)
+        k = lots[place] if lots[place] < held else held
         part = owed * k // held
         amount = part if price_per_lot is None else k * price_per_lot
         gain = side * (amount - k * value_per_lot)
+        if missing is not None and gain > missing:
+            k = _fewest_lots(side, held, owed, k, value_per_lot, missing, price_per_lot)
+            part = owed * k // held
+            amount = part if price_per_lot is None else k * price_per_lot
+            gain = side * (amount - k * value_per_lot)
         if equity[place] - gain < 0:
             out.skipped.append(place)
         else:
@@ -274,14 +287,12 @@ def match_pool(
 
 
 def _fewest_lots(side: int, lots: int, owed: int, k: int, value_per_lot: int, missing: int, price: int | None) -> int:
-    """Return the fewest of ``k`` lots whose close gains ``missing`` quanta, ``k`` if none does; gain grows with lots."""
+    """Return the fewest of ``k`` lots whose close gains ``missing`` quanta; all ``k`` gain more, gain grows with lots."""
 
     def gain(j: int) -> int:
         amount = owed * j // lots if price is None else j * price
         return side * (amount - j * value_per_lot)
 
-    if gain(k) < missing:
-        return k
     low, high = 1, k
     while low < high:
         middle = (low + high) // 2

@@ -124,11 +124,13 @@ def _estimate(cash: Ints, signed_lots: Ints, q: float, tiers: Tiers) -> tuple[Fl
     return side * best, tier
 
 
-def breach_mark(cash: Ints, signed_lots: Ints, q: int, tiers: Tiers, inclusive: bool) -> Ints:
+def breach_mark(
+    cash: Ints, signed_lots: Ints, q: int, tiers: Tiers, inclusive: bool, estimate: Floats | None = None
+) -> Ints:
     """Return the exact mark at which each position first breaches: highest for longs, lowest for shorts.
 
-    A long that breaches at no positive mark gets ``NEVER_LONG``. A float estimate is corrected by the
-    exact comparison, so the result does not depend on floating point.
+    A long that breaches at no positive mark gets ``NEVER_LONG``. A float estimate (``breach_estimate`` unless given)
+    is corrected by the exact comparison, so the result does not depend on floating point.
 
     Examples
     --------
@@ -139,7 +141,8 @@ def breach_mark(cash: Ints, signed_lots: Ints, q: int, tiers: Tiers, inclusive: 
     >>> breach_mark(np.array([-900_000]), np.array([10]), 100, five, inclusive=False).tolist()
     [947]
     """
-    estimate, _ = breach_estimate(cash, signed_lots, q, tiers)
+    if estimate is None:
+        estimate, _ = breach_estimate(cash, signed_lots, q, tiers)
     long = signed_lots > 0
     marks = np.rint(np.clip(np.nan_to_num(estimate, nan=0.0), 1.0, 2.0**52)).astype(np.int64)
     worse = np.where(long, -1, 1)  # the direction of loss

@@ -14,14 +14,13 @@ from backtest.mechanics.margin import Tiers, maintenance
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Accounts on the opposite side, in quanta: one row each, ascending account id.
+    """Accounts on the opposite side, in quanta: one row each, ascending account id; floats in the filter.
 
     ``value`` is lots at mark, ``pnl`` unrealised profit without funding, ``equity`` cash plus signed value, funding
     included.
     """
 
     side: int
-    account: Ints
     lots: Ints
     cost: Ints
     value: Ints
@@ -55,7 +54,7 @@ def _bitmex_exact(rows: Candidates, i: int) -> Fraction:
 
 def _binance(rows: Candidates) -> Floats:
     wallet = np.maximum(rows.equity - rows.pnl, QUANTA_PER_USD)
-    need = maintenance(rows.value, rows.tiers)
+    need = maintenance(rows.value.astype(np.int64), rows.tiers)
     return np.maximum(rows.pnl, 0) / wallet * (need / rows.equity)
 
 

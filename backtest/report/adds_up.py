@@ -6,6 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from backtest.plots import base_coin
 from backtest.report.findings import Findings, Row
 from backtest.report.numbers import count, listed, plural, say
 from backtest.report.published import source_link
@@ -21,7 +22,7 @@ AUDITS = columns("""
 """)
 COVERAGE = columns("""
     series         head    series
-    symbol         words   symbol
+    coins          words   coins
     label          words   label
     expected_rows  whole   wanted
     rows           whole   there
@@ -31,8 +32,7 @@ COVERAGE = columns("""
     duplicates     whole   duplicates
     first_ts       moment  first
     last_ts        moment  last
-    source         words   source
-    note           words   note
+    origin         words   source
 """)
 
 
@@ -87,9 +87,24 @@ def audits_table(f: Findings) -> Markup:
 
 
 def coverage_table(f: Findings) -> Markup:
-    """List what data the window wanted and what was there."""
-    rows = f.rows("data_coverage")
+    """List what data the window wanted and what was there; coins that fared alike share a row."""
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in f.rows("data_coverage"):
+        alike = tuple(value for key, value in row.items() if key not in {"run_id", "symbol", "source", "sha256"})
+        groups.setdefault(alike, []).append(row)
+    rows = [
+        {**group[0], "coins": ", ".join(base_coin(row["symbol"]) for row in group), "origin": _origin(group)}
+        for group in groups.values()
+    ]
     return table(rows, COVERAGE, kind="wrap") if rows else empty("No market data is recorded for this run.")
+
+
+def _origin(group: list[Row]) -> Markup:
+    """Return where rows came from, the first of several, all of them when pointed at."""
+    sources = list(dict.fromkeys(row["source"] or "" for row in group))
+    shown = sources[0] if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1} more"
+    note = say("<small>{note}</small>", note=group[0]["note"]) if group[0]["note"] else ""
+    return say('<span title="{all}">{shown}</span>{note}', all=", ".join(sources), shown=shown, note=note)
 
 
 def limits(f: Findings) -> Markup:
@@ -99,6 +114,7 @@ def limits(f: Findings) -> Markup:
     groups: list[tuple[str, list[Any]]] = [
         ("Assumptions", meta.get("assumptions") or []),
         ("Not simulated", meta.get("not_simulated") or []),
+        ("Notes on the inputs of this run", meta.get("flags") or []),
         ("Rules of the venue that run simplified", [_simplified(row) for row in venue.get("simplified") or []]),
         ("Figures of the venue that are not verified", venue.get("unverified") or []),
         ("About the venue", venue.get("notes") or []),

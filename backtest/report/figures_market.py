@@ -31,6 +31,7 @@ from backtest.plots import (
     value_axis,
 )
 
+Frame = pl.DataFrame
 _SMALL = 152
 
 
@@ -216,13 +217,13 @@ def map_range(s: MapSeries) -> tuple[float, float]:
     share = np.cumsum(floats(s.bins, "notional_usd")[order])
     ends = middle[order][np.searchsorted(share, np.array([0.05, 0.95]) * share[-1])] if len(share) else []
     low, high = min([s.mark_low_px, *ends]), max([s.mark_high_px, *ends])
-    pad = (high - low) * 0.04
-    return max(low - pad, 0.0), high + pad
+    edges = np.unique([*floats(s.bins, "bin_low_px"), *floats(s.bins, "bin_high_px"), low, high])
+    return float(edges[edges <= low][-2:][0]), float(edges[edges >= high][:2][-1])
 
 
 def _map_panel(c: Canvas, s: MapSeries, box: Box, *, main: bool) -> None:
     low, high = map_range(s)
-    shown = s.bins.filter((pl.col("bin_high_px") > low) & (pl.col("bin_low_px") < high))
+    shown = s.bins.filter((pl.col("bin_high_px") > low) & (pl.col("bin_low_px") < high) & (pl.col("notional_usd") > 0))
     shown = shown.with_columns(pl.col("notional_usd").cast(pl.Float64)).sort("bin_low_px", "side")
     # Where longs and shorts share a bin, the second stands on the first.
     top = (pl.col("notional_usd").cum_sum().over("bin_low_px")).alias("top_usd")

@@ -18,7 +18,6 @@ from backtest.plots import (
     nice_ticks,
     panel,
     seconds,
-    spread,
     tick_labels,
     time_axis,
     value_axis,
@@ -28,35 +27,31 @@ Frame = pl.DataFrame
 
 
 def pool_balance(rows: pl.DataFrame, pool: str, width: int = WIDE) -> str:
-    """Draw cash and equity of the fund or the vault as steps, with the zero line and the lowest equity."""
-    c = Canvas(width, 280, f"Cash and equity of the {pool}")
+    """Draw equity of the fund or the vault as steps, its lowest point named, and under it its cash."""
+    c = Canvas(width, 330, f"Equity and cash of the {pool}")
     left, right = (56, 14) if c.narrow else (64, 76)
-    t, cash, equity = seconds(rows["ts"]), floats(rows, "cash_usd"), floats(rows, "equity_usd")
-    low, high = min(0.0, *equity, *cash), max(0.0, *equity, *cash)
-    pad = (high - low) * 0.08 or 1.0
-    unit, name = (1e6, "M USD") if max(-low, high) >= 2e6 else (1.0, "USD")
-    p = panel((left, 26, width - right, 240), (t[0], max(t[-1], t[0] + 1)), (low - pad, high + pad))
-    value_axis(c, p, 5, divisor=unit)
-    zero = float(p.y(0.0))
-    c.segments(p.left, zero, p.right, zero, "ink")
+    t, equity, cash = seconds(rows["ts"]), floats(rows, "equity_usd"), floats(rows, "cash_usd")
+    span = (t[0], max(t[-1], t[0] + 1))
     held = np.repeat(np.arange(len(t)), 2)
-    xs = p.x(t[held[1:]])
-    c.path(xs, p.y(cash[held[:-1]]), "pool", 1.2, alpha=0.6, dash=(0, (4, 2)))
-    c.path(xs, p.y(equity[held[:-1]]), "pool", 2.2)
-    c.text(p.left, 10, name, size=11)
-    at = int(np.argmin(equity))
-    x, y = float(p.x(t[at])), float(p.y(equity[at]))
-    c.dots(x, y, "pool", 3.4)
-    words = f"{'low' if c.narrow else 'lowest equity'} {equity[at] / unit:,.3g} at {clock(t[at])}".replace("-", "−")
-    c.beside(p, x, y + 5, words, "pool-text", bold=True)
-    ends = spread([float(p.y(equity[-1])), float(p.y(cash[-1]))], 14)
-    for end, words in zip(ends, ("equity", "cash"), strict=True):
-        place = (p.right, end - 9, "right") if c.narrow else (p.right + 6, end, "left")
-        c.text(place[0], place[1], words, "pool-text", align=place[2], bold=words == "equity")
+    for name, values, top, bottom in (("equity", equity, 26, 196), ("cash", cash, 222, 292)):
+        low, high = min(0.0, *values), max(0.0, *values)
+        pad = (high - low) * 0.1 or 1.0
+        unit = 1e6 if max(-low, high) >= 2e6 else 1.0
+        p = panel((left, top, width - right, bottom), span, (low - pad, high + pad))
+        value_axis(c, p, 5 if name == "equity" else 2, divisor=unit)
+        c.segments(p.left, p.y(0.0), p.right, p.y(0.0), "ink")
+        c.path(p.x(t[held[1:]]), p.y(values[held[:-1]]), "pool", 2.2 if name == "equity" else 1.4)
+        c.text(p.left, p.top - 12, f"{name}, {'M USD' if unit > 1 else 'USD'}", "pool-text", bold=True)
+        if name == "equity":
+            at = int(np.argmin(values))
+            c.dots(p.x(t[at]), p.y(values[at]), "pool", 3.4)
+            words = f"lowest: {values[at] / unit:,.3g} at {clock(t[at])}".replace("-", "−")
+            under = float(p.y(values[at])) + 14
+            c.beside(p, float(p.x(t[at])), under if under < p.bottom else under - 28, words, "pool-text", bold=True)
     time_axis(c, p, 4 if c.narrow else 9)
     stride = max(1, len(t) // 300)
     for i in range(0, len(t), stride):
-        box = (float(p.x(t[i])), p.top, float(p.x(t[min(i + stride, len(t) - 1)])), p.bottom)
+        box = (float(p.x(t[i])), 26.0, float(p.x(t[min(i + stride, len(t) - 1)])), p.bottom)
         c.hit(box, f"{clock(t[i])} UTC · equity {dollars(equity[i])} · cash {dollars(cash[i])}")
     return c.svg()
 

@@ -95,18 +95,21 @@ def comparisons(f: Findings) -> list[Comparison]:
 
 
 def sure_answer(f: Findings) -> Markup:
-    """Say how far the run is from what was published."""
-    ratios = [one.ratios for one in comparisons(f) if one.ratios]
+    """Say how far the run is from what was published about liquidations and ADL."""
+    # Prices test the tape that was walked, not the replay.
+    ratios = [one.ratios for one in comparisons(f) if one.ratios and not one.entry["metric"].startswith("price")]
     seeds = f"{f.seeds} seeds were run" if f.seeds > 1 else "One seed was run, so there is no band"
     if not ratios:
         return say("{seeds}; nothing published can be compared with this run.", seeds=seeds)
+    near = sum(_near(ends) for ends in ratios)
     return say(
-        "{seeds}; of {n} published {noun} to compare with {near} within a factor of two of the replay, whose own "
-        "figures are {low} to {high} the published ones.",
+        "{seeds}; {near} of {n} published {noun} {lie} within a factor of two of the replay, which gives {low} to "
+        "{high} what was published.",
         seeds=seeds,
+        near=near,
         n=len(ratios),
         noun=plural(len(ratios), "figure"),
-        near=say("{k} {lie}", k=(k := sum(_near(ends) for ends in ratios)), lie=plural(k, "lies", "lie")),
+        lie=plural(near, "lies", "lie"),
         low=times_text(min(low for low, _ in ratios)),
         high=times_text(max(high for _, high in ratios)),
     )
@@ -117,11 +120,23 @@ def _near(ends: tuple[float, float]) -> bool:
 
 
 def facts_table(f: Findings) -> Markup:
-    """Put the published facts next to the run, conflicting figures below the one they contradict."""
-    rows = [row for one in comparisons(f) for row in (_fact(one), *map(_clash, one.conflicts))]
+    """Put the published facts next to the run; others on the same thing, and conflicting ones, stand right below."""
+    groups: dict[tuple[str, str], list[Comparison]] = {}
+    for one in comparisons(f):
+        groups.setdefault((one.entry["metric"], one.entry.get("coin") or ""), []).append(one)
+    rows = [row for group in groups.values() for row in _group(group)]
     if not rows:
         return empty("No published figure of this event covers the symbols and the window of this run.")
     return table(rows, FACTS, kind="facts", row_class=lambda row: "clash" if row.get("clash") else "")
+
+
+def _group(group: list[Comparison]) -> list[Row]:
+    """Return a row for the first figure and rows below it for the others and for what contradicts them."""
+    shown = {one.fact["id"] for one in group}
+    clashes = {fact["id"]: fact for one in group for fact in one.conflicts if fact["id"] not in shown}
+    first, *others = (_fact(one) for one in group)
+    also = [{**row, "name": _named("also published", row["notes"]), "clash": True, "here": Cell("")} for row in others]
+    return [first, *also, *map(_clash, clashes.values())]
 
 
 def _fact(one: Comparison) -> Row:
@@ -130,6 +145,7 @@ def _fact(one: Comparison) -> Row:
     notes = "; ".join(str(part) for part in (fact.get("note"), entry.get("note")) if part)
     return {
         "name": _named(name, notes),
+        "notes": notes,
         "window": f"{time_of(entry['start']):%H:%M}–{time_of(entry['end']):%H:%M}",
         "here": Cell(_show(fact, one.value), exact_text(one.value)),
         "ratio": Cell("–".join(dict.fromkeys(significant(end) for end in one.ratios)) if one.ratios else NONE),
@@ -139,8 +155,8 @@ def _fact(one: Comparison) -> Row:
 
 
 def _clash(fact: Row) -> Row:
-    empty_cells = {"window": "", "here": Cell(""), "ratio": Cell(""), "track": ""}
-    return {"name": _named("conflicts with", fact.get("note")), "clash": True, **empty_cells, **_published(fact)}
+    blank = {"window": "", "here": Cell(""), "ratio": Cell(""), "track": ""}
+    return {"name": _named("conflicts with", fact.get("note")), "clash": True, **blank, **_published(fact)}
 
 
 def _published(fact: Row) -> Row:
@@ -167,8 +183,8 @@ def _ratio_track(ratios: tuple[float, float] | None) -> Markup:
 
 
 def _onset_track(one: Comparison) -> Markup:
-    """Draw a censored figure as two bars from zero, the run's above the published one, without a verdict."""
-    here, fact = float(one.value or 0), max((float(end) for end in fact_ends(one.fact) if end), default=0.0)
+    """Draw a figure without a verdict, a censored one or a bound, as two bars from zero: the run's, the published."""
+    here, fact = abs(float(one.value or 0)), max(abs(float(end or 0)) for end in fact_ends(one.fact))
     room = max(here, fact) or 1.0
     bars = (
         '<span class="track onset" title="this run above, published below; no verdict">'

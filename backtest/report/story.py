@@ -79,7 +79,7 @@ def _book(f: Findings) -> Markup:
     ordered = sum(float(row["ordered_usd"]) for row in rows)
     took = sum(float(row["book_usd"]) for row in rows)
     start = say(
-        "The order book took {usd}, {share} of what was sent to it",
+        "The order book took {usd}, {share} of the notional in breach",
         usd=usd(took, "cascade"), share=frac(took / ordered if ordered else 0.0, "cascade"),
     )
     worst = max((row for row in rows if row["pressure_ratio"]), key=lambda row: row["pressure_ratio"], default=None)
@@ -105,7 +105,7 @@ def _pool(f: Findings) -> Markup:
     if low >= start:
         return say("The {name} never stood below its start of {start} and ended with {end}.",
                    name=name, start=usd(start, "paid"), end=usd(end, "paid"))
-    verb = "was under water" if low < 0 else "gave way"
+    verb = "went under water" if low < 0 else "gave way"
     return say(
         "The {name} {verb}: it began with {start}, its equity was lowest at {time}, {low}, and it ended with {end}.",
         name=name, verb=verb, start=usd(start, "paid"), time=at(s["pool_low_ts"]), low=usd(low, "paid"),

@@ -86,8 +86,8 @@ def clock(value: datetime | None) -> Cell:
 
 
 def moment(value: datetime | None) -> Cell:
-    """Show date and time to the minute."""
-    return Cell(NONE) if value is None else Cell(f"{value:%Y-%m-%d %H:%M}", exact_text(value), value.isoformat())
+    """Show date and time to the minute, the year when pointed at."""
+    return Cell(NONE) if value is None else Cell(f"{value:%d %b %H:%M}", exact_text(value), value.isoformat())
 
 
 def side(value: Any) -> Cell:
@@ -144,7 +144,10 @@ def columns(rows: str) -> tuple[Column, ...]:
 def table(
     rows: Iterable[Row], columns: Sequence[Column], *, kind: str = "", row_class: Callable[[Row], str] = lambda row: ""
 ) -> Markup:
-    """Return a table in its own scrolling box; ``kind`` is a class, "sortable" makes the script sort it."""
+    """Return a table in its own scrolling box; ``kind`` is a class, "sortable" makes the script sort it.
+
+    A row with only the key ``span`` is a remark across all columns.
+    """
     heads = Markup("").join(say('<th scope="col"{c}>{t}</th>', c=column.align, t=column.title) for column in columns)
     body = Markup("").join(_row(row, columns, row_class(row)) for row in rows)
     made = '<table class="{kind}"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
@@ -157,6 +160,8 @@ def scrolling(made: Markup) -> Markup:
 
 
 def _row(row: Row, columns: Sequence[Column], kind: str) -> Markup:
+    if "span" in row:
+        return say('<tr class="more"><td colspan="{n}">{words}</td></tr>', n=len(columns), words=row["span"])
     cells = Markup("").join(_cell(column, KINDS[column.kind](row.get(column.key))) for column in columns)
     return say("<tr{c}>{cells}</tr>", c=say(' class="{k}"', k=kind) if kind else "", cells=cells)
 

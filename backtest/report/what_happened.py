@@ -10,7 +10,7 @@ from backtest.report.findings import Findings, Row
 from backtest.report.numbers import NONE, at, count, frac, listed, say, span, times, usd, usd_text
 from backtest.report.tables import columns, empty, figure, scrolling, table
 
-MAP_BINS = 120
+MAP_BINS = 80
 LARGEST = 10
 CASCADES = 12
 SIDES = ("long", "short")
@@ -171,11 +171,16 @@ def map_answer(f: Findings) -> Markup:
     """Say how much of the opening book had its liquidation price where the mark went."""
     parts = []
     for symbol in f.symbols:
-        bins = f.rows("liquidation_price_map", symbol=symbol, bins=MAP_BINS)
+        bins = _map(f, symbol).to_dicts()
         inside = {s: sum(float(b["notional_usd"]) for b in bins if b["reached"] and b["side"] == s) for s in SIDES}
         shorts = say(" and {usd} of shorts", usd=usd(inside["short"])) if inside["short"] else ""
         parts.append(say("{c} {l} of longs{s}", c=base_coin(symbol), l=usd(inside["long"]), s=shorts))
     return say("Inside the range that the mark walked sat, by the opening book: {p}.", p=Markup("; ").join(parts))
+
+
+def _map(f: Findings, symbol: str) -> draw.Frame:
+    rows = f.frame("liquidation_price_map", bins=MAP_BINS)
+    return rows.filter(rows["symbol"] == symbol)
 
 
 def map_figure(f: Findings) -> Markup:
@@ -183,8 +188,7 @@ def map_figure(f: Findings) -> Markup:
     series = []
     for symbol in f.symbols:
         marks = f.frame("price_path", symbol=symbol)["mark_px"].to_list()
-        bins = f.frame("liquidation_price_map", symbol=symbol, bins=MAP_BINS)
-        series.append(draw.MapSeries(symbol, bins, marks[0], min(marks), max(marks)))
+        series.append(draw.MapSeries(symbol, _map(f, symbol), marks[0], min(marks), max(marks)))
     return figure(lambda width: draw.liquidation_map(series, width))
 
 

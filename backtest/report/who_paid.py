@@ -58,7 +58,7 @@ def _balance(rows: draw.Frame, name: str) -> Callable[[int], str]:
 
 def flows_table(f: Findings) -> Markup:
     """List inflow and outflow by cause."""
-    rows = f.rows("fund_flows")
+    rows = [row for row in f.rows("fund_flows") if row["inflow_usd"] or row["outflow_usd"] or row["lots_movements"]]
     return table(rows, FLOWS) if rows else empty("Neither fund nor vault moved.")
 
 
@@ -80,13 +80,13 @@ def _stage(row: Row, before: float, low: float, room: float) -> Markup:
     amount = float(row["amount_usd"])
     return say(
         '<li><span class="stage">{stage} <small>{note}</small></span><span class="track"><i style="left:{zero:.2f}%">'
-        '</i><b class="{colour}" style="left:{left:.2f}%;width:max({width:.2f}%,1px)"></b></span>{sum}</li>',
+        '</i><b class="{colour}" style="left:{left:.2f}%;width:{width}"></b></span>{sum}</li>',
         stage=row["stage"],
         note=row["note"] or "",
         zero=-low / room * 100,
         colour=_colour(row["stage"]),
         left=(min(before, before + amount) - low) / room * 100,
-        width=abs(amount) / room * 100,
+        width=f"max({abs(amount) / room * 100:.2f}%,1px)" if amount else "0",
         sum=_amount(row["amount_usd"]),
     )
 

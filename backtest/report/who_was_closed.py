@@ -100,7 +100,6 @@ _CLOSE_RULES = {
     "mark": "the mark price",
     "previous_mark": "the mark of three seconds before",
 }
-_STATUSES = {"closed", "partial", "skipped", "spared"}
 
 
 # --- the queue -----------------------------------------------------------------------------------------------
@@ -148,16 +147,18 @@ def haircut_and_lorenz(f: Findings) -> Markup:
 
 def queue_table(f: Findings) -> Markup:
     """List the queue of the largest wave: first ranks, the marginal one, the spared right behind."""
-    shown: list[Row] = []
+    rows: list[Row] = []
+    last = 0
     for row in f.rows("adl_selection_order", limit=QUEUE_ROWS):
-        if shown and row["rank"] > shown[-1]["rank"] + 1:
-            shown.append({"rank": row["rank"] - 1, "status": f"{row['rank'] - shown[-1]['rank'] - 1:,} more between"})
-        shown.append(row)
-    if not shown:
-        return Markup("")
-    rows = [{**row, "rank": None} if row["status"] not in _STATUSES else row for row in shown]
-    made = table(rows, QUEUE, kind="sortable queue", row_class=lambda row: row["status"] if row["rank"] else "more")
-    return _FILTER + made
+        if last and row["rank"] > last + 1:
+            rows.append({"span": f"{row['rank'] - last - 1:,} more between"})
+        rows.append(row)
+        last = row["rank"]
+    return _FILTER + table(rows, QUEUE, kind="sortable queue", row_class=_status) if rows else Markup("")
+
+
+def _status(row: Row) -> str:
+    return next((name for name in ("closed", "partial", "skipped", "spared") if row.get("status") == name), "")
 
 
 _FILTER = Markup(

@@ -3,19 +3,14 @@
 -- grain: one row per cascade
 -- units: liquidated_usd lots that left accounts, at their breach mark; duration_s seconds; mark_move_frac largest move of a mark inside the cascade, against the mark just before it
 -- note: a cascade is a run of steps with liquidations without a quiet minute between them, over all symbols
-WITH left_accounts AS (
-  SELECT cascade_id, step, ts, symbol,
-         closed_usd AS left_usd
-  FROM liquidations
-),
-per_step AS (
-  SELECT cascade_id, step, min(ts) AS start_ts, max(ts) AS end_ts, count(*) AS liquidations, sum(left_usd) AS left_usd
-  FROM left_accounts GROUP BY cascade_id, step
+WITH per_step AS (
+  SELECT cascade_id, step, min(ts) AS start_ts, max(ts) AS end_ts, count(*) AS liquidations, sum(closed_usd) AS closed_usd
+  FROM liquidations GROUP BY cascade_id, step
 ),
 spans AS (
   SELECT cascade_id, min(step) AS first_step, max(step) AS last_step, min(start_ts) AS start_ts, max(end_ts) AS end_ts,
          count(*) AS steps, sum(liquidations)::BIGINT AS liquidations,
-         sum(left_usd) AS liquidated_usd, max(left_usd) AS largest_step_usd
+         sum(closed_usd) AS liquidated_usd, max(closed_usd) AS largest_step_usd
   FROM per_step GROUP BY cascade_id
 ),
 touched AS (

@@ -3,23 +3,18 @@
 -- grain: one row
 -- units: _usd settlement currency; pool, fund and vault in equity (cash plus inventory at mark); liquidated = lots that left accounts in breach, at their breach mark; ADL notional at mark; _frac 0..1; _after_s seconds
 -- note: residual_usd is the largest residual of any step; worst_move_frac is the lowest trade against the first trade of the run
-WITH left_accounts AS (
-  SELECT side, ts,
-         closed_usd AS left_usd
-  FROM liquidations
-),
-liquidated AS (
+WITH liquidated AS (
   SELECT count(*) AS liquidations,
-         coalesce(sum(left_usd) FILTER (side = 'long'), 0) AS long_usd,
-         coalesce(sum(left_usd) FILTER (side = 'short'), 0) AS short_usd,
-         coalesce(sum(left_usd), 0) AS all_usd,
+         coalesce(sum(closed_usd) FILTER (side = 'long'), 0) AS long_usd,
+         coalesce(sum(closed_usd) FILTER (side = 'short'), 0) AS short_usd,
+         coalesce(sum(closed_usd), 0) AS all_usd,
          min(ts) AS first_ts
-  FROM left_accounts
+  FROM liquidations
 ),
 waves AS (
   SELECT count(*) AS waves,
-         coalesce(sum(notional_usd), 0) AS closed_usd,
-         coalesce(sum(notional_usd) FILTER (source <> 'account'), 0) AS closed_for_pools_usd,
+         coalesce(sum(notional_usd), 0) AS usd,
+         coalesce(sum(notional_usd) FILTER (source <> 'account'), 0) AS for_pools_usd,
          min(ts) FILTER (lots_closed > 0) AS first_ts
   FROM adl_events
 ),
@@ -81,14 +76,14 @@ SELECT r.event_id, r.venue, r.symbols, r.policy, r.seed, r.start_ts, r.end_ts,
        coalesce(v.start_usd, 0) AS vault_start_usd,
        coalesce(v.end_usd, 0) AS vault_end_usd,
        coalesce(v.low_usd, 0) AS vault_low_usd,
-       w.closed_usd AS adl_usd,
+       w.usd AS adl_usd,
        winners.positions AS adl_positions,
        winners.accounts AS adl_accounts,
        w.waves AS adl_waves,
        w.first_ts AS first_adl_ts,
        epoch(w.first_ts - l.first_ts) AS first_adl_after_s,
-       w.closed_usd / nullif(l.all_usd, 0) AS adl_share_frac,
-       w.closed_for_pools_usd / nullif(w.closed_usd, 0) AS adl_lots_from_pool_frac,
+       w.usd / nullif(l.all_usd, 0) AS adl_share_frac,
+       w.for_pools_usd / nullif(w.usd, 0) AS adl_lots_from_pool_frac,
        (SELECT coalesce(sum(amount_usd), 0) FROM ledger WHERE owner = 'uncovered') AS uncovered_usd,
        (SELECT coalesce(arg_max(residual_usd, abs(residual_usd)), 0) FROM steps) AS residual_usd,
        worst.symbol AS worst_symbol,

@@ -36,6 +36,10 @@ READ: dict[Kind, tuple[Any, Callable[[Any], Any]]] = {  # default and reader
 }
 
 
+# Unless a test says otherwise a lot is one base unit, and all lots of a liquidation leave the account.
+ALIKE = {"quantity_base": "lots", "closed_usd": "notional_usd"}
+
+
 def rows(text: str, **common: Any) -> Rows:
     """Return the rows of a table written as text: names above, one row per line, ``-`` for null.
 
@@ -51,8 +55,8 @@ def rows(text: str, **common: Any) -> Rows:
 
 def _value(column: Column, row: dict[str, Any]) -> Any:
     default, read = READ[column.kind]
-    if column.name == "quantity_base":
-        default = row.get("lots", 0)  # a lot is one base unit unless a test says otherwise
+    if column.name in ALIKE:
+        default = row.get(ALIKE[column.name], default)
     value = row.get(column.name, default)
     return None if value is None else read(value)
 

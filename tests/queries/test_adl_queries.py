@@ -163,7 +163,7 @@ def test_prices_follow_the_size_of_a_lot(tables: Make) -> None:
 def test_adl_impact_by_symbol(wave: Tables) -> None:
     xrp = "XRP/USD:USD"
     wave.add("steps", [{"step": 1, "symbol": xrp}])
-    wave.add("liquidations", rows(f"symbol lots notional_usd kept_lots\n{BTC} 10 2000 1\n{xrp} 1 5 0"))
+    wave.add("liquidations", rows(f"symbol closed_usd\n{BTC} 1800\n{xrp} 5"))
     columns = "symbol liquidated_usd adl_usd adl_share_frac waves positions first_adl_ts mean_close_px"
     assert wave.ask("adl_impact_by_symbol", columns) == [
         (BTC, 1800, 900, 0.5, 1, 3, at(40), 102.0),

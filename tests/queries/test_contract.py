@@ -9,7 +9,7 @@ import pytest
 
 from backtest import query
 from backtest.assets import asset
-from backtest.schema import TABLES, VIEWS
+from backtest.schema import TABLES, VIEWS, Table
 from tests.queries.conftest import Make, Tables, rows
 
 BTC = "BTC/USD:USD"
@@ -111,6 +111,34 @@ def test_a_quiet_run_is_no_error(name: str, tables: Make) -> None:
     quiet.con.execute("CREATE TABLE summaries AS FROM run_summary")
     frame = quiet.frame(name, **WINDOW.get(name, {}))
     assert frame.is_empty() == (name in SILENT.split())
+
+
+TEXT = {
+    "symbol": BTC,
+    "side": "long",
+    "bankrupt_side": "long",
+    "pool": "fund",
+    "source": "fund",
+    "bankrupt": "fund",
+    "name": "desk",
+}
+LARGE = {"money": "999999999999.999999", "money12": "999999999999", "float": 100_000.0, "ts": 60}
+
+
+def large_row(table: Table) -> dict[str, Any]:
+    """Return a row with the largest amounts a run may hold: a trillion lots of 0.000001 BTC."""
+    row: dict[str, Any] = {}
+    for column in table.columns:
+        count = 10**12 if "lots" in column.name and "kept" not in column.name else 1
+        row[column.name] = TEXT.get(column.name, "x") if column.kind == "str" else LARGE.get(column.kind, count)
+    return {name: 1e6 if name == "quantity_base" else value for name, value in row.items()}
+
+
+@pytest.mark.parametrize("name", sorted([*READING.split(), *AUDITS.split()]))
+def test_large_amounts_do_not_overflow(name: str, tables: Make) -> None:
+    run = tables(**{table.name: [large_row(table)] for table in TABLES.values()})
+    run.con.execute("CREATE TABLE summaries AS FROM run_summary")
+    assert run.frame(name, **WINDOW.get(name, {})).width > 0
 
 
 def test_a_quiet_run_passes_all_audits(tables: Make) -> None:

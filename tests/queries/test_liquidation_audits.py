@@ -16,14 +16,15 @@ def test_liquidation_lots_add_up(tables: Make) -> None:
     run = tables(
         liquidations=rows(
             """
-            liquidation_id lots book_lots takeover_lots adl_lots kept_lots
-            1              10   4         3             2        1
-            2              10   4         3             3        1
-            3              10   7         3             -1       1
+            liquidation_id lots book_lots takeover_lots adl_lots kept_lots notional_usd closed_usd
+            1              10   4         3             2        1         200          180
+            2              10   4         3             3        1         200          180
+            3              10   7         3             -1       1         200          180
+            4              10   4         3             2        1         200          200
             """
         )
     )
-    assert run.ask("liquidation_lots_add_up", "liquidation_id") == [(2,), (3,)]
+    assert run.ask("liquidation_lots_add_up", "liquidation_id") == [(2,), (3,), (4,)]
 
 
 @pytest.mark.parametrize(("threshold", "offending"), [("<", [(2,), (3,)]), ("<=", [(3,)]), (None, [(3,)])])

@@ -86,7 +86,7 @@ def test_liquidations_per_minute(tables: Make) -> None:
             # crossing at the very end of the bar: still the bar of its step
             liquidation(2, step=2, ts=60, side="short", notional_usd=500),
             # 4 of 10 lots are kept: 6 x 80 leave the account
-            liquidation(3, step=5, ts=125, notional_usd=800, book_lots=6, kept_lots=4),
+            liquidation(3, step=5, ts=125, notional_usd=800, closed_usd=480, book_lots=6, kept_lots=4),
             liquidation(4, step=5, ts=126, symbol=ETH, notional_usd=100),
         ],
     )
@@ -108,7 +108,7 @@ def test_liquidations_by_cohort(tables: Make) -> None:
             position("2x", "short", 20, 2.0),
         ],
         liquidations=[
-            liquidation(1, cohort="2x", lots=6, notional_usd=240, book_lots=2, kept_lots=4),
+            liquidation(1, cohort="2x", lots=6, closed_usd=80, book_lots=2, kept_lots=4),
             liquidation(2, cohort="2x", lots=4, notional_usd=160, book_lots=0, takeover_lots=3, adl_lots=1),
             liquidation(3, cohort="20x", lots=4, notional_usd=160, book_lots=4),
         ],
@@ -170,8 +170,8 @@ def test_largest_liquidations(tables: Make) -> None:
     run = tables(
         liquidations=[
             liquidation(1, notional_usd=900),
-            # 5 of 20 lots kept: 1,500 of 2,000 leave, of them 3 of 15 lots by the book
-            liquidation(2, lots=20, notional_usd=2000, book_lots=3, takeover_lots=12, kept_lots=5, bankruptcy_px=97.0),
+            # 5 of 20 lots are kept; the book took 3 of the 15 that left
+            liquidation(2, lots=20, closed_usd=1500, book_lots=3, takeover_lots=12, kept_lots=5, bankruptcy_px=97.0),
             liquidation(3, notional_usd=900, book_lots=0, adl_lots=10, ts=7),
         ]
     )
@@ -181,12 +181,6 @@ def test_largest_liquidations(tables: Make) -> None:
         (2, 1, 900, 0.0, 10, 0, 0, 10, 1.0, at(0)),
     ]
     assert run.ask("largest_liquidations", "account_id") == [(2,), (1,), (3,)]
-
-
-def test_a_part_of_a_liquidation_is_exact(tables: Make) -> None:
-    # Three lots of 0.333333 USD each at the mark; one is kept.
-    run = tables(liquidations=[liquidation(1, lots=3, notional_usd="0.999999", book_lots=2, kept_lots=1)])
-    assert str(run.ask("largest_liquidations", "notional_usd")[0][0]) == "0.666666"
 
 
 def test_cascades(tables: Make) -> None:

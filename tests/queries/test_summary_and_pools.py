@@ -25,10 +25,10 @@ POSITIONS = f"""
     {ETH}  short 10
 """
 LIQUIDATIONS = f"""
-    liquidation_id ts symbol side  lots notional_usd book_lots takeover_lots adl_lots kept_lots
-    1              25 {BTC}  long  3    270          3         0             0        0
-    2              30 {BTC}  long  4    340          0         3             0        1
-    3              40 {ETH}  short 10   175          0         0             10       0
+    liquidation_id ts symbol side  lots notional_usd closed_usd book_lots takeover_lots adl_lots kept_lots
+    1              25 {BTC}  long  3    270          270        3         0             0        0
+    2              30 {BTC}  long  4    340          255        0         3             0        1
+    3              40 {ETH}  short 10   175          175        0         0             10       0
 """
 WAVES = f"""
     wave_id ts symbol source  lots_closed notional_usd

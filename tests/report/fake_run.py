@@ -150,7 +150,10 @@ class FakeRun:
         names = "symbol cohort side positions opening_notional_usd liquidations liquidated_usd liquidated_share_frac"
         return frame(names, *rows)
 
-    def q_liquidation_price_map(self, symbol: str, bins: int = 60) -> pl.DataFrame:
+    def q_liquidation_price_map(self, bins: int = 60) -> pl.DataFrame:
+        return pl.concat([self._map(symbol, bins) for symbol in self.symbols.values()])
+
+    def _map(self, symbol: str, bins: int) -> pl.DataFrame:
         coin, rng = self.coin(symbol), np.random.default_rng(7)
         marks = self.paths[coin]["mark_px"]
         first, low, high = marks[0], marks.min(), marks.max()

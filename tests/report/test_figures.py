@@ -100,12 +100,12 @@ def test_pressure_marks_minutes_without_any_liquidity() -> None:
 
 def test_the_pool_figure_names_its_lowest_equity() -> None:
     rows = frame("ts cash_usd equity_usd", (START, 50e6, 50e6), (at("21:19:00"), -90e6, -38.4e6), (END, 20e6, 81e6))
-    assert "lowest equity −38.4 at 21:19:00" in texts(payers.pool_balance(rows, "vault"))
+    assert "lowest: −38.4 at 21:19:00" in texts(payers.pool_balance(rows, "vault"))
 
 
 def test_a_small_pool_is_drawn_in_dollars() -> None:
     rows = frame("ts cash_usd equity_usd", (START, 1000.0, 1000.0), (END, 900.0, 950.0))
-    assert "USD" in texts(payers.pool_balance(rows, "insurance fund"))
+    assert "equity, USD" in texts(payers.pool_balance(rows, "insurance fund"))
 
 
 def test_the_haircut_figure_adds_up_what_was_closed() -> None:

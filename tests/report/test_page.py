@@ -107,7 +107,7 @@ def test_the_story_has_five_to_eight_sentences_and_each_links_to_its_section(cas
     ("case", "words"),
     [
         ("vault and ADL",
-         "The vault was under water: it began with 50.0 M USD, its equity was lowest at 21:19:40, −38.4 M USD"),
+         "The vault went under water: it began with 50.0 M USD, its equity was lowest at 21:19:40, −38.4 M USD"),
         ("vault and ADL",
          "Auto-deleveraging began at 21:16:04, 24 min 52 s after the first liquidation: 4,211 winning positions"),
         ("vault and ADL", "prices are a proxy; open interest, book, mark and liquidity are modelled"),
