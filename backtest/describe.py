@@ -21,8 +21,7 @@ INTRABAR = {
 }
 NOT_SIMULATED = (
     "Cross-margin contagion: every position is isolated, a loss in one coin takes no position in another.",
-    "Voluntary closing, stop orders, top-ups of collateral and new positions: open interest falls by liquidation and "
-    "ADL only.",
+    "Voluntary closing, stops, top-ups of collateral, new positions: open interest falls by liquidation and ADL only.",
     "Portfolio margin, collateral haircuts and outages of the venue.",
     "Feedback of this run's orders on the price: the tape already contains the cascade.",
 )
@@ -63,11 +62,7 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the contents of run.json: everything a reader needs to judge or repeat the run, and no times."""
     resolved, market = prepared.resolved, prepared.market
     event, venue, scenario = resolved.event, resolved.venue, resolved.scenario
-    covered = set(scenario.coins)
-    missing = [NOT_SIMULATED[0], *NOT_SIMULATED[1:]]
-    if event.id == "2025-10-10" or len(covered) < len(event.coins):
-        missing.insert(0, f"Other coins of the venue: only {', '.join(scenario.coins)} are simulated; facts are compared "
-                       "for covered coins only.")  # fmt: skip
+    others = f"Other coins of the venue: only {', '.join(scenario.coins)} are simulated and compared with their facts."
     return {
         "run_id": prepared.run_id,
         "threshold": "<=" if venue.inclusive else "<",
@@ -91,7 +86,7 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
         "scenario_sources": dict(resolved.sources),
         "labels": labels_of(prepared),
         "assumptions": assumptions(prepared),
-        "not_simulated": missing,
+        "not_simulated": [others, *NOT_SIMULATED],
         "flags": [*market.flags, *resolved.flags, *prepared.book.notes],
         "versions": {name: version(name) for name in VERSIONS},
         "digests": {"data": market.digest, "book": prepared.book.digest, "code": facts["code_sha256"],
@@ -106,28 +101,27 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
 def assumptions(prepared: Prepared) -> list[str]:
     """Return the assumptions of the run in plain sentences."""
     scenario = prepared.resolved.scenario
+    size = f"{scenario.impact_y:g} x {scenario.impact_sigma_frac:g}"
     impact = {
         "none": "Orders fill at the trade price: no impact.",
-        "sqrt": f"Forced orders move their price by {scenario.impact_y:g} x {scenario.impact_sigma_frac:g} x the square "
-        "root of their share of the bar's volume, within the bar's range.",
-        "linear": f"Forced orders move their price by {scenario.impact_y:g} x {scenario.impact_sigma_frac:g} x their "
-        "share of the bar's volume, within the bar's range.",
+        "sqrt": f"Forced orders move their price by {size} x the root of their share of the bar's volume, inside its range.",
+        "linear": f"Forced orders move their price by {size} x their share of the bar's volume, inside its range.",
     }[scenario.impact]
-    lines = [
-        f"A bar is walked through {INTRABAR[scenario.intrabar]}; triggers use the mark, fills the trade price.",
+    walked = f"A bar is walked through {INTRABAR[scenario.intrabar]}; triggers use the mark, fills the trade price."
+    liquidity = (
         f"The book can take {scenario.participation_frac:.0%} of the scaled traded volume of a bar, freed in equal parts "
-        "as the bar is walked; unused liquidity expires with the bar.",
-        impact,
+        "as the bar is walked; unused liquidity expires with the bar."
+    )
+    stepper = (
         "A position in breach is sent to the book whole, with its bankruptcy amount as limit; what the book does not "
-        "take goes to the fund or vault by its rule, the rest to ADL.",
-    ]
-    if prepared.book.label == "synthetic":
-        lines.append(
-            f"Sizes: stratified quantiles of a lognormal body (sigma {scenario.size_sigma:g}) with a Pareto tail (alpha "
-            f"{scenario.size_alpha:g}) for {scenario.size_tail_frac:.0%} of accounts, capped at {scenario.size_cap_frac:.0%} "
-            "of a side; leverage by notional from the stated mixture; each position is an account of its own."
-        )
-    return lines
+        "take goes to the fund or vault by its rule, the rest to ADL."
+    )
+    sizes = (
+        f"Sizes: stratified quantiles of a lognormal body (sigma {scenario.size_sigma:g}) with a Pareto tail (alpha "
+        f"{scenario.size_alpha:g}) for {scenario.size_tail_frac:.0%} of accounts, capped at {scenario.size_cap_frac:.0%} "
+        "of a side; leverage by notional from the stated mixture; each position is an account of its own."
+    )
+    return [walked, liquidity, impact, stepper, *([sizes] if prepared.book.label == "synthetic" else [])]
 
 
 def scenario_toml(scenario: Scenario) -> str:

@@ -284,7 +284,9 @@ def time_axis(c: Canvas, p: Panel, count: int, *, named: bool = True) -> None:
     xs = p.x([t for t, _ in ticks])
     c.segments(xs, p.bottom, xs, p.bottom + 4, "grey", width=0.8)
     for x, (_, words) in zip(xs, ticks, strict=True):
-        c.text(x, p.bottom + 14, words, size=11, align="center")
+        half = 3.2 * len(words)
+        align = "left" if x - half < p.left - 4 else "right" if x + half > c.width else "center"
+        c.text(x, p.bottom + 14, words, size=11, align=align)
     if named:
         c.text(p.left - 6, p.bottom + 14, "UTC", size=11, align="right")
 

@@ -143,7 +143,9 @@ def _book(
             "inclusive": inclusive, "balance_with_market": scenario.balance_with_market, "watches": scenario.watch,
         }  # fmt: skip
         if positions is not None:
-            return book_of_frame(positions, market.instruments, tables, mark0, where="positions", first_row=1, **options)
+            return book_of_frame(
+                positions, market.instruments, tables, mark0, where="positions", first_row=1, **options
+            )
         return read_positions(Path(scenario.positions_file or ""), market.instruments, tables, mark0, **options)
     rng = np.random.Generator(np.random.PCG64(scenario.seed))
     return synthesize(
@@ -189,7 +191,9 @@ def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int) ->
 
 def _residual_owner(scenario: Scenario, vault: bool) -> str:
     if scenario.residual_owner == "vault" and not (vault or scenario.vault_capital_usd):
-        raise ConfigError("residual_owner = 'vault' but there is no vault; set vault_capital_usd or name account or fund")
+        raise ConfigError(
+            "residual_owner = 'vault' but there is no vault; set vault_capital_usd or name account or fund"
+        )
     return scenario.residual_owner
 
 
@@ -227,7 +231,7 @@ def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = 
     if not fresh and folder.is_dir():
         try:
             return Run(folder)
-        except Exception:  # noqa: BLE001, S110 - a broken folder is simply written again
+        except Exception:
             pass
     began = time.time()
     outcome = simulate(prepared.world, progress)

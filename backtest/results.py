@@ -48,7 +48,9 @@ def write_run(tables: Mapping[str, pa.Table], meta: Mapping[str, Any], log: Mapp
         shutil.rmtree(target, ignore_errors=True)
         temporary.rename(target)
     except OSError as error:
-        raise RunError(f"cannot write {target}: {error.strerror or error}; free space or choose CRASHBOOK_HOME") from None
+        raise RunError(
+            f"cannot write {target}: {error.strerror or error}; free space or choose CRASHBOOK_HOME"
+        ) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
@@ -155,7 +157,9 @@ class Run:
             if entry is None or not path.is_file():
                 raise RunError(f"{folder}: table {name} is missing; run it again")
             if _digest(path) != entry["sha256"]:
-                raise RunError(f"{path}: does not match the digest in {META}: it was changed or cut short; run it again")
+                raise RunError(
+                    f"{path}: does not match the digest in {META}: it was changed or cut short; run it again"
+                )
         self._con: duckdb.DuckDBPyConnection | None = None
 
     @property
@@ -189,7 +193,8 @@ class Run:
         con = duckdb.connect(":memory:")
         for name in TABLES:
             con.register(name, ds.dataset(self.path / f"{name}.parquet", format="parquet"))
-        con.execute(f"create view rules as select '{self.meta['threshold']}' as threshold")
+        floor = float(self.meta["scenario"]["fund_floor_usd"])
+        con.execute(f"create view rules as select '{self.meta['threshold']}' as threshold, {floor!r} as fund_floor_usd")
         queries.create_views(con)
         queries.lock(con)
         return con

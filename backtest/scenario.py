@@ -7,6 +7,7 @@ takes the event's default for the venue, then the venue profile's rule, then the
 from __future__ import annotations
 
 import datetime as dt
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -57,18 +58,46 @@ PARAMS: tuple[Param, ...] = (
     Param("end", "time", "UTC", None, "end of the window, exclusive"),
     Param("seed", "int", "", 1, "seed of the synthetic book and of random rankings", 0, 2**31 - 1),
     Param("intrabar", "text", "", "ohlc", "order of prices in a bar: ohlc, adverse_first (low first) or close"),
-    Param("mark_half_life_s", "float", "s", 30.0, "half-life of the EMA of trade prices that stands in for a mark series; 0 is the trade price", 0, 86400),
+    Param(
+        "mark_half_life_s",
+        "float",
+        "s",
+        30.0,
+        "half-life of the EMA of trade prices that stands in for a mark series; 0 is the trade price",
+        0,
+        86400,
+    ),
     Param("allow_gaps", "bool", "", False, "carry missing bars flat instead of refusing them"),
     Param("positions", "int", "", 100_000, "positions of the synthetic book over all coins", 2, 20_000_000),
     Param("positions_file", "text", "", None, "CSV or Parquet book that replaces the synthetic one"),
-    Param("balance_with_market", "bool", "", False, "let a declared market position take the imbalance of an imported book"),
+    Param(
+        "balance_with_market",
+        "bool",
+        "",
+        False,
+        "let a declared market position take the imbalance of an imported book",
+    ),
     Param("open_interest_usd", "per_coin", "usd", _EVENT, "open interest of one side at the first mark", 0, 1e12),
-    Param("leverage_mix", "mix", "x", {"default": ((0.0, 3.0, 0.36), (3.0, 7.0, 0.49), (7.0, 0.0, 0.15))}, "shares of notional by effective leverage: [from, to, share]; to = 0 is the tier limit"),
+    Param(
+        "leverage_mix",
+        "mix",
+        "x",
+        {"default": ((0.0, 3.0, 0.36), (3.0, 7.0, 0.49), (7.0, 0.0, 0.15))},
+        "shares of notional by effective leverage: [from, to, share]; to = 0 is the tier limit",
+    ),
     Param("size_sigma", "float", "", 2.7, "sigma of the lognormal body of sizes", 0.01, 5),
     Param("size_alpha", "float", "", 0.85, "exponent of the Pareto tail of sizes", 0.1, 10),
     Param("size_tail_frac", "float", "0..1", 0.05, "share of accounts in the tail", 0, 0.5),
     Param("size_cap_frac", "float", "0..1", 0.03, "largest share of a side that one account may hold", 0, 1),
-    Param("entry_spread_frac", "float", "0..1", 0.03, "sigma of the lognormal spread of entries where the pre-roll is short", 0, 1),
+    Param(
+        "entry_spread_frac",
+        "float",
+        "0..1",
+        0.03,
+        "sigma of the lognormal spread of entries where the pre-roll is short",
+        0,
+        1,
+    ),
     Param("liquidity_scale", "per_coin", "", 1.0, "traded volume of the venue over that of the bars walked", 0, 1000),
     Param("liquidity_factor", "float", "", 1.0, "multiplies every liquidity scale; 0.5 halves the liquidity", 0, 1000),
     Param("participation_frac", "float", "0..1", 1.0, "share of traded volume that can take forced orders", 0, 1),
@@ -76,10 +105,20 @@ PARAMS: tuple[Param, ...] = (
     Param("impact_y", "float", "", 1.0, "Y of the impact formula", 0, 100),
     Param("impact_sigma_frac", "float", "0..1", 0.003, "sigma of the impact formula: volatility of a bar", 0, 1),
     Param("fund_start_usd", "float", "usd", _RULE, "insurance fund at the start", 0, 1e12),
-    Param("fund_floor_usd", "float", "usd", _RULE, "equity below which the fund takes nothing that lowers it", -1e12, 1e12),
+    Param(
+        "fund_floor_usd", "float", "usd", _RULE, "equity below which the fund takes nothing that lowers it", -1e12, 1e12
+    ),
     Param("fund_shortfall", "text", "", _RULE, "divisible or all_or_nothing"),
     Param("fund_takeover", "text", "", _RULE, "bankruptcy (the fund takes positions over) or none"),
-    Param("fund_inventory_limit_usd", "float", "usd", _RULE, "limit of gross inventory of the fund; 0 is no limit", 0, 1e12),
+    Param(
+        "fund_inventory_limit_usd",
+        "float",
+        "usd",
+        _RULE,
+        "limit of gross inventory of the fund; 0 is no limit",
+        0,
+        1e12,
+    ),
     Param("inventory_adl", "text", "", _RULE, "none, or below_floor: the fund's inventory enters the ADL queue"),
     Param("inventory_stop_usd", "float", "usd", _RULE, "equity at which the fund's own ADL stops", -1e12, 1e12),
     Param("quiet_s", "float", "s", _RULE, "quiet time before fund or vault unwind", 0, 1e7),
@@ -92,7 +131,9 @@ PARAMS: tuple[Param, ...] = (
     Param("close_price", "text", "", _RULE, "price of ADL: bankruptcy, mark or previous_mark"),
     Param("on_exhausted", "text", "", _RULE, "lots without a candidate: uncovered or fund_negative"),
     Param("spared", "int", "", 20, "candidates behind the last one closed that are recorded per wave", 0, 1_000_000),
-    Param("watch", "watch", "", (), "positions of mine to follow: name, coin, side, size_base, entry_px, leverage, hedged"),
+    Param(
+        "watch", "watch", "", (), "positions of mine to follow: name, coin, side, size_base, entry_px, leverage, hedged"
+    ),
 )
 BY_NAME = {param.name: param for param in PARAMS}
 
@@ -215,7 +256,7 @@ _PLAIN: dict[str, type] = {"text": str, "int": int, "float": float, "bool": bool
 
 def _check(reader: Reader, param: Param) -> Any:
     if param.kind in _PLAIN:
-        value = reader.get(param.name, _PLAIN[param.kind])
+        value: Any = reader.get(param.name, _PLAIN[param.kind])
         if param.name in CHOICES and value not in CHOICES[param.name]:
             reader.choice(param.name, tuple(CHOICES[param.name]))
         if param.kind in {"int", "float"}:
@@ -225,8 +266,12 @@ def _check(reader: Reader, param: Param) -> Any:
 
 
 def _bound(value: float, param: Param, where: str) -> None:
-    if value != value or (param.low is not None and value < param.low) or (param.high is not None and value > param.high):
-        raise ConfigError(f"{where}: {param.name} = {value}; allowed: {param.low} to {param.high} {param.unit}".rstrip())
+    low = -math.inf if param.low is None else param.low
+    high = math.inf if param.high is None else param.high
+    if not low <= value <= high:  # nan fails too
+        raise ConfigError(
+            f"{where}: {param.name} = {value}; allowed: {param.low} to {param.high} {param.unit}".rstrip()
+        )
 
 
 def _time(reader: Reader, param: Param) -> dt.datetime:
@@ -237,7 +282,9 @@ def _time(reader: Reader, param: Param) -> dt.datetime:
         except ValueError:
             value = None
     if not isinstance(value, dt.datetime) or value.tzinfo is not None:
-        raise ConfigError(f"{reader.where}: {param.name} = {reader.table[param.name]!r}; write UTC as 2025-10-10T21:00:00")
+        raise ConfigError(
+            f"{reader.where}: {param.name} = {reader.table[param.name]!r}; write UTC as 2025-10-10T21:00:00"
+        )
     return value
 
 
@@ -245,7 +292,7 @@ def _coins(reader: Reader, param: Param) -> tuple[str, ...]:
     value = reader.table[param.name]
     coins = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
     if not isinstance(coins, list | tuple) or not coins or not all(isinstance(coin, str) and coin for coin in coins):
-        raise ConfigError(f"{reader.where}: coins = {value!r}; write BTC,SOL or [\"BTC\", \"SOL\"]")
+        raise ConfigError(f'{reader.where}: coins = {value!r}; write BTC,SOL or ["BTC", "SOL"]')
     if len(set(coins)) < len(coins):
         raise ConfigError(f"{reader.where}: coins = {value!r} names a coin twice; name each once")
     return tuple(coins)
@@ -268,15 +315,22 @@ def _mix(reader: Reader, param: Param) -> Mix:
     out: dict[str, tuple[tuple[float, float, float], ...]] = {}
     for coin, rows in sorted(table.items()):
         where = f"{reader.where}: leverage_mix.{coin}"
-        if not isinstance(rows, list | tuple) or not rows or not all(
-            isinstance(row, list | tuple) and len(row) == 3 and all(isinstance(x, int | float) for x in row) for row in rows
+        if (
+            not isinstance(rows, list | tuple)
+            or not rows
+            or not all(
+                isinstance(row, list | tuple) and len(row) == 3 and all(isinstance(x, int | float) for x in row)
+                for row in rows
+            )
         ):
             raise ConfigError(f"{where} = {rows!r}; write [[0, 3, 0.36], [3, 7, 0.49], [7, 0, 0.15]]")
         out[coin] = tuple((float(a), float(b), float(c)) for a, b, c in rows)
         shares = sum(row[2] for row in out[coin])
         ends_badly = any(0 < row[1] <= row[0] or min(row) < 0 for row in out[coin])
         if not abs(shares - 1) <= 1e-9 or ends_badly:  # nan fails too
-            raise ConfigError(f"{where} = {rows!r}; shares sum to 1 (now {shares:g}), each row is [from, to, share] with from < to or to = 0")
+            raise ConfigError(
+                f"{where} = {rows!r}; shares sum to 1 (now {shares:g}), each row is [from, to, share] with from < to or to = 0"
+            )
     return out
 
 
@@ -284,8 +338,13 @@ def _watch(reader: Reader, param: Param) -> tuple[Watch, ...]:
     rows = []
     for row in reader.tables(param.name):
         watch = Watch(
-            row.get("name", str), row.get("coin", str), row.choice("side", ("long", "short")), row.get("size_base", float),
-            row.get("entry_px", float), row.get("leverage", float), row.get("hedged", bool, False),
+            row.get("name", str),
+            row.get("coin", str),
+            row.choice("side", ("long", "short")),
+            row.get("size_base", float),
+            row.get("entry_px", float),
+            row.get("leverage", float),
+            row.get("hedged", bool, False),
         )
         row.done()
         numbers = (watch.size_base, watch.entry_px, watch.leverage)

@@ -87,7 +87,9 @@ def _table(name: str, grain: str, doc: str, rows: str) -> Table:
 
 _ALL = (
     _table(
-        "runs", "run", "One row: what was run.",
+        "runs",
+        "run",
+        "One row: what was run.",
         """
         event_id str            event of the catalogue
         venue str               venue profile whose rules ran
@@ -114,7 +116,9 @@ _ALL = (
         """,
     ),
     _table(
-        "coverage", "series x symbol", "What data the window wanted and what was there.",
+        "coverage",
+        "series x symbol",
+        "What data the window wanted and what was there.",
         """
         series str              ohlcv, mark_ohlcv, funding, pre_roll
         symbol str              symbol simulated
@@ -133,7 +137,9 @@ _ALL = (
         """,
     ),
     _table(
-        "steps", "step x symbol", "The path: one price per row, with what happened at it.",
+        "steps",
+        "step x symbol",
+        "The path: one price per row, with what happened at it.",
         """
         step int                number of the price, from 1
         ts ts                   time of the price
@@ -163,7 +169,9 @@ _ALL = (
         """,
     ),
     _table(
-        "accounts", "account", "Accounts with their cash before and after.",
+        "accounts",
+        "account",
+        "Accounts with their cash before and after.",
         """
         account_id int          identity within the run
         name str                name given by the scenario, empty otherwise
@@ -177,7 +185,9 @@ _ALL = (
         """,
     ),
     _table(
-        "positions", "position at the start", "The book, and what became of it.",
+        "positions",
+        "position at the start",
+        "The book, and what became of it.",
         """
         position_id int         row of the book, from 0
         account_id int          owner
@@ -200,7 +210,9 @@ _ALL = (
         """,
     ),
     _table(
-        "liquidations", "position in breach x step with lots moved", "Every liquidation, in order.",
+        "liquidations",
+        "position in breach x step with lots moved",
+        "Every liquidation, in order.",
         """
         liquidation_id int      number, from 1, in order of crossing
         cascade_id int          run of steps with liquidations without a quiet minute between them
@@ -237,13 +249,15 @@ _ALL = (
         """,
     ),
     _table(
-        "fund", "movement of fund or vault", "Every change of cash or inventory of the fund and the vault.",
+        "fund",
+        "movement of fund or vault",
+        "Every change of cash or inventory of the fund and the vault.",
         """
         movement_id int         number, from 1
         step int                step, 0 for the opening
         ts ts                   time of the step
         pool str                fund or vault
-        cause str               opening, fee, residual, takeover, adl, unwind, funding, exhausted
+        cause str               opening, fee, residual, takeover, adl, difference, exhausted, unwind, funding
         symbol str              symbol, empty for the opening
         liquidation_id int      liquidation that caused it, null otherwise
         lots int                signed change of inventory
@@ -252,7 +266,9 @@ _ALL = (
         """,
     ),
     _table(
-        "adl_events", "wave", "One row per ADL wave: (step, symbol, bankrupt side) or one symbol of a pool's inventory.",
+        "adl_events",
+        "wave",
+        "One row per ADL wave: (step, symbol, bankrupt side) or one symbol of a pool's inventory.",
         """
         wave_id int             number of the wave over the run, from 1
         step int                step
@@ -277,7 +293,9 @@ _ALL = (
         """,
     ),
     _table(
-        "adl_queue", "wave x candidate kept", "The queue: all that were closed or skipped, and the next ones spared.",
+        "adl_queue",
+        "wave x candidate kept",
+        "The queue: all that were closed or skipped, and the next ones spared.",
         """
         wave_id int             wave
         step int                step
@@ -300,7 +318,9 @@ _ALL = (
         """,
     ),
     _table(
-        "adl_fills", "slice", "Every slice of ADL: one bankrupt, one winner, one price.",
+        "adl_fills",
+        "slice",
+        "Every slice of ADL: one bankrupt, one winner, one price.",
         """
         fill_id int             number, from 1
         wave_id int             wave
@@ -329,7 +349,9 @@ _ALL = (
         """,
     ),
     _table(
-        "watch", "watched position x wave of its symbol", "Where my positions stood in every queue.",
+        "watch",
+        "watched position x wave of its symbol",
+        "Where my positions stood in every queue.",
         """
         name str                name given by the scenario
         account_id int          account
@@ -352,7 +374,9 @@ _ALL = (
         """,
     ),
     _table(
-        "funding", "funding event x symbol x side x cohort", "Funding accrued, exact to a millionth of a quantum.",
+        "funding",
+        "funding event x symbol x side x cohort",
+        "Funding accrued, exact to a millionth of a quantum.",
         """
         step int                step at which the index moved
         ts ts                   time
@@ -366,7 +390,9 @@ _ALL = (
         """,
     ),
     _table(
-        "ledger", "leg", "Cash and lots: every leg of every entry; each entry sums to zero.",
+        "ledger",
+        "leg",
+        "Cash and lots: every leg of every entry; each entry sums to zero.",
         """
         entry_id int            entry; its legs sum to zero in cash and, per symbol, in lots
         step int                step, 0 for the opening

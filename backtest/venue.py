@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 from typing import Any
 
 from backtest.assets import asset
@@ -211,9 +212,9 @@ def _table(row: Reader) -> MarginTable:
     tiers = []
     for tier in row.get("tiers", list):
         if not (isinstance(tier, list) and len(tier) == 3 and isinstance(tier[1], str)):
-            raise ConfigError(f"{row.where}: tier {tier!r}; write [floor in USD, \"rate\", largest leverage]")
+            raise ConfigError(f"{row.where}: tier {tier!r}; write [floor in USD, 'rate', largest leverage]")
         tiers.append((int(tier[0]), rate_e9(_decimal(tier[1], row.where)), float(tier[2])))
-    rising = all(a[0] < b[0] and a[1] < b[1] and a[2] >= b[2] for a, b in zip(tiers, tiers[1:], strict=False))
+    rising = all(a[0] < b[0] and a[1] < b[1] and a[2] >= b[2] for a, b in pairwise(tiers))
     if not tiers or tiers[0][0] != 0 or not rising or not all(0 < rate < 10**9 for _, rate, _ in tiers):
         raise ConfigError(f"{row.where}: tiers must start at 0, with floors and rates rising and leverage not rising")
     table = MarginTable(

@@ -61,7 +61,9 @@ def open_wave(state: State, symbol: int, side: int, source: int, previous: int) 
         if delicate.size:
             equity[delicate] = fetch(delicate + piece.start).equity
         eligible = (lots > 0) & (equity > 0)
-        breached = state.breached[np.searchsorted(state.breached, rows.start) : np.searchsorted(state.breached, rows.stop)]
+        breached = state.breached[
+            np.searchsorted(state.breached, rows.start) : np.searchsorted(state.breached, rows.stop)
+        ]
         eligible[breached - rows.start] = False
         return found, eligible
 
@@ -337,7 +339,15 @@ def unwind(state: State, recorder: Recorder, trades: Ints) -> None:
             state.market.lots[symbol] += side * lots
             state.used[symbol] += lots
             recorder.transfer(
-                state.step, "unwind", symbol, owner, NONE, MARKET, NONE, np.array([-side * lots]), np.array([side * value])
+                state.step,
+                "unwind",
+                symbol,
+                owner,
+                NONE,
+                MARKET,
+                NONE,
+                np.array([-side * lots]),
+                np.array([side * value]),
             )
 
 

@@ -87,7 +87,7 @@ class Ladder:
         drift = abs(now - self.built_at) / MILLIONTH * group.slack
         return -position + 2.0 + abs(position) * 1e-12 + drift
 
-    def _marks(self, group: Rungs, keys: Floats | float) -> Floats:
+    def _marks(self, group: Rungs, keys: Floats) -> Floats:
         """Return the marks at which rungs with these keys breach by the line of their tier: the inverse of ``_level``."""
         index = self.state.index[self.symbol] / MILLIONTH
         marks: Floats = (index - self.side * keys) / (self.q * (1.0 - self.side * group.rate))
@@ -95,9 +95,9 @@ class Ladder:
 
     def _mark(self, group: Rungs) -> float:
         """Return the first mark at which the next rung can be in breach, margin included."""
-        key = float(group.keys[group.at])
+        key = group.keys[group.at : group.at + 1]
         drift = abs(self.state.index[self.symbol] - self.built_at) / MILLIONTH * group.slack
-        return float(self._marks(group, key - 2.0 - drift - abs(key) * 1e-11))
+        return float(self._marks(group, key - 2.0 - drift - np.abs(key) * 1e-11)[0])
 
     def bound(self) -> int:
         """Return the mark from which on the next position may breach: at or below it for longs, above for shorts."""
@@ -163,8 +163,8 @@ class Ladder:
             reach = group.rows[group.at : group.at + found]
             open_ = (self.state.lots[reach] > 0) & ~self.loose[reach - self.block.start]
             exact = np.full(found, NEVER_LONG if self.side > 0 else NEVER_SHORT, dtype=np.int64)
-            keys = group.keys[group.at : group.at + found][open_]
-            exact[open_] = self._exact(reach[open_], self._marks(group, keys))
+            reached = group.keys[group.at : group.at + found][open_]
+            exact[open_] = self._exact(reach[open_], self._marks(group, reached))
             hit = open_ & (exact >= worst if self.side > 0 else exact <= worst)
             stay = open_ & ~hit
             rows.append(reach[hit])

@@ -58,20 +58,18 @@ class Breaches:
 def find(state: State, ladders: Mapping[tuple[int, int], Ladder], starts: list[int], recorder: Recorder) -> Breaches:
     """Find all breaches on the step's path, in crossing order: fraction of the segment, symbol, account."""
     gap = bool(state.world.walk.gap[state.step - 1])
-    found = []
+    found: list[tuple[Ints, ...]] = []
     for (symbol, side), ladder in ladders.items():
         rows, marks = ladder.crossed(starts[symbol], state.marks[symbol], gap)
         if rows.size:
             length = 1 if gap else max(abs(state.marks[symbol] - starts[symbol]), 1)
             passed = np.zeros_like(marks) if gap else np.abs(marks - starts[symbol])
-            found.append((rows, np.full(len(rows), symbol), np.full(len(rows), side), marks, passed, length))
-    rows = np.concatenate([part[0] for part in found]) if found else np.empty(0, dtype=np.int64)
-    symbol, side, mark, passed = (
-        np.concatenate([part[k] for part in found]) if found else rows for k in (1, 2, 3, 4)
-    )
-    length = np.concatenate([np.full(len(part[0]), part[5]) for part in found]) if found else rows
-    order = _crossing_order(passed, length, symbol, state.world.account[rows])
-    return _judge(state, recorder, *(array[order] for array in (rows, symbol, side, mark, passed, length)))
+            same = [np.full(len(rows), value, dtype=np.int64) for value in (symbol, side, length)]
+            found.append((rows, same[0], same[1], marks, passed, same[2]))
+    none = np.empty(0, dtype=np.int64)
+    columns = [np.concatenate([none, *(part[k] for part in found)]) for k in range(6)]
+    order = _crossing_order(columns[4], columns[5], columns[1], state.world.account[columns[0]])
+    return _judge(state, recorder, *(column[order] for column in columns))
 
 
 def _crossing_order(passed: Ints, length: Ints, symbol: Ints, account: Ints) -> Ints:
@@ -121,10 +119,8 @@ def to_book(state: State, recorder: Recorder, breaches: Breaches, trades: Ints) 
         bucket = state.bucket(symbol)
         mine = np.flatnonzero(breaches.symbol == symbol)
         ordered = breaches.equity[mine] >= 0
-        if bucket <= 0 or not ordered.any():
-            # nothing can be filled; whether a limit would have refused the order is still recorded
-            if not ordered.any():
-                continue
+        if not ordered.any():
+            continue
         start, end = trades[symbol]
         gap = bool(state.world.walk.gap[state.step - 1])
         base = (
@@ -136,7 +132,9 @@ def to_book(state: State, recorder: Recorder, breaches: Breaches, trades: Ints) 
         for side in (LONG, SHORT):
             price = np.where(
                 breaches.side[mine] == side,
-                _shifted(state, symbol, side, base, breaches.lots[mine], ordered & (breaches.side[mine] == side), bucket),
+                _shifted(
+                    state, symbol, side, base, breaches.lots[mine], ordered & (breaches.side[mine] == side), bucket
+                ),
                 price,
             )
         fills = STEPPERS[state.world.rules.stepper](
@@ -169,9 +167,7 @@ def forced_price(state: State, symbol: int, side: int, base: Ints, first: int, l
     return np.clip(base - side * shift, low, high)
 
 
-def _fill(
-    state: State, recorder: Recorder, breaches: Breaches, symbol: int, at: Ints, lots: Ints, price: Ints
-) -> None:
+def _fill(state: State, recorder: Recorder, breaches: Breaches, symbol: int, at: Ints, lots: Ints, price: Ints) -> None:
     rows, side = breaches.rows[at], breaches.side[at]
     settle(state, recorder, rows)
     settle_owner(state, recorder, state.market, symbol)
@@ -235,9 +231,7 @@ def residuals(state: State, recorder: Recorder, breaches: Breaches) -> None:
         _pay(state, recorder, breaches, at, breaches.residual[at], owner, "residual")
 
 
-def _pay(
-    state: State, recorder: Recorder, breaches: Breaches, at: Ints, amount: Ints, owner: str, cause: str
-) -> None:
+def _pay(state: State, recorder: Recorder, breaches: Breaches, at: Ints, amount: Ints, owner: str, cause: str) -> None:
     """Move amounts from accounts to ``venue``, ``fund`` or ``vault``."""
     paying = np.flatnonzero(amount)
     if not paying.size:

@@ -86,5 +86,5 @@ class Recorder:
         serial: Any = NONE,
     ) -> None:  # fmt: skip
         """Write down that owner ``a`` got ``lots`` and ``amount`` and owner ``b`` the opposite."""
-        count = max(len(v) for v in (a_row, b_row, lots, amount, (0,)) if isinstance(v, np.ndarray | tuple))
+        count = max((len(v) for v in (a_row, b_row, lots, amount) if isinstance(v, np.ndarray)), default=1)
         self.transfers.add(count, step, CAUSES.index(cause), symbol, a, a_row, b, b_row, lots, amount, serial)

@@ -47,7 +47,7 @@ class World:
     @property
     def steps(self) -> int:
         """Return the number of prices walked."""
-        return self.walk.mark.shape[1]
+        return int(self.walk.mark.shape[1])
 
     def q_mark(self, symbol: int) -> int:
         """Return quanta per mark quantum and lot."""
@@ -97,9 +97,7 @@ class State:
         self.mirror = Mirror(self)
         self.breached: Ints = np.empty(0, dtype=np.int64)  # rows in breach in this step, ascending
         self.index = [0] * count
-        self.blocks = {
-            (symbol, side): _block(world, symbol, side) for symbol in range(count) for side in (LONG, SHORT)
-        }
+        self.blocks = {(symbol, side): _block(world, symbol, side) for symbol in range(count) for side in (LONG, SHORT)}
         self.accounts_cash = int(self.cash.sum())
         signed = world.side * world.lots
         self.accounts_lots = [int(signed[world.symbol == symbol].sum()) for symbol in range(count)]
@@ -143,9 +141,9 @@ class State:
         else:
             change = np.asarray(self.index, dtype=np.int64)[self.world.symbol[rows]] - self.settled[rows]
         if len(rows) > 64 and (change == change[0]).all():  # division by one number is several times faster
-            whole, rest = divmod(int(change[0]), MILLIONTH)
-        else:
-            whole, rest = np.divmod(change, MILLIONTH)
+            part, remainder = divmod(int(change[0]), MILLIONTH)
+            return signed * part + signed * remainder // MILLIONTH
+        whole, rest = np.divmod(change, MILLIONTH)
         return signed * whole + signed * rest // MILLIONTH
 
     def bucket(self, symbol: int) -> int:

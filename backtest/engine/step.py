@@ -10,6 +10,7 @@ from backtest.engine import deleverage, liquidate, takeover
 from backtest.engine.ladder import Ladder
 from backtest.engine.recorder import Recorder
 from backtest.engine.state import LONG, SHORT, State, World
+from backtest.mechanics.exact import Ints
 from backtest.mechanics.path import previous_mark
 
 FULL_CHECK_EVERY = 256
@@ -96,7 +97,7 @@ def move_marks(replay: Replay) -> None:
     replay.state.marks = [int(mark) for mark in replay.world.walk.mark[:, replay.state.step - 1]]
 
 
-def trades(replay: Replay) -> liquidate.Ints:
+def trades(replay: Replay) -> Ints:
     """Return trade prices at the start and end of the step, shape (symbols, 2)."""
     number = replay.state.step
     return replay.world.walk.trade[:, [max(number - 2, 0), number - 1]]
@@ -109,7 +110,7 @@ def previous_marks(replay: Replay) -> list[int]:
     return [previous_mark(start, end, gap, replay.world.bar_s) for start, end in pairs]
 
 
-def record(replay: Replay, breaches: liquidate.Breaches, changed: list[liquidate.Ints]) -> None:
+def record(replay: Replay, breaches: liquidate.Breaches, changed: list[Ints]) -> None:
     """Write down the breaches, tell the ladders what changed, and check that cash and lots sum to zero."""
     state = replay.state
     if breaches.rows.size:

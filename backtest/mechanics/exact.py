@@ -40,8 +40,10 @@ def mul_rate(amounts: Ints, rate_e9: Ints | int) -> Ints:
     >>> mul_rate(np.array([4_000_000_000_000_001, -1]), 5_000_000).tolist()
     [20000000000000, -1]
     """
-    whole, rest = np.divmod(amounts, RATE_ONE)
-    return whole * rate_e9 + rest * rate_e9 // RATE_ONE
+    whole: Ints = amounts // RATE_ONE
+    rest: Ints = amounts - whole * RATE_ONE
+    out: Ints = whole * rate_e9 + rest * rate_e9 // RATE_ONE
+    return out
 
 
 def mul_rate_up(amounts: Ints, rate_e9: Ints | int) -> Ints:
@@ -80,7 +82,8 @@ def half_even_array(numerators: Ints, denominators: Ints) -> Ints:
     """
     floor, rest = np.divmod(numerators, denominators)
     twice = 2 * rest
-    return floor + ((twice > denominators) | ((twice == denominators) & (floor % 2 == 1)))
+    out: Ints = floor + ((twice > denominators) | ((twice == denominators) & (floor % 2 == 1)))
+    return out
 
 
 def isqrt_ratio(numerator: int, denominator: int) -> int:

@@ -80,7 +80,8 @@ def maintenance(notional: Ints, tiers: Tiers) -> Ints:
     np.int64(114000)
     """
     tier = tier_of(notional, tiers)
-    return np.maximum(mul_rate_up(notional, tiers.rates_e9[tier]) - tiers.deductions[tier], 0)
+    need: Ints = np.maximum(mul_rate_up(notional, tiers.rates_e9[tier]) - tiers.deductions[tier], 0)
+    return need
 
 
 def in_breach(cash: Ints, signed_lots: Ints, marks: Ints, q: int, tiers: Tiers, inclusive: bool) -> Bools:
@@ -88,7 +89,8 @@ def in_breach(cash: Ints, signed_lots: Ints, marks: Ints, q: int, tiers: Tiers, 
     value = signed_lots * marks * q
     need = maintenance(np.abs(value), tiers)
     equity = cash + value
-    return equity <= need if inclusive else equity < need
+    breached: Bools = equity <= need if inclusive else equity < need
+    return breached
 
 
 def breach_estimate(cash: Ints, signed_lots: Ints, q: int, tiers: Tiers) -> tuple[Floats, Ints]:

@@ -55,7 +55,8 @@ def _bitmex_exact(rows: Candidates, i: int) -> Fraction:
 def _binance(rows: Candidates) -> Floats:
     wallet = np.maximum(rows.equity - rows.pnl, QUANTA_PER_USD)
     need = maintenance(rows.value.astype(np.int64), rows.tiers)
-    return np.maximum(rows.pnl, 0) / wallet * (need / rows.equity)
+    score: Floats = np.maximum(rows.pnl, 0) / wallet * (need / rows.equity)
+    return score
 
 
 def _binance_exact(rows: Candidates, i: int) -> Fraction:
@@ -88,7 +89,9 @@ def _literal_exact(rows: Candidates, i: int) -> Fraction:
 
 RANKINGS: dict[str, Ranking | None] = {
     "bitmex": Ranking(
-        _bitmex, _bitmex_exact, "BitMEX: PnL% x effective leverage, divided when losing; bitmex.com/app/autoDeleveraging"
+        _bitmex,
+        _bitmex_exact,
+        "BitMEX: PnL% x effective leverage, divided when losing; bitmex.com/app/autoDeleveraging",
     ),
     "binance": Ranking(
         _binance,

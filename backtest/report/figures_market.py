@@ -260,8 +260,8 @@ def _map_labels(c: Canvas, p: Panel, s: MapSeries, x: float) -> None:
     if x - band > 60:
         c.text(band + 4, p.top + 8, "range of the mark" if x - band > 110 else "walked", size=11)
     for side, room in (("long", p.left - x), ("short", p.right - x)):
-        if abs(room) > 50:
-            c.text(x + room * 0.55, p.top + 28, f"{side}s", f"{side}-text", size=13, align="center", bold=True)
+        if abs(room) > 140:
+            c.text(x + room * 0.55, p.top - 9, f"{side}s", f"{side}-text", size=13, align="center", bold=True)
 
 
 # --- depth of the cascade ------------------------------------------------------------------------------------
@@ -277,7 +277,7 @@ def pressure(
     shown = [symbol for symbol in symbols if symbol in set(rows["symbol"])]
     known = rows.filter(pl.col("pressure_ratio") > 0)
     most = max([*floats(known, "pressure_ratio"), 2.0])
-    tall = 58
+    tall = 58 if len(shown) > 1 else 110
     c = Canvas(width, 20 + tall * len(shown) + 26, "Ratio of liquidation orders to the liquidity of the minute")
     left, right = (52, 62) if c.narrow else (64, 116)
     for i, symbol in enumerate(shown):

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from backtest.plots import base_coin
+from backtest.report.numbers import time_of
 from backtest.report.protocol import Audit, ReportRun
 
 POOL_NAMES = {"fund": "insurance fund", "vault": "vault"}
@@ -133,10 +134,7 @@ class Findings:
 
 def _summaries_frame(summaries: list[Row]) -> pl.DataFrame:
     """Return the rows of several summaries; times that were stored as text become times again."""
-    frame = pl.DataFrame(summaries, infer_schema_length=None)
-    texts = [name for name in frame.columns if name.endswith("_ts") and frame[name].dtype == pl.String]
-    empty = [name for name in frame.columns if name.endswith("_ts") and frame[name].dtype == pl.Null]
-    return frame.with_columns(
-        *(pl.col(name).str.replace("Z$", "").str.to_datetime(time_unit="us", strict=False) for name in texts),
-        *(pl.col(name).cast(pl.Datetime("us")) for name in empty),
-    )
+    times = [name for name in summaries[0] if name.endswith("_ts")]
+    rows = [{**row, **{name: row[name] and time_of(row[name]) for name in times}} for row in summaries]
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    return frame.with_columns(pl.col(name).cast(pl.Datetime("us")) for name in times)

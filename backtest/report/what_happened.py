@@ -7,7 +7,7 @@ from markupsafe import Markup
 from backtest.plots import base_coin
 from backtest.report import figures_market as draw
 from backtest.report.findings import Findings, Row
-from backtest.report.numbers import NONE, at, count, frac, listed, say, span, times, usd, usd_text
+from backtest.report.numbers import NONE, at, count, frac, listed, plural, px, say, span, times, usd, usd_text
 from backtest.report.tables import columns, empty, figure, scrolling, table
 
 MAP_BINS = 80
@@ -59,14 +59,20 @@ CASCADE_COLUMNS = columns("""
 
 def price_answer(f: Findings) -> Markup:
     """Say how far each coin fell, in trades and in the mark."""
+    worst = f.worst
+    mark, time = frac(worst["mark_move_to_low_frac"]), at(worst["mark_low_ts"])
+    if len(f.moves) == 1:
+        ends = {"first": px(worst["first_px"]), "low": px(worst["low_px"]), "move": frac(worst["move_to_low_frac"])}
+        fell = say("From {first} at the start to {low} at the low, {move}", **ends)
+        return fell + say(". The mark, which decides liquidations, went to {mark} at {time}.", mark=mark, time=time)
     falls = [say("{c} {m}", c=base_coin(row["symbol"]), m=frac(row["move_to_low_frac"])) for row in f.moves]
     return say(
         "From the first trade to the low: {falls}. The mark, which decides liquidations, followed the deepest fall, "
         "that of {coin}, down to {mark} at {time}.",
         falls=listed(falls),
-        coin=base_coin(f.worst["symbol"]),
-        mark=frac(f.worst["mark_move_to_low_frac"]),
-        time=at(f.worst["mark_low_ts"]),
+        coin=base_coin(worst["symbol"]),
+        mark=mark,
+        time=time,
     )
 
 
@@ -213,9 +219,11 @@ def cascade_answer(f: Findings) -> Markup:
     if not over:
         return start + "; in every minute the market had more liquidity than was ordered."
     worst = max(over, key=lambda row: row["pressure_ratio"])
+    minutes = len({row["minute_ts"] for row in over})
     return start + say(
-        "; in {n} minutes some coin had more orders than liquidity, at worst {r} in {coin} at {minute}.",
-        n=count(len({row["minute_ts"] for row in over})),
+        "; in {n} {noun} more was ordered than there was liquidity, at worst {r} in {coin} at {minute}.",
+        n=count(minutes),
+        noun=plural(minutes, "minute"),
         r=times(worst["pressure_ratio"]),
         coin=base_coin(worst["symbol"]),
         minute=f"{worst['minute_ts']:%H:%M}",

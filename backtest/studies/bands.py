@@ -19,9 +19,7 @@ Progress = Callable[[int, int], None]
 HEADLINES = ("liquidated_usd", "adl_usd", "adl_positions", "pool_low_usd", "first_adl_after_s", "uncovered_usd")
 
 
-def run_seeds(
-    resolved: Resolved, market: MarketPath, first: Run, count: int, progress: Progress | None = None
-) -> Run:
+def run_seeds(resolved: Resolved, market: MarketPath, first: Run, count: int, progress: Progress | None = None) -> Run:
     """Run ``count`` seeds from the scenario's own upwards on one market; return the first run with its bands.
 
     Each seed is a run of its own on disk. The summaries are stored beside the first run; bands are the 5th
@@ -93,4 +91,3 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
             value = value.isoformat()
         out[key] = value
     return out
-

@@ -6,14 +6,9 @@
 WITH last_marks AS (
   SELECT symbol, arg_max(mark_px, step) AS mark_px FROM steps GROUP BY symbol
 ),
-lot_sizes AS (
-  SELECT symbol, max(lot_base) AS lot_base
-  FROM (SELECT symbol, quantity_base / lots AS lot_base FROM positions
-        UNION ALL SELECT symbol, quantity_base / lots FROM liquidations)
-  GROUP BY symbol
-),
+lot_sizes AS (SELECT symbol, max(quantity_base / lots) AS lot_base FROM liquidations GROUP BY symbol),
 -- Amounts per lot are whole quanta, so that everything below is exact.
-left_accounts AS (
+at_breach AS (
   SELECT l.position_id, l.residual_owner, l.residual_usd, l.book_usd, l.book_lots,
          CASE l.side WHEN 'long' THEN 1 ELSE -1 END AS sign,
          l.lots - l.kept_lots AS left_lots,
@@ -29,7 +24,7 @@ exits AS (
          (breach_quanta * book_lots)::DECIMAL(32, 0) * 0.000001 AS book_at_breach_usd,
          (breach_quanta * left_lots)::DECIMAL(32, 0) * 0.000001 AS left_at_breach_usd,
          ((end_quanta - breach_quanta) * passed_lots)::DECIMAL(32, 0) * 0.000001 AS passed_move_usd
-  FROM left_accounts
+  FROM at_breach
 ),
 posted AS (
   SELECT sum(((p.collateral_usd::DECIMAL(38, 6) * 1000000)::HUGEINT * e.left_lots // p.lots)::DECIMAL(32, 0) * 0.000001) AS usd

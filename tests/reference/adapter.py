@@ -109,7 +109,9 @@ def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
     signed = (world.side * state.lots).tolist()
     owners["accounts"] = {
         str(account): owner(cash, [lots if k == symbol else 0 for k in range(len(names))])
-        for account, cash, lots, symbol in zip(accounts, state.cash.tolist(), signed, world.symbol.tolist(), strict=True)
+        for account, cash, lots, symbol in zip(
+            accounts, state.cash.tolist(), signed, world.symbol.tolist(), strict=True
+        )
     }
     b = out.recorder.breaches.join()
     moved = np.flatnonzero(b["book_lots"] + b["taken"] + b["adl_lots"])

@@ -149,3 +149,20 @@ def test_a_label_without_room_on_the_right_stands_on_the_left() -> None:
 
 def test_exact_decimals_become_floats_for_drawing() -> None:
     assert [b - a for a, b in pairwise(floats(frame("a_usd", (1,), (3,), (6,)), "a_usd"))] == [2.0, 3.0]
+
+
+def test_a_run_of_one_price_is_drawn() -> None:
+    rows = path_frame((at("21:00:00"), 5.0, 5.0, False))
+    series = [market.PriceSeries("X/USDT:USDT", rows, minutes(), frame("ts"))]
+    one = minutes((at("21:00:00"), 0.0, 0.0, 1))
+    pool = frame("ts cash_usd equity_usd", (at("21:00:00"), 0.0, 0.0))
+    book = frame("bin_low_px bin_high_px side notional_usd reached")
+    drawn = [
+        market.price(series),
+        market.liquidations(one, at("21:00:00"), at("21:00:00")),
+        market.liquidation_map([market.MapSeries("X/USDT:USDT", book, 5.0, 5.0, 5.0)]),
+        payers.pool_balance(pool, "vault"),
+    ]
+    for svg in drawn:
+        assert svg.startswith("<svg ")
+        assert not re.search(r"\bnan\b|\binf\b", svg)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from backtest.engine.recorder import ACCOUNT, CAUSES, FUND, VAULT
 from backtest.mechanics.exact import Ints
-
-if TYPE_CHECKING:
-    from backtest.tables import _Shared
+from backtest.tables.shared import Columns, Shared
 
 
-def step_columns(s: _Shared) -> tuple[int, Mapping[str, Any]]:
+def steps(s: Shared) -> tuple[int, Columns]:
     """Return the columns of ``steps``: one row per step and symbol, symbols within a step in order."""
     world, walk, first = s.world, s.world.walk, s.done.first_bar
     steps, symbols = world.steps, len(s.symbols)
@@ -27,7 +24,8 @@ def step_columns(s: _Shared) -> tuple[int, Mapping[str, Any]]:
     is_long = b["side"] > 0
     at = (b["symbol"], b["step"] - 1)
     waves = s.recorder.waves
-    wave_at = tuple(np.array([wave[k] - (k == "step") for wave in waves], dtype=np.int64) for k in ("symbol", "step"))
+    wave_symbol = np.array([wave["symbol"] for wave in waves], dtype=np.int64)
+    wave_step = np.array([wave["step"] - 1 for wave in waves], dtype=np.int64)
 
     def total(where: tuple[Any, Any], amounts: Any) -> Ints:
         out = np.zeros(shape, dtype=np.int64)
@@ -56,7 +54,9 @@ def step_columns(s: _Shared) -> tuple[int, Mapping[str, Any]]:
         "liquidations": each(total(at, 1)),
         "liquidated_long_usd": each(total(at, np.where(is_long, notional, 0))),
         "liquidated_short_usd": each(total(at, np.where(is_long, 0, notional))),
-        "adl_usd": each(total(wave_at, np.array([wave["notional"] for wave in waves], dtype=np.int64))),
+        "adl_usd": each(
+            total((wave_symbol, wave_step), np.array([wave["notional"] for wave in waves], dtype=np.int64))
+        ),
         "bucket_lots": each(_buckets(s, used)),
         "fund_usd": each(fund[0]),
         "fund_equity_usd": each(fund[1]),
@@ -68,7 +68,7 @@ def step_columns(s: _Shared) -> tuple[int, Mapping[str, Any]]:
     return steps * symbols, columns
 
 
-def _legs(s: _Shared, owner: int) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+def _legs(s: Shared, owner: int) -> tuple[Ints, Ints, Ints, Ints, Ints]:
     """Return step index, symbol, row, lots and cash of all legs of one owner."""
     t = s.transfers
     a, b = np.flatnonzero(t["a"] == owner), np.flatnonzero(t["b"] == owner)
@@ -78,7 +78,7 @@ def _legs(s: _Shared, owner: int) -> tuple[Ints, Ints, Ints, Ints, Ints]:
     return t["step"][both] - 1, t["symbol"][both], row, sign * t["lots"][both], sign * t["amount"][both]
 
 
-def _open_interest(s: _Shared, shape: tuple[int, int]) -> tuple[Ints, Ints]:
+def _open_interest(s: Shared, shape: tuple[int, int]) -> tuple[Ints, Ints]:
     """Return open long and short lots of accounts after each step."""
     step, symbol, row, lots, _ = _legs(s, ACCOUNT)
     out = []
@@ -92,7 +92,7 @@ def _open_interest(s: _Shared, shape: tuple[int, int]) -> tuple[Ints, Ints]:
     return out[0], out[1]
 
 
-def _pool(s: _Shared, owner: int, shape: tuple[int, int], value: Ints) -> tuple[Ints, Ints, Ints]:
+def _pool(s: Shared, owner: int, shape: tuple[int, int], value: Ints) -> tuple[Ints, Ints, Ints]:
     """Return cash, equity (steps) and signed lots (symbols, steps) of a pool after each step."""
     rules = s.world.rules
     start = rules.fund_start if owner == FUND else (rules.vault.capital if rules.vault else 0)
@@ -107,7 +107,7 @@ def _pool(s: _Shared, owner: int, shape: tuple[int, int], value: Ints) -> tuple[
     return balance, equity, held
 
 
-def _unsettled(s: _Shared, held: Ints, moved: Any) -> Ints:
+def _unsettled(s: Shared, held: Ints, moved: Any) -> Ints:
     """Return funding a pool owes since it last settled, per step; a change of lots settles."""
     index = np.zeros(held.shape, dtype=np.int64)
     for event in s.recorder.funding:
@@ -121,7 +121,7 @@ def _unsettled(s: _Shared, held: Ints, moved: Any) -> Ints:
     return due
 
 
-def _unwound(s: _Shared, shape: tuple[int, int]) -> Ints:
+def _unwound(s: Shared, shape: tuple[int, int]) -> Ints:
     t = s.transfers
     mine = np.flatnonzero(t["cause"] == CAUSES.index("unwind"))
     out = np.zeros(shape, dtype=np.int64)
@@ -129,7 +129,7 @@ def _unwound(s: _Shared, shape: tuple[int, int]) -> Ints:
     return out
 
 
-def _buckets(s: _Shared, used: Ints) -> Ints:
+def _buckets(s: Shared, used: Ints) -> Ints:
     """Return the liquidity left in the bar after each step."""
     world, walk, rules = s.world, s.world.walk, s.world.rules
     shares = [scale * rules.participation for scale in rules.scale]
@@ -144,7 +144,7 @@ def _buckets(s: _Shared, used: Ints) -> Ints:
     return left
 
 
-def _residual(s: _Shared, steps: int) -> Ints:
+def _residual(s: Shared, steps: int) -> Ints:
     """Return the sum of all owners' cash after each step, from opening balances and both legs of every transfer."""
     world, rules = s.world, s.world.rules
     opening = int((world.wallet - world.side * world.cost).sum()) + rules.fund_start

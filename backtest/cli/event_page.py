@@ -1,0 +1,129 @@
+"""The catalogue of crashes as text and frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from backtest.assets import lake_folder
+from backtest.cli.output import frame_of
+from backtest.cli.text import MARKS, bullets, heading, section, span, words
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from backtest.events import CrashEvent
+
+NOTHING = "no bars: none in the sample, none in the lake"
+
+
+def listed(events: Sequence[CrashEvent]) -> pl.DataFrame:
+    """Return one row per event: what it is, where it happened, what data are on disk."""
+    rows = [
+        {"number": event.number, "id": event.id, "title": event.title, "grade": event.grade,
+         "venues": ", ".join(event.venues), "coins": ", ".join(event.coins), "data": "; ".join(on_disk(event)) or "none"}
+        for event in events
+    ]  # fmt: skip
+    return frame_of(rows, ("number", "id", "title", "grade", "venues", "coins", "data"))
+
+
+def on_disk(event: CrashEvent) -> Iterator[str]:
+    """Yield what there is for the window of an event: spans of the sample, then days of the lake by venue."""
+    by_span = sorted(event.sample, key=lambda one: (one.start, one.end, one.venue))
+    for (start, end, venue), rows in groupby(by_span, key=lambda one: (one.start, one.end, one.venue)):
+        yield f"sample {venue} {' '.join(row.coin for row in rows)} {span(start, end)}"
+    days = (event.end - event.start).days + 2
+    wanted = {f"{event.start.date().toordinal() + k}" for k in range(days)}
+    held: dict[str, dict[str, int]] = {}
+    for path in sorted(lake_folder().glob("ohlcv/venue=*/symbol=*/1m/*.parquet")):
+        if _ordinal(path.stem) in wanted:
+            symbol, venue = (unquote(path.parts[place].partition("=")[2]) for place in (-3, -4))
+            coins = held.setdefault(venue, {})
+            coins[symbol.partition("/")[0]] = coins.get(symbol.partition("/")[0], 0) + 1
+    for venue, coins in held.items():
+        yield f"lake {venue} " + ", ".join(f"{coin} {days} day{'s' * (days > 1)}" for coin, days in coins.items())
+
+
+def facts(event: CrashEvent) -> pl.DataFrame:
+    """Return every published figure of an event as one row."""
+    columns = ("id", "what", "value", "low", "high", "at", "unit", "coin", "venue", "side", "start", "end", "grade",
+               "mark", "source", "note", "conflicts_with")  # fmt: skip
+    rows = [{**fact, "conflicts_with": ", ".join(fact["conflicts_with"])} for fact in event.facts]
+    return frame_of(rows, columns)
+
+
+def text(event: CrashEvent) -> str:
+    """Return all that the catalogue knows of one event."""
+    window = f"{span(event.start, event.end)} UTC, pre-roll wanted {event.pre_roll_wanted_s // 60} minutes"
+    head = heading(
+        [
+            ("event", f"{event.id}  {event.title}"),
+            ("also", ", ".join(event.aliases) or "no other name"),
+            ("grade", event.grade),
+            ("venues", f"{event.venues[0]} (default), {', '.join(event.venues[1:])}".removesuffix(", ")),
+            ("coins", ", ".join(event.coins)),
+            ("core", f"{span(event.core_start, event.core_end)} UTC ({event.hours})"),
+            *((part["name"], f"{span(part['start'], part['end'])} UTC") for part in event.parts),
+            ("window", window),
+            ("data", "; ".join(on_disk(event)) or NOTHING),
+            ("summary", event.summary),
+        ]
+    )
+    shown = [
+        {"id": fact["id"], "what": fact["what"], "value": _value(fact), "unit": fact["unit"],
+         "of": " ".join(filter(None, (fact["venue"], fact["coin"], fact["side"]))), "grade": fact["grade"],
+         "mark": fact["mark"], "source": fact["source"], "note": _remark(fact)}
+        for fact in event.facts
+    ]  # fmt: skip
+    published = frame_of(shown, ("id", "what", "value", "unit", "of", "grade", "mark", "source", "note"))
+    return "".join(
+        (
+            head,
+            bullets("notes", event.notes),
+            section(f"published figures ({MARKS})", published),
+            section("defaults", _defaults(event)),
+            section("compared with a run", _compared(event)),
+            section("sensitivity grid (replay --grid)", _grid(event)),
+        )
+    )
+
+
+def _value(fact: dict[str, Any] | Any) -> str:
+    if fact["at"] is not None:
+        return words(fact["at"])
+    if fact["value"] is not None:
+        return words(fact["value"])
+    return f"{words(fact['low'])} to {words(fact['high'])}"
+
+
+def _remark(fact: Any) -> str:
+    against = f"conflicts with {', '.join(fact['conflicts_with'])}" if fact["conflicts_with"] else ""
+    return "; ".join(filter(None, (fact["note"], against)))
+
+
+def _defaults(event: CrashEvent) -> pl.DataFrame:
+    rows = [
+        {"venue": venue, "field": name, "value": words(value), "reason": event.why.get(venue, {}).get(name, "")}
+        for venue, values in event.defaults.items()
+        for name, value in values.items()
+    ]
+    return frame_of(rows, ("venue", "field", "value", "reason"))
+
+
+def _compared(event: CrashEvent) -> pl.DataFrame:
+    rows = [
+        {"fact": row["fact"], "metric": row["metric"], "coin": row["coin"] or "all", "within": span(row["start"], row["end"]),
+         "shown_as": row["how"], "note": row["note"]}
+        for row in event.compare
+    ]  # fmt: skip
+    return frame_of(rows, ("fact", "metric", "coin", "within", "shown_as", "note"))
+
+
+def _grid(event: CrashEvent) -> pl.DataFrame:
+    rows = [
+        {"label": row["label"], "set": "; ".join(f"{name} = {words(value)}" for name, value in row["set"].items())}
+        for row in event.sensitivity
+    ]
+    return frame_of(rows, ("label", "set"))

@@ -1,0 +1,90 @@
+"""Words around tables: values for readers, titled sections, wrapped paragraphs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from backtest.cli.output import table_text
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MARKS = "Marks: V primary source, S secondary, D derived, U not verified."
+
+
+def words(value: Any) -> str:
+    """Return a value as a reader wants it.
+
+    Examples
+    --------
+    >>> words({"BTC": 4.48e9, "default": 0.15}), words(((0.0, 3.0, 0.36),)), words(None)
+    ('BTC 4,480,000,000, default 0.15', '[0, 3, 0.36]', 'none')
+    """
+    if value is None or value in ((), []):
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return f"{value:,.12g}"
+    if isinstance(value, dt.datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}".removesuffix(":00")
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {words(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(f"[{words(row)}]" if isinstance(row, list | tuple) else words(row) for row in value)
+    return str(value)
+
+
+def span(start: dt.datetime, end: dt.datetime) -> str:
+    """Return a stretch of time; a day is named once.
+
+    Examples
+    --------
+    >>> span(dt.datetime(2021, 12, 4, 4, 51), dt.datetime(2021, 12, 4, 5, 40))
+    '2021-12-04 04:51 to 05:40'
+    >>> span(dt.datetime(2025, 10, 10, 18), dt.datetime(2025, 10, 11))
+    '2025-10-10 18:00 to 24:00'
+    """
+    if end == dt.datetime.combine(start.date() + dt.timedelta(days=1), dt.time()):
+        return f"{words(start)} to 24:00"
+    return f"{words(start)} to {words(end).removeprefix(f'{start:%Y-%m-%d} ')}"
+
+
+def heading(rows: Sequence[tuple[str, str]]) -> str:
+    """Return labelled lines under each other; what does not fit goes on below.
+
+    Examples
+    --------
+    >>> print(heading([("event", "2025-10-10"), ("grade", "A/B")]), end="")
+    event  2025-10-10
+    grade  A/B
+    """
+    width = max(len(label) for label, _ in rows) + 2
+    return "".join(
+        textwrap.fill(value, _columns(), initial_indent=label.ljust(width), subsequent_indent=" " * width) + "\n"
+        for label, value in rows
+    )
+
+
+def section(title: str, frame: pl.DataFrame) -> str:
+    """Return a titled table, wrapped for the terminal if there is one."""
+    if not frame.height:
+        return f"\n{title}: none\n"
+    return f"\n{title}\n" + "".join(table_text(frame, _columns() if sys.stdout.isatty() else None))
+
+
+def bullets(title: str, lines: Iterable[str]) -> str:
+    """Return a titled list of wrapped lines; nothing for an empty one."""
+    listed = [
+        textwrap.fill(line, _columns(), initial_indent="- ", subsequent_indent="  ", break_long_words=False) for line in lines
+    ]
+    return f"\n{title}\n" + "\n".join(listed) + "\n" if listed else ""
+
+
+def _columns() -> int:
+    return min(shutil.get_terminal_size().columns, 110) if sys.stdout.isatty() else 110

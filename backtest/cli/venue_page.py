@@ -1,0 +1,105 @@
+"""Venue profiles as text and frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from backtest.cli.output import frame_of
+from backtest.cli.text import MARKS, bullets, heading, section, words
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from backtest.venue import VenueProfile
+
+
+def listed(venues: Sequence[VenueProfile]) -> pl.DataFrame:
+    """Return one row per venue: the rules that tell it from the others."""
+    rows = [
+        {"id": venue.id, "name": venue.name, "as_of": venue.as_of, "settles_in": venue.settle,
+         "ranking": venue.rules["ranking"], "close_price": venue.rules["close_price"],
+         "pool": next(point.value for point in venue.points if point.name == "fund"),
+         "coins": ", ".join(venue.instruments), "unverified": len(venue.unverified)}
+        for venue in venues
+    ]  # fmt: skip
+    columns = ("id", "name", "as_of", "settles_in", "ranking", "close_price", "pool", "coins", "unverified")
+    return frame_of(rows, columns)
+
+
+def points(venue: VenueProfile) -> pl.DataFrame:
+    """Return the strategy points with value, source, address and confidence mark."""
+    rows = [
+        {"point": point.name, "value": point.value, "source": point.source, "url": _url(venue, point.source),
+         "mark": point.mark, "note": point.note}
+        for point in venue.points
+    ]  # fmt: skip
+    return frame_of(rows, ("point", "value", "source", "url", "mark", "note"))
+
+
+def text(venue: VenueProfile) -> str:
+    """Return all that a profile states."""
+    head = heading(
+        [
+            ("venue", f"{venue.id}  {venue.name}"),
+            ("as of", venue.as_of.isoformat()),
+            ("settles", f"{venue.settle}, linear, isolated margin"),
+            ("funding", f"every {venue.funding_interval_s // 3600} h on the {venue.funding_notional} notional"),
+        ]
+    )
+    simplified = (f"{row['point']}: {row['venue_rule']} Here: {row['runs_here']}" for row in venue.simplified)
+    return "".join(
+        (
+            head,
+            bullets("notes", venue.notes),
+            section(f"strategy points ({MARKS})", points(venue)),
+            section("rules as scenario fields", _rules(venue)),
+            section("margin tables", _tables(venue)),
+            section("instruments", _instruments(venue)),
+            section("published fund balances", _balances(venue)),
+            bullets("simplified", simplified),
+            bullets("unverified", venue.unverified),
+            section("sources", _sources(venue)),
+        )
+    )
+
+
+def _url(venue: VenueProfile, source: str) -> str:
+    return venue.sources.get(source, {}).get("url", "")
+
+
+def _rules(venue: VenueProfile) -> pl.DataFrame:
+    rows = [{"field": name, "value": words(value)} for name, value in venue.rules.items()]
+    return frame_of(rows, ("field", "value"))
+
+
+def _tables(venue: VenueProfile) -> pl.DataFrame:
+    rows = [
+        {"coin": "any other" if table.coin == "*" else table.coin, "valid_from": table.valid_from, "source": table.source,
+         "mark": table.mark, "tiers": _tiers(table.tiers), "note": table.note}
+        for table in venue.tables
+    ]  # fmt: skip
+    columns = ("coin", "valid_from", "source", "mark", "tiers", "note")
+    return frame_of(rows, columns).rename({"tiers": "tiers: from USD, maintenance, leverage"})
+
+
+def _tiers(tiers: Sequence[tuple[int, int, float]]) -> str:
+    return "; ".join(f"{floor:,} {rate / 1e7:.4g}% {leverage:g}x" for floor, rate, leverage in tiers)
+
+
+def _instruments(venue: VenueProfile) -> pl.DataFrame:
+    rows = [
+        {"symbol": venue.symbol(coin), "tick_px": f"{tick:f}", "lot_base": f"{lot:f}"}
+        for coin, (tick, lot) in venue.instruments.items()
+    ]
+    return frame_of(rows, ("symbol", "tick_px", "lot_base"))
+
+
+def _balances(venue: VenueProfile) -> pl.DataFrame:
+    rows = [{"date": day, "balance": words(value), "unit": unit} for day, value, unit in venue.balances]
+    return frame_of(rows, ("date", "balance", "unit"))
+
+
+def _sources(venue: VenueProfile) -> pl.DataFrame:
+    columns = ("id", "mark", "read", "url", "note")
+    return frame_of(list(venue.sources.values()), columns)

@@ -1,0 +1,39 @@
+"""From the record of a run to the result tables of ``schema``: units restored, identities named, sums exact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pyarrow as pa
+
+from backtest.schema import TABLES
+from backtest.tables import adl, book, ledger, liquidation, steps
+from backtest.tables.arrow import build
+from backtest.tables.shared import Columns, Finished, Shared
+
+__all__ = ["Finished", "result_tables"]
+
+
+def result_tables(done: Finished) -> dict[str, pa.Table]:
+    """Return all result tables of a finished run."""
+    shared = Shared(done)
+    makers: dict[str, Callable[[Shared], tuple[int, Columns]]] = {
+        "runs": book.runs,
+        "coverage": book.coverage,
+        "steps": steps.steps,
+        "accounts": book.accounts,
+        "positions": book.positions,
+        "liquidations": liquidation.liquidations,
+        "fund": liquidation.fund,
+        "adl_events": adl.adl_events,
+        "adl_queue": adl.adl_queue,
+        "adl_fills": adl.adl_fills,
+        "watch": adl.watch,
+        "funding": ledger.funding,
+        "ledger": ledger.ledger,
+    }
+    out = {}
+    for name, maker in makers.items():
+        rows, columns = maker(shared)
+        out[name] = build(TABLES[name], rows, {"run_id": done.run_id, **columns})
+    return out

@@ -1,0 +1,83 @@
+"""The tables ledger and funding."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from backtest.engine.recorder import CAUSES, FUND, NONE, OWNERS, VAULT
+from backtest.mechanics.exact import Ints
+from backtest.tables.arrow import named, nullable
+from backtest.tables.shared import Columns, Shared
+
+
+def funding(s: Shared) -> tuple[int, Columns]:
+    """Accrued funding per event, symbol, side and cohort in 1e-6 quanta; the events of a symbol sum to zero."""
+    rows: list[tuple[Any, ...]] = []
+    for event in s.recorder.funding:
+        symbol = event["symbol"]
+        for side, lots in event["lots"].items():
+            block = s.state.blocks[symbol, side]
+            for code in range(len(s.book.cohorts)):
+                held = int(lots[s.cohorts[block] == code].sum())
+                if held:
+                    rows.append((event, "long" if side > 0 else "short", s.book.cohorts[code], side * held))
+        for name, held in zip(("fund", "vault", "market"), event["pools"], strict=True):
+            if held:
+                rows.append((event, "long" if held > 0 else "short", name, held))
+    step = np.array([event["step"] for event, *_ in rows], dtype=np.int64)
+    marks = [event["mark"] * float(s.mark_unit[event["symbol"]]) for event, *_ in rows]
+    return len(rows), {
+        "step": step, "ts": s.ts(step), "symbol": [s.symbols[event["symbol"]] for event, *_ in rows],
+        "side": [side for _, side, _, _ in rows], "cohort": [cohort for _, _, cohort, _ in rows],
+        "rate": [event["rate"] / 1e9 for event, *_ in rows], "mark_px": marks, "lots": [abs(held) for *_, held in rows],
+        "amount_usd": [Decimal(-held * event["change"]).scaleb(-12) for event, _, _, held in rows],
+    }  # fmt: skip
+
+
+def ledger(s: Shared) -> tuple[int, Columns]:
+    """Write every transfer as two legs, after one opening entry that lists what each owner starts with."""
+    t, count = s.transfers, len(s.transfers["step"])
+    head = _opening(s)
+    both = np.repeat(np.arange(count), 2)
+    first = np.arange(2 * count) % 2 == 0
+    owner = np.where(first, t["a"][both], t["b"][both])
+    row = np.where(first, t["a_row"][both], t["b_row"][both])
+    sign = np.where(first, 1, -1)
+
+    def joined(name: str, values: Ints) -> Ints:
+        return np.concatenate([np.array([leg[name] for leg in head], dtype=np.int64), values])
+
+    step = joined("step", t["step"][both])
+    account_row = joined("row", row)
+    return len(step), {
+        "entry_id": joined("entry", both + 1), "step": step, "ts": s.ts(step),
+        "cause": named(joined("cause", t["cause"][both] + 1), ("opening", *CAUSES)),
+        "symbol": named(joined("symbol", t["symbol"][both]) + 1, ("", *s.symbols)),
+        "owner": named(joined("owner", owner), OWNERS),
+        "account_id": nullable(s.world.account[np.maximum(account_row, 0)], account_row == NONE),
+        "lots": joined("lots", sign * t["lots"][both]), "amount_usd": joined("amount", sign * t["amount"][both]),
+    }  # fmt: skip
+
+
+def _opening(s: Shared) -> list[dict[str, int]]:
+    world, rules = s.world, s.world.rules
+    legs = []
+    total = rules.fund_start + (rules.vault.capital if rules.vault else 0)
+    for symbol in range(len(s.symbols)):
+        mine = world.symbol == symbol
+        lots = int((world.side * world.lots)[mine].sum())
+        cash = int((world.wallet - world.side * world.cost)[mine].sum())
+        market = lots * int(world.walk.mark[symbol, 0]) * int(s.q_mark[symbol])
+        total += cash + market
+        legs += [
+            {"owner": OWNERS.index("account"), "symbol": symbol, "lots": lots, "amount": cash},
+            {"owner": OWNERS.index("market"), "symbol": symbol, "lots": -lots, "amount": market},
+        ]
+    legs.append({"owner": FUND, "symbol": NONE, "lots": 0, "amount": rules.fund_start})
+    if rules.vault:
+        legs.append({"owner": VAULT, "symbol": NONE, "lots": 0, "amount": rules.vault.capital})
+    legs.append({"owner": OWNERS.index("opening"), "symbol": NONE, "lots": 0, "amount": -total})
+    return [{"entry": 0, "step": 0, "cause": 0, "row": NONE, **leg} for leg in legs]

@@ -1,0 +1,71 @@
+"""The tables liquidations and fund."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backtest.engine.recorder import CAUSES, FUND, NONE, VAULT
+from backtest.tables.arrow import named, nullable, side_name
+from backtest.tables.shared import Columns, Shared
+
+CASCADE_GAP_US = 60_000_000  # a quiet minute ends a cascade
+
+
+def liquidations(s: Shared) -> tuple[int, Columns]:
+    b, rows = s.breaches, s.breaches["row"]
+    symbol, side, lots = b["symbol"], b["side"], b["lots"]
+    start = s.step_ts[np.maximum(b["step"] - 2, 0)]
+    end = s.step_ts[b["step"] - 1]
+    gap = s.world.walk.gap[b["step"] - 1]
+    ts = np.where(gap, end, start + (end - start) * b["passed"] // np.maximum(b["length"], 1))
+    order_ts = np.maximum.accumulate(end) if len(end) else end
+    cascade = 1 + np.cumsum(np.diff(order_ts, prepend=order_ts[:1]) > CASCADE_GAP_US)
+    closed = b["book_lots"] + b["taken"] + b["adl_lots"]
+    owners = ("account", "fund", "vault")
+    taken_by = np.where(b["taken_by"] == FUND, 1, np.where(b["taken_by"] == VAULT, 2, 0))
+    return len(rows), {
+        "liquidation_id": np.arange(1, len(rows) + 1), "cascade_id": cascade, "step": b["step"],
+        "ts": ts.astype("datetime64[us]"), "symbol": s.symbol(symbol), "account_id": s.world.account[rows],
+        "position_id": rows, "side": side_name(side), "cohort": s.cohort(rows), "lots": lots,
+        "quantity_base": lots * s.lot[symbol], "mark_px": b["mark"] * s.mark_unit[symbol], "equity_usd": b["equity"],
+        "maintenance_usd": b["need"], "notional_usd": lots * b["mark"] * s.q_mark[symbol],
+        "closed_usd": closed * b["mark"] * s.q_mark[symbol], "bankruptcy_usd": b["bankruptcy"], "bankruptcy_px": s.px(b["bankruptcy"], lots, symbol),
+        "skipped_book": b["skipped"].astype(bool), "refused": b["refused"].astype(bool), "book_lots": b["book_lots"],
+        "book_usd": b["book_value"],
+        "book_px": nullable(s.px(b["book_value"], b["book_lots"], symbol), b["book_lots"] == 0),
+        "fee_usd": b["fee"], "residual_usd": b["residual"],
+        "residual_owner": s.world.rules.residual_owner if s.world.rules.residual_owner in owners else "",
+        "takeover_lots": b["taken"], "takeover_usd": b["taken_amount"],
+        "takeover_by": named(taken_by, ("", "fund", "vault")), "adl_lots": b["adl_lots"], "adl_usd": b["adl_amount"],
+        "kept_lots": lots - closed,
+    }  # fmt: skip
+
+
+def fund(s: Shared) -> tuple[int, Columns]:
+    """Derive every movement of fund and vault from the transfers, with running balances."""
+    t = s.transfers
+    mine_a, mine_b = np.isin(t["a"], (FUND, VAULT)), np.isin(t["b"], (FUND, VAULT))
+    at = np.flatnonzero(mine_a | mine_b)
+    as_a = mine_a[at]
+    pool = np.where(as_a, t["a"][at], t["b"][at])
+    sign = np.where(as_a, 1, -1)
+    rules = s.world.rules
+    opening = [(FUND, rules.fund_start)] + ([(VAULT, rules.vault.capital)] if rules.vault else [])
+    head = len(opening)
+    pools = np.concatenate([np.array([code for code, _ in opening], dtype=np.int64), pool])
+    amount = np.concatenate([np.array([cash for _, cash in opening], dtype=np.int64), sign * t["amount"][at]])
+    cash = np.zeros(len(pools), dtype=np.int64)
+    for code in (FUND, VAULT):
+        own = pools == code
+        cash[own] = np.cumsum(amount[own])
+    zeros = np.zeros(head, dtype=np.int64)
+    step = np.concatenate([zeros, t["step"][at]])
+    causes = ("opening", *CAUSES)
+    return len(pools), {
+        "movement_id": np.arange(1, len(pools) + 1), "step": step, "ts": s.ts(step),
+        "pool": named((pools == VAULT).astype(np.int64), ("fund", "vault")),
+        "cause": named(np.concatenate([zeros, t["cause"][at] + 1]), causes),
+        "symbol": named(np.concatenate([zeros, t["symbol"][at] + 1]), ("", *s.symbols)),
+        "liquidation_id": s.liquidation(np.concatenate([zeros + NONE, t["serial"][at]])),
+        "lots": np.concatenate([zeros, sign * t["lots"][at]]), "amount_usd": amount, "cash_usd": cash,
+    }  # fmt: skip

@@ -1,0 +1,85 @@
+"""What several tables need of a finished run: the joined record, clocks, names and units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from backtest.book.sheet import PositionBook
+from backtest.engine.recorder import NONE
+from backtest.engine.run import Outcome
+from backtest.market import MarketPath
+from backtest.mechanics.exact import QUANTA_PER_USD, Ints
+from backtest.tables.arrow import named, nullable
+
+Columns = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that has ended: where it started from and what was recorded. ``first_bar`` of the market was walked first."""
+
+    run_id: str
+    market: MarketPath
+    book: PositionBook
+    outcome: Outcome
+    first_bar: int
+    facts: Mapping[str, Any]  # the columns of ``runs`` that say what was run
+
+
+class Shared:
+    """What several tables need: joined record, clocks, names and units."""
+
+    def __init__(self, done: Finished) -> None:
+        self.done = done
+        self.world, self.state, self.recorder = done.outcome.world, done.outcome.state, done.outcome.recorder
+        self.book, self.market = done.book, done.market
+        self.transfers = self.recorder.transfers.join()
+        breaches = self.recorder.breaches.join()
+        moved = np.flatnonzero(breaches["book_lots"] + breaches["taken"] + breaches["adl_lots"])
+        self.breaches = {name: column[moved] for name, column in breaches.items()}
+        self.liquidation_of = np.zeros(self.recorder.serial + 1, dtype=np.int64)  # the last place serves NONE
+        self.liquidation_of[self.breaches["serial"]] = np.arange(1, len(moved) + 1)
+        units = self.market.instruments
+        self.symbols = self.world.symbols
+        self.lot = np.array([float(unit.lot) for unit in units])
+        self.tick = np.array([float(unit.tick) for unit in units])
+        self.mark_unit = np.array([float(unit.mark_quantum) for unit in units])
+        self.q_mark = np.array([unit.q_mark for unit in units], dtype=np.int64)
+        self.step_ts, self.bar_ts = self._clock()
+        self.cohorts = np.asarray(done.book.cohort)
+
+    def _clock(self) -> tuple[Ints, Ints]:
+        walk, bar_us = self.world.walk, self.world.bar_s * 1_000_000
+        bar_ts = self.market.open_ts[self.done.first_bar :][walk.bar]
+        within = walk.part * bar_us // 3 if walk.parts == 4 else np.full(len(walk.part), bar_us)
+        return bar_ts + within, bar_ts
+
+    def ts(self, step: Ints) -> Any:
+        """Return the time of steps; step 0 is the opening."""
+        return np.where(step > 0, self.step_ts[np.maximum(step, 1) - 1], self.bar_ts[0]).astype("datetime64[us]")
+
+    def px(self, value: Ints, lots: Ints, symbol: Ints) -> Any:
+        """Return quanta over lots as a price per base unit, correctly rounded; NaN without lots."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return value / (lots * (self.lot[symbol] * QUANTA_PER_USD))
+
+    def symbol(self, codes: Ints) -> pa.Array:
+        """Return symbol names."""
+        return named(codes, self.symbols)
+
+    def cohort(self, rows: Ints) -> pa.Array:
+        """Return cohort names of book rows."""
+        return named(self.cohorts[rows], self.book.cohorts)
+
+    def liquidation(self, serial: Ints) -> pa.Array:
+        """Return liquidation ids, null where there is none."""
+        return nullable(self.liquidation_of[serial], serial == NONE)
+
+    def previous(self, table: dict[str, Any], name: str) -> Any:
+        """Return marks in mark quanta as prices."""
+        return table[name] * self.mark_unit[table["symbol"]]
