@@ -50,7 +50,7 @@ COLOURS: Mapping[str, str] = {
     "adl-text": "#a1447a",
 }
 FONT_FAMILY = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, system-ui, sans-serif"
-WIDE, HALF, PHONE = 960, 460, 380
+WIDE, HALF, PHONE = 960, 420, 380
 _RC: Any = {"svg.fonttype": "none", "svg.hashsalt": "crashbook", "hatch.linewidth": 0.7}
 _TIME_STEPS_S = (60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from backtest import query as queries
 from backtest.assets import runs_folder
-from backtest.errors import CrashbookError, RunError, UnknownNameError
+from backtest.errors import RunError, UnknownNameError
 from backtest.schema import TABLES, VIEWS
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ class Run:
                     f"{path}: does not match the digest in {META}: it was changed or cut short; run it again"
                 )
         self._con: duckdb.DuckDBPyConnection | None = None
+        self._audits: list[queries.AuditResult] | None = None
 
     @property
     def run_id(self) -> str:
@@ -219,8 +220,10 @@ class Run:
         return queries.user_sql(self.connection, text)
 
     def audits(self) -> list[queries.AuditResult]:
-        """Run all audits; an audit passes when it returns no row."""
-        return queries.run_audits(self.connection)
+        """Run all audits, once; an audit passes when it returns no row."""
+        if self._audits is None:
+            self._audits = queries.run_audits(self.connection)
+        return self._audits
 
     def summary(self) -> dict[str, Any]:
         """Return the headline numbers as one mapping."""
@@ -250,12 +253,3 @@ def diff(one: Run, other: Run) -> tuple[list[tuple[str, Any, Any]], list[tuple[s
     left, right = one.summary(), other.summary()
     numbers = [(key, left[key], right[key]) for key in left if left[key] != right[key]]
     return fields, numbers
-
-
-def require_query(name: str) -> None:
-    """Refuse an unknown query with the near matches."""
-    if name not in queries.query_names():
-        raise UnknownNameError("query", name, queries.query_names(), "See crashbook query")
-
-
-__all__ = ["CrashbookError", "Run", "diff", "open_run", "read_meta", "require_query", "run_ids", "write_run"]

@@ -9,17 +9,10 @@ from __future__ import annotations
 import click
 
 from backtest import __version__
-from backtest.cli import catalogue, reading, replaying
+from backtest.cli.catalogue import events, params, schema, venues
 from backtest.cli.group import Verbs
-
-_EPILOG = """
-RUN is the id of a run, the start of one, the path of a run folder, or latest (the default).
-Runs and reports are kept in the folder $CRASHBOOK_HOME, or the current one.
-
-\b
-Exit codes: 0 ok, 1 refused with one line, 2 wrong usage or unknown name,
-3 data gap, 4 audit failed, 130 interrupted.
-"""
+from backtest.cli.reading import audit, diff, query, report, runs, sql
+from backtest.cli.replaying import replay
 
 
 @click.group(
@@ -27,23 +20,18 @@ Exit codes: 0 ok, 1 refused with one line, 2 wrong usage or unknown name,
     cls=Verbs,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog=_EPILOG,
 )
 @click.version_option(__version__, prog_name="crashbook")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def main(ctx: click.Context, debug: bool) -> None:
-    """Replay perpetual-futures crashes on a balanced position book.
-
-    \b
-    Example: crashbook replay 2025-10-10 --report
-    """
+    """Replay perpetual-futures crashes on a balanced position book."""
     ctx.meta["debug"] = debug
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
 
-for _verb in (*catalogue.VERBS, replaying.replay, *reading.VERBS):
+for _verb in (events, venues, params, schema, replay, runs, query, sql, audit, diff, report):
     main.add_command(_verb)
 
 __all__ = ["main"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from backtest.cli.group import verb
 from backtest.cli.output import Sink, emit, frame_of, note, page, read_options
 from backtest.cli.text import words
 
@@ -15,18 +16,15 @@ if TYPE_CHECKING:
     from backtest.scenario import Param
 
 
-@click.command()
+@verb("crashbook events 2025-10-10")
 @click.argument("event", metavar="[ID]", required=False)
 @read_options
 def events(event: str | None, sink: Sink) -> None:
     """List the crashes of the catalogue, or show one.
 
-    The list says which data are on disk. One event, by id, date or alias, is shown with its window, every
+    The list names the default venue first and says which data are on disk. One event, by id, date or alias, is shown with its window, every
     published figure, its defaults with reasons and what a run may be compared with; other formats than table
     give the published figures.
-
-    \b
-    Example: crashbook events 2025-10-10
     """
     from backtest.cli import event_page
     from backtest.events import get_event, load_events
@@ -41,7 +39,7 @@ def events(event: str | None, sink: Sink) -> None:
         emit(event_page.facts(found), sink)
 
 
-@click.command()
+@verb("crashbook venues hyperliquid")
 @click.argument("venue", required=False)
 @read_options
 def venues(venue: str | None, sink: Sink) -> None:
@@ -50,9 +48,6 @@ def venues(venue: str | None, sink: Sink) -> None:
     One venue is shown with its seven strategy points, margin tables, what is simplified and what is unverified;
     other formats than table give the strategy points. Marks: V primary source, S secondary, D derived,
     U not verified.
-
-    \b
-    Example: crashbook venues hyperliquid
     """
     from backtest.cli import venue_page
     from backtest.venue import get_venue, venue_names
@@ -67,18 +62,17 @@ def venues(venue: str | None, sink: Sink) -> None:
         emit(venue_page.points(found), sink)
 
 
-@click.command()
+@verb(
+    "crashbook params",
+    "crashbook params 2025-10-10 --venue bybit",
+)
 @click.argument("event", required=False)
 @click.option("--venue", help="Venue whose rules fill in the values; by default the event's first.")
 @read_options
 def params(event: str | None, venue: str | None, sink: Sink) -> None:
-    """List the scenario fields, or with an EVENT their values and sources.
+    """List the scenario fields, or their values for an EVENT.
 
     Fields are set with --set FIELD=VALUE, or in the TOML file given with -c.
-
-    \b
-    Examples: crashbook params
-              crashbook params 2025-10-10 --venue bybit
     """
     from backtest.cli.plan import values_of
     from backtest.replay import resolve
@@ -105,16 +99,12 @@ def _allowed(param: Param) -> str:
     return "" if param.low is None else f"{words(param.low)} to {words(param.high)}"
 
 
-@click.command()
+@verb("crashbook schema adl_fills")
 @click.argument("table", required=False)
 @click.option("--ddl", is_flag=True, help="Print CREATE TABLE statements instead.")
 @read_options
 def schema(table: str | None, ddl: bool, sink: Sink) -> None:
-    """List the tables and views of a run, or show the columns of one.
-
-    \b
-    Example: crashbook schema adl_fills
-    """
+    """List the tables and views of a run, or show one."""
     from backtest.errors import UnknownNameError, UsageError
     from backtest.query import get_query
     from backtest.schema import TABLES, VIEWS
@@ -128,7 +118,7 @@ def schema(table: str | None, ddl: bool, sink: Sink) -> None:
         page("".join(f"{each.ddl()};\n" for each in chosen), sink)
     elif table is None:
         rows = [{"name": t.name, "kind": "table", "row": t.grain, "meaning": t.doc} for t in TABLES.values()]
-        rows += [{"name": n, "kind": "view", "row": get_query(n).grain, "meaning": doc} for n, doc in VIEWS.items()]
+        rows += [{"name": n, "kind": "view", "row": get_query(n).grain.removeprefix("one row per "), "meaning": doc} for n, doc in VIEWS.items()]
         emit(frame_of(rows, ("name", "kind", "row", "meaning")), sink)
     elif table in TABLES:
         found = TABLES[table]
@@ -137,7 +127,7 @@ def schema(table: str | None, ddl: bool, sink: Sink) -> None:
         emit(frame_of(rows, ("column", "type", "unit", "meaning")), sink)
     else:
         view = get_query(table)
-        note(f"{table}: {view.title} {view.grain}; units: {view.units}", sink)
+        note(f"{table}: {view.title} {view.grain[:1].upper()}{view.grain[1:]}. Units: {view.units}.", sink)
         emit(_columns_of_view(table), sink)
 
 
@@ -155,6 +145,3 @@ def _columns_of_view(name: str) -> pl.DataFrame:
         create_views(con)
         found = con.sql(f"describe {name}").fetchall()
     return frame_of([{"column": row[0], "type": row[1]} for row in found], ("column", "type"))
-
-
-VERBS = (events, venues, params, schema)

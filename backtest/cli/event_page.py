@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -23,7 +24,8 @@ def listed(events: Sequence[CrashEvent]) -> pl.DataFrame:
     """Return one row per event: what it is, where it happened, what data are on disk."""
     rows = [
         {"number": event.number, "id": event.id, "title": event.title, "grade": event.grade,
-         "venues": ", ".join(event.venues), "coins": ", ".join(event.coins), "data": "; ".join(on_disk(event)) or "none"}
+         "venues": ", ".join(event.venues), "coins": ", ".join(event.coins),
+         "data": "; ".join(on_disk(event)) or "none"}
         for event in events
     ]  # fmt: skip
     return frame_of(rows, ("number", "id", "title", "grade", "venues", "coins", "data"))
@@ -34,16 +36,20 @@ def on_disk(event: CrashEvent) -> Iterator[str]:
     by_span = sorted(event.sample, key=lambda one: (one.start, one.end, one.venue))
     for (start, end, venue), rows in groupby(by_span, key=lambda one: (one.start, one.end, one.venue)):
         yield f"sample {venue} {' '.join(row.coin for row in rows)} {span(start, end)}"
-    days = (event.end - event.start).days + 2
-    wanted = {f"{event.start.date().toordinal() + k}" for k in range(days)}
     held: dict[str, dict[str, int]] = {}
-    for path in sorted(lake_folder().glob("ohlcv/venue=*/symbol=*/1m/*.parquet")):
-        if _ordinal(path.stem) in wanted:
-            symbol, venue = (unquote(path.parts[place].partition("=")[2]) for place in (-3, -4))
+    for day in _days(event):
+        for path in sorted(lake_folder().glob(f"ohlcv/venue=*/symbol=*/1m/{day.isoformat()}.parquet")):
+            venue, symbol = (unquote(part.partition("=")[2]) for part in path.parts[-4:-2])
             coins = held.setdefault(venue, {})
-            coins[symbol.partition("/")[0]] = coins.get(symbol.partition("/")[0], 0) + 1
+            coin = symbol.partition("/")[0]
+            coins[coin] = coins.get(coin, 0) + 1
     for venue, coins in held.items():
         yield f"lake {venue} " + ", ".join(f"{coin} {days} day{'s' * (days > 1)}" for coin, days in coins.items())
+
+
+def _days(event: CrashEvent) -> Iterator[dt.date]:
+    first, last = event.start.date(), (event.end - dt.timedelta(microseconds=1)).date()
+    return (first + dt.timedelta(days=k) for k in range((last - first).days + 1))
 
 
 def facts(event: CrashEvent) -> pl.DataFrame:
@@ -90,7 +96,7 @@ def text(event: CrashEvent) -> str:
     )
 
 
-def _value(fact: dict[str, Any] | Any) -> str:
+def _value(fact: Mapping[str, Any]) -> str:
     if fact["at"] is not None:
         return words(fact["at"])
     if fact["value"] is not None:
@@ -98,7 +104,7 @@ def _value(fact: dict[str, Any] | Any) -> str:
     return f"{words(fact['low'])} to {words(fact['high'])}"
 
 
-def _remark(fact: Any) -> str:
+def _remark(fact: Mapping[str, Any]) -> str:
     against = f"conflicts with {', '.join(fact['conflicts_with'])}" if fact["conflicts_with"] else ""
     return "; ".join(filter(None, (fact["note"], against)))
 
@@ -114,8 +120,8 @@ def _defaults(event: CrashEvent) -> pl.DataFrame:
 
 def _compared(event: CrashEvent) -> pl.DataFrame:
     rows = [
-        {"fact": row["fact"], "metric": row["metric"], "coin": row["coin"] or "all", "within": span(row["start"], row["end"]),
-         "shown_as": row["how"], "note": row["note"]}
+        {"fact": row["fact"], "metric": row["metric"], "coin": row["coin"] or "all",
+         "within": span(row["start"], row["end"]), "shown_as": row["how"], "note": row["note"]}
         for row in event.compare
     ]  # fmt: skip
     return frame_of(rows, ("fact", "metric", "coin", "within", "shown_as", "note"))

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from typing import IO, Any, NoReturn
 
 import click
@@ -15,12 +16,54 @@ from backtest.errors import CrashbookError, UnknownNameError
 INTERRUPTED = 130
 
 
+RUN_WORDS = (
+    ("RUN", "id of a run, the start of one, the path of a run folder, or latest (the default)"),
+    ("CRASHBOOK_HOME", "folder that holds runs, reports and data; by default the current one"),
+)
+EXIT_CODES = (
+    ("0", "ok"),
+    ("1", "refused, with the reason in one line"),
+    ("2", "wrong usage or unknown name"),
+    ("3", "gap in the data"),
+    ("4", "audit failed"),
+    (str(INTERRUPTED), "interrupted"),
+)
+
+
+class Verb(click.Command):
+    """A command whose help ends with examples."""
+
+    def __init__(self, *args: Any, examples: tuple[str, ...] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, each on a line of its own."""
+        with formatter.section("Examples"):
+            for example in self.examples:
+                formatter.write(f"  {example}\n")
+
+
+def verb(*examples: str) -> Callable[[Callable[..., None]], Verb]:
+    """Make a function a verb of the command line, with examples for its help."""
+    return click.command(cls=Verb, examples=examples)
+
+
 class Verbs(click.Group):
     """A group that lists its verbs in the order of a working day and ends with the documented exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the verbs in the order they were added."""
         return list(self.commands)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Explain the names that all verbs share."""
+        with formatter.section("Examples"):
+            formatter.write("  crashbook replay 2025-10-10 --report\n  crashbook query adl_waves\n")
+        with formatter.section("Names"):
+            formatter.write_dl(RUN_WORDS)
+        with formatter.section("Exit codes"):
+            formatter.write_dl(EXIT_CODES)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -47,7 +47,7 @@ def read_options(verb: Verb) -> Verb:
     @click.option("--format", "kind", type=click.Choice(FORMATS),
                   help="Shape of the answer; by default that of the --output file's name, else table. JSON numbers "
                   "carry all digits of a decimal; not-a-number and infinity are null.")  # fmt: skip
-    @click.option("--output", type=click.Path(path_type=Path), help="Write the answer to this file, whole or not at all.")
+    @click.option("--output", type=click.Path(path_type=Path), help="Write to this file, whole or not at all.")
     @click.option("--quiet", "-q", is_flag=True, help="No notes on stderr.")
     @functools.wraps(verb)
     def with_sink(*args: Any, kind: str | None, output: Path | None, quiet: bool, **rest: Any) -> None:
@@ -65,7 +65,7 @@ def emit(frame: pl.DataFrame, sink: Sink) -> None:
         with whole_file(sink.output) as file:
             write(frame, file)
         return
-    stream = click.get_binary_stream("stdout")
+    stream = sys.stdout.buffer
     if sink.format == "parquet" and stream.isatty():
         raise click.UsageError("Parquet is not for a terminal: give --output FILE or redirect stdout")
     with unless_closed():
@@ -188,7 +188,7 @@ def column_text(series: pl.Series) -> list[str]:
     Examples
     --------
     >>> import polars as pl
-    >>> column_text(pl.Series([0.1 + 0.2, None])), column_text(pl.Series(["a\\nb"]))
+    >>> column_text(pl.Series([0.1 + 0.2, None])), column_text(pl.Series([f"a{chr(10)}b"]))
     (['0.3', '-'], ['a b'])
     """
     import polars as pl

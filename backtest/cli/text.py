@@ -30,9 +30,9 @@ def words(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):
-        return f"{value:,.12g}"
+        return f"{value:,.15g}"
     if isinstance(value, dt.datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S}".removesuffix(":00")
+        return str(value).removesuffix(":00")
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {words(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
@@ -80,9 +80,8 @@ def section(title: str, frame: pl.DataFrame) -> str:
 
 def bullets(title: str, lines: Iterable[str]) -> str:
     """Return a titled list of wrapped lines; nothing for an empty one."""
-    listed = [
-        textwrap.fill(line, _columns(), initial_indent="- ", subsequent_indent="  ", break_long_words=False) for line in lines
-    ]
+    wrapper = textwrap.TextWrapper(_columns(), initial_indent="- ", subsequent_indent="  ", break_long_words=False)
+    listed = [wrapper.fill(line) for line in lines]
     return f"\n{title}\n" + "\n".join(listed) + "\n" if listed else ""
 
 

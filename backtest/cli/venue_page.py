@@ -75,8 +75,8 @@ def _rules(venue: VenueProfile) -> pl.DataFrame:
 
 def _tables(venue: VenueProfile) -> pl.DataFrame:
     rows = [
-        {"coin": "any other" if table.coin == "*" else table.coin, "valid_from": table.valid_from, "source": table.source,
-         "mark": table.mark, "tiers": _tiers(table.tiers), "note": table.note}
+        {"coin": "any other" if table.coin == "*" else table.coin, "valid_from": table.valid_from,
+         "source": table.source, "mark": table.mark, "tiers": _tiers(table.tiers), "note": table.note}
         for table in venue.tables
     ]  # fmt: skip
     columns = ("coin", "valid_from", "source", "mark", "tiers", "note")

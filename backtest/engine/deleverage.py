@@ -56,7 +56,7 @@ def open_wave(state: State, symbol: int, side: int, source: int, previous: int) 
         value = lots * each
         equity = state.mirror.cash[rows] - lots * (side * (each - state.index[symbol] / MILLIONTH))
         pnl = side * (cost - value)
-        found = Candidates(-side, lots, cost, value, pnl, equity, tiers)  # type: ignore[arg-type]
+        found = Candidates(-side, state.lots[rows], cost, value, pnl, equity, tiers)  # type: ignore[arg-type]
         delicate = np.flatnonzero((equity < value * DELICATE + QUANTA_PER_USD) & (lots > 0))
         if delicate.size:
             equity[delicate] = fetch(delicate + piece.start).equity
@@ -68,7 +68,7 @@ def open_wave(state: State, symbol: int, side: int, source: int, previous: int) 
         return found, eligible
 
     state.waves += 1
-    queue = Queue(scan, fetch, state.lots[block], rules.ranking, rules.losers, rules.seed + state.waves)
+    queue = Queue(scan, fetch, block.stop - block.start, rules.ranking, rules.losers, rules.seed + state.waves)
     price = {"bankruptcy": None, "mark": each, "previous_mark": previous * state.world.q_mark(symbol)}
     return Wave(state.waves, symbol, side, source, block.start, queue, previous, price[rules.close_price])
 
@@ -161,12 +161,18 @@ def _close_winners(
 def _cut_costs(state: State, winners: Ints, lots: Ints) -> Ints:
     """Return the entry value that leaves with each slice: all of it, or cut by floor slice after slice."""
     held, cost = state.lots[winners], state.cost[winners]
-    left: dict[int, tuple[int, int]] = {}
-    for i in np.flatnonzero(lots < held).tolist():
-        row, k = int(winners[i]), int(lots[i])
-        had, worth = left.get(row, (int(held[i]), int(cost[i])))
-        cost[i] = worth * k // had
-        left[row] = had - k, worth - int(cost[i])
+    partial = np.flatnonzero(lots < held)
+    out, before = [], -1
+    had = worth = 0
+    for row, k, all_lots, all_cost in zip(
+        winners[partial].tolist(), lots[partial].tolist(), held[partial].tolist(), cost[partial].tolist(), strict=True
+    ):
+        if row != before:  # slices of one winner follow each other
+            had, worth, before = all_lots, all_cost, row
+        part = worth * k // had
+        out.append(part)
+        had, worth = had - k, worth - part
+    cost[partial] = out
     return cost
 
 

@@ -74,13 +74,23 @@ def _fits_whole(state: State, breaches: Breaches, run: Ints) -> Bools:
 
 
 def _fits_not_at_all(state: State, breaches: Breaches, run: Ints) -> Bools:
-    """Return for each claim whether the floor forbids the fund as it stands even one lot of it."""
-    side, lots = breaches.side[run], breaches.left[run]
-    if not state.world.rules.fund_divisible:
-        return np.zeros(len(run), dtype=bool)
-    loss = side * (breaches.owed[run] - lots * _value_per_lot(state)[breaches.symbol[run]])
-    headroom = max(state.pool_equity(state.fund) - state.world.rules.fund_floor, 0)
-    return (loss > 0) & np.where(side > 0, headroom + 1 <= loss // lots, headroom < -(-loss // lots))
+    """Return for each claim whether the fund as it stands may take nothing of it: its floor or its limit forbids."""
+    rules, fund = state.world.rules, state.fund
+    symbol, side, lots = breaches.symbol[run], breaches.side[run], breaches.left[run]
+    each = _value_per_lot(state)[symbol]
+    loss = side * (breaches.owed[run] - lots * each)
+    headroom = max(state.pool_equity(fund) - rules.fund_floor, 0)
+    least = 1 if rules.fund_divisible else lots  # lots the fund would have to take
+    if rules.fund_divisible:
+        floor_forbids = (loss > 0) & np.where(side > 0, headroom + 1 <= loss // lots, headroom < -(-loss // lots))
+    else:
+        floor_forbids = loss > headroom
+    if rules.inventory_limit is None:
+        return floor_forbids
+    held = np.array(fund.lots, dtype=np.int64)[symbol]
+    after = np.abs(held + side * least)
+    gross = state.gross_inventory(fund) + (after - np.abs(held)) * each
+    return floor_forbids | ((after > np.abs(held)) & (gross > rules.inventory_limit))
 
 
 def _value_per_lot(state: State) -> Ints:

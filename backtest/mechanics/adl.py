@@ -31,8 +31,8 @@ class Queue:
         Returns a piece of the side in floats (relative error below ``COARSE``) and who in it is a candidate.
     fetch
         Returns positions exactly, by place (ascending account id).
-    lots
-        Lots of all positions of the side.
+    count
+        Number of positions of the side.
     ranking
         Name in ``RANKINGS``.
     losers
@@ -41,18 +41,17 @@ class Queue:
         For the random ranking: where the walk by account id starts, modulo the number of candidates.
     """
 
-    def __init__(self, scan: Scan, fetch: Fetch, lots: Ints, ranking: str, losers: str, start: int) -> None:
+    def __init__(self, scan: Scan, fetch: Fetch, count: int, ranking: str, losers: str, start: int) -> None:
         self.fetch = fetch
         self.rule = RANKINGS[ranking]
-        count = len(lots)
         self.coarse: Floats = np.empty(count)
         self.eligible: Bools = np.empty(count, dtype=bool)
         self.late: Bools = np.zeros(count, dtype=bool)
+        self.lots = 0  # of all candidates
         for first in range(0, count, CHUNK):
             piece = slice(first, min(first + CHUNK, count))
             self._score(piece, *scan(piece), losers)
         self.size = int(np.count_nonzero(self.eligible))
-        self.lots = int(np.sum(lots, where=self.eligible))
         if self.rule is None:  # place after the rotation, negated so that larger is earlier
             place = np.cumsum(self.eligible) - 1
             self.coarse[:] = np.where(self.eligible, -((place - start) % max(self.size, 1)), -np.inf)
@@ -68,10 +67,13 @@ class Queue:
             else:
                 eligible &= ~losing
         self.eligible[piece] = eligible
+        out = np.flatnonzero(~eligible)
+        self.lots += int(rows.lots.sum()) - int(rows.lots[out].sum())
         if self.rule is not None:
             with np.errstate(divide="ignore", invalid="ignore"):  # those that are no candidates may hold nothing
                 scores = self.rule.approximate(rows)
-            self.coarse[piece] = np.where(eligible, scores, -np.inf)
+            scores[out] = -np.inf
+            self.coarse[piece] = scores
 
     def prefix(self, lots: int, spare: int) -> Ints:
         """Return the first candidates in exact order: at least ``lots`` lots and ``spare`` candidates more, or all.
@@ -79,7 +81,8 @@ class Queue:
         ``top`` holds them as they are now, ``scores`` their scores.
         """
         done: list[Ints] = []
-        parts = [self.eligible & ~self.late, self.eligible & self.late] if self.late.any() else [self.eligible]
+        behind = self.eligible & self.late
+        parts = [self.eligible ^ behind, behind] if behind.any() else [self.eligible]
         for part in parts:
             found = self._first(part, lots, spare)
             done.append(found)
@@ -218,10 +221,12 @@ def match(
     ([0, 1], [10, 10], [6500, 6500])
     """
     out = Matches()
+    slices: list[tuple[int, int, int, int, int]] = []
     place, size = 0, len(lots)
     for number, (wanted, owed) in enumerate(bankrupts):
         while wanted and place < size:
-            k = lots[place] if lots[place] < wanted else wanted
+            held = lots[place]
+            k = held if held < wanted else wanted
             part = owed * k // wanted
             amount = part if price_per_lot is None else k * price_per_lot
             after = equity[place] - side * (amount - k * value_per_lot)
@@ -229,15 +234,17 @@ def match(
                 out.skipped.append(place)
                 place += 1
                 continue
-            out.add(number, place, k, amount, part)
+            slices.append((number, place, k, amount, part))
             wanted -= k
             owed -= part
             equity[place] = after
-            lots[place] -= k
-            if not lots[place]:
+            lots[place] = held - k
+            if held == k:
                 place += 1
         if wanted:
             out.unmatched.append((number, wanted, owed))
+    if slices:
+        out.bankrupt, out.place, out.lots, out.amount, out.owed = map(list, zip(*slices, strict=True))
     return out
 
 

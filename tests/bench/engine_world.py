@@ -50,10 +50,10 @@ def engine_world(positions: int, bars: int = 4320, seed: int = 1) -> World:
     rates = [4_000_000, 5_000_000, 6_500_000, 10_000_000, 20_000_000]
     tiers = Tiers.of(list(zip(floors, rates, deductions(floors, rates), strict=True)))
     volume = np.full((1, bars), int(lots.sum()) // 4000, dtype=np.int64)  # half of the lots turn over in 12 hours ...
-    volume[0, bars // 2 : bars // 2 + 100] *= 8  # ... and in the crash eight times as fast
+    volume[0, bars // 2 : bars // 2 + 100] *= 28  # ... and in the crash 28 times as fast
     rules = Rules(
-        inclusive=True, fund_start=int(value.sum()) // 20_000, fund_floor=0, fund_divisible=True, fund_takes_over=True,
-        inventory_limit=None, inventory_adl="below_floor", inventory_stop=0, quiet_steps=40, vault=None,
+        inclusive=True, fund_start=int(value.sum()) // 2_000, fund_floor=0, fund_divisible=True, fund_takes_over=True,
+        inventory_limit=int(value.sum()) // 400, inventory_adl="below_floor", inventory_stop=0, quiet_steps=40, vault=None,
         residual_owner="fund", fee_e9=0, fee_owner="fund", ranking="bitmex", losers="last", close_price="bankruptcy",
         on_exhausted="uncovered", impact="sqrt", strength=Fraction(3, 1000), scale=(Fraction(1),),
         participation=Fraction(1), seed=seed, spared=20,

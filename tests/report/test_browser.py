@@ -31,8 +31,9 @@ OVERLAPPING = """() => [...document.querySelectorAll('.drawing svg')].filter(svg
     shared(p, q, 'left', 'right') > 2 && shared(p, q, 'top', 'bottom') > 6
   ).map(([b]) => a + ' / ' + b));
 })"""
-HEIGHTS = """() => [...document.querySelectorAll(".drawing text")]
-  .map(text => text.getBoundingClientRect().height).filter(height => height)"""
+SIZES = """() => [...document.querySelectorAll('.drawing svg')].filter(svg => svg.clientWidth).flatMap(svg =>
+  [...svg.querySelectorAll('text')].map(text =>
+    parseFloat(getComputedStyle(text).fontSize) * svg.clientWidth / svg.viewBox.baseVal.width))"""
 
 
 def browser_path() -> str | None:
@@ -108,8 +109,7 @@ def test_every_word_of_a_figure_is_inside_it_and_on_no_other(browser: Any, repor
 @pytest.mark.parametrize("width", [390, 1280])
 def test_letters_of_figures_are_large_enough(browser: Any, reports: dict[str, Path], width: int) -> None:
     with Visit(browser, reports["full"], width) as visit:
-        heights = visit.page.evaluate(HEIGHTS)
-        assert min(heights) > 8
+        assert min(visit.page.evaluate(SIZES)) > 8
 
 
 def test_dark_is_dark_and_print_is_light(browser: Any, reports: dict[str, Path]) -> None:

@@ -1,0 +1,108 @@
+"""Print speed and memory, as ratios measured in one run: ``python -m tests.bench [--large]``."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+BASELINE = """
+import click, duckdb, jinja2, numpy, orjson, polars, pyarrow, pyarrow.parquet, pyarrow.dataset, rich.progress
+import matplotlib
+matplotlib.use("svg")
+from matplotlib.figure import Figure
+import io
+for _ in range({figures}):
+    figure = Figure(figsize=(11, 4))
+    figure.subplots()
+    figure.savefig(io.StringIO(), format="svg")
+"""
+
+
+def best(run: Callable[[], object], times: int = 3) -> float:
+    """Return the shortest of a few runs in seconds."""
+    spans = []
+    for _ in range(times):
+        start = time.perf_counter()
+        run()
+        spans.append(time.perf_counter() - start)
+    return min(spans)
+
+
+def child(arguments: list[str], home: str) -> tuple[float, float, str]:
+    """Run a process; return seconds, peak memory in MB and its output."""
+    wrapped = "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:]); " \
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr); sys.exit(code)"  # fmt: skip
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", wrapped, *arguments], capture_output=True, text=True, check=True,
+        env={**os.environ, "CRASHBOOK_HOME": home},
+    )  # fmt: skip
+    return time.perf_counter() - start, int(done.stderr.split()[-1]) / 1024, done.stdout
+
+
+def command_line() -> None:
+    """Time ``crashbook --help`` and the README's replay against bare imports and empty figures."""
+    script = [sys.executable, "-m", "backtest"]
+    with tempfile.TemporaryDirectory() as home:
+        helped = min(child([*script, "--help"], home)[0] for _ in range(3))
+        spans, memory, figures = [], 0.0, 0
+        for _ in range(2):
+            arguments = [*script, "replay", "2025-10-10", "--report", "--fresh"]
+            seconds, memory, out = child(arguments, home)
+            spans.append(seconds)
+            report = re.search(r"^report\s+(\S+)", out, re.MULTILINE)
+            figures = Path(report.group(1)).read_text("utf-8").count("<svg") if report else 0
+        base = min(child([sys.executable, "-c", BASELINE.format(figures=figures)], home)[0] for _ in range(2))
+    print(f"crashbook --help                      {helped:6.2f} s")
+    print(
+        f"README replay, process to HTML        {min(spans):6.2f} s   (limit 6)   peak {memory:,.0f} MB (limit 1,000)"
+    )
+    print(f"bare imports and {figures:2d} empty figures     {base:6.2f} s   ratio {min(spans) / base:.2f} (limit 2.5)")
+
+
+def engine(positions: int) -> None:
+    """Time the engine against a stable argsort and a vectorised rescan in the same process."""
+    from backtest.engine.run import simulate
+    from backtest.mechanics.margin import in_breach
+    from tests.bench.engine_world import engine_world
+
+    world = engine_world(positions)
+    floats = np.random.default_rng(0).random(1_000_000)
+    sort = best(lambda: np.argsort(floats, kind="stable"))
+    start = time.perf_counter()
+    outcome = simulate(world)
+    seconds = time.perf_counter() - start
+    sort = min(sort, best(lambda: np.argsort(floats, kind="stable")))
+    cash, signed = world.wallet - world.side * world.cost, world.side * world.lots
+
+    def rescan() -> None:
+        for mark in world.walk.mark[0, :8]:
+            in_breach(cash, signed, np.full(1, mark), world.q_mark(0), world.tiers[0], True)
+
+    per_price = best(rescan, 2) / 8
+    breaches = sum(count for count, _ in outcome.recorder.breaches.parts)
+    slices = sum(count for count, _ in outcome.recorder.slices.parts)
+    print(f"engine, {positions:,} positions, {world.steps:,} steps, {breaches:,} breaches, "
+          f"{len(outcome.recorder.waves)} waves, {slices:,} slices")  # fmt: skip
+    print(f"  engine                              {seconds:6.2f} s")
+    print(f"  stable argsort of 1,000,000         {sort:6.3f} s   ratio {seconds / sort:.1f} (limit 12)")
+    bars = world.steps // 4
+    print(f"  rescan, once per bar                {per_price * bars:6.2f} s   ratio {per_price * bars / seconds:.1f}")
+    print(f"  rescan, at each of the four prices  {per_price * world.steps:6.2f} s   "
+          f"ratio {per_price * world.steps / seconds:.1f} (limit 25 for a rescan per bar)")  # fmt: skip
+    print(f"  peak memory of the process          {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:6.2f} GB")
+
+
+if __name__ == "__main__":
+    if "--engine-only" not in sys.argv:
+        command_line()
+    engine(10_000_000 if "--large" in sys.argv else 1_000_000)

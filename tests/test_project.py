@@ -1,0 +1,123 @@
+"""The shape of the project: layers, lazy imports, constraints, documents."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from backtest.scenario import BY_NAME, Scenario
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "backtest"
+LAYERS = [
+    "errors schema assets tomlio",
+    "mechanics",
+    "instrument scenario events venue",
+    "ingest",
+    "market",
+    "book",
+    "engine",
+    "tables query describe results summary replay",
+    "studies plots",
+    "report",
+    "cli __main__ __init__",
+]
+PLACE = {name: (layer, place) for layer, names in enumerate(LAYERS) for place, name in enumerate(names.split())}
+ONLY = {"ccxt": "ingest/exchange.py", "matplotlib": "plots.py"}
+
+
+def _imports(path: Path) -> list[tuple[str, bool]]:
+    """Return modules imported at run time, and whether inside a function."""
+    tree, out = ast.parse(path.read_text("utf-8")), []
+    for_types = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    top = set(map(id, tree.body))
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            out += [(name.name, id(node) not in top) for name in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            out.append((node.module, id(node) not in top))
+    return out
+
+
+def _unit(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def test_imports_point_to_lower_layers_only() -> None:
+    wrong = []
+    for path in PACKAGE.rglob("*.py"):
+        relative = path.relative_to(PACKAGE)
+        own = relative.parts[0].removesuffix(".py")
+        for module, late in _imports(path):
+            if module.split(".")[0] != "backtest" or module == "backtest":
+                continue
+            other = _unit(module)
+            if other != own and PLACE[other] >= PLACE[own] and not (late and own in {"results", "__init__"}):
+                wrong.append(f"{relative} imports {module}")
+    assert wrong == []
+
+
+def test_every_module_has_a_layer() -> None:
+    units = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")}
+    assert units == set(PLACE)
+
+
+def test_ccxt_and_matplotlib_are_imported_in_one_place_each() -> None:
+    for library, place in ONLY.items():
+        users = {
+            path.relative_to(PACKAGE).as_posix()
+            for path in PACKAGE.rglob("*.py")
+            if any(module.split(".")[0] == library for module, _ in _imports(path))
+        }
+        assert users <= {place}
+
+
+def test_importing_the_package_is_light() -> None:
+    heavy = "numpy polars duckdb pandas matplotlib ccxt pyarrow".split()
+    code = f"import sys, backtest, backtest.cli; print([name for name in {heavy} if name in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_scenario_fields_and_parameters_are_the_same() -> None:
+    assert [field.name for field in fields(Scenario)] == list(BY_NAME)
+
+
+def test_constraints_are_bare_pins() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    assert lines
+    assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!_]+", line)] == []
+
+
+def test_build_backend_is_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert all("==" in requirement for requirement in project["build-system"]["requires"])
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "README.md", "backtest", "data", "queries", "reports", "tests"])
+def test_top_level_shows_the_layout(name: str) -> None:
+    assert (ROOT / name).exists()
+
+
+def test_modules_are_read_in_one_sitting() -> None:
+    long = {
+        path.relative_to(ROOT).as_posix(): lines
+        for path in PACKAGE.rglob("*.py")
+        if (lines := len(path.read_text("utf-8").splitlines())) > 420
+    }
+    assert long == {}
