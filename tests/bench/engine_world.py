@@ -50,7 +50,7 @@ def engine_world(positions: int, bars: int = 4320, seed: int = 1) -> World:
     rates = [4_000_000, 5_000_000, 6_500_000, 10_000_000, 20_000_000]
     tiers = Tiers.of(list(zip(floors, rates, deductions(floors, rates), strict=True)))
     volume = np.full((1, bars), int(lots.sum()) // 4000, dtype=np.int64)  # half of the lots turn over in 12 hours ...
-    volume[0, bars // 2 : bars // 2 + 100] *= 28  # ... and in the crash 28 times as fast
+    volume[0, bars // 2 : bars // 2 + 100] *= 24  # ... and in the crash 24 times as fast
     rules = Rules(
         inclusive=True, fund_start=int(value.sum()) // 2_000, fund_floor=0, fund_divisible=True, fund_takes_over=True,
         inventory_limit=int(value.sum()) // 400, inventory_adl="below_floor", inventory_stop=0, quiet_steps=40, vault=None,
