@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,17 @@ from backtest.errors import ConfigError, near_matches
 
 T = TypeVar("T")
 _MISSING: Any = object()
-_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "a table"}
+_WORDS: dict[type, str] = {
+    str: "text in quotes",
+    int: "a whole number",
+    float: "a finite number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+    dt.datetime: "a UTC time such as 2025-10-10T21:00:00, without offset",
+    dt.date: "a date such as 2025-10-10",
+}
+LONGEST_SHOWN = 60  # characters of a wrong value
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -57,17 +68,29 @@ class Reader:
         self.asked[key] = None
         if key not in self.table:
             if default is _MISSING:
-                raise ConfigError(f"{self.where}: key '{key}' is missing; add it as {_WORDS.get(kind, kind.__name__)}")
+                raise ConfigError(f"{self.where}: key '{key}' is missing; add it as {_WORDS[kind]}")
             return default
         value = self.table[key]
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
         if kind is dt.date and isinstance(value, dt.datetime):
             return value.date()
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            wanted = _WORDS.get(kind, kind.__name__)
-            raise ConfigError(f"{self.where}: key '{key}' is {value!r}; it must be {wanted}")
+        fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+        finite = not isinstance(value, float) or math.isfinite(value)
+        zoned = isinstance(value, dt.datetime) and value.tzinfo is not None
+        if not fits or not finite or zoned:
+            raise ConfigError(f"{self.where}: key '{key}' is {shown(value)}; it must be {_WORDS[kind]}")
         return value
+
+    def texts(self, key: str, default: list[str] | None = None) -> tuple[str, ...]:
+        """Return a list of texts; without a default at least one."""
+        values = self.get(key, list) if default is None else self.get(key, list, default)
+        bad = [value for value in values if not isinstance(value, str)]
+        if bad:
+            raise ConfigError(f"{self.where}: key '{key}' holds {shown(bad[0])}; it must be a list of texts in quotes")
+        if not values and default is None:
+            raise ConfigError(f"{self.where}: key '{key}' is empty; give at least one")
+        return tuple(values)
 
     def choice(self, key: str, allowed: Mapping[str, Any] | tuple[str, ...], default: str = "") -> str:
         """Return a text that is one of the allowed names."""
@@ -87,7 +110,7 @@ class Reader:
         rows = self.get(key, list, [])
         bad = [row for row in rows if not isinstance(row, dict)]
         if bad:
-            raise ConfigError(f"{self.where}: '{key}' holds {bad[0]!r}; write it as [[{key}]] tables")
+            raise ConfigError(f"{self.where}: '{key}' holds {shown(bad[0])}; write it as [[{key}]] tables")
         return [Reader(row, f"{self.where} [[{key}]] {number}") for number, row in enumerate(rows, 1)]
 
     def done(self) -> None:
@@ -97,3 +120,17 @@ class Reader:
                 near = near_matches(key, self.asked)
                 guess = f"; did you mean {near[0]}?" if near else ";"
                 raise ConfigError(f"{self.where}: unknown key '{key}'{guess} Allowed: {', '.join(sorted(self.asked))}")
+
+
+def shown(value: Any) -> str:
+    """Return a wrong value as a message shows it: as TOML writes it, in short.
+
+    Examples
+    --------
+    >>> shown(dt.date(2021, 12, 4)), shown("x"), shown(True)
+    ('2021-12-04', "'x'", 'true')
+    """
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    if isinstance(value, dt.date):  # a datetime too
+        text = value.isoformat()
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."

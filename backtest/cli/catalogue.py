@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def events(event: str | None, sink: Sink) -> None:
     """List the crashes of the catalogue, or show one.
 
-    The list names the default venue first and says which data are on disk. One event, by id, date or alias, is shown with its window, every
-    published figure, its defaults with reasons and what a run may be compared with; other formats than table
-    give the published figures.
+    The list names the default venue first and says which data are on disk. One event, by id, date or alias, is
+    shown with its window, every published figure, its defaults with reasons and what a run may be compared with;
+    other formats than table give the published figures.
     """
     from backtest.cli import event_page
     from backtest.events import get_event, load_events
@@ -118,7 +118,9 @@ def schema(table: str | None, ddl: bool, sink: Sink) -> None:
         page("".join(f"{each.ddl()};\n" for each in chosen), sink)
     elif table is None:
         rows = [{"name": t.name, "kind": "table", "row": t.grain, "meaning": t.doc} for t in TABLES.values()]
-        rows += [{"name": n, "kind": "view", "row": get_query(n).grain.removeprefix("one row per "), "meaning": doc} for n, doc in VIEWS.items()]
+        for name, doc in VIEWS.items():
+            grain = get_query(name).grain.removeprefix("one row per ")
+            rows.append({"name": name, "kind": "view", "row": grain, "meaning": doc})
         emit(frame_of(rows, ("name", "kind", "row", "meaning")), sink)
     elif table in TABLES:
         found = TABLES[table]

@@ -65,6 +65,8 @@ def emit(frame: pl.DataFrame, sink: Sink) -> None:
         with whole_file(sink.output) as file:
             write(frame, file)
         return
+    if sys.stdout is None:  # closed by the caller
+        return
     stream = sys.stdout.buffer
     if sink.format == "parquet" and stream.isatty():
         raise click.UsageError("Parquet is not for a terminal: give --output FILE or redirect stdout")

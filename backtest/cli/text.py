@@ -75,7 +75,7 @@ def section(title: str, frame: pl.DataFrame) -> str:
     """Return a titled table, wrapped for the terminal if there is one."""
     if not frame.height:
         return f"\n{title}: none\n"
-    return f"\n{title}\n" + "".join(table_text(frame, _columns() if sys.stdout.isatty() else None))
+    return f"\n{title}\n" + "".join(table_text(frame, _columns() if _on_terminal() else None))
 
 
 def bullets(title: str, lines: Iterable[str]) -> str:
@@ -86,4 +86,8 @@ def bullets(title: str, lines: Iterable[str]) -> str:
 
 
 def _columns() -> int:
-    return min(shutil.get_terminal_size().columns, 110) if sys.stdout.isatty() else 110
+    return shutil.get_terminal_size().columns if _on_terminal() else 110
+
+
+def _on_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()

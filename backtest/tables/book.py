@@ -19,11 +19,19 @@ def runs(s: Shared) -> tuple[int, Columns]:
     bars = int(world.walk.bar[-1]) + 1
     start, end = s.bar_ts[0], s.bar_ts[-1] + world.bar_s * 1_000_000
     derived = {
-        "symbols": ",".join(s.symbols), "start_ts": int(start), "end_ts": int(end), "bar_s": world.bar_s, "bars": bars,
-        "steps": world.steps, "accounts": len(np.unique(s.book.account_id)), "positions": len(s.book.lots),
-        "price_source": market.labels["prices"].get("source", ""), "price_label": market.labels["prices"]["badge"],
-        "mark_label": market.labels["mark"]["text"], "data_sha256": market.digest,
-    }  # fmt: skip
+        "symbols": ",".join(s.symbols),
+        "start_ts": int(start),
+        "end_ts": int(end),
+        "bar_s": world.bar_s,
+        "bars": bars,
+        "steps": world.steps,
+        "accounts": len(np.unique(s.book.account_id)),
+        "positions": len(s.book.lots),
+        "price_source": market.labels["prices"].get("source", ""),
+        "price_label": market.labels["prices"]["badge"],
+        "mark_label": market.labels["mark"]["text"],
+        "data_sha256": market.digest,
+    }
     return 1, {**s.done.facts, **derived}
 
 
@@ -50,17 +58,25 @@ def positions(s: Shared) -> tuple[int, Columns]:
     with np.errstate(divide="ignore"):
         leverage = lots * first / equity
     return len(lots), {
-        "position_id": np.arange(len(lots)), "account_id": world.account, "symbol": s.symbol(symbol),
-        "side": side_name(side), "cohort": s.cohort(np.arange(len(lots))), "lots": lots,
-        "quantity_base": lots * s.lot[symbol], "cost_usd": world.cost, "entry_px": s.px(world.cost, lots, symbol),
-        "collateral_usd": world.wallet, "leverage": nullable(leverage, equity <= 0),
-        "liquidation_px": nullable(
-            breach * s.mark_unit[symbol], (breach == NEVER_LONG) | (breach == NEVER_SHORT)
-        ),
-        "bankruptcy_px": s.px(-side * opening, lots, symbol), "opening_cash_usd": opening, "final_lots": state.lots,
-        "final_cash_usd": state.cash, "final_equity_usd": state.cash + side * state.lots * last,
+        "position_id": np.arange(len(lots)),
+        "account_id": world.account,
+        "symbol": s.symbol(symbol),
+        "side": side_name(side),
+        "cohort": s.cohort(np.arange(len(lots))),
+        "lots": lots,
+        "quantity_base": lots * s.lot[symbol],
+        "cost_usd": world.cost,
+        "entry_px": s.px(world.cost, lots, symbol),
+        "collateral_usd": world.wallet,
+        "leverage": nullable(leverage, equity <= 0),
+        "liquidation_px": nullable(breach * s.mark_unit[symbol], (breach == NEVER_LONG) | (breach == NEVER_SHORT)),
+        "bankruptcy_px": s.px(-side * opening, lots, symbol),
+        "opening_cash_usd": opening,
+        "final_lots": state.lots,
+        "final_cash_usd": state.cash,
+        "final_equity_usd": state.cash + side * state.lots * last,
         "fate": _fates(s),
-    }  # fmt: skip
+    }
 
 
 def _fates(s: Shared) -> pa.Array:
@@ -87,8 +103,13 @@ def accounts(s: Shared) -> tuple[int, Columns]:
 
     names = dict(book.names)
     return len(ids), {
-        "account_id": ids, "name": [names.get(account, "") for account in ids.tolist()] if names else "",
-        "cohort": s.cohort(first), "margin_mode": "isolated", "positions": count,
-        "wallet_usd": total(world.wallet), "opening_cash_usd": total(world.wallet - world.side * world.cost),
-        "final_cash_usd": total(state.cash), "final_equity_usd": total(state.cash + world.side * state.lots * last),
-    }  # fmt: skip
+        "account_id": ids,
+        "name": [names.get(account, "") for account in ids.tolist()] if names else "",
+        "cohort": s.cohort(first),
+        "margin_mode": "isolated",
+        "positions": count,
+        "wallet_usd": total(world.wallet),
+        "opening_cash_usd": total(world.wallet - world.side * world.cost),
+        "final_cash_usd": total(state.cash),
+        "final_equity_usd": total(state.cash + world.side * state.lots * last),
+    }

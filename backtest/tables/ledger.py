@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -30,11 +29,16 @@ def funding(s: Shared) -> tuple[int, Columns]:
     step = np.array([event["step"] for event, *_ in rows], dtype=np.int64)
     marks = [event["mark"] * float(s.mark_unit[event["symbol"]]) for event, *_ in rows]
     return len(rows), {
-        "step": step, "ts": s.ts(step), "symbol": [s.symbols[event["symbol"]] for event, *_ in rows],
-        "side": [side for _, side, _, _ in rows], "cohort": [cohort for _, _, cohort, _ in rows],
-        "rate": [event["rate"] / 1e9 for event, *_ in rows], "mark_px": marks, "lots": [abs(held) for *_, held in rows],
-        "amount_usd": [Decimal(-held * event["change"]).scaleb(-12) for event, _, _, held in rows],
-    }  # fmt: skip
+        "step": step,
+        "ts": s.ts(step),
+        "symbol": [s.symbols[event["symbol"]] for event, *_ in rows],
+        "side": [side for _, side, _, _ in rows],
+        "cohort": [cohort for _, _, cohort, _ in rows],
+        "rate": [event["rate"] / 1e9 for event, *_ in rows],
+        "mark_px": marks,
+        "lots": [abs(held) for *_, held in rows],
+        "amount_usd": [-held * event["change"] for event, _, _, held in rows],
+    }
 
 
 def ledger(s: Shared) -> tuple[int, Columns]:
@@ -53,13 +57,16 @@ def ledger(s: Shared) -> tuple[int, Columns]:
     step = joined("step", t["step"][both])
     account_row = joined("row", row)
     return len(step), {
-        "entry_id": joined("entry", both + 1), "step": step, "ts": s.ts(step),
+        "entry_id": joined("entry", both + 1),
+        "step": step,
+        "ts": s.ts(step),
         "cause": named(joined("cause", t["cause"][both] + 1), ("opening", *CAUSES)),
         "symbol": named(joined("symbol", t["symbol"][both]) + 1, ("", *s.symbols)),
         "owner": named(joined("owner", owner), OWNERS),
         "account_id": nullable(s.world.account[np.maximum(account_row, 0)], account_row == NONE),
-        "lots": joined("lots", sign * t["lots"][both]), "amount_usd": joined("amount", sign * t["amount"][both]),
-    }  # fmt: skip
+        "lots": joined("lots", sign * t["lots"][both]),
+        "amount_usd": joined("amount", sign * t["amount"][both]),
+    }
 
 
 def _opening(s: Shared) -> list[dict[str, int]]:

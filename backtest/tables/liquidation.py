@@ -24,21 +24,39 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
     owners = ("account", "fund", "vault")
     taken_by = np.where(b["taken_by"] == FUND, 1, np.where(b["taken_by"] == VAULT, 2, 0))
     return len(rows), {
-        "liquidation_id": np.arange(1, len(rows) + 1), "cascade_id": cascade, "step": b["step"],
-        "ts": ts.astype("datetime64[us]"), "symbol": s.symbol(symbol), "account_id": s.world.account[rows],
-        "position_id": rows, "side": side_name(side), "cohort": s.cohort(rows), "lots": lots,
-        "quantity_base": lots * s.lot[symbol], "mark_px": b["mark"] * s.mark_unit[symbol], "equity_usd": b["equity"],
-        "maintenance_usd": b["need"], "notional_usd": lots * b["mark"] * s.q_mark[symbol],
-        "closed_usd": closed * b["mark"] * s.q_mark[symbol], "bankruptcy_usd": b["bankruptcy"], "bankruptcy_px": s.px(b["bankruptcy"], lots, symbol),
-        "skipped_book": b["skipped"].astype(bool), "refused": b["refused"].astype(bool), "book_lots": b["book_lots"],
+        "liquidation_id": np.arange(1, len(rows) + 1),
+        "cascade_id": cascade,
+        "step": b["step"],
+        "ts": ts.astype("datetime64[us]"),
+        "symbol": s.symbol(symbol),
+        "account_id": s.world.account[rows],
+        "position_id": rows,
+        "side": side_name(side),
+        "cohort": s.cohort(rows),
+        "lots": lots,
+        "quantity_base": lots * s.lot[symbol],
+        "mark_px": b["mark"] * s.mark_unit[symbol],
+        "equity_usd": b["equity"],
+        "maintenance_usd": b["need"],
+        "notional_usd": lots * b["mark"] * s.q_mark[symbol],
+        "closed_usd": closed * b["mark"] * s.q_mark[symbol],
+        "bankruptcy_usd": b["bankruptcy"],
+        "bankruptcy_px": s.px(b["bankruptcy"], lots, symbol),
+        "skipped_book": b["skipped"].astype(bool),
+        "refused": b["refused"].astype(bool),
+        "book_lots": b["book_lots"],
         "book_usd": b["book_value"],
         "book_px": nullable(s.px(b["book_value"], b["book_lots"], symbol), b["book_lots"] == 0),
-        "fee_usd": b["fee"], "residual_usd": b["residual"],
+        "fee_usd": b["fee"],
+        "residual_usd": b["residual"],
         "residual_owner": s.world.rules.residual_owner if s.world.rules.residual_owner in owners else "",
-        "takeover_lots": b["taken"], "takeover_usd": b["taken_amount"],
-        "takeover_by": named(taken_by, ("", "fund", "vault")), "adl_lots": b["adl_lots"], "adl_usd": b["adl_amount"],
+        "takeover_lots": b["taken"],
+        "takeover_usd": b["taken_amount"],
+        "takeover_by": named(taken_by, ("", "fund", "vault")),
+        "adl_lots": b["adl_lots"],
+        "adl_usd": b["adl_amount"],
         "kept_lots": lots - closed,
-    }  # fmt: skip
+    }
 
 
 def fund(s: Shared) -> tuple[int, Columns]:
@@ -62,10 +80,14 @@ def fund(s: Shared) -> tuple[int, Columns]:
     step = np.concatenate([zeros, t["step"][at]])
     causes = ("opening", *CAUSES)
     return len(pools), {
-        "movement_id": np.arange(1, len(pools) + 1), "step": step, "ts": s.ts(step),
+        "movement_id": np.arange(1, len(pools) + 1),
+        "step": step,
+        "ts": s.ts(step),
         "pool": named((pools == VAULT).astype(np.int64), ("fund", "vault")),
         "cause": named(np.concatenate([zeros, t["cause"][at] + 1]), causes),
         "symbol": named(np.concatenate([zeros, t["symbol"][at] + 1]), ("", *s.symbols)),
         "liquidation_id": s.liquidation(np.concatenate([zeros + NONE, t["serial"][at]])),
-        "lots": np.concatenate([zeros, sign * t["lots"][at]]), "amount_usd": amount, "cash_usd": cash,
-    }  # fmt: skip
+        "lots": np.concatenate([zeros, sign * t["lots"][at]]),
+        "amount_usd": amount,
+        "cash_usd": cash,
+    }

@@ -21,7 +21,7 @@ Columns = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A run that has ended: where it started from and what was recorded. ``first_bar`` of the market was walked first."""
+    """A run that has ended: where it started from and what was recorded. The walk began at ``first_bar``."""
 
     run_id: str
     market: MarketPath

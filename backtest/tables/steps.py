@@ -134,9 +134,12 @@ def _buckets(s: Shared, used: Ints) -> Ints:
     world, walk, rules = s.world, s.world.walk, s.world.rules
     shares = [scale * rules.participation for scale in rules.scale]
     capacity = np.array(
-        [[int(v) * share.numerator // share.denominator for v in row]
-         for row, share in zip(world.volume.tolist(), shares, strict=True)], dtype=np.int64,
-    )  # fmt: skip
+        [
+            [int(v) * share.numerator // share.denominator for v in row]
+            for row, share in zip(world.volume.tolist(), shares, strict=True)
+        ],
+        dtype=np.int64,
+    )
     freed = capacity[:, walk.bar] * (walk.part + 1) // walk.parts
     spent = np.cumsum(used, axis=1)
     before = np.where(walk.bar > 0, spent[:, np.maximum(walk.bar * walk.parts - 1, 0)], 0)
