@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from backtest.scenario import PARAMS, Scenario
+from backtest.params import PARAMS
+from backtest.scenario import Scenario
 
 if TYPE_CHECKING:
     from backtest.replay import Prepared
@@ -104,13 +105,13 @@ def assumptions(prepared: Prepared) -> list[str]:
     size = f"{scenario.impact_y:g} x {scenario.impact_sigma_frac:g}"
     impact = {
         "none": "Orders fill at the trade price: no impact.",
-        "sqrt": f"Forced orders move their price by {size} x the root of their share of the bar's volume, inside its range.",
-        "linear": f"Forced orders move their price by {size} x their share of the bar's volume, inside its range.",
+        "sqrt": f"Forced orders move their price by {size} x the root of their share of a bar's volume, in its range.",
+        "linear": f"Forced orders move their price by {size} x their share of the bar's volume, in its range.",
     }[scenario.impact]
     walked = f"A bar is walked through {INTRABAR[scenario.intrabar]}; triggers use the mark, fills the trade price."
     liquidity = (
-        f"The book can take {scenario.participation_frac:.0%} of the scaled traded volume of a bar, freed in equal parts "
-        "as the bar is walked; unused liquidity expires with the bar."
+        f"The book can take {scenario.participation_frac:.0%} of the scaled volume of a bar, freed in equal parts as "
+        "the bar is walked; unused liquidity expires with the bar."
     )
     stepper = (
         "A position in breach is sent to the book whole, with its bankruptcy amount as limit; what the book does not "
@@ -118,8 +119,9 @@ def assumptions(prepared: Prepared) -> list[str]:
     )
     sizes = (
         f"Sizes: stratified quantiles of a lognormal body (sigma {scenario.size_sigma:g}) with a Pareto tail (alpha "
-        f"{scenario.size_alpha:g}) for {scenario.size_tail_frac:.0%} of accounts, capped at {scenario.size_cap_frac:.0%} "
-        "of a side; leverage by notional from the stated mixture; each position is an account of its own."
+        f"{scenario.size_alpha:g}) for {scenario.size_tail_frac:.0%} of accounts, capped at "
+        f"{scenario.size_cap_frac:.0%} of a side; leverage by notional from the stated mixture; each position is an "
+        "account of its own."
     )
     return [walked, liquidity, impact, stepper, *([sizes] if prepared.book.label == "synthetic" else [])]
 

@@ -12,7 +12,8 @@ from backtest.errors import ConfigError, UnknownNameError
 from backtest.scenario import check_values
 from backtest.tomlio import Reader, read_toml
 
-FACT_KEYS = ("id", "what", "unit", "source", "grade", "mark")
+FACT_KEYS = ("id", "what", "unit", "source", "grade")
+FACT_MARKS = ("V", "S", "D", "U")
 METRICS = (
     "liquidated_notional_usd", "liquidated_long_share_frac", "adl_notional_usd", "adl_onset_s", "adl_positions",
     "price_low", "price_move_frac",
@@ -106,12 +107,12 @@ def parse_event(table: Mapping[str, Any], where: str) -> CrashEvent:
         id=top.get("id", str),
         number=top.get("number", int),
         title=top.get("title", str),
-        aliases=tuple(top.get("aliases", list, [])),
+        aliases=top.texts("aliases", []),
         grade=top.get("grade", str),
         summary=" ".join(top.get("summary", str).split()),
-        notes=tuple(top.get("notes", list, [])),
-        venues=tuple(top.get("venues", list)),
-        coins=tuple(top.get("coins", list)),
+        notes=top.texts("notes", []),
+        venues=top.texts("venues"),
+        coins=top.texts("coins"),
         core_start=window.get("core_start", dt.datetime),
         core_end=window.get("core_end", dt.datetime),
         start=window.get("start", dt.datetime),
@@ -130,6 +131,9 @@ def parse_event(table: Mapping[str, Any], where: str) -> CrashEvent:
     top.done()
     if not event.start <= event.core_start < event.core_end <= event.end:
         raise ConfigError(f"{where}: the core must lie inside the window and have a length")
+    strays = [name for name in event.defaults if name not in {"any", *event.venues}]
+    if strays:
+        raise ConfigError(f"{where} [defaults]: unknown venue '{strays[0]}'; allowed: any, {', '.join(event.venues)}")
     return event
 
 
@@ -145,18 +149,21 @@ def _sample(row: Reader) -> Sample:
         row.get("end", dt.datetime), row.get("rows", int),
     )  # fmt: skip
     row.done()
+    if not sample.start < sample.end:
+        raise ConfigError(f"{row.where}: start is not before end; correct the times")
     return sample
 
 
 def _fact(row: Reader) -> dict[str, Any]:
     out: dict[str, Any] = {key: row.get(key, str) for key in FACT_KEYS}
+    out["mark"] = row.choice("mark", FACT_MARKS)
     for key in ("venue", "coin", "side", "note"):
         out[key] = row.get(key, str, "")
     for key in ("value", "low", "high"):
         out[key] = row.get(key, float, None)
     for key in ("start", "end", "at"):
         out[key] = row.get(key, dt.datetime, None)
-    out["conflicts_with"] = tuple(row.get("conflicts_with", list, []))
+    out["conflicts_with"] = row.texts("conflicts_with", [])
     row.done()
     if all(out[key] is None for key in ("value", "low", "at")):
         raise ConfigError(f"{row.where}: fact '{out['id']}' has no value; give value, low and high, or at")
@@ -165,11 +172,12 @@ def _fact(row: Reader) -> dict[str, Any]:
 
 def _defaults(section: Reader) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]:
     values, why = {}, {}
-    for venue, table in section.table.items():
-        rest = {key: value for key, value in table.items() if key != "why"}
-        values[venue] = check_values(rest, f"{section.where} {venue}")
-        why[venue] = dict(table.get("why", {}))
-    section.asked.update(dict.fromkeys(section.table))
+    for venue in section.table:
+        table = section.table_of(venue)
+        reasons = table.table_of("why")
+        rest = {key: value for key, value in table.table.items() if key != "why"}
+        values[venue] = check_values(rest, table.where)
+        why[venue] = {key: reasons.get(key, str) for key in reasons.table}
     return values, why
 
 

@@ -32,7 +32,7 @@ class Instrument:
 
     @staticmethod
     def of(symbol: str, coin: str, tick: Decimal, lot: Decimal, mark_quantum: Decimal | None = None) -> Instrument:
-        """Build an instrument; the lot becomes its smallest multiple for which mark quantum times lot is whole quanta."""
+        """Build an instrument; the lot becomes its smallest multiple for which mark quantum x lot is whole quanta."""
         mark_quantum = tick if mark_quantum is None else mark_quantum
         if tick <= 0 or lot <= 0 or mark_quantum <= 0 or tick % mark_quantum:
             units = f"tick {tick}, lot {lot}, mark quantum {mark_quantum}"

@@ -26,8 +26,9 @@ from backtest.market import MarketPath, build_market
 from backtest.mechanics.exact import quanta, rate_e9, ratio
 from backtest.mechanics.path import HIGH, LOW, walk
 from backtest.mechanics.rules import Rules, VaultRule
+from backtest.params import PARAMS
 from backtest.results import Run, read_meta, write_run
-from backtest.scenario import PARAMS, Scenario, build, check_values, merge, per_coin
+from backtest.scenario import Scenario, build, check_values, merge, per_coin
 from backtest.venue import VenueProfile, get_venue
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -16,23 +17,11 @@ from typing import Any
 
 from backtest.errors import ConfigError, UnknownNameError
 from backtest.mechanics.rules import CHOICES
-from backtest.tomlio import Reader, read_toml
+from backtest.params import BY_NAME, EVENT, PARAMS, RULE, Param
+from backtest.tomlio import Reader, read_toml, shown
 
 PerCoin = float | Mapping[str, float]
 Mix = Mapping[str, tuple[tuple[float, float, float], ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Param:
-    """One scenario field: its kind, unit, default and meaning; ``low`` and ``high`` bound numbers."""
-
-    name: str
-    kind: str  # text, int, float, bool, time, coins, per_coin, mix, watch
-    unit: str
-    default: Any
-    doc: str
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,96 +35,6 @@ class Watch:
     entry_px: float
     leverage: float
     hedged: bool = False
-
-
-_RULE = "from the venue profile"
-_EVENT = "from the event"
-PARAMS: tuple[Param, ...] = (
-    Param("event", "text", "", "", "id, date or alias of a crash in the catalogue"),
-    Param("venue", "text", "", _EVENT, "venue profile whose rules run"),
-    Param("coins", "coins", "", _EVENT, "coins simulated together, for example BTC,SOL"),
-    Param("start", "time", "UTC", None, "first bar; none: as early as all coins have bars, or the event's window"),
-    Param("end", "time", "UTC", None, "end of the window, exclusive"),
-    Param("seed", "int", "", 1, "seed of the synthetic book and of random rankings", 0, 2**31 - 1),
-    Param("intrabar", "text", "", "ohlc", "order of prices in a bar: ohlc, adverse_first (low first) or close"),
-    Param(
-        "mark_half_life_s",
-        "float",
-        "s",
-        30.0,
-        "half-life of the EMA of trade prices that stands in for a mark series; 0 is the trade price",
-        0,
-        86400,
-    ),
-    Param("allow_gaps", "bool", "", False, "carry missing bars flat instead of refusing them"),
-    Param("positions", "int", "", 100_000, "positions of the synthetic book over all coins", 2, 20_000_000),
-    Param("positions_file", "text", "", None, "CSV or Parquet book that replaces the synthetic one"),
-    Param(
-        "balance_with_market",
-        "bool",
-        "",
-        False,
-        "let a declared market position take the imbalance of an imported book",
-    ),
-    Param("open_interest_usd", "per_coin", "usd", _EVENT, "open interest of one side at the first mark", 0, 1e12),
-    Param(
-        "leverage_mix",
-        "mix",
-        "x",
-        {"default": ((0.0, 3.0, 0.36), (3.0, 7.0, 0.49), (7.0, 0.0, 0.15))},
-        "shares of notional by effective leverage: [from, to, share]; to = 0 is the tier limit",
-    ),
-    Param("size_sigma", "float", "", 2.7, "sigma of the lognormal body of sizes", 0.01, 5),
-    Param("size_alpha", "float", "", 0.85, "exponent of the Pareto tail of sizes", 0.1, 10),
-    Param("size_tail_frac", "float", "0..1", 0.05, "share of accounts in the tail", 0, 0.5),
-    Param("size_cap_frac", "float", "0..1", 0.03, "largest share of a side that one account may hold", 0, 1),
-    Param(
-        "entry_spread_frac",
-        "float",
-        "0..1",
-        0.03,
-        "sigma of the lognormal spread of entries where the pre-roll is short",
-        0,
-        1,
-    ),
-    Param("liquidity_scale", "per_coin", "", 1.0, "traded volume of the venue over that of the bars walked", 0, 1000),
-    Param("liquidity_factor", "float", "", 1.0, "multiplies every liquidity scale; 0.5 halves the liquidity", 0, 1000),
-    Param("participation_frac", "float", "0..1", 1.0, "share of traded volume that can take forced orders", 0, 1),
-    Param("impact", "text", "", "sqrt", "price impact of forced orders: none, sqrt or linear"),
-    Param("impact_y", "float", "", 1.0, "Y of the impact formula", 0, 100),
-    Param("impact_sigma_frac", "float", "0..1", 0.003, "sigma of the impact formula: volatility of a bar", 0, 1),
-    Param("fund_start_usd", "float", "usd", _RULE, "insurance fund at the start", 0, 1e12),
-    Param(
-        "fund_floor_usd", "float", "usd", _RULE, "equity below which the fund takes nothing that lowers it", -1e12, 1e12
-    ),
-    Param("fund_shortfall", "text", "", _RULE, "divisible or all_or_nothing"),
-    Param("fund_takeover", "text", "", _RULE, "bankruptcy (the fund takes positions over) or none"),
-    Param(
-        "fund_inventory_limit_usd",
-        "float",
-        "usd",
-        _RULE,
-        "limit of gross inventory of the fund; 0 is no limit",
-        0,
-        1e12,
-    ),
-    Param("inventory_adl", "text", "", _RULE, "none, or below_floor: the fund's inventory enters the ADL queue"),
-    Param("inventory_stop_usd", "float", "usd", _RULE, "equity at which the fund's own ADL stops", -1e12, 1e12),
-    Param("quiet_s", "float", "s", _RULE, "quiet time before fund or vault unwind", 0, 1e7),
-    Param("vault_capital_usd", "float", "usd", _RULE, "capital of the liquidator vault", 0, 1e12),
-    Param("residual_owner", "text", "", _RULE, "who keeps collateral left after a liquidation: account, fund or vault"),
-    Param("fee_rate", "float", "0..1", _RULE, "liquidation fee on value filled by the book", 0, 1),
-    Param("fee_owner", "text", "", _RULE, "venue or fund"),
-    Param("ranking", "text", "", _RULE, "ADL ranking: bitmex, binance, hyperliquid, hyperliquid_literal or random"),
-    Param("losers", "text", "", _RULE, "positions at a loss in the queue: last, ranked or excluded"),
-    Param("close_price", "text", "", _RULE, "price of ADL: bankruptcy, mark or previous_mark"),
-    Param("on_exhausted", "text", "", _RULE, "lots without a candidate: uncovered or fund_negative"),
-    Param("spared", "int", "", 20, "candidates behind the last one closed that are recorded per wave", 0, 1_000_000),
-    Param(
-        "watch", "watch", "", (), "positions of mine to follow: name, coin, side, size_base, entry_px, leverage, hedged"
-    ),
-)
-BY_NAME = {param.name: param for param in PARAMS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,17 +160,19 @@ def _check(reader: Reader, param: Param) -> Any:
             reader.choice(param.name, tuple(CHOICES[param.name]))
         if param.kind in {"int", "float"}:
             _bound(value, param, reader.where)
+        if value == "":
+            raise ConfigError(f"{reader.where}: {param.name} is empty; give a value or leave it out")
         return value
     return _SPECIAL[param.kind](reader, param)
 
 
-def _bound(value: float, param: Param, where: str) -> None:
+def _bound(value: float, param: Param, where: str, coin: str = "") -> None:
     low = -math.inf if param.low is None else param.low
     high = math.inf if param.high is None else param.high
-    if not low <= value <= high:  # nan fails too
-        raise ConfigError(
-            f"{where}: {param.name} = {value}; allowed: {param.low} to {param.high} {param.unit}".rstrip()
-        )
+    if not low <= value <= high:
+        name = f"{param.name}.{coin}" if coin else param.name
+        unit = "" if param.unit == "0..1" else param.unit
+        raise ConfigError(f"{where}: {name} = {value}; allowed: {low:,.15g} to {high:,.15g} {unit}".rstrip())
 
 
 def _time(reader: Reader, param: Param) -> dt.datetime:
@@ -283,7 +184,7 @@ def _time(reader: Reader, param: Param) -> dt.datetime:
             value = None
     if not isinstance(value, dt.datetime) or value.tzinfo is not None:
         raise ConfigError(
-            f"{reader.where}: {param.name} = {reader.table[param.name]!r}; write UTC as 2025-10-10T21:00:00"
+            f"{reader.where}: {param.name} = {shown(reader.table[param.name])}; write UTC as 2025-10-10T21:00:00"
         )
     return value
 
@@ -292,7 +193,7 @@ def _coins(reader: Reader, param: Param) -> tuple[str, ...]:
     value = reader.table[param.name]
     coins = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
     if not isinstance(coins, list | tuple) or not coins or not all(isinstance(coin, str) and coin for coin in coins):
-        raise ConfigError(f'{reader.where}: coins = {value!r}; write BTC,SOL or ["BTC", "SOL"]')
+        raise ConfigError(f'{reader.where}: coins = {shown(value)}; write BTC,SOL or ["BTC", "SOL"]')
     if len(set(coins)) < len(coins):
         raise ConfigError(f"{reader.where}: coins = {value!r} names a coin twice; name each once")
     return tuple(coins)
@@ -305,8 +206,8 @@ def _numbers(reader: Reader, param: Param) -> PerCoin:
         rows = {key: table.get(key, float) for key in value}
     else:
         rows = {"": reader.get(param.name, float)}
-    for number in rows.values():
-        _bound(number, param, reader.where)
+    for coin, number in rows.items():
+        _bound(number, param, reader.where, coin)
     return dict(sorted(rows.items())) if isinstance(value, Mapping) else rows[""]
 
 
@@ -318,20 +219,20 @@ def _mix(reader: Reader, param: Param) -> Mix:
         if (
             not isinstance(rows, list | tuple)
             or not rows
-            or not all(
-                isinstance(row, list | tuple) and len(row) == 3 and all(isinstance(x, int | float) for x in row)
-                for row in rows
-            )
+            or not all(isinstance(row, list | tuple) and len(row) == 3 and all(map(_is_number, row)) for row in rows)
         ):
-            raise ConfigError(f"{where} = {rows!r}; write [[0, 3, 0.36], [3, 7, 0.49], [7, 0, 0.15]]")
+            raise ConfigError(f"{where} = {shown(rows)}; write [[0, 3, 0.36], [3, 7, 0.49], [7, 0, 0.15]]")
         out[coin] = tuple((float(a), float(b), float(c)) for a, b, c in rows)
         shares = sum(row[2] for row in out[coin])
         ends_badly = any(0 < row[1] <= row[0] or min(row) < 0 for row in out[coin])
-        if not abs(shares - 1) <= 1e-9 or ends_badly:  # nan fails too
-            raise ConfigError(
-                f"{where} = {rows!r}; shares sum to 1 (now {shares:g}), each row is [from, to, share] with from < to or to = 0"
-            )
+        if abs(shares - 1) > 1e-9 or ends_badly:
+            rule = "each row is [from, to, share] with from < to or to = 0"
+            raise ConfigError(f"{where} = {shown(rows)}; shares sum to 1 (now {shares:g}), {rule}")
     return out
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _watch(reader: Reader, param: Param) -> tuple[Watch, ...]:
@@ -348,8 +249,10 @@ def _watch(reader: Reader, param: Param) -> tuple[Watch, ...]:
         )
         row.done()
         numbers = (watch.size_base, watch.entry_px, watch.leverage)
-        if not all(0 < number < float("inf") for number in numbers):
-            raise ConfigError(f"{row.where}: size_base, entry_px and leverage must be finite and above zero")
+        if min(numbers) <= 0:
+            raise ConfigError(f"{row.where}: size_base, entry_px and leverage must be above zero")
+        if not watch.name.strip() or any(unicodedata.category(letter) in {"Cc", "Zl", "Zp"} for letter in watch.name):
+            raise ConfigError(f"{row.where}: name = {shown(watch.name)}; write one line without control characters")
         rows.append(watch)
     names = [watch.name for watch in rows]
     if len(set(names)) < len(names):
@@ -375,7 +278,7 @@ def parse_set(text: str) -> dict[str, Any]:
     name = {"open_interest": "open_interest_usd", "policy": "ranking"}.get(name, name)
     try:
         value = tomllib.loads(f"value = {raw.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # not TOML: a bare word, judged below
         value = raw.strip()
     return check_values({name: {coin: value} if coin else value}, "--set")
 
@@ -398,7 +301,7 @@ def build(values: Mapping[str, Any]) -> Scenario:
     """Build a scenario from merged values; rules must have been filled in from venue and event."""
     filled = {param.name: values.get(param.name, param.default) for param in PARAMS}
     for name, value in filled.items():
-        if isinstance(value, str) and value in {_RULE, _EVENT}:
+        if isinstance(value, str) and value in {RULE, EVENT}:
             if name == "open_interest_usd":
                 filled[name] = None
                 continue

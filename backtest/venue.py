@@ -11,13 +11,16 @@ from typing import Any
 
 from backtest.assets import asset
 from backtest.errors import ConfigError, NotBuiltError, UnknownNameError
-from backtest.mechanics.exact import quanta, rate_e9
+from backtest.mechanics.exact import RATE_ONE, quanta, rate_e9
 from backtest.mechanics.margin import Tiers, deductions
 from backtest.mechanics.rules import CHOICES, SCHEDULES, STEPPERS
-from backtest.tomlio import Reader, read_toml
+from backtest.params import MOST
+from backtest.scenario import check_values
+from backtest.tomlio import Reader, read_toml, shown
 
 MARKS = {"V": "primary source", "S": "secondary source", "D": "derived", "U": "not verified"}
 A_YEAR = dt.timedelta(days=366)
+SMALLEST_UNIT, LARGEST_UNIT = Decimal("1e-12"), Decimal("1e9")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,10 @@ def get_venue(name: str) -> VenueProfile:
     if name not in venue_names():
         raise UnknownNameError("venue", name, venue_names())
     path = asset("data", "venues", f"{name}.toml")
-    return parse_venue(read_toml(path), path.name)
+    profile = parse_venue(read_toml(path), path.name)
+    if profile.id != name:
+        raise ConfigError(f"{path.name}: id = '{profile.id}'; a profile is named after its file: write id = '{name}'")
+    return profile
 
 
 def parse_venue(table: Mapping[str, Any], where: str) -> VenueProfile:
@@ -149,22 +155,23 @@ def parse_venue(table: Mapping[str, Any], where: str) -> VenueProfile:
     rules |= {"impact": liquidity.choice("impact", CHOICES["impact"]), "impact_y": liquidity.get("impact_y", float)}
     liquidity.get("note", str, "")
     liquidity.done()
+    check_values(rules, where)
     profile = VenueProfile(
         id=top.get("id", str),
         name=top.get("name", str),
         as_of=top.get("as_of", dt.date),
         quote=top.get("quote", str),
         settle=top.get("settle", str),
-        notes=tuple(top.get("notes", list, [])),
+        notes=top.texts("notes", []),
         sources=sources,
         inclusive=margin == "<=",
         tables=tables,
-        instruments=dict(map(_instrument, top.tables("instrument"))),
+        instruments=_instruments(top.tables("instrument"), where),
         rules=rules,
         balances=balances,
         inventory_limit_frac=limit,
         takeover=takeover,
-        funding_interval_s=funding.get("interval_s", int),
+        funding_interval_s=_positive(funding, "interval_s"),
         funding_notional=funding.choice("notional", ("mark", "oracle")),
         points=tuple(points),
         simplified=tuple(map(_simplified, top.tables("simplified"))),
@@ -211,12 +218,16 @@ def _margin(section: Reader, points: list[Point]) -> tuple[str, tuple[MarginTabl
 def _table(row: Reader) -> MarginTable:
     tiers = []
     for tier in row.get("tiers", list):
-        if not (isinstance(tier, list) and len(tier) == 3 and isinstance(tier[1], str)):
-            raise ConfigError(f"{row.where}: tier {tier!r}; write [floor in USD, 'rate', largest leverage]")
-        tiers.append((int(tier[0]), rate_e9(_decimal(tier[1], row.where)), float(tier[2])))
+        kinds = [type(value) for value in tier] if isinstance(tier, list) else []
+        if kinds not in ([int, str, int], [int, str, float]):
+            raise ConfigError(f"{row.where}: tier {shown(tier)}; write [floor in whole USD, 'rate', largest leverage]")
+        tiers.append((tier[0], rate_e9(_decimal(tier[1], row.where)), float(tier[2])))
     rising = all(a[0] < b[0] and a[1] < b[1] and a[2] >= b[2] for a, b in pairwise(tiers))
-    if not tiers or tiers[0][0] != 0 or not rising or not all(0 < rate < 10**9 for _, rate, _ in tiers):
+    if not tiers or tiers[0][0] != 0 or tiers[-1][0] > MOST or not rising:
         raise ConfigError(f"{row.where}: tiers must start at 0, with floors and rates rising and leverage not rising")
+    # a tier whose largest leverage leaves less than maintenance margin would liquidate at the opening
+    if not all(0 < rate < RATE_ONE and limit > 0 and rate * limit <= RATE_ONE for _, rate, limit in tiers):
+        raise ConfigError(f"{row.where}: a tier's rate is between 0 and 1, its leverage above 0 and at most 1 / rate")
     table = MarginTable(
         row.get("coin", str), row.get("valid_from", dt.date), tuple(tiers), row.get("source", str),
         row.choice("mark", tuple(MARKS)), row.get("note", str, ""),
@@ -227,9 +238,19 @@ def _table(row: Reader) -> MarginTable:
 
 def _decimal(text: str, where: str) -> Decimal:
     try:
-        return Decimal(text)
+        number = Decimal(text)
     except InvalidOperation:
-        raise ConfigError(f"{where}: '{text}' is not a number; write it as a decimal in quotes") from None
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise ConfigError(f"{where}: {shown(text)} is not a number; write it as a decimal in quotes")
+    return number
+
+
+def _positive(section: Reader, key: str) -> int:
+    number = section.get(key, int)
+    if number <= 0:
+        raise ConfigError(f"{section.where}: {key} = {number}; it must be above zero")
+    return number
 
 
 def _fund(
@@ -246,9 +267,12 @@ def _fund(
         "quiet_s": section.get("quiet_s", float),
     }
     limit = section.get("inventory_limit_frac", float, None)
+    if limit is not None and not 0 < limit <= 1000:
+        raise ConfigError(f"{section.where}: inventory_limit_frac = {limit:g}; allowed: 0 to 1000, without it no limit")
     balances = []
     for row in section.tables("balance"):
         balances.append((row.get("date", dt.date), row.get("value", float), row.get("unit", str)))
+        check_values({"fund_start_usd": balances[-1][1]}, row.where)
         _point(row, "balance", "")
     points.append(_point(section, "fund", rule))
     return rules, tuple(balances), limit
@@ -258,7 +282,9 @@ def _vault(section: Reader) -> tuple[dict[str, Any], tuple[int, int]]:
     if not section.table:
         return {"vault_capital_usd": 0.0}, (2, 3)
     rules = {"vault_capital_usd": section.get("capital_usd", float), "quiet_s": section.get("quiet_s", float)}
-    takeover = section.get("takeover_num", int), section.get("takeover_den", int)
+    takeover = _positive(section, "takeover_num"), _positive(section, "takeover_den")
+    if takeover[0] > takeover[1]:
+        raise ConfigError(f"{section.where}: takeover_num / takeover_den is above 1; allowed: a share of maintenance")
     _point(section, "vault", "")
     return rules, takeover
 
@@ -290,11 +316,19 @@ def _residual_and_fee(top: Reader, points: list[Point]) -> dict[str, Any]:
     return {"residual_owner": owner, "fee_rate": rate, "fee_owner": fee_owner}
 
 
-def _instrument(row: Reader) -> tuple[str, tuple[Decimal, Decimal]]:
-    coin = row.get("coin", str)
-    units = _decimal(row.get("tick", str), row.where), _decimal(row.get("lot", str), row.where)
-    _point(row, "instrument", coin)
-    return coin, units
+def _instruments(rows: list[Reader], where: str) -> dict[str, tuple[Decimal, Decimal]]:
+    """Return tick and lot by coin."""
+    out: dict[str, tuple[Decimal, Decimal]] = {}
+    for row in rows:
+        coin = row.get("coin", str)
+        units = _decimal(row.get("tick", str), row.where), _decimal(row.get("lot", str), row.where)
+        if coin in out:
+            raise ConfigError(f"{where}: two [[instrument]] tables for {coin}; keep one")
+        if not all(SMALLEST_UNIT <= unit <= LARGEST_UNIT for unit in units):
+            raise ConfigError(f"{row.where}: tick and lot of {coin} must be between {SMALLEST_UNIT} and {LARGEST_UNIT}")
+        _point(row, "instrument", coin)
+        out[coin] = units
+    return out
 
 
 def _simplified(row: Reader) -> dict[str, str]:

@@ -29,7 +29,12 @@ def run(command: str, workspace: Path) -> str:
     environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200"}
     environment.pop("CRASHBOOK_HOME", None)
     done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command], cwd=workspace, env=environment, capture_output=True, text=True, check=False
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=workspace,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode not in {0, 141}:  # 141: head closed the pipe
         raise AssertionError(f"{command}: exit {done.returncode}: {done.stderr}")

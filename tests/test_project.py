@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from backtest.scenario import BY_NAME, Scenario
+from backtest.params import BY_NAME
+from backtest.scenario import Scenario
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "backtest"
 LAYERS = [
     "errors schema assets tomlio",
     "mechanics",
-    "instrument scenario events venue",
+    "instrument params scenario events venue",
     "ingest",
     "market",
     "book",
@@ -88,7 +89,7 @@ def test_ccxt_and_matplotlib_are_imported_in_one_place_each() -> None:
 
 
 def test_importing_the_package_is_light() -> None:
-    heavy = "numpy polars duckdb pandas matplotlib ccxt pyarrow".split()
+    heavy = ["numpy", "polars", "duckdb", "pandas", "matplotlib", "ccxt", "pyarrow"]
     code = f"import sys, backtest, backtest.cli; print([name for name in {heavy} if name in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.readme import README, rendered, same
 
 
+@pytest.mark.slow
 def test_commands_print_what_the_readme_shows(tmp_path: Path) -> None:
     text = README.read_text("utf-8")
     assert same(rendered(text, tmp_path)) == same(text)

@@ -13,7 +13,7 @@ from backtest.cli.text import words
 if TYPE_CHECKING:
     import polars as pl
 
-    from backtest.scenario import Param
+    from backtest.params import Param
 
 
 @verb("crashbook events 2025-10-10")
@@ -75,8 +75,8 @@ def params(event: str | None, venue: str | None, sink: Sink) -> None:
     Fields are set with --set FIELD=VALUE, or in the TOML file given with -c.
     """
     from backtest.cli.plan import values_of
+    from backtest.params import PARAMS
     from backtest.replay import resolve
-    from backtest.scenario import PARAMS
 
     if event is None and venue is not None:
         raise click.UsageError("--venue fills in the values of an event; give the EVENT too")

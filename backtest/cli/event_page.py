@@ -77,10 +77,11 @@ def text(event: CrashEvent) -> str:
             ("summary", event.summary),
         ]
     )
+    sources = list(dict.fromkeys(fact["source"] for fact in event.facts))
     shown = [
         {"id": fact["id"], "what": fact["what"], "value": _value(fact), "unit": fact["unit"],
          "of": " ".join(filter(None, (fact["venue"], fact["coin"], fact["side"]))), "grade": fact["grade"],
-         "mark": fact["mark"], "source": fact["source"], "note": _remark(fact)}
+         "mark": fact["mark"], "source": f"[{sources.index(fact['source']) + 1}]", "note": _remark(fact)}
         for fact in event.facts
     ]  # fmt: skip
     published = frame_of(shown, ("id", "what", "value", "unit", "of", "grade", "mark", "source", "note"))
@@ -89,6 +90,7 @@ def text(event: CrashEvent) -> str:
             head,
             bullets("notes", event.notes),
             section(f"published figures ({MARKS})", published),
+            bullets("sources of the figures", (f"[{number}] {url}" for number, url in enumerate(sources, 1))),
             section("defaults", _defaults(event)),
             section("compared with a run", _compared(event)),
             section("sensitivity grid (replay --grid)", _grid(event)),

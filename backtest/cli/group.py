@@ -121,7 +121,8 @@ def explain(error: BaseException) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, click.ClickException):
         return _usage(error), error.exit_code
-    if isinstance(error, KeyboardInterrupt | click.Abort):
+    # DuckDB says in its own words that a query was broken off
+    if isinstance(error, KeyboardInterrupt | click.Abort) or str(error) == "Query interrupted":
         return "interrupted; finished runs and reports are kept, nothing is left half-written", INTERRUPTED
     if isinstance(error, BrokenPipeError):
         mute(sys.stdout)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "csv", "json", "parquet")
 ROWS_AT_A_TIME = 20_000
+LONG_WORD = 40  # a longer one may be broken to fit a terminal
 Verb = Callable[..., None]
 
 
@@ -140,8 +141,10 @@ def table_text(frame: pl.DataFrame, width: int | None = None) -> Iterator[str]:
     names, right = frame.columns, [kind.is_numeric() for kind in frame.dtypes]
     texts = [column_text(frame[name]) for name in names]
     widths = [max(len(name), *map(len, text), 1) for name, text in zip(names, texts, strict=True)]
-    if width:
-        widths = fitted(widths, right, width)
+    if width and sum(widths) + 2 * (len(widths) - 1) > width:
+        columns = zip(names, texts, widths, right, strict=True)
+        least = [full if number else _longest_word([name, *text]) for name, text, full, number in columns]
+        widths = fitted(widths, least, width)
     yield "".join(_lines(names, widths, right)) + "  ".join("-" * each for each in widths) + "\n"
     for start in range(0, frame.height, ROWS_AT_A_TIME):
         pieces = zip(*(text[start : start + ROWS_AT_A_TIME] for text in texts), strict=True)
@@ -166,22 +169,25 @@ def _lines(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> 
         yield "  ".join(aligned).rstrip() + "\n"
 
 
-def fitted(widths: Sequence[int], fixed: Sequence[bool], total: int) -> list[int]:
-    """Narrow the widest text columns, to no less than 16, until a table fits a terminal if it can.
+def fitted(widths: Sequence[int], least: Sequence[int], total: int) -> list[int]:
+    """Narrow the widest columns that can be narrowed until a table fits a terminal, as far as it goes.
 
     Examples
     --------
-    >>> fitted([10, 60, 30], [True, False, False], 80)
+    >>> fitted([10, 60, 30], [10, 20, 20], 80)
     [10, 36, 30]
     """
     out = list(widths)
-    free = [place for place, number in enumerate(fixed) if not number]
-    while free and sum(out) + 2 * (len(out) - 1) > total:
-        widest = max(free, key=lambda place: out[place])
-        if out[widest] <= 16:
+    while sum(out) + 2 * (len(out) - 1) > total:
+        free = [place for place, width in enumerate(out) if width > least[place]]
+        if not free:
             break
-        out[widest] -= 1
+        out[max(free, key=lambda place: out[place])] -= 1
     return out
+
+
+def _longest_word(texts: Iterable[str]) -> int:
+    return min(LONG_WORD, max((len(word) for text in texts for word in text.split()), default=1))
 
 
 def column_text(series: pl.Series) -> list[str]:

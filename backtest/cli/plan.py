@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from backtest.cli import venue_page
 from backtest.cli.output import frame_of
-from backtest.cli.text import MARKS, bullets, heading, section, span, words
+from backtest.cli.text import bullets, heading, section, span, words
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,7 +20,7 @@ BASE_MB, MEMORY_KB, DISK_KB = 300, 1.0, 0.15
 
 def values_of(resolved: Resolved) -> pl.DataFrame:
     """Return every scenario field of a resolved scenario with its value, unit and source."""
-    from backtest.scenario import PARAMS
+    from backtest.params import PARAMS
 
     plain = resolved.scenario.plain()
     rows = [
@@ -63,7 +63,7 @@ def text(prepared: Prepared) -> str:
             section("scenario", values_of(resolved)),
             section("data", _coverage(market.coverage)),
             section("measured and modelled", frame_of(labels, ("input", "is", "how"))),
-            section(f"rules ({MARKS})", venue_page.points(venue)),
+            venue_page.rules(venue),
             bullets("simplified", simplified),
             bullets("assumed", meta["assumptions"]),
             bullets("not simulated", meta["not_simulated"]),

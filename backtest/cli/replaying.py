@@ -89,6 +89,8 @@ def replay(
     if not quiet:
         _notes(run, page, repeated)
     click.echo(repr(run))
+    if grid:
+        click.echo(grid_text(run))
     if page:
         click.echo(f"report  {near(page)}")
 
@@ -143,6 +145,25 @@ def run_all(
         return run, None, not steps
     stage("writing the report")
     return run, write_report(run, extras.output), not steps
+
+
+def grid_text(run: Run) -> str:
+    """Return the sensitivity grid of a run: what was changed, and the headline numbers that came of it."""
+    from backtest.cli.output import frame_of
+    from backtest.cli.text import section
+
+    rows = run.meta["sensitivity"]
+    metrics = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
+    shown = [
+        {"changed": row["label"], "run_id": row["run_id"], **{name: _whole(row["metrics"].get(name)) for name in metrics}}
+        for row in rows
+    ]
+    frame = frame_of(shown, ("changed", "run_id", *metrics))
+    return section("sensitivity grid, one change at a time", frame).strip("\n")
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
 
 
 def write_report(run: Run, output: Path | None) -> Path:

@@ -80,7 +80,9 @@ def section(title: str, frame: pl.DataFrame) -> str:
 
 def bullets(title: str, lines: Iterable[str]) -> str:
     """Return a titled list of wrapped lines; nothing for an empty one."""
-    wrapper = textwrap.TextWrapper(_columns(), initial_indent="- ", subsequent_indent="  ", break_long_words=False)
+    wrapper = textwrap.TextWrapper(
+        _columns(), initial_indent="- ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
     listed = [wrapper.fill(line) for line in lines]
     return f"\n{title}\n" + "\n".join(listed) + "\n" if listed else ""
 

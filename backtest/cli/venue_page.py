@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from backtest.cli.output import frame_of
@@ -37,6 +37,12 @@ def points(venue: VenueProfile) -> pl.DataFrame:
     return frame_of(rows, ("point", "value", "source", "url", "mark", "note"))
 
 
+def rules(venue: VenueProfile) -> str:
+    """Return the strategy points as a table and their sources as a list."""
+    shown = points(venue).drop("url")
+    return section(f"strategy points ({MARKS})", shown) + bullets("sources", _sources(venue))
+
+
 def text(venue: VenueProfile) -> str:
     """Return all that a profile states."""
     head = heading(
@@ -52,14 +58,13 @@ def text(venue: VenueProfile) -> str:
         (
             head,
             bullets("notes", venue.notes),
-            section(f"strategy points ({MARKS})", points(venue)),
+            rules(venue),
             section("rules as scenario fields", _rules(venue)),
             section("margin tables", _tables(venue)),
             section("instruments", _instruments(venue)),
             section("published fund balances", _balances(venue)),
             bullets("simplified", simplified),
             bullets("unverified", venue.unverified),
-            section("sources", _sources(venue)),
         )
     )
 
@@ -100,6 +105,6 @@ def _balances(venue: VenueProfile) -> pl.DataFrame:
     return frame_of(rows, ("date", "balance", "unit"))
 
 
-def _sources(venue: VenueProfile) -> pl.DataFrame:
-    columns = ("id", "mark", "read", "url", "note")
-    return frame_of(list(venue.sources.values()), columns)
+def _sources(venue: VenueProfile) -> Iterator[str]:
+    for source in venue.sources.values():
+        yield f"{source['id']} [{source['mark']}], read {source['read']}: {source['url']} {source['note']}".rstrip()

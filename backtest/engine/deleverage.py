@@ -46,7 +46,7 @@ def open_wave(state: State, symbol: int, side: int, source: int, previous: int) 
         lots, cost = state.lots[rows], state.cost[rows]
         value = lots * each
         equity = state.cash[rows] - side * value
-        if state.index[symbol]:
+        if state.funded:
             equity -= state.owed_funding(rows)
         return Candidates(-side, lots, cost, value, side * (cost - value), equity, tiers)
 

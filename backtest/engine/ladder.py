@@ -88,7 +88,7 @@ class Ladder:
         return -position + 2.0 + abs(position) * 1e-12 + drift
 
     def _marks(self, group: Rungs, keys: Floats) -> Floats:
-        """Return the marks at which rungs with these keys breach by the line of their tier: the inverse of ``_level``."""
+        """Return the marks at which rungs with these keys breach by the line of their tier: ``_level`` inverted."""
         index = self.state.index[self.symbol] / MILLIONTH
         marks: Floats = (index - self.side * keys) / (self.q * (1.0 - self.side * group.rate))
         return marks

@@ -259,7 +259,7 @@ def pay_owner(state: State, owner: str, amount: int) -> None:
 
 def settle(state: State, recorder: Recorder, rows: Ints) -> None:
     """Settle funding of positions whose lots are about to change; ``rounding`` takes the other side."""
-    if not any(state.index):
+    if not state.funded:
         return
     due = state.owed_funding(rows)
     state.settled[rows] = np.asarray(state.index, dtype=np.int64)[state.world.symbol[rows]]

@@ -21,8 +21,8 @@ BREACH = (
     "adl_lots", "adl_amount", "kept",
 )  # fmt: skip
 SLICE = (
-    "wave", "step", "symbol", "side", "source", "bankrupt_row", "serial", "winner_row", "rank", "lots", "amount", "owed",
-    "mark", "previous_mark", "ahead", "cost", "score",
+    "wave", "step", "symbol", "side", "source", "bankrupt_row", "serial", "winner_row", "rank", "lots", "amount",
+    "owed", "mark", "previous_mark", "ahead", "cost", "score",
 )  # fmt: skip
 QUEUE = (
     "wave", "step", "symbol", "row", "rank", "side", "lots", "value", "pnl", "equity", "ahead", "closed", "skipped",

@@ -89,7 +89,7 @@ def _finish(replay: Replay) -> None:
     state, world = replay.state, replay.world
     state.step = world.steps
     state.marks = [int(mark) for mark in world.walk.mark[:, -1]]
-    if any(state.index):
+    if state.funded:
         for first in range(0, len(state.lots), CHUNK * 32):
             open_ = first + np.flatnonzero(state.lots[first : first + CHUNK * 32])
             liquidate.settle(state, replay.recorder, open_)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backtest.errors import ConservationError, RangeError
-from backtest.mechanics.exact import LIMIT, Floats, Ints, exact_sum
+from backtest.mechanics.exact import LIMIT, RATE_ONE, Floats, Ints, exact_sum
 from backtest.mechanics.fund import Pool
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import Walk
@@ -97,8 +97,9 @@ class State:
         self.mirror = Mirror(self)
         self.breached: Ints = np.empty(0, dtype=np.int64)  # rows in breach in this step, ascending
         self.index = [0] * count
+        self.funded = False  # whether any funding has moved an index, which may stand at zero again
         self.blocks = {(symbol, side): _block(world, symbol, side) for symbol in range(count) for side in (LONG, SHORT)}
-        self.accounts_cash = int(self.cash.sum())
+        self.accounts_cash = exact_sum(self.cash)
         signed = world.side * world.lots
         self.accounts_lots = [int(signed[world.symbol == symbol].sum()) for symbol in range(count)]
         rules = world.rules
@@ -180,8 +181,8 @@ class State:
             self._recompute()
 
     def _recompute(self) -> None:
-        if int(self.cash.sum()) != self.accounts_cash:
-            gap = int(self.cash.sum()) - self.accounts_cash
+        gap = exact_sum(self.cash) - self.accounts_cash
+        if gap:
             raise ConservationError(f"step {self.step}: owner accounts holds {gap} quanta more than its total")
         for (symbol, side), rows in self.blocks.items():
             self_total = side * int(self.lots[rows].sum())
@@ -199,14 +200,40 @@ def _block(world: World, symbol: int, side: int) -> slice:
 
 
 def check_range(world: World) -> None:
-    """Refuse a world whose total lots times price range could leave 62 bits, naming symbol and factor."""
+    """Refuse a world in which a product or a sum of money could leave 62 bits, naming symbol and factor.
+
+    Per symbol: lots at the highest price on both sides, entry values, wallets and all funding that could be paid;
+    the funding index itself; lots in 1e-6; trade price times mark where prices are interpolated. Money of all
+    symbols and pools together stays in range too, for sums over a step run across symbols.
+    """
+    rules = world.rules
+    pools = abs(rules.fund_start) + (abs(rules.vault.capital) if rules.vault else 0)
+    total, largest, most = pools, "fund and vault", pools
     for symbol, name in enumerate(world.symbols):
-        held = world.symbol == symbol
-        marks, trades = int(world.walk.mark[symbol].max()), int(world.trade_high[symbol].max())
-        top = max(marks * world.q_mark(symbol), trades * world.q_tick[symbol])
-        largest = max(2 * exact_sum(world.lots[held]) * top, 2 * exact_sum(world.cost[held]))
-        if largest >= LIMIT:
-            raise RangeError(
-                f"{name}: lots x price reach {largest / LIMIT:.3g} times the exact range of 2**62 quanta; "
-                "use a coarser lot, a smaller open interest or a shorter window"
-            )
+        held = slice(*np.searchsorted(world.symbol, [symbol, symbol + 1]).tolist())
+        lots, mark = exact_sum(world.lots[held]), int(world.walk.mark[symbol].max())
+        trade = int(world.trade_high[symbol].max())
+        top = max(mark * world.q_mark(symbol), trade * world.q_tick[symbol])
+        rates = sum(abs(rate) for _, where, rate in world.funding if where == symbol)
+        index = top * rates * MILLIONTH // RATE_ONE
+        money = 2 * max(lots * top, exact_sum(world.cost[held]))
+        money += exact_sum(np.abs(world.wallet[held])) + lots * index // MILLIONTH
+        for factor, value in (
+            ("lots x price", money),
+            ("the funding index", index),
+            ("lots x 1e6 of the funding index", lots * MILLIONTH if index else 0),
+            ("trade price x mark", 2 * trade * mark),
+        ):
+            _refuse(name, factor, value)
+        total += money
+        if money > most:
+            largest, most = name, money
+    _refuse(largest, "money of all symbols", total)
+
+
+def _refuse(name: str, factor: str, value: int) -> None:
+    if value >= LIMIT:
+        raise RangeError(
+            f"{name}: {factor} reaches {value / LIMIT:.3g} times the exact range of 2**62; "
+            "use a coarser lot, a smaller open interest or a shorter window"
+        )

@@ -78,6 +78,7 @@ def fund_positions(replay: Replay) -> None:
     if not due:
         return
     state, world = replay.state, replay.world
+    state.funded = True
     for symbol, rate in due:
         mark = int(world.walk.mark[symbol, state.step - 1])
         change = mark * world.q_mark(symbol) * rate * 1_000_000 // 1_000_000_000

@@ -277,7 +277,7 @@ def match_pool(
         part = owed * k // held
         amount = part if price_per_lot is None else k * price_per_lot
         gain = side * (amount - k * value_per_lot)
-        if missing is not None and gain > missing:
+        if missing is not None and gain >= missing:
             k = _fewest_lots(side, held, owed, k, value_per_lot, missing, price_per_lot)
             part = owed * k // held
             amount = part if price_per_lot is None else k * price_per_lot
@@ -294,7 +294,7 @@ def match_pool(
 
 
 def _fewest_lots(side: int, lots: int, owed: int, k: int, value_per_lot: int, missing: int, price: int | None) -> int:
-    """Return the fewest of ``k`` lots whose close gains ``missing`` quanta; all ``k`` gain more, gain grows with lots."""
+    """Return the fewest of ``k`` lots whose close gains ``missing`` quanta; ``k`` lots gain it, and gain grows with lots."""
 
     def gain(j: int) -> int:
         amount = owed * j // lots if price is None else j * price

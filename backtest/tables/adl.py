@@ -12,6 +12,7 @@ from backtest.tables.shared import Columns, Shared
 
 
 def adl_events(s: Shared) -> tuple[int, Columns]:
+    """Return one row per wave."""
     waves = s.recorder.waves
     get = {
         name: np.array([wave[name] for wave in waves], dtype=np.int64)
@@ -63,6 +64,7 @@ def adl_events(s: Shared) -> tuple[int, Columns]:
 
 
 def adl_queue(s: Shared) -> tuple[int, Columns]:
+    """Return the part of each queue that was kept."""
     q = s.recorder.queue.join()
     status = np.select([q["closed"] == q["lots"], q["closed"] > 0, q["skipped"] > 0], [0, 1, 2], 3)
     return len(q["wave"]), {
@@ -88,6 +90,7 @@ def adl_queue(s: Shared) -> tuple[int, Columns]:
 
 
 def adl_fills(s: Shared) -> tuple[int, Columns]:
+    """Return every slice of ADL."""
     f, rows = s.recorder.slices.join(), s.recorder.slices.join()["winner_row"]
     symbol, winner, lots = f["symbol"], -f["side"], f["lots"]
     value = lots * f["mark"] * s.q_mark[symbol]
@@ -125,6 +128,7 @@ def adl_fills(s: Shared) -> tuple[int, Columns]:
 
 
 def watch(s: Shared) -> tuple[int, Columns]:
+    """Return where watched positions stood at each wave of their symbol."""
     rows = s.recorder.watch
     get = {
         name: np.array([row[name] for row in rows], dtype=np.int64)

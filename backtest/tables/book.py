@@ -15,6 +15,7 @@ FATES = ("open", "liquidated", "deleveraged", "part_liquidated", "part_deleverag
 
 
 def runs(s: Shared) -> tuple[int, Columns]:
+    """Return what was run."""
     market, world = s.market, s.world
     bars = int(world.walk.bar[-1]) + 1
     start, end = s.bar_ts[0], s.bar_ts[-1] + world.bar_s * 1_000_000
@@ -36,13 +37,15 @@ def runs(s: Shared) -> tuple[int, Columns]:
 
 
 def coverage(s: Shared) -> tuple[int, Columns]:
+    """Return what data the window wanted and what was there."""
     rows = s.market.coverage
     names = [column.name for column in TABLES["coverage"].columns if column.name != "run_id"]
     return len(rows), {name: [row[name] for row in rows] for name in names}
 
 
 def positions(s: Shared) -> tuple[int, Columns]:
-    world, state, book = s.world, s.state, s.book
+    """Return the book and what became of it."""
+    world, state = s.world, s.state
     symbol, side, lots = world.symbol, world.side, world.lots
     opening = world.wallet - side * world.cost
     first = (world.walk.mark[:, 0] * s.q_mark)[symbol]
@@ -92,6 +95,7 @@ def _fates(s: Shared) -> pa.Array:
 
 
 def accounts(s: Shared) -> tuple[int, Columns]:
+    """Return accounts with their cash before and after."""
     world, state, book = s.world, s.state, s.book
     ids, first, place, count = np.unique(world.account, return_index=True, return_inverse=True, return_counts=True)
     last = (world.walk.mark[:, -1] * s.q_mark)[world.symbol]

@@ -12,6 +12,7 @@ CASCADE_GAP_US = 60_000_000  # a quiet minute ends a cascade
 
 
 def liquidations(s: Shared) -> tuple[int, Columns]:
+    """Return every liquidation in order of crossing."""
     b, rows = s.breaches, s.breaches["row"]
     symbol, side, lots = b["symbol"], b["side"], b["lots"]
     start = s.step_ts[np.maximum(b["step"] - 2, 0)]

@@ -27,6 +27,14 @@ for _ in range({figures}):
 """
 
 
+MEASURED = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(code)
+"""
+
+
 def best(run: Callable[[], object], times: int = 3) -> float:
     """Return the shortest of a few runs in seconds."""
     spans = []
@@ -39,11 +47,9 @@ def best(run: Callable[[], object], times: int = 3) -> float:
 
 def child(arguments: list[str], home: str) -> tuple[float, float, str]:
     """Run a process; return seconds, peak memory in MB and its output."""
-    wrapped = "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:]); " \
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr); sys.exit(code)"  # fmt: skip
     start = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", wrapped, *arguments], capture_output=True, text=True, check=True,
+        [sys.executable, "-c", MEASURED, *arguments], capture_output=True, text=True, check=True,
         env={**os.environ, "CRASHBOOK_HOME": home},
     )  # fmt: skip
     return time.perf_counter() - start, int(done.stderr.split()[-1]) / 1024, done.stdout

@@ -53,7 +53,8 @@ def engine_world(positions: int, bars: int = 4320, seed: int = 1) -> World:
     volume[0, bars // 2 : bars // 2 + 100] *= 24  # ... and in the crash 24 times as fast
     rules = Rules(
         inclusive=True, fund_start=int(value.sum()) // 2_000, fund_floor=0, fund_divisible=True, fund_takes_over=True,
-        inventory_limit=int(value.sum()) // 400, inventory_adl="below_floor", inventory_stop=0, quiet_steps=40, vault=None,
+        inventory_limit=int(value.sum()) // 400, inventory_adl="below_floor", inventory_stop=0, quiet_steps=40,
+        vault=None,
         residual_owner="fund", fee_e9=0, fee_owner="fund", ranking="bitmex", losers="last", close_price="bankruptcy",
         on_exhausted="uncovered", impact="sqrt", strength=Fraction(3, 1000), scale=(Fraction(1),),
         participation=Fraction(1), seed=seed, spared=20,

@@ -13,7 +13,8 @@ from backtest.book.sheet import MarginTable, PositionBook
 from backtest.book.synthesis import synthesize
 from backtest.instrument import Instrument
 from backtest.mechanics.margin import Tiers, deductions
-from backtest.scenario import PARAMS, Scenario, build
+from backtest.params import PARAMS
+from backtest.scenario import Scenario, build
 
 USD = 10**6
 BTC = Instrument.of("BTC/USDT:USDT", "BTC", tick=Decimal("0.1"), lot=Decimal("0.001"))

@@ -1,0 +1,113 @@
+"""Every scenario field once: kind, unit, default, meaning.
+
+The single source for TOML, ``--set``, ``crashbook params`` and the documentation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One scenario field: its kind, unit, default and meaning; ``low`` and ``high`` bound numbers."""
+
+    name: str
+    kind: str  # text, int, float, bool, time, coins, per_coin, mix, watch
+    unit: str
+    default: Any
+    doc: str
+    low: float | None = None
+    high: float | None = None
+
+
+MOST = 999e9  # USD; money columns end below 1e12
+RULE = "from the venue profile"
+EVENT = "from the event"
+PARAMS: tuple[Param, ...] = (
+    Param("event", "text", "", "", "id, date or alias of a crash in the catalogue"),
+    Param("venue", "text", "", EVENT, "venue profile whose rules run"),
+    Param("coins", "coins", "", EVENT, "coins simulated together, for example BTC,SOL"),
+    Param("start", "time", "UTC", None, "first bar; none: as early as all coins have bars, or the event's window"),
+    Param("end", "time", "UTC", None, "end of the window, exclusive"),
+    Param("seed", "int", "", 1, "seed of the synthetic book and of random rankings", 0, 2**31 - 1),
+    Param("intrabar", "text", "", "ohlc", "order of prices in a bar: ohlc, adverse_first (low first) or close"),
+    Param(
+        "mark_half_life_s",
+        "float",
+        "s",
+        30.0,
+        "half-life of the EMA of trade prices that stands in for a mark series; 0 is the trade price",
+        0,
+        86400,
+    ),
+    Param("allow_gaps", "bool", "", False, "carry missing bars flat instead of refusing them"),
+    Param("positions", "int", "", 100_000, "positions of the synthetic book over all coins", 2, 20_000_000),
+    Param("positions_file", "text", "", None, "CSV or Parquet book that replaces the synthetic one"),
+    Param(
+        "balance_with_market",
+        "bool",
+        "",
+        False,
+        "let a declared market position take the imbalance of an imported book",
+    ),
+    Param("open_interest_usd", "per_coin", "usd", EVENT, "open interest of one side at the first mark", 0, 1e12),
+    Param(
+        "leverage_mix",
+        "mix",
+        "x",
+        {"default": ((0.0, 3.0, 0.36), (3.0, 7.0, 0.49), (7.0, 0.0, 0.15))},
+        "shares of notional by effective leverage: [from, to, share]; to = 0 is the tier limit",
+    ),
+    Param("size_sigma", "float", "", 2.7, "sigma of the lognormal body of sizes", 0.01, 5),
+    Param("size_alpha", "float", "", 0.85, "exponent of the Pareto tail of sizes", 0.1, 10),
+    Param("size_tail_frac", "float", "0..1", 0.05, "share of accounts in the tail", 0, 0.5),
+    Param("size_cap_frac", "float", "0..1", 0.03, "largest share of a side that one account may hold", 0, 1),
+    Param(
+        "entry_spread_frac",
+        "float",
+        "0..1",
+        0.03,
+        "sigma of the lognormal spread of entries where the pre-roll is short",
+        0,
+        1,
+    ),
+    Param("liquidity_scale", "per_coin", "", 1.0, "traded volume of the venue over that of the bars walked", 0, 1000),
+    Param("liquidity_factor", "float", "", 1.0, "multiplies every liquidity scale; 0.5 halves the liquidity", 0, 1000),
+    Param("participation_frac", "float", "0..1", 1.0, "share of traded volume that can take forced orders", 0, 1),
+    Param("impact", "text", "", "sqrt", "price impact of forced orders: none, sqrt or linear"),
+    Param("impact_y", "float", "", 1.0, "Y of the impact formula", 0, 100),
+    Param("impact_sigma_frac", "float", "0..1", 0.003, "sigma of the impact formula: volatility of a bar", 0, 1),
+    Param("fund_start_usd", "float", "usd", RULE, "insurance fund at the start", 0, MOST),
+    Param(
+        "fund_floor_usd", "float", "usd", RULE, "equity below which the fund takes nothing that lowers it", -MOST, MOST
+    ),
+    Param("fund_shortfall", "text", "", RULE, "divisible or all_or_nothing"),
+    Param("fund_takeover", "text", "", RULE, "bankruptcy (the fund takes positions over) or none"),
+    Param(
+        "fund_inventory_limit_usd",
+        "float",
+        "usd",
+        RULE,
+        "limit of gross inventory of the fund; 0 is no limit",
+        0,
+        MOST,
+    ),
+    Param("inventory_adl", "text", "", RULE, "none, or below_floor: the fund's inventory enters the ADL queue"),
+    Param("inventory_stop_usd", "float", "usd", RULE, "equity at which the fund's own ADL stops", -MOST, MOST),
+    Param("quiet_s", "float", "s", RULE, "quiet time before fund or vault unwind", 0, 1e7),
+    Param("vault_capital_usd", "float", "usd", RULE, "capital of the liquidator vault", 0, MOST),
+    Param("residual_owner", "text", "", RULE, "who keeps collateral left after a liquidation: account, fund or vault"),
+    Param("fee_rate", "float", "0..1", RULE, "liquidation fee on value filled by the book", 0, 1),
+    Param("fee_owner", "text", "", RULE, "venue or fund"),
+    Param("ranking", "text", "", RULE, "ADL ranking: bitmex, binance, hyperliquid, hyperliquid_literal or random"),
+    Param("losers", "text", "", RULE, "positions at a loss in the queue: last, ranked or excluded"),
+    Param("close_price", "text", "", RULE, "price of ADL: bankruptcy, mark or previous_mark"),
+    Param("on_exhausted", "text", "", RULE, "lots without a candidate: uncovered or fund_negative"),
+    Param("spared", "int", "", 20, "candidates behind the last one closed that are recorded per wave", 0, 1_000_000),
+    Param(
+        "watch", "watch", "", (), "positions of mine to follow: name, coin, side, size_base, entry_px, leverage, hedged"
+    ),
+)
+BY_NAME = {param.name: param for param in PARAMS}
