@@ -85,8 +85,10 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
     open_ts, columns, bridged = on_one_clock(frames, window, BAR_S)
     prices = np.stack([columns[name] for name in PRICES], axis=-1)
     units = tuple(_instrument(profile, tape, prices[s]) for s, tape in enumerate(tapes))
-    trade = np.stack([in_units(prices[s], unit.tick) for s, unit in enumerate(units)])
-    volume = np.stack([in_units(columns["volume"][s], unit.lot, ROUND_FLOOR) for s, unit in enumerate(units)])
+    trade = np.stack([in_units(prices[s], unit.tick, symbol=unit.symbol) for s, unit in enumerate(units)])
+    volume = np.stack(
+        [in_units(columns["volume"][s], unit.lot, ROUND_FLOOR, unit.symbol) for s, unit in enumerate(units)]
+    )
     marked = [_mark(profile, scenario, unit, window, trade[s]) for s, unit in enumerate(units)]
     mark, marks = np.stack([bars for bars, _ in marked]), [series for _, series in marked]
     paid = [_funding(profile, s, unit, window) for s, unit in enumerate(units)]
@@ -159,8 +161,10 @@ def _decimals(value: Decimal) -> int:
     return max(-int(exponent), 0)
 
 
-def in_units(values: Floats, unit: Decimal, rounding: str = ROUND_HALF_EVEN) -> Ints:
+def in_units(values: Floats, unit: Decimal, rounding: str = ROUND_HALF_EVEN, symbol: str = "") -> Ints:
     """Return decimals as whole units, each rounded once; the shortest text of a float is taken as its value.
+
+    ``symbol`` is named where a value is too large.
 
     Examples
     --------
@@ -172,7 +176,8 @@ def in_units(values: Floats, unit: Decimal, rounding: str = ROUND_HALF_EVEN) -> 
     unique, place = np.unique(values, return_inverse=True)
     whole = [int((Decimal(repr(value)) / unit).to_integral_value(rounding)) for value in unique.tolist()]
     if whole and whole[-1] >= LIMIT:
-        raise RangeError(f"{unique[-1]} in units of {unit} exceeds 2**62; allowed: smaller values or a larger unit")
+        found = f"{symbol}: {unique[-1]}" if symbol else f"{unique[-1]}"
+        raise RangeError(f"{found} in units of {unit} exceeds 2**62; allowed: smaller values or a larger unit")
     return np.array(whole, dtype=np.int64)[place].reshape(values.shape)
 
 
@@ -273,7 +278,10 @@ def _mark(
     # venues publish no volume for marks: absent or zero, it is not used
     frame, facts = check_bars(rows.with_columns(volume=pl.lit(0.0)), unit.symbol, BAR_S, where, window)
     if frame.height == len(trade):
-        bars = in_units(frame.select(PRICES).to_numpy(), unit.mark_quantum)
+        bars = in_units(frame.select(PRICES).to_numpy(), unit.mark_quantum, symbol=unit.symbol)
+        if bars.min() < 1:
+            least = f"a mark price rounds to zero in steps of {unit.mark_quantum:f}"
+            raise DataError(f"{where}: {unit.symbol}: {least}; allowed: marks of at least a step; correct the file")
         return bars, Series("mark_ohlcv", unit.symbol, f"{profile.id}: {where}", "measured", len(trade), facts)
     note = f"the lake has {frame.height or 'none'} of the {len(trade)} mark bars of {profile.id}"
     series = Series("mark_ohlcv", unit.symbol, _model_text(scenario), "modelled", len(trade), None, note)

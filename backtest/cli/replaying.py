@@ -86,9 +86,11 @@ def replay(
     extras = Extras(seeds or 1, grid, bool(report or output), output, fresh)
     with stages(quiet) as stage:
         run, page, repeated = run_all(resolved, given, extras, stage)
+        stage("auditing")
+        block = repr(run)
     if not quiet:
         _notes(run, page, repeated)
-    click.echo(repr(run))
+    click.echo(block)
     if grid:
         click.echo(grid_text(run))
     if page:
@@ -99,14 +101,17 @@ def scenario_of(
     event: str | None, file: Path | None, flags: Mapping[str, Any], changes: Sequence[str]
 ) -> tuple[str, dict[str, Any]]:
     """Return the event's name and the values given: scenario file under flags under ``--set``."""
+    from backtest.events import get_event
     from backtest.scenario import check_values, merge, parse_set, read_scenario
 
     written = read_scenario(file) if file else {}
     given = merge(written, check_values(flags, "command line"), *map(parse_set, changes))
-    name = event or given.get("event")
-    if not name:
+    named = given.get("event")
+    if not (event or named):
         raise click.UsageError("Missing EVENT; give one of crashbook events, for example 2025-10-10")
-    return name, given
+    if event and named and get_event(event).id != get_event(named).id:
+        raise UsageError(f"two events: {event} as EVENT and {named} in the scenario; name one")
+    return event or str(named), given
 
 
 def _book(positions: str | None) -> dict[str, Any]:
@@ -155,7 +160,7 @@ def grid_text(run: Run) -> str:
     rows = run.meta["sensitivity"]
     metrics = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
     shown = [
-        {"changed": row["label"], "run_id": row["run_id"], **{name: _whole(row["metrics"].get(name)) for name in metrics}}
+        {"changed": row["label"], "run_id": row["run_id"], **{key: _whole(row["metrics"].get(key)) for key in metrics}}
         for row in rows
     ]
     frame = frame_of(shown, ("changed", "run_id", *metrics))

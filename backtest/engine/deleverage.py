@@ -253,8 +253,8 @@ def _pool_waves(
             liquidate.settle_owner(state, recorder, pool, symbol)
         winners, cost = _close_winners(state, recorder, wave, out, lots, amount)
         pool.cash += side * int(amount.sum())
-        pool.lots[symbol] -= side * int(lots.sum())
-        pool.basis[symbol] -= int(owed.sum())
+        for part in zip(out.lots, out.amount, strict=True):
+            absorb(pool, symbol, -side, *part)
         recorder.transfer(state.step, "adl", symbol, owner, NONE, ACCOUNT, winners, -side * lots, side * amount)
         none = np.full(len(lots), NONE, dtype=np.int64)
         _record(state, recorder, wave, out, before, winners, cost, lots, amount, owed, none, none, 1, held,

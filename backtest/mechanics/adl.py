@@ -14,6 +14,7 @@ NEAR = 1e-12  # floats closer than this are ordered by the exact rational
 
 
 CHUNK = 1 << 14  # scores are computed in pieces that stay in cache
+SAMPLE = 4096  # positions looked at to guess how far down a queue will be walked
 COARSE = 1e-5  # relative error allowed to the float filter over all positions
 Fetch = Callable[[Ints], Candidates]
 Scan = Callable[[slice], tuple[Candidates, Bools]]
@@ -115,7 +116,7 @@ class Queue:
 
     def _cuts(self, part: Bools, lots: int, spare: int) -> Iterator[float]:
         """Yield falling score limits that let in more and more candidates, first by a sample; at last everyone."""
-        stride = len(self.coarse) // 4096
+        stride = len(self.coarse) // SAMPLE
         if stride > 1:
             places = np.flatnonzero(part[::stride]) * stride
             places = places[np.argsort(-self.coarse[places])]

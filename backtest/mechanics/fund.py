@@ -66,6 +66,19 @@ def lots_within_limit(side: int, lots: int, held: int, value_per_lot: int, gross
     return min(lots, max(2 * own, beyond))
 
 
+def cut_cost(cost: int, lots: int, held: int) -> int:
+    """Return the part of a cost that leaves with ``lots`` of ``held`` lots: floor of its absolute value.
+
+    The cost of an inventory is negative where a pool was paid to take positions bankrupt beyond their whole value.
+
+    Examples
+    --------
+    >>> cut_cost(10, 1, 3), cut_cost(-10, 1, 3)
+    (3, -3)
+    """
+    return cost * lots // held if cost >= 0 else -(-cost * lots // held)
+
+
 def absorb(pool: Pool, symbol: int, side: int, lots: int, amount: int) -> None:
     """Add lots taken over (or traded) to the inventory; opposite lots net at average cost.
 
@@ -83,7 +96,7 @@ def absorb(pool: Pool, symbol: int, side: int, lots: int, amount: int) -> None:
         pool.basis[symbol] += amount
     else:
         closing = min(lots, abs(held))
-        pool.basis[symbol] -= pool.basis[symbol] * closing // abs(held)
+        pool.basis[symbol] -= cut_cost(pool.basis[symbol], closing, abs(held))
         if lots > closing:
             pool.basis[symbol] = amount - amount * closing // lots
     pool.lots[symbol] = held + side * lots

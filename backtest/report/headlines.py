@@ -165,11 +165,25 @@ def sensitivity_table(f: Findings) -> Markup:
     if not grid:
         return empty("No sensitivity grid was run with this replay.")
     metrics = list(dict.fromkeys(metric for entry in grid for metric in entry["metrics"]))
-    here = {"label": "this run", "metrics": f.summary}
+    own = f.meta["run_id"]
     rows = (
-        {"label": entry["label"], "here": entry is here, **{m: _cell(m, entry["metrics"].get(m)) for m in metrics}}
-        for entry in [here, *grid]
+        {
+            "label": entry["label"],
+            "here": entry.get("run_id") == own,
+            **{m: _cell(m, entry["metrics"].get(m)) for m in metrics},
+        }
+        for entry in grid
     )
     heads = [Column("label", "head", "changed")]
-    heads += [Column(m, "given", NAMES.get(m, m.replace("_", " "))) for m in metrics]
+    heads += [Column(m, "given", _head(m)) for m in metrics]
     return table(rows, heads, row_class=lambda row: "here" if row["here"] else "")
+
+
+def _head(metric: str) -> str:
+    """Return the name of a column of the grid; ``adl_btc_usd`` is the ADL of one coin."""
+    parts = metric.split("_")
+    if metric in NAMES:
+        return NAMES[metric]
+    if len(parts) == 3 and parts[0] == "adl" and parts[2] == "usd":
+        return f"ADL {parts[1].upper()}"
+    return " ".join("ADL" if part == "adl" else part for part in parts)

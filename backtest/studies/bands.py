@@ -63,7 +63,7 @@ def run_grid(resolved: Resolved, given: Mapping[str, Any], first: Run, progress:
     entries = resolved.event.sensitivity
     if not entries:
         raise ConfigError(f"event {resolved.event.id} has no sensitivity grid; change settings with --set instead")
-    grid = []
+    grid = [{"label": "nothing: this run", "run_id": first.run_id, "metrics": grid_metrics(first)}]
     for k, entry in enumerate(entries):
         run = execute(prepare(resolve(resolved.event.id, merge(given, {"venue": resolved.venue.id}, entry["set"]))))
         grid.append({"label": entry["label"], "run_id": run.run_id, "metrics": grid_metrics(run)})

@@ -1,0 +1,38 @@
+"""One small run shared by the tests of the command line, and a way to call it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from backtest.cli import main
+
+Call = Callable[..., Result]
+SMALL = ("2021-12-04", "--positions", "2000")
+
+
+def call(*args: str, stdin: str | bytes | None = None) -> Result:
+    """Run a command line in this process."""
+    return CliRunner().invoke(main, [*args], input=stdin)
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return a workspace with two runs: seed 2, then seed 1, which is the latest."""
+    home = tmp_path_factory.mktemp("shelf")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CRASHBOOK_HOME", str(home))
+        for seed in ("2", "1"):
+            result = call("replay", *SMALL, "--seed", seed, "-q")
+            assert result.exit_code == 0, result.stderr
+    yield home
+
+
+@pytest.fixture
+def shared(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point a test that only reads at the shared workspace."""
+    monkeypatch.setenv("CRASHBOOK_HOME", str(shelf))
+    return shelf

@@ -1,0 +1,152 @@
+"""Events, venues, scenario fields and tables: what there is to choose from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from backtest.events import get_event, load_events
+from backtest.schema import TABLES, VIEWS
+from backtest.venue import get_venue, venue_names
+from tests.cli.conftest import call
+
+
+def rows(*args: str) -> list[dict[str, object]]:
+    """Return the answer of a read verb as JSON rows."""
+    result = call(*args, "--format", "json", "-q")
+    assert result.exit_code == 0, result.stderr
+    answer: list[dict[str, object]] = json.loads(result.stdout)
+    return answer
+
+
+def test_events_lists_the_catalogue_with_the_default_venue_first() -> None:
+    listed = rows("events")
+    assert [row["id"] for row in listed] == [event.id for event in load_events()]
+    october = next(row for row in listed if row["id"] == "2025-10-10")
+    assert str(october["venues"]).startswith("hyperliquid, binanceusdm")
+    assert october["data"] == (
+        "sample binanceusdm BTC 2025-10-10 18:00 to 24:00; "
+        "sample binanceusdm SOL XRP DOGE LINK 2025-10-10 20:40 to 22:21"
+    )
+    assert next(row for row in listed if row["id"] == "2021-05-19")["data"] == "none"
+
+
+def test_events_counts_days_of_the_lake(workspace: Path) -> None:
+    folder = workspace / "data" / "lake" / "ohlcv" / "venue=bybit" / "symbol=BTC%2FUSDT%3AUSDT" / "1m"
+    folder.mkdir(parents=True)
+    for day in ("2021-05-18", "2021-05-19", "2021-06-01"):
+        (folder / f"{day}.parquet").touch()
+    may = next(row for row in rows("events") if row["id"] == "2021-05-19")
+    event = get_event("2021-05-19")
+    held = sum(event.start.date().isoformat() <= day <= event.end.date().isoformat() for day in ("2021-05-18", "2021-05-19"))
+    assert may["data"] == f"lake bybit BTC {held} day{'s' * (held > 1)}"
+    assert f"lake bybit BTC {held} day" in call("events", "2021-05-19").stdout
+
+
+@pytest.mark.parametrize("name", ["2021-12-04", "december-2021"])
+def test_one_event_shows_everything_known(name: str) -> None:
+    text = call("events", name).stdout
+    event = get_event(name)
+    assert event.title in text
+    for fact in event.facts:
+        assert fact["id"] in text
+        assert fact["source"] in text
+    for venue, reasons in event.why.items():
+        assert all(reason in text and venue in text for reason in reasons.values())
+    assert all(row["metric"] in text for row in event.compare)
+    assert "sample binanceusdm BTC 2021-12-04 04:51 to 05:40" in text
+
+
+def test_one_event_in_other_formats_gives_the_facts() -> None:
+    facts = get_event("2025-10-10").facts
+    answer = rows("events", "2025-10-10")
+    assert [row["id"] for row in answer] == [fact["id"] for fact in facts]
+    assert {row["value"] for row in answer if row["id"] == "cascade_14h"} == {9_890_000_000}
+
+
+def test_unknown_event_names_the_near_ones() -> None:
+    result = call("events", "2025-10-1")
+    assert result.exit_code == 2
+    assert "did you mean 2025-10-1" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_venues_lists_all_profiles() -> None:
+    assert [row["id"] for row in rows("venues")] == venue_names()
+
+
+@pytest.mark.parametrize("name", venue_names())
+def test_one_venue_shows_seven_points_with_sources(name: str) -> None:
+    venue = get_venue(name)
+    points = rows("venues", name)
+    assert len(points) == 7
+    for row in points:
+        assert str(row["url"]).startswith("http"), row
+        assert row["mark"] in {"V", "S", "D", "U"}
+    text = " ".join(call("venues", name).stdout.split())
+    assert all(" ".join(line.split()) in text for line in venue.unverified)
+    assert all(" ".join(row["venue_rule"].split()) in text for row in venue.simplified)
+    assert all(source["url"] in text for source in venue.sources.values())
+
+
+def test_a_margin_tier_is_shown_as_percent_and_leverage() -> None:
+    assert "0 1.25% 40x; 150,000,000 2.5% 20x" in call("venues", "hyperliquid").stdout
+
+
+def test_params_lists_every_field_with_unit_and_default() -> None:
+    listed = {str(row["field"]): row for row in rows("params")}
+    assert listed["mark_half_life_s"]["unit"] == "s"
+    assert listed["mark_half_life_s"]["default"] == "30"
+    assert listed["positions"]["allowed"] == "2 to 20,000,000"
+    assert "hyperliquid_literal" in str(listed["ranking"]["allowed"])
+
+
+def test_params_of_an_event_say_where_each_value_comes_from() -> None:
+    listed = {str(row["field"]): row for row in rows("params", "2025-10-10")}
+    assert listed["vault_capital_usd"]["value"] == "50,000,000"
+    assert str(listed["vault_capital_usd"]["source"]).startswith("event: ")
+    assert listed["ranking"]["source"] == "venue profile"
+    bitmex = {str(row["field"]): row for row in rows("params", "2025-10-10", "--venue", "bitmex")}
+    assert bitmex["ranking"]["value"] == "bitmex"
+
+
+def test_params_of_a_venue_need_an_event() -> None:
+    result = call("params", "--venue", "bybit")
+    assert result.exit_code == 2
+    assert "EVENT" in result.stderr
+
+
+def test_schema_lists_tables_and_views() -> None:
+    assert [row["name"] for row in rows("schema")] == [*TABLES, *VIEWS]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_schema_of_a_table_has_unit_and_meaning(name: str) -> None:
+    shown = [(row["column"], row["type"], row["unit"], row["meaning"]) for row in rows("schema", name)]
+    assert shown == [(column.name, column.sql_type, column.unit, column.doc) for column in TABLES[name].columns]
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_schema_of_a_view_is_what_a_run_has(name: str, shared: Path) -> None:
+    described = json.loads(call("sql", f"describe {name}", "--format", "json", "-q").stdout)
+    assert [(row["column"], row["type"]) for row in rows("schema", name)] == [
+        (row["column_name"], row["column_type"]) for row in described
+    ]
+
+
+def test_ddl_makes_the_tables() -> None:
+    with duckdb.connect() as con:
+        con.execute(call("schema", "--ddl").stdout).fetchall()
+        made = {row[0] for row in con.sql("show tables").fetchall()}
+    assert made == set(TABLES)
+    assert call("schema", "steps", "--ddl").stdout.startswith("CREATE TABLE steps (")
+    assert call("schema", "run_summary", "--ddl").exit_code == 2
+
+
+def test_unknown_table_names_the_near_ones() -> None:
+    result = call("schema", "adl_fill")
+    assert result.exit_code == 2
+    assert "did you mean adl_fills" in result.stderr

@@ -1,0 +1,97 @@
+"""Help: fast, complete, with examples that run."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from backtest import __version__
+from backtest.cli import main
+from backtest.cli.group import Verb
+from tests.cli.conftest import call
+
+HEAVY = ("numpy", "polars", "duckdb", "pandas", "pyarrow", "matplotlib", "ccxt", "rich", "orjson", "jinja2")
+VERBS = sorted(main.commands)
+EXAMPLES = [(name, example) for name in VERBS for example in main.commands[name].examples]  # type: ignore[attr-defined]
+
+
+def test_the_verbs_of_this_version() -> None:
+    listed = list(main.commands)
+    assert listed == ["events", "venues", "params", "schema", "replay", "runs", "query", "sql", "audit", "diff", "report"]
+
+
+@pytest.mark.parametrize("args", [["--help"], ["replay", "--help"], ["query", "-h"], ["--version"], []])
+def test_help_imports_nothing_heavy(args: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from backtest.cli import main\n"
+        "try:\n    main(sys.argv[1:], prog_name='crashbook')\n"
+        f"finally:\n    print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (0, "[]")
+    assert "crashbook" in done.stdout
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "backtest", "--version"], capture_output=True, text=True, check=False)
+    assert done.stdout == f"crashbook, version {__version__}\n"
+
+
+def test_nothing_asked_shows_the_help() -> None:
+    assert call().stdout == call("--help").stdout
+    assert call().exit_code == 0
+
+
+def test_the_help_lists_every_verb_on_one_line_and_the_exit_codes() -> None:
+    text = call("--help").stdout
+    for name in VERBS:
+        lines = [line for line in text.splitlines() if line.startswith(f"  {name} ")]
+        assert len(lines) == 1, name
+        assert lines[0].endswith("."), "a summary that fits is not cut short"
+        assert "..." not in lines[0]
+    assert all(f"\n  {code} " in text for code in (0, 1, 2, 3, 4, 130))
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_has_a_summary_and_an_example(name: str) -> None:
+    verb = main.commands[name]
+    result = call(name, "--help")
+    assert result.exit_code == 0
+    assert isinstance(verb, Verb)
+    assert verb.examples
+    assert "Examples:\n" in result.stdout
+    for example in verb.examples:
+        assert f"  {example}\n" in result.stdout
+        assert shlex.split(example)[:2] == ["crashbook", name]
+
+
+@pytest.mark.parametrize(("name", "example"), [pair for pair in EXAMPLES if pair[0] != "replay"])
+def test_examples_of_reading_verbs_run(
+    name: str, example: str, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("webbrowser.open", lambda address: True)
+    ids = sorted(path.name for path in (shared / "runs").iterdir())
+    words = shlex.split(example.replace("708a", ids[0]).replace("latest", ids[1]))[1:]
+    stdin = None
+    if "<" in words:
+        words, stdin = words[: words.index("<")], "select count(*) as waves from adl_events"
+    if name == "report":
+        words += ["--output", "report.html"]
+    result = call(*words, stdin=stdin)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout or (tmp_path / "waves.csv").is_file()
+
+
+@pytest.mark.parametrize(("name", "example"), [pair for pair in EXAMPLES if pair[0] == "replay"])
+def test_examples_of_replay_are_valid(name: str, example: str) -> None:
+    words = shlex.split(example)[2:]
+    context = main.commands[name].make_context(name, words)
+    assert isinstance(context, click.Context)
+    assert call("replay", *words, "--positions", "100", "--explain").exit_code == 0

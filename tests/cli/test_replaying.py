@@ -1,0 +1,271 @@
+"""``crashbook replay``: layers of settings, what is printed where, and what is left on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from backtest.results import open_run, run_ids
+from tests.cli.conftest import SMALL, call
+
+BOOK = """account,symbol,side,quantity_base,entry_px,leverage
+a,BTC,long,10,52000,20
+b,BTC,short,10,52000,5
+"""
+
+
+def scenario_of(run: str = "latest") -> dict[str, object]:
+    """Return the resolved scenario of a run."""
+    scenario: dict[str, object] = open_run(run).meta["scenario"]
+    return scenario
+
+
+def test_summary_on_stdout_and_notes_on_stderr(workspace: Path) -> None:
+    result = call("replay", *SMALL, "--report")
+    assert result.exit_code == 0, result.stderr
+    run = open_run()
+    assert result.stdout.startswith(f"run {run.run_id}\n")
+    assert "conservation   residual 0 USD" in result.stdout
+    page = workspace / "reports" / f"2021-12-04-binanceusdm-{run.run_id}.html"
+    assert result.stdout.endswith(f"report  {page}\n")
+    assert page.read_text("utf-8").startswith("<!DOCTYPE html>")
+    notes = result.stderr.splitlines()
+    assert all(line.startswith("note: ") for line in notes)
+    assert len(notes) == 5
+    assert notes[-1].endswith("see the report for all")
+    again = call("replay", *SMALL)
+    assert again.stderr.splitlines()[0] == "note: this run was on disk already; --fresh simulates it again"
+    assert "report" not in again.stdout
+    assert call("replay", *SMALL, "-q").stderr == ""
+
+
+def test_the_same_inputs_are_simulated_again_only_if_asked(shared: Path) -> None:
+    before = (shared / "runs" / run_ids()[-1] / "run.json").stat().st_mtime_ns
+    assert "on disk already" in call("replay", *SMALL).stderr
+    assert (shared / "runs" / run_ids()[-1] / "run.json").stat().st_mtime_ns == before
+    assert "on disk already" not in call("replay", *SMALL, "--fresh").stderr
+    assert (shared / "runs" / run_ids()[-1] / "run.json").stat().st_mtime_ns > before
+
+
+def test_a_run_shown_again_becomes_the_latest(workspace: Path) -> None:
+    for seed in ("1", "2", "1"):
+        call("replay", *SMALL, "--set", "positions=200", "--seed", seed, "-q")
+    assert scenario_of()["seed"] == 1
+    assert len(run_ids()) == 2
+
+
+def test_the_report_goes_where_it_is_asked_to(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = call("replay", *SMALL, "--set", "positions=200", "--output", "out/mine.html")
+    assert result.stdout.splitlines()[-1] == "report  out/mine.html"
+    assert (tmp_path / "out" / "mine.html").is_file()
+    refused = call("replay", *SMALL, "--output", "mine.html", "--no-report")
+    assert refused.exit_code == 2
+
+
+def test_layers_file_under_flags_under_set(workspace: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('event = "2021-12-04"\npositions = 300\nseed = 3\nintrabar = "close"\nimpact = "none"\n')
+    result = call("replay", "-c", str(file), "--seed", "4", "--positions", "200", "--set", "impact=linear", "-q")
+    assert result.exit_code == 0, result.stderr
+    got = scenario_of()
+    assert [got[name] for name in ("event", "positions", "seed", "intrabar", "impact")] == [
+        "2021-12-04", 200, 4, "close", "linear",
+    ]  # fmt: skip
+    assert call("replay", "-c", str(file), "--seed", "4", "--set", "seed=5", "--set", "positions=200", "-q").exit_code == 0
+    assert scenario_of()["seed"] == 5
+
+
+def test_set_changes_one_coin(workspace: Path) -> None:
+    call("replay", *SMALL, "--set", "positions=200", "--set", "open_interest_usd.BTC=1e9", "-q")
+    assert scenario_of()["open_interest_usd"] == {"BTC": 1e9}
+
+
+def test_the_scenario_of_a_run_gives_the_same_run(shared: Path, tmp_path: Path) -> None:
+    run = open_run()
+    file = tmp_path / "again.toml"
+    file.write_text(run.meta["scenario_toml"], "utf-8")
+    result = call("replay", "-c", str(file))
+    assert result.stdout.startswith(f"run {run.run_id}\n")
+    assert "on disk already" in result.stderr
+
+
+def test_a_book_from_a_file(workspace: Path, tmp_path: Path) -> None:
+    book = tmp_path / "book.csv"
+    book.write_text(BOOK)
+    result = call("replay", "2021-12-04", "--positions", str(book), "-q")
+    assert result.exit_code == 0, result.stderr
+    assert "positions      2 (imported book" in result.stdout
+    book.write_text(BOOK.replace("b,BTC,short,10", "b,BTC,shrt,-10"))
+    bad = call("replay", "2021-12-04", "--positions", str(book), "-q")
+    assert bad.exit_code == 1
+    assert "row 3, side:" in bad.stderr
+    assert "row 3, quantity_base:" in bad.stderr
+    assert len(run_ids()) == 1
+
+
+def test_seeds_add_bands_and_keep_the_run_latest(workspace: Path) -> None:
+    result = call("replay", *SMALL, "--set", "positions=200", "--seeds", "3", "-q")
+    assert result.exit_code == 0, result.stderr
+    assert "of 3 runs" in result.stdout
+    assert len(run_ids()) == 3
+    run = open_run()
+    assert result.stdout.startswith(f"run {run.run_id}\n")
+    assert len(run.meta["seed_summaries"]) == 3
+
+
+def test_grid_prints_what_each_change_does(workspace: Path) -> None:
+    result = call("replay", "2025-10-10", "--positions", "500", "--coins", "BTC", "--grid", "-q")
+    assert result.exit_code == 0, result.stderr
+    assert "vault 25M" in result.stdout
+    labels = [row["label"] for row in open_run().meta["sensitivity"]]
+    assert all(label in result.stdout for label in labels)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (("2021-12-04", "--grid"), 2, "no sensitivity grid"),
+        (("2021-12-04", "--positions", "book.csv", "--seeds", "2"), 2, "--seeds draws synthetic books"),
+        ((), 2, "missing EVENT"),
+        (("2021-12-04", "--set", "event=2025-10-10"), 2, "two events"),
+        (("2021-12-04", "--set", "sead=1"), 1, "did you mean seed"),
+        (("2021-12-04", "--set", "seed"), 1, "--set field=value"),
+        (("2021-12-04", "--set", "positions=1"), 1, "allowed: 2 to 20000000"),
+        (("2021-12-04", "--venue", "bybitt"), 2, "did you mean bybit"),
+        (("2021-12-04", "--coins", "BTC,BTC"), 1, "twice"),
+        (("2021-12-04", "--coins", "FOO"), 2, "unknown coin"),
+        (("2021-12-04", "--seed", "-1"), 2, "'--seed'"),
+        (("2021-12-04", "--seed", "x"), 2, "'--seed'"),
+        (("2021-12-04", "--seeds", "1"), 2, "'--seeds'"),
+        (("2021-12-04", "-c", "absent.toml"), 1, "absent.toml: no such file"),
+        (("2021-12-04", "--positions", "absent.csv"), 1, "absent.csv: cannot be read"),
+        (("2021-05-19",), 3, "no bars of BTC"),
+        (("2021-12-04", "--set", "start=2021-12-04T05:00:00", "--set", "end=2021-12-04T05:00:00"), 3, "empty window"),
+        (("december",), 2, "did you mean december-2021"),
+    ],
+)
+def test_refusals_are_one_line_and_leave_nothing(
+    args: tuple[str, ...], code: int, words: str, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = call("replay", *args)
+    assert result.exit_code == code, result.stderr
+    assert result.stderr.startswith("crashbook: ")
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    assert not list(workspace.iterdir())
+
+
+def test_unknown_key_in_a_scenario_file(workspace: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("sede = 1\n")
+    result = call("replay", "2021-12-04", "-c", str(file))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("crashbook: mine.toml: unknown key 'sede'; did you mean seed")
+    assert result.stderr.count("\n") == 1
+
+
+def test_explain_shows_the_plan_and_writes_nothing(workspace: Path) -> None:
+    result = call("replay", *SMALL, "--explain", "--seed", "1")
+    assert result.exit_code == 0, result.stderr
+    assert not list(workspace.iterdir())
+    text = result.stdout
+    for words in ("not on disk yet", "venue profile", "given", "data/sample/binanceusdm_BTCUSDT_1m_2021-12-04.csv",
+                  "EMA of the trade price", "simplified", "not simulated", "about 0.3 GB of memory"):  # fmt: skip
+        assert words in text
+    run_id = next(line.split()[2].rstrip(",") for line in text.splitlines() if line.startswith("run id"))
+    assert call("replay", *SMALL, "-q").stdout.startswith(f"run {run_id}\n")
+    assert f"{run_id}, on disk already" in call("replay", *SMALL, "--explain").stdout
+
+
+def test_an_interrupt_is_one_line_and_130(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("backtest.results.write_parquet", interrupted)
+    result = call("replay", *SMALL, "-q")
+    assert result.exit_code == 130
+    assert result.stderr == "crashbook: interrupted; finished runs and reports are kept, nothing is left half-written\n"
+    assert not list((workspace / "runs").iterdir())
+
+
+def test_ctrl_c_in_a_process_of_its_own(workspace: Path) -> None:
+    command = [sys.executable, "-m", "backtest", "replay", "2025-10-10", "--positions", "1000000"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(1.5)  # reading, drawing or walking: any of them must end cleanly
+    child.send_signal(signal.SIGINT)
+    out, errors = child.communicate(timeout=60)
+    assert child.returncode == 130, errors
+    assert out == ""
+    assert errors.splitlines()[-1].startswith("crashbook: interrupted")
+    assert "Traceback" not in errors
+    assert not (workspace / "runs").is_dir() or not list((workspace / "runs").iterdir())
+
+
+def test_an_unwritable_workspace_is_one_line(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wall = workspace / "file"
+    wall.touch()
+    monkeypatch.setenv("CRASHBOOK_HOME", str(wall / "below"))
+    result = call("replay", *SMALL, "-q")
+    assert result.exit_code == 1
+    assert "cannot write" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_defect_is_one_line_until_debug_is_given(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: object, **kwargs: object) -> None:
+        raise KeyError("lots")
+
+    monkeypatch.setattr("backtest.replay.prepare", broken)
+    result = call("replay", *SMALL)
+    assert result.exit_code == 1
+    assert result.stderr == "crashbook: a defect of the program: KeyError: 'lots'; crashbook --debug shows where\n"
+    shown = call("--debug", "replay", *SMALL)
+    assert shown.exit_code == 1
+    assert "Traceback (most recent call last)" in shown.stderr
+    assert shown.stderr.splitlines()[-1].startswith("crashbook: a defect")
+
+
+def test_debug_shows_the_traceback_of_a_known_error() -> None:
+    shown = call("--debug", "events", "nonsense")
+    assert shown.exit_code == 2
+    assert "Traceback" in shown.stderr
+    assert shown.stderr.splitlines()[-1].startswith("crashbook: unknown event 'nonsense'")
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
+def test_progress_is_for_a_terminal_and_leaves_nothing(workspace: Path) -> None:
+    leader, follower = os.openpty()
+    command = [sys.executable, "-m", "backtest", "replay", *SMALL]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=follower) as child:
+        os.close(follower)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(leader, 65536)
+            except OSError:
+                break
+            if not piece:
+                break
+            shown += piece
+        out = child.stdout.read() if child.stdout else b""
+    os.close(leader)
+    assert child.returncode == 0
+    assert b"replaying" in shown
+    assert b"\x1b[2Knote: " in shown, "the bar is wiped before the notes"
+    assert out.startswith(b"run ")
+    assert b"\x1b" not in out
+
+
+def test_seed_summaries_are_json_ready(shared: Path) -> None:
+    assert json.loads(json.dumps(open_run().meta["scenario"]))["positions"] == 2000
