@@ -43,7 +43,7 @@ class MarketPath:
     it are the pre-roll. ``entry_profiles`` hold, per symbol, prices in ticks and the lots traded there in the
     pre-roll, or None where that is short; ``pre_low`` and ``pre_high`` (symbols) are its lowest and highest mark,
     or those of the first bar where there is none.
-    ``coverage`` holds rows of the table of that name without the run; ``digest`` is over arrays and identities.
+    ``coverage`` holds rows of the table of that name without the run; ``digest`` is over all of it.
     """
 
     instruments: tuple[Instrument, ...]
@@ -102,7 +102,15 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
     )
     pre_rolls = [_pre_roll(event, series, frame, window, known) for frame, series in read]
     all_series = (*trades, *marks, *fundings, *pre_rolls)
-    identity = repr((event.id, profile.id, BAR_S, units, [(tape.venue, tape.where) for tape in tapes], funding))
+    coverage = tuple(series.row() for series in all_series)
+    flags = (
+        *_proxy_flags(profile, tapes),
+        *_window_flags(event, scenario, window, tapes),
+        *_unit_flags(profile, units),
+        *series_flags(all_series),
+    )
+    sources = [(tape.venue, tape.where) for tape in tapes]
+    identity = repr((event.id, profile.id, BAR_S, units, sources, funding, coverage, flags))
     return MarketPath(
         instruments=units,
         bar_s=BAR_S,
@@ -116,14 +124,9 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
         entry_profiles=profiles,
         pre_low=mark[:, seen, LOW].min(axis=1),
         pre_high=mark[:, seen, HIGH].max(axis=1),
-        coverage=tuple(series.row() for series in all_series),
+        coverage=coverage,
         labels=_labels(profile, scenario, tapes, marks),
-        flags=(
-            *_proxy_flags(profile, tapes),
-            *_window_flags(event, scenario, window, tapes),
-            *_unit_flags(profile, units),
-            *series_flags(all_series),
-        ),
+        flags=flags,
         digest=_digest(identity, open_ts, trade, mark, volume, bridged),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,12 +26,14 @@ META = "run.json"
 LOG = "log.jsonl"
 STUDIES = "studies.json"  # bands and grids of other runs; not part of the run's own identity
 FORMAT = 1
+_CLOSE, _SEAL = "\n}\n", ',\n "sha256": "'
 
 
 def write_run(tables: Mapping[str, pa.Table], meta: Mapping[str, Any], log: Mapping[str, Any]) -> Path:
     """Write a run folder beside its place and move it there when it is complete.
 
-    Tables and ``run.json`` are byte-equal for equal inputs; times and durations go to ``log.jsonl``.
+    Tables and ``run.json`` are byte-equal for equal inputs; times and durations go to ``log.jsonl``. What a killed
+    writer of the same run left behind is removed first.
 
     Raises
     ------
@@ -38,25 +41,64 @@ def write_run(tables: Mapping[str, pa.Table], meta: Mapping[str, Any], log: Mapp
         If the folder cannot be written; nothing is left behind.
     """
     target = runs_folder() / str(meta["run_id"])
-    temporary = target.with_name(f".{target.name}.partial")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
+        for left in target.parent.glob(f".{target.name}.*.partial"):
+            shutil.rmtree(left, ignore_errors=True)
         temporary.mkdir(parents=True)
         paths = [temporary / f"{name}.parquet" for name in tables]
         with ThreadPoolExecutor(2) as pool:  # compression leaves the interpreter free
             digests = dict(zip(tables, pool.map(write_parquet, tables.values(), paths), strict=True))
         body = {"format": FORMAT, **meta, "tables": digests}
-        (temporary / META).write_text(json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
+        (temporary / META).write_text(sealed(body), "utf-8")
         (temporary / LOG).write_text(json.dumps(dict(log), sort_keys=True) + "\n", "utf-8")
-        shutil.rmtree(target, ignore_errors=True)
-        temporary.rename(target)
+        _take_place(temporary, target)
     except OSError as error:
-        raise RunError(
-            f"cannot write {target}: {error.strerror or error}; free space or choose CRASHBOOK_HOME"
-        ) from None
+        raise RunError(f"cannot write {target}: {_reason(error)}; free space or choose CRASHBOOK_HOME") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
+
+
+def _reason(error: OSError) -> str:
+    """Return the system's words for an error; Arrow wraps them in its own."""
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
+def _take_place(new: Path, target: Path) -> None:
+    """Move a whole folder to its place; one that is there gives way in one step and returns if that fails."""
+    old = new.with_name(f"{new.name.removesuffix('.partial')}.old.partial")
+    if target.is_dir() and not target.is_symlink():
+        target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        if old.is_dir():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def sealed(body: Mapping[str, Any]) -> str:
+    """Return a JSON object as text with the SHA-256 of that text as a last key, so that any changed byte shows.
+
+    Examples
+    --------
+    >>> text = sealed({"seed": 1})
+    >>> is_sealed(text), is_sealed(text.replace("1", "2", 1))
+    (True, False)
+    """
+    return _with_digest(json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def is_sealed(text: str) -> bool:
+    """Return whether a text is as ``sealed`` wrote it."""
+    return text == _with_digest(text.rpartition(_SEAL)[0] + _CLOSE)
+
+
+def _with_digest(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+    return f'{text.removesuffix(_CLOSE)}{_SEAL}{digest}"{_CLOSE}'
 
 
 def write_parquet(table: pa.Table, path: Path) -> dict[str, Any]:
@@ -95,7 +137,7 @@ def open_run(name: str = "latest") -> Run:
 
 def _find(name: str) -> Path:
     path = Path(name)
-    if path.is_dir() and name not in {"", "latest"}:
+    if name not in {"", "latest"} and _is_folder(path):
         return path
     known = run_ids()
     if not known:
@@ -110,17 +152,27 @@ def _find(name: str) -> Path:
     return runs_folder() / hits[0]
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # no name of a file, an SQL text for example
+        return False
+
+
 def read_meta(folder: Path) -> dict[str, Any]:
     """Read and check ``run.json`` of a folder."""
     path = folder / META
     try:
-        meta = json.loads(path.read_text("utf-8"))
+        text = path.read_bytes().decode()
+        meta = json.loads(text)
     except FileNotFoundError:
         raise RunError(f"{folder}: no {META}: the run was not finished; run it again") from None
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: cannot be read ({type(error).__name__}); run it again") from None
     if not isinstance(meta, dict) or meta.get("format") != FORMAT or "tables" not in meta:
         raise RunError(f"{path}: not a run of this version; run it again")
+    if not is_sealed(text):
+        raise RunError(f"{path}: does not match its own digest: it was changed; run it again")
     return meta
 
 
@@ -128,19 +180,20 @@ def store_study(folder: Path, study: Mapping[str, Any]) -> None:
     """Add the result of a study to those stored beside a run."""
     path, temporary = folder / STUDIES, folder / f".{STUDIES}.partial"
     try:
-        temporary.write_text(json.dumps({**_studies(folder), **study}, indent=1, sort_keys=True) + "\n", "utf-8")
+        temporary.write_text(sealed({**_studies(folder), **study}), "utf-8")
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise RunError(f"cannot write {path}: {error.strerror or error}; free space or choose CRASHBOOK_HOME") from None
+        raise RunError(f"cannot write {path}: {_reason(error)}; free space or choose CRASHBOOK_HOME") from None
 
 
 def _studies(folder: Path) -> dict[str, Any]:
+    """Return the studies stored beside a run; a damaged file counts as none, since a study can be run again."""
     try:
-        found = json.loads((folder / STUDIES).read_text("utf-8"))
+        text = (folder / STUDIES).read_bytes().decode()
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return {key: value for key, value in json.loads(text).items() if key != "sha256"} if is_sealed(text) else {}
 
 
 class Run:

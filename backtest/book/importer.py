@@ -27,6 +27,7 @@ from backtest.instrument import Instrument
 from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Ints, exact_sum, half_even
 from backtest.mechanics.margin import in_breach, tier_of
 from backtest.scenario import Watch
+from backtest.tomlio import shown
 
 if TYPE_CHECKING:
     import polars as pl
@@ -213,7 +214,7 @@ def _check_header(found: Sequence[str], where: str) -> None:
         if twice and once in FILE_COLUMNS:
             faults.append(f"column '{once}' comes twice")
         elif name not in FILE_COLUMNS:
-            faults.append(f"unknown column '{name}'" + (f"; did you mean {near[0]}?" if near else ""))
+            faults.append(f"unknown column {shown(name)}" + (f"; did you mean {near[0]}?" if near else ""))
     faults += [f"column '{name}' is missing" for name in REQUIRED if name not in found]
     if sum(name in found for name in MARGIN) != 1:
         faults.append(f"give exactly one of the columns {' and '.join(MARGIN)}")
@@ -254,7 +255,7 @@ def _sides(table: pl.DataFrame, faults: _Faults) -> Ints:
 
 
 def _quoted(text: str | None) -> str:
-    return "nothing" if text is None else f"'{text}'"
+    return "nothing" if text is None else shown(text)
 
 
 def _check_accounts(table: pl.DataFrame, faults: _Faults) -> None:
@@ -274,8 +275,9 @@ def _check_accounts(table: pl.DataFrame, faults: _Faults) -> None:
     owner, rows, names = table["account"].to_list(), found["first_row"].to_list(), found["first_name"].to_list()
     empty, again, renamed = (found[name].to_numpy() for name in ("empty", "again", "renamed"))
     faults.add(empty, "account", lambda row: "nothing; give every position an owner")
-    faults.add(again, "account", lambda row: f"'{owner[row]}' has this symbol in row {rows[row]} already; merge them")
-    faults.add(renamed, "name", lambda row: f"'{owner[row]}' is '{names[row]}' elsewhere; keep one")
+    again_text = "{} has this symbol in row {} already; merge them"
+    faults.add(again, "account", lambda row: again_text.format(shown(owner[row]), rows[row]))
+    faults.add(renamed, "name", lambda row: f"{shown(owner[row])} is {shown(names[row])} elsewhere; keep one")
 
 
 def _decimals(table: pl.DataFrame, column: str, faults: _Faults) -> tuple[list[Decimal], Bools]:

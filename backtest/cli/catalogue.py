@@ -8,7 +8,7 @@ import click
 
 from backtest.cli.group import verb
 from backtest.cli.output import Sink, emit, frame_of, note, page, read_options
-from backtest.cli.text import words
+from backtest.cli.text import plain, words
 
 if TYPE_CHECKING:
     import polars as pl
@@ -72,7 +72,8 @@ def venues(venue: str | None, sink: Sink) -> None:
 def params(event: str | None, venue: str | None, sink: Sink) -> None:
     """List the scenario fields, or their values for an EVENT.
 
-    Fields are set with --set FIELD=VALUE, or in the TOML file given with -c.
+    Fields are set with --set FIELD=VALUE, or in the TOML file given with -c. Other formats than table spell values
+    as --set takes them.
     """
     from backtest.cli.plan import values_of
     from backtest.params import PARAMS
@@ -80,15 +81,16 @@ def params(event: str | None, venue: str | None, sink: Sink) -> None:
 
     if event is None and venue is not None:
         raise click.UsageError("--venue fills in the values of an event; give the EVENT too")
+    spell = words if sink.pretty else plain
     if event is None:
         rows = [
-            {"field": p.name, "kind": p.kind, "unit": p.unit, "default": words(p.default), "allowed": _allowed(p),
+            {"field": p.name, "kind": p.kind, "unit": p.unit, "default": spell(p.default), "allowed": _allowed(p),
              "meaning": p.doc}
             for p in PARAMS
         ]  # fmt: skip
         emit(frame_of(rows, ("field", "kind", "unit", "default", "allowed", "meaning")), sink)
         return
-    emit(values_of(resolve(event, {"venue": venue} if venue else {})), sink)
+    emit(values_of(resolve(event, {"venue": venue} if venue else {}), spell), sink)
 
 
 def _allowed(param: Param) -> str:

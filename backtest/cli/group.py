@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -14,6 +15,7 @@ import click
 from backtest.errors import CrashbookError, UnknownNameError
 
 INTERRUPTED = 130
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 RUN_WORDS = (
@@ -115,7 +117,7 @@ def explain(error: BaseException) -> tuple[str, int]:
     >>> explain(KeyboardInterrupt())
     ('interrupted; finished runs and reports are kept, nothing is left half-written', 130)
     >>> explain(OSError(28, "No space left on device", "out.csv"))
-    ('out.csv: No space left on device; free space or name another file with --output', 1)
+    ('out.csv: No space left on device; free space or write elsewhere', 1)
     """
     if isinstance(error, CrashbookError):
         return str(error), error.exit_code
@@ -129,8 +131,8 @@ def explain(error: BaseException) -> tuple[str, int]:
         return "", 0
     if isinstance(error, OSError):
         mute(sys.stdout)
-        place = error.filename or "output"
-        return f"{place}: {error.strerror or error}; free space or name another file with --output", 1
+        fix = "free space or write elsewhere" if error.errno in FULL else "check the path and its permissions"
+        return f"{error.filename or 'output'}: {error.strerror or error}; {fix}", 1
     if isinstance(error, MemoryError):
         return "not enough memory; use fewer positions, for example --positions 100000", 1
     words = " ".join(str(error).split())

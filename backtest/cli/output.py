@@ -52,6 +52,8 @@ def read_options(verb: Verb) -> Verb:
     @click.option("--quiet", "-q", is_flag=True, help="No notes on stderr.")
     @functools.wraps(verb)
     def with_sink(*args: Any, kind: str | None, output: Path | None, quiet: bool, **rest: Any) -> None:
+        if output is not None and output.is_dir():
+            raise click.UsageError(f"--output {output} is a folder; name a file")
         named = output.suffix.lower().removeprefix(".") if output else ""
         shape = kind or (named if named in FORMATS else "table")
         verb(*args, sink=Sink(shape, output, quiet), **rest)
@@ -89,7 +91,15 @@ def page(text: str, sink: Sink) -> None:
 def note(text: str, sink: Sink) -> None:
     """Print a note on stderr unless ``--quiet``."""
     if not sink.quiet:
-        click.echo(f"note: {text}", err=True)
+        aside(f"note: {text}")
+
+
+def aside(text: str) -> None:
+    """Print a line on stderr; that nobody listens there is no reason to stop."""
+    try:
+        click.echo(text, err=True)
+    except BrokenPipeError:
+        mute(sys.stderr)
 
 
 @contextmanager
@@ -104,8 +114,6 @@ def unless_closed() -> Iterator[None]:
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that appears complete under its name, by rename, or not at all."""
-    if path.is_dir():
-        raise click.UsageError(f"--output {path} is a folder; name a file")
     part: Path | None = None
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backtest.cli import venue_page
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 BASE_MB, MEMORY_KB, DISK_KB = 300, 1.0, 0.15
 
 
-def values_of(resolved: Resolved) -> pl.DataFrame:
+def values_of(resolved: Resolved, spell: Callable[[Any], str] = words) -> pl.DataFrame:
     """Return every scenario field of a resolved scenario with its value, unit and source."""
     from backtest.params import PARAMS
 
-    plain = resolved.scenario.plain()
+    values = resolved.scenario.plain()
     rows = [
-        {"field": p.name, "value": words(plain[p.name]), "unit": p.unit, "source": resolved.sources[p.name]}
+        {"field": p.name, "value": spell(values[p.name]), "unit": p.unit, "source": resolved.sources[p.name]}
         for p in PARAMS
     ]
     return frame_of(rows, ("field", "value", "unit", "source"))

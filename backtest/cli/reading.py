@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from backtest.cli.group import verb
-from backtest.cli.output import Sink, emit, frame_of, note, page, read_options, table_text
-from backtest.cli.text import words
+from backtest.cli.output import Sink, aside, emit, frame_of, note, page, read_options, table_text
+from backtest.cli.text import plain, words
 from backtest.errors import AuditError, QueryError, RunError, UsageError
 
 if TYPE_CHECKING:
@@ -169,8 +169,7 @@ def audit(run: str, sink: Sink) -> None:
     emit(frame_of(rows, ("audit", "rows", "passed", "question")), sink)
     failed = [result for result in results if not result.passed]
     for result in failed:
-        click.echo(f"{result.name}, the first of {result.rows:,} rows:", err=True)
-        click.echo("".join(table_text(result.sample)), err=True, nl=False)
+        aside(f"{result.name}, the first of {result.rows:,} rows:\n" + "".join(table_text(result.sample)).rstrip())
     if failed:
         names = ", ".join(result.name for result in failed)
         raise AuditError(f"{len(failed)} of {len(results)} audits failed: {names}; the numbers of this run do not hold")
@@ -189,26 +188,13 @@ def diff(one: str, other: str, sink: Sink) -> None:
     if left.run_id == right.run_id:
         raise UsageError(f"both are run {left.run_id}; name two runs of crashbook runs")
     fields, numbers = differences(left, right)
+    spell = words if sink.pretty else plain
     rows = [
-        {"part": part, "field": name, left.run_id: _cell(a), right.run_id: _cell(b)}
+        {"part": part, "field": name, left.run_id: spell(a), right.run_id: spell(b)}
         for part, changed in (("scenario", fields), ("result", numbers))
         for name, a, b in changed
     ]
     emit(frame_of(rows, ("part", "field", left.run_id, right.run_id)), sink)
-
-
-def _cell(value: Any) -> str:
-    """Return a value as text: amounts with all their digits.
-
-    Examples
-    --------
-    >>> from decimal import Decimal
-    >>> _cell(Decimal("-7478899.215438")), _cell(None)
-    ('-7,478,899.215438', 'none')
-    """
-    from decimal import Decimal
-
-    return f"{value:,f}" if isinstance(value, Decimal) else words(value)
 
 
 @verb("crashbook report latest --open")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from backtest.cli.group import verb
+from backtest.cli.output import aside
 from backtest.cli.progress import Stage, stages
 from backtest.errors import UsageError
 
@@ -189,10 +190,10 @@ def near(path: Path) -> Path:
 def _notes(run: Run, page: Path | None, repeated: bool) -> None:
     """Print the first of the run's flags; the report has all of them."""
     if repeated:
-        click.echo("note: this run was on disk already; --fresh simulates it again", err=True)
+        aside("note: this run was on disk already; --fresh simulates it again")
     flags = run.meta["flags"]
     for flag in flags[:NOTES_SHOWN]:
-        click.echo(f"note: {flag}", err=True)
+        aside(f"note: {flag}")
     if len(flags) > NOTES_SHOWN:
         where = "see the report for all" if page else "crashbook report makes a report with all"
-        click.echo(f"note: {len(flags) - NOTES_SHOWN} more; {where}", err=True)
+        aside(f"note: {len(flags) - NOTES_SHOWN} more; {where}")

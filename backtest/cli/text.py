@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from backtest.cli.output import table_text
@@ -29,6 +31,8 @@ def words(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Decimal):
+        return f"{value:,f}"
     if isinstance(value, int | float):
         return f"{value:,.15g}"
     if isinstance(value, dt.datetime):
@@ -38,6 +42,23 @@ def words(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(f"[{words(row)}]" if isinstance(row, list | tuple) else words(row) for row in value)
     return str(value)
+
+
+def plain(value: Any) -> str:
+    """Return a value as ``--set`` and other programs take it; nothing for none.
+
+    Examples
+    --------
+    >>> plain({"BTC": 4.48e9, "default": 0.15}), plain(("BTC", "SOL")), plain(50_000_000.0)
+    ('{ BTC = 4480000000.0, default = 0.15 }', '["BTC", "SOL"]', '50000000.0')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {json.dumps(item)}" for key, item in value.items()) + " }"
+    return json.dumps(value) if isinstance(value, bool | list | tuple) else str(value)
 
 
 def span(start: dt.datetime, end: dt.datetime) -> str:

@@ -50,21 +50,22 @@ def open_wave(state: State, symbol: int, side: int, source: int, previous: int) 
             equity -= state.owed_funding(rows)
         return Candidates(-side, lots, cost, value, side * (cost - value), equity, tiers)
 
-    def scan(piece: slice) -> tuple[Candidates, Bools]:
+    def approximate(piece: slice) -> Candidates:
         rows = slice(piece.start + block.start, piece.stop + block.start)
         lots, cost = state.mirror.lots[rows], state.mirror.cost[rows]
         value = lots * each
         equity = state.mirror.cash[rows] - lots * (side * (each - state.index[symbol] / MILLIONTH))
-        pnl = side * (cost - value)
-        found = Candidates(-side, state.lots[rows], cost, value, pnl, equity, tiers)  # type: ignore[arg-type]
         delicate = np.flatnonzero((equity < value * DELICATE + QUANTA_PER_USD) & (lots > 0))
         if delicate.size:
             equity[delicate] = fetch(delicate + piece.start).equity
-        eligible = (lots > 0) & (equity > 0)
-        breached = state.breached[
-            np.searchsorted(state.breached, rows.start) : np.searchsorted(state.breached, rows.stop)
-        ]
-        eligible[breached - rows.start] = False
+        pnl = side * (cost - value)
+        return Candidates(-side, state.lots[rows], cost, value, pnl, equity, tiers)  # type: ignore[arg-type]
+
+    def scan(piece: slice) -> tuple[Candidates, Bools]:
+        found = approximate(piece) if state.mirror.exact else fetch(np.arange(piece.start, piece.stop))
+        eligible = (found.lots > 0) & (found.equity > 0)
+        first, last = np.searchsorted(state.breached, [piece.start + block.start, piece.stop + block.start])
+        eligible[state.breached[first:last] - (piece.start + block.start)] = False
         return found, eligible
 
     state.waves += 1
@@ -132,8 +133,8 @@ def _wave_of_accounts(
     _book_difference(state, recorder, breaches, at[number], difference)
     unmatched = sum(_exhausted(state, recorder, breaches, int(at[n]), lots_) for n, lots_, _ in out.unmatched)
     state.cost[rows] = np.where(state.lots[rows] == 0, 0, state.cost[rows])
-    _record(state, recorder, wave, out, before, winners, cost, lots, amount, owed, rows[number], breaches.serial[at][number],
-            len(at), int(breaches.adl_lots[at].sum()), unmatched)  # fmt: skip
+    _record(state, recorder, wave, out, before, winners, cost, lots, amount, owed, rows[number],
+            breaches.serial[at][number], len(at), int(breaches.adl_lots[at].sum()), unmatched)  # fmt: skip
     return winners
 
 
@@ -278,8 +279,9 @@ def _watch_before(state: State, wave: Wave) -> list[tuple[int, int, int, int, fl
 
 
 def _record(
-    state: State, recorder: Recorder, wave: Wave, out: Matches, watched: list[tuple[int, int, int, int, float]], winners: Ints,
-    cost: Ints, lots: Ints, amount: Ints, owed: Ints, bankrupt_rows: Ints, serial: Ints, count: int, wanted: int, unmatched: int,
+    state: State, recorder: Recorder, wave: Wave, out: Matches, watched: list[tuple[int, int, int, int, float]],
+    winners: Ints, cost: Ints, lots: Ints, amount: Ints, owed: Ints, bankrupt_rows: Ints, serial: Ints, count: int,
+    wanted: int, unmatched: int,
 ) -> None:  # fmt: skip
     top, order = wave.queue.top, wave.queue.order
     place = np.array(out.place, dtype=np.int64)
@@ -307,7 +309,8 @@ def _record(
             "wave": wave.number, "step": step, "symbol": symbol, "side": wave.side, "source": SOURCES[wave.source],
             "bankrupts": count, "candidates": wave.queue.size, "wanted": wanted, "closed": int(lots.sum()),
             "unmatched": unmatched, "notional": int(lots.sum()) * state.value_per_lot(symbol),
-            "candidate_value": wave.queue.lots * state.value_per_lot(symbol), "winners": len(np.unique(winners)), "skipped": len(out.skipped),
+            "candidate_value": wave.queue.lots * state.value_per_lot(symbol), "winners": len(np.unique(winners)),
+            "skipped": len(out.skipped),
             "mark": mark, "previous": wave.previous, "difference": wave.side * int((amount - owed).sum()),
         }
     )  # fmt: skip
@@ -325,7 +328,7 @@ def _record(
 
 
 def unwind(state: State, recorder: Recorder, trades: Ints) -> None:
-    """After enough quiet steps, trade pool inventory into what liquidity is left, at the trade price with own impact."""
+    """After enough quiet steps, trade pool inventory into the liquidity left, at the trade price with own impact."""
     if state.quiet < state.world.rules.quiet_steps:
         return
     for pool, owner in ((state.fund, FUND), (state.vault, VAULT)):

@@ -22,6 +22,7 @@ from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, breach_estimate, 
 
 MAX_EXTRAS = 4096
 MAX_DRIFT = 1e-3  # of the mark; beyond it the rungs are sorted anew
+ROUNDING = 3.0  # quanta per lot: maintenance rounds up, funding down, twice
 
 
 @dataclass(slots=True)
@@ -32,7 +33,8 @@ class Rungs:
     rows: Ints
     at: int
     rate: float
-    slack: float  # quanta per lot of margin per unit of funding drift
+    slack: float  # quanta per lot of margin per unit of funding drift, while notional stays within a factor of two
+    wide: float  # the same for any notional
 
 
 class Ladder:
@@ -50,6 +52,8 @@ class Ladder:
         self.extra_index = 0
         self.groups: list[Rungs] = []
         self.built_at = 0
+        self.growth: Floats = 1.0 / (1.0 - side * self.tiers.rates_e9 / RATE_ONE)  # of the rung's mark with funding
+        self.steepest = float(self.growth.max())
         self.build()
 
     def build(self) -> None:
@@ -67,8 +71,6 @@ class Ladder:
             cash = cash - state.owed_funding(rows)
         lots = lots[alive]
         _, tier = breach_estimate(cash, self.side * lots, self.q, self.tiers)
-        rates = self.tiers.rates_e9 / RATE_ONE
-        growth = 1.0 / (1.0 - self.side * rates)
         self.groups = []
         for k in range(len(self.tiers)):
             mine = np.flatnonzero(tier == k) if len(self.tiers) > 1 else np.arange(len(rows))
@@ -76,16 +78,26 @@ class Ladder:
                 continue
             keys = (cash[mine] + float(self.tiers.deductions[k])) / lots[mine] + self.side * (index / MILLIONTH)
             order = np.argsort(keys)
-            near = growth[max(k - 1, 0) : k + 2]
-            slack = float(near.max() - near.min()) / float(growth[k])
-            self.groups.append(Rungs(keys[order], rows[mine[order]], 0, float(rates[k]), slack))
+            rate = float(self.tiers.rates_e9[k]) / RATE_ONE
+            self.groups.append(Rungs(keys[order], rows[mine[order]], 0, rate, *self._slack(k)))
+
+    def _slack(self, k: int) -> tuple[float, float]:
+        """Return how much faster than the line of tier k a rung may move: by tiers in reach, and by any tier."""
+        floors = self.tiers.floors.astype(np.float64)
+        tops = np.append(floors[1:], np.inf)
+        near = self.growth[(floors <= 2 * tops[k]) & (tops >= floors[k] / 2)]
+        return float(np.ptp(near) / self.growth[k]), float(np.ptp(self.growth) / self.growth[k])
+
+    def _drift(self, group: Rungs, value: float) -> float:
+        """Return the margin for funding since the rungs were sorted, near a value per lot, in quanta per lot."""
+        drift = abs(self.state.index[self.symbol] - self.built_at) / MILLIONTH
+        return drift * (group.wide if 8 * drift * self.steepest > value else group.slack)
 
     def _level(self, group: Rungs, mark: int) -> float:
         """Return the largest negated key that can be in breach at a mark, margin included."""
         now = self.state.index[self.symbol]
         position = self.side * (mark * self.q * (1.0 - self.side * group.rate) - now / MILLIONTH)
-        drift = abs(now - self.built_at) / MILLIONTH * group.slack
-        return -position + 2.0 + abs(position) * 1e-12 + drift
+        return -position + ROUNDING + abs(position) * 1e-12 + self._drift(group, mark * self.q)
 
     def _marks(self, group: Rungs, keys: Floats) -> Floats:
         """Return the marks at which rungs with these keys breach by the line of their tier: ``_level`` inverted."""
@@ -95,9 +107,11 @@ class Ladder:
 
     def _mark(self, group: Rungs) -> float:
         """Return the first mark at which the next rung can be in breach, margin included."""
-        key = group.keys[group.at : group.at + 1]
-        drift = abs(self.state.index[self.symbol] - self.built_at) / MILLIONTH * group.slack
-        return float(self._marks(group, key - 2.0 - drift - np.abs(key) * 1e-11)[0])
+        key, free = float(group.keys[group.at]), 1.0 - self.side * group.rate
+        index = self.state.index[self.symbol] / MILLIONTH
+        drift = self._drift(group, (index - self.side * key) / free)
+        key -= ROUNDING + drift + abs(key) * 1e-11
+        return (index - self.side * key) / (self.q * free)
 
     def bound(self) -> int:
         """Return the mark from which on the next position may breach: at or below it for longs, above for shorts."""

@@ -13,6 +13,7 @@ from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import Walk
 from backtest.mechanics.rules import Rules
 
+FLOAT_EXACT = 2**53
 MILLIONTH = 1_000_000  # the funding index counts in 1e-6 quanta per lot
 LONG, SHORT = 1, -1
 
@@ -65,9 +66,13 @@ class Owner:
 
 
 class Mirror:
-    """Positions in floats for the filter of ADL queues: exact below 2**53, funding settled at index zero."""
+    """Positions in floats for the filter of ADL queues, funding settled at index zero.
+
+    ``exact``: lots, costs and values stay below 2**53, where a float holds every integer.
+    """
 
     def __init__(self, state: State) -> None:
+        self.exact = _fits_floats(state.world)
         self.lots: Floats = state.lots.astype(np.float64)
         self.cost: Floats = state.cost.astype(np.float64)
         self.cash: Floats = state.cash.astype(np.float64)
@@ -200,40 +205,53 @@ def _block(world: World, symbol: int, side: int) -> slice:
 
 
 def check_range(world: World) -> None:
-    """Refuse a world in which a product or a sum of money could leave 62 bits, naming symbol and factor.
-
-    Per symbol: lots at the highest price on both sides, entry values, wallets and all funding that could be paid;
-    the funding index itself; lots in 1e-6; trade price times mark where prices are interpolated. Money of all
-    symbols and pools together stays in range too, for sums over a step run across symbols.
-    """
+    """Refuse a world in which a product or a sum of money could leave 62 bits, naming symbol and factor."""
     rules = world.rules
-    pools = abs(rules.fund_start) + (abs(rules.vault.capital) if rules.vault else 0)
-    total, largest, most = pools, "fund and vault", pools
+    money = abs(rules.fund_start) + (abs(rules.vault.capital) if rules.vault else 0)
     for symbol, name in enumerate(world.symbols):
-        held = slice(*np.searchsorted(world.symbol, [symbol, symbol + 1]).tolist())
-        lots, mark = exact_sum(world.lots[held]), int(world.walk.mark[symbol].max())
-        trade = int(world.trade_high[symbol].max())
-        top = max(mark * world.q_mark(symbol), trade * world.q_tick[symbol])
-        rates = sum(abs(rate) for _, where, rate in world.funding if where == symbol)
-        index = top * rates * MILLIONTH // RATE_ONE
-        money = 2 * max(lots * top, exact_sum(world.cost[held]))
-        money += exact_sum(np.abs(world.wallet[held])) + lots * index // MILLIONTH
-        for factor, value in (
-            ("lots x price", money),
-            ("the funding index", index),
-            ("lots x 1e6 of the funding index", lots * MILLIONTH if index else 0),
-            ("trade price x mark", 2 * trade * mark),
-        ):
-            _refuse(name, factor, value)
-        total += money
-        if money > most:
-            largest, most = name, money
-    _refuse(largest, "money of all symbols", total)
+        bounds = _bounds(world, symbol)
+        for factor, (largest, fix) in bounds.items():
+            _refuse(name, factor, largest, fix)
+        money += bounds["lots x price"][0]
+    _refuse("all symbols and pools", "money", money, "a coarser lot or a smaller open interest")
 
 
-def _refuse(name: str, factor: str, value: int) -> None:
-    if value >= LIMIT:
-        raise RangeError(
-            f"{name}: {factor} reaches {value / LIMIT:.3g} times the exact range of 2**62; "
-            "use a coarser lot, a smaller open interest or a shorter window"
-        )
+def _bounds(world: World, symbol: int) -> dict[str, tuple[int, str]]:
+    """Return what each product of a symbol can reach, in Python integers, and what makes it smaller.
+
+    Money counts lots at the highest price on both sides, wallets and all funding that could fall due.
+    """
+    held = _held(world, symbol)
+    lots, mark = exact_sum(world.lots[held]), int(world.walk.mark[symbol].max())
+    trade = int(world.trade_high[symbol].max())
+    rates = sum(abs(rate) for _, where, rate in world.funding if where == symbol)
+    top = max(mark * world.q_mark(symbol), trade * world.q_tick[symbol])
+    index = top * rates * MILLIONTH // RATE_ONE
+    money = 2 * max(lots * top, exact_sum(world.cost[held])) + exact_sum(np.abs(world.wallet[held]))
+    return {
+        "lots x price": (money + lots * index // MILLIONTH, "a coarser lot or a smaller open interest"),
+        "lots x 1e6": (lots * MILLIONTH if index else 0, "a coarser lot or a smaller open interest"),
+        "the funding index": (index, "a finer lot, lower rates or a shorter window"),
+        "trade price x mark": (2 * trade * mark, "a coarser tick or mark quantum"),
+    }
+
+
+def _refuse(name: str, factor: str, largest: int, fix: str) -> None:
+    if largest >= LIMIT:
+        raise RangeError(f"{name}: {factor} reaches {largest / LIMIT:.3g} times the exact range of 2**62; use {fix}")
+
+
+def _held(world: World, symbol: int) -> slice:
+    first, last = np.searchsorted(world.symbol, [symbol, symbol + 1]).tolist()
+    return slice(first, last)
+
+
+def _fits_floats(world: World) -> bool:
+    """Return whether every position's cost, and its value at any mark, is exact as a float."""
+    for symbol in range(len(world.symbols)):
+        held = _held(world, symbol)
+        top = int(world.walk.mark[symbol].max()) * world.q_mark(symbol)
+        largest = max(int(world.lots[held].max(initial=0)) * top, int(world.cost[held].max(initial=0)))
+        if largest >= FLOAT_EXACT:
+            return False
+    return True

@@ -161,8 +161,7 @@ class Queue:
 def _runs(near: Bools) -> Iterator[tuple[int, int]]:
     """Yield (first, last) of maximal runs of true adjacent pairs."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], near, [False])).astype(np.int8)))
-    for first, last in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-        yield first, last
+    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
 @dataclass(slots=True)
@@ -295,7 +294,7 @@ def match_pool(
 
 
 def _fewest_lots(side: int, lots: int, owed: int, k: int, value_per_lot: int, missing: int, price: int | None) -> int:
-    """Return the fewest of ``k`` lots whose close gains ``missing`` quanta; ``k`` lots gain it, and gain grows with lots."""
+    """Return the fewest of ``k`` lots that gain ``missing`` quanta; all ``k`` gain it, and gain grows with lots."""
 
     def gain(j: int) -> int:
         amount = owed * j // lots if price is None else j * price

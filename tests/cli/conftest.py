@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from click.testing import CliRunner, Result
 
 from backtest.cli import main
 
-Call = Callable[..., Result]
 SMALL = ("2021-12-04", "--positions", "2000")
 
 
@@ -20,7 +18,7 @@ def call(*args: str, stdin: str | bytes | None = None) -> Result:
 
 
 @pytest.fixture(scope="session")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a workspace with two runs: seed 2, then seed 1, which is the latest."""
     home = tmp_path_factory.mktemp("shelf")
     with pytest.MonkeyPatch.context() as patch:
@@ -28,7 +26,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for seed in ("2", "1"):
             result = call("replay", *SMALL, "--seed", seed, "-q")
             assert result.exit_code == 0, result.stderr
-    yield home
+    return home
 
 
 @pytest.fixture
@@ -36,3 +34,12 @@ def shared(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Point a test that only reads at the shared workspace."""
     monkeypatch.setenv("CRASHBOOK_HOME", str(shelf))
     return shelf
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty folder that is the current one."""
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder

@@ -9,6 +9,8 @@ import duckdb
 import pytest
 
 from backtest.events import get_event, load_events
+from backtest.replay import resolve
+from backtest.scenario import merge, parse_set
 from backtest.schema import TABLES, VIEWS
 from backtest.venue import get_venue, venue_names
 from tests.cli.conftest import call
@@ -41,7 +43,8 @@ def test_events_counts_days_of_the_lake(workspace: Path) -> None:
         (folder / f"{day}.parquet").touch()
     may = next(row for row in rows("events") if row["id"] == "2021-05-19")
     event = get_event("2021-05-19")
-    held = sum(event.start.date().isoformat() <= day <= event.end.date().isoformat() for day in ("2021-05-18", "2021-05-19"))
+    days = ("2021-05-18", "2021-05-19")
+    held = sum(event.start.date().isoformat() <= day <= event.end.date().isoformat() for day in days)
     assert may["data"] == f"lake bybit BTC {held} day{'s' * (held > 1)}"
     assert f"lake bybit BTC {held} day" in call("events", "2021-05-19").stdout
 
@@ -99,18 +102,27 @@ def test_a_margin_tier_is_shown_as_percent_and_leverage() -> None:
 def test_params_lists_every_field_with_unit_and_default() -> None:
     listed = {str(row["field"]): row for row in rows("params")}
     assert listed["mark_half_life_s"]["unit"] == "s"
-    assert listed["mark_half_life_s"]["default"] == "30"
+    assert listed["mark_half_life_s"]["default"] == "30.0"
     assert listed["positions"]["allowed"] == "2 to 20,000,000"
     assert "hyperliquid_literal" in str(listed["ranking"]["allowed"])
 
 
 def test_params_of_an_event_say_where_each_value_comes_from() -> None:
     listed = {str(row["field"]): row for row in rows("params", "2025-10-10")}
-    assert listed["vault_capital_usd"]["value"] == "50,000,000"
+    assert listed["vault_capital_usd"]["value"] == "50000000.0"
     assert str(listed["vault_capital_usd"]["source"]).startswith("event: ")
     assert listed["ranking"]["source"] == "venue profile"
     bitmex = {str(row["field"]): row for row in rows("params", "2025-10-10", "--venue", "bitmex")}
     assert bitmex["ranking"]["value"] == "bitmex"
+
+
+@pytest.mark.parametrize("event", ["2025-10-10", "2020-03-12"])
+def test_values_can_be_set_as_they_are_spelled(event: str) -> None:
+    skipped = {"event", "watch"}  # the event is an argument, watched positions are tables of a file
+    listed = [row for row in rows("params", event) if row["value"] and row["field"] not in skipped]
+    given = merge(*(parse_set(f"{row['field']}={row['value']}") for row in listed))
+    assert resolve(event, given).scenario == resolve(event, {}).scenario
+    assert "  50,000,000  " in call("params", "2025-10-10").stdout
 
 
 def test_params_of_a_venue_need_an_event() -> None:

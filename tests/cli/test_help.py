@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 
 from backtest import __version__
@@ -21,8 +20,7 @@ EXAMPLES = [(name, example) for name in VERBS for example in main.commands[name]
 
 
 def test_the_verbs_of_this_version() -> None:
-    listed = list(main.commands)
-    assert listed == ["events", "venues", "params", "schema", "replay", "runs", "query", "sql", "audit", "diff", "report"]
+    assert " ".join(main.commands) == "events venues params schema replay runs query sql audit diff report"
 
 
 @pytest.mark.parametrize("args", [["--help"], ["replay", "--help"], ["query", "-h"], ["--version"], []])
@@ -73,9 +71,8 @@ def test_every_verb_has_a_summary_and_an_example(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "example"), [pair for pair in EXAMPLES if pair[0] != "replay"])
 def test_examples_of_reading_verbs_run(
-    name: str, example: str, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, example: str, shared: Path, desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("webbrowser.open", lambda address: True)
     ids = sorted(path.name for path in (shared / "runs").iterdir())
     words = shlex.split(example.replace("708a", ids[0]).replace("latest", ids[1]))[1:]
@@ -86,12 +83,10 @@ def test_examples_of_reading_verbs_run(
         words += ["--output", "report.html"]
     result = call(*words, stdin=stdin)
     assert result.exit_code == 0, result.stderr
-    assert result.stdout or (tmp_path / "waves.csv").is_file()
+    assert result.stdout or (desk / "waves.csv").is_file()
 
 
 @pytest.mark.parametrize(("name", "example"), [pair for pair in EXAMPLES if pair[0] == "replay"])
-def test_examples_of_replay_are_valid(name: str, example: str) -> None:
-    words = shlex.split(example)[2:]
-    context = main.commands[name].make_context(name, words)
-    assert isinstance(context, click.Context)
-    assert call("replay", *words, "--positions", "100", "--explain").exit_code == 0
+def test_examples_of_replay_can_be_explained(name: str, example: str) -> None:
+    result = call(*shlex.split(example)[1:], "--positions", "100", "--explain")
+    assert result.exit_code == 0, result.stderr

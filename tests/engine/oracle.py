@@ -1,0 +1,139 @@
+"""What the slow engine knows about every step and wave, beside its result: the records of the fast one must agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from tests.reference import slow_adl, slow_engine
+from tests.reference.slow_adl import SCORES, pnl
+from tests.reference.slow_engine import replay
+from tests.reference.slow_ledger import FUND, VAULT
+from tests.reference.slow_state import Claim, State, bankruptcy_amount, mark_value
+
+
+@dataclass
+class Standing:
+    """One candidate at the start of a wave."""
+
+    account: int
+    lots: int
+    value: int
+    pnl: int
+    equity: int
+    cost: int
+    score: Fraction | None
+    ahead: int  # value of all candidates before
+
+
+@dataclass
+class SlowWave:
+    """One wave: who stood in the queue in which order, and what the queue was walked for."""
+
+    step: int
+    symbol: str
+    side: int
+    source: str
+    bankrupts: int
+    wanted: int
+    mark: int
+    previous: int
+    queue: list[Standing] = field(default_factory=list)
+    slices: list[list[Any]] = field(default_factory=list)
+    skipped: list[int] = field(default_factory=list)
+    unmatched: int = 0
+    cost_cut: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass
+class Trace:
+    """The result of a slow run and what it did on the way."""
+
+    result: dict[str, Any] = field(default_factory=dict)
+    waves: list[SlowWave] = field(default_factory=list)
+    breaches: list[tuple[int, Claim, int, int]] = field(default_factory=list)  # step, claim, lots, amount at detection
+
+
+def trace(world: dict[str, Any]) -> Trace:
+    """Replay a world slowly and keep waves and breaches."""
+    out = Trace()
+    with pytest.MonkeyPatch.context() as patch:
+        _watch_waves(patch, out)
+        _watch_breaches(patch, out)
+        out.result = replay(world)
+    return out
+
+
+def _watch_waves(patch: pytest.MonkeyPatch, out: Trace) -> None:
+    bankrupt_wave, inventory_wave, new_wave = slow_adl.bankrupt_wave, slow_adl.inventory_wave, slow_adl.new_wave
+
+    @contextmanager
+    def one_wave(state: State, wave: SlowWave) -> Iterator[None]:
+        out.waves.append(wave)
+        before = [len(rows) for rows in (state.adl, state.skipped, state.unmatched)]
+        yield
+        adl, skipped, unmatched = (
+            rows[start:] for rows, start in zip((state.adl, state.skipped, state.unmatched), before, strict=True)
+        )
+        wave.slices, wave.skipped = adl, [row[2] for row in skipped]
+        wave.unmatched = sum(row[3] for row in unmatched)
+        for stand in wave.queue:
+            wave.cost_cut[stand.account] = stand.cost - state.ledger.cost[stand.account][wave.symbol]
+
+    def start(state: State, symbol: str, side: int, source: str, count: int, wanted: int) -> SlowWave:
+        marks = state.step.mark[symbol], state.step.previous_mark[symbol]
+        return SlowWave(state.step.number, symbol, side, source, count, wanted, *marks)
+
+    def bankrupts(state: State, symbol: str, side: int, claims: list[Claim]) -> None:
+        wanted = sum(claim.lots for claim in claims)
+        with one_wave(state, start(state, symbol, side, "account", len(claims), wanted)):
+            bankrupt_wave(state, symbol, side, claims)
+
+    def inventory(state: State, owner: str, symbol: str, wanted: Any) -> None:
+        held = state.lots(owner, symbol)
+        with one_wave(state, start(state, symbol, 1 if held > 0 else -1, owner, 1, abs(held))):
+            inventory_wave(state, owner, symbol, wanted)
+
+    def queue(state: State, symbol: str, side: int) -> list[int]:
+        order = new_wave(state, symbol, side)
+        ranking, ahead = state.profile["ranking"], 0
+        for account in order:
+            score = None if ranking == "random" else SCORES[ranking](state, account, symbol)
+            value = abs(state.value(symbol, state.lots(account, symbol)))
+            stand = Standing(
+                account, abs(state.lots(account, symbol)), value, pnl(state, account, symbol), state.equity(account),
+                state.ledger.cost[account][symbol], score, ahead,
+            )  # fmt: skip
+            out.waves[-1].queue.append(stand)
+            ahead += value
+        return order
+
+    patch.setattr(slow_adl, "bankrupt_wave", bankrupts)
+    patch.setattr(slow_adl, "inventory_wave", inventory)
+    patch.setattr(slow_adl, "new_wave", queue)
+
+
+def _watch_breaches(patch: pytest.MonkeyPatch, out: Trace) -> None:
+    breaches = slow_engine.breaches
+
+    def kept(state: State) -> list[Claim]:
+        claims = breaches(state)
+        for claim in claims:
+            assert claim.amount == bankruptcy_amount(state.ledger, claim.owner, claim.side)
+            out.breaches.append((state.step.number, claim, claim.lots, claim.amount))
+        return claims
+
+    patch.setattr(slow_engine, "breaches", kept)
+
+
+def equity_at_detection(world: dict[str, Any], claim: Claim, lots: int, amount: int) -> int:
+    """Return the equity of a position at the mark of its breach."""
+    return claim.side * (mark_value(world, claim.symbol, lots, claim.mark) - amount)
+
+
+__all__ = ["FUND", "VAULT", "Standing", "Trace", "equity_at_detection", "trace"]
