@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from backtest.replay import replay
+    from backtest.pipeline import replay
     from backtest.results import Run, open_run
 
 __version__ = "0.1.0"
@@ -18,7 +18,7 @@ __all__ = ["Run", "__version__", "open_run", "replay"]
 
 def __getattr__(name: str) -> Any:
     if name == "replay":
-        from backtest.replay import replay
+        from backtest.pipeline import replay
 
         return replay
     if name in {"Run", "open_run"}:

@@ -12,7 +12,7 @@ from backtest.params import PARAMS
 from backtest.scenario import Scenario
 
 if TYPE_CHECKING:
-    from backtest.replay import Prepared
+    from backtest.pipeline import Prepared
 
 VERSIONS = ("crashbook", "numpy", "polars", "pyarrow", "duckdb")
 INTRABAR = {
@@ -35,8 +35,15 @@ def facts_of(prepared: Prepared, code: str) -> dict[str, Any]:
         "event_id": scenario.event, "venue": scenario.venue, "policy": scenario.ranking, "seed": scenario.seed,
         "intrabar": scenario.intrabar, "open_interest_label": labels["open_interest"]["text"],
         "book_label": prepared.book.label, "liquidity_label": labels["liquidity"]["text"],
-        "scenario_sha256": hashlib.sha256(scenario.canonical()).hexdigest(), "code_sha256": code,
+        "scenario_sha256": hashlib.sha256(portable(prepared).canonical()).hexdigest(), "code_sha256": code,
     }  # fmt: skip
+
+
+def portable(prepared: Prepared) -> Scenario:
+    """Return the scenario with an imported book named by its contents: where its file lies does not matter."""
+    book = prepared.book
+    name = f"book of sha256 {book.digest}" if book.label == "imported" else None
+    return prepared.resolved.scenario.with_(positions_file=name)
 
 
 def labels_of(prepared: Prepared) -> dict[str, dict[str, str]]:
@@ -63,6 +70,7 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the contents of run.json: everything a reader needs to judge or repeat the run, and no times."""
     resolved, market = prepared.resolved, prepared.market
     event, venue, scenario = resolved.event, resolved.venue, resolved.scenario
+    named = portable(prepared)
     others = f"Other coins of the venue: only {', '.join(scenario.coins)} are simulated and compared with their facts."
     return {
         "run_id": prepared.run_id,
@@ -82,8 +90,8 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
             ],
             "unverified": list(venue.unverified),
         },
-        "scenario": scenario.plain(),
-        "scenario_toml": scenario_toml(scenario),
+        "scenario": named.plain(),
+        "scenario_toml": scenario_toml(named),
         "scenario_sources": dict(resolved.sources),
         "labels": labels_of(prepared),
         "assumptions": assumptions(prepared),

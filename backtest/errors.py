@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+SHORT_LIST = 20  # names shown beside near matches
+
 
 class CrashbookError(Exception):
     """Base of every error that is a message to the user and not a defect of the program."""
@@ -35,8 +37,8 @@ class UnknownNameError(UsageError):
         known = sorted(known)
         near = near_matches(name, known)
         guess = f"; did you mean {' or '.join(near)}?" if near else ";"
-        listed = ", ".join(known) if known else "none"
-        super().__init__(f"unknown {kind} '{name}'{guess} Known: {listed}{'. ' + hint if hint else ''}")
+        listed = f" Known: {', '.join(known) or 'none'}" if not near or len(known) <= SHORT_LIST else ""
+        super().__init__(f"unknown {kind} '{name}'{guess}{listed}{'. ' + hint if hint else ''}")
 
 
 class DataError(CrashbookError):

@@ -263,7 +263,7 @@ def _trade_bars(
         longest = f"longest {facts.longest_gap_s} s" if len(facts.holes) > 1 else f"{facts.longest_gap_s} s"
         found = f"{facts.missing} bars missing ({longest}): {hole_text(facts.holes)}"
         carry = "" if late else ", carry them flat with --set allow_gaps=true"
-        fetch = f"fetch them (crashbook fetch {event.id} --venue {profile.id})"
+        fetch = f"put them into data/lake (venue {profile.id})"
         raise DataGapError(f"{tape.symbol}: {found}; allowed: a bar a minute; {fetch}{carry} or narrow start and end")
     label = "measured" if tape.venue == profile.id else "proxy"
     source = f"{tape.venue}: {tape.where}"

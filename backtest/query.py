@@ -322,7 +322,10 @@ def _frame(con: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Value]
     import duckdb
 
     try:
-        frame: pl.DataFrame = con.sql(sql, params=dict(params) or None).pl()
+        answer = con.sql(sql, params=dict(params) or None)
+        if any("INTERVAL" in str(kind) for kind in answer.types):
+            raise QueryError(f"{label}: an INTERVAL has no column type here; give seconds with epoch(...)")
+        frame: pl.DataFrame = answer.pl()
     except duckdb.Error as error:
         raise QueryError(f"{label}: {one_line(error)}") from None
     return frame

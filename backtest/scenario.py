@@ -280,6 +280,8 @@ def parse_set(text: str) -> dict[str, Any]:
         value = tomllib.loads(f"value = {raw.strip()}")["value"]
     except (ValueError, RecursionError):  # not TOML: a bare word, judged below
         value = raw.strip()
+    if name in BY_NAME and BY_NAME[name].kind == "text" and not isinstance(value, str):
+        value = raw.strip()  # a name may look like a date or a number
     return check_values({name: {coin: value} if coin else value}, "--set")
 
 

@@ -233,7 +233,7 @@ def test_windows_that_cannot_be(code: int, settings: list[str], said: str) -> No
         ("leverage_mix={default=[[0, 3, 0.5]]}", "shares sum to 1 (now 0.5)"),
         ("leverage_mix={default=[[3, 3, 1]]}", "from < to or to = 0"),
         ("residual_owner=vault", "there is no vault; set vault_capital_usd or name account or fund"),
-        ("posit=3", "unknown key 'posit'; did you mean positions? Known: allow_gaps,"),
+        ("posit=3", "unknown key 'posit'; did you mean positions?"),
         ("seed", "write --set field=value"),
         (f"seed={'[' * 5000}", "it must be a whole number"),
     ],

@@ -249,7 +249,7 @@ def test_a_window_across_both_spans_needs_the_gap_to_be_allowed() -> None:
         build_market(COVID, FakeVenue(), scenario(**window))
     assert str(caught.value) == (
         f"{BTC}: 570 bars missing (34200 s): 2020-03-12T14:00:00 to 2020-03-12T23:30:00; allowed: a bar a minute; "
-        "fetch them (crashbook fetch 2020-03-12 --venue binanceusdm), carry them flat with --set allow_gaps=true "
+        "put them into data/lake (venue binanceusdm), carry them flat with --set allow_gaps=true "
         "or narrow start and end"
     )
     path = build_market(COVID, FakeVenue(), scenario(**window, allow_gaps=True))
@@ -294,7 +294,7 @@ def test_holes_are_refused_or_carried_flat() -> None:
         build_market(SMALL, FakeVenue(), scenario())
     assert caught.value.exit_code == 3
     holes = "2025-10-10T09:02:00 to 2025-10-10T09:04:00, 2025-10-10T09:05:00 to 2025-10-10T09:06:00"
-    assert f"{BTC}: 3 bars missing (longest 120 s): {holes}; allowed: a bar a minute; fetch them" in str(caught.value)
+    assert f"{BTC}: 3 bars missing (longest 120 s): {holes}; allowed: a bar a minute; put them into data/lake" in str(caught.value)
     path = build_market(SMALL, FakeVenue(), scenario(allow_gaps=True))
     assert path.bridged[0].tolist() == [False, False, True, True, False, True]
     assert path.trade[0, 2].tolist() == [1005] * 4

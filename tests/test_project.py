@@ -25,7 +25,7 @@ LAYERS = [
     "market",
     "book",
     "engine",
-    "tables query describe results summary replay",
+    "tables query describe results summary pipeline",
     "studies plots",
     "report",
     "cli __main__ __init__",

@@ -77,7 +77,7 @@ def params(event: str | None, venue: str | None, sink: Sink) -> None:
     """
     from backtest.cli.plan import values_of
     from backtest.params import PARAMS
-    from backtest.replay import resolve
+    from backtest.pipeline import resolve
 
     if event is None and venue is not None:
         raise click.UsageError("--venue fills in the values of an event; give the EVENT too")

@@ -12,7 +12,7 @@ from backtest.cli.text import bullets, heading, section, span, words
 if TYPE_CHECKING:
     import polars as pl
 
-    from backtest.replay import Prepared, Resolved
+    from backtest.pipeline import Prepared, Resolved
 
 # Measured on the sample: the libraries, then bytes per position in memory and in the run folder.
 BASE_MB, MEMORY_KB, DISK_KB = 300, 1.0, 0.15
@@ -35,7 +35,7 @@ def text(prepared: Prepared) -> str:
     from backtest.assets import runs_folder
     from backtest.describe import facts_of, meta_of
     from backtest.ingest.lake import moment
-    from backtest.replay import code_digest
+    from backtest.pipeline import code_digest
 
     resolved, market, world = prepared.resolved, prepared.market, prepared.world
     event, venue = resolved.event, resolved.venue

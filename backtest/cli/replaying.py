@@ -17,7 +17,7 @@ from backtest.cli.progress import Stage, stages
 from backtest.errors import UsageError
 
 if TYPE_CHECKING:
-    from backtest.replay import Resolved
+    from backtest.pipeline import Resolved
     from backtest.results import Run
 
 NOTES_SHOWN = 4
@@ -64,7 +64,7 @@ def replay(
     EVENT is an id, a date or an alias; it may stand in the scenario file instead. The same inputs give the same
     run id; a run that is on disk already is shown, not repeated.
     """
-    from backtest.replay import resolve
+    from backtest.pipeline import resolve
 
     if output and report is False:
         raise click.UsageError("--output is the path of the report, and --no-report wants none; give one of the two")
@@ -77,7 +77,7 @@ def replay(
         raise UsageError("--seeds draws synthetic books, an imported one has no seed; leave one of the two out")
     if explain:
         from backtest.cli import plan
-        from backtest.replay import prepare
+        from backtest.pipeline import prepare
 
         with stages(quiet) as stage:
             stage("reading bars, drawing the book")
@@ -126,7 +126,7 @@ def run_all(
     resolved: Resolved, given: Mapping[str, Any], extras: Extras, stage: Stage
 ) -> tuple[Run, Path | None, bool]:
     """Run the scenario and what was asked for beside it; return the run, the report if any, and if it was on disk."""
-    from backtest.replay import execute, prepare
+    from backtest.pipeline import execute, prepare
 
     stage("reading bars, drawing the book")
     prepared = prepare(resolved)

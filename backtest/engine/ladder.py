@@ -22,7 +22,7 @@ from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, breach_estimate, 
 
 MAX_EXTRAS = 4096
 MAX_DRIFT = 1e-3  # of the mark; beyond it the rungs are sorted anew
-ROUNDING = 3.0  # quanta per lot: maintenance rounds up, funding down, twice
+ROUNDING = 4.0  # quanta per lot: maintenance rounds up, deductions and funding (now and when sorted) down
 
 
 @dataclass(slots=True)

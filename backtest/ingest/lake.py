@@ -164,10 +164,14 @@ def read_series(
 def _query(files: Sequence[Path], columns: Sequence[str], start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
     names = [glob.escape(str(path)) for path in files]
     # the folders' key=value names are ours, not columns; row order is kept so that disorder is seen
-    relation = _database(os.getpid()).cursor().sql(
-        f"SELECT {', '.join(columns)} FROM read_parquet($files, hive_partitioning = false)"
-        " WHERE ts IS NULL OR (ts >= $start AND ts < $end)",
-        params={"files": names, "start": start, "end": end},
+    relation = (
+        _database(os.getpid())
+        .cursor()
+        .sql(
+            f"SELECT {', '.join(columns)} FROM read_parquet($files, hive_partitioning = false)"
+            " WHERE ts IS NULL OR (ts >= $start AND ts < $end)",
+            params={"files": names, "start": start, "end": end},
+        )
     )
     frame: pl.DataFrame = relation.pl()
     return frame

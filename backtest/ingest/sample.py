@@ -70,7 +70,7 @@ def find_tape(event: CrashEvent, venue: str, symbol: str, coin: str, asked: Aske
     spans = spans_of(event.sample, coin, venue)
     if not spans:
         held = ", ".join(sorted({span.coin for span in event.sample})) or "none"
-        fix = f"fetch them (crashbook fetch {event.id} --venue {venue}) or choose other coins"
+        fix = f"put them into data/lake (venue {venue}) or choose other coins"
         raise DataGapError(f"{event.id}: no bars of {coin} for {venue}; coins in the sample: {held}; {fix}")
     span = choose_span(spans, (event.core_start, event.core_end), asked)
     where = " and ".join(f"data/sample/{each.file}" for each in spans if each is span or _reached(each, asked))

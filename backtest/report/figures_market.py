@@ -267,9 +267,7 @@ def _map_labels(c: Canvas, p: Panel, s: MapSeries, x: float) -> None:
 # --- depth of the cascade ------------------------------------------------------------------------------------
 
 
-def pressure(
-    rows: pl.DataFrame, symbols: Sequence[str], start: datetime, end: datetime, *, width: int = WIDE
-) -> str:
+def pressure(rows: pl.DataFrame, symbols: Sequence[str], start: datetime, end: datetime, *, width: int = WIDE) -> str:
     """Draw per minute the ratio R of breached notional to what the bar's liquidity could take: a row per symbol.
 
     Bars grow on a log scale from a hundredth; full tone above R = 1, where the book was not enough.

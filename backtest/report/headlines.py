@@ -71,16 +71,41 @@ def tiles(f: Findings) -> list[Tile]:
     start = say("of {start} at the start, at {time}", start=usd(s["pool_start_usd"]), time=at(s["pool_low_ts"]))
     none, nothing = say("none"), say("nothing was liquidated")
     return [
-        Tile("price", f"Deepest fall, {base_coin(worst['symbol'])}", frac(worst["move_to_low_frac"], "price"),
-             low if worst is main else beside, "worst_move_frac"),
-        Tile("short" if (share or 1) < 0.5 else "long", "Liquidated", usd(s["liquidated_usd"], "liquidated"),
-             long_part if f.liquidated else nothing, "liquidated_usd"),
-        Tile("adl", "Closed by ADL", usd(s["adl_usd"], "queue"),
-             say("{n} positions", n=count(s["adl_positions"])), "adl_usd"),
-        Tile("pool", f"Lowest equity, {f.pool}", usd(s["pool_low_usd"], "paid") if f.funded else none,
-             start if f.funded else say("no money in it"), "pool_low_usd"),
-        Tile("adl", "First ADL", at(s["first_adl_ts"], "queue") if f.adl else none,
-             after if f.adl else say("nobody was closed"), "first_adl_after_s"),
+        Tile(
+            "price",
+            f"Deepest fall, {base_coin(worst['symbol'])}",
+            frac(worst["move_to_low_frac"], "price"),
+            low if worst is main else beside,
+            "worst_move_frac",
+        ),
+        Tile(
+            "short" if (share or 1) < 0.5 else "long",
+            "Liquidated",
+            usd(s["liquidated_usd"], "liquidated"),
+            long_part if f.liquidated else nothing,
+            "liquidated_usd",
+        ),
+        Tile(
+            "adl",
+            "Closed by ADL",
+            usd(s["adl_usd"], "queue"),
+            say("{n} positions", n=count(s["adl_positions"])),
+            "adl_usd",
+        ),
+        Tile(
+            "pool",
+            f"Lowest equity, {f.pool}",
+            usd(s["pool_low_usd"], "paid") if f.funded else none,
+            start if f.funded else say("no money in it"),
+            "pool_low_usd",
+        ),
+        Tile(
+            "adl",
+            "First ADL",
+            at(s["first_adl_ts"], "queue") if f.adl else none,
+            after if f.adl else say("nobody was closed"),
+            "first_adl_after_s",
+        ),
         Tile("none", "Residual", usd(s["residual_usd"], "checks"), say("cash of all owners, every step")),
     ]
 

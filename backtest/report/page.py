@@ -74,7 +74,8 @@ def write(run: ReportRun, path: Path | None) -> Path:
         part.chmod(0o644)
         part.replace(target)
     except OSError as error:
+        raise CrashbookError(f"cannot write the report {target}: {error.strerror}; choose another path") from error
+    finally:
         if part is not None:
             part.unlink(missing_ok=True)
-        raise CrashbookError(f"cannot write the report {target}: {error.strerror}; choose another path") from error
     return target

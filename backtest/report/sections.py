@@ -49,59 +49,137 @@ def _watched(f: Findings) -> bool:
 
 SECTIONS = (
     Section("story", "Story", "What happened, in plain words?", _story),
-    Section("numbers", "Numbers", "What are the headline numbers?", headlines.tiles_answer, (
-        Part("", headlines.tiles_markup, ("run_summary",)),
-    )),
-    Section("price", "Price", "What happened to the price?", happened.price_answer, (
-        Part("Trade and mark price, quote per base; ADL as verticals, liquidations as a strip",
-             happened.price_figure, ("price_path", "liquidations_per_minute", "adl_waves")),
-        Part("First, low, high and last, quote per base", happened.moves_table, ("price_moves",)),
-    )),
-    Section("liquidated", "Liquidations", "Who was liquidated?", happened.liquidated_answer, (
-        Part("Liquidated notional at the mark of the breach",
-             happened.liquidations_figure, ("liquidations_per_minute",)),
-        Part("Share of each cohort's opening notional that was liquidated",
-             happened.cohort_table, ("liquidations_by_cohort",)),
-        Part("The largest liquidations", happened.largest_table, ("largest_liquidations",)),
-    )),
-    Section("map", "Map", "Where did the liquidations sit?", happened.map_answer, (
-        Part("Opening book by liquidation price", happened.map_figure, ("liquidation_price_map",)),
-    )),
-    Section("cascade", "Cascade", "How deep did the cascade go?", happened.cascade_answer, (
-        Part("R: breached notional of a minute over the notional its liquidity could take",
-             happened.pressure_figure, ("liquidity_pressure",)),
-        Part("Cascades: liquidations without a quiet minute between them", happened.cascade_table, ("cascades",)),
-    )),
-    Section("paid", "Who paid", "Who paid?", paid.paid_answer, (
-        Part("Cash and equity of fund and vault", paid.balance_figures, ("fund_balance",)),
-        Part("From collateral to uncovered, USD; the stages sum to zero", paid.waterfall, ("loss_waterfall",)),
-        Part("Movements of fund and vault by cause", paid.flows_table, ("fund_flows",)),
-    )),
-    Section("queue", "Queue", "Who was closed, and in which order?", closed.queue_answer, (
-        Part("Closed by auto-deleveraging, symbol by symbol", closed.by_symbol_table, ("adl_impact_by_symbol",)),
-        Part("The queue of the largest wave, and how unevenly all of ADL fell",
-             closed.haircut_and_lorenz, ("adl_haircut_by_rank", "adl_concentration")),
-        Part("The queue of the largest wave: first ranks, the last one reached, the spared right behind",
-             closed.queue_table, ("adl_selection_order",)),
-        Part("The largest waves", closed.waves_table, ("adl_waves",)),
-        Part("Closed by leverage bucket", closed.adl_cohort_table, ("adl_by_cohort",)),
-        Part("Who missed most by being closed", closed.forgone_table, ("forgone_pnl", "adl_first_closed")),
-    )),
-    Section("mine", "My positions", "What happened to my positions?", closed.mine_answer, (
-        Part("Place in the queue, per cent of the candidates in front; closed in colour",
-             closed.mine_figures, ("watch_ranks",)),
-        Part("What became of them", closed.mine_table, ("hedges",)),
-    ), shown=_watched),
-    Section("sure", "How sure", "How sure are we?", published.sure_answer, (
-        Part("This run against published figures", published.facts_table, ("window_metrics",)),
-        Part("One setting changed at a time", headlines.sensitivity_table, ("run_summary",)),
-        Part("The headline numbers over seeds", headlines.bands_table, ("seed_spread",)),
-    )),
-    Section("checks", "Checks", "Does it add up?", adds_up.checks_answer, (
-        Part("Audits: queries that must return no row", adds_up.audits_table),
-        Part("Data used", adds_up.coverage_table, ("data_coverage",)),
-        Part("Assumptions and limits", adds_up.limits),
-        Part("Scenario", adds_up.scenario_text),
-        Part("Versions", adds_up.versions_table),
-    )),
+    Section(
+        "numbers",
+        "Numbers",
+        "What are the headline numbers?",
+        headlines.tiles_answer,
+        (Part("", headlines.tiles_markup, ("run_summary",)),),
+    ),
+    Section(
+        "price",
+        "Price",
+        "What happened to the price?",
+        happened.price_answer,
+        (
+            Part(
+                "Trade and mark price, quote per base; ADL as verticals, liquidations as a strip",
+                happened.price_figure,
+                ("price_path", "liquidations_per_minute", "adl_waves"),
+            ),
+            Part("First, low, high and last, quote per base", happened.moves_table, ("price_moves",)),
+        ),
+    ),
+    Section(
+        "liquidated",
+        "Liquidations",
+        "Who was liquidated?",
+        happened.liquidated_answer,
+        (
+            Part(
+                "Liquidated notional at the mark of the breach",
+                happened.liquidations_figure,
+                ("liquidations_per_minute",),
+            ),
+            Part(
+                "Share of each cohort's opening notional that was liquidated",
+                happened.cohort_table,
+                ("liquidations_by_cohort",),
+            ),
+            Part("The largest liquidations", happened.largest_table, ("largest_liquidations",)),
+        ),
+    ),
+    Section(
+        "map",
+        "Map",
+        "Where did the liquidations sit?",
+        happened.map_answer,
+        (Part("Opening book by liquidation price", happened.map_figure, ("liquidation_price_map",)),),
+    ),
+    Section(
+        "cascade",
+        "Cascade",
+        "How deep did the cascade go?",
+        happened.cascade_answer,
+        (
+            Part(
+                "R: breached notional of a minute over the notional its liquidity could take",
+                happened.pressure_figure,
+                ("liquidity_pressure",),
+            ),
+            Part("Cascades: liquidations without a quiet minute between them", happened.cascade_table, ("cascades",)),
+        ),
+    ),
+    Section(
+        "paid",
+        "Who paid",
+        "Who paid?",
+        paid.paid_answer,
+        (
+            Part("Cash and equity of fund and vault", paid.balance_figures, ("fund_balance",)),
+            Part("From collateral to uncovered, USD; the stages sum to zero", paid.waterfall, ("loss_waterfall",)),
+            Part("Movements of fund and vault by cause", paid.flows_table, ("fund_flows",)),
+        ),
+    ),
+    Section(
+        "queue",
+        "Queue",
+        "Who was closed, and in which order?",
+        closed.queue_answer,
+        (
+            Part("Closed by auto-deleveraging, symbol by symbol", closed.by_symbol_table, ("adl_impact_by_symbol",)),
+            Part(
+                "The queue of the largest wave, and how unevenly all of ADL fell",
+                closed.haircut_and_lorenz,
+                ("adl_haircut_by_rank", "adl_concentration"),
+            ),
+            Part(
+                "The queue of the largest wave: first ranks, the last one reached, the spared right behind",
+                closed.queue_table,
+                ("adl_selection_order",),
+            ),
+            Part("The largest waves", closed.waves_table, ("adl_waves",)),
+            Part("Closed by leverage bucket", closed.adl_cohort_table, ("adl_by_cohort",)),
+            Part("Who missed most by being closed", closed.forgone_table, ("forgone_pnl", "adl_first_closed")),
+        ),
+    ),
+    Section(
+        "mine",
+        "My positions",
+        "What happened to my positions?",
+        closed.mine_answer,
+        (
+            Part(
+                "Place in the queue, per cent of the candidates in front; closed in colour",
+                closed.mine_figures,
+                ("watch_ranks",),
+            ),
+            Part("What became of them", closed.mine_table, ("hedges",)),
+        ),
+        shown=_watched,
+    ),
+    Section(
+        "sure",
+        "How sure",
+        "How sure are we?",
+        published.sure_answer,
+        (
+            Part("This run against published figures", published.facts_table, ("window_metrics",)),
+            Part("One setting changed at a time", headlines.sensitivity_table, ("run_summary",)),
+            Part("The headline numbers over seeds", headlines.bands_table, ("seed_spread",)),
+        ),
+    ),
+    Section(
+        "checks",
+        "Checks",
+        "Does it add up?",
+        adds_up.checks_answer,
+        (
+            Part("Audits: queries that must return no row", adds_up.audits_table),
+            Part("Data used", adds_up.coverage_table, ("data_coverage",)),
+            Part("Assumptions and limits", adds_up.limits),
+            Part("Scenario", adds_up.scenario_text),
+            Part("Versions", adds_up.versions_table),
+        ),
+    ),
 )

@@ -34,21 +34,31 @@ def _fall(f: Findings) -> Markup:
     main, worst = f.moves[0], f.worst
     first = say(
         "On {day}, between {start} and {end} UTC, {coin} fell {move} from {first} to {low}, its low at {time}",
-        day=day(f.start), start=f"{f.start:%H:%M}", end=f"{f.end:%H:%M}", coin=base_coin(main["symbol"]),
-        move=size(main["move_to_low_frac"], "price"), first=px(main["first_px"]), low=px(main["low_px"]),
+        day=day(f.start),
+        start=f"{f.start:%H:%M}",
+        end=f"{f.end:%H:%M}",
+        coin=base_coin(main["symbol"]),
+        move=size(main["move_to_low_frac"], "price"),
+        first=px(main["first_px"]),
+        low=px(main["low_px"]),
         time=at(main["low_ts"]),
     )
     if main["move_to_low_frac"] > -0.002:
         first = say(
             "On {day}, between {start} and {end} UTC, {coin} hardly fell: it moved between {low} and {high}",
-            day=day(f.start), start=f"{f.start:%H:%M}", end=f"{f.end:%H:%M}", coin=base_coin(main["symbol"]),
-            low=px(main["low_px"], "price"), high=px(main["high_px"], "price"),
+            day=day(f.start),
+            start=f"{f.start:%H:%M}",
+            end=f"{f.end:%H:%M}",
+            coin=base_coin(main["symbol"]),
+            low=px(main["low_px"], "price"),
+            high=px(main["high_px"], "price"),
         )
     if worst["symbol"] == main["symbol"]:
         return first + "."
     return first + say(
         "; {coin} fell furthest, {move} in trades and {mark} in the mark price that decides liquidations.",
-        coin=base_coin(worst["symbol"]), move=size(worst["move_to_low_frac"], "price"),
+        coin=base_coin(worst["symbol"]),
+        move=size(worst["move_to_low_frac"], "price"),
         mark=size(worst["mark_move_to_low_frac"], "price"),
     )
 
@@ -58,7 +68,8 @@ def _liquidated(f: Findings) -> Markup:
     if not f.liquidated:
         return say(
             "None of the {n} positions in the book reached its maintenance margin, so {nothing} was liquidated.",
-            n=count(s["positions"]), nothing=Markup('<a class="n" href="#liquidated">nothing</a>'),
+            n=count(s["positions"]),
+            nothing=Markup('<a class="n" href="#liquidated">nothing</a>'),
         )
     share = s["liquidated_long_share_frac"] or 0.0
     mostly, part = ("long", share) if share >= 0.5 else ("short", 1 - share)
@@ -66,9 +77,13 @@ def _liquidated(f: Findings) -> Markup:
     return say(
         "{n} liquidations took {usd} out of the book, {share} of it {mostly}; the first came at {first}, and the "
         "busiest minute, {minute}, took {peak}.",
-        n=count(s["liquidations"], "liquidated"), usd=usd(s["liquidated_usd"], "liquidated"),
-        share=frac(part, "liquidated"), mostly=mostly, first=at(s["first_liquidation_ts"]),
-        minute=f"{busiest['minute_ts']:%H:%M}", peak=usd(busiest["long_usd"] + busiest["short_usd"], "liquidated"),
+        n=count(s["liquidations"], "liquidated"),
+        usd=usd(s["liquidated_usd"], "liquidated"),
+        share=frac(part, "liquidated"),
+        mostly=mostly,
+        first=at(s["first_liquidation_ts"]),
+        minute=f"{busiest['minute_ts']:%H:%M}",
+        peak=usd(busiest["long_usd"] + busiest["short_usd"], "liquidated"),
     )
 
 
@@ -80,7 +95,8 @@ def _book(f: Findings) -> Markup:
     took = sum(float(row["book_usd"]) for row in rows)
     start = say(
         "The order book took {usd}, {share} of the notional in breach",
-        usd=usd(took, "cascade"), share=frac(took / ordered if ordered else 0.0, "cascade"),
+        usd=usd(took, "cascade"),
+        share=frac(took / ordered if ordered else 0.0, "cascade"),
     )
     worst = max((row for row in rows if row["pressure_ratio"]), key=lambda row: row["pressure_ratio"], default=None)
     if worst is None:
@@ -96,19 +112,29 @@ def _book(f: Findings) -> Markup:
 def _pool(f: Findings) -> Markup:
     s = f.summary
     if not f.funded:
-        return say("There was {no} with money: what the book could not take went straight to auto-deleveraging.",
-                   no=Markup('<a class="n" href="#paid">no insurance fund</a>'))
+        return say(
+            "There was {no} with money: what the book could not take went straight to auto-deleveraging.",
+            no=Markup('<a class="n" href="#paid">no insurance fund</a>'),
+        )
     name = f.pool
     start, low, end = s["pool_start_usd"], s["pool_low_usd"], s["pool_end_usd"]
     if low == start == end:
         return say("The {name} kept its {usd}: nothing had to be taken over.", name=name, usd=usd(start, "paid"))
     if low >= start:
-        return say("The {name} never stood below its start of {start} and ended with {end}.",
-                   name=name, start=usd(start, "paid"), end=usd(end, "paid"))
+        return say(
+            "The {name} never stood below its start of {start} and ended with {end}.",
+            name=name,
+            start=usd(start, "paid"),
+            end=usd(end, "paid"),
+        )
     verb = "went under water" if low < 0 else "gave way"
     return say(
         "The {name} {verb}: it began with {start}, its equity was lowest at {time}, {low}, and it ended with {end}.",
-        name=name, verb=verb, start=usd(start, "paid"), time=at(s["pool_low_ts"]), low=usd(low, "paid"),
+        name=name,
+        verb=verb,
+        start=usd(start, "paid"),
+        time=at(s["pool_low_ts"]),
+        low=usd(low, "paid"),
         end=usd(end, "paid"),
     )
 
@@ -120,9 +146,12 @@ def _adl(f: Findings) -> Markup:
     return say(
         "Auto-deleveraging began at {time}, {after} after the first liquidation: {positions} winning {noun} with {usd} "
         "{were} closed against their owners' will, {share} of everything that was liquidated.",
-        time=at(s["first_adl_ts"], "queue"), after=span(s["first_adl_after_s"], "queue"),
-        positions=count(s["adl_positions"], "queue"), noun=plural(s["adl_positions"], "position"),
-        usd=usd(s["adl_usd"], "queue"), were=plural(s["adl_positions"], "was", "were"),
+        time=at(s["first_adl_ts"], "queue"),
+        after=span(s["first_adl_after_s"], "queue"),
+        positions=count(s["adl_positions"], "queue"),
+        noun=plural(s["adl_positions"], "position"),
+        usd=usd(s["adl_usd"], "queue"),
+        were=plural(s["adl_positions"], "was", "were"),
         share=frac(s["adl_share_frac"], "queue"),
     )
 
@@ -133,8 +162,11 @@ def why_no_adl(f: Findings) -> Markup:
     if not f.liquidated:
         return say("no position was liquidated")
     if f.funded:
-        return say("the order book and the {pool}, whose lowest equity was {low}, took every liquidated position",
-                   pool=f.pool, low=usd(s["pool_low_usd"], "paid"))
+        return say(
+            "the order book and the {pool}, whose lowest equity was {low}, took every liquidated position",
+            pool=f.pool,
+            low=usd(s["pool_low_usd"], "paid"),
+        )
     return say("the order book took every liquidated position before its collateral was gone")
 
 
@@ -146,10 +178,16 @@ def _first_closed(f: Findings) -> Markup:
     return say(
         "First in the queue was account {account}, {side} {notional} of {coin} at {leverage}: {closed} was closed at "
         "{close}, {at_once}, {outcome}.",
-        account=row["account_id"], side=row["side"], notional=usd(row["notional_usd"]), coin=base_coin(row["symbol"]),
-        leverage=times(row["leverage"]), closed=usd(row["closed_usd"], "queue"), close=px(row["close_px"]),
+        account=row["account_id"],
+        side=row["side"],
+        notional=usd(row["notional_usd"]),
+        coin=base_coin(row["symbol"]),
+        leverage=times(row["leverage"]),
+        closed=usd(row["closed_usd"], "queue"),
+        close=px(row["close_px"]),
         at_once=_against_mark(at_once),
-        outcome=say("and so forwent {usd} up to the last mark", usd=usd(forgone, "queue")) if forgone >= 0
+        outcome=say("and so forwent {usd} up to the last mark", usd=usd(forgone, "queue"))
+        if forgone >= 0
         else say("which spared it a loss of {usd} up to the last mark", usd=usd(-forgone, "queue")),
     )
 
@@ -167,17 +205,32 @@ def _mine(f: Findings) -> list[Markup]:
     if not rows:
         return []
     if not closed:
-        return [say("None of the {n} watched {noun} was closed by auto-deleveraging.",
-                    n=count(len(rows), "mine"), noun=plural(len(rows), "position"))]
+        return [
+            say(
+                "None of the {n} watched {noun} was closed by auto-deleveraging.",
+                n=count(len(rows), "mine"),
+                noun=plural(len(rows), "position"),
+            )
+        ]
     worst = max(closed, key=lambda row: abs(row["naked_usd"] or 0))
     if not worst["naked_usd"]:
-        return [say("Of the watched positions, {name} was closed first at {time}, at {close} on average.",
-                    name=worst["name"], time=at(worst["first_close_ts"], "mine"), close=px(worst["mean_close_px"]))]
-    return [say(
-        "The watched hedge {name} lost its leg from {time} on: {usd} of delta stood naked for {span}.",
-        name=worst["name"], time=at(worst["first_close_ts"], "mine"), usd=usd(abs(worst["naked_usd"]), "mine"),
-        span=span(worst["naked_s"], "mine"),
-    )]
+        return [
+            say(
+                "Of the watched positions, {name} was closed first at {time}, at {close} on average.",
+                name=worst["name"],
+                time=at(worst["first_close_ts"], "mine"),
+                close=px(worst["mean_close_px"]),
+            )
+        ]
+    return [
+        say(
+            "The watched hedge {name} lost its leg from {time} on: {usd} of delta stood naked for {span}.",
+            name=worst["name"],
+            time=at(worst["first_close_ts"], "mine"),
+            usd=usd(abs(worst["naked_usd"]), "mine"),
+            span=span(worst["naked_s"], "mine"),
+        )
+    ]
 
 
 def _zero_sum(f: Findings) -> Markup:
@@ -191,8 +244,10 @@ def _zero_sum(f: Findings) -> Markup:
         else say("; no loss was left without somebody to bear it")
     )
     if s["residual_usd"]:
-        return say("The books do not close: {usd} are missing, so nothing here may be trusted.",
-                   usd=usd(s["residual_usd"], "checks"))
+        return say(
+            "The books do not close: {usd} are missing, so nothing here may be trusted.",
+            usd=usd(s["residual_usd"], "checks"),
+        )
     return say(
         "No dollar was made or lost on the way: cash and contracts of all owners sum to {zero} at every step, and "
         "{passed} of {n} audits pass{lost}.",

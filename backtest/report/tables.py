@@ -109,8 +109,18 @@ def given(value: Cell | None) -> Cell:
 # --- tables --------------------------------------------------------------------------------------------------
 
 KINDS: dict[str, Callable[[Any], Cell]] = {
-    "words": words, "head": head, "side": side, "whole": whole, "cents": cents, "micros": micros, "price": price,
-    "per_cent": per_cent, "rounded": rounded, "clock": clock, "moment": moment, "given": given,
+    "words": words,
+    "head": head,
+    "side": side,
+    "whole": whole,
+    "cents": cents,
+    "micros": micros,
+    "price": price,
+    "per_cent": per_cent,
+    "rounded": rounded,
+    "clock": clock,
+    "moment": moment,
+    "given": given,
 }
 _TEXT = {"words", "head", "side"}
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from backtest.errors import ConfigError
 from backtest.market import MarketPath
-from backtest.replay import Resolved, execute, prepare, resolve
+from backtest.pipeline import Resolved, execute, prepare, resolve
 from backtest.results import Run, open_run, store_study
 from backtest.scenario import merge
 

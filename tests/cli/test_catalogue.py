@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from backtest.events import get_event, load_events
-from backtest.replay import resolve
+from backtest.pipeline import resolve
 from backtest.scenario import merge, parse_set
 from backtest.schema import TABLES, VIEWS
 from backtest.venue import get_venue, venue_names

@@ -228,7 +228,7 @@ def test_a_defect_is_one_line_until_debug_is_given(workspace: Path, monkeypatch:
     def broken(*args: object, **kwargs: object) -> None:
         raise KeyError("lots")
 
-    monkeypatch.setattr("backtest.replay.prepare", broken)
+    monkeypatch.setattr("backtest.pipeline.prepare", broken)
     result = call("replay", *SMALL)
     assert result.exit_code == 1
     assert result.stderr == "crashbook: a defect of the program: KeyError: 'lots'; crashbook --debug shows where\n"

@@ -73,7 +73,7 @@ def test_no_bars_at_all() -> None:
         find_tape(EVENT, "bybit", "ETH/USDT:USDT", "ETH", (None, None))
     assert str(caught.value) == (
         "2025-10-10: no bars of ETH for bybit; coins in the sample: BTC; "
-        "fetch them (crashbook fetch 2025-10-10 --venue bybit) or choose other coins"
+        "put them into data/lake (venue bybit) or choose other coins"
     )
     assert caught.value.exit_code == 3
 

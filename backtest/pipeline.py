@@ -214,14 +214,10 @@ def _identity(resolved: Resolved, market: MarketPath, book: PositionBook) -> str
     scenario = resolved.scenario
     imported = book.digest if book.label == "imported" else ""
     profile = hashlib.sha256(asset("data", "venues", f"{resolved.venue.id}.toml").read_bytes()).hexdigest()
-    parts = [_canonical(scenario, imported), market.digest, imported, profile, code_digest()]
+    canonical = scenario.with_(positions_file=imported or None).canonical().decode()  # contents, not the place
+    parts = [canonical, market.digest, imported, profile, code_digest()]
     parts += [f"{name}={version(name)}" for name in IDENTITY]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-
-
-def _canonical(scenario: Scenario, imported: str) -> str:
-    """Return the canonical scenario; an imported book is known by its contents, not by the place of its file."""
-    return (scenario.with_(positions_file=imported or None)).canonical().decode()
 
 
 def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = False) -> Run:
