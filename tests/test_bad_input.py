@@ -135,7 +135,7 @@ def test_spoilt_mark_bars_are_refused(bars: pl.DataFrame, said: str) -> None:
 @pytest.mark.parametrize("rate", [math.nan, math.inf, 1.0, -2.0, None])
 def test_spoilt_funding_rates_are_refused(rate: float | None) -> None:
     store(tape())
-    schema = {"ts": pl.Datetime("us"), "rate": pl.Float64}
+    schema = {"ts": pl.Datetime("us"), "rate": pl.Float64()}
     store(pl.DataFrame({"ts": [START], "rate": [rate]}, schema=schema), "funding")
     assert "a funding rate that is not a number below 1 at 2021-12-04T05:20:00" in refused(1, *replay_words())
 

@@ -138,4 +138,8 @@ def exact_sum(amounts: Ints) -> int:
     >>> exact_sum(np.array([2**62, 2**62, 2**62])) == 3 * 2**62
     True
     """
+    if not len(amounts):
+        return 0
+    if max(int(amounts.max()), -int(amounts.min())) * len(amounts) < LIMIT:
+        return int(amounts.sum())
     return (int((amounts >> 32).sum()) << 32) + int((amounts & 0xFFFFFFFF).sum())

@@ -16,7 +16,7 @@ def no_impact(base: int, strength: Fraction, ordered: int, volume: Fraction) -> 
 
 
 def square_root(base: int, strength: Fraction, ordered: int, volume: Fraction) -> int | None:
-    """Return ``floor(base * strength * sqrt(ordered / volume))`` ticks; None without volume (worst price).
+    """Return ``floor(base * strength * sqrt(ordered / volume))`` ticks; None if lots are left without volume (worst price).
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ def square_root(base: int, strength: Fraction, ordered: int, volume: Fraction) -
     >>> square_root(1000, Fraction(2, 100), 25, Fraction(100))
     10
     """
+    if not ordered:
+        return 0
     if volume == 0:
         return None
     squared = (base * strength) ** 2 * ordered / volume
@@ -41,13 +43,15 @@ def square_root(base: int, strength: Fraction, ordered: int, volume: Fraction) -
 
 
 def linear(base: int, strength: Fraction, ordered: int, volume: Fraction) -> int | None:
-    """Return ``floor(base * strength * ordered / volume)`` ticks; None without volume (worst price).
+    """Return ``floor(base * strength * ordered / volume)`` ticks; None if lots are left without volume (worst price).
 
     Examples
     --------
     >>> linear(1000, Fraction(2, 100), 25, Fraction(100))
     5
     """
+    if not ordered:
+        return 0
     if volume == 0:
         return None
     return int(base * strength * ordered // volume)

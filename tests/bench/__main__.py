@@ -77,16 +77,16 @@ def command_line() -> None:
 
 def engine(positions: int) -> None:
     """Time the engine against a stable argsort and a vectorised rescan in the same process."""
-    from backtest.engine.run import simulate
+    from backtest.engine.run import Outcome, simulate
     from backtest.mechanics.margin import in_breach
     from tests.bench.engine_world import engine_world
 
     world = engine_world(positions)
+    outcomes: list[Outcome] = []
     floats = np.random.default_rng(0).random(1_000_000)
     sort = best(lambda: np.argsort(floats, kind="stable"))
-    start = time.perf_counter()
-    outcome = simulate(world)
-    seconds = time.perf_counter() - start
+    seconds = best(lambda: outcomes.append(simulate(world)), 1 if positions > 2_000_000 else 3)
+    outcome = outcomes[0]
     sort = min(sort, best(lambda: np.argsort(floats, kind="stable")))
     cash, signed = world.wallet - world.side * world.cost, world.side * world.lots
 

@@ -18,9 +18,9 @@ TICK = 1_000_000  # 0.1 USD per tick at 1 lot = 10 base: quanta per tick and lot
 def tape(bars: int, rng: np.random.Generator) -> np.ndarray:
     """Return minute bars in ticks: a random walk at 100,000 with a fall of a fifth in the middle."""
     steps = rng.normal(0, 0.0004, bars * 4)
-    fall = slice(bars * 2, bars * 2 + 160)
-    steps[fall] -= 0.00125
-    steps[bars * 2 + 160 : bars * 2 + 400] += 0.0004
+    fall = slice(bars * 2, bars * 2 + 320)
+    steps[fall] -= 0.000625
+    steps[bars * 2 + 320 : bars * 2 + 560] += 0.0004
     path = np.exp(np.cumsum(steps)) * 1_000_000
     parts = np.rint(path).astype(np.int64).reshape(bars, 4)
     start = np.concatenate(([1_000_000], parts[:-1, 3]))
@@ -50,7 +50,7 @@ def engine_world(positions: int, bars: int = 4320, seed: int = 1) -> World:
     rates = [4_000_000, 5_000_000, 6_500_000, 10_000_000, 20_000_000]
     tiers = Tiers.of(list(zip(floors, rates, deductions(floors, rates), strict=True)))
     volume = np.full((1, bars), int(lots.sum()) // 4000, dtype=np.int64)  # half of the lots turn over in 12 hours ...
-    volume[0, bars // 2 : bars // 2 + 100] *= 24  # ... and in the crash 24 times as fast
+    volume[0, bars // 2 : bars // 2 + 100] *= 16  # ... and in the crash 16 times as fast
     rules = Rules(
         inclusive=True, fund_start=int(value.sum()) // 2_000, fund_floor=0, fund_divisible=True, fund_takes_over=True,
         inventory_limit=int(value.sum()) // 400, inventory_adl="below_floor", inventory_stop=0, quiet_steps=40,
