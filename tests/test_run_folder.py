@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from backtest import assets
+from backtest import assets, pipeline
 from backtest.assets import runs_folder
 from backtest.errors import RunError
 from backtest.results import diff, open_run, run_ids, store_study
@@ -40,12 +40,19 @@ def content(folder: Path) -> dict[str, bytes]:
     return {name: body for name, body in files(folder).items() if name != LOG}
 
 
+@pytest.fixture(autouse=True)
+def code_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the program's sources, which the id knows too, as unchanged while the tests run."""
+    monkeypatch.setattr(pipeline, "code_digest", lambda: "one")
+
+
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of one run, to be copied."""
     home = tmp_path_factory.mktemp("pristine")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CRASHBOOK_HOME", str(home))
+        patch.setattr(pipeline, "code_digest", lambda: "one")
         return run_of().path
 
 
@@ -86,12 +93,15 @@ def test_a_run_on_disk_is_shown_and_not_repeated(folder: Path) -> None:
 # what the id knows
 
 
-def test_the_id_changes_with_seed_scenario_venue_and_data() -> None:
+def test_the_id_changes_with_seed_scenario_venue_code_and_data(monkeypatch: pytest.MonkeyPatch) -> None:
     ids = {"first": run_of().run_id, "again": run_of().run_id}
     assert ids["first"] == ids.pop("again")
     ids["seed"] = run_of(seed=2).run_id
     ids["field"] = run_of(fund_start_usd=1e6).run_id
     ids["venue"] = run_of(venue="bybit").run_id
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "code_digest", lambda: "another")
+        ids["code"] = run_of().run_id
     store(tape())
     ids["data"] = run_of().run_id
     store(spoilt(volume=999.0))

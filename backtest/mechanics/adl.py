@@ -15,6 +15,7 @@ NEAR = 1e-12  # floats closer than this are ordered by the exact rational
 
 CHUNK = 1 << 14  # scores are computed in pieces that stay in cache
 SAMPLE = 4096  # positions looked at to guess how far down a queue will be walked
+MANY = 16  # bankrupts in a wave from which matching at once pays
 COARSE = 1e-5  # relative error allowed to the float filter over all positions
 Fetch = Callable[[Ints], Candidates]
 Scan = Callable[[slice], tuple[Candidates, Bools]]
@@ -220,6 +221,10 @@ def match(
     >>> out.place, out.lots, out.amount
     ([0, 1], [10, 10], [6500, 6500])
     """
+    if len(bankrupts) > MANY and lots:
+        quick = _match_at_once(bankrupts, side, lots, equity, value_per_lot, price_per_lot)
+        if quick is not None:
+            return quick
     out = Matches()
     slices: list[tuple[int, int, int, int, int]] = []
     place, size = 0, len(lots)
@@ -245,6 +250,49 @@ def match(
             out.unmatched.append((number, wanted, owed))
     if slices:
         out.bankrupt, out.place, out.lots, out.amount, out.owed = map(list, zip(*slices, strict=True))
+    return out
+
+
+def _match_at_once(
+    bankrupts: list[tuple[int, int]],
+    side: int,
+    lots: list[int],
+    equity: list[int],
+    value_per_lot: int,
+    price_per_lot: int | None,
+) -> Matches | None:
+    """Match as ``match`` does where nobody is passed over; None where somebody would be.
+
+    Both sides are laid end to end: a slice lies between two neighbouring ends of either.
+    """
+    wanted, owed = (np.array(column, dtype=np.int64) for column in zip(*bankrupts, strict=True))
+    ends, stops = np.cumsum(wanted), np.cumsum(np.array(lots, dtype=np.int64))
+    total = min(int(ends[-1]), int(stops[-1]))
+    cuts = np.union1d(ends, stops)
+    cuts = cuts[: int(np.searchsorted(cuts, total)) + 1]
+    k = np.diff(cuts, prepend=0)
+    number, place = np.searchsorted(ends, cuts), np.searchsorted(stops, cuts)
+    part = owed[number]
+    cut_up = np.flatnonzero(k < wanted[number])  # slices of bankrupts cut by a winner's end: floors, one by one
+    parts, last = [], -1
+    left = due = 0
+    for n, lots_ in zip(number[cut_up].tolist(), k[cut_up].tolist(), strict=True):
+        if n != last:
+            left, due = bankrupts[n]
+            last = n
+        taken = due * lots_ // left
+        parts.append(taken)
+        left, due = left - lots_, due - taken
+    part[cut_up] = parts
+    amount = part if price_per_lot is None else k * price_per_lot
+    gain = np.cumsum(side * (amount - k * value_per_lot))
+    first = np.searchsorted(place, place)
+    before = np.where(first > 0, gain[first - 1], 0)
+    if (np.array(equity, dtype=np.int64)[place] - (gain - before) < 0).any():
+        return None
+    out = Matches(number.tolist(), place.tolist(), k.tolist(), amount.tolist(), part.tolist())
+    for n in range(int(np.searchsorted(ends, total, side="right")), len(bankrupts)):
+        out.unmatched.append((n, left, due) if n == last else (n, *bankrupts[n]))
     return out
 
 

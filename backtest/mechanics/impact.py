@@ -16,7 +16,7 @@ def no_impact(base: int, strength: Fraction, ordered: int, volume: Fraction) -> 
 
 
 def square_root(base: int, strength: Fraction, ordered: int, volume: Fraction) -> int | None:
-    """Return ``floor(base * strength * sqrt(ordered / volume))`` ticks; None if lots are left without volume (worst price).
+    """Return ``floor(base * strength * sqrt(ordered / volume))`` ticks; None for lots without volume (worst price).
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def square_root(base: int, strength: Fraction, ordered: int, volume: Fraction) -
 
 
 def linear(base: int, strength: Fraction, ordered: int, volume: Fraction) -> int | None:
-    """Return ``floor(base * strength * ordered / volume)`` ticks; None if lots are left without volume (worst price).
+    """Return ``floor(base * strength * ordered / volume)`` ticks; None for lots without volume (worst price).
 
     Examples
     --------

@@ -1,0 +1,188 @@
+"""Every record of the fast engine, watched positions included, against a recount by the slow one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from backtest.engine.recorder import OWNERS, Chunks
+from backtest.engine.run import Outcome, simulate
+from tests.engine.crowds import crowd
+from tests.engine.oracle import SlowWave, Trace, equity_at_detection, trace
+from tests.reference.adapter import build, shape
+from tests.reference.slow_state import maintenance_margin, mark_value
+from tests.reference.worlds_strategy import worlds
+
+Row = dict[str, Any]
+
+
+def both(world: dict[str, Any]) -> tuple[Outcome, Trace]:
+    """Replay a world with both engines, every position watched; the results agree."""
+    fast = build(world)
+    outcome = simulate(dataclasses.replace(fast, watched=tuple(range(len(fast.lots)))))
+    slow = trace(world)
+    assert shape(outcome, world) == slow.result
+    return outcome, slow
+
+
+def rows(chunks: Chunks) -> list[Row]:
+    columns = chunks.join()
+    return [dict(zip(columns, row, strict=True)) for row in zip(*(c.tolist() for c in columns.values()), strict=True)]
+
+
+def check_all(world: dict[str, Any]) -> None:
+    outcome, slow = both(world)
+    check_waves(world, outcome, slow)
+    check_queues(outcome, slow)
+    check_watch(world, outcome, slow)
+    check_breaches(world, outcome, slow)
+    check_transfers(outcome)
+
+
+def check_waves(world: dict[str, Any], outcome: Outcome, slow: Trace) -> None:
+    waves, names = outcome.recorder.waves, list(world["symbols"])
+    slices = rows(outcome.recorder.slices)
+    assert len(waves) == len(slow.waves)
+    for number, (fast, wave) in enumerate(zip(waves, slow.waves, strict=True), 1):
+        closed = sum(row[4] for row in wave.slices)
+        left = wave.unmatched if wave.source == "account" else wave.wanted - closed
+        assert wave.wanted == closed + left
+        each = mark_value(world, wave.symbol, 1, wave.mark)
+        mine = [row for row in slices if row["wave"] == number]
+        assert fast == {
+            "wave": number, "step": wave.step, "symbol": names.index(wave.symbol), "side": wave.side,
+            "source": wave.source, "bankrupts": wave.bankrupts, "candidates": len(wave.queue), "wanted": wave.wanted,
+            "closed": closed, "unmatched": left, "notional": closed * each,
+            "candidate_value": sum(stand.value for stand in wave.queue),
+            "winners": len({row[3] for row in wave.slices}),
+            "skipped": len(wave.skipped), "mark": wave.mark, "previous": wave.previous,
+            "difference": wave.side * sum(row["amount"] - row["owed"] for row in mine),
+        }  # fmt: skip
+
+
+def by_wave(
+    outcome: Outcome, slow: Trace
+) -> Iterator[tuple[SlowWave, list[Row], list[Row], list[Row], dict[int, int]]]:
+    """Yield each slow wave with the slices, queue rows and watch rows of the fast one, and the places by account."""
+    recorder = outcome.recorder
+    slices, queue = rows(recorder.slices), rows(recorder.queue)
+    for number, wave in enumerate(slow.waves, 1):
+        mine = [[row for row in part if row["wave"] == number] for part in (slices, queue, recorder.watch)]
+        yield wave, *mine, {stand.account: place for place, stand in enumerate(wave.queue)}
+
+
+def close_to(score: float, exact: Fraction | None) -> bool:
+    return exact is None or abs(Fraction(score) - exact) <= abs(exact) / 10**12
+
+
+def check_queues(outcome: Outcome, slow: Trace) -> None:
+    account, spared = outcome.world.account.tolist(), outcome.world.rules.spared
+    for wave, slices, queue, _, place in by_wave(outcome, slow):
+        cut: Counter[int] = Counter()
+        for fast, (_, _, bankrupt, winner, lots, amount) in zip(slices, wave.slices, strict=True):
+            stand = wave.queue[place[winner]]
+            assert account[fast["winner_row"]] == winner
+            assert bankrupt == (account[fast["bankrupt_row"]] if wave.source == "account" else wave.source)
+            assert (fast["lots"], fast["amount"], fast["rank"]) == (lots, amount, place[winner] + 1)
+            assert (fast["ahead"], fast["mark"], fast["previous_mark"]) == (stand.ahead, wave.mark, wave.previous)
+            assert close_to(fast["score"], stand.score)
+            cut[winner] += fast["cost"]
+        assert cut == Counter({winner: cost for winner, cost in wave.cost_cut.items() if winner in cut})
+        closed = Counter[int]()
+        for row in wave.slices:
+            closed[row[3]] += row[4]
+        reached = max((place[winner] for winner in [*closed, *wave.skipped]), default=-1) + 1
+        assert len(queue) == min(reached + spared, len(wave.queue))
+        for number, (fast, stand) in enumerate(zip(queue, wave.queue, strict=False), 1):
+            assert (account[fast["row"]], fast["rank"], fast["side"]) == (stand.account, number, -wave.side)
+            assert (fast["lots"], fast["value"], fast["pnl"]) == (stand.lots, stand.value, stand.pnl)
+            assert (fast["equity"], fast["ahead"], fast["closed"]) == (stand.equity, stand.ahead, closed[stand.account])
+            assert fast["skipped"] == (stand.account in wave.skipped)
+            assert close_to(fast["score"], stand.score)
+
+
+def check_watch(world: dict[str, Any], outcome: Outcome, slow: Trace) -> None:
+    account = outcome.world.account.tolist()
+    for wave, _, _, watched, place in by_wave(outcome, slow):
+        opposite = {r["id"] for r in world["accounts"] if (r["symbol"], r["side"]) == (wave.symbol, -wave.side)}
+        assert {account[fast["row"]] for fast in watched} == opposite
+        for fast in watched:
+            me = account[fast["row"]]
+            assert fast["in_queue"] == (me in place)
+            if me not in place:
+                continue
+            # Rank and notional ahead by counting in the slow engine's order.
+            before = wave.queue[: place[me]]
+            assert (fast["rank"], fast["ahead"]) == (len(before) + 1, sum(stand.value for stand in before))
+            assert (fast["candidates"], fast["lots"]) == (len(wave.queue), wave.queue[place[me]].lots)
+            assert fast["closed"] == sum(row[4] for row in wave.slices if row[3] == me)
+            assert fast["amount"] == sum(row[5] for row in wave.slices if row[3] == me)
+            assert close_to(fast["score"], wave.queue[place[me]].score)
+
+
+def check_breaches(world: dict[str, Any], outcome: Outcome, slow: Trace) -> None:
+    account, names = outcome.world.account.tolist(), list(world["symbols"])
+    breaches = rows(outcome.recorder.breaches)
+    assert len(breaches) == len(slow.breaches)
+    for number, (fast, (step, claim, lots, amount)) in enumerate(zip(breaches, slow.breaches, strict=True)):
+        equity = equity_at_detection(world, claim, lots, amount)
+        notional = mark_value(world, claim.symbol, lots, claim.mark)
+        assert (fast["serial"], fast["step"], account[fast["row"]]) == (number, step, claim.owner)
+        assert (names[fast["symbol"]], fast["side"], fast["mark"]) == (claim.symbol, claim.side, claim.mark)
+        assert Fraction(fast["passed"], fast["length"]) == claim.fraction
+        assert (fast["lots"], fast["bankruptcy"], fast["equity"]) == (lots, amount, equity)
+        assert fast["need"] == maintenance_margin(world["symbols"][claim.symbol]["tiers"], notional)
+        assert fast["skipped"] == (equity < 0)
+        assert (fast["book_lots"], fast["book_value"]) == (claim.lots_book, claim.book_amount)
+        assert (fast["fee"], fast["residual"]) == (claim.fee, claim.residual)
+        assert (fast["taken"], fast["adl_lots"]) == (claim.lots_takeover, claim.lots_adl)
+        assert fast["kept"] == lots - claim.lots_book - claim.lots_takeover - claim.lots_adl
+        assert not (fast["refused"] and fast["book_lots"])
+        assert not (fast["kept"] and world["profile"].get("vault") is None)
+
+
+def check_transfers(outcome: Outcome) -> None:
+    """Opening balances and transfers alone give every owner's cash and lots at the end."""
+    world, state = outcome.world, outcome.state
+    cash: Counter[tuple[str, int]] = Counter()
+    lots: Counter[tuple[str, int, int]] = Counter()
+    for row in rows(outcome.recorder.transfers):
+        for sign, owner in ((1, (OWNERS[row["a"]], row["a_row"])), (-1, (OWNERS[row["b"]], row["b_row"]))):
+            cash[owner] += sign * row["amount"]
+            lots[(*owner, row["symbol"])] += sign * row["lots"]
+    start = (world.wallet - world.side * world.cost).tolist()
+    for row, symbol in enumerate(world.symbol.tolist()):
+        side = int(world.side[row])
+        assert start[row] + cash["account", row] == int(state.cash[row])
+        assert side * int(world.lots[row]) + lots["account", row, symbol] == side * int(state.lots[row])
+    assert world.rules.fund_start + cash["fund", -1] == state.fund.cash
+    assert (world.rules.vault.capital if world.rules.vault else 0) + cash["vault", -1] == state.vault.cash
+    for owner, held in (
+        ("venue", state.venue_cash),
+        ("rounding", state.rounding_cash),
+        ("uncovered", state.uncovered_cash),
+    ):
+        assert cash[owner, -1] == held
+    for symbol in range(len(world.symbols)):
+        assert lots["fund", -1, symbol] == state.fund.lots[symbol]
+        assert lots["vault", -1, symbol] == state.vault.lots[symbol]
+
+
+@pytest.mark.property
+@settings(max_examples=60)
+@given(worlds())
+def test_records_of_drawn_worlds(world: dict[str, Any]) -> None:
+    check_all(world)
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("first", range(0, 120, 20))
+def test_records_of_crowds(first: int) -> None:
+    for seed in range(first, first + 20):
+        check_all(crowd(seed, unit=1000))
