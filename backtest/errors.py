@@ -36,6 +36,7 @@ class UnknownNameError(UsageError):
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         known = sorted(known)
         near = near_matches(name, known)
+        name = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
         guess = f"; did you mean {' or '.join(near)}?" if near else ";"
         listed = f" Known: {', '.join(known) or 'none'}" if not near or len(known) <= SHORT_LIST else ""
         super().__init__(f"unknown {kind} '{name}'{guess}{listed}{'. ' + hint if hint else ''}")

@@ -20,15 +20,16 @@ from backtest.book.sheet import PositionBook
 from backtest.book.synthesis import synthesize
 from backtest.engine.run import Progress, simulate
 from backtest.engine.state import World
-from backtest.errors import ConfigError
+from backtest.errors import ConfigError, RangeError, RunError, UnknownNameError
 from backtest.events import CrashEvent, get_event
 from backtest.market import MarketPath, build_market
-from backtest.mechanics.exact import quanta, rate_e9, ratio
+from backtest.mechanics.exact import exact_sum, quanta, rate_e9, ratio
 from backtest.mechanics.path import HIGH, LOW, walk
 from backtest.mechanics.rules import Rules, VaultRule
 from backtest.params import PARAMS
 from backtest.results import Run, read_meta, write_run
 from backtest.scenario import Scenario, build, check_values, merge, per_coin
+from backtest.schema import MONEY_LIMIT
 from backtest.venue import VenueProfile, get_venue
 
 if TYPE_CHECKING:
@@ -80,10 +81,12 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
     rules["fund_inventory_limit_usd"] = 0.0 if limit is None else limit * basis
     base = {"event": event.id, "venue": venue.id, "coins": event.coins}
     defaults = event.default(venue.id)
+    untouched = build(merge(base, rules, defaults))
     scenario = build(merge(base, rules, defaults, {**given, "event": event.id, "venue": venue.id}))
+    _known_coins(scenario, venue)
     sources = {}
     for param in PARAMS:
-        if param.name in given:
+        if getattr(scenario, param.name) != getattr(untouched, param.name):
             sources[param.name] = "given"
         elif param.name in defaults:
             sources[param.name] = f"event: {event.reason(venue.id, param.name)}"
@@ -91,12 +94,22 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
             sources[param.name] = balance if param.name == "fund_start_usd" else "venue profile"
         else:
             sources[param.name] = "event" if param.name in base else "default"
-    for coin in scenario.coins:
-        venue.instrument(coin)
     notes = [venue.table(coin, event.day)[1] for coin in scenario.coins]
     if venue.id not in event.venues:
         notes.append(f"{venue.id} is not among the venues of the event ({', '.join(event.venues)})")
     return Resolved(event, venue, scenario, sources, tuple(note[0].upper() + note[1:] + "." for note in notes if note))
+
+
+def _known_coins(scenario: Scenario, venue: VenueProfile) -> None:
+    """Refuse coins that the venue does not have, among those simulated and in the tables per coin."""
+    for coin in scenario.coins:
+        venue.instrument(coin)
+    for param in PARAMS:
+        table = getattr(scenario, param.name)
+        if param.kind in {"per_coin", "mix"} and isinstance(table, Mapping):
+            for coin in table:
+                if coin != "default" and coin not in venue.instruments:
+                    raise UnknownNameError(f"coin in {param.name}", coin, ["default", *venue.instruments])
 
 
 def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: MarketPath | None = None) -> Prepared:
@@ -132,7 +145,23 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
         watched=tuple(watched),
         rules=rules_of(scenario, venue, market.bar_s, path.parts),
     )
+    _within_tables(world)
     return Prepared(resolved, market, book, first, world, _identity(resolved, market, book))
+
+
+def _within_tables(world: World) -> None:
+    """Refuse a world whose money could leave the DECIMAL(18,6) of the result tables, before it is simulated."""
+    rules = world.rules
+    pools = abs(rules.fund_start) + (rules.vault.capital if rules.vault else 0)
+    for symbol, name in enumerate(world.symbols):
+        held = world.symbol == symbol
+        top = int(world.trade_high[symbol].max()) * world.q_tick[symbol]
+        reach = pools + 2 * max(exact_sum(world.lots[held]) * top, exact_sum(world.cost[held]))
+        if reach >= MONEY_LIMIT:
+            raise RangeError(
+                f"{name}: lots x price with fund and vault reaches {reach / MONEY_LIMIT:.3g} times the exact range of the "
+                "result tables, 1e12 USD; use a smaller open interest, fund or vault"
+            )
 
 
 def _book(
@@ -215,7 +244,8 @@ def _identity(resolved: Resolved, market: MarketPath, book: PositionBook) -> str
     imported = book.digest if book.label == "imported" else ""
     profile = hashlib.sha256(asset("data", "venues", f"{resolved.venue.id}.toml").read_bytes()).hexdigest()
     canonical = scenario.with_(positions_file=imported or None).canonical().decode()  # contents, not the place
-    parts = [canonical, market.digest, imported, profile, code_digest()]
+    event = hashlib.sha256(repr(resolved.event).encode()).hexdigest()
+    parts = [canonical, market.digest, imported, profile, event, code_digest()]
     parts += [f"{name}={version(name)}" for name in IDENTITY]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
@@ -227,9 +257,11 @@ def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = 
     folder = runs_folder() / prepared.run_id
     if not fresh and folder.is_dir():
         try:
-            return Run(folder)
-        except Exception:
-            pass
+            run = Run(folder)
+            if run.run_id == prepared.run_id:
+                return run
+        except RunError:
+            pass  # a broken folder is written again
     began = time.time()
     outcome = simulate(prepared.world, progress)
     simulated = time.time()
@@ -244,7 +276,7 @@ def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = 
 
 
 def replay(
-    event: str = "2025-10-10", *, positions: pl.DataFrame | None = None, fresh: bool = False, **fields: Any
+    event: str = "2025-10-10", *, positions: pl.DataFrame | int | None = None, fresh: bool = False, **fields: Any
 ) -> Run:
     """Replay a crash and return the run.
 
@@ -253,12 +285,14 @@ def replay(
     event
         Id, date or alias of the catalogue.
     positions
-        A book as a polars frame with the columns of an imported file; none for the synthetic one.
+        A book as a polars frame with the columns of an imported file, or the size of the synthetic one.
     fresh
         Simulate even if an identical run is on disk.
     **fields
         Scenario fields, see ``crashbook params``.
     """
+    if isinstance(positions, int):
+        fields["positions"], positions = positions, None
     values = check_values({key: value for key, value in fields.items() if value is not None}, "replay()")
     return execute(prepare(resolve(event, values), positions), fresh=fresh)
 

@@ -309,10 +309,14 @@ def _reads(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> bool:
     """Return whether a statement only reads; EXPLAIN ANALYZE runs what it explains, so that is looked at too."""
     import duckdb
 
-    if statement.type == duckdb.StatementType.SELECT:
+    try:
+        kind = statement.type
+    except ValueError:  # a statement that the client has no name for
+        return False
+    if kind == duckdb.StatementType.SELECT:
         return True
     match = _EXPLAIN.match(statement.query.strip())
-    if statement.type != duckdb.StatementType.EXPLAIN or match is None:
+    if kind != duckdb.StatementType.EXPLAIN or match is None:
         return False
     inner = con.extract_statements(statement.query.strip()[match.end() :])
     return len(inner) == 1 and inner[0].type == duckdb.StatementType.SELECT

@@ -17,6 +17,7 @@ from typing import Literal
 
 Kind = Literal["int", "bool", "str", "float", "money", "money12", "ts"]
 
+MONEY_LIMIT = 10**18  # quanta of 1e-6 that DECIMAL(18,6) cannot hold
 SQL_TYPES: dict[Kind, str] = {
     "int": "BIGINT",
     "bool": "BOOLEAN",

@@ -257,7 +257,7 @@ def test_a_world_too_large_for_exact_integers_names_the_factor(venue: str, named
                    "--set", "start=2025-10-10T21:00:00", "--set", "end=2025-10-10T21:03:00",
                    "--set", "open_interest_usd=9e11")  # fmt: skip
     assert named in line
-    assert " times the exact range of 2**62" in line
+    assert " times the exact range of " in line
 
 
 # books

@@ -216,7 +216,10 @@ def column_text(series: pl.Series) -> list[str]:
     elif series.dtype == pl.String:
         text = series.str.replace_all(r"[\x00-\x1f\x7f-\x9f]", " ")  # names come from files: no escape codes
     else:
-        text = plain_column(series).cast(pl.String)
+        try:
+            text = plain_column(series).cast(pl.String)
+        except pl.exceptions.PolarsError:  # types that have no text of their own
+            text = pl.Series([str(value) for value in series.to_list()], dtype=pl.String)
     return [value or "" for value in text.fill_null("-").to_list()]
 
 

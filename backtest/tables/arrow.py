@@ -10,9 +10,8 @@ import pyarrow as pa
 
 from backtest.errors import RangeError
 from backtest.mechanics.exact import Bools, Ints
-from backtest.schema import Kind, Table
+from backtest.schema import MONEY_LIMIT, Kind, Table
 
-MONEY_LIMIT = 10**18  # DECIMAL(18,6)
 _ARROW: dict[Kind, Any] = {
     "int": pa.int64(),
     "bool": pa.bool_(),

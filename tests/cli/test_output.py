@@ -66,7 +66,9 @@ def test_a_table_by_hand() -> None:
 
 
 def test_a_table_fits_a_terminal_by_wrapping_texts_and_never_numbers() -> None:
-    frame = pl.DataFrame({"n": [123456789012], "note": ["words that go on and on for a while"], "url": ["https://a.b/c"]})
+    frame = pl.DataFrame(
+        {"n": [123456789012], "note": ["words that go on and on for a while"], "url": ["https://a.b/c"]}
+    )
     lines = "".join(table_text(frame, 50)).splitlines()
     assert max(map(len, lines)) <= 50
     assert lines[2].startswith("123456789012  words that go")

@@ -42,8 +42,9 @@ class FakeAudit:
 def frame(names: str, *rows: tuple[Any, ...]) -> pl.DataFrame:
     """Return rows as a frame; money becomes exact, names ending in _ts times, even if there is no row."""
     columns = names.split()
-    made = pl.DataFrame([list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns], schema=columns,
-                        strict=False)
+    made = pl.DataFrame(
+        [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns], schema=columns, strict=False
+    )
     return exact(made)
 
 
@@ -101,8 +102,16 @@ class FakeRun:
         return get_query(name)
 
     def audits(self) -> list[FakeAudit]:
-        names = ("ledger_sums_to_zero", "lots_sum_to_zero", "open_interest_balanced", "fund_movements_match_balance",
-                 "adl_opposite_side_only", "adl_follows_rank", "shortfall_fully_allocated", "steps_residual_zero")
+        names = (
+            "ledger_sums_to_zero",
+            "lots_sum_to_zero",
+            "open_interest_balanced",
+            "fund_movements_match_balance",
+            "adl_opposite_side_only",
+            "adl_follows_rank",
+            "shortfall_fully_allocated",
+            "steps_residual_zero",
+        )
         bad = {"open_interest_balanced": 3} if self.failing_audit else {}
         return [FakeAudit(name, name.replace("_", " "), bad.get(name, 0), name not in bad) for name in names]
 
@@ -118,23 +127,34 @@ class FakeRun:
         low = marks["low"].cum_min().to_numpy()
         longs = np.maximum(-np.diff(low, prepend=low[0]) / low[0] - 0.004, 0) * OPEN_INTEREST[coin] * 3.2
         rise = np.maximum((marks["high"] / marks["low"]).to_numpy() - 1.02, 0) * (np.arange(len(low)) > 37)
-        made = pl.DataFrame({"minute_ts": marks["minute_ts"], "long_usd": longs * self.liquidated,
-                             "short_usd": rise * OPEN_INTEREST[coin] * 0.08 * self.liquidated})
-        made = made.with_columns((pl.sum_horizontal("long_usd",
-            "short_usd") / 140_000).ceil().cast(int).alias("liquidations"))
+        made = pl.DataFrame(
+            {
+                "minute_ts": marks["minute_ts"],
+                "long_usd": longs * self.liquidated,
+                "short_usd": rise * OPEN_INTEREST[coin] * 0.08 * self.liquidated,
+            }
+        )
+        made = made.with_columns(
+            (pl.sum_horizontal("long_usd", "short_usd") / 140_000).ceil().cast(int).alias("liquidations")
+        )
         return made.filter(pl.col("liquidations") > 0)
 
     def total(self, *coins: str) -> float:
-        return float(sum(self.minutes[c]["long_usd"].sum() + self.minutes[c]["short_usd"].sum()
-                         for c in coins or self.coins))
+        return float(
+            sum(self.minutes[c]["long_usd"].sum() + self.minutes[c]["short_usd"].sum() for c in coins or self.coins)
+        )
 
     def coin(self, symbol: str) -> str:
         return next(coin for coin, name in self.symbols.items() if name == symbol)
 
     def q_liquidations_per_minute(self, symbol: str | None = None) -> pl.DataFrame:
         chosen = [self.minutes[self.coin(symbol)]] if symbol else list(self.minutes.values())
-        made = pl.concat(chosen).group_by("minute_ts").agg(pl.col("long_usd", "short_usd",
-            "liquidations").sum()).sort("minute_ts")
+        made = (
+            pl.concat(chosen)
+            .group_by("minute_ts")
+            .agg(pl.col("long_usd", "short_usd", "liquidations").sum())
+            .sort("minute_ts")
+        )
         return exact(made.with_columns(pl.sum_horizontal("long_usd", "short_usd").cum_sum().alias("cumulative_usd")))
 
     def q_liquidations_by_cohort(self) -> pl.DataFrame:
@@ -145,8 +165,18 @@ class FakeRun:
                 for side, scale in (("long", 1.0), ("short", 0.03)):
                     opening = OPEN_INTEREST[coin] * part
                     gone = share * scale * (0.4 if coin == "BTC" else 1.1) * self.liquidated
-                    rows.append((symbol, cohort + self.tag, side, int(opening / 2e5), opening,
-                                 int(opening * gone / 2e5), opening * gone, gone))
+                    rows.append(
+                        (
+                            symbol,
+                            cohort + self.tag,
+                            side,
+                            int(opening / 2e5),
+                            opening,
+                            int(opening * gone / 2e5),
+                            opening * gone,
+                            gone,
+                        )
+                    )
         names = "symbol cohort side positions opening_notional_usd liquidations liquidated_usd liquidated_share_frac"
         return frame(names, *rows)
 
@@ -163,25 +193,59 @@ class FakeRun:
             px = first * (1 + sign / leverage) * rng.normal(1, 0.01, len(leverage))
             bounds = np.linspace(0.5 * first, 1.5 * first, bins + 1)
             usd, edges = np.histogram(px, bounds, weights=rng.pareto(2.5, len(px)))
-            rows += [(a, b, side, v * OPEN_INTEREST[coin] / 2400, bool(b >= low and a <= high), symbol)
-                     for a, b, v in zip(edges, edges[1:], usd, strict=False)]
+            rows += [
+                (a, b, side, v * OPEN_INTEREST[coin] / 2400, bool(b >= low and a <= high), symbol)
+                for a, b, v in zip(edges, edges[1:], usd, strict=False)
+            ]
         return frame("bin_low_px bin_high_px side notional_usd reached symbol", *rows)
 
     def q_largest_liquidations(self, limit: int = 20) -> pl.DataFrame:
-        rows = [(i + 1, at("21:14:00") + timedelta(seconds=7 * i), self.symbols[self.coins[0]], "long", 1000 + 37 * i,
-                 COHORTS[2] + self.tag,
-                 61e6 / (i + 1), 109_000.0 - 50 * i, 108_100.0 - 50 * i, 100, 300, 0, 400, 0.25) for i in range(limit)]
-        return self._if(self.liquidated,
+        rows = [
+            (
+                i + 1,
+                at("21:14:00") + timedelta(seconds=7 * i),
+                self.symbols[self.coins[0]],
+                "long",
+                1000 + 37 * i,
+                COHORTS[2] + self.tag,
+                61e6 / (i + 1),
+                109_000.0 - 50 * i,
+                108_100.0 - 50 * i,
+                100,
+                300,
+                0,
+                400,
+                0.25,
+            )
+            for i in range(limit)
+        ]
+        return self._if(
+            self.liquidated,
             "rank ts symbol side account_id cohort notional_usd mark_px bankruptcy_px book_lots takeover_lots "
-                        "adl_lots lots book_share_frac", *rows)
+            "adl_lots lots book_share_frac",
+            *rows,
+        )
 
     def q_cascades(self) -> pl.DataFrame:
-        rows = [(i + 1, START + timedelta(minutes=m), START + timedelta(minutes=m, seconds=d), float(d), d // 20,
-                 int(self.total() * part / 1.4e5),
-                 self.total() * part, self.total() * part / 3, ",".join(list(self.symbols.values())[:k]))
-                for i, (m, d, part, k) in enumerate([(11, 80, 0.01, 1), (30, 1240, 0.95, 5), (58, 140, 0.04, 2)])]
-        return self._if(self.liquidated,
-            "cascade_id start_ts end_ts duration_s steps liquidations liquidated_usd largest_step_usd symbols", *rows)
+        rows = [
+            (
+                i + 1,
+                START + timedelta(minutes=m),
+                START + timedelta(minutes=m, seconds=d),
+                float(d),
+                d // 20,
+                int(self.total() * part / 1.4e5),
+                self.total() * part,
+                self.total() * part / 3,
+                ",".join(list(self.symbols.values())[:k]),
+            )
+            for i, (m, d, part, k) in enumerate([(11, 80, 0.01, 1), (30, 1240, 0.95, 5), (58, 140, 0.04, 2)])
+        ]
+        return self._if(
+            self.liquidated,
+            "cascade_id start_ts end_ts duration_s steps liquidations liquidated_usd largest_step_usd symbols",
+            *rows,
+        )
 
     def q_liquidity_pressure(self) -> pl.DataFrame:
         rng, rows = np.random.default_rng(11), []
@@ -204,9 +268,20 @@ class FakeRun:
             first, trade = path["trade_px"][0], path["trade_px"]
             low = path.row(int(trade.arg_min() or 0), named=True)
             mark = path.row(int(path["mark_px"].arg_min() or 0), named=True)
-            rows.append((self.symbols[coin], first, low["trade_px"], low["ts"], trade.max(), trade[-1],
-                         low["trade_px"] / first - 1,
-                         mark["mark_px"], mark["ts"], mark["mark_px"] / first - 1))
+            rows.append(
+                (
+                    self.symbols[coin],
+                    first,
+                    low["trade_px"],
+                    low["ts"],
+                    trade.max(),
+                    trade[-1],
+                    low["trade_px"] / first - 1,
+                    mark["mark_px"],
+                    mark["ts"],
+                    mark["mark_px"] / first - 1,
+                )
+            )
         names = (
             "symbol first_px low_px low_ts high_px last_px move_to_low_frac mark_low_px mark_low_ts "
             "mark_move_to_low_frac"
@@ -220,21 +295,38 @@ class FakeRun:
         start, deepest = (50e6, -38_412_345.678901) if self.pool == "vault" else (1.2e9, 1.04e9)
         end, low = start + 31e6 * self.adl, deepest if self.adl else start
         row = {
-            "event_id": "2025-10-10", "venue": "hyperliquid", "symbols": ",".join(self.symbols.values()),
-            "policy": "hyperliquid", "seed": 1,
-            "start_ts": START, "end_ts": END, "accounts": 100_000, "positions": 100_000,
+            "event_id": "2025-10-10",
+            "venue": "hyperliquid",
+            "symbols": ",".join(self.symbols.values()),
+            "policy": "hyperliquid",
+            "seed": 1,
+            "start_ts": START,
+            "end_ts": END,
+            "accounts": 100_000,
+            "positions": 100_000,
             "open_interest_usd": sum(OPEN_INTEREST[c] for c in self.coins),
             "liquidations": sum(int(minutes["liquidations"].sum()) for minutes in self.minutes.values()),
-            "liquidated_long_usd": total - shorts, "liquidated_short_usd": shorts, "liquidated_usd": total,
+            "liquidated_long_usd": total - shorts,
+            "liquidated_short_usd": shorts,
+            "liquidated_usd": total,
             "liquidated_long_share_frac": (total - shorts) / total if total else None,
-            "first_liquidation_ts": at("20:51:12.345678") if self.liquidated else None, "pool": self.pool,
+            "first_liquidation_ts": at("20:51:12.345678") if self.liquidated else None,
+            "pool": self.pool,
             "pool_start_usd": start,
-            "pool_end_usd": end, "pool_low_usd": low, "pool_low_ts": at("21:19:40") if self.liquidated else START,
-            "adl_usd": adl, "adl_positions": 4211 * self.adl, "adl_accounts": 4190 * self.adl,
+            "pool_end_usd": end,
+            "pool_low_usd": low,
+            "pool_low_ts": at("21:19:40") if self.liquidated else START,
+            "adl_usd": adl,
+            "adl_positions": 4211 * self.adl,
+            "adl_accounts": 4190 * self.adl,
             "adl_waves": 61 * self.adl,
-            "first_adl_ts": ADL_AT if self.adl else None, "first_adl_after_s": 1491.654 if self.adl else None,
-            "adl_share_frac": adl / total if total else None, "adl_lots_from_pool_frac": 0.913 if self.adl else None,
-            "uncovered_usd": -1_203_456.789 * self.adl, "residual_usd": 0.0, "worst_symbol": worst["symbol"],
+            "first_adl_ts": ADL_AT if self.adl else None,
+            "first_adl_after_s": 1491.654 if self.adl else None,
+            "adl_share_frac": adl / total if total else None,
+            "adl_lots_from_pool_frac": 0.913 if self.adl else None,
+            "uncovered_usd": -1_203_456.789 * self.adl,
+            "residual_usd": 0.0,
+            "worst_symbol": worst["symbol"],
             "worst_move_frac": worst["move_to_low_frac"],
         }
         return frame(" ".join(row), tuple(row.values()))
@@ -245,16 +337,23 @@ class FakeRun:
         t = np.arange(0, 100, 0.5)
         start, depth = (50e6, 90e6) if self.pool == "vault" else (1.2e9, 160e6)
         held = (t >= 33) * self.liquidated
-        equity = start - depth * np.exp(-(((t - 39.7) / 4) ** 2)) * held + 31e6 * np.clip((t - 45) / 30, 0,
-            1) * self.adl
+        equity = (
+            start - depth * np.exp(-(((t - 39.7) / 4) ** 2)) * held + 31e6 * np.clip((t - 45) / 30, 0, 1) * self.adl
+        )
         cash = equity - 220e6 * np.exp(-(((t - 41) / 7) ** 2)) * held
-        rows = [(int(m * 4), START + timedelta(minutes=m), self.pool, c, e) for m, c, e in zip(t.tolist(), cash,
-            equity, strict=True)]
+        rows = [
+            (int(m * 4), START + timedelta(minutes=m), self.pool, c, e)
+            for m, c, e in zip(t.tolist(), cash, equity, strict=True)
+        ]
         return frame("step ts pool cash_usd equity_usd", *rows)
 
     def q_fund_flows(self) -> pl.DataFrame:
-        flows = [("takeover", 412, 412, 310e6, -12e6), ("adl", 61, 61, 1.2e6, -420e6), ("unwind", 88, 88, 260e6,
-            -109e6), ("funding", 3, 0, 0, -2e5)]
+        flows = [
+            ("takeover", 412, 412, 310e6, -12e6),
+            ("adl", 61, 61, 1.2e6, -420e6),
+            ("unwind", 88, 88, 260e6, -109e6),
+            ("funding", 3, 0, 0, -2e5),
+        ]
         rows = [(self.pool, *flow, flow[3] + flow[4]) for flow in flows]
         return self._if(self.liquidated, "pool cause movements lots_movements inflow_usd outflow_usd net_usd", *rows)
 
@@ -282,17 +381,23 @@ class FakeRun:
         status[17] = "skipped"
         share = {"closed": 1.0, "partial": 0.37, "skipped": 0.0, "spared": 0.0}
         made = {
-            "wave_id": [7] * n, "rank": np.arange(1, n + 1), "account_id": rng.choice(100_000, n, replace=False),
+            "wave_id": [7] * n,
+            "rank": np.arange(1, n + 1),
+            "account_id": rng.choice(100_000, n, replace=False),
             "side": ["short"] * n,
-            "cohort": [COHORTS[2 - (i > 20)] + self.tag for i in range(n)], "lots": lots, "notional_usd": usd,
-            "score": np.sort(rng.lognormal(1, 0.8, n))[::-1], "pnl_usd": usd * rng.uniform(0.03, 0.2, n),
+            "cohort": [COHORTS[2 - (i > 20)] + self.tag for i in range(n)],
+            "lots": lots,
+            "notional_usd": usd,
+            "score": np.sort(rng.lognormal(1, 0.8, n))[::-1],
+            "pnl_usd": usd * rng.uniform(0.03, 0.2, n),
             "leverage": rng.lognormal(1, 0.7, n),
-            "notional_ahead_usd": np.cumsum(usd) - usd, "closed_lots": [int(x * share[s]) for x, s in zip(lots,
-                status, strict=True)],
-            "closed_frac": [share[s] for s in status], "status": status, "close_px": [109_120.5 if share[s]
-                else None for s in status],
-            "mark_px": [109_061.0] * n, "forgone_usd": [x * share[s] * 0.012 if share[s] else None for x,
-                s in zip(usd, status, strict=True)],
+            "notional_ahead_usd": np.cumsum(usd) - usd,
+            "closed_lots": [int(x * share[s]) for x, s in zip(lots, status, strict=True)],
+            "closed_frac": [share[s] for s in status],
+            "status": status,
+            "close_px": [109_120.5 if share[s] else None for s in status],
+            "mark_px": [109_061.0] * n,
+            "forgone_usd": [x * share[s] * 0.012 if share[s] else None for x, s in zip(usd, status, strict=True)],
         }
         return exact(pl.DataFrame(made))
 
@@ -301,14 +406,33 @@ class FakeRun:
         for i in range(61):
             coin = self.coins[i % len(self.coins)]
             usd = OPEN_INTEREST[coin] * 0.04 / (1 + abs(i - 6))
-            rows.append((i + 1, ADL_AT + timedelta(seconds=17 * i), self.symbols[coin], "long", self.pool
-                         if i % 4 else "account", 1 + i % 5,
-                         48_211 - 30 * i, int(usd / 100), int(usd / 100), 0, usd, 40 + i, int(i == 6),
-                         "previous_mark", 109_061.0, 109_120.5))
-        return self._if(self.adl,
+            rows.append(
+                (
+                    i + 1,
+                    ADL_AT + timedelta(seconds=17 * i),
+                    self.symbols[coin],
+                    "long",
+                    self.pool if i % 4 else "account",
+                    1 + i % 5,
+                    48_211 - 30 * i,
+                    int(usd / 100),
+                    int(usd / 100),
+                    0,
+                    usd,
+                    40 + i,
+                    int(i == 6),
+                    "previous_mark",
+                    109_061.0,
+                    109_120.5,
+                )
+            )
+        return self._if(
+            self.adl,
             "wave_id ts symbol bankrupt_side source bankrupts candidates lots_wanted lots_closed "
             "lots_unmatched notional_usd "
-                        "winners skipped close_rule mark_px previous_mark_px", *rows)
+            "winners skipped close_rule mark_px previous_mark_px",
+            *rows,
+        )
 
     def q_adl_selection_order(self, wave_id: int | None = None, limit: int = 50) -> pl.DataFrame:
         return self.queue if self.adl else self.queue.clear()
@@ -324,68 +448,161 @@ class FakeRun:
 
     def q_adl_by_cohort(self) -> pl.DataFrame:
         parts = zip(COHORTS, (0.12, 0.31, 0.57), (1.9, 4.8, 13.2), strict=True)
-        rows = [(cohort + self.tag, "short", 900, self.total() * 0.52 * part, part, mean) for cohort, part,
-                mean in parts]
+        rows = [
+            (cohort + self.tag, "short", 900, self.total() * 0.52 * part, part, mean) for cohort, part, mean in parts
+        ]
         return self._if(self.adl, "cohort side accounts closed_usd share_frac mean_leverage", *rows)
 
     def q_adl_first_closed(self) -> pl.DataFrame:
-        row = (ADL_AT, self.symbols[self.coins[0]], "short", 48_213, 12_345_678.9, 12_345_678.9, 109_120.5, 109_061.0,
-               117_420.3, 938_211.4, -6_735.12,
-               -401_222.7, 18.4)
-        return self._if(self.adl,
+        row = (
+            ADL_AT,
+            self.symbols[self.coins[0]],
+            "short",
+            48_213,
+            12_345_678.9,
+            12_345_678.9,
+            109_120.5,
+            109_061.0,
+            117_420.3,
+            938_211.4,
+            -6_735.12,
+            -401_222.7,
+            18.4,
+        )
+        return self._if(
+            self.adl,
             "ts symbol side account_id notional_usd closed_usd close_px mark_px entry_px realized_usd "
             "immediate_usd forgone_usd "
-                        "leverage", row)
+            "leverage",
+            row,
+        )
 
     def q_forgone_pnl(self, limit: int = 10) -> pl.DataFrame:
-        rows = [(100 + i, self.symbols[self.coins[0]], "short", 9e6 / (i + 1), 109_120.5, 112_880.0,
-                 -4000.5 / (i + 1), 2.1e6 / (i + 1), 6.1e6 / (i + 1))
-                for i in range(limit)]
-        return self._if(self.adl,
-            "account_id symbol side closed_usd close_px last_mark_px immediate_usd forgone_usd best_forgone_usd", *rows)
+        rows = [
+            (
+                100 + i,
+                self.symbols[self.coins[0]],
+                "short",
+                9e6 / (i + 1),
+                109_120.5,
+                112_880.0,
+                -4000.5 / (i + 1),
+                2.1e6 / (i + 1),
+                6.1e6 / (i + 1),
+            )
+            for i in range(limit)
+        ]
+        return self._if(
+            self.adl,
+            "account_id symbol side closed_usd close_px last_mark_px immediate_usd forgone_usd best_forgone_usd",
+            *rows,
+        )
 
     def q_adl_impact_by_symbol(self) -> pl.DataFrame:
-        rows = [(symbol, self.total(coin), self.total(coin) * 0.52 * self.adl, 0.52 * self.adl, 12 * self.adl,
-                 900 * self.adl,
-                 ADL_AT if self.adl else None, self.paths[coin]["mark_px"].min() if self.adl else None) for coin,
-                 symbol in self.symbols.items()]
+        rows = [
+            (
+                symbol,
+                self.total(coin),
+                self.total(coin) * 0.52 * self.adl,
+                0.52 * self.adl,
+                12 * self.adl,
+                900 * self.adl,
+                ADL_AT if self.adl else None,
+                self.paths[coin]["mark_px"].min() if self.adl else None,
+            )
+            for coin, symbol in self.symbols.items()
+        ]
         return frame("symbol liquidated_usd adl_usd adl_share_frac waves positions first_adl_ts mean_close_px", *rows)
 
     # --- watched positions ---
 
     def q_hedges(self) -> pl.DataFrame:
         last = self.symbols[self.coins[-1]]
-        hit = (15_400, ADL_AT + timedelta(minutes=3), 108_912.4, 108_870.0, -652.9, 15.4, 1_676_600.2, 3656.0, 12, 41,
-               61.2e6, "part_deleveraged")
+        hit = (
+            15_400,
+            ADL_AT + timedelta(minutes=3),
+            108_912.4,
+            108_870.0,
+            -652.9,
+            15.4,
+            1_676_600.2,
+            3656.0,
+            12,
+            41,
+            61.2e6,
+            "part_deleveraged",
+        )
         spared = (0, None, None, None, None, 0.0, 0.0, 0.0, 0, None, None, "open")
-        rows = [(f"desk A short BTC{self.tag}", self.symbols["BTC"], "short", True, 100_000, 25_000, *(hit
-            if self.adl else spared)),
-                (f"small long{self.tag}", last, "long", False, 100_001, 900, *spared)]
-        return self._if(self.watch,
+        rows = [
+            (
+                f"desk A short BTC{self.tag}",
+                self.symbols["BTC"],
+                "short",
+                True,
+                100_000,
+                25_000,
+                *(hit if self.adl else spared),
+            ),
+            (f"small long{self.tag}", last, "long", False, 100_001, 900, *spared),
+        ]
+        return self._if(
+            self.watch,
             "name symbol side hedged account_id opening_lots closed_lots first_close_ts mean_close_px "
             "mean_mark_px immediate_usd "
-                        "naked_base naked_usd naked_s waves best_rank lowest_notional_ahead_usd fate", *rows)
+            "naked_base naked_usd naked_s waves best_rank lowest_notional_ahead_usd fate",
+            *rows,
+        )
 
     def q_watch_ranks(self, name: str | None = None) -> pl.DataFrame:
         rows = []
         for i in range(12):
             rank = None if i == 3 else 40_000 // (1 + i * i) + 41
             closed = 15_400 if i == 8 else 0
-            rows.append((ADL_AT + timedelta(seconds=31 * i), f"desk A short BTC{self.tag}", self.symbols["BTC"],
-                         i + 1, rank is not None, rank, 48_000,
-                         rank and rank * 4.1e4, rank and 5 - min(4, rank * 5 // 48_000), closed, 108_912.4
-                         if closed else None, 108_870.0))
-        made = self._if(self.adl,
-            "ts name symbol wave_id in_queue rank candidates notional_ahead_usd lights closed_lots "
-            "close_px mark_px", *rows)
+            rows.append(
+                (
+                    ADL_AT + timedelta(seconds=31 * i),
+                    f"desk A short BTC{self.tag}",
+                    self.symbols["BTC"],
+                    i + 1,
+                    rank is not None,
+                    rank,
+                    48_000,
+                    rank and rank * 4.1e4,
+                    rank and 5 - min(4, rank * 5 // 48_000),
+                    closed,
+                    108_912.4 if closed else None,
+                    108_870.0,
+                )
+            )
+        made = self._if(
+            self.adl,
+            "ts name symbol wave_id in_queue rank candidates notional_ahead_usd lights closed_lots close_px mark_px",
+            *rows,
+        )
         return made.filter(pl.col("name") == name) if name and self.adl else made
 
     # --- how sure ---
 
     def q_data_coverage(self) -> pl.DataFrame:
-        rows = [("ohlcv", symbol, f"binanceusdm_{coin}USDT_1m_2025-10-10.csv{self.tag}", "proxy", 100, 100, 0, 0, 0,
-                 5 * (coin == "BTC"), START, END,
-                 "ab" * 32, "trade prices only: the mark is a model") for coin, symbol in self.symbols.items()]
+        rows = [
+            (
+                "ohlcv",
+                symbol,
+                f"binanceusdm_{coin}USDT_1m_2025-10-10.csv{self.tag}",
+                "proxy",
+                100,
+                100,
+                0,
+                0,
+                0,
+                5 * (coin == "BTC"),
+                START,
+                END,
+                "ab" * 32,
+                "trade prices only: the mark is a model",
+            )
+            for coin, symbol in self.symbols.items()
+        ]
         names = (
             "series symbol source label expected_rows rows gaps longest_gap_s duplicates bridged "
             "first_ts last_ts sha256 note"
@@ -395,8 +612,15 @@ class FakeRun:
     def q_window_metrics(self, start: datetime, end: datetime, coin: str | None = None) -> pl.DataFrame:
         total = self.total(*([coin] if coin else []))
         trade = self.paths[coin or self.coins[0]]["trade_px"]
-        row = (total, 0.97, total * 0.52 * self.adl, 4211 * self.adl, 240.0 if self.adl else None, trade.min(),
-               trade.min() / trade[0] - 1)
+        row = (
+            total,
+            0.97,
+            total * 0.52 * self.adl,
+            4211 * self.adl,
+            240.0 if self.adl else None,
+            trade.min(),
+            trade.min() / trade[0] - 1,
+        )
         names = (
             "liquidated_notional_usd liquidated_long_share_frac adl_notional_usd adl_positions "
             "adl_onset_s price_low price_move_frac"

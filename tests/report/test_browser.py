@@ -99,8 +99,9 @@ def test_nothing_overflows_nothing_is_logged_nothing_is_requested(
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_every_word_of_a_figure_is_inside_it_and_on_no_other(browser: Any, reports: dict[str, Path],
-    width: int) -> None:
+def test_every_word_of_a_figure_is_inside_it_and_on_no_other(
+    browser: Any, reports: dict[str, Path], width: int
+) -> None:
     with Visit(browser, reports["full"], width) as visit:
         assert visit.page.evaluate(CLIPPED) == []
         assert visit.page.evaluate(OVERLAPPING) == []

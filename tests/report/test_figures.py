@@ -57,14 +57,16 @@ def test_longs_are_drawn_below_the_axis_and_shorts_above_it() -> None:
 
 def test_a_long_window_is_drawn_in_wider_bars_and_says_so() -> None:
     rows = minutes((datetime.fromisoformat("2025-10-10T21:15:00"), 2e6, 0.0, 3))
-    svg = market.liquidations(rows, datetime.fromisoformat("2025-10-10T00:00:00"),
-                              datetime.fromisoformat("2025-10-12T00:00:00"))
+    svg = market.liquidations(
+        rows, datetime.fromisoformat("2025-10-10T00:00:00"), datetime.fromisoformat("2025-10-12T00:00:00")
+    )
     assert "M USD per 11 minutes" in texts(svg)
 
 
 def test_price_names_low_and_waves_and_hatches_what_was_carried() -> None:
-    rows = path_frame((at("21:00:00"), 100.0, 100.0, False), (at("21:01:00"), 80.0, 90.0, True), (at("21:02:00"),
-        95.0, 96.0, False))
+    rows = path_frame(
+        (at("21:00:00"), 100.0, 100.0, False), (at("21:01:00"), 80.0, 90.0, True), (at("21:02:00"), 95.0, 96.0, False)
+    )
     waves = frame("ts", (at("21:01:00"),), (at("21:01:00"),), (at("21:02:00"),))
     svg = market.price([market.PriceSeries("BTC/USDT:USDT", rows, minutes(), waves)])
     assert {"−20.0 % at the low", "80 at 21:01", "ADL at 2 moments", "trade", "mark"} <= set(texts(svg))
@@ -90,8 +92,11 @@ def test_the_map_shows_the_range_walked_and_most_of_the_book() -> None:
 
 
 def test_pressure_marks_minutes_without_any_liquidity() -> None:
-    rows = frame("minute_ts symbol ordered_usd book_usd pressure_ratio", (at("21:15:00"), "X/USDT:USDT", 5e6, 1e6, 5.0),
-                 (at("21:16:00"), "X/USDT:USDT", 5e6, 0.0, None))
+    rows = frame(
+        "minute_ts symbol ordered_usd book_usd pressure_ratio",
+        (at("21:15:00"), "X/USDT:USDT", 5e6, 1e6, 5.0),
+        (at("21:16:00"), "X/USDT:USDT", 5e6, 0.0, None),
+    )
     svg = market.pressure(rows, ["X/USDT:USDT"], START, END)
     assert "5 at 21:15" in texts(svg)
     assert "×" in texts(svg)
@@ -109,8 +114,12 @@ def test_a_small_pool_is_drawn_in_dollars() -> None:
 
 
 def test_the_haircut_figure_adds_up_what_was_closed() -> None:
-    rows = frame("rank haircut_frac notional_usd status", (1, 1.0, 3e6, "closed"), (2, 0.5, 2e6, "partial"), (3, 0.0,
-        9e6, "spared"))
+    rows = frame(
+        "rank haircut_frac notional_usd status",
+        (1, 1.0, 3e6, "closed"),
+        (2, 0.5, 2e6, "partial"),
+        (3, 0.0, 9e6, "spared"),
+    )
     svg = payers.haircut_by_rank(rows)
     assert "4 M USD closed" in texts(svg)
     assert titles(svg)[1] == "rank 2 · 50.00 % of 2,000,000 USD · partial"

@@ -106,14 +106,20 @@ def test_the_story_has_five_to_eight_sentences_and_each_links_to_its_section(cas
 @pytest.mark.parametrize(
     ("case", "words"),
     [
-        ("vault and ADL",
-         "The vault went under water: it began with 50.0 M USD, its equity was lowest at 21:19:40, −38.4 M USD"),
-        ("vault and ADL",
-         "Auto-deleveraging began at 21:16:04, 24 min 52 s after the first liquidation: 4,211 winning positions"),
+        (
+            "vault and ADL",
+            "The vault went under water: it began with 50.0 M USD, its equity was lowest at 21:19:40, −38.4 M USD",
+        ),
+        (
+            "vault and ADL",
+            "Auto-deleveraging began at 21:16:04, 24 min 52 s after the first liquidation: 4,211 winning positions",
+        ),
         ("vault and ADL", "prices are a proxy; open interest, book, mark and liquidity are modelled"),
         ("fund and ADL", "The insurance fund gave way: it began with 1,200 M USD"),
-        ("no ADL",
-         "Nobody was auto-deleveraged: the order book and the vault, whose lowest equity was 50.0 M USD, took every"),
+        (
+            "no ADL",
+            "Nobody was auto-deleveraged: the order book and the vault, whose lowest equity was 50.0 M USD, took every",
+        ),
         ("no liquidation", "None of the 100,000 positions in the book reached its maintenance margin"),
         ("no liquidation", "Nobody was auto-deleveraged: no position was liquidated."),
         ("one symbol", "BTC fell 13.1 % from 117,000 to 102,000, its low at 21:20:20."),
@@ -138,8 +144,17 @@ def test_names_of_any_origin_are_shown_and_never_run() -> None:
     reader = read("evil names")
     assert [tag for tag, _ in reader.elements].count("script") == 1
     assert not [name for _, attrs in reader.elements for name in attrs if name.startswith("on")]
-    for place in ("Tariff crash, 10 October 2025", "Hyperliquid", "above 7x", "desk A short BTC", "synthetic, seed 1",
-                  "liquidity halved", "# ", "2025-10-10.csv", "Place of desk A short BTC"):
+    for place in (
+        "Tariff crash, 10 October 2025",
+        "Hyperliquid",
+        "above 7x",
+        "desk A short BTC",
+        "synthetic, seed 1",
+        "liquidity halved",
+        "# ",
+        "2025-10-10.csv",
+        "Place of desk A short BTC",
+    ):
         shown = reader.text + " ".join(reader.values("aria-label"))
         assert place + EVIL in shown, place
     assert "<script>alert" not in page("evil names")
@@ -226,9 +241,17 @@ def test_facts_of_coins_that_did_not_run_are_left_out() -> None:
 def test_the_waterfall_shows_every_unit_and_sums_to_zero() -> None:
     body = re.search(r'<ol class="waterfall">.*?</ol>', page("vault and ADL"), re.DOTALL)[0]
     amounts = [plain(cell) for cell in re.findall(r'<span class="amount num">.*?</span>', body)]
-    assert amounts == ["431,000,000.000000", "−412,345,678.123456", "−1,250,000.250000", "−61,000,000.500000",
-                       "0.000000",
-                       "31,000,000.000000", "11,392,222.084456", "1,203,456.789000", "0.000000"]
+    assert amounts == [
+        "431,000,000.000000",
+        "−412,345,678.123456",
+        "−1,250,000.250000",
+        "−61,000,000.500000",
+        "0.000000",
+        "31,000,000.000000",
+        "11,392,222.084456",
+        "1,203,456.789000",
+        "0.000000",
+    ]
 
 
 def test_the_queue_names_what_lies_between() -> None:

@@ -1,0 +1,220 @@
+"""The ladder against a rescan of every position, and by hand where a rung's mark can be worked out."""
+
+from __future__ import annotations
+
+import dataclasses
+from fractions import Fraction
+from random import Random
+
+import numpy as np
+import pytest
+
+from backtest.engine import ladder, liquidate
+from backtest.engine.ladder import Ladder
+from backtest.engine.run import simulate
+from backtest.engine.state import State, World
+from backtest.mechanics.exact import Ints
+from backtest.mechanics.margin import NEVER_LONG, Tiers, breach_mark, deductions, in_breach
+from tests.bench.engine_world import engine_world
+
+FIVE = Tiers.of([(0, 50_000_000, 0)])
+Q = 100  # quanta per mark quantum and lot
+
+
+def state_of(
+    side: list[int], lots: list[int], cost: list[int], wallet: list[int], tiers: Tiers = FIVE, inclusive: bool = False
+) -> State:
+    """Return a state at mark 1,000,000 with these positions, longs first."""
+    base = engine_world(2, bars=2)
+    columns = {"side": side, "lots": lots, "cost": cost, "wallet": wallet}
+    arrays = {name: np.array(values, dtype=np.int64) for name, values in columns.items()}
+    zeros = np.zeros(len(side), dtype=np.int64)
+    return State(
+        dataclasses.replace(
+            base, tiers=(tiers,), account=np.arange(len(side)), symbol=zeros, funding=(),
+            rules=dataclasses.replace(base.rules, inclusive=inclusive), **arrays,
+        )
+    )  # fmt: skip
+
+
+# A long of 10 lots with entry value 1,000,000 and wallet 100,000: at 947 equity is 47,000, below 5 % of 947,000, which
+# is 47,350; at 948 it is 48,000, above 47,400. A short with the same has 52,000 against 52,400 at 1048, and 53,000
+# against 52,350 at 1047.
+LONG = ([1], [10], [1_000_000], [100_000])
+SHORT = ([-1], [10], [1_000_000], [100_000])
+
+
+def test_rungs_by_hand() -> None:
+    long, short = Ladder(state_of(*LONG), 0, 1), Ladder(state_of(*SHORT), 0, -1)
+    assert 947 <= long.bound() <= 950
+    assert 1045 <= short.bound() <= 1048
+    assert long.crossed(1000, 948, False)[0].tolist() == []
+    rows, marks = long.crossed(948, 900, False)
+    assert (rows.tolist(), marks.tolist()) == ([0], [947])
+    assert long.crossed(900, 800, False)[0].tolist() == []  # taken off
+    rows, marks = short.crossed(1000, 1100, False)
+    assert (rows.tolist(), marks.tolist()) == ([0], [1048])
+
+
+def test_at_a_gap_the_mark_is_the_new_one_and_at_the_start_the_start() -> None:
+    assert Ladder(state_of(*LONG), 0, 1).crossed(1000, 900, True)[1].tolist() == [900]
+    assert Ladder(state_of(*LONG), 0, 1).crossed(930, 990, False)[1].tolist() == [930]
+    assert Ladder(state_of(*LONG), 0, 1).crossed(930, 990, True)[1].tolist() == []
+    assert Ladder(state_of(*SHORT), 0, -1).crossed(1100, 1010, False)[1].tolist() == [1100]
+
+
+def test_equality_breaches_only_where_the_venue_says_so() -> None:
+    # Wallet 50,000 at the entry: equity 50,000 is exactly 5 %.
+    exact = ([1], [10], [1_000_000], [50_000])
+    assert Ladder(state_of(*exact, inclusive=True), 0, 1).crossed(1000, 1000, True)[0].tolist() == [0]
+    assert Ladder(state_of(*exact), 0, 1).crossed(1000, 1000, True)[0].tolist() == []
+
+
+def test_a_position_that_cannot_breach_has_no_rung_in_reach() -> None:
+    unlevered = state_of([1], [10], [1_000_000], [1_000_001])
+    assert breach_mark(unlevered.cash, np.array([10]), Q, FIVE, False).tolist() == [NEVER_LONG]
+    assert Ladder(unlevered, 0, 1).crossed(1000, 1, True)[0].tolist() == []
+    empty = Ladder(unlevered, 0, -1)
+    assert empty.bound() > 10**15
+    assert empty.crossed(1, 10**9, True)[0].tolist() == []
+
+
+def test_funding_moves_the_rung_by_what_was_paid() -> None:
+    # 200 quanta per lot paid: cash falls by 2,000. At 949 equity is 47,000, below 47,450; at 950 48,000 > 47,500.
+    state = state_of(*LONG)
+    rungs = Ladder(state, 0, 1)
+    state.index[0], state.funded = 200 * 10**6, True
+    rungs.funded()
+    assert rungs.bound() >= 949
+    rows, marks = rungs.crossed(1000, 949, False)
+    assert (rows.tolist(), marks.tolist()) == ([0], [949])
+
+
+def test_touched_positions_are_judged_one_by_one_and_resorted_when_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ladder, "MAX_EXTRAS", 2)
+    state = state_of([1] * 4, [10] * 4, [1_000_000] * 4, [100_000, 110_000, 120_000, 130_000])
+    rungs = Ladder(state, 0, 1)
+    state.cash[:2] += 50_000
+    rungs.touched(np.array([0, 1]))
+    assert rungs.extras.tolist() == [0, 1]
+    # 150,000: first breach at 894; 120,000 untouched: at 926.
+    assert rungs.extra_marks[0] == 894
+    assert rungs.crossed(1000, 920, False)[1].tolist() == [926]
+    state.lots[2] = 0  # that one is liquidated
+    state.cash[3] += 50_000
+    rungs.touched(np.array([3]))
+    assert rungs.extras.tolist() == []  # three are too many: all sorted anew
+    assert sorted(rungs.crossed(1000, 880, False)[0].tolist()) == [0, 1]
+    assert rungs.crossed(880, 800, False)[0].tolist() == [3]
+
+
+def test_funding_that_carries_a_rung_over_two_close_tiers() -> None:
+    # Breach at 0.2 % a hair below the first floor. The second floor is a millionth higher, so that with funding of
+    # 0.09 % of the mark the rung lies in the third tier, where it moves 1 / (1 - 0.7) times as fast.
+    floor = 10**12
+    floors, rates = [0, floor, floor + 10**6], [2_000_000, 300_000_000, 700_000_000]
+    tiers = Tiers.of(list(zip(floors, rates, deductions(floors, rates), strict=True)))
+    least = floor - 10**6
+    state = state_of([1], [10_000], [10**12], [10**12 - least + least * 2 // 1000], tiers)
+    rungs = Ladder(state, 0, 1)
+    state.index[0], state.funded = 90_000 * 10**6, True
+    rungs.funded()
+    true = int(breach_mark(state.cash - state.owed_funding(np.array([0])), np.array([10_000]), Q, tiers, False)[0])
+    assert true == 1_002_995
+    assert rungs.bound() >= true
+    assert rungs.crossed(true + 1, true, True)[0].tolist() == [0]
+
+
+def crowd_of(seed: int, spread: float) -> World:
+    """Return 400 positions, many of which break near the floors of their tiers; floors lie ``spread`` apart."""
+    rng, pick = np.random.default_rng(seed), Random(seed)
+    base = engine_world(400, bars=2, seed=seed)
+    lots = np.full(400, int(np.median(base.lots)), dtype=np.int64)
+    if seed % 3 == 0:
+        lots = base.lots
+    first = int(np.median(lots)) * 10**6 * Q * pick.randint(30, 120) // 100
+    floors = [0, *sorted({int(first * (1 + spread * pick.random() * k)) for k in range(1, pick.choice((2, 4, 8)))})]
+    rates = [rate * 10**6 for rate in sorted(pick.sample(range(2, 700), len(floors)))]
+    cost = lots * np.rint(10**6 * np.exp(rng.normal(0, 0.02, 400))).astype(np.int64) * Q
+    wallet = (cost * rng.choice([0.5, 0.2, 0.1, 0.05, 0.03], 400)).astype(np.int64)
+    tiers = Tiers.of(list(zip(floors, rates, deductions(floors, rates), strict=True)))
+    rules = dataclasses.replace(base.rules, inclusive=pick.random() < 0.5)
+    return dataclasses.replace(base, tiers=(tiers,), lots=lots, cost=cost, wallet=wallet, rules=rules, funding=())
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("spread", [1e-6, 1e-4, 1e-2, 0.3])
+def test_ladder_takes_off_exactly_those_a_rescan_finds(spread: float) -> None:
+    found = 0
+    for seed in range(8):
+        found += rescan_agrees(crowd_of(seed, spread), Random(seed))
+    assert found > 1000
+
+
+def rescan_agrees(world: World, pick: Random) -> int:
+    """Walk random gaps with random funding and touches; return how many breaches were compared."""
+    state = State(world)
+    state.funded = True
+    ladders = {side: Ladder(state, 0, side) for side in (1, -1)}
+    everyone, mark, found = np.arange(len(world.lots)), 10**6, 0
+    for _ in range(40):
+        if pick.random() < 0.5:
+            state.index[0] += int(pick.uniform(-9e-4, 9e-4) * mark * Q * 10**6)
+            state.marks = [mark]
+            for rungs in ladders.values():
+                rungs.funded()
+        if pick.random() < 0.5:
+            touch(state, ladders, everyone[state.lots > 0][:: pick.randint(5, 60)])
+        mark = max(1000, int(mark * (1 + pick.gauss(0, pick.choice((0.00001, 0.0005, 0.01))))))
+        cash = state.cash - state.owed_funding(everyone)
+        marks = np.full(len(everyone), mark)
+        bad = in_breach(cash, world.side * state.lots, marks, Q, world.tiers[0], world.rules.inclusive)
+        for side, rungs in ladders.items():
+            expected = everyone[bad & (world.side == side) & (state.lots > 0)]
+            bound = rungs.bound()
+            assert not expected.size or side * (bound - mark) >= 0
+            rows, _ = rungs.crossed(mark, mark, True)
+            assert sorted(rows.tolist()) == expected.tolist()
+            found += len(rows)
+            state.lots[rows] = 0
+    return found
+
+
+def touch(state: State, ladders: dict[int, Ladder], rows: Ints) -> None:
+    """Change cash and half of the lots of some positions, as ADL does."""
+    state.settled[rows] = state.index[0]
+    state.cash[rows] += state.world.side[rows] * (state.lots[rows] // 2) * 10**6 * Q
+    state.lots[rows] -= state.lots[rows] // 2
+    for side, rungs in ladders.items():
+        rungs.touched(rows[state.world.side[rows] == side])
+
+
+def test_crossing_order_is_exact_where_floats_would_tie() -> None:
+    # 1/3 of a long segment and one part in 10**17 more: the same float, different fractions.
+    third, length = 10**17, 3 * 10**17
+    assert third / length == (third + 1) / length
+    passed, lengths = np.array([third + 1, third, 1]), np.array([length, length, 3])
+    order = liquidate._crossing_order(passed, lengths, np.array([0, 1, 0]), np.array([5, 6, 9]))
+    assert order.tolist() == [2, 1, 0]  # 1/3 twice by symbol, then the longer one
+    assert Fraction(third + 1, length) > Fraction(1, 3)
+
+
+def test_equal_fractions_go_by_symbol_then_account() -> None:
+    passed, lengths = np.array([1, 2, 3, 0]), np.array([2, 4, 6, 7])
+    order = liquidate._crossing_order(passed, lengths, np.array([1, 0, 0, 1]), np.array([1, 8, 3, 2]))
+    assert order.tolist() == [3, 2, 1, 0]
+
+
+def test_steps_without_an_event_are_passed_over_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a world twice, passing over steps and not: the records are the same."""
+    from backtest.engine import run
+
+    world = engine_world(2000, bars=60, seed=3)
+    quick = simulate(world)
+    monkeypatch.setattr(run, "_next", lambda replay, number: number)
+    slow = simulate(world)
+    for name in ("transfers", "breaches", "slices", "queue"):
+        a, b = getattr(quick.recorder, name).join(), getattr(slow.recorder, name).join()
+        assert all((a[column] == b[column]).all() for column in a)
+    assert quick.recorder.waves == slow.recorder.waves
+    assert quick.state.cash.tolist() == slow.state.cash.tolist()
