@@ -159,8 +159,8 @@ def _within_tables(world: World) -> None:
         reach = pools + 2 * max(exact_sum(world.lots[held]) * top, exact_sum(world.cost[held]))
         if reach >= MONEY_LIMIT:
             raise RangeError(
-                f"{name}: lots x price with fund and vault reaches {reach / MONEY_LIMIT:.3g} times the exact range of the "
-                "result tables, 1e12 USD; use a smaller open interest, fund or vault"
+                f"{name}: lots x price with fund and vault reaches {reach / MONEY_LIMIT:.3g} times the exact range of "
+                "the result tables, 1e12 USD; use a smaller open interest, fund or vault"
             )
 
 
