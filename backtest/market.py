@@ -20,7 +20,7 @@ from backtest.ingest.lake import PRICES, Window, micros, on_one_clock, read_seri
 from backtest.ingest.sample import Asked, Tape, common_window, find_tape
 from backtest.instrument import Instrument
 from backtest.mechanics.exact import LIMIT, Bools, Floats, Ints, half_even_array, rate_e9
-from backtest.mechanics.path import HIGH, LOW, walk
+from backtest.mechanics.path import HIGH, LOW, Walk, walk
 from backtest.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ class MarketPath:
     """Everything a replay knows about prices.
 
     ``open_ts`` (bars) is in microseconds since the epoch, UTC. ``trade`` and ``mark`` (symbols, bars, 4) hold open,
-    high, low, close in ticks and mark quanta; ``volume_lots`` and ``bridged`` are (symbols, bars). ``funding`` rows
-    are (bar, symbol, rate in 1e-9). ``core_bar`` is the first bar at or after the start of the core; the bars before
-    it are the pre-roll. ``entry_profiles`` hold, per symbol, prices in ticks and the lots traded there in the
-    pre-roll, or None where that is short; ``pre_low`` and ``pre_high`` (symbols) are its lowest and highest mark,
-    or those of the first bar where there is none.
-    ``coverage`` holds rows of the table of that name without the run; ``digest`` is over all of it.
+    high, low, close in ticks and mark quanta; ``modelled`` (symbols) says whose marks are a model; ``volume_lots`` and
+    ``bridged`` are (symbols, bars). ``funding`` rows are (bar, symbol, rate in 1e-9). ``core_bar`` is the first bar at
+    or after the start of the core; the bars before it are the pre-roll. ``entry_profiles`` hold, per symbol, prices in
+    ticks and the lots traded there in the pre-roll, or None where that is short; ``pre_low`` and ``pre_high``
+    (symbols) are its lowest and highest mark, or those of the first bar where there is none. ``coverage`` holds rows
+    of the table of that name without the run; ``digest`` is over all of it.
     """
 
     instruments: tuple[Instrument, ...]
@@ -51,6 +51,7 @@ class MarketPath:
     open_ts: Ints
     trade: Ints
     mark: Ints
+    modelled: tuple[bool, ...]
     volume_lots: Ints
     bridged: Bools
     funding: tuple[tuple[int, int, int], ...]
@@ -117,6 +118,7 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
         open_ts=open_ts,
         trade=trade,
         mark=mark,
+        modelled=tuple(series.label == "modelled" for series in marks),
         volume_lots=volume,
         bridged=bridged,
         funding=funding,
@@ -189,10 +191,8 @@ def model_mark(trade: Ints, bar_s: int, half_life_s: float, mark_per_tick: int =
 
     A trade wick is not a mark. A venue's mark follows an index and a damped basis, so that one thin book does not
     liquidate its customers; on 10 October 2025 perpetuals traded at half of spot for minutes while marks did not.
-    The trade price is walked through each bar: open, the extreme nearer the open (a tie takes the high), the other
-    extreme and close at 0, T/3, 2T/3 and T, straight between them. The average follows exactly, starts at the first
-    open, and rests between bars, where no time passes. A mark bar is the value at 0, the highest and the lowest of
-    the four points, and the value at T, each rounded once, half to even.
+    A mark bar is the average at its open, the highest and the lowest of the four points of ``model_points`` and the
+    average at its close. A replay walks the points themselves (``walk_market``).
 
     Parameters
     ----------
@@ -212,17 +212,51 @@ def model_mark(trade: Ints, bar_s: int, half_life_s: float, mark_per_tick: int =
     """
     if half_life_s == 0:
         return trade * mark_per_tick
-    points = walk(trade[None], trade[None], "ohlc").trade.reshape(-1, 4).astype(np.float64)
+    four = model_points(trade, "ohlc", bar_s, half_life_s, mark_per_tick)
+    return np.stack([four[:, 0], four.max(axis=1), four.min(axis=1), four[:, 3]], axis=1)
+
+
+def model_points(trade: Ints, intrabar: str, bar_s: int, half_life_s: float, mark_per_tick: int = 1) -> Ints:
+    """Return the average at 0, T/3, 2T/3 and T of each bar, shape (bars, 4), in mark quanta, half to even.
+
+    The trade price is walked through each bar in the order ``intrabar`` (the trade bar decides; ``close`` as
+    ``ohlc``), straight between its four prices. The average follows exactly, starts at the first open, and rests
+    between bars, where no time passes.
+
+    Examples
+    --------
+    >>> model_points(np.array([[1000] * 4, [2000] * 4]), "ohlc", bar_s=60, half_life_s=20)[1].tolist()
+    [1000, 1500, 1750, 1875]
+    """
+    order = "ohlc" if intrabar == "close" else intrabar
+    points = walk(trade[None], trade[None], order).trade.reshape(-1, 4)
+    if half_life_s == 0:
+        return points * mark_per_tick
     decay_rate = math.log(2) * bar_s / 3 / half_life_s
     decay, lag = math.exp(-decay_rate), -math.expm1(-decay_rate) / decay_rate
-    before, after = points[:, :-1], points[:, 1:]
+    before, after = points[:, :-1].astype(np.float64), points[:, 1:].astype(np.float64)
     pulls = after - (after - before) * lag - before * decay
     walked = accumulate(pulls.ravel().tolist(), lambda level, pull: level * decay + pull, initial=float(points[0, 0]))
     levels = np.array(list(walked))
     four = np.stack([levels[:-1:3], levels[1::3], levels[2::3], levels[3::3]], axis=1)
-    bars = np.stack([four[:, 0], four.max(axis=1), four.min(axis=1), four[:, 3]], axis=1)
-    rounded: Ints = np.rint(bars * mark_per_tick).astype(np.int64)
+    rounded: Ints = np.rint(four * mark_per_tick).astype(np.int64)
     return rounded
+
+
+def walk_market(market: MarketPath, intrabar: str, half_life_s: float, first_bar: int = 0) -> Walk:
+    """Walk the bars from ``first_bar``: measured marks through their bars, modelled ones through their own points.
+
+    A modelled mark is known at each of the four times, so no extreme is moved within its bar; its trade bar decides
+    the order of both.
+    """
+    trade = market.trade[:, first_bar:]
+    path = walk(trade, market.mark[:, first_bar:], intrabar)
+    for s, unit in enumerate(market.instruments):
+        if market.modelled[s] and half_life_s:
+            points = model_points(market.trade[s], intrabar, market.bar_s, half_life_s, unit.mark_per_tick)[first_bar:]
+            path.mark[s] = points[:, -1] if path.parts == 1 else points.ravel()
+            path.trade[s] = walk(trade[s : s + 1], trade[s : s + 1], intrabar).trade[0]
+    return path
 
 
 def entry_profile(trade: Ints, volume_lots: Ints) -> EntryProfile | None:

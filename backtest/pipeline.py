@@ -22,9 +22,9 @@ from backtest.engine.run import Progress, simulate
 from backtest.engine.state import World
 from backtest.errors import ConfigError, RangeError, RunError, UnknownNameError
 from backtest.events import CrashEvent, get_event
-from backtest.market import MarketPath, build_market
+from backtest.market import MarketPath, build_market, walk_market
 from backtest.mechanics.exact import exact_sum, quanta, rate_e9, ratio
-from backtest.mechanics.path import HIGH, LOW, walk
+from backtest.mechanics.path import HIGH, LOW
 from backtest.mechanics.rules import Rules, VaultRule
 from backtest.params import PARAMS
 from backtest.results import Run, read_meta, write_run
@@ -74,7 +74,7 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
     """
     event = get_event(event_name)
     venue = get_venue(given.get("venue") or event.venues[0])
-    start, balance = venue.fund_start(event.day)
+    start, balance, stale = venue.fund_start(event.day)
     rules = {**venue.rules, "fund_start_usd": start}
     limit = venue.inventory_limit_frac
     basis = given.get("fund_start_usd", start)
@@ -95,6 +95,7 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
         else:
             sources[param.name] = "event" if param.name in base else "default"
     notes = [venue.table(coin, event.day)[1] for coin in scenario.coins]
+    notes += [stale] if sources["fund_start_usd"] != "given" else []
     if venue.id not in event.venues:
         notes.append(f"{venue.id} is not among the venues of the event ({', '.join(event.venues)})")
     return Resolved(event, venue, scenario, sources, tuple(note[0].upper() + note[1:] + "." for note in notes if note))
@@ -119,7 +120,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
     first = market.core_bar if all(profile is not None for profile in market.entry_profiles) else 0
     tables = [venue.table(coin, event.day)[0].schedule() for coin in scenario.coins]
     bars = slice(first, None)
-    path = walk(market.trade[:, bars], market.mark[:, bars], scenario.intrabar)
+    path = walk_market(market, scenario.intrabar, scenario.mark_half_life_s, first)
     if not path.mark.size:
         raise ConfigError("the window holds no bar to walk; give a wider start and end")
     mark0 = path.mark[:, 0]

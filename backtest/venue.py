@@ -101,13 +101,20 @@ class VenueProfile:
             warning = f"margin table of {coin} at {self.id} is dated {best.valid_from}, over a year before {day}"
         return best, warning
 
-    def fund_start(self, day: dt.date) -> tuple[float, str]:
-        """Return the fund's balance on a day: the newest published one in dollars up to it, else the profile's."""
-        known = [row for row in self.balances if row[0] <= day and row[2] in {"usd", "usdt"}]
+    def fund_start(self, day: dt.date) -> tuple[float, str, str]:
+        """Return the fund's balance on a day, where it comes from, and a warning if it is not of that time.
+
+        The newest balance published in dollars within a year before the day, else the profile's own.
+        """
+        known = [row for row in self.balances if row[2] in {"usd", "usdt"} and day - A_YEAR <= row[0] <= day]
         if known:
             when, value, _ = max(known)
-            return value, f"published balance of {when}"
-        return float(self.rules["fund_start_usd"]), f"profile of {self.as_of}"
+            return value, f"published balance of {when}", ""
+        start = float(self.rules["fund_start_usd"])
+        warning = (
+            f"no fund balance of {self.id} is published within a year before {day}; the profile's {start:,.0f} USD runs"
+        )
+        return start, f"profile of {self.as_of}", warning if start else ""
 
 
 def venue_names() -> list[str]:

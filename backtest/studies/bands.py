@@ -28,6 +28,7 @@ def run_seeds(resolved: Resolved, market: MarketPath, first: Run, count: int, pr
     if count < 2 or resolved.scenario.positions_file:
         raise ConfigError("bands need at least two seeds of a synthetic book; use --seeds 20 and no --positions")
     summaries, ids = [], []
+    compared: dict[str, list[float]] = {}
     for k in range(count):
         changed = Resolved(
             resolved.event, resolved.venue, resolved.scenario.with_(seed=resolved.scenario.seed + k),
@@ -36,10 +37,28 @@ def run_seeds(resolved: Resolved, market: MarketPath, first: Run, count: int, pr
         run = first if k == 0 else execute(prepare(changed, market=market))
         summaries.append(_plain(run.summary()))
         ids.append(run.run_id)
+        for fact, value in _measured(resolved, run).items():
+            compared.setdefault(fact, []).append(value)
         if progress:
             progress(k + 1, count)
-    store_study(first.path, {"seeds": ids, "seed_summaries": summaries, "bands": bands(summaries)})
+    study = {"seeds": ids, "seed_summaries": summaries, "bands": bands(summaries), "seed_compare": compared}
+    store_study(first.path, study)
     return open_run(str(first.path))
+
+
+def _measured(resolved: Resolved, run: Run) -> dict[str, float]:
+    """Return what a run gives for each published fact that it may be compared with, inside the fact's window."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    out = {}
+    for row in resolved.event.compare:
+        window = (row["coin"] or None, row["start"], row["end"])
+        if window not in found:
+            frame = run.query("window_metrics", coin=window[0], start=window[1], end=window[2])
+            found[window] = frame.row(0, named=True)
+        value = found[window][row["metric"]]
+        if value is not None:
+            out[row["fact"]] = float(value)
+    return out
 
 
 def bands(summaries: list[dict[str, Any]]) -> dict[str, list[float]]:

@@ -1,0 +1,99 @@
+"""Worlds too large for exact integers are refused by name, and a ledger that does not add up stops the run."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backtest.engine import liquidate
+from backtest.engine.run import simulate
+from backtest.engine.state import FLOAT_EXACT, State, World
+from backtest.errors import ConservationError, RangeError
+from tests.engine.small import LONG, SHORT, bar, small
+from tests.reference.adapter import build
+
+
+def world_of(**changes: Any) -> World:
+    """Return 10 lots on each side at 1000 ticks of 100 quanta, with fields replaced."""
+    return dataclasses.replace(build(small([bar(1000), bar(990)])), **changes)
+
+
+def funded(world: World, **rules: Any) -> World:
+    return dataclasses.replace(world, rules=dataclasses.replace(world.rules, **rules))
+
+
+def column(value: int) -> Any:
+    return np.array([value, value], dtype=np.int64)
+
+
+# Money of the plain world: twice 20 lots at 100,000 quanta, and 300,000 of wallets.
+@pytest.mark.parametrize(
+    ("world", "message"),
+    [
+        (world_of(lots=column(2**60)), r"BTC: lots x price reaches [0-9.e+]+ times the exact range of 2\*\*62"),
+        (world_of(cost=column(2**60)), r"BTC: lots x price reaches 1 times"),
+        (world_of(wallet=column(-(2**61))), r"BTC: lots x price reaches 1 times"),
+        (world_of(funding=((0, 0, 10**18),)), r"BTC: the funding index reaches 21\.7 times .* shorter window"),
+        (world_of(funding=((0, 0, 10**17), (1, 0, -(10**17)))), r"BTC: the funding index reaches 4\.34 times"),
+        (world_of(q_tick=(1,), lots=column(2**42), funding=((0, 0, 1),)), r"BTC: lots x 1e6 reaches 1\.91 times"),
+        (world_of(walk=dataclasses.replace(world_of().walk, mark=np.array([[1, 10**16]]))), "BTC: .* reaches"),
+        (funded(world_of(), fund_start=2**62), "all symbols and pools: money reaches 1 times"),
+    ],
+)  # fmt: skip
+def test_what_could_leave_the_exact_range_is_refused(world: World, message: str) -> None:
+    with pytest.raises(RangeError, match=message):
+        simulate(world)
+
+
+def test_the_limit_itself() -> None:
+    money = 2 * 20 * 100_000 + 300_000
+    State(funded(world_of(), fund_start=2**62 - 1 - money))
+    with pytest.raises(RangeError):
+        State(funded(world_of(), fund_start=2**62 - money))
+
+
+def test_wallets_beyond_64_bits_in_sum_are_refused_and_not_wrapped() -> None:
+    rows = [{**LONG, "id": 1, "wallet": 2**62}, {**SHORT, "wallet": 2**62}]
+    with pytest.raises(RangeError, match="BTC: lots x price"):
+        simulate(build(small([bar(1000)], rows)))
+
+
+def test_floats_are_trusted_below_two_to_the_53() -> None:
+    assert State(world_of(cost=column(FLOAT_EXACT - 1))).mirror.exact
+    assert not State(world_of(cost=column(FLOAT_EXACT))).mirror.exact
+    assert not State(world_of(lots=column(FLOAT_EXACT // 100_000 + 1))).mirror.exact
+
+
+def test_a_quantum_or_a_lot_too_many_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = State(world_of())
+    state.fund.cash += 1
+    with pytest.raises(ConservationError, match="step 0: cash of all owners sums to 1 quanta instead of 0"):
+        state.check()
+    state.fund.cash -= 1
+    state.fund.lots[0] += 2
+    with pytest.raises(ConservationError, match="step 0: lots of BTC sum to 2, not 0"):
+        state.check()
+    state.fund.lots[0] -= 2
+    state.cash[0] += 3
+    state.check()  # totals alone do not show it ...
+    with pytest.raises(ConservationError, match="accounts holds 3 quanta more than its total"):
+        state.check(full=True)  # ... the arrays do
+    state.cash[0] -= 3
+    state.lots[0] += 1
+    with pytest.raises(ConservationError, match="lots of BTC in accounts do not match"):
+        state.check(full=True)
+
+
+def test_a_fee_that_no_one_receives_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = small([bar(1000), bar(930, volume_lots=10)], fee_e9=1_000_000)
+    simulate(build(world))
+
+    def lost(state: State, owner: str, amount: int) -> None:
+        state.accounts_cash -= amount
+
+    monkeypatch.setattr(liquidate, "pay_owner", lost)
+    with pytest.raises(ConservationError, match="step 2: cash of all owners sums to -930 quanta"):
+        simulate(build(world))
