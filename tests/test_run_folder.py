@@ -280,10 +280,10 @@ def test_runs_lists_what_can_be_read_and_says_what_cannot(folder: Path) -> None:
 def test_diff_gives_the_fields_and_numbers_that_differ(folder: Path) -> None:
     one, other = open_run(folder.name), run_of(fund_start_usd=1e6)
     fields, numbers = diff(one, other)
-    assert ("fund_start_usd", 7_731_989.0, 1_000_000.0) in fields
+    assert ("fund_start_usd", 1_230_000_000.0, 1_000_000.0) in fields
     assert {name for name, _, _ in fields} <= {"fund_start_usd", "fund_inventory_limit_usd"}
     changed = {name: (left, right) for name, left, right in numbers}
-    assert changed["pool_start_usd"] == (7_731_989, 1_000_000)
+    assert changed["pool_start_usd"] == (1_230_000_000, 1_000_000)
     assert "open_interest_usd" not in changed
     assert diff(one, one) == ([], [])
     assert "both are run" in refused(2, "diff", folder.name, folder.name)

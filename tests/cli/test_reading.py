@@ -231,9 +231,9 @@ def test_diff_shows_fields_and_headlines() -> None:
     answer = json.loads(call("diff", first, latest, "--format", "json").stdout)
     assert {"part": "scenario", "field": "seed", first: "2", latest: "1"} in answer
     result = {row["field"]: row for row in answer if row["part"] == "result"}
-    adl = open_run(first).summary()["adl_usd"]
-    assert result["adl_usd"][first] == format(adl, "f")
-    assert f" {adl:,f}" in call("diff", first, latest).stdout
+    liquidated = open_run(first).summary()["liquidated_usd"]
+    assert result["liquidated_usd"][first] == format(liquidated, "f")
+    assert f" {liquidated:,f}" in call("diff", first, latest).stdout
     assert "positions" not in result
 
 

@@ -1,0 +1,89 @@
+"""Matching against a queue, lot by lot where that decides."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backtest.mechanics.adl import match, match_pool
+
+PLENTY = 10**9
+
+
+def test_one_pointer_serves_all_bankrupts() -> None:
+    out = match([(5, 500), (7, 707)], 1, [4, 4, 9], [PLENTY] * 3, 90, None)
+    assert (out.bankrupt, out.place, out.lots) == ([0, 0, 1, 1], [0, 1, 1, 2], [4, 1, 3, 4])
+    assert out.amount == [400, 100, 303, 404]  # floor(707 x 3 / 7), then the rest
+    assert out.unmatched == []
+
+
+def test_a_candidate_who_would_end_below_zero_is_passed_over_for_the_rest_of_the_wave() -> None:
+    # Long lots closed at 100, marked at 90: each costs the winner 10. 39 do not pay for 4, 40 do.
+    out = match([(4, 400), (4, 400)], 1, [4, 4, 4], [39, 40, 40], 90, None)
+    assert (out.skipped, out.place, out.unmatched) == ([0], [1, 2], [])
+    # A second slice may be one too many for a winner who served the first.
+    out = match([(2, 200), (2, 200)], 1, [4], [30], 90, None)
+    assert (out.lots, out.skipped, out.unmatched) == ([2], [0], [(1, 2, 200)])
+
+
+def test_what_finds_nobody_is_handed_back_with_its_amount() -> None:
+    out = match([(10, 1003)], -1, [3], [PLENTY], 90, None)
+    assert (out.lots, out.amount, out.unmatched) == ([3], [300], [(0, 7, 703)])
+    assert match([(10, 1000)], -1, [], [], 90, None).unmatched == [(0, 10, 1000)]
+
+
+@pytest.mark.property
+@given(
+    st.sampled_from((1, -1)), st.lists(st.tuples(st.integers(1, 30), st.integers(-100, 4000)), min_size=1, max_size=6),
+    st.lists(st.tuples(st.integers(1, 30), st.integers(1, 900)), max_size=8), st.none() | st.integers(50, 150),
+)  # fmt: skip
+def test_lots_and_amounts_add_up(
+    side: int, bankrupts: list[tuple[int, int]], winners: list[tuple[int, int]], price: int | None
+) -> None:
+    held = [lots for lots, _ in winners]
+    out = match(bankrupts, side, list(held), [equity for _, equity in winners], 100, price)
+    for number, (lots, amount) in enumerate(bankrupts):
+        mine = [k for k, bankrupt in enumerate(out.bankrupt) if bankrupt == number]
+        left = [(count, owed) for bankrupt, count, owed in out.unmatched if bankrupt == number]
+        assert sum(out.lots[k] for k in mine) + sum(count for count, _ in left) == lots
+        assert sum(out.owed[k] for k in mine) + sum(owed for _, owed in left) == amount
+        if price is None:
+            assert [out.amount[k] for k in mine] == [out.owed[k] for k in mine]
+    assert out.place == sorted(out.place)
+    for place, (lots, equity) in enumerate(winners):
+        mine = [k for k, at in enumerate(out.place) if at == place]
+        assert sum(out.lots[k] for k in mine) <= lots
+        assert equity - side * sum(out.amount[k] - 100 * out.lots[k] for k in mine) >= 0
+
+
+@pytest.mark.property
+@given(
+    st.sampled_from((1, -1)), st.integers(1, 25), st.integers(-60, 3000), st.integers(1, 120),
+    st.lists(st.tuples(st.integers(1, 12), st.integers(0, 900)), max_size=6), st.none() | st.integers(1, 400),
+    st.none() | st.integers(1, 130),
+)  # fmt: skip
+def test_a_pool_closes_the_fewest_lots_that_reach_its_gain(
+    side: int, held: int, owed: int, value: int, winners: list[tuple[int, int]], missing: int | None, price: int | None
+) -> None:
+    out = match_pool(held, owed, side, [k for k, _ in winners], [e for _, e in winners], value, price, missing)
+    expected: list[tuple[int, int, int]] = []
+    skipped, left, cost, gained = [], held, owed, 0
+
+    def gain(k: int) -> int:
+        return side * ((cost * k // left if price is None else k * price) - k * value)
+
+    for place, (lots, equity) in enumerate(winners):
+        if not left or (missing is not None and gained >= missing):
+            break
+        most = min(lots, left)
+        enough = [k for k in range(most) if missing is not None and gained + gain(k) >= missing]
+        k = enough[0] if enough else most
+        if equity - gain(k) < 0:
+            skipped.append(place)
+            continue
+        gained += gain(k)
+        expected.append((place, k, cost * k // left if price is None else k * price))
+        left, cost = left - k, cost - cost * k // left
+    assert list(zip(out.place, out.lots, out.amount, strict=True)) == expected
+    assert out.skipped == skipped
