@@ -39,7 +39,8 @@ class UnknownNameError(UsageError):
         name = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
         guess = f"; did you mean {' or '.join(near)}?" if near else ";"
         listed = f" Known: {', '.join(known) or 'none'}" if not near or len(known) <= SHORT_LIST else ""
-        super().__init__(f"unknown {kind} '{name}'{guess}{listed}{'. ' + hint if hint else ''}")
+        more = f"{'.' if listed else ''} {hint}" if hint else ""
+        super().__init__(f"unknown {kind} '{name}'{guess}{listed}{more}")
 
 
 class DataError(CrashbookError):
@@ -93,5 +94,8 @@ def near_matches(name: str, known: Iterable[str]) -> list[str]:
     --------
     >>> near_matches("bybt", ["bybit", "okx"])
     ['bybit']
+    >>> near_matches("btc", ["BTC", "SOL"])
+    ['BTC']
     """
-    return difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    by_case = {other.lower(): other for other in known}
+    return [by_case[near] for near in difflib.get_close_matches(name.lower(), by_case, n=3, cutoff=0.6)]

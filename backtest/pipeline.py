@@ -104,7 +104,8 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
 def _known_coins(scenario: Scenario, venue: VenueProfile) -> None:
     """Refuse coins that the venue does not have, among those simulated and in the tables per coin."""
     for coin in scenario.coins:
-        venue.instrument(coin)
+        if coin not in venue.instruments:
+            raise UnknownNameError(f"coin at {venue.id}", coin, venue.instruments, "Choose with --coins")
     for param in PARAMS:
         table = getattr(scenario, param.name)
         if param.kind in {"per_coin", "mix"} and isinstance(table, Mapping):

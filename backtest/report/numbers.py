@@ -104,6 +104,20 @@ def count_text(value: Number | None) -> str:
     return NONE if value is None else minus(f"{int(value):,}")
 
 
+def px_text(value: Number | None) -> str:
+    """Return a price with five significant figures or, if it has more, all digits before the point.
+
+    Examples
+    --------
+    >>> px_text(106397.4), px_text(154.5512), px_text(0.08385)
+    ('106,397', '154.55', '0.08385')
+    """
+    if value is None:
+        return NONE
+    exact = Decimal(str(value)).normalize()
+    return significant(exact, min(max(5, exact.adjusted() + 1), max(len(exact.as_tuple().digits), exact.adjusted() + 1)))
+
+
 def times_text(value: Number | None) -> str:
     """Return a ratio or a leverage.
 
@@ -190,7 +204,7 @@ def count(value: Number | None, to: str = "") -> Markup:
 
 def px(value: Number | None, to: str = "") -> Markup:
     """Return a price for prose."""
-    return _shown(NONE if value is None else significant(value), exact_text(value), to)
+    return _shown(px_text(value), exact_text(value), to)
 
 
 def span(seconds: Number | None, to: str = "") -> Markup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,8 @@ from markupsafe import Markup
 from backtest.plots import base_coin
 from backtest.report.findings import Findings, Row
 from backtest.report.numbers import (
-    NONE,
     Number,
+    at,
     count_text,
     exact_text,
     frac_text,
@@ -57,14 +58,27 @@ class Comparison:
     entry: Row
     value: Number | None
     conflicts: tuple[Row, ...]
+    seeds: tuple[float, ...] = ()
+    missing: Markup | str = ""
+    foreign: str = ""
+
+    @property
+    def derived(self) -> bool:
+        """Return whether the fact was worked out from published figures."""
+        return bool(self.fact.get("mark") == "D")
+
+    @property
+    def figure(self) -> Number | None:
+        """Return what stands for the replay: the median over seeds, with one seed the value of this run."""
+        return statistics.median(self.seeds) if len(self.seeds) > 1 else self.value
 
     @property
     def ratios(self) -> tuple[float, float] | None:
         """Return the run's figure over the fact, for a range over both its ends; none where there is no verdict."""
         ends = [float(end) for end in fact_ends(self.fact) if end]
-        if self.entry["how"] != "ratio" or not self.value or not ends:
+        if self.entry["how"] != "ratio" or self.foreign or not self.figure or not ends:
             return None
-        found = [float(self.value) / end for end in ends]
+        found = [float(self.figure) / end for end in ends]
         return (min(found), max(found)) if min(found) > 0 else None
 
 
@@ -83,36 +97,84 @@ def comparisons(f: Findings) -> list[Comparison]:
     """Evaluate what the event says may be compared, for the coins of this run."""
     facts = {fact["id"]: fact for fact in f.meta["event"].get("facts") or []}
     covered = {base_coin(symbol) for symbol in f.symbols}
+    over_seeds = f.meta.get("seed_compare") or {}
     made = []
     for entry in f.meta["event"].get("compare") or []:
-        coin, fact = entry.get("coin"), facts.get(entry["fact"])
+        coin, fact = entry.get("coin") or None, facts.get(entry["fact"])
         if fact is None or (coin and coin not in covered):
             continue
         row = f.row("window_metrics", coin=coin, start=time_of(entry["start"]), end=time_of(entry["end"]))
         clashes = tuple(facts[name] for name in fact.get("conflicts_with") or [] if name in facts)
-        made.append(Comparison(fact, entry, row.get(entry["metric"]), clashes))
-    return made
+        missing = _missing(f, entry, row)
+        seeds = () if missing else tuple(map(float, over_seeds.get(fact["id"]) or ()))
+        value = None if missing else row.get(entry["metric"])
+        made.append(Comparison(fact, entry, value, clashes, seeds, missing, _foreign(f, fact)))
+    return sorted(made, key=lambda one: bool(one.foreign))
+
+
+def _foreign(f: Findings, fact: Row) -> str:
+    """Return why a fact of another venue says nothing about this run; nothing for a fact that does."""
+    here, there = f.meta["venue"]["id"], fact.get("venue")
+    return f"a figure of {there}; this run has the rules of {here}" if there and there != here else ""
+
+
+def _missing(f: Findings, entry: Row, row: Row) -> Markup | str:
+    """Return why the run has no figure for an entry, nothing if it has one."""
+    began, metric = f.summary["first_adl_ts"], entry["metric"]
+    if metric == "adl_onset_s" and began and began < time_of(entry["start"]):
+        # What the window then holds is its first ADL, not the first of all.
+        return say("before the window, {time}", time=at(began))
+    if row.get(metric) is not None:
+        return ""
+    if metric == "adl_onset_s":
+        return "no ADL in the window"
+    return "no liquidation in the window" if metric.startswith("liquidated") else "no trade in the window"
 
 
 def sure_answer(f: Findings) -> Markup:
     """Say how far the run is from what was published about liquidations and ADL."""
     # Prices test the tape that was walked, not the replay.
-    ratios = [one.ratios for one in comparisons(f) if one.ratios and not one.entry["metric"].startswith("price")]
+    told = [one for one in comparisons(f) if not one.entry["metric"].startswith("price")]
+    scored = [one for one in told if one.ratios]
+    ratios = [one.ratios for one in scored if one.ratios]
     seeds = f"{f.seeds} seeds were run" if f.seeds > 1 else "One seed was run, so there is no band"
+    if not ratios and any(one.foreign for one in told):
+        nothing = "{seeds}; no published figure of {venue} can be compared with this run, those of other venues are grey."
+        return say(nothing, seeds=seeds, venue=f.meta["venue"]["id"])
     if not ratios:
         return say("{seeds}; nothing published can be compared with this run.", seeds=seeds)
     near = sum(_near(ends) for ends in ratios)
     return say(
-        "{seeds}; {near} of {n} published {noun} {lie} within a factor of two of the replay, which gives {low} to "
+        "{seeds}; {near} of {n} {figures} {lie} within a factor of two of the replay{median}, which gives {low} to "
         "{high} what was published.",
         seeds=seeds,
         near=near,
         n=len(ratios),
-        noun=plural(len(ratios), "figure"),
+        figures=_figures(len(scored), sum(one.derived for one in scored)),
+        median=_median_of(scored),
         lie=plural(near, "lies", "lie"),
         low=times_text(min(low for low, _ in ratios)),
         high=times_text(max(high for _, high in ratios)),
     )
+
+
+def _figures(n: int, derived: int) -> str:
+    """Return figures in words, published apart from derived.
+
+    Examples
+    --------
+    >>> _figures(9, 4), _figures(1, 0)
+    ('figures (5 published, 4 derived from published ones)', 'published figure')
+    """
+    if 0 < derived < n:
+        return f"figures ({n - derived} published, {derived} derived from published ones)"
+    noun = plural(n, "figure")
+    return f"{noun} derived from published ones" if derived else f"published {noun}"
+
+
+def _median_of(scored: list[Comparison]) -> str:
+    most = max(len(one.seeds) for one in scored)
+    return f" (median of {most} seeds)" if most > 1 else ""
 
 
 def _near(ends: tuple[float, float]) -> bool:
@@ -127,7 +189,11 @@ def facts_table(f: Findings) -> Markup:
     rows = [row for group in groups.values() for row in _group(group)]
     if not rows:
         return empty("No published figure of this event covers the symbols and the window of this run.")
-    return table(rows, FACTS, kind="facts", row_class=lambda row: "clash" if row.get("clash") else "")
+    return table(rows, FACTS, kind="facts", row_class=_row_class)
+
+
+def _row_class(row: Row) -> str:
+    return " ".join(name for name in ("clash", "foreign") if row.get(name))
 
 
 def _group(group: list[Comparison]) -> list[Row]:
@@ -142,16 +208,39 @@ def _group(group: list[Comparison]) -> list[Row]:
 def _fact(one: Comparison) -> Row:
     fact, entry = one.fact, one.entry
     name = " ".join(part for part in (entry.get("coin"), _METRICS.get(entry["metric"], entry["metric"])) if part)
-    notes = "; ".join(str(part) for part in (fact.get("note"), entry.get("note")) if part)
+    notes = "; ".join(str(part) for part in (one.foreign, fact.get("note"), entry.get("note")) if part)
+    track = _ratio_track(one.ratios) if entry["how"] == "ratio" else _onset_track(one)
     return {
         "name": _named(name, notes),
         "notes": notes,
         "window": f"{time_of(entry['start']):%H:%M}–{time_of(entry['end']):%H:%M}",
-        "here": Cell(_show(fact, one.value), exact_text(one.value)),
-        "ratio": Cell("–".join(dict.fromkeys(significant(end) for end in one.ratios)) if one.ratios else NONE),
-        "track": _ratio_track(one.ratios) if entry["how"] == "ratio" else _onset_track(one),
+        "foreign": bool(one.foreign),
+        "here": _here(one),
+        "ratio": _ratio(one),
+        "track": Markup("") if one.foreign or one.missing else track,
         **_published(fact),
     }
+
+
+def _here(one: Comparison) -> Cell:
+    """Show the run's figure, over several seeds their median and 5 to 95 % band, or why there is none."""
+    if one.missing:
+        return Cell(say('<span class="why">{why}</span>', why=one.missing))
+    if len(one.seeds) < 2:
+        return Cell(_show(one.fact, one.value), exact_text(one.value))
+    cuts = statistics.quantiles(one.seeds, n=20, method="inclusive")
+    words = "{median}<small>median of {n} seeds; 5–95 %: {low} to {high}</small>"
+    low, high = (_show(one.fact, end) for end in (cuts[0], cuts[-1]))
+    title = f"{exact_text(one.figure)}; this run {exact_text(one.value)}"
+    return Cell(say(words, median=_show(one.fact, one.figure), n=len(one.seeds), low=low, high=high), title)
+
+
+def _ratio(one: Comparison) -> Cell:
+    """Show the ratio or, in a word, why there is none."""
+    if one.ratios:
+        return Cell("–".join(dict.fromkeys(significant(end) for end in one.ratios)))
+    why = "other venue" if one.foreign else "no verdict" if one.entry["how"] != "ratio" else "none"
+    return Cell(say('<span class="why">{why}</span>', why=why))
 
 
 def _clash(fact: Row) -> Row:
@@ -170,7 +259,7 @@ def _named(name: str, note: str | None) -> Markup:
 
 
 def _show(fact: Row, value: Number | None) -> str:
-    return NONE if value is None else _UNITS.get(fact["unit"], lambda v: significant(v, 6))(value)
+    return "" if value is None else _UNITS.get(fact["unit"], lambda v: significant(v, 6))(value)
 
 
 def _ratio_track(ratios: tuple[float, float] | None) -> Markup:
@@ -184,7 +273,7 @@ def _ratio_track(ratios: tuple[float, float] | None) -> Markup:
 
 def _onset_track(one: Comparison) -> Markup:
     """Draw a figure without a verdict, a censored one or a bound, as two bars from zero: the run's, the published."""
-    here, fact = abs(float(one.value or 0)), max(abs(float(end or 0)) for end in fact_ends(one.fact))
+    here, fact = abs(float(one.figure or 0)), max(abs(float(end or 0)) for end in fact_ends(one.fact))
     room = max(here, fact) or 1.0
     bars = (
         '<span class="track onset" title="this run above, published below; no verdict">'
@@ -194,7 +283,7 @@ def _onset_track(one: Comparison) -> Markup:
 
 
 def source_link(source: str) -> Markup:
-    """Return a link for a web address, plain words for anything else.
+    """Return a link for a web address, plain words for anything else, of a path the file's name.
 
     Examples
     --------
@@ -205,5 +294,7 @@ def source_link(source: str) -> Markup:
     """
     scheme, _, rest = source.partition("://")
     if scheme not in {"http", "https"}:
-        return say('<span class="source">{s}</span>', s=source)
+        name = source.rsplit("/", 1)[-1] if source.endswith((".csv", ".parquet")) else source
+        title = say(' title="{s}"', s=source) if name != source else ""
+        return say('<span class="source"{title}>{name}</span>', title=title, name=name)
     return say('<a href="{s}" rel="noreferrer">{host}</a>', s=source, host=rest.split("/", 1)[0])

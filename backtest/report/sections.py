@@ -140,7 +140,7 @@ SECTIONS = (
             ),
             Part("The largest waves", closed.waves_table, ("adl_waves",)),
             Part("Closed by leverage bucket", closed.adl_cohort_table, ("adl_by_cohort",)),
-            Part("Who missed most by being closed", closed.forgone_table, ("forgone_pnl", "adl_first_closed")),
+            Part("Who missed most by being closed, at the best mark afterwards", closed.forgone_table, ("forgone_pnl", "adl_first_closed")),
         ),
     ),
     Section(

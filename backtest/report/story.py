@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
 from markupsafe import Markup
 
@@ -94,8 +95,10 @@ def _book(f: Findings) -> Markup:
     ordered = sum(float(row["ordered_usd"]) for row in rows)
     took = sum(float(row["book_usd"]) for row in rows)
     start = say(
-        "The order book took {usd}, {share} of the notional in breach",
+        "The order book took {usd} of the {ordered} that came up for liquidation, a position that waits counted once "
+        "a minute: {share}",
         usd=usd(took, "cascade"),
+        ordered=usd(ordered, "cascade"),
         share=frac(took / ordered if ordered else 0.0, "cascade"),
     )
     worst = max((row for row in rows if row["pressure_ratio"]), key=lambda row: row["pressure_ratio"], default=None)
@@ -143,7 +146,7 @@ def _adl(f: Findings) -> Markup:
     s = f.summary
     if not f.adl:
         return say("Nobody was auto-deleveraged: {why}.", why=why_no_adl(f))
-    return say(
+    told = say(
         "Auto-deleveraging began at {time}, {after} after the first liquidation: {positions} winning {noun} with {usd} "
         "{were} closed against their owners' will, {share} of everything that was liquidated.",
         time=at(s["first_adl_ts"], "queue"),
@@ -154,6 +157,25 @@ def _adl(f: Findings) -> Markup:
         were=plural(s["adl_positions"], "was", "were"),
         share=frac(s["adl_share_frac"], "queue"),
     )
+    return told + _with_money_left(f)
+
+
+def _with_money_left(f: Findings) -> Markup:
+    """Say why winners were closed although the fund never stood at its floor."""
+    s, rules = f.summary, f.meta["scenario"]
+    floor = Decimal(str(rules.get("fund_floor_usd") or 0))
+    if s["pool"] != "fund" or not f.funded or s["pool_low_usd"] <= floor:
+        return Markup("")
+    why, reasons = f.row("adl_causes"), []
+    if why["refused"]:
+        n, worth = count(why["refused"], "liquidated"), usd(why["refused_usd"], "liquidated")
+        orders = plural(why["refused"], "order")
+        reasons.append(say("{n} {orders} of {usd} would have filled below bankruptcy", n=n, orders=orders, usd=worth))
+    limit, held = Decimal(str(rules.get("fund_inventory_limit_usd") or 0)), why["fund_inventory_max_usd"]
+    if limit > 0:
+        reached = say(", which it reached: {held} at the mark", held=usd(held, "paid")) if held >= limit * NEAR else ""
+        reasons.append(say("the fund may hold at most {limit}{reached}", limit=usd(limit, "paid"), reached=reached))
+    return say(" It began although the fund was not empty: {why}.", why=listed(reasons)) if reasons else Markup("")
 
 
 def why_no_adl(f: Findings) -> Markup:
@@ -239,7 +261,7 @@ def _zero_sum(f: Findings) -> Markup:
     passed = sum(audit.passed for audit in audits)
     nobody = s["uncovered_usd"] or 0
     lost = (
-        say("; {usd} of losses found nobody to bear them", usd=usd(abs(nobody), "paid"))
+        say("; {usd} stayed uncovered, losses that nobody bore", usd=usd(nobody, "paid"))
         if nobody < 0
         else say("; no loss was left without somebody to bear it")
     )
@@ -278,4 +300,5 @@ def _known(f: Findings) -> Markup:
     )
 
 
+NEAR = Decimal("0.95")  # of the limit, from which on the fund's inventory counts as full
 BADGES = ("measured", "imported", "proxy", "modelled")

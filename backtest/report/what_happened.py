@@ -46,7 +46,7 @@ CASCADE_COLUMNS = columns("""
     start_ts          clock    from, UTC
     end_ts            clock    to, UTC
     duration_s        rounded  lasted, s
-    steps             whole    prices
+    steps             whole    steps
     liquidations      whole    liquidations
     liquidated_usd    cents    liquidated, USD
     largest_step_usd  cents    largest step, USD
@@ -105,7 +105,7 @@ def liquidated_answer(f: Findings) -> Markup:
     if not f.liquidated:
         return say("Nobody: none of {n} positions fell below its maintenance margin.", n=count(s["positions"]))
     start = say(
-        "Longs lost {longs}, shorts {shorts}",
+        "Longs of {longs} were liquidated, shorts of {shorts}",
         longs=usd(s["liquidated_long_usd"]),
         shorts=usd(s["liquidated_short_usd"]),
     )
@@ -208,7 +208,7 @@ def cascade_answer(f: Findings) -> Markup:
         return say("There was no cascade: nothing was liquidated.")
     top = max(cascades, key=lambda row: row["liquidated_usd"])
     start = say(
-        "{which} began at {start}, ran {span} over {steps} prices and held {usd} of liquidations",
+        "{which} began at {start}, ran {span} over {steps} steps and held {usd} of liquidations",
         which="One cascade" if len(cascades) == 1 else f"Of {len(cascades):,} cascades the largest",
         start=at(top["start_ts"]),
         span=span(top["duration_s"]),

@@ -29,7 +29,7 @@ def paid_answer(f: Findings) -> Markup:
     """Say what fund, vault, winners and nobody paid."""
     if not f.liquidated:
         return say("Nobody had to: nothing was liquidated.")
-    stages = [row for row in f.rows("loss_waterfall") if _colour(row["stage"]) != "grey"]
+    stages = [row for row in f.rows("loss_waterfall") if _colour(row["stage"]) not in {"grey", "ink"}]
     paid = [say("{n} {usd}", n=row["stage"], usd=usd(row["amount_usd"])) for row in stages if row["amount_usd"] > 0]
     won = [say("{n} {usd}", n=row["stage"], usd=usd(-row["amount_usd"])) for row in stages if row["amount_usd"] < 0]
     start = say("The liquidated accounts paid first, with their collateral")
@@ -37,6 +37,8 @@ def paid_answer(f: Findings) -> Markup:
         start += say("; beyond it paid: {paid}", paid=listed(paid))
     if won:
         start += say("; on the other side came out ahead: {won}", won=listed(won))
+    if f.summary["uncovered_usd"]:
+        start += say("; {usd} stayed uncovered", usd=usd(f.summary["uncovered_usd"]))
     return start + "."
 
 
@@ -81,14 +83,21 @@ def _stage(row: Row, before: float, low: float, room: float) -> Markup:
     return say(
         '<li><span class="stage">{stage} <small>{note}</small></span><span class="track"><i style="left:{zero:.2f}%">'
         '</i><b class="{colour}" style="left:{left:.2f}%;width:{width}"></b></span>{sum}</li>',
-        stage=row["stage"],
-        note=row["note"] or "",
+        **_named(row),
         zero=-low / room * 100,
         colour=_colour(row["stage"]),
         left=(min(before, before + amount) - low) / room * 100,
         width=f"max({abs(amount) / room * 100:.2f}%,1px)" if amount else "0",
         sum=_amount(row["amount_usd"]),
     )
+
+
+def _named(row: Row) -> dict[str, str]:
+    """Name a stage; what nobody bore is put in here, a plus, so it does not go by the name of the loss, a minus."""
+    note = row["note"] or ""
+    if _colour(row["stage"]) == "ink":
+        return {"stage": "borne by nobody", "note": f"{note}; the uncovered amount with its sign turned"}
+    return {"stage": row["stage"], "note": note}
 
 
 def _amount(value: Decimal) -> Markup:

@@ -59,10 +59,10 @@ WAVE_COLUMNS = columns("""
     previous_mark_px  price  previous mark
 """)
 BY_COHORT = columns("""
-    cohort         head      leverage bucket
+    cohort         head      bucket at start
     side           side      side
     accounts       whole     accounts
-    mean_leverage  rounded   mean leverage
+    mean_leverage  rounded   mean leverage when closed
     closed_usd     cents     closed, USD
     share_frac     per_cent  share, %
     bar            words     share of what was closed
@@ -75,13 +75,14 @@ FORGONE_COLUMNS = columns("""
     close_px          price  close
     last_mark_px      price  last mark
     immediate_usd     cents  against mark at once, USD
-    forgone_usd       cents  forgone to the end, USD
+    forgone_usd       cents  forgone to the end, USD (minus = spared a loss)
     best_forgone_usd  cents  forgone at best, USD
 """)
 HEDGES = columns("""
     name                       head     name
     symbol                     words    symbol
     side                       side     side
+    fate                       words    fate
     opening_lots               whole    lots
     closed_lots                whole    closed, lots
     first_close_ts             clock    first close, UTC
@@ -90,10 +91,10 @@ HEDGES = columns("""
     immediate_usd              cents    against mark, USD
     naked_base                 rounded  naked, base
     naked_usd                  cents    naked, USD
-    naked_s                    rounded  naked for, s
+    naked_s                    rounded  naked to the end of the window, s
+    naked_pnl_usd              cents    its result to that end, USD
     best_rank                  whole    best rank
     lowest_notional_ahead_usd  cents    least ahead, USD
-    fate                       words    fate
 """)
 _CLOSE_RULES = {
     "bankruptcy": "the bankruptcy price",
@@ -186,8 +187,9 @@ def adl_cohort_table(f: Findings) -> Markup:
 
 
 def forgone_table(f: Findings) -> Markup:
-    """List who missed most by being closed."""
-    rows = f.rows("forgone_pnl", limit=FORGONE)
+    """List who missed most by being closed, measured at the best moment afterwards."""
+    closed = f.rows("forgone_pnl", limit=max(f.summary["adl_positions"], 1))  # one row per account and symbol at most
+    rows = sorted(closed, key=lambda row: -row["best_forgone_usd"])[:FORGONE]
     return table(rows, FORGONE_COLUMNS) if rows else Markup("")
 
 
@@ -214,7 +216,10 @@ def _fate(row: Row) -> Markup:
     )
     if row["naked_usd"]:
         left = usd(abs(row["naked_usd"]))
-        text += say(" and left {left} of delta naked for {span}", left=left, span=span(row["naked_s"]))
+        naked = " and left {left} of delta naked to the end of the window, {span}"
+        text += say(naked, left=left, span=span(row["naked_s"]))
+        if row.get("naked_pnl_usd") is not None:
+            text += say(", which came to {result}", result=usd(row["naked_pnl_usd"]))
     return text
 
 
@@ -235,4 +240,5 @@ def _place(f: Findings, ranks: draw.Frame, name: str) -> Callable[[int], str]:
 
 def mine_table(f: Findings) -> Markup:
     """List what became of the watched positions."""
-    return table(f.rows("hedges"), HEDGES)
+    rows = [{**row, "fate": str(row["fate"]).replace("_", " ")} for row in f.rows("hedges")]
+    return table(rows, HEDGES, kind="fates")

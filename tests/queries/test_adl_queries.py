@@ -121,6 +121,16 @@ def test_adl_by_cohort(wave: Tables) -> None:
     ]
 
 
+def test_adl_causes(tables: Make) -> None:
+    # The fund takes 5 and 4 lots at marks of 100 and 60, then sells 6 of 9 at 70: 500, 540 and 210 USD are held.
+    run = tables(
+        steps=rows(f"step symbol mark_px\n1 {BTC} 100\n2 {BTC} 60\n3 {BTC} 70"),
+        fund=rows(f"step pool symbol lots\n1 fund {BTC} 5\n2 fund {BTC} 4\n2 vault {BTC} 9\n3 fund {BTC} -6"),
+        liquidations=rows(f"step symbol lots notional_usd refused\n1 {BTC} 5 500 yes\n2 {BTC} 4 240 yes\n2 {BTC} 1 60 no"),
+    )
+    assert run.ask("adl_causes", "refused refused_usd fund_inventory_max_usd") == [(2, 740, 540)]
+
+
 def test_adl_first_closed(wave: Tables) -> None:
     # Three lots sold for 27 would be worth 36 at the end.
     columns = "ts symbol side account_id notional_usd closed_usd close_px mark_px entry_px"

@@ -17,8 +17,8 @@ BTC = "BTC/USD:USD"
 READING = """
     run_summary price_moves price_path liquidations_per_minute liquidations_by_cohort liquidation_price_map
     largest_liquidations cascades liquidity_pressure fund_balance fund_flows loss_waterfall adl_waves
-    adl_selection_order adl_haircut_by_rank adl_concentration adl_by_cohort adl_first_closed forgone_pnl
-    adl_impact_by_symbol hedges watch_ranks open_interest_path funding_flows data_coverage window_metrics seed_spread
+    adl_selection_order adl_haircut_by_rank adl_concentration adl_by_cohort adl_causes adl_first_closed
+    forgone_pnl adl_impact_by_symbol hedges watch_ranks open_interest_path funding_flows data_coverage window_metrics seed_spread
 """
 AUDITS = """
     ledger_sums_to_zero lots_sum_to_zero ledger_explains_accounts open_interest_balanced fund_movements_match_balance
@@ -27,7 +27,7 @@ AUDITS = """
     bankruptcy_close_leaves_no_deficit funding_nets_to_zero steps_residual_zero positions_end_as_ledger_says
     marks_fresh_at_funding loss_waterfall_sums_to_zero
 """
-ONE_ROW = {"run_summary", "window_metrics"}
+ONE_ROW = {"run_summary", "window_metrics", "adl_causes"}
 WINDOW: dict[str, dict[str, Any]] = {"window_metrics": {"start": "2025-10-10T21:00", "end": "2025-10-10T22:00"}}
 FILES = sorted(asset("queries").rglob("*.sql"))
 COLUMNS = {

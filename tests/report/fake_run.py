@@ -453,6 +453,9 @@ class FakeRun:
         ]
         return self._if(self.adl, "cohort side accounts closed_usd share_frac mean_leverage", *rows)
 
+    def q_adl_causes(self) -> pl.DataFrame:
+        return frame("refused refused_usd fund_inventory_max_usd", (6_444, 812e6, 1.221e9))
+
     def q_adl_first_closed(self) -> pl.DataFrame:
         row = (
             ADL_AT,
@@ -531,8 +534,9 @@ class FakeRun:
             41,
             61.2e6,
             "part_deleveraged",
+            -61_482.5,
         )
-        spared = (0, None, None, None, None, 0.0, 0.0, 0.0, 0, None, None, "open")
+        spared = (0, None, None, None, None, 0.0, 0.0, 0.0, 0, None, None, "open", 0.0)
         rows = [
             (
                 f"desk A short BTC{self.tag}",
@@ -549,7 +553,7 @@ class FakeRun:
             self.watch,
             "name symbol side hedged account_id opening_lots closed_lots first_close_ts mean_close_px "
             "mean_mark_px immediate_usd "
-            "naked_base naked_usd naked_s waves best_rank lowest_notional_ahead_usd fate",
+            "naked_base naked_usd naked_s waves best_rank lowest_notional_ahead_usd fate naked_pnl_usd",
             *rows,
         )
 

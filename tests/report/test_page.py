@@ -122,7 +122,7 @@ def test_the_story_has_five_to_eight_sentences_and_each_links_to_its_section(cas
         ),
         ("no liquidation", "None of the 100,000 positions in the book reached its maintenance margin"),
         ("no liquidation", "Nobody was auto-deleveraged: no position was liquidated."),
-        ("one symbol", "BTC fell 13.1 % from 117,000 to 102,000, its low at 21:20:20."),
+        ("one symbol", "BTC fell 13.1 % from X to Y, its low at 21:20:20."),
         ("watched", "lost its leg from 21:19:04 on: 1.68 M USD of delta stood naked for 60 min 56 s."),
         ("watched, no ADL", "None of the 2 watched positions was closed by auto-deleveraging."),
     ],
@@ -228,7 +228,7 @@ def test_conflicting_facts_are_both_shown_and_a_censored_one_gets_no_verdict() -
     assert rows[clash - 1].startswith("BTC move to the low")
     assert "−17.0 % to −16.0 %" in rows[clash]
     onset = next(row for row in re.findall(r"<tr.*?</tr>", body, re.DOTALL) if "first ADL" in row)
-    assert 'class="num">–</td>' in onset
+    assert "no verdict" in plain(onset)
     assert "track onset" in onset
 
 
