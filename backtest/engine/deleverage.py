@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,67 +10,12 @@ from backtest.engine import liquidate
 from backtest.engine.ladder import Ladder
 from backtest.engine.liquidate import Breaches
 from backtest.engine.recorder import ACCOUNT, FUND, MARKET, NONE, UNCOVERED, VAULT, Recorder
-from backtest.engine.state import LONG, MILLIONTH, SHORT, State
+from backtest.engine.state import LONG, SHORT, State
 from backtest.engine.takeover import hand_over
-from backtest.mechanics.adl import Matches, Queue, match, match_pool
-from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Ints
+from backtest.engine.waves import Slices, Wave, open_wave, record, standings
+from backtest.mechanics.adl import Matches, match, match_pool
+from backtest.mechanics.exact import Ints
 from backtest.mechanics.fund import Pool, absorb
-from backtest.mechanics.rankings import Candidates
-
-DELICATE = 1e-6  # equity below this share of value (plus 1 USD) is read exactly
-SOURCES = {ACCOUNT: "account", FUND: "fund", VAULT: "vault"}
-
-
-@dataclass(frozen=True, slots=True)
-class Wave:
-    """One walk of the queue: the positions of the side, from row ``first`` of the book, and what it is for."""
-
-    number: int
-    symbol: int
-    side: int  # of the bankrupts
-    source: int
-    first: int
-    queue: Queue
-    previous: int  # mark three seconds earlier
-    price: int | None  # close price in quanta per lot, None for the bankruptcy amount
-
-
-def open_wave(state: State, symbol: int, side: int, source: int, previous: int) -> Wave:
-    """Freeze the queue against one bankrupt side: open, solvent positions that are not in breach in this step."""
-    rules, block, each = state.world.rules, state.blocks[symbol, -side], state.value_per_lot(symbol)
-    tiers = state.world.tiers[symbol]
-
-    def fetch(places: Ints) -> Candidates:
-        rows = places + block.start
-        lots, cost = state.lots[rows], state.cost[rows]
-        value = lots * each
-        equity = state.cash[rows] - side * value
-        if state.funded:
-            equity -= state.owed_funding(rows)
-        return Candidates(-side, lots, cost, value, side * (cost - value), equity, tiers)
-
-    def approximate(piece: slice) -> Candidates:
-        rows = slice(piece.start + block.start, piece.stop + block.start)
-        lots, cost = state.mirror.lots[rows], state.mirror.cost[rows]
-        value = lots * each
-        equity = state.mirror.cash[rows] - lots * (side * (each - state.index[symbol] / MILLIONTH))
-        delicate = np.flatnonzero((equity < value * DELICATE + QUANTA_PER_USD) & (lots > 0))
-        if delicate.size:
-            equity[delicate] = fetch(delicate + piece.start).equity
-        pnl = side * (cost - value)
-        return Candidates(-side, state.lots[rows], cost, value, pnl, equity, tiers)  # type: ignore[arg-type]
-
-    def scan(piece: slice) -> tuple[Candidates, Bools]:
-        found = approximate(piece) if state.mirror.exact else fetch(np.arange(piece.start, piece.stop))
-        eligible = (found.lots > 0) & (found.equity > 0)
-        first, last = np.searchsorted(state.breached, [piece.start + block.start, piece.stop + block.start])
-        eligible[state.breached[first:last] - (piece.start + block.start)] = False
-        return found, eligible
-
-    state.waves += 1
-    queue = Queue(scan, fetch, block.stop - block.start, rules.ranking, rules.losers, rules.seed + state.waves)
-    price = {"bankruptcy": None, "mark": each, "previous_mark": previous * state.world.q_mark(symbol)}
-    return Wave(state.waves, symbol, side, source, block.start, queue, previous, price[rules.close_price])
 
 
 def _walk(state: State, wave: Wave, bankrupts: list[tuple[int, int]], missing: int | None) -> Matches:
@@ -112,7 +56,7 @@ def _wave_of_accounts(
     breaches.adl_amount[at] = breaches.owed[at]
     pairs = list(zip(breaches.left[at].tolist(), breaches.owed[at].tolist(), strict=True))
     out = _walk(state, wave, pairs, None)
-    before = _watch_before(state, wave)
+    before = standings(state, wave)
     rows = breaches.rows[at]
     number = np.array(out.bankrupt, dtype=np.int64)
     lots, amount, owed = (np.array(part, dtype=np.int64) for part in (out.lots, out.amount, out.owed))
@@ -133,8 +77,9 @@ def _wave_of_accounts(
     _book_difference(state, recorder, breaches, at[number], difference)
     unmatched = sum(_exhausted(state, recorder, breaches, int(at[n]), lots_) for n, lots_, _ in out.unmatched)
     state.cost[rows] = np.where(state.lots[rows] == 0, 0, state.cost[rows])
-    _record(state, recorder, wave, out, before, winners, cost, lots, amount, owed, rows[number],
-            breaches.serial[at][number], len(at), int(breaches.adl_lots[at].sum()), unmatched)  # fmt: skip
+    slices = Slices(winners, rows[number], breaches.serial[at][number], lots, amount, owed, cost)
+    wanted = int(breaches.adl_lots[at].sum())
+    record(state, recorder, wave, out, before, slices, bankrupts=len(at), wanted=wanted, unmatched=unmatched)
     return winners
 
 
@@ -248,7 +193,7 @@ def _pool_waves(
         held, side = abs(pool.lots[symbol]), LONG if pool.lots[symbol] > 0 else SHORT
         wave = open_wave(state, symbol, side, owner, previous[symbol])
         out = _walk(state, wave, [(held, pool.basis[symbol])], missing)
-        before = _watch_before(state, wave)
+        before = standings(state, wave)
         lots, amount, owed = (np.array(part, dtype=np.int64) for part in (out.lots, out.amount, out.owed))
         if lots.size:
             liquidate.settle_owner(state, recorder, pool, symbol)
@@ -258,73 +203,11 @@ def _pool_waves(
             absorb(pool, symbol, -side, *part)
         recorder.transfer(state.step, "adl", symbol, owner, NONE, ACCOUNT, winners, -side * lots, side * amount)
         none = np.full(len(lots), NONE, dtype=np.int64)
-        _record(state, recorder, wave, out, before, winners, cost, lots, amount, owed, none, none, 1, held,
-                held - int(lots.sum()))  # fmt: skip
+        slices = Slices(winners, none, none, lots, amount, owed, cost)
+        left = held - int(lots.sum())
+        record(state, recorder, wave, out, before, slices, bankrupts=1, wanted=held, unmatched=left)
         touched.append(winners)
     return touched
-
-
-def _watch_before(state: State, wave: Wave) -> list[tuple[int, int, int, int, float]]:
-    """Return (row, place or -1 if no candidate, candidates ahead, notional ahead, score) of each watched position."""
-    out = []
-    for row in state.world.watched:
-        if state.world.symbol[row] != wave.symbol or state.world.side[row] == wave.side:
-            continue
-        place = row - wave.first
-        if wave.queue.eligible[place]:
-            out.append((row, place, *wave.queue.ahead(place)))
-        else:
-            out.append((row, -1, 0, 0, 0.0))
-    return out
-
-
-def _record(
-    state: State, recorder: Recorder, wave: Wave, out: Matches, watched: list[tuple[int, int, int, int, float]],
-    winners: Ints, cost: Ints, lots: Ints, amount: Ints, owed: Ints, bankrupt_rows: Ints, serial: Ints, count: int,
-    wanted: int, unmatched: int,
-) -> None:  # fmt: skip
-    top, order = wave.queue.top, wave.queue.order
-    place = np.array(out.place, dtype=np.int64)
-    reached = max([*out.place[-1:], *out.skipped[-1:]], default=-1) + 1
-    kept = min(reached + state.world.rules.spared, len(order))
-    shown, value = order[:kept], top.value[:kept]
-    ahead = np.cumsum(value) - value
-    score = wave.queue.scores[:kept]
-    closed = np.zeros(len(shown), dtype=np.int64)
-    np.add.at(closed, place, lots)
-    skipped = np.zeros(len(shown), dtype=np.int64)
-    skipped[np.array(out.skipped, dtype=np.int64)] = 1
-    mark, step, symbol = state.marks[wave.symbol], state.step, wave.symbol
-    recorder.slices.add(
-        len(lots), wave.number, step, symbol, wave.side, wave.source, bankrupt_rows, serial, winners, place + 1, lots,
-        amount, owed, mark, wave.previous, ahead[place], cost, score[place],
-    )  # fmt: skip
-    recorder.queue.add(
-        len(shown), wave.number, step, symbol, wave.first + shown, np.arange(1, len(shown) + 1), -wave.side,
-        top.lots[:kept], value, top.pnl[:kept], top.equity[:kept], ahead, closed, skipped, score,
-    )  # fmt: skip
-    recorder.skipped += [(step, symbol, wave.first + int(order[i])) for i in out.skipped]
-    recorder.waves.append(
-        {
-            "wave": wave.number, "step": step, "symbol": symbol, "side": wave.side, "source": SOURCES[wave.source],
-            "bankrupts": count, "candidates": wave.queue.size, "wanted": wanted, "closed": int(lots.sum()),
-            "unmatched": unmatched, "notional": int(lots.sum()) * state.value_per_lot(symbol),
-            "candidate_value": wave.queue.lots * state.value_per_lot(symbol), "winners": len(np.unique(winners)),
-            "skipped": len(out.skipped),
-            "mark": mark, "previous": wave.previous, "difference": wave.side * int((amount - owed).sum()),
-        }
-    )  # fmt: skip
-    for row, at, rank, before, own_score in watched:
-        mine = np.flatnonzero(winners == row)
-        recorder.watch.append(
-            {
-                "row": row, "wave": wave.number, "step": step, "symbol": symbol, "in_queue": at >= 0,
-                "rank": rank + 1, "ahead": before, "candidates": wave.queue.size,
-                "score": own_score,
-                "lots": int(state.lots[row]) + int(lots[mine].sum()), "closed": int(lots[mine].sum()),
-                "amount": int(amount[mine].sum()), "mark": mark,
-            }
-        )  # fmt: skip
 
 
 def unwind(state: State, recorder: Recorder, trades: Ints) -> None:

@@ -102,7 +102,8 @@ def coverage_table(f: Findings) -> Markup:
 def _origin(group: list[Row]) -> Markup:
     """Return where rows came from, the first of several, all of them when pointed at."""
     sources = list(dict.fromkeys(row["source"] or "" for row in group))
-    shown = sources[0] if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1} more"
+    first = sources[0].rsplit("/", 1)[-1]
+    shown = first if len(sources) == 1 else f"{first} and {len(sources) - 1} more"
     note = say("<small>{note}</small>", note=group[0]["note"]) if group[0]["note"] else ""
     return say('<span title="{all}">{shown}</span>{note}', all=", ".join(sources), shown=shown, note=note)
 

@@ -115,7 +115,8 @@ def px_text(value: Number | None) -> str:
     if value is None:
         return NONE
     exact = Decimal(str(value)).normalize()
-    return significant(exact, min(max(5, exact.adjusted() + 1), max(len(exact.as_tuple().digits), exact.adjusted() + 1)))
+    before, there = exact.adjusted() + 1, len(exact.as_tuple().digits)
+    return significant(exact, max(before, min(5, there)))
 
 
 def times_text(value: Number | None) -> str:

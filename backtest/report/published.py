@@ -139,7 +139,7 @@ def sure_answer(f: Findings) -> Markup:
     ratios = [one.ratios for one in scored if one.ratios]
     seeds = f"{f.seeds} seeds were run" if f.seeds > 1 else "One seed was run, so there is no band"
     if not ratios and any(one.foreign for one in told):
-        nothing = "{seeds}; no published figure of {venue} can be compared with this run, those of other venues are grey."
+        nothing = "{seeds}; no published figure of {venue} can be compared with this run; other venues' are grey."
         return say(nothing, seeds=seeds, venue=f.meta["venue"]["id"])
     if not ratios:
         return say("{seeds}; nothing published can be compared with this run.", seeds=seeds)
@@ -229,7 +229,7 @@ def _here(one: Comparison) -> Cell:
     if len(one.seeds) < 2:
         return Cell(_show(one.fact, one.value), exact_text(one.value))
     cuts = statistics.quantiles(one.seeds, n=20, method="inclusive")
-    words = "{median}<small>median of {n} seeds; 5–95 %: {low} to {high}</small>"
+    words = "{median}<small>median of {n} seeds, 5–95 %:<br>{low} to {high}</small>"
     low, high = (_show(one.fact, end) for end in (cuts[0], cuts[-1]))
     title = f"{exact_text(one.figure)}; this run {exact_text(one.value)}"
     return Cell(say(words, median=_show(one.fact, one.figure), n=len(one.seeds), low=low, high=high), title)

@@ -127,7 +127,11 @@ SECTIONS = (
         "Who was closed, and in which order?",
         closed.queue_answer,
         (
-            Part("Closed by auto-deleveraging, symbol by symbol", closed.by_symbol_table, ("adl_impact_by_symbol",)),
+            Part(
+                "Closed by auto-deleveraging, symbol by symbol",
+                closed.by_symbol_table,
+                ("adl_impact_by_symbol", "adl_causes"),
+            ),
             Part(
                 "The queue of the largest wave, and how unevenly all of ADL fell",
                 closed.haircut_and_lorenz,
@@ -140,7 +144,11 @@ SECTIONS = (
             ),
             Part("The largest waves", closed.waves_table, ("adl_waves",)),
             Part("Closed by leverage bucket", closed.adl_cohort_table, ("adl_by_cohort",)),
-            Part("Who missed most by being closed, at the best mark afterwards", closed.forgone_table, ("forgone_pnl", "adl_first_closed")),
+            Part(
+                "Who missed most by being closed, at the best mark afterwards",
+                closed.forgone_table,
+                ("forgone_pnl", "adl_first_closed"),
+            ),
         ),
     ),
     Section(

@@ -173,7 +173,11 @@ def _with_money_left(f: Findings) -> Markup:
         reasons.append(say("{n} {orders} of {usd} would have filled below bankruptcy", n=n, orders=orders, usd=worth))
     limit, held = Decimal(str(rules.get("fund_inventory_limit_usd") or 0)), why["fund_inventory_max_usd"]
     if limit > 0:
-        reached = say(", which it reached: {held} at the mark", held=usd(held, "paid")) if held >= limit * NEAR else ""
+        reached = (
+            say("; its inventory was worth up to {held} at the mark", held=usd(held, "paid"))
+            if held >= limit * NEAR
+            else ""
+        )
         reasons.append(say("the fund may hold at most {limit}{reached}", limit=usd(limit, "paid"), reached=reached))
     return say(" It began although the fund was not empty: {why}.", why=listed(reasons)) if reasons else Markup("")
 

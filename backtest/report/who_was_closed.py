@@ -80,7 +80,7 @@ FORGONE_COLUMNS = columns("""
 """)
 HEDGES = columns("""
     name                       head     name
-    symbol                     words    symbol
+    symbol                     words    coin
     side                       side     side
     fate                       words    fate
     opening_lots               whole    lots
@@ -240,5 +240,8 @@ def _place(f: Findings, ranks: draw.Frame, name: str) -> Callable[[int], str]:
 
 def mine_table(f: Findings) -> Markup:
     """List what became of the watched positions."""
-    rows = [{**row, "fate": str(row["fate"]).replace("_", " ")} for row in f.rows("hedges")]
+    rows = [
+        {**row, "symbol": base_coin(row["symbol"]), "fate": str(row["fate"]).replace("_", " ")}
+        for row in f.rows("hedges")
+    ]
     return table(rows, HEDGES, kind="fates")

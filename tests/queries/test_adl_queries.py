@@ -126,7 +126,9 @@ def test_adl_causes(tables: Make) -> None:
     run = tables(
         steps=rows(f"step symbol mark_px\n1 {BTC} 100\n2 {BTC} 60\n3 {BTC} 70"),
         fund=rows(f"step pool symbol lots\n1 fund {BTC} 5\n2 fund {BTC} 4\n2 vault {BTC} 9\n3 fund {BTC} -6"),
-        liquidations=rows(f"step symbol lots notional_usd refused\n1 {BTC} 5 500 yes\n2 {BTC} 4 240 yes\n2 {BTC} 1 60 no"),
+        liquidations=rows(
+            f"step symbol lots notional_usd refused\n1 {BTC} 5 500 yes\n2 {BTC} 4 240 yes\n2 {BTC} 1 60 no"
+        ),
     )
     assert run.ask("adl_causes", "refused refused_usd fund_inventory_max_usd") == [(2, 740, 540)]
 

@@ -18,7 +18,8 @@ READING = """
     run_summary price_moves price_path liquidations_per_minute liquidations_by_cohort liquidation_price_map
     largest_liquidations cascades liquidity_pressure fund_balance fund_flows loss_waterfall adl_waves
     adl_selection_order adl_haircut_by_rank adl_concentration adl_by_cohort adl_causes adl_first_closed
-    forgone_pnl adl_impact_by_symbol hedges watch_ranks open_interest_path funding_flows data_coverage window_metrics seed_spread
+    forgone_pnl adl_impact_by_symbol hedges watch_ranks open_interest_path funding_flows data_coverage window_metrics
+    seed_spread
 """
 AUDITS = """
     ledger_sums_to_zero lots_sum_to_zero ledger_explains_accounts open_interest_balanced fund_movements_match_balance

@@ -117,12 +117,17 @@ def test_the_story_has_five_to_eight_sentences_and_each_links_to_its_section(cas
         ("vault and ADL", "prices are a proxy; open interest, book, mark and liquidity are modelled"),
         ("fund and ADL", "The insurance fund gave way: it began with 1,200 M USD"),
         (
+            "fund and ADL",
+            "It began although the fund was not empty: 6,444 orders of 812 M USD would have filled below bankruptcy.",
+        ),
+        ("vault and ADL", "−1.20 M USD stayed uncovered, losses that nobody bore."),
+        (
             "no ADL",
             "Nobody was auto-deleveraged: the order book and the vault, whose lowest equity was 50.0 M USD, took every",
         ),
         ("no liquidation", "None of the 100,000 positions in the book reached its maintenance margin"),
         ("no liquidation", "Nobody was auto-deleveraged: no position was liquidated."),
-        ("one symbol", "BTC fell 13.1 % from X to Y, its low at 21:20:20."),
+        ("one symbol", "BTC fell 13.1 % from 116,820 to 101,517, its low at 21:20:20."),
         ("watched", "lost its leg from 21:19:04 on: 1.68 M USD of delta stood naked for 60 min 56 s."),
         ("watched, no ADL", "None of the 2 watched positions was closed by auto-deleveraging."),
     ],
@@ -230,6 +235,58 @@ def test_conflicting_facts_are_both_shown_and_a_censored_one_gets_no_verdict() -
     onset = next(row for row in re.findall(r"<tr.*?</tr>", body, re.DOTALL) if "first ADL" in row)
     assert "no verdict" in plain(onset)
     assert "track onset" in onset
+
+
+def facts_rows(run: FakeRun) -> tuple[str, list[str]]:
+    """Return the sentence of the section and the rows of the comparison as text."""
+    body = re.search(r'<section id="sure">.*?</section>', render_html(run), re.DOTALL)[0]
+    rows = re.findall(r"<tr.*?</tr>", re.search(r'<table class="facts">.*?</table>', body, re.DOTALL)[0], re.DOTALL)
+    return plain(re.search(r'<div class="answer">.*?</div>', body, re.DOTALL)[0]), [plain(row) for row in rows]
+
+
+def set_facts(run: FakeRun, wanted: str, **change: Any) -> None:
+    for fact in run.meta["event"]["facts"]:
+        if fact["id"].startswith(wanted):
+            fact.update(change)
+
+
+def test_a_figure_of_another_venue_is_shown_without_a_ratio_and_not_counted() -> None:
+    run = FakeRun(coins=("BTC",))
+    set_facts(run, "liquidated_", venue="okx")
+    sentence, rows = facts_rows(run)
+    assert "1 of 1 published figure lies within" in sentence or "0 of 1 published figure lie within" in sentence
+    foreign = next(row for row in rows if row.startswith("BTC liquidated"))
+    assert "a figure of okx; this run has the rules of hyperliquid" in foreign
+    assert "other venue" in foreign
+    set_facts(run, "adl_", venue="hyperliquid")
+    assert facts_rows(run)[0] == sentence
+    set_facts(run, "adl_", venue="okx")
+    assert "no published figure of hyperliquid can be compared with this run" in facts_rows(run)[0]
+
+
+def test_derived_figures_are_counted_apart() -> None:
+    run = FakeRun(coins=("BTC",))
+    set_facts(run, "liquidated_", mark="D")
+    assert "of 2 figures (1 published, 1 derived from published ones) " in facts_rows(run)[0]
+
+
+def test_with_seeds_the_median_is_compared() -> None:
+    run = FakeRun(coins=("BTC",))
+    set_facts(run, "adl_BTC", value=100)
+    set_facts(run, "liquidated_BTC", venue="okx")
+    run.meta["seed_compare"] = {"adl_BTC": [float(value) for value in range(100, 121)]}
+    sentence, rows = facts_rows(run)
+    assert "1 of 1 published figure lies within a factor of two of the replay (median of 21 seeds)" in sentence
+    row = next(row for row in rows if row.startswith("BTC closed by ADL"))
+    assert "110 USDmedian of 21 seeds, 5–95 %:101 USD to 119 USD" in row
+    assert "1.10" in row
+
+
+def test_an_adl_before_the_window_has_no_onset_in_it() -> None:
+    run = FakeRun(coins=("BTC",))
+    for entry in run.meta["event"]["compare"]:
+        entry["start"] = "2025-10-10T21:18:00"
+    assert any("before the window, 21:16:04" in row for row in facts_rows(run)[1])
 
 
 def test_facts_of_coins_that_did_not_run_are_left_out() -> None:
