@@ -23,5 +23,5 @@ SELECT account_id, symbol, side, sum(notional_usd) AS closed_usd,
        sum(sign * (lots * (best_px * lot_base)::DECIMAL(18, 6) - amount_usd)) AS best_forgone_usd
 FROM slices
 GROUP BY account_id, symbol, side
-ORDER BY forgone_usd DESC, account_id, symbol
+ORDER BY best_forgone_usd DESC, account_id, symbol
 LIMIT $limit

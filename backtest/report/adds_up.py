@@ -9,7 +9,7 @@ from markupsafe import Markup
 from backtest.plots import base_coin
 from backtest.report.findings import Findings, Row
 from backtest.report.numbers import count, listed, plural, say
-from backtest.report.published import source_link
+from backtest.report.published import file_name, source_link
 from backtest.report.story import BADGES, day
 from backtest.report.tables import bullets, columns, empty, micros, table
 
@@ -102,7 +102,7 @@ def coverage_table(f: Findings) -> Markup:
 def _origin(group: list[Row]) -> Markup:
     """Return where rows came from, the first of several, all of them when pointed at."""
     sources = list(dict.fromkeys(row["source"] or "" for row in group))
-    first = sources[0].rsplit("/", 1)[-1]
+    first = file_name(sources[0])
     shown = first if len(sources) == 1 else f"{first} and {len(sources) - 1} more"
     note = say("<small>{note}</small>", note=group[0]["note"]) if group[0]["note"] else ""
     return say('<span title="{all}">{shown}</span>{note}', all=", ".join(sources), shown=shown, note=note)

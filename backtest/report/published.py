@@ -282,6 +282,17 @@ def _onset_track(one: Comparison) -> Markup:
     return say(bars, here=here / room * 100, fact=fact / room * 100)
 
 
+def file_name(source: str) -> str:
+    """Return the last part of the path of a data file, any other source as it is.
+
+    Examples
+    --------
+    >>> file_name("data/sample/bars.csv"), file_name("page 3/4")
+    ('bars.csv', 'page 3/4')
+    """
+    return source.rsplit("/", 1)[-1] if source.endswith((".csv", ".parquet")) else source
+
+
 def source_link(source: str) -> Markup:
     """Return a link for a web address, plain words for anything else, of a path the file's name.
 
@@ -294,7 +305,7 @@ def source_link(source: str) -> Markup:
     """
     scheme, _, rest = source.partition("://")
     if scheme not in {"http", "https"}:
-        name = source.rsplit("/", 1)[-1] if source.endswith((".csv", ".parquet")) else source
+        name = file_name(source)
         title = say(' title="{s}"', s=source) if name != source else ""
         return say('<span class="source"{title}>{name}</span>', title=title, name=name)
     return say('<a href="{s}" rel="noreferrer">{host}</a>', s=source, host=rest.split("/", 1)[0])
