@@ -104,17 +104,21 @@ def test_funding_is_settled_where_the_index_has_come_back_to_zero() -> None:
 
 
 def test_the_fewest_lots_that_reach_the_stop_where_the_gain_is_a_fraction_of_a_quantum() -> None:
-    # The fund takes 10 lots for 900,003 at 900 and has lost 3 quanta. Closing k lots gains floor(0.3 k): with 7 lots 2.
+    # The fund takes 10 lots for 900,003 at 900 and has lost 3 quanta. Closing k lots gains floor(0.3 k): 2 with 7 lots,
+    # and no more with the 8 that the first winner holds.
     fund = {**FUND, "start": 3, "takeover": "bankruptcy"}
     long = {**LONG, "wallet": 99_997}
-    rules = {"fund": {**fund, "floor": 0}, "inventory_adl": "below_floor"}
-    taken = both(small([bar(1000), bar(900)], (long, SHORT), **rules))
+    shorts = [{**SHORT, "id": k, "lots": k, "cost": k * 100_000, "wallet": k * 20_000} for k in (2, 8)]
+    rules = {"fund": fund, "inventory_adl": "below_floor"}
+    taken = both(small([bar(1000), bar(900)], (long, *shorts), **rules))
     assert taken["owners"]["fund"] == {"cash": -900_000, "lots": {"BTC": 10}}
     # Funding of 1 quantum per lot puts it 10 below its floor of 0; a stop at -8 asks for 2.
-    world = small([bar(1000), bar(900), bar(900)], (long, SHORT), **rules, inventory_stop=-8)
+    world = small([bar(1000), bar(900), bar(900)], (long, *shorts), **rules, inventory_stop=-8)
     world["funding"] = [{"bar": 2, "symbol": "BTC", "rate_e9": 11_112}]
+    # Funding has made account 2 the richer by less than account 8 against its size: 8 comes first by its id alone
+    # only if scores tie, so both are given the same leverage and account 2 the smaller entry.
     result = both(world)
-    assert result["adl"] == [[3, "BTC", "fund", 2, 7, 630_002]]
+    assert result["adl"] == [[3, "BTC", "fund", 8, 7, 630_002]]
 
 
 def test_a_short_bankrupt_beyond_its_value_leaves_a_negative_cost_that_is_cut_by_its_size() -> None:
