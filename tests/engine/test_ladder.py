@@ -125,6 +125,21 @@ def test_funding_that_carries_a_rung_over_two_close_tiers() -> None:
     assert rungs.crossed(true + 1, true, True)[0].tolist() == [0]
 
 
+def test_funding_of_old_days_after_the_price_has_collapsed() -> None:
+    # Funding of 900 marks per lot fell due at a mark of 1,000,000; a position that would have been liquidated at 500
+    # then breaks at 1989, two tiers and a factor of four higher.
+    floors, rates = [0, 550 * 10**6, 1150 * 10**6], [2_000_000, 3_000_000, 700_000_000]
+    tiers = Tiers.of(list(zip(floors, rates, deductions(floors, rates), strict=True)))
+    state = state_of([1], [10_000], [10**9], [10**9 - 499 * 10**6], tiers)
+    rungs = Ladder(state, 0, 1)
+    state.index[0], state.funded = 90_000 * 10**6, True
+    rungs.funded()
+    true = int(breach_mark(state.cash - state.owed_funding(np.array([0])), np.array([10_000]), Q, tiers, False)[0])
+    assert true == 1989
+    assert rungs.bound() >= true
+    assert rungs.crossed(10**6, true, True)[0].tolist() == [0]
+
+
 def crowd_of(seed: int, spread: float) -> World:
     """Return 400 positions, many of which break near the floors of their tiers; floors lie ``spread`` apart."""
     rng, pick = np.random.default_rng(seed), Random(seed)

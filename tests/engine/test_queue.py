@@ -107,6 +107,13 @@ def test_ties_go_by_account_even_where_floats_differ_or_agree() -> None:
     scores.prefix(10**9, 0)
     assert scores.order.tolist() == [1, 0]
     assert abs(scores.scores[0] - scores.scores[1]) <= 1e-12 * scores.scores[0]
+    # Eleven times the second position with one quantum more of equity: less leverage, and a higher float.
+    lots, cost, equity = 16_001_749, 964_331_703_646_695, 1_383_558_319_016_225
+    side = Side([(11 * lots, 11 * cost, 11 * equity + 1, True), (lots, cost, equity, True)], 1)
+    queue = side.queue("bitmex", "last")
+    assert queue.prefix(10**9, 0).tolist() == [1, 0]
+    assert queue.scores[0] < queue.scores[1]
+    assert [queue.ahead(place)[0] for place in (0, 1)] == [1, 0]
 
 
 def test_the_random_queue_starts_at_the_seed_and_goes_round() -> None:

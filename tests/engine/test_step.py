@@ -9,9 +9,11 @@ import pytest
 from backtest.engine import deleverage, liquidate, step, takeover
 from backtest.engine.run import simulate
 from tests.engine.small import FUND, LONG, SHORT, bar, small
+from tests.engine.test_records import check_all
 from tests.reference.adapter import build, shape
 from tests.reference.slow_engine import replay
 
+M = 10**6
 ACTS = (
     (step, "fund_positions"),
     (step, "move_marks"),
@@ -103,6 +105,17 @@ def test_funding_is_settled_where_the_index_has_come_back_to_zero() -> None:
     assert cash(result, "rounding") == 0
 
 
+def test_a_queue_counts_funding_where_the_index_has_come_back_to_zero() -> None:
+    # As above; then account 1 is bankrupt at 1400, and account 2 stands in its queue with 10,000 less.
+    bankrupt, half = {**SHORT, "id": 3, "wallet": 40_000}, {**LONG, "id": 2, "lots": 20, "cost": 2_000_000, "wallet": M}
+    world = small([bar(1000), bar(1000), bar(1400)], ({**SHORT, "id": 1, "wallet": 390_000}, half, bankrupt))
+    world["funding"] = [{"bar": n, "symbol": "BTC", "rate_e9": rate} for n, rate in ((0, -(10**7)), (1, 10**7))]
+    check_all(world)
+    queue = simulate(build(world)).recorder.queue.join()
+    # -1,000,000 of cash, 20,000 received, 1,030,000 of the first close, 10,000 paid, and 10 lots at 1400.
+    assert queue["equity"][-1] == -1_000_000 + 20_000 + 1_030_000 - 10_000 + 1_400_000
+
+
 def test_the_fewest_lots_that_reach_the_stop_where_the_gain_is_a_fraction_of_a_quantum() -> None:
     # The fund takes 10 lots for 900,003 at 900 and has lost 3 quanta. Closing k lots gains floor(0.3 k): 2 with 7 lots,
     # and no more with the 8 that the first winner holds.
@@ -115,8 +128,7 @@ def test_the_fewest_lots_that_reach_the_stop_where_the_gain_is_a_fraction_of_a_q
     # Funding of 1 quantum per lot puts it 10 below its floor of 0; a stop at -8 asks for 2.
     world = small([bar(1000), bar(900), bar(900)], (long, *shorts), **rules, inventory_stop=-8)
     world["funding"] = [{"bar": 2, "symbol": "BTC", "rate_e9": 11_112}]
-    # Funding has made account 2 the richer by less than account 8 against its size: 8 comes first by its id alone
-    # only if scores tie, so both are given the same leverage and account 2 the smaller entry.
+    # The same leverage but for the rounding of funding: 3 quanta for 2 lots make account 2 the less leveraged.
     result = both(world)
     assert result["adl"] == [[3, "BTC", "fund", 8, 7, 630_002]]
 

@@ -57,6 +57,17 @@ def test_lots_and_amounts_add_up(
         assert equity - side * sum(out.amount[k] - 100 * out.lots[k] for k in mine) >= 0
 
 
+def test_the_fewest_lots_where_a_winner_holds_just_enough() -> None:
+    # 10 lots for 1,003 at a mark of 100: k lots gain floor(0.3 k), which is 2 for 7, 8 and 9.
+    assert [match_pool(10, 1003, 1, [k], [PLENTY], 100, None, 2).lots for k in (6, 7, 8, 9, 10)] == [
+        [6],
+        [7],
+        [7],
+        [7],
+        [7],
+    ]
+
+
 @pytest.mark.property
 @given(
     st.sampled_from((1, -1)), st.integers(1, 25), st.integers(-60, 3000), st.integers(1, 120),
