@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from fractions import Fraction
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def state_of(
     """Return a state at mark 1,000,000 with these positions, longs first."""
     base = engine_world(2, bars=2)
     columns = {"side": side, "lots": lots, "cost": cost, "wallet": wallet}
-    arrays = {name: np.array(values, dtype=np.int64) for name, values in columns.items()}
+    arrays: dict[str, Any] = {name: np.array(values, dtype=np.int64) for name, values in columns.items()}
     zeros = np.zeros(len(side), dtype=np.int64)
     return State(
         dataclasses.replace(

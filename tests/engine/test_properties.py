@@ -30,8 +30,8 @@ def owners(result: World) -> list[World]:
 def tables(outcome: Outcome) -> list[list[Any]]:
     """Return every record as plain lists."""
     recorder = outcome.recorder
-    joined = [getattr(recorder, name).join() for name in TABLES]
-    rest = [recorder.waves, recorder.watch, recorder.unmatched, recorder.skipped]
+    joined: list[dict[str, Any]] = [getattr(recorder, name).join() for name in TABLES]
+    rest: list[list[Any]] = [recorder.waves, recorder.watch, recorder.unmatched, recorder.skipped]
     return [*[[name, column.tolist()] for table in joined for name, column in table.items()], *rest]
 
 

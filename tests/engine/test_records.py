@@ -73,8 +73,10 @@ def by_wave(
     recorder = outcome.recorder
     slices, queue = rows(recorder.slices), rows(recorder.queue)
     for number, wave in enumerate(slow.waves, 1):
-        mine = [[row for row in part if row["wave"] == number] for part in (slices, queue, recorder.watch)]
-        yield wave, *mine, {stand.account: place for place, stand in enumerate(wave.queue)}
+        cut, stood, watched = (
+            [row for row in part if row["wave"] == number] for part in (slices, queue, recorder.watch)
+        )
+        yield wave, cut, stood, watched, {stand.account: place for place, stand in enumerate(wave.queue)}
 
 
 def close_to(score: float, exact: Fraction | None) -> bool:
@@ -157,10 +159,10 @@ def check_transfers(outcome: Outcome) -> None:
             cash[owner] += sign * row["amount"]
             lots[(*owner, row["symbol"])] += sign * row["lots"]
     start = (world.wallet - world.side * world.cost).tolist()
-    for row, symbol in enumerate(world.symbol.tolist()):
-        side = int(world.side[row])
-        assert start[row] + cash["account", row] == int(state.cash[row])
-        assert side * int(world.lots[row]) + lots["account", row, symbol] == side * int(state.lots[row])
+    for place, symbol in enumerate(world.symbol.tolist()):
+        side = int(world.side[place])
+        assert start[place] + cash["account", place] == int(state.cash[place])
+        assert side * int(world.lots[place]) + lots["account", place, symbol] == side * int(state.lots[place])
     assert world.rules.fund_start + cash["fund", -1] == state.fund.cash
     assert (world.rules.vault.capital if world.rules.vault else 0) + cash["vault", -1] == state.vault.cash
     for owner, held in (

@@ -132,9 +132,8 @@ def candidate(side: int, entry: int, mark: int, bankruptcy: int) -> Candidates:
 
 
 def candidates(side: int, lots: list[int], cost: list[int], value: list[int], equity: list[int]) -> Candidates:
-    columns = [np.array(column, dtype=np.int64) for column in (lots, cost, value, equity)]
-    pnl = side * (columns[2] - columns[1])
-    return Candidates(side, *columns[:3], pnl, columns[3], Tiers.of([(0, 59_678_740, 0)]))
+    held, paid, worth, owned = (np.array(column, dtype=np.int64) for column in (lots, cost, value, equity))
+    return Candidates(side, held, paid, worth, side * (worth - paid), owned, Tiers.of([(0, 59_678_740, 0)]))
 
 
 # BitMEX: PnL % x leverage, divided when losing; bitmex.com/app/autoDeleveraging, signed-value reading.
@@ -173,10 +172,10 @@ def test_binance_score_by_hand_floors_and_losers() -> None:
     rule = RANKINGS["binance"]
     assert rule is not None
     tiers = Tiers.of([(0, 50_000_000, 0)])  # 5 % of 1,000 is 50
-    columns = [np.array([value] * 3, dtype=np.int64) for value in (1, 500 * USD, 1000 * USD)]
+    lots, cost, value = (np.array([each] * 3, dtype=np.int64) for each in (1, 500 * USD, 1000 * USD))
     pnl = np.array([500, 500, -10]) * USD
     equity = np.array([1500, 500, 1500]) * USD  # wallets 1,000; 0, which counts as 1; 1,510
-    rows = Candidates(1, *columns, pnl, equity, tiers)
+    rows = Candidates(1, lots, cost, value, pnl, equity, tiers)
     assert [rule.exact(rows, k) for k in range(3)] == [Fraction(1, 60), 50, 0]
     assert rule.approximate(rows).tolist() == [pytest.approx(1 / 60), 50.0, 0.0]
 
@@ -193,8 +192,9 @@ def test_bitmex_example_by_queue_and_match() -> None:
     everyone = candidates(1, list(BITMEX_LOTS), [held // 2 for held in value], value, equity)
 
     def fetch(places: Ints) -> Candidates:
-        columns = (everyone.lots, everyone.cost, everyone.value, everyone.pnl, everyone.equity)
-        return Candidates(1, *(column[places] for column in columns), everyone.tiers)
+        all_columns = (everyone.lots, everyone.cost, everyone.value, everyone.pnl, everyone.equity)
+        lots, cost, worth, pnl, owned = (column[places] for column in all_columns)
+        return Candidates(1, lots, cost, worth, pnl, owned, everyone.tiers)
 
     def scan(piece: slice) -> tuple[Candidates, Bools]:
         return fetch(np.arange(6)[piece]), np.ones(6, dtype=bool)
