@@ -165,12 +165,12 @@ def check_transfers(outcome: Outcome) -> None:
         assert side * int(world.lots[place]) + lots["account", place, symbol] == side * int(state.lots[place])
     assert world.rules.fund_start + cash["fund", -1] == state.fund.cash
     assert (world.rules.vault.capital if world.rules.vault else 0) + cash["vault", -1] == state.vault.cash
-    for owner, held in (
+    for name, held in (
         ("venue", state.venue_cash),
         ("rounding", state.rounding_cash),
         ("uncovered", state.uncovered_cash),
     ):
-        assert cash[owner, -1] == held
+        assert cash[name, -1] == held
     for symbol in range(len(world.symbols)):
         assert lots["fund", -1, symbol] == state.fund.lots[symbol]
         assert lots["vault", -1, symbol] == state.vault.lots[symbol]
