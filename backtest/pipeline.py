@@ -27,7 +27,7 @@ from backtest.mechanics.exact import exact_sum, quanta, rate_e9, ratio
 from backtest.mechanics.path import HIGH, LOW
 from backtest.mechanics.rules import Rules, VaultRule
 from backtest.params import PARAMS
-from backtest.results import Run, read_meta, write_run
+from backtest.results import Run, write_run
 from backtest.scenario import Scenario, build, check_values, merge, per_coin
 from backtest.schema import MONEY_LIMIT
 from backtest.venue import VenueProfile, get_venue
@@ -35,7 +35,6 @@ from backtest.venue import VenueProfile, get_venue
 if TYPE_CHECKING:
     import polars as pl
 
-VERSIONS = ("numpy", "polars", "pyarrow", "duckdb")
 IDENTITY = ("numpy", "polars", "pyarrow")
 
 
@@ -299,4 +298,4 @@ def replay(
     return execute(prepare(resolve(event, values), positions), fresh=fresh)
 
 
-__all__ = ["Prepared", "Resolved", "execute", "prepare", "read_meta", "replay", "resolve"]
+__all__ = ["Prepared", "Resolved", "execute", "prepare", "replay", "resolve"]

@@ -10,7 +10,7 @@ from backtest.errors import ConservationError, RangeError
 from backtest.mechanics.exact import LIMIT, RATE_ONE, Floats, Ints, exact_sum
 from backtest.mechanics.fund import Pool
 from backtest.mechanics.margin import Tiers
-from backtest.mechanics.path import Walk
+from backtest.mechanics.path import Walk, freed
 from backtest.mechanics.rules import Rules
 
 FLOAT_EXACT = 2**53
@@ -156,7 +156,7 @@ class State:
         """Return the liquidity left in the bar at this step, in lots."""
         walk = self.world.walk
         part = int(walk.part[self.step - 1])
-        return self.capacity(symbol) * (part + 1) // walk.parts - self.used[symbol]
+        return freed(self.capacity(symbol), part, walk.parts) - self.used[symbol]
 
     def capacity(self, symbol: int) -> int:
         """Return the lots the present bar can take: floor(volume x scale x participation)."""

@@ -18,17 +18,6 @@ RATE_ONE = 1_000_000_000  # rates are integers in 1e-9
 LIMIT = 2**62
 
 
-def mul_div(a: int, b: int, c: int) -> int:
-    """Return ``floor(a * b / c)`` exactly.
-
-    Examples
-    --------
-    >>> mul_div(10**18, 5_000_000, 10**9), mul_div(-7, 1, 2)
-    (5000000000000000, -4)
-    """
-    return a * b // c
-
-
 def mul_rate(amounts: Ints, rate_e9: Ints | int) -> Ints:
     """Return ``floor(amount * rate / 1e9)`` for arrays without leaving 64 bits.
 

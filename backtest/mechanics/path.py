@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
@@ -107,12 +108,16 @@ def trade_at(start: int, end: int, passed: Ints, length: Ints) -> Ints:
     return half_even_array(start * length + (end - start) * passed, length)
 
 
-def freed(capacity: int, part: int, parts: int) -> int:
-    """Return the lots that price ``part`` of a bar frees: the capacity in equal steps, exact in sum.
+@overload
+def freed(capacity: int, part: int, parts: int) -> int: ...
+@overload
+def freed(capacity: Ints, part: Ints, parts: int) -> Ints: ...
+def freed(capacity: int | Ints, part: int | Ints, parts: int) -> int | Ints:
+    """Return the lots a bar has freed up to price ``part`` of ``parts``: the capacity in equal steps, exact in sum.
 
     Examples
     --------
     >>> [freed(10, i, 4) for i in range(4)]
-    [2, 3, 2, 3]
+    [2, 5, 7, 10]
     """
-    return capacity * (part + 1) // parts - capacity * part // parts
+    return capacity * (part + 1) // parts

@@ -8,6 +8,7 @@ import numpy as np
 
 from backtest.engine.recorder import ACCOUNT, CAUSES, FUND, VAULT
 from backtest.mechanics.exact import Ints
+from backtest.mechanics.path import freed
 from backtest.tables.shared import Columns, Shared
 
 
@@ -140,10 +141,9 @@ def _buckets(s: Shared, used: Ints) -> Ints:
         ],
         dtype=np.int64,
     )
-    freed = capacity[:, walk.bar] * (walk.part + 1) // walk.parts
     spent = np.cumsum(used, axis=1)
     before = np.where(walk.bar > 0, spent[:, np.maximum(walk.bar * walk.parts - 1, 0)], 0)
-    left: Ints = freed - (spent - before)
+    left: Ints = freed(capacity[:, walk.bar], walk.part, walk.parts) - (spent - before)
     return left
 
 
