@@ -15,8 +15,9 @@ import numpy as np
 import polars as pl
 
 from backtest.errors import ConfigError, DataError, DataGapError, RangeError
+from backtest.ingest.align import on_one_clock
 from backtest.ingest.coverage import Series, check_bars, check_funding, describe, hole_text, series_flags
-from backtest.ingest.lake import PRICES, Window, micros, on_one_clock, read_series, series_folder, shown
+from backtest.ingest.lake import PRICES, Window, micros, read_series, series_folder, shown
 from backtest.ingest.sample import Asked, Tape, common_window, find_tape
 from backtest.instrument import Instrument
 from backtest.mechanics.exact import LIMIT, Bools, Floats, Ints, half_even_array, rate_e9

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 Progress = Callable[[int, int], None]
 Stage = Callable[[str], Progress]
@@ -64,3 +65,30 @@ def throttled(show: Progress, updates: int = UPDATES) -> Progress:
 
 def _silent(done: int, total: int) -> None:
     """Say nothing."""
+
+
+@contextmanager
+def meter(quiet: bool) -> Iterator[Callable[[Any], None]]:
+    """Yield a function that is told of every page of a fetch and shows series, requests, date, rows and time left."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description:<64}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task, name = bar.add_task("", total=None), ""
+
+        def show(progress: Any) -> None:
+            nonlocal name
+            target, source = progress.target, progress.source
+            now = f"{target.series} {target.coin} from {source.name}"
+            if now != name:
+                name = now
+                bar.reset(task, total=progress.planned)
+            text = f"{now}: to {progress.reached:%Y-%m-%d %H:%M}, {progress.rows:,} rows"
+            bar.update(task, description=text, completed=progress.done, total=progress.planned)
+
+        yield show

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from backtest.errors import DataError
-from backtest.ingest.lake import PRICES, Window, micros, moment
-from backtest.mechanics.exact import Ints
+from backtest.ingest.lake import PRICES, Window, find_holes, rows_digest
 
 if TYPE_CHECKING:
     import polars as pl
@@ -186,20 +182,6 @@ def describe(frame: pl.DataFrame, duplicates: int, timeframe_s: int, window: Win
     return Facts(frame.height, duplicates, missing, longest, holes, first, last, rows_digest(frame))
 
 
-def find_holes(ts: Ints, window: Window, timeframe_s: int) -> tuple[Window, ...]:
-    """Return the stretches ``[start, end)`` of the window without a bar, in order.
-
-    Parameters
-    ----------
-    ts
-        Opens of the bars present, ascending, microseconds since the epoch.
-    """
-    step = timeframe_s * 1_000_000
-    opens = np.concatenate([[micros(window[0]) - step], ts, [micros(window[1])]]).astype(np.int64)
-    (before,) = np.nonzero(np.diff(opens) > step)
-    return tuple((moment(int(opens[i]) + step), moment(int(opens[i + 1]))) for i in before)
-
-
 def hole_text(holes: Sequence[Window]) -> str:
     """Return the first few holes as text.
 
@@ -229,12 +211,3 @@ def series_flags(series: Sequence[Series]) -> Iterator[str]:
     unpaid = ", ".join(row.symbol for row in series if row.name == "funding" and row.label == "missing")
     if unpaid:
         yield f"There is no funding data in the window: {unpaid}."
-
-
-def rows_digest(frame: pl.DataFrame) -> str:
-    """Return the SHA-256 of the rows, column by column."""
-    digest = hashlib.sha256()
-    for name in frame.columns:
-        column = frame[name].to_physical().to_numpy()
-        digest.update(name.encode() + np.ascontiguousarray(column, dtype=column.dtype.newbyteorder("<")).tobytes())
-    return digest.hexdigest()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import glob
+import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ import numpy as np
 
 from backtest.assets import lake_folder, workspace
 from backtest.errors import DataError, UnknownNameError
-from backtest.mechanics.exact import Bools, Floats, Ints
+from backtest.mechanics.exact import Ints
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,20 +29,61 @@ if TYPE_CHECKING:
 Window = tuple[dt.datetime, dt.datetime]
 PRICES = ("open", "high", "low", "close")
 BAR_COLUMNS = ("ts", *PRICES, "volume")
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "ohlcv": BAR_COLUMNS,
-    "mark_ohlcv": BAR_COLUMNS,
-    "funding": ("ts", "rate"),
+BARS = {"ts": "TIMESTAMP", **dict.fromkeys(BAR_COLUMNS[1:], "DOUBLE")}
+SERIES: dict[str, dict[str, str]] = {
+    "ohlcv": BARS,
+    "mark_ohlcv": BARS,
+    "index_ohlcv": BARS,
+    "premium_ohlcv": BARS,
+    "funding": {"ts": "TIMESTAMP", "rate": "DOUBLE"},
+    "open_interest": {"ts": "TIMESTAMP", "open_interest_base": "DOUBLE", "open_interest_usd": "DOUBLE"},
+    "long_short_ratio": {"ts": "TIMESTAMP", "ratio": "DOUBLE"},
+    "depth": {"ts": "TIMESTAMP", "band_frac": "DOUBLE", "depth_base": "DOUBLE", "depth_usd": "DOUBLE"},
+    "liquidations": {"ts": "TIMESTAMP", "side": "VARCHAR", "quantity_base": "DOUBLE", "px": "DOUBLE"},
+    "leverage_tiers": {
+        "ts": "TIMESTAMP",
+        "tier": "BIGINT",
+        "notional_floor": "DOUBLE",
+        "notional_cap": "DOUBLE",
+        "maintenance_frac": "DOUBLE",
+        "max_leverage": "DOUBLE",
+    },
+    "limits": {
+        "ts": "TIMESTAMP",
+        "tick_px": "DOUBLE",
+        "lot_base": "DOUBLE",
+        "contract_size": "DOUBLE",
+        "quantity_min": "DOUBLE",
+    },
+    "fills": {
+        "ts": "TIMESTAMP",
+        "block_ts": "TIMESTAMP",
+        "seq": "BIGINT",
+        "kind": "VARCHAR",
+        "user": "VARCHAR",
+        "side": "VARCHAR",
+        "quantity_base": "DOUBLE",
+        "px": "DOUBLE",
+        "start_position_base": "DOUBLE",
+        "closed_pnl_usd": "DOUBLE",
+        "fee_usd": "DOUBLE",
+        "dir": "VARCHAR",
+        "liquidated_user": "VARCHAR",
+        "mark_px": "DOUBLE",
+        "method": "VARCHAR",
+    },
 }
-NO_TIMEFRAME = frozenset({"funding"})
-TIMEFRAMES = ("1s", "1m", "5m", "15m", "1h", "4h", "1d")
+COLUMNS: dict[str, tuple[str, ...]] = {name: tuple(columns) for name, columns in SERIES.items()}
+BAR_SERIES = ("ohlcv", "mark_ohlcv", "index_ohlcv", "premium_ohlcv")
+TIMEFRAMES = {"1s": 1, "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14400, "1d": 86400}
 
 
 def schema_of(series: str) -> dict[str, pl.DataType]:
-    """Return the columns of a series with their polars types: ``ts`` in microseconds, the rest Float64."""
+    """Return the columns of a series with their polars types; times are in microseconds."""
     import polars as pl
 
-    return {name: pl.Datetime("us") if name == "ts" else pl.Float64() for name in COLUMNS[series]}
+    kinds = {"TIMESTAMP": pl.Datetime("us"), "DOUBLE": pl.Float64(), "BIGINT": pl.Int64(), "VARCHAR": pl.String()}
+    return {name: kinds[kind] for name, kind in SERIES[series].items()}
 
 
 def series_folder(venue: str, symbol: str, series: str, timeframe: str = "1m") -> Path:
@@ -56,12 +98,12 @@ def series_folder(venue: str, symbol: str, series: str, timeframe: str = "1m") -
     >>> series_folder("bybit", "..", "funding").name
     'symbol=..'
     """
-    if series not in COLUMNS:
-        raise UnknownNameError("series", series, COLUMNS)
+    if series not in SERIES:
+        raise UnknownNameError("series", series, SERIES)
     if timeframe not in TIMEFRAMES:
         raise UnknownNameError("timeframe", timeframe, TIMEFRAMES)
     folder = lake_folder() / series / f"venue={quote(venue, safe='')}" / f"symbol={quote(symbol, safe='')}"
-    return folder if series in NO_TIMEFRAME else folder / timeframe
+    return folder / timeframe if series in BAR_SERIES else folder
 
 
 def day_file(venue: str, symbol: str, series: str, day: dt.date, timeframe: str = "1m") -> Path:
@@ -155,9 +197,9 @@ def read_series(
     try:
         frame = _query(files, columns, start, end)
     except duckdb.Error as error:
-        raise DataError(_complaint(_first_bad(files, columns, start, end), columns)) from error
+        raise DataError(_complaint(_first_bad(files, columns, start, end), series)) from error
     if dict(frame.schema) != schema:
-        raise DataError(_complaint(files[0], columns))
+        raise DataError(_complaint(files[0], series))
     return frame
 
 
@@ -165,7 +207,7 @@ def _query(files: Sequence[Path], columns: Sequence[str], start: dt.datetime, en
     names = [glob.escape(str(path)) for path in files]
     # the folders' key=value names are ours, not columns; row order is kept so that disorder is seen
     relation = (
-        _database(os.getpid())
+        database()
         .cursor()
         .sql(
             f"SELECT {', '.join(columns)} FROM read_parquet($files, hive_partitioning = false)"
@@ -177,9 +219,13 @@ def _query(files: Sequence[Path], columns: Sequence[str], start: dt.datetime, en
     return frame
 
 
+def database() -> duckdb.DuckDBPyConnection:
+    """Return an empty database in memory: one per process, since opening one takes longer than reading a window."""
+    return _database(os.getpid())
+
+
 @cache
 def _database(process: int) -> duckdb.DuckDBPyConnection:
-    """Return an empty database in memory: one per process, since opening one takes longer than reading a window."""
     import duckdb
 
     return duckdb.connect()
@@ -196,50 +242,9 @@ def _first_bad(files: Sequence[Path], columns: Sequence[str], start: dt.datetime
     return files[0]  # each file is fine alone: they differ in type
 
 
-def _complaint(path: Path, columns: Sequence[str]) -> str:
-    wanted = "ts TIMESTAMP" + "".join(f", {name} DOUBLE" for name in columns[1:])
+def _complaint(path: Path, series: str) -> str:
+    wanted = ", ".join(f"{name} {kind}" for name, kind in SERIES[series].items())
     return f"{shown(path)}: not a whole Parquet file with the columns {wanted}; delete it and fetch the day again"
-
-
-def on_one_clock(
-    frames: Sequence[pl.DataFrame], window: Window, timeframe_s: int
-) -> tuple[Ints, Mapping[str, Floats], Bools]:
-    """Lay the bars of all symbols on one clock that ticks every bar of the window.
-
-    Where a symbol has no bar, the last close is carried flat with zero volume.
-
-    Parameters
-    ----------
-    frames
-        Checked bars, one frame per symbol, each with a bar at the start of the window.
-
-    Returns
-    -------
-    open_ts
-        Opens of the bars, microseconds since the epoch, shape (bars,).
-    columns
-        open, high, low, close, volume of shape (symbols, bars).
-    bridged
-        Where a bar was missing, shape (symbols, bars).
-    """
-    import polars as pl
-
-    open_ts = np.arange(micros(window[0]), micros(window[1]), timeframe_s * 1_000_000, dtype=np.int64)
-    bars = pl.concat(frame.with_columns(symbol=pl.lit(number, pl.Int64)) for number, frame in enumerate(frames))
-    clock = pl.DataFrame({"ts": open_ts}).select(pl.col("ts").cast(pl.Datetime("us")))
-    carried = ", ".join(f"CASE WHEN b.ts = c.ts THEN b.{name} ELSE b.close END AS {name}" for name in PRICES)
-    connection = _database(os.getpid()).cursor()
-    connection.register("bars", bars.to_arrow())
-    connection.register("clock", clock.to_arrow())
-    aligned: pl.DataFrame = connection.sql(
-        f"SELECT {carried}, CASE WHEN b.ts = c.ts THEN b.volume ELSE 0 END AS volume, b.ts <> c.ts AS bridged"
-        " FROM (SELECT symbol, clock.ts FROM clock CROSS JOIN (SELECT DISTINCT symbol FROM bars)) c"
-        " ASOF JOIN bars b ON c.symbol = b.symbol AND c.ts >= b.ts ORDER BY c.symbol, c.ts"
-    ).pl()
-    connection.close()  # lets go of the two tables
-    shape = (len(frames), len(open_ts))
-    columns = {name: aligned[name].to_numpy().reshape(shape) for name in (*PRICES, "volume")}
-    return open_ts, columns, aligned["bridged"].to_numpy().reshape(shape)
 
 
 def micros(time: dt.datetime) -> int:
@@ -264,3 +269,32 @@ def moment(us: int) -> dt.datetime:
     time = np.datetime64(us, "us").item()
     assert isinstance(time, dt.datetime)
     return time
+
+
+def find_holes(ts: Ints, window: Window, timeframe_s: int) -> tuple[Window, ...]:
+    """Return the stretches ``[start, end)`` of the window without a bar, in order.
+
+    Parameters
+    ----------
+    ts
+        Opens of the bars present, ascending, microseconds since the epoch.
+    """
+    step = timeframe_s * 1_000_000
+    opens = np.concatenate([[micros(window[0]) - step], ts, [micros(window[1])]]).astype(np.int64)
+    (before,) = np.nonzero(np.diff(opens) > step)
+    return tuple((moment(int(opens[i]) + step), moment(int(opens[i + 1]))) for i in before)
+
+
+def rows_digest(frame: pl.DataFrame) -> str:
+    """Return the SHA-256 of the rows, column by column."""
+    import polars as pl
+
+    digest = hashlib.sha256()
+    for name in frame.columns:
+        column = frame[name].to_physical()
+        if column.dtype == pl.String:
+            digest.update(name.encode() + "\0".join(value or "" for value in column).encode())
+            continue
+        values = column.to_numpy()
+        digest.update(name.encode() + np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()

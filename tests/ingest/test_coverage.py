@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from backtest.errors import DataError
-from backtest.ingest.coverage import Series, check_bars, check_funding, find_holes, hole_text, rows_digest
-from backtest.ingest.lake import micros
+from backtest.ingest.coverage import Series, check_bars, check_funding, hole_text
+from backtest.ingest.lake import find_holes, micros, rows_digest
 from backtest.schema import TABLES
 from tests.ingest.standins import bars, flat, utc
 

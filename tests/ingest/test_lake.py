@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 
 from backtest.errors import DataError, UnknownNameError
+from backtest.ingest.align import on_one_clock
 from backtest.ingest.lake import (
     day_file,
     day_files,
     lake_folder,
-    on_one_clock,
     read_series,
     series_folder,
     shown,

@@ -1,0 +1,290 @@
+"""The verb that brings market data into the lake: ``crashbook fetch``."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import random
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from backtest.cli.group import INTERRUPTED, verb
+from backtest.cli.output import Sink, aside, emit, frame_of, note, read_options
+from backtest.cli.progress import meter
+from backtest.errors import DataGapError, UsageError
+
+if TYPE_CHECKING:
+    from backtest.ingest.fetch import Outcome
+    from backtest.ingest.settings import Settings
+    from backtest.ingest.sources import Source, Target
+
+DAYS_SHOWN = 3
+BACKUPS_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a fetch is asked for, resolved: the targets, and how the venues are reached."""
+
+    wanted: Sequence[Target]
+    settings: Settings
+    now: dt.datetime
+
+
+@verb(
+    "crashbook fetch 2025-10-10 --dry-run",
+    "crashbook fetch 2025-10-10",
+    "crashbook fetch 2024-08-05 --venue bybit --coins BTC,ETH --series ohlcv,mark_ohlcv,funding",
+    "crashbook fetch 2025-10-10 --archive binance=downloads --series depth",
+)
+@click.argument("event", required=False)
+@click.option("--venue", help="Venue asked first; by default the event's first.")
+@click.option("--coins", metavar="BTC,SOL", help="Coins; by default the event's.")
+@click.option("--series", metavar="A,B", help="Series; by default all that a replay can use.")
+@click.option("--start", type=click.DateTime(["%Y-%m-%d"]), help="First UTC day; by default the event's window.")
+@click.option("--end", type=click.DateTime(["%Y-%m-%d"]), help="Last UTC day.")
+@click.option("--timeframe", default="1m", show_default=True, help="Bars of 1m, or 1s from archives of trades.")
+@click.option("--only", is_flag=True, help="Ask no other venue than the first.")
+@click.option("--archive", "roots", metavar="NAME=PLACE", multiple=True,
+              help="Folder or address of an archive (binance, bitmex, hyperliquid), asked before the venue.")  # fmt: skip
+@click.option("--exchange-config", "config", type=click.Path(path_type=Path), metavar="FILE",
+              help="TOML: addresses, proxies, headers, timeouts and rate limits of the venues.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Show the plan and ask nobody.")
+@click.option("--reach", is_flag=True, help="Show how far back each venue's data go.")
+@read_options
+def fetch(
+    event: str | None, venue: str | None, coins: str | None, series: str | None, start: dt.datetime | None,
+    end: dt.datetime | None, timeframe: str, only: bool, roots: tuple[str, ...], config: Path | None, dry_run: bool,
+    reach: bool, sink: Sink,
+) -> None:  # fmt: skip
+    """Fill the lake with what the exchanges and their archives have of a crash.
+
+    Whole UTC days are fetched, only those that are missing; a day appears in the lake complete or not at all.
+    When a venue refuses or does not go back far enough, the next one is asked. Interrupted, the same command goes on.
+    """
+    if reach:
+        from backtest.ingest.reach import reach_table
+
+        table = reach_table()
+        emit(frame_of(table, list(table[0])), sink)
+        return
+    order = _order(event, venue, coins, series, start, end, timeframe, only, roots, config)
+    if dry_run:
+        emit(frame_of(plan_rows(order.wanted), ("series", "coins", "source", "days", "requests", "note")), sink)
+        return
+    outcome = asyncio.run(_run(order, sink))
+    emit(frame_of(outcome_rows(outcome), ("series", "coins", "source", "days", "rows", "missing", "what")), sink)
+    _conclude(order, outcome, sink)
+
+
+def _order(
+    event: str | None, venue: str | None, coins: str | None, series: str | None, start: dt.datetime | None,
+    end: dt.datetime | None, timeframe: str, only: bool, roots: Sequence[str], config: Path | None,
+) -> Order:  # fmt: skip
+    """Turn the words of the command line into targets."""
+    from backtest.errors import UnknownNameError
+    from backtest.events import get_event
+    from backtest.ingest.lake import TIMEFRAMES
+    from backtest.ingest.settings import read_settings
+    from backtest.ingest.sources import DEFAULT_SERIES, chain, days_between, targets
+
+    if event is None:
+        raise click.UsageError("Missing EVENT; give one of crashbook events, for example 2025-10-10")
+    if timeframe not in TIMEFRAMES:
+        raise UnknownNameError("timeframe", timeframe, TIMEFRAMES)
+    crash, settings = get_event(event), read_settings(config)
+    given = _pairs(roots)
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    venues = chain(crash, venue or crash.venues[0])
+    first, last = start or crash.start, end + dt.timedelta(days=1) if end else crash.end
+    if first >= last:
+        raise UsageError(f"--start {first:%Y-%m-%d} is not before --end; give the first and the last day")
+    wanted = targets(
+        _listed(coins) or crash.coins,
+        _listed(series) or DEFAULT_SERIES,
+        days_between(first, last),
+        venues[:1] if only else venues,
+        now,
+        timeframe=timeframe,
+        roots={**public_roots(), **settings.archives, **given},
+        archives_first=bool(given),
+    )
+    return Order(wanted, settings, now)
+
+
+def public_roots() -> dict[str, str]:
+    """Return the public addresses of the archives that have one."""
+    from backtest.ingest.archives import ARCHIVES
+
+    return {archive.name: archive.base for archive in ARCHIVES.values() if archive.base}
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip())) if text else ()
+
+
+def _pairs(roots: Sequence[str]) -> dict[str, str]:
+    from backtest.errors import UnknownNameError
+    from backtest.ingest.archives import ARCHIVES
+
+    out = {}
+    for text in roots:
+        name, equals, place = text.partition("=")
+        if not equals or not place:
+            raise UsageError(f"--archive {text}: not NAME=PLACE; for example binance=downloads")
+        if name not in ARCHIVES:
+            raise UnknownNameError("archive", name, ARCHIVES)
+        out[name] = place
+    return out
+
+
+async def _run(order: Order, sink: Sink) -> Outcome:
+    """Fetch until done or until Ctrl-C: the first finishes the request under way, a second one stops at once."""
+    from backtest.ingest.exchange import utc_now
+    from backtest.ingest.fetch import fetch as fill
+
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def asked_to_stop() -> None:
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+        aside("finishing the request under way; Ctrl-C again stops at once")
+
+    loop.add_signal_handler(signal.SIGINT, asked_to_stop)
+    try:
+        with meter(sink.quiet) as show:
+            return await fill(
+                order.wanted, order.settings, clock=utc_now, draw=random.random, stop=stop, on_progress=show
+            )
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+def plan_rows(wanted: Sequence[Target]) -> list[dict[str, Any]]:
+    """Return the plan as rows: what is in the lake, who is asked for the rest, who is passed over and why."""
+    from backtest.ingest.sources import requests_for
+
+    rows = []
+    for target in wanted:
+        left = list(target.days)
+        backups: list[str] = []
+        for source in target.sources:
+            missing = target.missing(source, left)
+            held = [day for day in left if day not in missing]
+            if held:
+                rows.append(_row(target, source, held, requests=0, note="in the lake"))
+            left = missing
+            if not left:
+                break
+            if backups:
+                backups += [] if source.skip else [source.name]
+            elif source.skip:
+                rows.append(_row(target, source, left, requests=0, note=f"passed over: {source.skip}"))
+            else:
+                rows.append(_row(target, source, left, requests=requests_for(target, source, left), note=""))
+                backups = [source.name]
+        if backups[1:]:
+            asked = next(row for row in reversed(rows) if not row["note"])
+            asked["note"] = _else(list(dict.fromkeys(backups[1:])))
+        elif left and not backups:
+            rows.append(
+                {"series": target.series, "coins": target.coin, "source": "nobody", "days": tuple(left),
+                 "requests": 0, "note": "no source has it"}
+            )  # fmt: skip
+    return _grouped(rows, ("requests",))
+
+
+def _else(names: Sequence[str]) -> str:
+    """Return who is asked next, the first few by name.
+
+    Examples
+    --------
+    >>> _else(["bybit", "okx", "gate", "bitget", "bitmex"])
+    'else bybit, okx, gate and 2 more'
+    """
+    more = len(names) - BACKUPS_SHOWN
+    return f"else {', '.join(names[:BACKUPS_SHOWN])}" + (f" and {more} more" if more > 0 else "")
+
+
+def outcome_rows(outcome: Outcome) -> list[dict[str, Any]]:
+    """Return what a fetch did as rows: which source gave what, and why the others did not."""
+    rows: list[dict[str, Any]] = [
+        {
+            "series": day.series, "coins": day.coin, "source": day.source, "days": (day.day,), "rows": day.rows,
+            "missing": day.missing, "what": _what(day.fresh, day.dropped),
+        }
+        for day in outcome.served
+    ]  # fmt: skip
+    rows += [
+        {
+            "series": denial.series, "coins": denial.coin, "source": denial.source, "days": denial.days, "rows": 0,
+            "missing": 0, "what": denial.reason,
+        }
+        for denial in outcome.denied
+    ]  # fmt: skip
+    return _grouped(rows, ("rows", "missing"), note="what")
+
+
+def _what(fresh: bool, dropped: int) -> str:
+    lost = f", {dropped} unreadable rows left out" if dropped else ""
+    return f"{'fetched' if fresh else 'was in the lake'}{lost}"
+
+
+def _row(target: Target, source: Source, days: Sequence[dt.date], **more: Any) -> dict[str, Any]:
+    return {"series": target.series, "coins": target.coin, "source": source.name, "days": tuple(days), **more}
+
+
+def _grouped(rows: Sequence[dict[str, Any]], sums: Sequence[str], note: str = "note") -> list[dict[str, Any]]:
+    """Put rows that say the same of several coins and days into one, in the order of their series."""
+    order = {name: place for place, name in enumerate(dict.fromkeys(row["series"] for row in rows))}
+
+    def key(row: Mapping[str, Any]) -> tuple[int, str, str]:
+        return order[row["series"]], row["source"], row[note]
+
+    out = []
+    for _, same in groupby(sorted(rows, key=lambda row: key(row)[:1]), key=lambda row: key(row)[0]):
+        by_key: dict[tuple[int, str, str], list[dict[str, Any]]] = {}
+        for row in same:
+            by_key.setdefault(key(row), []).append(row)
+        for group in by_key.values():
+            days = sorted({day for row in group for day in row["days"]})
+            coins = ", ".join(dict.fromkeys(row["coins"] for row in group))
+            total = {name: sum(row[name] for row in group) for name in sums}
+            out.append({**group[0], "coins": coins, "days": _days(days), **total})
+    return out
+
+
+def _days(days: Sequence[dt.date]) -> str:
+    """Return days as text: one by one if they are few, else first, last and number.
+
+    Examples
+    --------
+    >>> _days([dt.date(2025, 10, 10), dt.date(2025, 10, 11)])
+    '2025-10-10, 2025-10-11'
+    """
+    if len(days) <= DAYS_SHOWN:
+        return ", ".join(day.isoformat() for day in days)
+    return f"{days[0].isoformat()} to {days[-1].isoformat()} ({len(days)})"
+
+
+def _conclude(order: Order, outcome: Outcome, sink: Sink) -> None:
+    """Say what had to be repeated and what is lacking; end with the exit code that stands for it."""
+    for venue, reasons in outcome.repeated.items():
+        listed = ", ".join(f"{count} x {reason}" for reason, count in reasons.items())
+        note(f"{venue}: requests repeated because it {listed}", sink)
+    if outcome.interrupted:
+        lacking = sum(len(outcome.lacking(target)) for target in order.wanted)
+        kept = "interrupted; what was finished is in the lake"
+        aside(f"crashbook: {kept}; the same command fetches the other {lacking} days")
+        raise click.exceptions.Exit(INTERRUPTED)
+    gone = {target.coin: outcome.lacking(target) for target in order.wanted if target.series == "ohlcv"}
+    gone = {coin: days for coin, days in gone.items() if days}
+    if gone:
+        listed = "; ".join(f"{coin} {_days(days)}" for coin, days in gone.items())
+        raise DataGapError(f"no trade bars of {listed}; the table says why; give --archive or --exchange-config")

@@ -1,0 +1,199 @@
+"""Writing to the lake: a day appears whole, by rename, and is entered in the journal ``manifest.jsonl``.
+
+The day's file carries its own source, so that file and source cannot part; the journal adds when it was fetched. A
+line of the journal is one short append, so two processes may write at once. A file without a line (the process was
+killed between the two) is entered by ``enter_missing``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backtest.assets import lake_folder
+from backtest.errors import DataError
+from backtest.ingest.lake import BAR_SERIES, COLUMNS, TIMEFRAMES, day_file, find_holes, rows_digest, schema_of, shown
+
+if TYPE_CHECKING:
+    import polars as pl
+
+JOURNAL = "manifest.jsonl"
+DAY = dt.timedelta(days=1)
+SOURCE_KEY = b"source"
+
+
+def write_day(
+    frame: pl.DataFrame,
+    venue: str,
+    symbol: str,
+    series: str,
+    day: dt.date,
+    *,
+    timeframe: str = "1m",
+    source: str = "",
+) -> Path:
+    """Write one day of a series and enter it in the journal; the file appears complete, by rename, or not at all.
+
+    Parameters
+    ----------
+    source
+        Where the rows come from, kept in the file.
+
+    Raises
+    ------
+    DataError
+        A column is missing, a row lies outside the day, or the disk refuses.
+    """
+    import polars as pl
+    import pyarrow.parquet as pq
+
+    path = day_file(venue, symbol, series, day, timeframe)
+    missing = [name for name in COLUMNS[series] if name not in frame.columns]
+    if missing:
+        wanted = ", ".join(COLUMNS[series])
+        raise DataError(f"{shown(path)}: no column {', '.join(missing)}; {series} has the columns {wanted}; add them")
+    rows = frame.select(pl.col(name).cast(kind) for name, kind in schema_of(series).items())
+    outside = rows.filter(pl.col("ts").is_null() | (pl.col("ts").dt.date() != day)).height
+    if outside:
+        raise DataError(f"{shown(path)}: {outside} rows are not of {day}; a file holds one UTC day; split them")
+    table = rows.to_arrow().replace_schema_metadata({SOURCE_KEY: source.encode()})
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, partial, compression="zstd")
+        partial.replace(path)
+        _append(_entry(path, rows, series, day, timeframe, source, dt.datetime.now(dt.UTC)))
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise DataError(f"{shown(path)}: cannot be written: {reason}; free space or set CRASHBOOK_HOME") from error
+    finally:
+        _discard(partial)
+    return path
+
+
+def _discard(partial: Path) -> None:
+    try:
+        partial.unlink(missing_ok=True)
+    except OSError:  # its folder could not be made: there is nothing to discard
+        return
+
+
+def _entry(
+    path: Path, rows: pl.DataFrame, series: str, day: dt.date, timeframe: str, source: str, fetched_at: dt.datetime
+) -> dict[str, Any]:
+    start = dt.datetime.combine(day, dt.time())
+    step = TIMEFRAMES[timeframe] if series in BAR_SERIES else 0
+    holes = find_holes(rows["ts"].to_physical().to_numpy(), (start, start + DAY), step) if step else ()
+    return {
+        "file": path.relative_to(lake_folder()).as_posix(),
+        "rows": rows.height,
+        "first": rows["ts"][0] if rows.height else None,
+        "last": rows["ts"][-1] if rows.height else None,
+        "gaps": [[first, last] for first, last in holes],
+        "sha256": rows_digest(rows),
+        "source": source,
+        "fetched_at": fetched_at.replace(tzinfo=None, microsecond=0),
+    }
+
+
+def _append(entry: Mapping[str, Any]) -> None:
+    import orjson
+
+    # a line torn by a power cut is left behind on a line of its own
+    journal = os.open(lake_folder() / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        size = os.fstat(journal).st_size
+        torn = size > 0 and os.pread(journal, 1, size - 1) != b"\n"
+        os.write(journal, b"\n" * torn + orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
+    finally:
+        os.close(journal)
+
+
+def read_manifest() -> dict[str, dict[str, Any]]:
+    """Return the newest entry of every file of the journal, by the file's path inside the lake.
+
+    Lines that are not whole are passed over: the files they speak of are entered again by ``enter_missing``.
+    """
+    import orjson
+
+    try:
+        text = (lake_folder() / JOURNAL).read_bytes()
+    except OSError:
+        return {}
+    entries: dict[str, dict[str, Any]] = {}
+    for line in text.splitlines():
+        try:
+            entry = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            continue
+        if isinstance(entry, dict) and isinstance(entry.get("file"), str):
+            entries[entry["file"]] = entry
+    return entries
+
+
+def enter_missing(days: Iterable[tuple[str, str, str, dt.date, str]]) -> int:
+    """Enter files that are in the lake and not in the journal; return how many.
+
+    Parameters
+    ----------
+    days
+        (venue, symbol, series, day, timeframe) to look at.
+    """
+    known, entered = read_manifest(), 0
+    for venue, symbol, series, day, timeframe in days:
+        path = day_file(venue, symbol, series, day, timeframe)
+        if path.is_file() and path.relative_to(lake_folder()).as_posix() not in known:
+            rows, source = read_file(path)
+            when = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
+            _append(_entry(path, rows, series, day, timeframe, source, when))
+            entered += 1
+    return entered
+
+
+def read_file(path: Path) -> tuple[pl.DataFrame, str]:
+    """Return the rows of a day's file and the source it carries.
+
+    Raises
+    ------
+    DataError
+        The file is corrupt or truncated.
+    """
+    import polars as pl
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, partitioning=None)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{shown(path)}: not a whole Parquet file; delete it and fetch the day again") from error
+    source = (table.schema.metadata or {}).get(SOURCE_KEY, b"")
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame, source.decode(errors="replace")
+
+
+def sweep(folder: Path) -> int:
+    """Remove what killed processes left half written in a folder; return how many files.
+
+    A number of a process may have come round to this one, which has not begun to write.
+    """
+    swept = 0
+    for partial in folder.glob(".*.partial"):
+        owner = partial.name.split(".")[-2]
+        if owner.isdecimal() and (int(owner) == os.getpid() or not _alive(int(owner))):
+            _discard(partial)
+            swept += 1
+    return swept
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
