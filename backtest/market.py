@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from itertools import accumulate
@@ -16,8 +16,17 @@ import polars as pl
 
 from backtest.errors import ConfigError, DataError, DataGapError, RangeError
 from backtest.ingest.align import on_one_clock
-from backtest.ingest.coverage import Series, check_bars, check_funding, describe, hole_text, series_flags
+from backtest.ingest.coverage import Series, check_bars, check_funding, describe, hole_text
 from backtest.ingest.lake import PRICES, Window, micros, read_series, series_folder, shown
+from backtest.ingest.notes import (
+    PRE_ROLL,
+    labels,
+    model_text,
+    proxy_flags,
+    series_flags,
+    unit_flags,
+    window_flags,
+)
 from backtest.ingest.sample import Asked, Tape, common_window, find_tape
 from backtest.instrument import Instrument
 from backtest.mechanics.exact import LIMIT, Bools, Floats, Ints, half_even_array, rate_e9
@@ -30,7 +39,6 @@ if TYPE_CHECKING:
 
 BAR_S = 60
 MAX_DIGITS = 12
-PRE_ROLL = dt.timedelta(hours=6)  # bars of a shorter stretch say little about where positions were opened
 EntryProfile = tuple[Ints, Floats]
 
 
@@ -69,8 +77,9 @@ class MarketPath:
 def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -> MarketPath:
     """Read, check and align the bars of a replay and express them in integer units.
 
-    Trade bars come from the venue's own lake, else from the committed sample; bars of another venue are a declared
-    proxy. Marks come from the venue's lake where they fill the window, else from ``model_mark``.
+    Trade bars come from the lake, else from the committed sample (``find_tape``); bars of another venue are a declared
+    proxy. Marks come from the lake where they fill the window: the venue's own, or those of the venue whose trade bars
+    stand in; else from ``model_mark``.
 
     Raises
     ------
@@ -91,7 +100,7 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
     volume = np.stack(
         [in_units(columns["volume"][s], unit.lot, ROUND_FLOOR, unit.symbol) for s, unit in enumerate(units)]
     )
-    marked = [_mark(profile, scenario, unit, window, trade[s]) for s, unit in enumerate(units)]
+    marked = [_mark(profile, scenario, tapes[s], unit, window, trade[s]) for s, unit in enumerate(units)]
     mark, marks = np.stack([bars for bars, _ in marked]), [series for _, series in marked]
     paid = [_funding(profile, s, unit, window) for s, unit in enumerate(units)]
     funding, fundings = tuple(sorted(row for rows, _ in paid for row in rows)), [series for _, series in paid]
@@ -106,9 +115,9 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
     all_series = (*trades, *marks, *fundings, *pre_rolls)
     coverage = tuple(series.row() for series in all_series)
     flags = (
-        *_proxy_flags(profile, tapes),
-        *_window_flags(event, scenario, window, tapes),
-        *_unit_flags(profile, units),
+        *proxy_flags(profile, tapes),
+        *window_flags(event, scenario, window, tapes),
+        *unit_flags(profile, units),
         *series_flags(all_series),
     )
     sources = [(tape.venue, tape.where) for tape in tapes]
@@ -128,7 +137,7 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
         pre_low=mark[:, seen, LOW].min(axis=1),
         pre_high=mark[:, seen, HIGH].max(axis=1),
         coverage=coverage,
-        labels=_labels(profile, scenario, tapes, marks),
+        labels=labels(profile, scenario, tapes, marks),
         flags=flags,
         digest=_digest(identity, open_ts, trade, mark, volume, bridged),
     )
@@ -291,14 +300,20 @@ def _whole_minutes(scenario: Scenario) -> Asked:
 def _trade_bars(
     event: CrashEvent, profile: VenueProfile, scenario: Scenario, tape: Tape, window: Window
 ) -> tuple[pl.DataFrame, Series]:
-    """Read and check a coin's bars; holes are refused unless they are to be carried flat from a bar before them."""
+    """Read and check a coin's bars.
+
+    Holes in the core and an end too early are refused unless they are to be carried flat; other holes are carried
+    flat and flagged. Nothing can be carried into a hole at the start.
+    """
     frame, facts = check_bars(tape.read(window), tape.symbol, BAR_S, tape.where, window)
     late = facts.first is None or facts.first > window[0]
-    if facts.holes and (late or not scenario.allow_gaps):
+    early = facts.last is not None and facts.last + dt.timedelta(seconds=BAR_S) < window[1]
+    core = [hole for hole in facts.holes if hole[0] < event.core_end and hole[1] > event.core_start]
+    if late or ((core or early) and not scenario.allow_gaps):
         longest = f"longest {facts.longest_gap_s} s" if len(facts.holes) > 1 else f"{facts.longest_gap_s} s"
         found = f"{facts.missing} bars missing ({longest}): {hole_text(facts.holes)}"
-        carry = "" if late else ", carry them flat with --set allow_gaps=true"
-        fetch = f"put them into data/lake (venue {profile.id})"
+        carry = "" if late else ", carry them flat with --allow-gaps"
+        fetch = f"run crashbook fetch {event.id} --venue {profile.id}"
         raise DataGapError(f"{tape.symbol}: {found}; allowed: a bar a minute; {fetch}{carry} or narrow start and end")
     label = "measured" if tape.venue == profile.id else "proxy"
     source = f"{tape.venue}: {tape.where}"
@@ -308,22 +323,34 @@ def _trade_bars(
 
 
 def _mark(
-    profile: VenueProfile, scenario: Scenario, unit: Instrument, window: Window, trade: Ints
+    profile: VenueProfile, scenario: Scenario, tape: Tape, unit: Instrument, window: Window, trade: Ints
 ) -> tuple[Ints, Series]:
-    """Return mark bars in mark quanta: the venue's own where they fill the window, else the model."""
-    where = shown(series_folder(profile.id, unit.symbol, "mark_ohlcv"))
-    rows = read_series(profile.id, unit.symbol, "mark_ohlcv", *window)
-    # venues publish no volume for marks: absent or zero, it is not used
-    frame, facts = check_bars(rows.with_columns(volume=pl.lit(0.0)), unit.symbol, BAR_S, where, window)
-    if frame.height == len(trade):
-        bars = in_units(frame.select(PRICES).to_numpy(), unit.mark_quantum, symbol=unit.symbol)
-        if bars.min() < 1:
-            least = f"a mark price rounds to zero in steps of {unit.mark_quantum:f}"
-            raise DataError(f"{where}: {unit.symbol}: {least}; allowed: marks of at least a step; correct the file")
-        return bars, Series("mark_ohlcv", unit.symbol, f"{profile.id}: {where}", "measured", len(trade), facts)
-    note = f"the lake has {frame.height or 'none'} of the {len(trade)} mark bars of {profile.id}"
-    series = Series("mark_ohlcv", unit.symbol, _model_text(scenario), "modelled", len(trade), None, note)
+    """Return mark bars in mark quanta: measured ones where they fill the window, else the model."""
+    places = dict.fromkeys([(profile.id, unit.symbol), *([] if tape.spans else [tape.place])])
+    held = []
+    for place in places:
+        where = shown(series_folder(*place, "mark_ohlcv"))
+        rows = read_series(*place, "mark_ohlcv", *window)
+        # venues publish no volume for marks: absent or zero, it is not used
+        frame, facts = check_bars(rows.with_columns(volume=pl.lit(0.0)), unit.symbol, BAR_S, where, window)
+        if frame.height == len(trade):
+            own = place[0] == profile.id
+            note = "" if own else f"marks of {place[0]} stand in for {profile.id}"
+            source, label = f"{place[0]}: {where}", "measured" if own else "proxy"
+            series = Series("mark_ohlcv", unit.symbol, source, label, len(trade), facts, note)
+            return _in_quanta(frame, unit, where), series
+        held.append(f"{frame.height or 'none'} of the {len(trade)} mark bars of {place[0]}")
+    note = f"the lake has {' and '.join(held)}"
+    series = Series("mark_ohlcv", unit.symbol, model_text(scenario), "modelled", len(trade), None, note)
     return model_mark(trade, BAR_S, scenario.mark_half_life_s, unit.mark_per_tick), series
+
+
+def _in_quanta(frame: pl.DataFrame, unit: Instrument, where: str) -> Ints:
+    bars = in_units(frame.select(PRICES).to_numpy(), unit.mark_quantum, symbol=unit.symbol)
+    if bars.min() < 1:
+        least = f"a mark price rounds to zero in steps of {unit.mark_quantum:f}"
+        raise DataError(f"{where}: {unit.symbol}: {least}; allowed: marks of at least a step; correct the file")
+    return bars
 
 
 def _funding(
@@ -348,66 +375,6 @@ def _pre_roll(event: CrashEvent, trade: Series, frame: pl.DataFrame, window: Win
     label = trade.label if before.height else "missing"
     wanted = event.pre_roll_wanted_s // BAR_S
     return Series("pre_roll", trade.symbol, trade.source, label, wanted, facts, note, facts.missing)
-
-
-def _model_text(scenario: Scenario) -> str:
-    half_life = scenario.mark_half_life_s
-    return f"EMA of the trade price, half-life {half_life:g} s" if half_life else "the trade price itself"
-
-
-def _labels(
-    profile: VenueProfile, scenario: Scenario, tapes: Sequence[Tape], marks: Sequence[Series]
-) -> dict[str, dict[str, str]]:
-    venues = ", ".join(dict.fromkeys(tape.venue for tape in tapes))
-    proxies = [tape.coin for tape in tapes if tape.venue != profile.id]
-    others = ", ".join(dict.fromkeys(tape.venue for tape in tapes if tape.venue != profile.id))
-    stand_in = f"minute bars of {others} stand in for the prices of {profile.id}: {', '.join(proxies)}"
-    modelled = [series.symbol for series in marks if series.label == "modelled"]
-    model = f"{_model_text(scenario)}: {', '.join(modelled)}"
-    return {
-        "prices": {
-            "badge": "proxy" if proxies else "measured",
-            "text": stand_in if proxies else f"minute bars of {venues}",
-            "source": venues,
-        },
-        "mark": {
-            "badge": "modelled" if modelled else "measured",
-            "text": model if modelled else f"mark price bars of {profile.id}",
-        },
-    }
-
-
-def _proxy_flags(profile: VenueProfile, tapes: Sequence[Tape]) -> Iterator[str]:
-    for proxy in dict.fromkeys(tape.venue for tape in tapes if tape.venue != profile.id):
-        coins = ", ".join(tape.coin for tape in tapes if tape.venue == proxy)
-        yield f"Prices of {coins} are those of {proxy}, a declared proxy for {profile.id}."
-
-
-def _window_flags(event: CrashEvent, scenario: Scenario, window: Window, tapes: Sequence[Tape]) -> Iterator[str]:
-    first, last = (time.isoformat() for time in window)
-    if scenario.start is None and scenario.end is None and window != (event.start, event.end):
-        shared = "all that the bars of these coins share" if len(tapes) > 1 else "all that the bars of the coin hold"
-        wanted = f"{event.start.isoformat()} to {event.end.isoformat()}"
-        yield f"The window is {first} to {last}, {shared}; the event's own is {wanted}."
-    if window[0] > event.core_start or window[1] < event.core_end:
-        core = f"{event.core_start.isoformat()} to {event.core_end.isoformat()}"
-        yield f"The window {first} to {last} does not hold the whole core of the event, {core}."
-    if window[0] + PRE_ROLL > event.core_start:
-        hours = max(event.core_start - window[0], dt.timedelta(0)) / dt.timedelta(hours=1)
-        yield f"The pre-roll is short ({hours:.1f} h before the core): entries are spread around the first mark."
-    for tape in tapes:
-        for span in tape.unused(window):
-            other = f"{span.start.isoformat()} to {span.end.isoformat()}"
-            yield f"The sample also has {tape.coin} {other}: run it with --set start={span.start.isoformat()}."
-
-
-def _unit_flags(profile: VenueProfile, units: Sequence[Instrument]) -> Iterator[str]:
-    for unit in units:
-        tick, lot = profile.instrument(unit.coin)
-        if unit.tick != tick:
-            yield f"{unit.symbol}: prices are no multiples of the venue's tick {tick:f}; the tick is {unit.tick:f}."
-        if unit.lot != lot:
-            yield f"{unit.symbol}: lots of {unit.lot:f} instead of the venue's {lot:f} keep every value a whole number."
 
 
 def _digest(identity: str, *arrays: Ints | Bools) -> str:

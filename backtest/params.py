@@ -42,7 +42,7 @@ PARAMS: tuple[Param, ...] = (
         0,
         86400,
     ),
-    Param("allow_gaps", "bool", "", False, "carry missing bars flat instead of refusing them"),
+    Param("allow_gaps", "bool", "", False, "carry missing bars of the core flat instead of refusing them"),
     Param("positions", "int", "", 100_000, "positions of the synthetic book over all coins", 2, 20_000_000),
     Param("positions_file", "text", "", None, "CSV or Parquet book that replaces the synthetic one"),
     Param(

@@ -96,8 +96,8 @@ def test_missing_bars_are_a_gap_or_carried_flat_on_request(minutes: list[int], h
     store(picked(minutes))
     line = refused(3, *replay_words())
     assert hole in line
-    assert "--set allow_gaps=true" in line
-    accepted(*replay_words("allow_gaps=true"))
+    assert "--allow-gaps" in line
+    accepted(*replay_words(), "--allow-gaps")
     run = open_run()
     missing = MINUTES - len(minutes)
     assert run.coverage.filter(series="ohlcv")["bridged"].to_list() == [missing]
@@ -113,7 +113,7 @@ def test_nothing_can_be_carried_into_the_start_of_the_window(minutes: list[int])
     for setting in ((), ("allow_gaps=true",)):
         line = refused(3, *replay_words(*setting))
         assert "bars missing" in line
-        assert "allow_gaps" not in line
+        assert "--allow-gaps" not in line
 
 
 @pytest.mark.parametrize(

@@ -249,8 +249,7 @@ def test_a_window_across_both_spans_needs_the_gap_to_be_allowed() -> None:
         build_market(COVID, FakeVenue(), scenario(**window))
     assert str(caught.value) == (
         f"{BTC}: 570 bars missing (34200 s): 2020-03-12T14:00:00 to 2020-03-12T23:30:00; allowed: a bar a minute; "
-        "put them into data/lake (venue binanceusdm), carry them flat with --set allow_gaps=true "
-        "or narrow start and end"
+        "run crashbook fetch 2020-03-12 --venue binanceusdm, carry them flat with --allow-gaps or narrow start and end"
     )
     path = build_market(COVID, FakeVenue(), scenario(**window, allow_gaps=True))
     assert path.bridged.sum() == 570
@@ -294,7 +293,7 @@ def test_holes_are_refused_or_carried_flat() -> None:
         build_market(SMALL, FakeVenue(), scenario())
     assert caught.value.exit_code == 3
     holes = "2025-10-10T09:02:00 to 2025-10-10T09:04:00, 2025-10-10T09:05:00 to 2025-10-10T09:06:00"
-    refusal = f"{BTC}: 3 bars missing (longest 120 s): {holes}; allowed: a bar a minute; put them into data/lake"
+    refusal = f"{BTC}: 3 bars missing (longest 120 s): {holes}; allowed: a bar a minute; run crashbook fetch small"
     assert refusal in str(caught.value)
     path = build_market(SMALL, FakeVenue(), scenario(allow_gaps=True))
     assert path.bridged[0].tolist() == [False, False, True, True, False, True]
@@ -405,3 +404,23 @@ def test_arrays_are_int64_and_bars_are_ordered() -> None:
         opens, highs, lows, closes = np.moveaxis(prices, -1, 0)
         assert (lows <= np.minimum(opens, closes)).all()
         assert (highs >= np.maximum(opens, closes)).all()
+
+
+def test_marks_of_the_venue_that_stands_in_are_a_declared_proxy() -> None:
+    other = FakeEvent("small", SMALL.core_start, SMALL.core_end, SMALL.start, SMALL.end, venues=("bybit", "binanceusdm"))
+    venue = FakeVenue(id="bybit")
+    store(flat(utc("09:00"), 6))
+    store(flat(utc("09:00"), 6, price=101), series="mark_ohlcv")
+    path = build_market(other, venue, scenario())
+    assert path.mark[0].min() == path.mark[0].max() == 101 * path.instruments[0].mark_per_tick * 10
+    assert path.labels["mark"]["badge"] == "proxy"
+    assert path.modelled == (False,)
+    assert f"{BTC}: marks of binanceusdm stand in for bybit." in path.flags
+
+
+def test_a_hole_before_the_core_is_carried_flat_and_flagged_without_being_asked() -> None:
+    event = FakeEvent("small", utc("09:04"), utc("09:05"), SMALL.start, SMALL.end)
+    store(flat(utc("09:00"), 6)[[0, 1, 3, 4, 5]])
+    path = build_market(event, FakeVenue(), scenario())
+    assert path.bridged[0].tolist() == [False, False, True, False, False, False]
+    assert any("1 missing bars are carried flat" in flag for flag in path.flags)

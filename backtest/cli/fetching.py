@@ -52,7 +52,7 @@ class Order:
 @click.option("--timeframe", default="1m", show_default=True, help="Bars of 1m, or 1s from archives of trades.")
 @click.option("--only", is_flag=True, help="Ask no other venue than the first.")
 @click.option("--archive", "roots", metavar="NAME=PLACE", multiple=True,
-              help="Folder or address of an archive (binance, bitmex, hyperliquid), asked before the venue.")  # fmt: skip
+              help="Folder or address of an archive (binance, bitmex, hyperliquid), asked first.")  # fmt: skip
 @click.option("--exchange-config", "config", type=click.Path(path_type=Path), metavar="FILE",
               help="TOML: addresses, proxies, headers, timeouts and rate limits of the venues.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show the plan and ask nobody.")

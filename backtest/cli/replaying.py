@@ -51,13 +51,14 @@ class Extras:
 @click.option("--grid", is_flag=True, help="Run the event's sensitivity grid too.")
 @click.option("--report/--no-report", default=None, help="Write the HTML report; by default only with --output.")
 @click.option("--output", type=click.Path(path_type=Path), help="Path of the report.")
+@click.option("--allow-gaps", is_flag=True, help="Carry missing bars of the core flat instead of refusing them.")
 @click.option("--explain", is_flag=True, help="Do not run: show scenario, data, rules and what is not simulated.")
 @click.option("--fresh", is_flag=True, help="Simulate even if the same run is on disk.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes on stderr.")
 def replay(
     event: str | None, file: Path | None, venue: str | None, coins: str | None, changes: tuple[str, ...],
     positions: str | None, seed: int | None, seeds: int | None, grid: bool, report: bool | None, output: Path | None,
-    explain: bool, fresh: bool, quiet: bool,
+    allow_gaps: bool, explain: bool, fresh: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Replay a crash and print its headline numbers.
 
@@ -68,7 +69,7 @@ def replay(
 
     if output and report is False:
         raise click.UsageError("--output is the path of the report, and --no-report wants none; give one of the two")
-    flags = {"venue": venue, "coins": coins, "seed": seed, **_book(positions)}
+    flags = {"venue": venue, "coins": coins, "seed": seed, "allow_gaps": allow_gaps or None, **_book(positions)}
     name, given = scenario_of(event, file, {key: value for key, value in flags.items() if value is not None}, changes)
     resolved = resolve(name, given)
     if grid and not resolved.event.sensitivity:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -194,20 +194,3 @@ def hole_text(holes: Sequence[Window]) -> str:
     listed = [f"{start.isoformat()} to {end.isoformat()}" for start, end in holes[:HOLES_SHOWN]]
     more = len(holes) - HOLES_SHOWN
     return ", ".join(listed) + (f" and {more} more" if more > 0 else "")
-
-
-def series_flags(series: Sequence[Series]) -> Iterator[str]:
-    """Give, as sentences, what a reader must know about the rows of a run."""
-    for row in series:
-        if row.name == "ohlcv" and row.bridged and row.facts:
-            holes = hole_text(row.facts.holes)
-            yield f"{row.symbol}: {row.bridged} missing bars are carried flat, without volume: {holes}."
-        if row.facts and row.facts.duplicates:
-            yield f"{row.symbol}: {row.facts.duplicates} rows of {row.name} came twice and were dropped."
-    modelled = [row for row in series if row.label == "modelled"]
-    for source, note in dict.fromkeys((row.source, row.note) for row in modelled):
-        symbols = ", ".join(row.symbol for row in modelled if (row.source, row.note) == (source, note))
-        yield f"The mark of {symbols} is modelled ({source}): {note}."
-    unpaid = ", ".join(row.symbol for row in series if row.name == "funding" and row.label == "missing")
-    if unpaid:
-        yield f"There is no funding data in the window: {unpaid}."

@@ -141,13 +141,23 @@ class Client:
         since_ms, until_ms
             First and last millisecond of the range, at most one page of the venue apart.
         """
-        series, name = reach.series, METHODS[reach.series][1]
         params: dict[str, Any] = {reach.since_key: since_ms} if reach.since_key else {}
         if reach.until_key:
             params[reach.until_key] = until_ms + (not reach.until_inclusive)
-        if reach.page_key:
-            params[reach.page_key] = 1
-        middle = [] if series == "funding" else [timeframe if series.endswith("ohlcv") else STATISTICS_TIMEFRAME]
+        if not reach.page_key:
+            return await self._rows(reach, market, timeframe, since_ms, params)
+        # the venue counts its pages from the newest row back: leaf until one reaches the range's start
+        pages: list[Floats] = []
+        while not pages or (len(pages[-1]) and pages[-1][:, 0].min() > since_ms):
+            params[reach.page_key] = len(pages) + 1
+            pages.append(await self._rows(reach, market, timeframe, None, params))
+        return np.concatenate(pages)
+
+    async def _rows(
+        self, reach: Reach, market: Market, timeframe: str, since_ms: int | None, params: Mapping[str, Any]
+    ) -> Floats:
+        series, name = reach.series, METHODS[reach.series][1]
+        middle = [] if series == "funding" else [timeframe if series.endswith("ohlcv") else _statistics(reach)]
         limit = reach.page or None
 
         async def call() -> Any:
@@ -191,6 +201,10 @@ class Client:
             await asyncio.wait_for(self.stop.wait(), seconds)
         except TimeoutError:
             return
+
+
+def _statistics(reach: Reach) -> str:
+    return reach.timeframe or STATISTICS_TIMEFRAME
 
 
 def _final(fault: Fault, spent: bool) -> Fault:
@@ -311,8 +325,16 @@ def _table(rows: list[Any], reach: Reach, market: Market) -> Floats:
     if reach.series == "funding":
         return _array([(row["timestamp"], row["fundingRate"]) for row in rows], 2)
     if reach.series == "long_short_ratio":
-        return _array([(row["timestamp"], row["longShortRatio"]) for row in rows], 2)
+        return _array([(row["timestamp"], _ratio(row, reach)) for row in rows], 2)
     return _open_interest(rows, reach, market)
+
+
+def _ratio(row: Mapping[str, Any], reach: Reach) -> float | None:
+    """Return accounts long over accounts short; where ccxt's own figure is another one, from the venue's fields."""
+    if not reach.ratio_long:
+        ratio: float | None = row["longShortRatio"]
+        return ratio
+    return float(row["info"][reach.ratio_long]) / float(row["info"][reach.ratio_short])
 
 
 def _array(rows: list[Any], width: int) -> Floats:

@@ -1,4 +1,4 @@
-"""Which bars a replay walks: those of the venue's own lake, else the committed sample of crash hours (CSV)."""
+"""Which bars a replay walks: the venue's own in the lake, another venue's there, else the committed sample (CSV)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from backtest.assets import asset
 from backtest.errors import DataError, DataGapError
 from backtest.ingest.lake import BAR_COLUMNS, Window, day_files, read_series, schema_of, series_folder, shown
+from backtest.ingest.paging import runs_of
+from backtest.ingest.sources import chain, symbols_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,23 +26,29 @@ Asked = tuple[dt.datetime | None, dt.datetime | None]
 class Tape:
     """Where a coin's trade bars come from.
 
-    ``venue`` is the venue whose trades they are; ``start`` and ``end`` bound the stretch they are taken from;
-    ``spans`` are the coin's spans in the sample, none for the lake; ``where`` names folder or files.
+    ``symbol`` is the name of the coin at the venue that is replayed; ``place`` are the venue whose trades they are
+    and its own symbol; ``start`` and ``end`` bound the stretch they are taken from; ``spans`` are the coin's spans in
+    the sample, none for the lake; ``where`` names folder or files.
     """
 
     coin: str
     symbol: str
-    venue: str
+    place: tuple[str, str]
     start: dt.datetime
     end: dt.datetime
     spans: tuple[Sample, ...]
     where: str
 
+    @property
+    def venue(self) -> str:
+        """Return the venue whose trades they are."""
+        return self.place[0]
+
     def read(self, window: Window) -> pl.DataFrame:
         """Read the bars whose open lies in the window, in the order stored."""
         if self.spans:
             return sample_rows(self.spans, *window)
-        return read_series(self.venue, self.symbol, "ohlcv", *window)
+        return read_series(*self.place, "ohlcv", *window)
 
     def unused(self, window: Window) -> list[Sample]:
         """Return the spans of the sample that the window does not touch."""
@@ -48,9 +56,10 @@ class Tape:
 
 
 def find_tape(event: CrashEvent, venue: str, symbol: str, coin: str, asked: Asked) -> Tape:
-    """Return the source of a coin's bars: the lake of the venue if it has a day of the window, else the sample.
+    """Return the source of a coin's bars: the lake where it holds the days of the core, else the sample.
 
-    The lake of another venue never stands in: only the sample does, and a run then says whose bars it walks.
+    The venue's own bars come first, then those of the next venue of the chain, a declared proxy; the venue's own that
+    miss a day of the core come before the sample. A stretch of the lake is a run of neighbouring days.
 
     Parameters
     ----------
@@ -65,16 +74,34 @@ def find_tape(event: CrashEvent, venue: str, symbol: str, coin: str, asked: Aske
         Neither has bars of the coin.
     """
     wanted = (asked[0] or event.start, asked[1] or event.end)
-    if day_files(venue, symbol, "ohlcv", *wanted):
-        return Tape(coin, symbol, venue, *wanted, (), shown(series_folder(venue, symbol, "ohlcv")))
+    core = (max(event.core_start, wanted[0]), min(event.core_end, wanted[1]))
+    places = [(venue, symbol)]
+    places += [(name, other) for name in chain(event, venue) for other in symbols_of(name, coin)]
+    stretches = {place: _stretch(*place, wanted, core[0]) for place in dict.fromkeys(places)}
+    whole = [place for place, found in stretches.items() if found and found[0] <= core[0] and core[1] <= found[1]]
+    chosen = next(iter(whole), None) or (places[0] if stretches[places[0]] else None)
+    if chosen is not None:
+        start, end = stretches[chosen] or wanted
+        return Tape(coin, symbol, chosen, start, end, (), shown(series_folder(*chosen, "ohlcv")))
     spans = spans_of(event.sample, coin, venue)
     if not spans:
         held = ", ".join(sorted({span.coin for span in event.sample})) or "none"
-        fix = f"put them into data/lake (venue {venue}) or choose other coins"
+        fix = f"run crashbook fetch {event.id} --venue {venue} or choose other coins"
         raise DataGapError(f"{event.id}: no bars of {coin} for {venue}; coins in the sample: {held}; {fix}")
     span = choose_span(spans, (event.core_start, event.core_end), asked)
     where = " and ".join(f"data/sample/{each.file}" for each in spans if each is span or _reached(each, asked))
-    return Tape(coin, symbol, span.venue, span.start, span.end, spans, where)
+    return Tape(coin, symbol, (span.venue, symbol), span.start, span.end, spans, where)
+
+
+def _stretch(venue: str, symbol: str, wanted: Window, inside: dt.datetime) -> Window | None:
+    """Return the run of neighbouring days in the lake that holds a time, else the first one, cut to the window."""
+    files = day_files(venue, symbol, "ohlcv", *wanted)
+    days = [dt.datetime.fromisoformat(path.stem) for path in files]
+    runs = [tuple(dt.datetime.combine(day, dt.time()) for day in run) for run in runs_of([day.date() for day in days])]
+    if not runs:
+        return None
+    start, end = next((run for run in runs if run[0] <= inside < run[1]), runs[0])
+    return max(start, wanted[0]), min(end, wanted[1])
 
 
 def _reached(span: Sample, asked: Asked) -> bool:

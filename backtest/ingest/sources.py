@@ -197,6 +197,8 @@ def _archive(
         return Source(venue, symbol, "archive", reach, skip=why)
     if reach.first and days and days[-1] < reach.first:
         return Source(venue, symbol, "archive", reach, root, f"begins on {reach.first}")
+    if reach.last and days and days[0] > reach.last and root.startswith("http"):
+        return Source(venue, symbol, "archive", reach, root, f"ends on {reach.last}")
     return Source(venue, symbol, "archive", reach, root)
 
 

@@ -57,6 +57,7 @@ class FakeEvent:
     end: dt.datetime
     sample: tuple[FakeSample, ...] = ()
     pre_roll_wanted_s: int = 28_800
+    venues: tuple[str, ...] = ("binanceusdm",)
 
 
 @dataclass(frozen=True)

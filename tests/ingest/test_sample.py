@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -59,13 +60,44 @@ def test_tape_of_the_sample() -> None:
     assert both.unused((utc("10:00"), utc("21:00"))) == []
 
 
-def test_only_the_lake_of_the_venue_itself_is_used() -> None:
-    write_day(flat(utc("09:00"), 5), "binanceusdm", SYMBOL, "ohlcv", utc("09:00").date())
-    own = find_tape(EVENT, "binanceusdm", SYMBOL, "BTC", (None, None))
-    assert own.spans == ()
+def lake_day(venue: str, symbol: str, day: str) -> None:
+    start = dt.datetime.fromisoformat(day)
+    write_day(flat(start + dt.timedelta(hours=9), 5), venue, symbol, "ohlcv", start.date())
+
+
+def test_the_lake_of_the_venue_itself_comes_first() -> None:
+    lake_day("binanceusdm", SYMBOL, "2025-10-10")
+    lake_day("bybit", SYMBOL, "2025-10-10")
+    own = find_tape(EVENT, "bybit", SYMBOL, "BTC", (None, None))
+    assert (own.venue, own.spans) == ("bybit", ())
     assert (own.start, own.end) == (EVENT.start, EVENT.end)
     assert own.read((utc("09:01"), utc("09:04"))).height == 3
-    assert find_tape(EVENT, "bybit", SYMBOL, "BTC", (None, None)).spans == (FIRST, SECOND)
+
+
+def test_without_it_the_next_venue_of_the_chain_stands_in_under_its_own_symbol() -> None:
+    lake_day("okx", SYMBOL, "2025-10-10")
+    lake_day("bitmex", "BTC/USD:BTC", "2025-10-10")
+    tape = find_tape(EVENT, "hyperliquid", "BTC/USDC:USDC", "BTC", (None, None))
+    assert (tape.symbol, tape.place) == ("BTC/USDC:USDC", ("okx", SYMBOL))
+    assert tape.read((utc("09:00"), utc("10:00"))).height == 5
+    other = find_tape(EVENT, "bitmex", SYMBOL, "BTC", (None, None))
+    assert other.place == ("bitmex", "BTC/USD:BTC")
+
+
+def test_a_stretch_of_the_lake_ends_where_a_day_is_missing() -> None:
+    long = FakeEvent(EVENT.id, *CORE, utc("2025-10-08"), utc("2025-10-14"), (FIRST, SECOND))
+    for day in ("2025-10-08", "2025-10-10", "2025-10-11", "2025-10-13"):
+        lake_day("binanceusdm", SYMBOL, day)
+    tape = find_tape(long, "binanceusdm", SYMBOL, "BTC", (None, None))
+    assert (tape.start, tape.end) == (utc("2025-10-10"), utc("2025-10-12"))
+
+
+def test_own_bars_without_the_core_come_before_the_sample_but_after_another_venue() -> None:
+    long = FakeEvent(EVENT.id, *CORE, utc("2025-10-08"), utc("2025-10-14"), (FIRST, SECOND))
+    lake_day("bybit", SYMBOL, "2025-10-13")
+    assert find_tape(long, "bybit", SYMBOL, "BTC", (None, None)).venue == "bybit"
+    lake_day("okx", SYMBOL, "2025-10-10")
+    assert find_tape(long, "bybit", SYMBOL, "BTC", (None, None)).venue == "okx"
 
 
 def test_no_bars_at_all() -> None:
@@ -73,7 +105,7 @@ def test_no_bars_at_all() -> None:
         find_tape(EVENT, "bybit", "ETH/USDT:USDT", "ETH", (None, None))
     assert str(caught.value) == (
         "2025-10-10: no bars of ETH for bybit; coins in the sample: BTC; "
-        "put them into data/lake (venue bybit) or choose other coins"
+        "run crashbook fetch 2025-10-10 --venue bybit or choose other coins"
     )
     assert caught.value.exit_code == 3
 
