@@ -279,7 +279,7 @@ def test_a_day_is_fetched_verified_and_kept(server: Server, tmp_path: Path) -> N
     assert day.source == NAME
     assert (cache / "binance" / NAME).read_bytes() == packed
     assert hashlib.sha256(packed).hexdigest() in (cache / "binance" / f"{NAME}.CHECKSUM").read_text()
-    assert server.asked == [f"/{NAME}.CHECKSUM", f"/{NAME}"]
+    assert server.asked == [f"/{NAME}", f"/{NAME}.CHECKSUM"]
     assert fetch(server, cache)[0].frame is not None
     assert len(server.asked) == 2, "the second time nothing is asked"
 
@@ -318,7 +318,7 @@ def test_a_wrong_file_is_not_fetched_for_every_day(server: Server, tmp_path: Pat
         server.base, "binance", "binanceusdm", "BTC/USDT:USDT", "ohlcv", month, cache=tmp_path / "cache"
     )
     assert "is not 000000000000" in next(given).note
-    with pytest.raises(DataError, match="row 1 is of 2024-02-28"):
+    with pytest.raises(DataError, match="is not 000000000000"):
         next(given)
     assert server.asked.count(f"/{MONTHLY}") == 1
 
@@ -339,10 +339,10 @@ def test_a_damaged_file_of_the_cache_is_seen(server: Server, tmp_path: Path) -> 
 
 
 def test_a_refusing_archive_stops_the_fetch(server: Server, tmp_path: Path) -> None:
-    server.serve(f"/{NAME}.CHECKSUM", status(451))
+    server.serve(f"/{NAME}", status(451))
     with pytest.raises(Refused, match="often by country"):
         fetch(server, tmp_path / "cache")
-    assert len(server.asked) == 1
+    assert server.asked == [f"/{NAME}"]
 
 
 # --- waits ------------------------------------------------------------------------------------------------------------
