@@ -73,6 +73,7 @@ class Client:
     requests: int = 0
     retries: list[str] = field(default_factory=list)
     server_clock_s: float | None = None
+    listed: Mapping[str, Any] = field(default_factory=dict)
 
     async def ask(self, call: Callable[[], Awaitable[T]], check: Callable[[T], Fault | None] | None = None) -> T:
         """Make a call until it brings an answer that may be read.
@@ -115,9 +116,10 @@ class Client:
         VenueFault
             The venue lists no perpetual of the coin, or does not answer.
         """
-        if not self.api.markets:
-            await self.ask(self.api.load_markets, self._check_markets)
-        listed = self.api.markets
+        if not self.listed:
+            # loaded anew each time: the library keeps what it made of a bad answer
+            self.listed = await self.ask(lambda: self.api.load_markets(True), _no_markets)
+        listed = self.listed
         found = listed.get(symbol) or min(
             (market for market in listed.values() if market["swap"] and market["base"] == coin),
             key=_preference,
@@ -126,12 +128,6 @@ class Client:
         if found is None:
             raise VenueFault(self.venue, Fault(f"does not list a perpetual of {coin}", again=False))
         return _market(found)
-
-    def _check_markets(self, markets: Mapping[str, Any]) -> Fault | None:
-        if markets:
-            return None
-        self.api.markets = None
-        return Fault("gave an empty list of markets", again=True)
 
     async def page(self, reach: Reach, market: Market, timeframe: str, since_ms: int, until_ms: int) -> Floats:
         """Return the rows of a series between two times, as the lake has them but with ``ts`` in milliseconds.
@@ -164,9 +160,9 @@ class Client:
             return await getattr(self.api, name)(market.symbol, *middle, since_ms, limit, params)
 
         def check(rows: Any) -> Fault | None:
-            if rows:
-                return stranger(self.answers[-1], market.names) if self.answers else None
-            return empty_page_fault(self.venue, self.answers[-1] if self.answers else None)
+            answer = self.answers[-1] if self.answers else None
+            other = stranger(answer, market.names) if answer else None
+            return other or (None if rows else empty_page_fault(self.venue, answer))
 
         self.requests += 1
         return _table(await self.ask(call, check), reach, market)
@@ -201,6 +197,10 @@ class Client:
             await asyncio.wait_for(self.stop.wait(), seconds)
         except TimeoutError:
             return
+
+
+def _no_markets(markets: Mapping[str, Any]) -> Fault | None:
+    return None if markets else Fault("gave an empty list of markets", again=True)
 
 
 def _statistics(reach: Reach) -> str:

@@ -1,14 +1,14 @@
 """From pages to whole days: pages may overlap, repeat, come out of order, be empty or end early.
 
-A page only ever adds rows. What a day then lacks is asked for once more, and only what two askings do not bring is a
-gap of the venue. A time that comes with two different rows is asked for again too; if the venue insists, the day is
-not believed.
+A page only ever adds rows. What a page lacks is asked for again, and only what two askings do not bring is a gap of
+the venue. A time that comes with two different rows is asked for again too; if the venue insists, the day is not
+believed.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,8 @@ from backtest.mechanics.exact import Bools, Floats
 DAY_MS = 86_400_000
 EPOCH = dt.date(1970, 1, 1)
 AskPage = Callable[[int, int], Awaitable[Floats]]  # first and last millisecond -> rows with ts first
-OnPage = Callable[[int, int], None]  # time reached in milliseconds, rows of the page
+OnPage = Callable[[int, int], None]  # time reached in milliseconds, new rows of the page
+Stretch = tuple[int, int]  # first millisecond, and the one after the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,52 +71,70 @@ async def harvest(ask: AskPage, days: Sequence[dt.date], grid: Grid, on_page: On
         Ascending; only these are asked for.
     """
     for first, end in runs_of(days):
-        held = np.empty((0, 0))
-        dropped = np.empty(0)
+        pieces: list[Floats] = []
         day = first
-        async for table in _pages(ask, _ms(first), _ms(end), grid, on_page):
-            rows, reached = table
-            good = _readable(rows, grid)
-            dropped = np.concatenate([dropped, rows[~good, 0]])
-            held = np.concatenate([held, rows[good]]) if held.size else rows[good]
+        async for page, reached in _pages(ask, (_ms(first), _ms(end)), grid, on_page):
+            pieces.append(page)
             while day < end and reached >= _ms(day) + DAY_MS:
-                start = _ms(day)
-                mine = (held[:, 0] >= start) & (held[:, 0] < start + DAY_MS)
-                bad = int(((dropped >= start) & (dropped < start + DAY_MS)).sum())
-                yield await _settle(ask, day, held[mine], bad, grid, on_page)
-                held = held[~mine]
+                held = np.concatenate(pieces)
+                later = held[:, 0] >= _ms(day) + DAY_MS
+                mine = (held[:, 0] >= _ms(day)) & ~later
+                yield await _settle(ask, day, held[mine], grid, on_page)
+                pieces = [held[later]]
                 day += dt.timedelta(days=1)
 
 
-async def _pages(ask: AskPage, start: int, end: int, grid: Grid, on_page: OnPage) -> AsyncIterator[tuple[Floats, int]]:
-    """Give pages and the time up to which all has been asked; a page that ends early is gone on from where it ended."""
-    cursor = start
-    while cursor < end:
+async def _pages(ask: AskPage, stretch: Stretch, grid: Grid, on_page: OnPage) -> AsyncIterator[tuple[Floats, int]]:
+    """Give the pages of a stretch and the time up to which all has been asked.
+
+    What a page lacks is asked for at once, until that brings nothing new: a page may end early at either end.
+    """
+    start, end = stretch
+    for cursor in range(start, end, grid.span_ms):
         last = min(cursor + grid.span_ms, end)
-        rows = await ask(cursor, last - 1)
-        inside = rows[(rows[:, 0] >= start) & (rows[:, 0] < end)]
-        ahead = inside[inside[:, 0] >= cursor, 0]
-        cursor = int(ahead.max()) + grid.step_ms if grid.step_ms and len(ahead) else last
-        on_page(min(cursor, end), len(inside))
-        yield inside, min(cursor, end)
+        seen: set[float] = set()
+        lacking: Stretch | None = (cursor, last)
+        tries = 0
+        while lacking is not None:
+            rows = await ask(lacking[0], lacking[1] - 1)
+            tries += 1
+            inside = rows[(rows[:, 0] >= start) & (rows[:, 0] < end)]
+            before = len(seen)
+            seen.update(inside[_readable(inside, grid), 0].tolist())
+            lacking = _absent(seen, (cursor, last), grid) if tries == 1 or len(seen) > before else None
+            on_page(last, len(seen) - before)
+            yield inside, last if lacking is None else cursor
 
 
-async def _settle(ask: AskPage, day: dt.date, rows: Floats, dropped: int, grid: Grid, on_page: OnPage) -> Harvest:
-    """Order a day's rows; where some are missing or contradict one another, ask once more for that stretch."""
-    start = _ms(day)
-    table, clash = _merge(rows)
-    lacking = _lacking(table[:, 0], start, grid)
-    if lacking is None and not clash:
-        return Harvest(day, table, dropped)
-    first, end = (start, start + DAY_MS) if clash or lacking is None else lacking
-    again = np.empty((0, rows.shape[1]))
-    async for page, _ in _pages(ask, first, end, grid, on_page):
-        again = np.concatenate([again, page])
-    good = _readable(again, grid)
-    dropped = int((~good).sum())
-    merged, still = _merge(again[good] if clash else np.concatenate([table, again[good]]))
-    trouble = f"two different rows for {_time(still)}, twice" if still else ""
-    return Harvest(day, merged, dropped, trouble)
+def _absent(seen: Set[float], window: Stretch, grid: Grid) -> Stretch | None:
+    """Return the stretch that holds all times of the grid not seen in a window; None where there is no grid."""
+    if not grid.step_ms:
+        return None
+    missing = [time for time in range(*window, grid.step_ms) if time not in seen]
+    return (missing[0], missing[-1] + grid.step_ms) if missing else None
+
+
+async def _settle(ask: AskPage, day: dt.date, rows: Floats, grid: Grid, on_page: OnPage) -> Harvest:
+    """Order a day's rows; where they contradict one another or their own times look torn, ask for the day again."""
+    window = (_ms(day), _ms(day) + DAY_MS)
+    table, clash = _merge(rows[_readable(rows, grid)])
+    while clash or _torn(table[:, 0], window, grid):
+        again = [page async for page, _ in _pages(ask, window, grid, on_page)]
+        fresh = np.concatenate(again)
+        rows = fresh if clash else np.concatenate([rows, fresh])
+        merged, still = _merge(rows[_readable(rows, grid)])
+        if clash or still or len(merged) == len(table):
+            trouble = f"two different rows for {_time(still)}, twice" if still else ""
+            return Harvest(day, merged, _dropped(rows, merged, window, grid), trouble)
+        table = merged
+    return Harvest(day, table, _dropped(rows, table, window, grid))
+
+
+def _dropped(rows: Floats, kept: Floats, window: Stretch, grid: Grid) -> int:
+    """Return how many times of the day came only with rows that cannot be read."""
+    bad = rows[~_readable(rows, grid), 0]
+    lost = np.unique(bad[(bad >= window[0]) & (bad < window[1])])
+    return int((~np.isin(lost, kept[:, 0])).sum())
 
 
 def _readable(rows: Floats, grid: Grid) -> Bools:
@@ -145,17 +164,17 @@ def _merge(rows: Floats) -> tuple[Floats, int]:
     return ordered[first], int(before[differs][0, 0]) if differs.any() else 0
 
 
-def _lacking(ts: Floats, start: int, grid: Grid) -> tuple[int, int] | None:
-    """Return the stretch of a day that holds all its missing rows; None where nothing seems to be missing."""
+def _torn(ts: Floats, window: Stretch, grid: Grid) -> bool:
+    """Return whether rows at the venue's own times look incomplete.
+
+    The shortest distance on the day is the rule, and no stretch may be half as long again.
+    """
     if grid.step_ms:
-        expected = np.arange(start, start + DAY_MS, grid.step_ms, dtype=np.float64)
-        missing = expected[~np.isin(expected, ts)]
-        return (int(missing[0]), int(missing[-1]) + grid.step_ms) if len(missing) else None
-    # own times: the shortest distance on the day is the rule, and no stretch may be half as long again
-    edges = np.concatenate([ts, [start + DAY_MS]])
-    distances = np.diff(edges)
-    regular = len(ts) > 1 and distances.max() <= 1.5 * distances.min() and ts[0] - start < 1.5 * distances.min()
-    return None if regular else (start, start + DAY_MS)
+        return False
+    distances = np.diff(np.concatenate([ts, [window[1]]]))
+    shortest = distances.min(initial=DAY_MS)
+    regular = len(ts) > 1 and distances.max() <= 1.5 * shortest and ts[0] - window[0] < 1.5 * shortest
+    return not regular
 
 
 def _ms(day: dt.date) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import math
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,14 @@ def test_order_of_files_repeats_and_shared_blocks_change_no_byte(
     assert import_fills([first, second]).shared == 3
 
 
+def test_two_imports_at_once_lose_nothing(tmp_path: Path) -> None:
+    paths = [write_lines(tmp_path / f"{hour}.jsonl", many(hour)) for hour in (18, 19, 20, 21)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda path: import_fills([path]), paths))
+    assert rows().height + rows("ETH").height == 240
+    assert rows()["block_ts"].is_sorted()
+
+
 def test_a_block_over_several_lines_keeps_its_order(imported: Any) -> None:
     winners = [5, 3, 9, 1]
     report = imported(*(block(adl_trade(user(n), VAULT, tid=n)) for n in winners))
@@ -259,9 +268,11 @@ def test_bad_lines_are_counted_and_the_rest_is_kept(line: bytes, reason: str, im
 
 BAD_FIELDS = [
     ("sz", "1_000", "a number that cannot be read"),
-    ("sz", "NaN", "a number that is not finite"),
-    ("px", "inf", "a number that is not finite"),
-    ("px", "1e999", "a number that is not finite"),
+    ("sz", "NaN", "a number that is not finite or out of range"),
+    ("px", "inf", "a number that is not finite or out of range"),
+    ("px", "1e999", "a number that is not finite or out of range"),
+    ("fee", "1e12", "a number that is not finite or out of range"),
+    ("px", "1e12", "a fill worth 1e12 USD or more"),
     ("px", "0", "a size or price that is not above zero"),
     ("sz", "-1", "a size or price that is not above zero"),
     ("closedPnl", "ten", "a number that cannot be read"),

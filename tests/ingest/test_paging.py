@@ -83,6 +83,7 @@ def test_rows_absent_twice_are_a_gap_and_each_is_asked_for_once_more() -> None:
     assert len(days[0].rows) == 21
     assert len(days[1].rows) == 24
     assert asked.count(int(gone[0])) == 1  # the second asking is for the missing stretch alone
+    assert len(asked) == 6
 
 
 def test_a_day_without_rows_is_given_empty() -> None:

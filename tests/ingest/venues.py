@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tests.server.market import CRASH_DAYS, Tapes, crash_days
 NOW = dt.datetime(2025, 10, 12, 6)  # noqa: DTZ001 - naive UTC, as everywhere in the lake
 VENUES = ("binanceusdm", "bybit", "okx", "hyperliquid")
 SYMBOLS = {venue: "BTC/USDC:USDC" if venue == "hyperliquid" else "BTC/USDT:USDT" for venue in VENUES}
-IMPATIENT = {"attempts": 4, "first_s": 0.01, "patience_s": 2.0}
+IMPATIENT = {"attempts": 12, "first_s": 0.01, "patience_s": 2.0}
 _TAPES: list[Tapes] = []
 
 
@@ -43,8 +44,11 @@ def wanted(
     now: dt.datetime = NOW,
     roots: dict[str, str] | None = None,
 ) -> list[Target]:
-    """Return targets for some venues in order, no others behind them."""
-    return targets(coins, series, days, venues, now, roots=roots or {})
+    """Return targets for some venues in order, no others behind them; without ``roots`` no archives either."""
+    goals = targets(coins, series, days, venues, now, roots=roots or {})
+    if roots:
+        return goals
+    return [replace(goal, sources=tuple(each for each in goal.sources if each.route == "rest")) for goal in goals]
 
 
 def fetched(

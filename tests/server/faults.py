@@ -98,7 +98,7 @@ async def apply(
     venue, path, query = asked
     key = key_of(venue, path, query)
     due = faults.due(key)
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = {"Date": formatdate(now / 1000, usegmt=True)}
     for fault in due:
         if fault.kind == "slow":
             await asyncio.sleep(fault.delay_s)
