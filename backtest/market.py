@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from backtest.errors import ConfigError, DataError, DataGapError, RangeError
+from backtest.ingest.actual import read_actual
 from backtest.ingest.align import on_one_clock
 from backtest.ingest.coverage import Series, check_bars, check_funding, describe, hole_text
 from backtest.ingest.lake import PRICES, Window, micros, read_series, series_folder, shown
@@ -52,7 +53,8 @@ class MarketPath:
     or after the start of the core; the bars before it are the pre-roll. ``entry_profiles`` hold, per symbol, prices in
     ticks and the lots traded there in the pre-roll, or None where that is short; ``pre_low`` and ``pre_high``
     (symbols) are its lowest and highest mark, or those of the first bar where there is none. ``coverage`` holds rows
-    of the table of that name without the run; ``digest`` is over all of it.
+    of the table of that name without the run; ``actual`` the venue's own forced fills, if they were
+    imported; ``digest`` is over all of it.
     """
 
     instruments: tuple[Instrument, ...]
@@ -71,6 +73,7 @@ class MarketPath:
     coverage: tuple[dict[str, Any], ...]
     labels: Mapping[str, Mapping[str, str]]
     flags: tuple[str, ...]
+    actual: pl.DataFrame
     digest: str
 
 
@@ -112,7 +115,8 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
         entry_profile(trade[s, :core_bar], volume[s, :core_bar]) if known else None for s in range(len(units))
     )
     pre_rolls = [_pre_roll(event, series, frame, window, known) for frame, series in read]
-    all_series = (*trades, *marks, *fundings, *pre_rolls)
+    actual, known_fills = read_actual(profile.id, [unit.symbol for unit in units], window)
+    all_series = (*trades, *marks, *fundings, *pre_rolls, *known_fills)
     coverage = tuple(series.row() for series in all_series)
     flags = (
         *proxy_flags(profile, tapes),
@@ -139,6 +143,7 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
         coverage=coverage,
         labels=labels(profile, scenario, tapes, marks),
         flags=flags,
+        actual=actual,
         digest=_digest(identity, open_ts, trade, mark, volume, bridged),
     )
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from backtest.assets import workspace
 from backtest.cli import main
-from backtest.ingest.lake import write_day
+from backtest.ingest.store import write_day
 from backtest.pipeline import execute, prepare, resolve
 from backtest.results import Run
 from backtest.scenario import check_values

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from backtest.assets import asset
 from backtest.errors import ConfigError, DataError, DataGapError, RangeError
-from backtest.ingest.lake import write_day
+from backtest.ingest.store import write_day
 from backtest.market import build_market, in_units, instrument_of, model_mark
 from backtest.mechanics.exact import half_even
 from backtest.schema import TABLES

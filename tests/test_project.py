@@ -18,7 +18,7 @@ from backtest.scenario import Scenario
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "backtest"
 LAYERS = [
-    "errors schema assets tomlio",
+    "errors columns schema assets tomlio",
     "mechanics",
     "instrument params scenario events venue",
     "ingest",

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from backtest.assets import lake_folder
 from backtest.errors import DataError
 from backtest.ingest.blocks import DAY_US, Row, Tally, rows_of
-from backtest.ingest.lake import COLUMNS, moment, read_series, schema_of, shown, write_day
+from backtest.ingest.lake import COLUMNS, moment, read_series, schema_of, shown
+from backtest.ingest.store import write_day
 
 if TYPE_CHECKING:
     import polars as pl

@@ -129,48 +129,6 @@ def shown(path: Path) -> str:
     return path.relative_to(home).as_posix() if path.is_relative_to(home) else path.as_posix()
 
 
-def write_day(
-    frame: pl.DataFrame, venue: str, symbol: str, series: str, day: dt.date, *, timeframe: str = "1m"
-) -> Path:
-    """Write one day of a series; the file appears complete, by rename, or not at all.
-
-    Raises
-    ------
-    DataError
-        A column is missing, a row lies outside the day, or the disk refuses.
-    """
-    import polars as pl
-    import pyarrow.parquet as pq
-
-    path = day_file(venue, symbol, series, day, timeframe)
-    missing = [name for name in COLUMNS[series] if name not in frame.columns]
-    if missing:
-        wanted = ", ".join(COLUMNS[series])
-        raise DataError(f"{shown(path)}: no column {', '.join(missing)}; {series} has the columns {wanted}; add them")
-    table = frame.select(pl.col(name).cast(kind) for name, kind in schema_of(series).items())
-    outside = table.filter(pl.col("ts").is_null() | (pl.col("ts").dt.date() != day)).height
-    if outside:
-        raise DataError(f"{shown(path)}: {outside} rows are not of {day}; a file holds one UTC day; split them")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table.to_arrow(), partial, compression="zstd")
-        partial.replace(path)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise DataError(f"{shown(path)}: cannot be written: {reason}; free space or set CRASHBOOK_HOME") from error
-    finally:
-        _discard(partial)
-    return path
-
-
-def _discard(partial: Path) -> None:
-    try:
-        partial.unlink(missing_ok=True)
-    except OSError:  # its folder could not be made: there is nothing to discard
-        return
-
-
 def read_series(
     venue: str, symbol: str, series: str, start: dt.datetime, end: dt.datetime, *, timeframe: str = "1m"
 ) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pyarrow as pa
 
 from backtest.schema import TABLES
-from backtest.tables import adl, book, ledger, liquidation, steps
+from backtest.tables import actual, adl, book, ledger, liquidation, steps
 from backtest.tables.arrow import build
 from backtest.tables.shared import Columns, Finished, Shared
 
@@ -31,6 +31,8 @@ def result_tables(done: Finished) -> dict[str, pa.Table]:
         "watch": adl.watch,
         "funding": ledger.funding,
         "ledger": ledger.ledger,
+        "actual_liquidations": actual.actual_liquidations,
+        "actual_adl": actual.actual_adl,
     }
     out = {}
     for name, maker in makers.items():

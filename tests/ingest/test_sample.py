@@ -9,8 +9,9 @@ import pytest
 
 from backtest.errors import DataError, DataGapError
 from backtest.ingest import sample
-from backtest.ingest.lake import BAR_COLUMNS, write_day
+from backtest.ingest.lake import BAR_COLUMNS
 from backtest.ingest.sample import choose_span, common_window, find_tape, sample_rows, spans_of
+from backtest.ingest.store import write_day
 from tests.ingest.standins import FakeEvent, FakeSample, flat, utc
 
 FIRST = FakeSample("binanceusdm", "BTC", "first.csv", utc("10:00"), utc("14:00"), 240)

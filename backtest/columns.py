@@ -1,0 +1,372 @@
+"""Every column of every result table: name, kind and meaning, one line each.
+
+Kinds are those of ``schema.Kind``; the unit of a column is its name's suffix.
+"""
+
+from __future__ import annotations
+
+# name, what one row is, what the table is for, columns
+DECLARED: tuple[tuple[str, str, str, str], ...] = (
+    (
+        "runs",
+        "run",
+        "One row: what was run.",
+        """
+        event_id str            event of the catalogue
+        venue str               venue profile whose rules ran
+        symbols str             simulated symbols, comma separated
+        policy str              ADL ranking, as resolved
+        seed int                seed of the synthetic book and of random rankings
+        intrabar str            order in which a bar's prices are walked
+        start_ts ts             open of the first bar
+        end_ts ts               close of the last bar
+        bar_s int               length of a bar
+        bars int                bars walked
+        steps int               prices walked (steps count from 1)
+        accounts int            accounts in the book
+        positions int           positions at the start
+        price_source str        venue whose bars were walked
+        price_label str         measured or proxy
+        mark_label str          measured, or the model of the mark
+        open_interest_label str where the open interest comes from
+        book_label str          synthetic or imported
+        liquidity_label str     how the liquidity was set
+        scenario_sha256 str     digest of the canonical scenario
+        data_sha256 str         digest of the market rows used
+        code_sha256 str         digest of the sources that decide results
+        """,
+    ),
+    (
+        "coverage",
+        "series x symbol",
+        "What data the window wanted and what was there.",
+        """
+        series str              ohlcv, mark_ohlcv, funding, pre_roll
+        symbol str              symbol simulated
+        source str              venue and file the rows came from
+        label str               measured, proxy, modelled or missing
+        expected_rows int       intervals in the window
+        rows int                intervals present
+        gaps int                holes inside the span used
+        longest_gap_s int       longest hole
+        duplicates int          rows dropped because their time was already there
+        bridged int             bars walked flat across a hole (only with --allow-gaps)
+        first_ts ts             open of the first row
+        last_ts ts              open of the last row
+        sha256 str              digest of the rows used
+        note str                what a reader must know
+        """,
+    ),
+    (
+        "steps",
+        "step x symbol",
+        "The path: one price per row, with what happened at it.",
+        """
+        step int                number of the price, from 1
+        ts ts                   time of the price
+        bar_ts ts               open of the bar the price belongs to
+        symbol str              symbol
+        gap bool                true where no time passed before this price
+        bridged bool            true where the bar was missing and carried flat
+        trade_px float          traded price at the step
+        mark_px float           mark price at the step
+        trade_low_px float      low of the bar's trade range
+        trade_high_px float     high of the bar's trade range
+        long_lots int           open long lots of accounts after the step
+        short_lots int          open short lots of accounts after the step
+        long_oi_usd money       open long interest of accounts at mark after the step
+        short_oi_usd money      open short interest of accounts at mark after the step
+        liquidations int        positions in breach for which lots moved in this step
+        liquidated_long_usd money    notional of the long lots that left accounts by book or take-over, at their mark
+        liquidated_short_usd money   the same for short lots
+        adl_usd money           notional closed by ADL at mark, bankrupt side counted once
+        bucket_lots int         liquidity left in the bar after the step
+        fund_usd money          cash of the fund after the step
+        fund_equity_usd money   fund cash plus inventory at mark, over all symbols
+        vault_usd money         cash of the vault after the step
+        vault_equity_usd money  vault cash plus inventory at mark, over all symbols
+        pool_lots int           signed inventory of fund and vault in this symbol
+        residual_usd money      sum of all cash after the step; 0
+        """,
+    ),
+    (
+        "accounts",
+        "account",
+        "Accounts with their cash before and after.",
+        """
+        account_id int          identity within the run
+        name str                name given by the scenario, empty otherwise
+        cohort str              leverage bucket the account was drawn from, or imported, or watch
+        margin_mode str         isolated
+        positions int           positions at the start
+        wallet_usd money        collateral posted at the start
+        opening_cash_usd money  cash at the start: wallet less signed cost
+        final_cash_usd money    cash at the end, unsettled funding included
+        final_equity_usd money  cash plus lots at the last mark
+        """,
+    ),
+    (
+        "positions",
+        "position at the start",
+        "The book, and what became of it.",
+        """
+        position_id int         row of the book, from 0
+        account_id int          owner
+        symbol str              symbol
+        side str                long or short
+        cohort str              leverage bucket
+        lots int                size in lots
+        quantity_base float     size in base units
+        cost_usd money          entry value
+        entry_px float          average entry price
+        collateral_usd money    isolated margin posted
+        leverage float          notional over equity at the first mark
+        liquidation_px float    first mark at which maintenance is breached, funding aside; null if none
+        bankruptcy_px float     price at which the collateral is gone
+        opening_cash_usd money  cash at the start
+        final_lots int          lots left at the end
+        final_cash_usd money    cash at the end, unsettled funding included
+        final_equity_usd money  cash plus lots at the last mark
+        fate str                open, liquidated, deleveraged, part_liquidated, part_deleveraged or both
+        """,
+    ),
+    (
+        "liquidations",
+        "position in breach x step with lots moved",
+        "Every liquidation, in order.",
+        """
+        liquidation_id int      number, from 1, in order of crossing
+        cascade_id int          run of steps with liquidations without a quiet minute between them
+        step int                step of the breach
+        ts ts                   time of the crossing, interpolated in the step
+        symbol str              symbol
+        account_id int          owner
+        position_id int         position
+        side str                side of the liquidated position
+        cohort str              leverage bucket
+        lots int                lots at detection
+        quantity_base float     the same in base units
+        mark_px float           mark at which maintenance was breached
+        equity_usd money        equity at that mark
+        maintenance_usd money   maintenance margin at that mark
+        notional_usd money      lots at that mark
+        closed_usd money        lots that left the account (all but kept_lots) at that mark
+        bankruptcy_usd money    bankruptcy amount of all lots
+        bankruptcy_px float     the same per base unit
+        skipped_book bool       equity below zero at detection, so no order was sent
+        refused bool            the fill would have been worse than the bankruptcy amount
+        book_lots int           lots the order book took
+        book_usd money          value of the book fills
+        book_px float           average fill price, null without a fill
+        fee_usd money           liquidation fee
+        residual_usd money      collateral left after fee, positive ADL differences included
+        residual_owner str      account, fund or vault
+        takeover_lots int       lots taken over at the bankruptcy amount
+        takeover_usd money      bankruptcy amount of those lots
+        takeover_by str         fund or vault, empty without a take-over
+        adl_lots int            lots sent to ADL, unmatched ones included
+        adl_usd money           bankruptcy amount of those lots
+        kept_lots int           lots that stay on the account and wait for the next price
+        """,
+    ),
+    (
+        "fund",
+        "movement of fund or vault",
+        "Every change of cash or inventory of the fund and the vault.",
+        """
+        movement_id int         number, from 1
+        step int                step, 0 for the opening
+        ts ts                   time of the step
+        pool str                fund or vault
+        cause str               opening, fee, residual, takeover, adl, difference, exhausted, unwind, funding
+        symbol str              symbol, empty for the opening
+        liquidation_id int      liquidation that caused it, null otherwise
+        lots int                signed change of inventory
+        amount_usd money        change of cash
+        cash_usd money          cash after the movement
+        """,
+    ),
+    (
+        "adl_events",
+        "wave",
+        "One row per ADL wave: (step, symbol, bankrupt side) or one symbol of a pool's inventory.",
+        """
+        wave_id int             number of the wave over the run, from 1
+        step int                step
+        ts ts                   time of the step
+        symbol str              symbol
+        bankrupt_side str       side of the bankrupt positions
+        source str              account, fund or vault
+        bankrupts int           bankrupt positions served (1 for a pool)
+        candidates int          accounts in the queue
+        lots_wanted int         bankrupt lots
+        lots_closed int         lots closed against winners
+        lots_unmatched int      lots left over when the queue ran out
+        unmatched_to str        market, fund or the pool itself; empty if nothing was left
+        notional_usd money      closed lots at the step's mark
+        candidate_usd money     notional of all candidates at the step's mark
+        winners int             accounts touched
+        skipped int             candidates passed over because their equity would have fallen below zero
+        close_rule str          bankruptcy, mark or previous_mark
+        mark_px float           mark at the end of the step
+        previous_mark_px float  mark three seconds earlier on the walked path
+        difference_usd money    bankruptcy amount against close price, signed for the bankrupt side
+        """,
+    ),
+    (
+        "adl_queue",
+        "wave x candidate kept",
+        "The queue: all that were closed or skipped, and the next ones spared.",
+        """
+        wave_id int             wave
+        step int                step
+        ts ts                   time of the step
+        symbol str              symbol
+        rank int                place in the queue, from 1
+        account_id int          candidate
+        position_id int         position
+        side str                side of the candidate
+        cohort str              leverage bucket
+        lots int                size at the start of the wave
+        notional_usd money      the same at the step's mark
+        score float             ranking score, exact order, shown as a float
+        pnl_usd money           unrealised profit at the step's mark
+        equity_usd money        equity at the step's mark
+        leverage float          notional over equity
+        notional_ahead_usd money     notional of all candidates in front
+        closed_lots int         lots closed in this wave
+        status str              closed, partial, skipped or spared
+        """,
+    ),
+    (
+        "adl_fills",
+        "slice",
+        "Every slice of ADL: one bankrupt, one winner, one price.",
+        """
+        fill_id int             number, from 1
+        wave_id int             wave
+        step int                step
+        ts ts                   time of the step
+        symbol str              symbol
+        bankrupt str            account id, fund or vault
+        liquidation_id int      liquidation of the bankrupt, null for a pool
+        account_id int          winner
+        position_id int         position of the winner
+        side str                side of the winner
+        cohort str              leverage bucket of the winner
+        rank int                place in the queue
+        score float             ranking score
+        lots int                lots closed
+        quantity_base float     the same in base units
+        amount_usd money        value at which they were closed
+        close_px float          the same per base unit
+        mark_px float           mark at the end of the step
+        notional_usd money      lots at that mark
+        notional_ahead_usd money     notional of all candidates in front of the winner
+        bankrupt_usd money      bankruptcy amount of the slice
+        difference_usd money    close amount less bankruptcy amount, signed for the bankrupt side
+        immediate_usd money     what the winner got against closing at mark; negative is a loss
+        realized_usd money      profit realised against entry
+        """,
+    ),
+    (
+        "watch",
+        "watched position x wave of its symbol",
+        "Where my positions stood in every queue.",
+        """
+        name str                name given by the scenario
+        account_id int          account
+        position_id int         position
+        symbol str              symbol
+        side str                side of the position
+        hedged bool             true if the scenario says an outside leg offsets it
+        wave_id int             wave
+        step int                step
+        ts ts                   time of the step
+        in_queue bool           true if the position was a candidate of the wave
+        rank int                place in the queue, null if not in it
+        candidates int          length of the queue
+        notional_ahead_usd money     notional in front, null if not in the queue
+        score float             ranking score, null if not in the queue
+        lots int                size before the wave
+        closed_lots int         lots closed in this wave
+        close_px float          price of those lots, null if none
+        mark_px float           mark at the end of the step
+        """,
+    ),
+    (
+        "funding",
+        "funding event x symbol x side x cohort",
+        "Funding accrued, exact to a millionth of a quantum.",
+        """
+        step int                step at which the index moved
+        ts ts                   time
+        symbol str              symbol
+        side str                long or short
+        cohort str              leverage bucket, or market, fund, vault
+        rate float              rate of the event; longs pay when positive
+        mark_px float           mark the payment is charged on
+        lots int                lots of the cohort
+        amount_usd money12      signed, received is plus
+        """,
+    ),
+    (
+        "ledger",
+        "leg",
+        "Cash and lots: every leg of every entry; each entry sums to zero.",
+        """
+        entry_id int            entry; its legs sum to zero in cash and, per symbol, in lots
+        step int                step, 0 for the opening
+        ts ts                   time of the step
+        cause str               opening, book, fee, residual, takeover, adl, difference, exhausted, unwind, funding
+        symbol str              symbol, empty for opening cash
+        owner str               account, fund, vault, venue, market, rounding, uncovered or opening
+        account_id int          account, null for other owners and for the summed opening of accounts
+        lots int                signed change of lots
+        amount_usd money        change of cash
+        """,
+    ),
+    (
+        "actual_liquidations",
+        "fill",
+        "What the venue liquidated, ADL apart, from its public fills; empty unless they were imported.",
+        """
+        ts ts                   time of the fill
+        block_ts ts             time of its block
+        seq int                 place of the fill in its block; (block_ts, seq) is the order of emission
+        symbol str              symbol
+        account str             account whose position was closed, as the venue names it
+        side str                side of that position
+        quantity_base float     size closed
+        px float                price of the fill
+        notional_usd money      size at that price
+        start_position_base float    signed position before the fill
+        closed_pnl_usd money    profit realised against entry
+        fee_usd money           fee paid
+        mark_px float           mark price given with the fill, null if none
+        method str              market for the order book, backstop for a take-over, empty if not given
+        """,
+    ),
+    (
+        "actual_adl",
+        "fill",
+        "Winners that the venue deleveraged, from its public fills; empty unless they were imported.",
+        """
+        ts ts                   time of the fill
+        block_ts ts             time of its block
+        seq int                 place of the fill in its block; (block_ts, seq) is the order of emission
+        symbol str              symbol
+        account str             account whose position was closed, as the venue names it
+        side str                side of that position
+        quantity_base float     size closed
+        px float                price of the fill
+        notional_usd money      size at that price
+        start_position_base float    signed position before the fill
+        closed_pnl_usd money    profit realised against entry
+        fee_usd money           fee paid
+        mark_px float           mark price given with the fill, null if none
+        method str              how the bankrupt side was being closed, empty if not given
+        liquidated_account str  bankrupt party, mostly the liquidator vault, empty if not given
+        """,
+    ),
+)
