@@ -55,18 +55,26 @@ class Order:
               help="Folder or address of an archive (binance, bitmex, hyperliquid), asked first.")  # fmt: skip
 @click.option("--exchange-config", "config", type=click.Path(path_type=Path), metavar="FILE",
               help="TOML: addresses, proxies, headers, timeouts and rate limits of the venues.")  # fmt: skip
+@click.option("--fills", type=click.Path(path_type=Path), multiple=True, metavar="FILE",
+              help="Hyperliquid node fills (.lz4, .jsonl): what was really liquidated and deleveraged.")  # fmt: skip
+@click.option("--snapshot", type=click.Path(path_type=Path), metavar="FILE",
+              help="Hyperliquid clearinghouse snapshot (.json): the true book, for --positions.")  # fmt: skip
+@click.option("--account-values", type=click.Path(path_type=Path), metavar="FILE", help="Values that go with it.")
+@click.option("--book", type=click.Path(path_type=Path), metavar="FILE", help="Where the book of a snapshot goes.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and ask nobody.")
 @click.option("--reach", is_flag=True, help="Show how far back each venue's data go.")
 @read_options
 def fetch(
     event: str | None, venue: str | None, coins: str | None, series: str | None, start: dt.datetime | None,
-    end: dt.datetime | None, timeframe: str, only: bool, roots: tuple[str, ...], config: Path | None, dry_run: bool,
+    end: dt.datetime | None, timeframe: str, only: bool, roots: tuple[str, ...], config: Path | None,
+    fills: tuple[Path, ...], snapshot: Path | None, account_values: Path | None, book: Path | None, dry_run: bool,
     reach: bool, sink: Sink,
 ) -> None:  # fmt: skip
     """Fill the lake with what the exchanges and their archives have of a crash.
 
     Whole UTC days are fetched, only those that are missing; a day appears in the lake complete or not at all.
     When a venue refuses or does not go back far enough, the next one is asked. Interrupted, the same command goes on.
+    With --fills or --snapshot only those files are read and nobody is asked.
     """
     if reach:
         from backtest.ingest.reach import reach_table
@@ -74,6 +82,13 @@ def fetch(
         table = reach_table()
         emit(frame_of(table, list(table[0])), sink)
         return
+    if event is None:
+        raise click.UsageError("Missing EVENT; give one of crashbook events, for example 2025-10-10")
+    if fills or snapshot:
+        _import(event, _listed(coins), fills, snapshot, account_values, book, sink)
+        return
+    if account_values or book:
+        raise click.UsageError("--account-values and --book go with --snapshot FILE")
     order = _order(event, venue, coins, series, start, end, timeframe, only, roots, config)
     if dry_run:
         emit(frame_of(plan_rows(order.wanted), ("series", "coins", "source", "days", "requests", "note")), sink)
@@ -83,8 +98,23 @@ def fetch(
     _conclude(order, outcome, sink)
 
 
+def _import(
+    event: str, coins: Sequence[str], fills: Sequence[Path], snapshot: Path | None, values: Path | None,
+    book: Path | None, sink: Sink,
+) -> None:  # fmt: skip
+    """Read what Hyperliquid publishes of its node: fills into the lake, a snapshot into a book."""
+    from backtest.cli.importing import take_fills, take_snapshot
+    from backtest.events import get_event
+
+    crash = get_event(event)
+    if fills:
+        take_fills(fills, sink)
+    if snapshot:
+        take_snapshot(crash.id, coins or crash.coins, snapshot, values, book, sink)
+
+
 def _order(
-    event: str | None, venue: str | None, coins: str | None, series: str | None, start: dt.datetime | None,
+    event: str, venue: str | None, coins: str | None, series: str | None, start: dt.datetime | None,
     end: dt.datetime | None, timeframe: str, only: bool, roots: Sequence[str], config: Path | None,
 ) -> Order:  # fmt: skip
     """Turn the words of the command line into targets."""
@@ -94,8 +124,6 @@ def _order(
     from backtest.ingest.settings import read_settings
     from backtest.ingest.sources import DEFAULT_SERIES, chain, days_between, targets
 
-    if event is None:
-        raise click.UsageError("Missing EVENT; give one of crashbook events, for example 2025-10-10")
     if timeframe not in TIMEFRAMES:
         raise UnknownNameError("timeframe", timeframe, TIMEFRAMES)
     crash, settings = get_event(event), read_settings(config)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from backtest.events import CrashEvent
     from backtest.ingest.inventory import Holding
 
-WIDE = ("sha256",)  # left out of what is read on a terminal
+DIGITS_SHOWN = 12  # of a digest, in a table
 
 
 @verb("crashbook data", "crashbook data 2025-10-10", "crashbook data 2025-10-10 --format json")
@@ -28,43 +28,45 @@ def data(event: str | None, strict: bool, sink: Sink) -> None:
     """Show what the lake holds and what it lacks.
 
     Without EVENT all that is in the lake, each series from its first to its last day; with EVENT its window and coins.
-    Everything is read from the rows of the files, not from their names. Days are compared with the journal of
-    fetches for an EVENT or with --strict.
+    Everything is read from the rows of the files, not from their names. With EVENT or
+    --strict every day is also compared with the journal of fetches. A table shows the first digits of a digest.
     """
     from backtest.events import get_event
     from backtest.ingest.inventory import HEADER, holdings
 
     crash = get_event(event) if event else None
     held = holdings(crash, journal=strict or crash is not None)
-    emit(frame_of([holding.row() for holding in held], HEADER), sink)
+    rows = [holding.row() for holding in held]
+    if sink.pretty:
+        rows = [{**row, "sha256": row["sha256"][:DIGITS_SHOWN]} for row in rows]
+    emit(frame_of(rows, HEADER), sink)
     _conclude(held, crash, strict, sink)
 
 
 def _conclude(held: Sequence[Holding], crash: CrashEvent | None, strict: bool, sink: Sink) -> None:
     """Say how to fill what is empty; with ``--strict`` end with the exit code of a gap if anything was found."""
     fill = f"crashbook fetch {crash.id if crash else '2025-10-10'}"
-    lacking = [holding.place.symbol for holding in held if holding.absent]
-    empty = all(holding.absent for holding in held)
-    if strict and not held:
-        raise DataGapError(f"the lake is empty; {fill} fills it")
-    if empty:
-        whole = "the lake is empty" if crash is None else f"the lake has nothing of {crash.id}"
-        note(f"{whole}; fill it with {fill}", sink)
+    if all(holding.absent for holding in held):
+        empty = f"the lake has nothing of {crash.id}" if crash else "the lake is empty"
+        if strict:
+            raise DataGapError(f"{empty}; fill it with {fill}")
+        note(f"{empty}; fill it with {fill}", sink)
     found = complaints(held)
     if strict and found:
-        named = f" (trade bars: {', '.join(lacking)})" if lacking and not empty else ""
-        raise DataGapError(f"{', '.join(found)}{named}; the table says where; delete bad files and run {fill}")
+        again = fill if crash else "crashbook fetch EVENT"
+        raise DataGapError(f"{', '.join(found)}; the table says where; delete the days that are wrong and run {again}")
 
 
 def complaints(held: Sequence[Holding]) -> list[str]:
     """Return, as text, what was found wrong and how much of it."""
     there = [holding for holding in held if not holding.absent]
     counts = {
-        ("coin without trade bars", "coins without trade bars"): len(held) - len(there),
         ("missing interval", "missing intervals"): sum(each.facts.missing for each in there),
         ("duplicate", "duplicates"): sum(each.facts.duplicates for each in there),
         ("stale mark", "stale marks"): sum(each.stale_marks or 0 for each in there),
         ("changed day", "changed days"): sum(len(each.changed or ()) for each in there),
         ("broken rule", "broken rules"): sum(len(each.faults) for each in there),
     }
-    return [f"{count:,} {one if count == 1 else many}" for (one, many), count in counts.items() if count]
+    found = [f"{count:,} {one if count == 1 else many}" for (one, many), count in counts.items() if count]
+    lacking = ", ".join(holding.place.symbol for holding in held if holding.absent)
+    return [*found, f"no trade bars of {lacking}"] if lacking else found
