@@ -21,6 +21,7 @@ from backtest.ingest.coverage import Series, check_bars, check_funding, describe
 from backtest.ingest.lake import PRICES, Window, micros, read_series, series_folder, shown
 from backtest.ingest.notes import (
     PRE_ROLL,
+    known_open_interest,
     labels,
     model_text,
     proxy_flags,
@@ -116,7 +117,9 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
     )
     pre_rolls = [_pre_roll(event, series, frame, window, known) for frame, series in read]
     actual, known_fills = read_actual(profile.id, [unit.symbol for unit in units], window)
-    all_series = (*trades, *marks, *fundings, *pre_rolls, *known_fills)
+    before = [float(each[max(core_bar - 1, 0), -1]) for each in prices]
+    held = known_open_interest(event, profile, scenario, units, before)
+    all_series = (*trades, *marks, *fundings, *pre_rolls, *held, *known_fills)
     coverage = tuple(series.row() for series in all_series)
     flags = (
         *proxy_flags(profile, tapes),

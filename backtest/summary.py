@@ -10,6 +10,19 @@ if TYPE_CHECKING:
     from backtest.results import Run
 
 
+def span(start: dt.datetime, end: dt.datetime) -> str:
+    """Return start and end of a run, the day of the end where it is another one.
+
+    Examples
+    --------
+    >>> noon = dt.datetime(2025, 10, 10, 12)
+    >>> span(noon, noon + dt.timedelta(hours=1)), span(noon, noon + dt.timedelta(days=1))
+    ('2025-10-10 12:00 to 13:00', '2025-10-10 12:00 to 2025-10-11 12:00')
+    """
+    day = "" if start.date() == end.date() else "%Y-%m-%d "
+    return f"{start:%Y-%m-%d %H:%M} to {end:{day}%H:%M}"
+
+
 def usd(value: Decimal | float | None) -> str:
     """Return an amount in full dollars with a true minus.
 
@@ -45,7 +58,7 @@ def lines(run: Run) -> list[tuple[str, str]]:
     after = s["first_adl_after_s"]
     onset = f" ({after:.0f} s after the first liquidation)" if after is not None else ""
     rows = [
-        ("event", f"{s['event_id']} at {s['venue']}, {s['start_ts']:%Y-%m-%d %H:%M} to {s['end_ts']:%H:%M} UTC"),
+        ("event", f"{s['event_id']} at {s['venue']}, {span(s['start_ts'], s['end_ts'])} UTC"),
         ("symbols", s["symbols"].replace(",", ", ")),
         ("positions", f"{s['positions']:,} ({run.meta['labels']['book']['badge']} book, seed {s['seed']})"),
         ("open interest", f"{usd(s['open_interest_usd'])} a side"),

@@ -12,6 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.server.app import LocalVenues
+from tests.server.market import crash_days
+
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 RUN_ID = re.compile(r"\b[0-9a-f]{12}\b")
@@ -48,8 +51,17 @@ def prepare(text: str, workspace: Path) -> None:
 
 
 def rendered(text: str, workspace: Path) -> str:
-    """Return the README with every console block holding the real output of its commands."""
+    """Return the README with every console block holding the real output of its commands.
+
+    The venues it asks are local ones, and ``local.toml`` leads to them.
+    """
     prepare(text, workspace)
+    with LocalVenues(crash_days()) as venues:
+        venues.write_config(workspace / "local.toml")
+        return _rendered(text, workspace)
+
+
+def _rendered(text: str, workspace: Path) -> str:
 
     def fill(match: re.Match[str]) -> str:
         parts = [f"$ {command}\n{run(command, workspace).rstrip()}\n" for command in commands(match.group(1))]

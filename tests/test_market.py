@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+from dataclasses import replace
 from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from backtest.assets import asset
 from backtest.errors import ConfigError, DataError, DataGapError, RangeError
+from backtest.ingest.lake import schema_of
 from backtest.ingest.store import write_day
 from backtest.market import build_market, in_units, instrument_of, model_mark
 from backtest.mechanics.exact import half_even
@@ -407,7 +409,7 @@ def test_arrays_are_int64_and_bars_are_ordered() -> None:
 
 
 def test_marks_of_the_venue_that_stands_in_are_a_declared_proxy() -> None:
-    other = FakeEvent("small", SMALL.core_start, SMALL.core_end, SMALL.start, SMALL.end, venues=("bybit", "binanceusdm"))
+    other = replace(SMALL, venues=("bybit", "binanceusdm"))
     venue = FakeVenue(id="bybit")
     store(flat(utc("09:00"), 6))
     store(flat(utc("09:00"), 6, price=101), series="mark_ohlcv")
@@ -415,7 +417,7 @@ def test_marks_of_the_venue_that_stands_in_are_a_declared_proxy() -> None:
     assert path.mark[0].min() == path.mark[0].max() == 101 * path.instruments[0].mark_per_tick * 10
     assert path.labels["mark"]["badge"] == "proxy"
     assert path.modelled == (False,)
-    assert f"{BTC}: marks of binanceusdm stand in for bybit." in path.flags
+    assert f"Marks of binanceusdm stand in for bybit: {BTC}." in path.flags
 
 
 def test_a_hole_before_the_core_is_carried_flat_and_flagged_without_being_asked() -> None:
@@ -424,3 +426,17 @@ def test_a_hole_before_the_core_is_carried_flat_and_flagged_without_being_asked(
     path = build_market(event, FakeVenue(), scenario())
     assert path.bridged[0].tolist() == [False, False, True, False, False, False]
     assert any("1 missing bars are carried flat" in flag for flag in path.flags)
+
+
+def test_measured_open_interest_is_told_beside_that_of_the_book() -> None:
+    event = FakeEvent("small", utc("09:02"), utc("09:05"), SMALL.start, SMALL.end)
+    store(flat(utc("09:00"), 6))
+    rows = {"ts": [utc("09:00"), utc("09:05")], "open_interest_base": [7.0, 9.0], "open_interest_usd": [None, 900.0]}
+    store(pl.DataFrame(rows, schema=schema_of("open_interest")), series="open_interest")
+    path = build_market(event, FakeVenue(), scenario(open_interest_usd={"BTC": 500.0}))
+    assert [row["series"] for row in path.coverage][-1] == "open_interest"
+    (told,) = [flag for flag in path.flags if flag.startswith("Open interest")]
+    assert told == (
+        f"Open interest of {BTC} was 700 USD a side at 2025-10-10T09:00:00; the book is drawn with 500; "
+        "--set open_interest_usd.BTC=700 takes the measured one."
+    )

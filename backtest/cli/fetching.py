@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from backtest.ingest.settings import Settings
     from backtest.ingest.sources import Source, Target
 
+OUTCOME_COLUMNS = ("series", "coins", "source", "days", "rows", "missing", "what")
 DAYS_SHOWN = 3
 BACKUPS_SHOWN = 3
 
@@ -94,7 +95,7 @@ def fetch(
         emit(frame_of(plan_rows(order.wanted), ("series", "coins", "source", "days", "requests", "note")), sink)
         return
     outcome = asyncio.run(_run(order, sink))
-    emit(frame_of(outcome_rows(outcome), ("series", "coins", "source", "days", "rows", "missing", "what")), sink)
+    emit(frame_of(outcome_rows(outcome, order.wanted), OUTCOME_COLUMNS), sink)
     _conclude(order, outcome, sink)
 
 
@@ -240,8 +241,10 @@ def _else(names: Sequence[str]) -> str:
     return f"else {', '.join(names[:BACKUPS_SHOWN])}" + (f" and {more} more" if more > 0 else "")
 
 
-def outcome_rows(outcome: Outcome) -> list[dict[str, Any]]:
-    """Return what a fetch did as rows: which source gave what, and why the others did not."""
+def outcome_rows(outcome: Outcome, wanted: Sequence[Target]) -> list[dict[str, Any]]:
+    """Return what a fetch did as rows: which source gave what, and why the others did not, in the order of asking."""
+    series = {target.series: row for row, target in reversed(list(enumerate(wanted)))}
+    places = {name: place for target in wanted for place, name in enumerate(each.name for each in target.sources)}
     rows: list[dict[str, Any]] = [
         {
             "series": day.series, "coins": day.coin, "source": day.source, "days": (day.day,), "rows": day.rows,
@@ -256,6 +259,7 @@ def outcome_rows(outcome: Outcome) -> list[dict[str, Any]]:
         }
         for denial in outcome.denied
     ]  # fmt: skip
+    rows.sort(key=lambda row: (series[row["series"]], places[row["source"]]))
     return _grouped(rows, ("rows", "missing"), note="what")
 
 

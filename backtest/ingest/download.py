@@ -186,5 +186,7 @@ def _why(error: Exception) -> str:
     inner: BaseException = error
     while (nested := inner.__cause__ or inner.__context__) is not None:
         inner = nested
-    text = " ".join((os.strerror(inner.errno) if isinstance(inner, OSError) and inner.errno else str(inner)).split())
-    return text or type(inner).__name__
+    number = inner.errno if isinstance(inner, OSError) else None
+    # numbers below zero are those of name resolution: the error's own words are better
+    said = os.strerror(number) if number is not None and number > 0 else str(inner)
+    return " ".join(said.split()) or type(inner).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import errno
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 SETTLE_S = 60  # the last bar of a day may still change for a moment
 TREE = ".archive"
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ async def fetch(
         The disk refuses.
     """
     session = _Session(settings, clock, draw, stop, on_progress)
+    sweep(lake_folder() / TREE)
     try:
         for target in wanted:
             _tidy(target)
@@ -251,6 +254,8 @@ async def _from_archive(
             session.refused[source.root] = str(error)
             raise VenueFault(source.name, Fault(str(error), again=False)) from error
         except DataError as error:  # one file is damaged: the others are not
+            if getattr(error.__cause__, "errno", None) in FULL:
+                raise
             given = archive_days(*place, days[number + 1 :], timeframe=target.timeframe, cache=cache, client=patient)
             yield asked, None, source.symbol, 0, str(error)
             continue
@@ -277,8 +282,10 @@ def _frame(day: Harvest, series: str) -> pl.DataFrame:
     names = COLUMNS[series][1:]
     ts = np.rint(day.rows[:, 0] * 1000).astype(np.int64)
     values = {name: day.rows[:, place] for place, name in enumerate(names, 1)}
-    frame = pl.DataFrame({"ts": ts, **values}).with_columns(pl.col("ts").cast(pl.Datetime("us")))
-    return frame.with_columns(pl.col(name).fill_nan(None) for name in names)
+    frame = pl.DataFrame({"ts": ts.view("datetime64[us]"), **values})
+    if np.isnan(day.rows).any():
+        frame = frame.with_columns(pl.col(name).fill_nan(None) for name in names)
+    return frame
 
 
 def _limits(market: Market) -> Mapping[str, float | None]:

@@ -7,10 +7,9 @@ a day of its window, and every coin that has no trade bars at all.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -19,6 +18,7 @@ import numpy as np
 from backtest.assets import lake_folder
 from backtest.errors import DataError
 from backtest.ingest.coverage import Facts, check_bars, check_funding, describe, hole_text
+from backtest.ingest.day_rows import Place, changed_days, day_names, few, load_days, misplaced, occurrences
 from backtest.ingest.lake import (
     BAR_SERIES,
     COLUMNS,
@@ -29,12 +29,10 @@ from backtest.ingest.lake import (
     micros,
     moment,
     rows_digest,
-    schema_of,
-    series_folder,
 )
 from backtest.ingest.reach import load_reach
 from backtest.ingest.sources import STATES, chain, days_between, symbols_of
-from backtest.ingest.store import SOURCE_KEY, read_file, read_manifest
+from backtest.ingest.store import read_manifest
 from backtest.mechanics.exact import Ints
 
 if TYPE_CHECKING:
@@ -45,7 +43,6 @@ if TYPE_CHECKING:
 STATISTICS = ("open_interest", "long_short_ratio")
 STATISTICS_STEP_S = 300
 STALE_S = 900  # a mark older than this at a funding time is stale
-NAMES_SHOWN = 3
 WORKERS = 4
 MINUTE_US = 60_000_000
 DAY = dt.timedelta(days=1)
@@ -61,33 +58,13 @@ HEADER = (
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One folder of days of the lake; ``timeframe`` is empty for series without."""
-
-    series: str
-    venue: str
-    symbol: str
-    timeframe: str = ""
-
-    @property
-    def market(self) -> tuple[str, str]:
-        """Return venue and symbol."""
-        return self.venue, self.symbol
-
-    @property
-    def folder(self) -> Path:
-        """Return the folder; it need not exist."""
-        return series_folder(self.venue, self.symbol, self.series, self.timeframe or "1m")
-
-
-@dataclass(frozen=True, slots=True)
 class Holding:
     """What the lake holds of one place; ``facts`` without holes where ``expected`` is None, the series has no clock.
 
     Attributes
     ----------
     stale_marks
-        Funding times without a mark bar opened in the 15 minutes before; None if there is no mark at all, or no funding.
+        Funding times without a mark bar opened in the 15 minutes before; None if there is no mark or no funding.
     sources
         Where the rows come from, as the files say.
     changed
@@ -115,7 +92,7 @@ class Holding:
     def row(self) -> dict[str, Any]:
         """Return the row of the table that ``HEADER`` names."""
         place, facts, clock = self.place, self.facts, self.expected is not None
-        touched = f"changed since it was entered: {_few(map(str, self.changed))}" if self.changed else ""
+        touched = f"changed since it was entered: {few(map(str, self.changed))}" if self.changed else ""
         return {
             "series": place.series,
             "venue": place.venue,
@@ -218,136 +195,40 @@ def _hold(
         files = {day: path for day, path in files.items() if day in wanted}
     if not files and (window or not strays):
         return None, NO_TIMES
-    loaded = _load(place.series, files)
-    changed = None if entries is None else tuple(_changed(loaded, files, entries))
-    faults = [*loaded.faults.values(), *_misplaced(loaded)]
-    if strays:
-        faults.append(f"not named by a day: {_few(strays)}")
-    frame = loaded.frame
-    if window:
-        frame = frame.filter(pl.col("ts").is_null() | pl.col("ts").is_between(*window, closed="left"))
-    elif files:
+    loaded = load_days(place.series, files)
+    changed = None if entries is None else tuple(changed_days(loaded, files, entries))
+    faults = [*loaded.faults.values(), *misplaced(loaded)]
+    if window is None and files:
         window = (dt.datetime.combine(min(files), dt.time()), dt.datetime.combine(max(files), dt.time()) + DAY)
-    expected, facts, fault = _measure(place, frame, window)
+    frame = loaded.frame
+    if window and (event or faults):  # else all rows lie in it
+        frame = frame.filter(pl.col("ts").is_null() | pl.col("ts").is_between(*window, closed="left"))
+    expected, facts, fault = _measure(place, frame, window, _times(place, loaded.frame))
     faults += [fault] if fault else []
-    ts = frame["ts"].drop_nulls().to_physical().to_numpy() if place.series in {"mark_ohlcv", "funding"} else NO_TIMES
-    return Holding(place, expected, facts, None, loaded.sources, changed, tuple(faults)), ts
+    if strays:
+        faults.append(f"not named by a day: {few(strays)}")
+    holding = Holding(place, expected, facts, None, loaded.sources, changed, tuple(faults))
+    # marks of the whole first day may be those of the window's first funding time
+    kept = {"mark_ohlcv": loaded.frame, "funding": frame}.get(place.series)
+    return holding, NO_TIMES if kept is None else _times(place, kept)
 
 
-def day_names(folder: Path) -> tuple[dict[dt.date, Path], list[str]]:
-    """Return the files of a folder by the day they are named by, in order, and the names of others."""
-    days, strays = {}, []
-    for path in sorted(folder.glob("*.parquet")):
-        try:
-            day = dt.date.fromisoformat(path.stem)
-        except ValueError:
-            day = None
-        if day and day.isoformat() == path.stem:
-            days[day] = path
-        elif not path.name.startswith("."):
-            strays.append(path.name)
-    return days, strays
+def _times(place: Place, frame: pl.DataFrame) -> Ints:
+    """Return the times of rows in microseconds; venues stamp statistics and funding some milliseconds late."""
+    ts: Ints = frame["ts"].drop_nulls().to_physical().to_numpy()
+    return ts if place.series in BAR_SERIES else np.unique((ts + MINUTE_US // 2) // MINUTE_US * MINUTE_US)
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """Rows of the readable files in the order stored, how many are of which day, and what is wrong with the others."""
+def _measure(place: Place, frame: pl.DataFrame, window: Window | None, times: Ints) -> tuple[int | None, Facts, str]:
+    """Return the intervals expected, what is known of the rows, and the rule they break.
 
-    frame: pl.DataFrame
-    rows: Mapping[dt.date, int]
-    sources: tuple[str, ...]
-    faults: Mapping[dt.date, str]
-
-    def days(self) -> Iterator[tuple[dt.date, pl.DataFrame]]:
-        """Give the rows of each file."""
-        offset = 0
-        for day, rows in self.rows.items():
-            yield day, self.frame.slice(offset, rows)
-            offset += rows
-
-
-def _load(series: str, files: Mapping[dt.date, Path]) -> _Loaded:
-    """Read many files at once; one by one only if one of them cannot be read."""
-    import polars as pl
-    import pyarrow.parquet as pq
-    from pyarrow import ArrowException
-
-    kinds = schema_of(series)
-    try:
-        footers = {day: pq.read_metadata(path) for day, path in files.items()}
-        frame = pl.read_parquet([*files.values()], columns=[*kinds], hive_partitioning=False, glob=False)
-        whole = dict(frame.schema) == kinds
-    except (pl.exceptions.PolarsError, ArrowException, OSError, ValueError):  # ValueError: there is no file
-        whole = False
-    if whole:
-        sources = dict.fromkeys(
-            (each.metadata or {}).get(SOURCE_KEY, b"").decode(errors="replace") for each in footers.values()
-        )
-        rows = {day: each.num_rows for day, each in footers.items()}
-        return _Loaded(frame, rows, tuple(filter(None, sources)), {})
-    return _load_singly(series, files)
-
-
-def _load_singly(series: str, files: Mapping[dt.date, Path]) -> _Loaded:
-    import polars as pl
-
-    kinds = schema_of(series)
-    frames, sources, faults = {}, [], {}
-    for day, path in files.items():
-        try:
-            frame, source = read_file(path)
-        except DataError:
-            faults[day] = f"{path.name} is not a whole Parquet file"
-            continue
-        lacking = [name for name, kind in kinds.items() if frame.schema.get(name) != kind]
-        if lacking:
-            faults[day] = f"{path.name} has no column {', '.join(lacking)} of the type of the series"
-            continue
-        frames[day] = frame.select(kinds)
-        sources.append(source)
-    whole = pl.concat([pl.DataFrame(schema=kinds), *frames.values()])
-    rows = {day: frame.height for day, frame in frames.items()}
-    return _Loaded(whole, rows, tuple(filter(None, dict.fromkeys(sources))), faults)
-
-
-def _changed(
-    loaded: _Loaded, files: Mapping[dt.date, Path], entries: Mapping[str, Mapping[str, Any]]
-) -> Iterator[dt.date]:
-    """Give the days whose rows are not those of the journal, in order."""
-    digests = {day: rows_digest(frame) for day, frame in loaded.days()}
-    for day, path in files.items():
-        entry = entries.get(path.relative_to(lake_folder()).as_posix(), {})
-        if day not in digests or digests[day] != entry.get("sha256"):
-            yield day
-
-
-def _misplaced(loaded: _Loaded) -> Iterator[str]:
-    """Give, as text, the files that hold rows of another day than their name says."""
-    import polars as pl
-
-    epoch = dt.date(1970, 1, 1)
-    named = np.repeat([(day - epoch).days for day in loaded.rows] or [0], [*loaded.rows.values()] or [0])
-    strange = loaded.frame["ts"].dt.date().to_physical() != pl.Series(named, dtype=pl.Int32)
-    if strange.any():
-        counts = (
-            (epoch + dt.timedelta(days=int(day)), count) for day, count in _counts(named[strange.arg_true().to_numpy()])
-        )
-        yield _few(f"{day}.parquet has {count} rows of another day" for day, count in counts)
-
-
-def _counts(values: Ints) -> list[tuple[int, int]]:
-    """Return each value with how often it occurs, in order of the values."""
-    found, counts = np.unique(values, return_counts=True)
-    return [*zip(found.tolist(), counts.tolist(), strict=True)]
-
-
-def _measure(place: Place, frame: pl.DataFrame, window: Window | None) -> tuple[int | None, Facts, str]:
-    """Return the intervals expected, what is known of the rows, and the rule they break."""
-    ts = frame["ts"].drop_nulls().to_physical().to_numpy()
-    if place.series not in BAR_SERIES:  # venues stamp statistics and funding some milliseconds late
-        ts = np.unique((ts + MINUTE_US // 2) // MINUTE_US * MINUTE_US)
-    step = step_s(place, ts)
-    grid = on_grid(window, ts, step) if window and step else None
+    Parameters
+    ----------
+    times
+        Those of all days opened: they tell the step even where the window holds one row.
+    """
+    step = step_s(place, times)
+    grid = on_grid(window, times, step) if window and step else None
     fault = ""
     try:
         kept, facts = _check(place, frame, step, grid)
@@ -358,7 +239,7 @@ def _measure(place: Place, frame: pl.DataFrame, window: Window | None) -> tuple[
         again = frame.height - frame.unique().height
         facts = replace(facts, rows=frame.height, duplicates=again, sha256=rows_digest(frame))
     if place.series not in BAR_SERIES and grid:
-        holes = find_holes(ts, grid, step)
+        holes = find_holes(_times(place, frame), grid, step)
         lengths = [int((end - start).total_seconds()) for start, end in holes]
         facts = replace(facts, holes=holes, missing=sum(lengths) // step, longest_gap_s=max(lengths, default=0))
     expected = int((grid[1] - grid[0]).total_seconds()) // step if grid else None
@@ -440,7 +321,7 @@ def on_grid(window: Window, ts: Ints, step: int) -> Window:
 
 def _most_frequent(values: Ints) -> int:
     """Return the most frequent value, the smallest of several, 0 of none."""
-    return max(_counts(values), key=lambda pair: pair[1], default=(0, 0))[0]
+    return max(occurrences(values), key=lambda pair: pair[1], default=(0, 0))[0]
 
 
 def count_stale(funding: Ints, marks: Ints) -> int:
@@ -458,10 +339,3 @@ def count_stale(funding: Ints, marks: Ints) -> int:
     last = np.searchsorted(marks, times, side="right") - 1
     fresh = (last >= 0) & (times - marks[np.maximum(last, 0)] <= STALE_S * 1_000_000)
     return int((~fresh).sum())
-
-
-def _few(names: Iterable[str]) -> str:
-    """Return the first few names and how many more there are."""
-    listed = [*names]
-    more = len(listed) - NAMES_SHOWN
-    return ", ".join(listed[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -6,16 +6,17 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from backtest.ingest.coverage import Series, hole_text
-from backtest.ingest.lake import Window
+from backtest.ingest.coverage import Series, describe, hole_text
+from backtest.ingest.lake import Window, read_series, series_folder, shown
 from backtest.ingest.sample import Tape
 from backtest.instrument import Instrument
-from backtest.scenario import Scenario
+from backtest.scenario import Scenario, per_coin
 
 if TYPE_CHECKING:
     from backtest.events import CrashEvent
     from backtest.venue import VenueProfile
 
+LATELY = dt.timedelta(hours=1)  # older open interest is not that of the crash
 PRE_ROLL = dt.timedelta(hours=6)  # bars of a shorter stretch say little about where positions were opened
 
 
@@ -86,6 +87,34 @@ def unit_flags(profile: VenueProfile, units: Sequence[Instrument]) -> Iterator[s
             yield f"{unit.symbol}: lots of {unit.lot:f} instead of the venue's {lot:f} keep every value a whole number."
 
 
+def known_open_interest(
+    event: CrashEvent, profile: VenueProfile, scenario: Scenario, units: Sequence[Instrument], prices: Sequence[float]
+) -> Iterator[Series]:
+    """Give, for each symbol whose open interest before the core is in the lake, what it is beside that of the run.
+
+    Parameters
+    ----------
+    prices
+        Trade price of each symbol before the core, for venues that publish base units only.
+    """
+    import polars as pl
+
+    for unit, px in zip(units, prices, strict=True):
+        place = (profile.id, unit.symbol, "open_interest")
+        rows = read_series(*place, event.core_start - LATELY, event.core_start)
+        known = pl.coalesce("open_interest_usd", pl.col("open_interest_base") * px)
+        rows = rows.with_columns(open_interest_usd=known).filter(pl.col("open_interest_usd").is_finite())
+        if not rows.height or scenario.positions_file or scenario.open_interest_usd is None:
+            continue
+        when, usd = rows["ts"][-1], rows["open_interest_usd"][-1]
+        used = per_coin(scenario.open_interest_usd, unit.coin, "open_interest_usd")
+        says = f"was {usd:,.0f} USD a side at {when.isoformat()}; the book is drawn with {used:,.0f}"
+        use = f"--set open_interest_usd.{unit.coin}={usd:.6g} takes the measured one"
+        where = f"{profile.id}: {shown(series_folder(*place))}"
+        facts = describe(rows, 0, 0, None)
+        yield Series("open_interest", unit.symbol, where, "measured", None, facts, f"{says}; {use}")
+
+
 def series_flags(series: Sequence[Series]) -> Iterator[str]:
     """Give, as sentences, what a reader must know about the rows of a run."""
     for row in series:
@@ -94,9 +123,12 @@ def series_flags(series: Sequence[Series]) -> Iterator[str]:
             yield f"{row.symbol}: {row.bridged} missing bars are carried flat, without volume: {holes}."
         if row.facts and row.facts.duplicates:
             yield f"{row.symbol}: {row.facts.duplicates} rows of {row.name} came twice and were dropped."
+    borrowed = [row for row in series if row.name == "mark_ohlcv" and row.label == "proxy"]
+    for note in dict.fromkeys(row.note for row in borrowed):
+        yield f"{note[0].upper()}{note[1:]}: {', '.join(row.symbol for row in borrowed if row.note == note)}."
     for row in series:
-        if row.name == "mark_ohlcv" and row.label == "proxy":
-            yield f"{row.symbol}: {row.note}."
+        if row.name == "open_interest":
+            yield f"Open interest of {row.symbol} {row.note}."
     modelled = [row for row in series if row.label == "modelled"]
     for source, note in dict.fromkeys((row.source, row.note) for row in modelled):
         symbols = ", ".join(row.symbol for row in modelled if (row.source, row.note) == (source, note))

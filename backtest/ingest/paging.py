@@ -8,7 +8,7 @@ believed.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,7 +92,7 @@ async def _pages(ask: AskPage, stretch: Stretch, grid: Grid, on_page: OnPage) ->
     start, end = stretch
     for cursor in range(start, end, grid.span_ms):
         last = min(cursor + grid.span_ms, end)
-        seen: set[float] = set()
+        seen: Floats = np.empty(0)
         lacking: Stretch | None = (cursor, last)
         tries = 0
         while lacking is not None:
@@ -100,18 +100,18 @@ async def _pages(ask: AskPage, stretch: Stretch, grid: Grid, on_page: OnPage) ->
             tries += 1
             inside = rows[(rows[:, 0] >= start) & (rows[:, 0] < end)]
             before = len(seen)
-            seen.update(inside[_readable(inside, grid), 0].tolist())
+            seen = np.union1d(seen, inside[_readable(inside, grid), 0])
             lacking = _absent(seen, (cursor, last), grid) if tries == 1 or len(seen) > before else None
             on_page(last, len(seen) - before)
             yield inside, last if lacking is None else cursor
 
 
-def _absent(seen: Set[float], window: Stretch, grid: Grid) -> Stretch | None:
+def _absent(seen: Floats, window: Stretch, grid: Grid) -> Stretch | None:
     """Return the stretch that holds all times of the grid not seen in a window; None where there is no grid."""
     if not grid.step_ms:
         return None
-    missing = [time for time in range(*window, grid.step_ms) if time not in seen]
-    return (missing[0], missing[-1] + grid.step_ms) if missing else None
+    missing = np.setdiff1d(np.arange(*window, grid.step_ms), seen, assume_unique=True)
+    return (int(missing[0]), int(missing[-1]) + grid.step_ms) if len(missing) else None
 
 
 async def _settle(ask: AskPage, day: dt.date, rows: Floats, grid: Grid, on_page: OnPage) -> Harvest:

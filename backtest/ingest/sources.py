@@ -178,7 +178,9 @@ def _rest(
         return Source(venue, symbol, "rest", reach, skip="bars of 1 s are built from archives of trades only")
     first = earliest(reach, now, step) if series not in STATES else None
     if first and days and dt.datetime.combine(days[-1], dt.time()) < first:
-        return Source(venue, symbol, "rest", reach, skip=f"goes back to {first:%Y-%m-%d} only")
+        dated = reach.first and dt.datetime.combine(reach.first, dt.time()) == first
+        why = f"begins on {reach.first}" if dated else f"serves the last {(now - first) / A_DAY:.3g} days only"
+        return Source(venue, symbol, "rest", reach, skip=why)
     return Source(venue, symbol, "rest", reach)
 
 

@@ -8,20 +8,35 @@ killed between the two) is entered by ``enter_missing``.
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from backtest.assets import lake_folder
 from backtest.errors import DataError
-from backtest.ingest.lake import BAR_SERIES, COLUMNS, TIMEFRAMES, day_file, find_holes, rows_digest, schema_of, shown
+from backtest.ingest.lake import (
+    BAR_SERIES,
+    COLUMNS,
+    SERIES,
+    TIMEFRAMES,
+    day_file,
+    find_holes,
+    micros,
+    rows_digest,
+    schema_of,
+    shown,
+)
 
 if TYPE_CHECKING:
     import polars as pl
 
 JOURNAL = "manifest.jsonl"
 DAY = dt.timedelta(days=1)
+DAY_US = 86_400_000_000
 SOURCE_KEY = b"source"
 
 
@@ -55,15 +70,20 @@ def write_day(
     if missing:
         wanted = ", ".join(COLUMNS[series])
         raise DataError(f"{shown(path)}: no column {', '.join(missing)}; {series} has the columns {wanted}; add them")
-    rows = frame.select(pl.col(name).cast(kind) for name, kind in schema_of(series).items())
-    outside = rows.filter(pl.col("ts").is_null() | (pl.col("ts").dt.date() != day)).height
+    schema = schema_of(series)
+    rows = frame
+    if list(frame.schema.items()) != list(schema.items()):
+        rows = frame.select(pl.col(name).cast(kind) for name, kind in schema.items())
+    outside = _outside(rows["ts"], day)
     if outside:
         raise DataError(f"{shown(path)}: {outside} rows are not of {day}; a file holds one UTC day; split them")
     table = rows.to_arrow().replace_schema_metadata({SOURCE_KEY: source.encode()})
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, partial, compression="zstd")
+        # numbers seldom repeat: a dictionary of them takes time and room
+        words = [name for name, kind in SERIES[series].items() if kind == "VARCHAR"]
+        pq.write_table(table, partial, compression="zstd", use_dictionary=words)
         partial.replace(path)
         _append(_entry(path, rows, series, day, timeframe, source, dt.datetime.now(dt.UTC)))
     except OSError as error:
@@ -72,6 +92,13 @@ def write_day(
     finally:
         _discard(partial)
     return path
+
+
+def _outside(ts: pl.Series, day: dt.date) -> int:
+    """Return how many times are unknown or of another day."""
+    start = micros(dt.datetime.combine(day, dt.time()))
+    us = ts.to_physical().drop_nulls().to_numpy()
+    return int(ts.null_count() + np.count_nonzero((us < start) | (us >= start + DAY_US)))
 
 
 def _discard(partial: Path) -> None:
@@ -107,7 +134,9 @@ def _append(entry: Mapping[str, Any]) -> None:
     try:
         size = os.fstat(journal).st_size
         torn = size > 0 and os.pread(journal, 1, size - 1) != b"\n"
-        os.write(journal, b"\n" * torn + orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
+        line = b"\n" * torn + orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
+        if os.write(journal, line) < len(line):  # a disk that is nearly full takes a part without a word
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(journal)
 
@@ -176,12 +205,12 @@ def read_file(path: Path) -> tuple[pl.DataFrame, str]:
 
 
 def sweep(folder: Path) -> int:
-    """Remove what killed processes left half written in a folder; return how many files.
+    """Remove what killed processes left half written below a folder; return how many files.
 
     A number of a process may have come round to this one, which has not begun to write.
     """
     swept = 0
-    for partial in folder.glob(".*.partial"):
+    for partial in folder.rglob(".*.partial"):
         owner = partial.name.split(".")[-2]
         if owner.isdecimal() and (int(owner) == os.getpid() or not _alive(int(owner))):
             _discard(partial)
