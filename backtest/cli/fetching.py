@@ -71,7 +71,7 @@ def fetch(
     fills: tuple[Path, ...], snapshot: Path | None, account_values: Path | None, book: Path | None, dry_run: bool,
     reach: bool, sink: Sink,
 ) -> None:  # fmt: skip
-    """Fill the lake with what the exchanges and their archives have of a crash.
+    """Bring a crash from exchanges and archives into the lake.
 
     Whole UTC days are fetched, only those that are missing; a day appears in the lake complete or not at all.
     When a venue refuses or does not go back far enough, the next one is asked. Interrupted, the same command goes on.

@@ -1,7 +1,7 @@
 """What the lake holds: counts, gaps, duplicates, stale marks and digests, read from the rows and not from file names.
 
-Of the whole lake every folder of days is one row, from its first to its last day; of an event, every folder that has
-a day of its window, and every coin that has no trade bars at all.
+Of the whole lake every run of neighbouring days of a folder is one row, so that the years between two crashes are no
+gap; of an event, every folder that has a day of its window, and every coin that has no trade bars at all.
 """
 
 from __future__ import annotations
@@ -30,12 +30,15 @@ from backtest.ingest.lake import (
     moment,
     rows_digest,
 )
+from backtest.ingest.paging import runs_of
 from backtest.ingest.reach import load_reach
 from backtest.ingest.sources import STATES, chain, days_between, symbols_of
 from backtest.ingest.store import read_manifest
 from backtest.mechanics.exact import Ints
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import polars as pl
 
     from backtest.events import CrashEvent
@@ -59,7 +62,7 @@ HEADER = (
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What the lake holds of one place; ``facts`` without holes where ``expected`` is None, the series has no clock.
+    """What the lake holds of one place; ``expected`` is None where the series has no clock.
 
     Attributes
     ----------
@@ -128,12 +131,13 @@ def holdings(event: CrashEvent | None = None, *, journal: bool = True) -> list[H
     entries = read_manifest() if journal else None
     places = lake_places() if event is None else event_places(event)
     with ThreadPoolExecutor(WORKERS) as workers:  # most of the work is reading and hashing, outside the interpreter
-        held = [*workers.map(lambda place: _hold(place, event, entries), places)]
+        stretches = [(place, stretch) for place in places for stretch in _stretches(place, event)]
+        held = [*workers.map(lambda one: _hold(one[0], one[1], event, entries), stretches)]
     marks: dict[tuple[str, str], list[Ints]] = {}
     for holding, opens in held:
         if holding and holding.place.series == "mark_ohlcv":
             marks.setdefault(holding.place.market, []).append(opens)
-    out = [_with_marks(holding, opens, marks.get(holding.place.market)) for holding, opens in held if holding]
+    out = [_with_marks(holding, opens, marks.get(holding.place.market)) for holding, opens in held]
     return out if event is None else [*_absent(event, out), *out]
 
 
@@ -182,24 +186,45 @@ def _absent(event: CrashEvent, held: Sequence[Holding]) -> Iterator[Holding]:
             yield Holding(Place("ohlcv", "", coin, "1m"), length_s // 60, facts, remark=remark)
 
 
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Days of a folder that make one row: their files, files not named by a day, and the window they should fill."""
+
+    files: Mapping[dt.date, Path]
+    strays: Sequence[str]
+    window: Window | None
+
+
+def _stretches(place: Place, event: CrashEvent | None) -> Iterator[_Stretch]:
+    """Give the rows of a folder: the window of an event if it has a day of it, else every run of neighbouring days."""
+    files, strays = day_names(place.folder)
+    if place.series in STATES:
+        if files or strays:
+            yield _Stretch(files, strays, None)
+        return
+    if event is not None:
+        window = (event.start, event.end)
+        mine = {day: path for day, path in files.items() if day in set(days_between(*window))}
+        if mine:
+            yield _Stretch(mine, strays, window)
+        return
+    if not files and strays:
+        yield _Stretch({}, strays, None)
+    for first, end in runs_of(sorted(files)):
+        mine = {day: path for day, path in files.items() if first <= day < end}
+        yield _Stretch(mine, strays, (dt.datetime.combine(first, dt.time()), dt.datetime.combine(end, dt.time())))
+
+
 def _hold(
-    place: Place, event: CrashEvent | None, entries: Mapping[str, Mapping[str, Any]] | None
-) -> tuple[Holding | None, Ints]:
-    """Return what a place holds and the times of its rows, microseconds; None where it has no day of the event."""
+    place: Place, stretch: _Stretch, event: CrashEvent | None, entries: Mapping[str, Mapping[str, Any]] | None
+) -> tuple[Holding, Ints]:
+    """Return what a stretch of a place holds, and the times of its rows in microseconds."""
     import polars as pl
 
-    files, strays = day_names(place.folder)
-    window = None if event is None or place.series in STATES else (event.start, event.end)
-    if window:
-        wanted = set(days_between(*window))
-        files = {day: path for day, path in files.items() if day in wanted}
-    if not files and (window or not strays):
-        return None, NO_TIMES
+    files, strays, window = stretch.files, stretch.strays, stretch.window
     loaded = load_days(place.series, files)
     changed = None if entries is None else tuple(changed_days(loaded, files, entries))
     faults = [*loaded.faults.values(), *misplaced(loaded)]
-    if window is None and files:
-        window = (dt.datetime.combine(min(files), dt.time()), dt.datetime.combine(max(files), dt.time()) + DAY)
     frame = loaded.frame
     if window and (event or faults):  # else all rows lie in it
         frame = frame.filter(pl.col("ts").is_null() | pl.col("ts").is_between(*window, closed="left"))

@@ -20,7 +20,7 @@ EXAMPLES = [(name, example) for name in VERBS for example in main.commands[name]
 
 
 def test_the_verbs_of_this_version() -> None:
-    assert " ".join(main.commands) == "events venues params schema replay runs query sql audit diff report"
+    assert " ".join(main.commands) == "events venues params schema fetch data replay runs query sql audit diff report"
 
 
 @pytest.mark.parametrize("args", [["--help"], ["replay", "--help"], ["query", "-h"], ["--version"], []])
@@ -69,7 +69,7 @@ def test_every_verb_has_a_summary_and_an_example(name: str) -> None:
         assert shlex.split(example)[:2] == ["crashbook", name]
 
 
-@pytest.mark.parametrize(("name", "example"), [pair for pair in EXAMPLES if pair[0] != "replay"])
+@pytest.mark.parametrize(("name", "example"), [pair for pair in EXAMPLES if pair[0] not in {"replay", "fetch"}])
 def test_examples_of_reading_verbs_run(
     name: str, example: str, shared: Path, desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,6 +84,13 @@ def test_examples_of_reading_verbs_run(
     result = call(*words, stdin=stdin)
     assert result.exit_code == 0, result.stderr
     assert result.stdout or (desk / "waves.csv").is_file()
+
+
+@pytest.mark.parametrize(("name", "example"), [pair for pair in EXAMPLES if pair[0] == "fetch"])
+def test_examples_of_fetch_can_be_planned(name: str, example: str) -> None:
+    result = call(*shlex.split(example)[1:], *([] if "--dry-run" in example else ["--dry-run"]))
+    assert result.exit_code == 0, result.stderr
+    assert len(result.stdout.splitlines()) > 2
 
 
 @pytest.mark.parametrize(("name", "example"), [pair for pair in EXAMPLES if pair[0] == "replay"])

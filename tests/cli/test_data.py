@@ -1,0 +1,145 @@
+"""``crashbook data``: the table, its formats, notes, and the exit codes of ``--strict``."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from backtest.events import get_event
+from backtest.ingest.inventory import HEADER
+from backtest.ingest.lake import schema_of
+from backtest.ingest.store import write_day
+from tests.cli.conftest import call
+from tests.ingest.standins import flat, utc
+
+EVENT = get_event("2025-10-10")
+DAYS = (dt.date(2025, 10, 10), dt.date(2025, 10, 11))
+
+
+def fill(coins: tuple[str, ...] = EVENT.coins) -> list[Path]:
+    """Write whole days of trade and mark bars and funding of the event."""
+    paths = []
+    for coin in coins:
+        for day in DAYS:
+            start = dt.datetime.combine(day, dt.time())
+            hours = [start + dt.timedelta(hours=hour) for hour in (0, 8, 16)]
+            rates = pl.DataFrame({"ts": hours, "rate": [0.0001] * 3}, schema=schema_of("funding"))
+            rows = {"ohlcv": flat(start, 1440), "mark_ohlcv": flat(start, 1440), "funding": rates}
+            for series, frame in rows.items():
+                paths.append(write_day(frame, "bybit", f"{coin}/USDT:USDT", series, day, source="bybit"))
+    return paths
+
+
+def test_an_empty_lake_says_how_to_fill_it() -> None:
+    result = call("data")
+    assert result.exit_code == 0
+    assert tuple(result.stdout.splitlines()[0].split()) == HEADER
+    assert result.stderr == "note: the lake is empty; fill it with crashbook fetch 2025-10-10\n"
+    strict = call("data", "--strict")
+    assert (strict.exit_code, strict.stderr) == (
+        3,
+        "crashbook: the lake is empty; fill it with crashbook fetch 2025-10-10\n",
+    )
+    event = call("data", "2021-12-04")
+    assert (event.exit_code, "the lake has nothing of 2021-12-04" in event.stderr) == (0, True)
+    assert call("data", "2021-12-04", "--strict").exit_code == 3
+    assert call("data", "-q").stderr == ""
+
+
+def test_a_whole_event_is_strictly_fine() -> None:
+    fill()
+    for args in ((), ("2025-10-10",)):
+        result = call("data", *args, "--strict", "--format", "json")
+        assert (result.exit_code, result.stderr) == (0, "")
+        rows = json.loads(result.stdout)
+        assert len(rows) == 3 * len(EVENT.coins)
+        assert {(row["missing"], row["duplicates"], row["changed"], row["note"]) for row in rows} == {(0, 0, 0, "")}
+        assert {row["stale_marks"] for row in rows if row["series"] == "funding"} == {0}
+
+
+def test_table_and_csv_say_the_same() -> None:
+    fill(("BTC",))
+    listed = pl.read_csv(call("data", "--format", "csv").stdout.encode())
+    assert tuple(listed.columns) == HEADER
+    assert listed["rows"].to_list() == [2880, 2880, 6]
+    table = call("data").stdout
+    for sha256 in listed["sha256"]:
+        assert sha256[:12] in table
+        assert sha256 not in table
+
+
+def edit(path: Path) -> None:
+    flat(utc("00:00"), 1440, price=99.0).write_parquet(path)
+
+
+def shorten(path: Path) -> None:
+    rows = flat(utc("00:00"), 1440).filter(pl.col("ts") != utc("21:00"))
+    write_day(rows, "bybit", "BTC/USDT:USDT", "ohlcv", DAYS[0])
+
+
+def double(path: Path) -> None:
+    rows = flat(utc("00:00"), 1440)
+    write_day(
+        pl.concat([rows, rows.filter(pl.col("ts") == utc("21:00"))]).sort("ts"),
+        "bybit",
+        "BTC/USDT:USDT",
+        "ohlcv",
+        DAYS[0],
+    )
+
+
+def unmark(path: Path) -> None:
+    rows = flat(utc("00:00"), 1440).filter(pl.col("ts") < utc("15:00"))
+    write_day(rows, "bybit", "BTC/USDT:USDT", "mark_ohlcv", DAYS[0])
+
+
+def tear(path: Path) -> None:
+    path.write_bytes(b"PAR1")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "found"),
+    [
+        (edit, "1 changed day"),
+        (shorten, "1 missing interval"),
+        (double, "1 duplicate"),
+        (unmark, "540 missing intervals, 1 stale mark"),
+        (tear, "720 missing intervals, 1 changed day, 1 broken rule"),
+    ],
+)
+def test_strict_counts_what_it_found(spoil: Callable[[Path], None], found: str) -> None:
+    spoil(fill()[0])
+    assert call("data", "2025-10-10").exit_code == 0
+    strict = call("data", "2025-10-10", "--strict")
+    assert strict.exit_code == 3
+    fix = "the table says where; delete the days that are wrong and run crashbook fetch 2025-10-10"
+    assert strict.stderr == f"crashbook: {found}; {fix}\n"
+    assert strict.stdout == call("data", "2025-10-10").stdout, "the table is printed first"
+
+
+def test_a_coin_without_trade_bars_is_a_row_and_strictly_a_gap() -> None:
+    fill(("BTC",))
+    others = EVENT.coins[1:]
+    rows = json.loads(call("data", "2025-10-10", "--format", "json").stdout)
+    assert [row["symbol"] for row in rows if not row["venue"]] == list(others)
+    strict = call("data", "2025-10-10", "--strict")
+    assert strict.exit_code == 3
+    assert strict.stderr.startswith(f"crashbook: no trade bars of {', '.join(others)}; ")
+
+
+def test_output_is_written_whole_even_if_strict_refuses(desk: Path) -> None:
+    fill(("BTC",))
+    result = call("data", "2025-10-10", "--strict", "--output", "held.parquet")
+    assert result.exit_code == 3
+    assert tuple(pl.read_parquet("held.parquet").columns) == HEADER
+
+
+def test_an_unknown_event_is_refused() -> None:
+    result = call("data", "2025-10-01")
+    assert result.exit_code == 2
+    assert "unknown event '2025-10-01'; did you mean" in result.stderr
