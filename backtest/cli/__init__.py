@@ -13,6 +13,7 @@ from backtest.cli.catalogue import events, params, schema, venues
 from backtest.cli.fetching import fetch
 from backtest.cli.group import Verbs
 from backtest.cli.lake import data
+from backtest.cli.position import position
 from backtest.cli.reading import audit, diff, query, report, runs, sql
 from backtest.cli.replaying import replay
 
@@ -33,7 +34,7 @@ def main(ctx: click.Context, debug: bool) -> None:
         click.echo(ctx.get_help())
 
 
-for _verb in (events, venues, params, schema, fetch, data, replay, runs, query, sql, audit, diff, report):
+for _verb in (events, venues, position, params, schema, fetch, data, replay, runs, query, sql, audit, diff, report):
     main.add_command(_verb)
 
 __all__ = ["main"]

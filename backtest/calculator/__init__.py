@@ -1,0 +1,1 @@
+"""One position by hand: what a venue makes of it, in the engine's integers."""

@@ -1,0 +1,244 @@
+"""Every figure of a position with its unit, its rule and the source the venue profile states for it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import overload
+
+from backtest.calculator.position import Asked, Position, coin_of, row, take_position
+from backtest.instrument import Instrument
+from backtest.mechanics import contracts
+from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, half_even
+from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, breach_mark, tier_of
+from backtest.mechanics.rankings import RANKINGS, Candidates
+from backtest.venue import MarginTable, VenueProfile
+
+HIGHEST_MARK = 2**52  # mark quanta; the engine looks no further for a short's breach
+MORE_PLACES = 4  # decimals shown beyond the mark quantum where a price is not a mark
+RATIO_PLACES = 9
+CONCERNED = {"margin", "ranking", "close_price"}  # simplifications that touch a figure here
+NO_VALUE = "no value: "
+LOSING = {"last": "losing, so behind every winner", "excluded": "losing, so not in the queue"}
+CLOSE_PRICE = {
+    "bankruptcy": "bankruptcy price of the position that went bankrupt; were it this one, its counterparties'",
+    "mark": "mark at the end of the step",
+    "previous_mark": "mark of three seconds before, which one price does not tell",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure: a column name with its unit, a value or None, the rule it follows (or why it has no value).
+
+    ``source`` and ``mark`` are those the profile states for the rule; empty for a definition.
+    """
+
+    column: str
+    value: Decimal | float | int | str | None
+    rule: str
+    source: str = ""
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """All figures of a position at a venue on a day, and what is to be known about them."""
+
+    profile: VenueProfile
+    symbol: str
+    day: dt.date
+    table: MarginTable
+    figures: tuple[Figure, ...]
+    notes: tuple[str, ...]
+
+    def value(self, column: str) -> Decimal | float | int | str | None:
+        """Return one figure's value by its column name."""
+        return next(figure.value for figure in self.figures if figure.column == column)
+
+
+def position_figures(profile: VenueProfile, symbol: str, asked: Asked, on: dt.date | None = None) -> Answer:
+    """Return the figures of one linear position at a venue.
+
+    Parameters
+    ----------
+    profile
+        The venue.
+    symbol
+        A coin or a unified symbol, BTC or BTC/USDT:USDT.
+    asked
+        The position.
+    on
+        Day whose margin table holds; the profile's own day if None.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name or a number out of range.
+    NotBuiltError
+        For a coin-margined symbol.
+
+    Examples
+    --------
+    Long 1 BTC at 100,000 with 10,000: half a percent less 50 is due below 600,000, so (90,000 - 50) / 0.995.
+
+    >>> from backtest.venue import get_venue
+    >>> long = Asked(side="long", entries=[(Decimal(100_000), Decimal(1))], margin=Decimal(10_000))
+    >>> answer = position_figures(get_venue("binanceusdm"), "BTC", long, dt.date(2024, 10, 24))
+    >>> [str(answer.value(name)) for name in ("maintenance_margin_usd", "liquidation_px", "bankruptcy_px")]
+    ['450.000000', '90402.0', '90000.00000']
+    """
+    coin = coin_of(profile, symbol)
+    unit = Instrument.of(profile.symbol(coin), coin, *profile.instrument(coin))
+    day = profile.as_of if on is None else on
+    table, warning = profile.table(coin, day)
+    held, notes = take_position(profile, unit, table, asked)
+    mode = "isolated" if asked.wallet is None else "cross"
+    figures = (
+        *_inputs(held, asked.side, mode),
+        *_margin(held, table),
+        *_prices(held, profile),
+        *_adl(held, profile),
+    )
+    known = [warning, f"margin table: {table.note}" if table.note else "", *notes, "fees and funding are in no figure"]
+    return Answer(profile, unit.symbol, day, table, figures, (*filter(None, known), *_simplified(profile, mode)))
+
+
+def _simplified(profile: VenueProfile, mode: str) -> Iterator[str]:
+    for each in profile.simplified:
+        if each["point"] in CONCERNED or (each["point"] == "margin_mode" and mode == "cross"):
+            yield f"{each['point']}: {each['venue_rule']} Here: {each['runs_here']}"
+
+
+def _inputs(held: Position, side: str, mode: str) -> Iterator[Figure]:
+    unit = held.instrument
+    size = held.exact().size
+    yield Figure("side", side, "")
+    yield Figure("mode", mode, "")
+    yield Figure("size_base", _decimal(size, _places(unit.lot)), f"whole lots of {unit.lot:f}")
+    yield Figure("entry_px", _price(held.exact().entry_px, unit), "entry value / size")
+    yield Figure("mark_px", _mark_price(held.mark, unit), f"multiple of {unit.mark_quantum:f}")
+    yield Figure("collateral_usd", _usd(held.collateral), "isolated margin" if mode == "isolated" else "whole wallet")
+
+
+def _margin(held: Position, table: MarginTable) -> Iterator[Figure]:
+    tiers, place = held.tiers, int(tier_of(row(held.value), held.tiers)[0])
+    origin = table.source, table.mark
+    tier = f"of {len(tiers)}, by notional, floors inclusive; table of {table.valid_from}"
+    rate = Fraction(int(tiers.rates_e9[place]), RATE_ONE)
+    value, need, equity = Fraction(held.value), Fraction(held.need), Fraction(held.equity)
+    ratio, leverage = contracts.margin_ratio(need, equity), contracts.effective_leverage(value, equity)
+    without = NO_VALUE + "equity is not above zero"
+    yield Figure("notional_usd", _usd(held.value), "size x mark")
+    yield Figure("tier", place + 1, tier, *origin)
+    yield Figure("maintenance_rate_frac", _decimal(rate, RATIO_PLACES), "of the tier", *origin)
+    yield Figure("deduction_usd", _usd(int(tiers.deductions[place])), "previous + floor x step of the rate", *origin)
+    yield Figure("maintenance_margin_usd", _usd(held.need), "notional x rate, rounded up, - deduction", *origin)
+    yield Figure("unrealised_pnl_usd", _usd(held.pnl), "side x (notional - entry value)")
+    yield Figure("equity_usd", _usd(held.equity), "collateral + unrealised PnL")
+    rule = "maintenance margin / equity; 1 at liquidation"
+    yield Figure("margin_ratio_frac", _decimal(ratio, RATIO_PLACES), rule if ratio is not None else without)
+    rule = "notional / equity"
+    yield Figure("effective_leverage_x", _decimal(leverage, RATIO_PLACES), rule if leverage is not None else without)
+
+
+def _prices(held: Position, profile: VenueProfile) -> Iterator[Figure]:
+    unit, exact, origin = held.instrument, held.exact(), _origin(profile, "margin")
+    breach = f"equity {'<=' if held.inclusive else '<'} maintenance margin"
+    state = "bankrupt" if held.equity < 0 else "liquidated" if held.breached() else "open"
+    yield Figure("state", state, f"at this mark; liquidated where {breach}", *origin)
+    first = int(breach_mark(row(held.cash), row(held.side * held.lots), unit.q_mark, held.tiers, held.inclusive)[0])
+    if first in {NEVER_LONG, NEVER_SHORT}:
+        reach = "above zero" if held.side > 0 else f"up to {HIGHEST_MARK * unit.mark_quantum:,f}"
+        yield Figure("liquidation_px", None, f"{NO_VALUE}no mark {reach} breaches", *origin)
+    else:
+        rule = f"first mark with {breach}, in steps of {unit.mark_quantum:f}"
+        yield Figure("liquidation_px", _mark_price(first, unit), rule, *origin)
+    without = NO_VALUE + "at no price above zero"
+    solved, broke = (
+        contracts.liquidation_price(exact, contracts.exact_tiers(held.tiers)),
+        contracts.bankruptcy_price(exact),
+    )
+    price, tier = (solved[0], solved[1] + 1) if solved else (None, None)
+    rule = "equity = maintenance margin, solved in its own tier, before any rounding"
+    yield Figure("liquidation_exact_px", _price(price, unit), rule if solved else without, *origin)
+    yield Figure("liquidation_tier", tier, "tier at that price" if solved else without, *origin)
+    yield Figure("bankruptcy_px", _price(broke, unit), "equity = 0" if broke else without)
+
+
+def _adl(held: Position, profile: VenueProfile) -> Iterator[Figure]:
+    score, rule = _score(held, str(profile.rules["ranking"]), str(profile.rules["losers"]))
+    yield Figure("adl_score", score, rule, *_origin(profile, "ranking"))
+    close, origin = str(profile.rules["close_price"]), _origin(profile, "close_price")
+    yield Figure("adl_close_rule", close, CLOSE_PRICE[close], *origin)
+    prices = {
+        "bankruptcy": contracts.bankruptcy_price(held.exact()),
+        "mark": held.mark * Fraction(held.instrument.mark_quantum),
+        "previous_mark": None,
+    }
+    price = prices[close]
+    rule = "that price here" if price else NO_VALUE + "not known from one position and mark"
+    yield Figure("adl_close_px", _price(price, held.instrument), rule, *origin)
+
+
+def _score(held: Position, name: str, losers: str) -> tuple[float | None, str]:
+    """Return the score of the position as a candidate at this mark and the rule, or why there is none."""
+    ranking, losing = RANKINGS[name], LOSING.get(losers, "") if held.pnl < 0 else ""
+    reasons = {
+        "the order is pseudo-random": ranking is None,
+        "not in the queue without equity": held.equity <= 0,
+        "not in the queue while in breach": held.breached(),
+        losing: losing and losers == "excluded",
+    }
+    why = next((reason for reason, holds in reasons.items() if holds), None)
+    if ranking is None or why is not None:
+        return None, f"{NO_VALUE}{why}"
+    lots, cost, value, pnl, equity = map(row, (held.lots, held.cost, held.value, held.pnl, held.equity))
+    score = float(ranking.exact(Candidates(held.side, lots, cost, value, pnl, equity, held.tiers), 0))
+    return score, "; ".join(filter(None, (ranking.source, losing)))
+
+
+def _origin(profile: VenueProfile, name: str) -> tuple[str, str]:
+    point = next(point for point in profile.points if point.name == name)
+    return point.source, point.mark
+
+
+def _usd(quanta: int) -> Decimal:
+    return _decimal(Fraction(quanta, QUANTA_PER_USD), 6)
+
+
+def _mark_price(mark: int, unit: Instrument) -> Decimal:
+    return _decimal(mark * Fraction(unit.mark_quantum), _places(unit.mark_quantum))
+
+
+def _price(price: Fraction | None, unit: Instrument) -> Decimal | None:
+    """Return a price that need not be a mark, rounded half to even some places beyond the mark quantum."""
+    return _decimal(price, _places(unit.mark_quantum) + MORE_PLACES)
+
+
+def _places(step: Decimal) -> int:
+    return max(-int(step.as_tuple().exponent), 0)
+
+
+@overload
+def _decimal(value: Fraction, places: int) -> Decimal: ...
+
+
+@overload
+def _decimal(value: Fraction | None, places: int) -> Decimal | None: ...
+
+
+def _decimal(value: Fraction | None, places: int) -> Decimal | None:
+    """Return a fraction as a decimal with so many places, half to even; None stays None.
+
+    Examples
+    --------
+    >>> _decimal(Fraction(2, 3), 4), _decimal(Fraction(-5, 2), 0)
+    (Decimal('0.6667'), Decimal('-2'))
+    """
+    if value is None:
+        return None
+    return Decimal(f"{half_even(value.numerator * 10**places, value.denominator)}e-{places}")

@@ -1,0 +1,214 @@
+"""A position asked for by hand: its numbers checked and rounded to lots, mark quanta and money as the engine does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+
+from backtest.errors import NotBuiltError, UnknownNameError, UsageError
+from backtest.instrument import Instrument
+from backtest.mechanics import contracts
+from backtest.mechanics.exact import QUANTA_PER_USD, Ints, half_even
+from backtest.mechanics.margin import Tiers, in_breach, maintenance, tier_of
+from backtest.params import MOST
+from backtest.venue import MarginTable, VenueProfile
+
+SIDES = {"long": 1, "short": -1}
+MOST_USD = Decimal(MOST)
+MOST_PX, MOST_BASE = Decimal("1e12"), Decimal("1e15")
+LEAST_USD = Decimal(1) / QUANTA_PER_USD
+LEVERAGE = (Decimal("0.001"), Decimal(1000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A position as it is asked for, in base, USD and quote per base.
+
+    ``side`` is long or short. ``entries`` are entry prices with the size traded at each; one alone may have None for
+    its size and take ``size``. Of ``margin`` (isolated), ``leverage`` (isolated, entry value over margin) and
+    ``wallet`` (of a cross account that holds nothing else) exactly one is given. ``mark`` None: the average entry.
+    """
+
+    side: str
+    entries: Sequence[tuple[Decimal, Decimal | None]]
+    size: Decimal | None = None
+    margin: Decimal | None = None
+    leverage: Decimal | None = None
+    wallet: Decimal | None = None
+    mark: Decimal | None = None
+
+
+def row(value: int) -> Ints:
+    """Return one integer as the array of one row that the engine's functions take."""
+    return np.array([value], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A position in the engine's integers: lots, mark quanta, money in quanta; arrays hold one row."""
+
+    instrument: Instrument
+    tiers: Tiers
+    inclusive: bool
+    side: int
+    lots: int
+    cost: int
+    collateral: int
+    mark: int
+
+    @property
+    def value(self) -> int:
+        """Return the notional at the mark."""
+        return self.lots * self.mark * self.instrument.q_mark
+
+    @property
+    def pnl(self) -> int:
+        """Return the unrealised profit at the mark."""
+        return self.side * (self.value - self.cost)
+
+    @property
+    def equity(self) -> int:
+        """Return collateral plus unrealised profit."""
+        return self.collateral + self.pnl
+
+    @property
+    def cash(self) -> int:
+        """Return the ledger's cash, from which the engine detects breaches."""
+        return self.collateral - self.side * self.cost
+
+    @property
+    def need(self) -> int:
+        """Return the maintenance margin at the mark."""
+        return int(maintenance(row(self.value), self.tiers)[0])
+
+    def breached(self) -> bool:
+        """Return whether the engine liquidates at the mark."""
+        at = row(self.cash), row(self.side * self.lots), row(self.mark)
+        return bool(in_breach(*at, self.instrument.q_mark, self.tiers, self.inclusive)[0])
+
+    def exact(self) -> contracts.Holding:
+        """Return the position in base and USD."""
+        size = self.lots * Fraction(self.instrument.lot)
+        entry = Fraction(self.cost, QUANTA_PER_USD) / size
+        return contracts.Holding("linear", self.side, size, entry, Fraction(self.collateral, QUANTA_PER_USD))
+
+
+def coin_of(profile: VenueProfile, symbol: str) -> str:
+    """Return the coin of a coin name or of a unified symbol that the profile lists."""
+    coin, slash, rest = symbol.partition("/")
+    if not slash or symbol == profile.symbol(coin):
+        profile.instrument(coin)
+        return coin
+    if coin and rest.partition(":")[2].partition("-")[0] == coin:
+        linear = profile.symbol(next(iter(profile.instruments)))
+        raise NotBuiltError(
+            f"{symbol} is coin-margined: the profile {profile.id} states neither the face value of an inverse contract "
+            f"nor a margin table in {coin}; ask for a linear symbol such as {linear}"
+        )
+    raise UnknownNameError(f"symbol at {profile.id}", symbol, map(profile.symbol, profile.instruments))
+
+
+def take_position(
+    profile: VenueProfile, unit: Instrument, table: MarginTable, asked: Asked
+) -> tuple[Position, list[str]]:
+    """Return the position in integers and what was rounded or assumed.
+
+    Raises
+    ------
+    UsageError
+        For a number out of range, with what is allowed.
+    """
+    notes: list[str] = []
+    if asked.side not in SIDES:
+        raise UnknownNameError("side", asked.side, SIDES)
+    tiers, limits = table.schedule()
+    entry, size = _entry(asked, unit)
+    lots = _lots(size, unit, notes)
+    cost = _quanta("size x entry price", lots * Fraction(unit.lot) * entry, "lower size")
+    collateral = _collateral(asked, cost, limits[int(tier_of(row(cost), tiers)[0])], notes)
+    mark = _mark(asked.mark, entry, unit, notes)
+    held = Position(unit, tiers, profile.inclusive, SIDES[asked.side], lots, cost, collateral, mark)
+    _quanta("size x mark price", Fraction(held.value, QUANTA_PER_USD), "lower size")
+    return held, notes
+
+
+def _entry(asked: Asked, unit: Instrument) -> tuple[Fraction, Fraction]:
+    """Return average entry price and size."""
+    entries, size = asked.entries, asked.size
+    for price, part in entries:
+        _check("entry", price, unit.mark_quantum, MOST_PX, "quote per base")
+        if part is not None:
+            _check("size of an entry", part, unit.lot, MOST_BASE, unit.coin)
+    if size is not None:
+        _check("size", size, unit.lot, MOST_BASE, unit.coin)
+    if len(entries) == 1 and entries[0][1] is None:
+        if size is None:
+            raise UsageError("no size: give size, or entry as PRICE:SIZE")
+        return Fraction(entries[0][0]), Fraction(size)
+    fills = [(Fraction(price), Fraction(part)) for price, part in entries if part is not None]
+    if not entries or len(fills) < len(entries):
+        raise UsageError("several entries need a size each; give every entry as PRICE:SIZE")
+    total = sum((part for _, part in fills), Fraction(0))
+    if size is not None and total != Fraction(size):
+        raise UsageError(f"entries sum to {float(total):.12g} {unit.coin}, size is {size:f}; drop size or correct one")
+    return contracts.average_entry("linear", fills), total
+
+
+def _lots(size: Fraction, unit: Instrument, notes: list[str]) -> int:
+    lots, left = divmod(size, Fraction(unit.lot))
+    if left:
+        notes.append(f"{float(left):.12g} {unit.coin} below a lot of {unit.lot:f} left out")
+    return lots
+
+
+def _collateral(asked: Asked, cost: int, limit: float, notes: list[str]) -> int:
+    """Return the collateral in quanta from whichever of the three is given; ``limit``: the tier's largest leverage."""
+    given = {"margin": asked.margin, "leverage": asked.leverage, "wallet": asked.wallet}
+    named = [(name, value) for name, value in given.items() if value is not None]
+    if len(named) != 1:
+        raise UsageError("collateral: give exactly one of margin or leverage (isolated) and wallet (cross)")
+    name, value = named[0]
+    if name == "leverage":
+        _check(name, value, *LEVERAGE, "x")
+        if Fraction(value) > Fraction(limit):
+            worth = f"leverage {value:f} on {cost / QUANTA_PER_USD:,.0f} USD"
+            raise UsageError(f"{worth}; its tier allows at most {limit:g}; lower leverage or size")
+        return _quanta("margin", Fraction(cost, QUANTA_PER_USD) / Fraction(value), "raise leverage or lower size")
+    _check(name, value, LEAST_USD, MOST_USD, "USD")
+    collateral = _quanta(name, Fraction(value), f"lower {name}")
+    if name == "wallet":
+        notes.append("cross: this position against the whole wallet; other positions and open orders are not known")
+    elif cost > Fraction(limit) * collateral:
+        taken = f"{cost / collateral:,.4g}x at entry"
+        notes.append(f"{taken} is above the {limit:g}x that the tier allows when a position is opened")
+    return collateral
+
+
+def _mark(mark: Decimal | None, entry: Fraction, unit: Instrument, notes: list[str]) -> int:
+    if mark is not None:
+        _check("mark", mark, unit.mark_quantum, MOST_PX, "quote per base")
+    price = entry if mark is None else Fraction(mark)
+    steps = price / Fraction(unit.mark_quantum)
+    rounded = half_even(steps.numerator, steps.denominator)
+    if mark is None:
+        notes.append("no mark given: the average entry price stands in")
+    elif steps.denominator != 1:
+        notes.append(f"mark rounded to a multiple of {unit.mark_quantum:f}")
+    return rounded
+
+
+def _check(name: str, value: Decimal, least: Decimal, most: Decimal, unit: str) -> None:
+    if not value.is_finite() or not least <= value <= most:
+        raise UsageError(f"{name} = {value:.12g}; allowed: {least:f} to {most:.12g} {unit}")
+
+
+def _quanta(name: str, usd: Fraction, fix: str) -> int:
+    """Return an amount in quanta, half to even; refuse what 64 bits could not hold after it is added up."""
+    amount = half_even(usd.numerator * QUANTA_PER_USD, usd.denominator)
+    if not 0 < amount <= MOST * QUANTA_PER_USD:
+        raise UsageError(f"{name} is {float(usd):.6g} USD; allowed: {LEAST_USD:f} to {MOST_USD:.12g}; {fix}")
+    return amount

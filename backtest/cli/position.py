@@ -1,0 +1,144 @@
+"""The verb that works one position out by hand: ``crashbook position``."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+import click
+
+from backtest.cli.group import verb
+from backtest.cli.output import Sink, emit, frame_of, page, read_options
+from backtest.cli.text import MARKS, bullets, heading, section, words
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from backtest.calculator.figures import Answer
+
+LONGEST_SHOWN = 40
+
+
+def number(option: str, text: str) -> Decimal:
+    """Return an option's decimal exactly as written; whether it is in range is asked later.
+
+    Examples
+    --------
+    >>> number("--mark", "100000.5")
+    Decimal('100000.5')
+    """
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        shown = ascii(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}...")
+        raise click.UsageError(f"{option} {shown} is not a number; write it plainly, such as 100000.5") from None
+
+
+def entry(text: str) -> tuple[Decimal, Decimal | None]:
+    """Return price and size of PRICE:SIZE, None for the size where there is none.
+
+    Examples
+    --------
+    >>> entry("90000:2"), entry("90000")
+    ((Decimal('90000'), Decimal('2')), (Decimal('90000'), None))
+    """
+    price, colon, size = text.partition(":")
+    return number("--entry", price), number("--entry", size) if colon else None
+
+
+@verb(
+    "crashbook position --venue binanceusdm --symbol BTC --side long --size 1 --entry 100000 --leverage 10",
+    "crashbook position --venue bybit --symbol BTC/USDT:USDT --side short --entry 100000:1 --entry 90000:2 "
+    "--mode cross --wallet 60000 --mark 95000 --on 2025-10-10",
+)
+@click.option("--venue", required=True, help="Venue profile whose rules hold.")
+@click.option("--symbol", required=True, help="A coin or a unified symbol: BTC or BTC/USDT:USDT.")
+@click.option("--side", required=True, type=click.Choice(["long", "short"]))
+@click.option("--size", help="Size in base; not needed where entries state theirs.")
+@click.option("--entry", "entries", required=True, multiple=True,
+              help="Entry price; several as PRICE:SIZE give the average entry.")  # fmt: skip
+@click.option("--margin", help="Isolated margin in USD.")
+@click.option("--leverage", help="Entry value over isolated margin, in place of --margin.")
+@click.option("--mode", type=click.Choice(["isolated", "cross"]), default="isolated", show_default=True)
+@click.option("--wallet", help="Wallet in USD of a cross account that holds nothing else.")
+@click.option("--mark", help="Mark price; by default the average entry.")
+@click.option("--on", type=click.DateTime(["%Y-%m-%d"]), help="Day of the margin table; by default the profile's own.")
+@read_options
+def position(
+    venue: str,
+    symbol: str,
+    mode: str,
+    on: dt.datetime | None,
+    sink: Sink,
+    entries: tuple[str, ...],
+    side: str,
+    **numbers: str | None,
+) -> None:
+    """Work out one position by hand, with rules and sources.
+
+    Notional, tier, maintenance margin, liquidation and bankruptcy price, margin ratio, effective leverage, unrealised
+    PnL, ADL score and close price at a mark.
+
+    The functions are the engine's: money to 1e-6 USD, maintenance margin rounded up, marks in steps of the venue's
+    tick. Cross means this one position against the whole wallet. Other formats than table give one row, a column a
+    figure, with the rule and source of each in the column rules.
+    """
+    from backtest.calculator.figures import position_figures
+    from backtest.calculator.position import Asked
+    from backtest.venue import get_venue
+
+    if (mode == "cross") != (numbers["wallet"] is not None):
+        raise click.UsageError(
+            "--mode cross and --wallet belong together; an isolated position has --margin or --leverage"
+        )
+    decimals = {name: number(f"--{name}", text) for name, text in numbers.items() if text is not None}
+    asked = Asked(side=side, entries=[entry(text) for text in entries], **decimals)
+    answer = position_figures(get_venue(venue), symbol, asked, on and on.date())
+    if sink.pretty:
+        page(_text(answer), sink)
+    else:
+        emit(_frame(answer), sink)
+
+
+def _text(answer: Answer) -> str:
+    """Return the figures as a table with their rules, then notes and sources."""
+    table, profile = answer.table, answer.profile
+    head = [
+        ("venue", f"{profile.id}  {profile.name}"),
+        ("symbol", f"{answer.symbol}, linear"),
+        ("day", f"{answer.day}, margin table of {table.valid_from}"),
+    ]
+    rows = [
+        {"figure": figure.column, "value": _shown(figure.value), "rule": figure.rule,
+         "source": f"{figure.source} [{figure.mark}]" if figure.source else ""}
+        for figure in answer.figures
+    ]  # fmt: skip
+    cited = dict.fromkeys(figure.source for figure in answer.figures if figure.source)
+    sources = [f"{name}: {_url(answer, name)}" for name in cited]
+    figures = section(f"figures ({MARKS})", frame_of(rows, ("figure", "value", "rule", "source")))
+    return heading(head) + figures + bullets("notes", answer.notes) + bullets("sources", sources)
+
+
+def _frame(answer: Answer) -> pl.DataFrame:
+    """Return the figures as one row, a column each."""
+    rules = [
+        {"figure": figure.column, "rule": figure.rule, "source": figure.source, "url": _url(answer, figure.source),
+         "mark": figure.mark}
+        for figure in answer.figures
+    ]  # fmt: skip
+    row = {"venue": answer.profile.id, "symbol": answer.symbol, "day": answer.day}
+    row |= {"margin_table_from": answer.table.valid_from}
+    row |= {figure.column: figure.value for figure in answer.figures}
+    row |= {"rules": rules, "notes": list(answer.notes)}
+    return frame_of([row], tuple(row))
+
+
+def _shown(value: Decimal | float | int | str | None) -> str:
+    """Return a value without the zeros that only say how it is rounded."""
+    text = words(value)
+    return text.rstrip("0").rstrip(".") if isinstance(value, Decimal) and "." in text else text
+
+
+def _url(answer: Answer, source: str) -> str:
+    return answer.profile.sources.get(source, {}).get("url", "")
