@@ -287,6 +287,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         rank int                place in the queue, null if not in it
         candidates int          length of the queue
         notional_ahead_usd money     notional in front, null if not in the queue
+        lights int              5 to 1 by fifths of the queue's cumulative notional, 5 = first, null if not in it
         score float             ranking score, null if not in the queue
         lots int                size before the wave
         closed_lots int         lots closed in this wave

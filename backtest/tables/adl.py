@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from backtest.engine.recorder import ACCOUNT, OWNERS
 from backtest.mechanics.exact import Bools, Ints
+from backtest.mechanics.lights import lights
 from backtest.tables.arrow import bits, money, named, nullable, side_name
 from backtest.tables.shared import Columns, Shared
 
@@ -148,6 +149,9 @@ def watch(s: Shared) -> tuple[int, Columns]:
         )
     }
     account, out = s.world.account[get["row"]], get["in_queue"] == 0
+    queues = {wave["wave"]: wave["candidate_value"] for wave in s.recorder.waves}
+    through = get["ahead"] + get["lots"] * get["mark"] * s.q_mark[get["symbol"]]
+    shown = [int(lights(end, queues[wave])) for end, wave in zip(through, get["wave"].tolist(), strict=True)]
     return len(rows), {
         "name": [s.book.names.get(int(a), str(a)) for a in account],
         "account_id": account,
@@ -162,6 +166,7 @@ def watch(s: Shared) -> tuple[int, Columns]:
         "rank": nullable(get["rank"], out),
         "candidates": get["candidates"],
         "notional_ahead_usd": _money_or_null(get["ahead"], out),
+        "lights": nullable(np.array(shown, dtype=np.int64), out),
         "score": nullable(np.array([row["score"] for row in rows], dtype=np.float64), out),
         "lots": get["lots"],
         "closed_lots": get["closed"],

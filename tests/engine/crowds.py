@@ -8,6 +8,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from tests.reference.worlds_strategy import RANKINGS
+
 SYMBOLS = ("BTC", "ETH", "SOL")
 MILLION = 10**6
 BILLION = 10**9
@@ -136,7 +138,7 @@ def _profile(rng: Random, book_value: int) -> dict[str, Any]:
             "takeover": rng.choice(("bankruptcy", "bankruptcy", "none")),
             "inventory_limit": rng.choice((None, share(0, 20, 100, 500))),
         },
-        "ranking": rng.choice(("bitmex", "binance", "hyperliquid", "random")),
+        "ranking": rng.choice(RANKINGS),
         "losers": rng.choice(("last", "ranked", "excluded")),
         "close_price": rng.choice(("bankruptcy", "mark", "previous_mark")),
         "residual_owner": rng.choice(("account", "fund", "vault") if vault else ("account", "fund")),

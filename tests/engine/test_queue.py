@@ -67,8 +67,8 @@ def position(lots: int, entry_usd: int, equity: int, eligible: bool = True) -> t
 
 
 def noise_of(ranking: str) -> float:
-    """Return how wrong equity may be: the wallet of Binance's score is equity less PnL, thousands of times smaller."""
-    return 1e-10 if ranking == "binance" else COARSE * 0.9
+    """Return how wrong equity may be: the wallet of some scores is equity less PnL, thousands of times smaller."""
+    return 1e-10 if ranking in {"binance", "aevo", "bybit"} else COARSE * 0.9
 
 
 def test_a_long_queue_by_hand() -> None:

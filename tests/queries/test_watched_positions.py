@@ -11,13 +11,13 @@ def test_watch_ranks(tables: Make) -> None:
     run = tables(
         watch=rows(
             """
-            name ts wave_id in_queue rank notional_ahead_usd closed_lots close_px
-            a    1  1       yes      1    0                  0           -
-            a    2  2       yes      2    50                 0           -
-            a    3  3       yes      3    100                0           -
-            a    4  4       yes      10   450                0           -
-            a    5  5       no       -    -                  0           -
-            b    1  1       yes      6    250                3           99
+            name ts wave_id in_queue rank notional_ahead_usd closed_lots close_px lights
+            a    1  1       yes      1    0                  0           -        5
+            a    2  2       yes      2    50                 0           -        5
+            a    3  3       yes      3    100                0           -        4
+            a    4  4       yes      10   450                0           -        1
+            a    5  5       no       -    -                  0           -        -
+            b    1  1       yes      6    250                3           99       3
             """,
             symbol=BTC,
             candidates=10,

@@ -144,6 +144,9 @@ def new_wave(state: State, symbol: str, side: int) -> list[int]:
     else:
         score = SCORES[state.profile["ranking"]]
         # Sorting is stable: equal scores stay in the order of the ids.
+        if state.profile["ranking"] == "ethereal":
+            candidates.sort(key=lambda account: wallet_balance(state, account, symbol))
+            candidates.sort(key=lambda account: -pnl(state, account, symbol))
         candidates.sort(key=lambda account: -score(state, account, symbol))
     if state.profile["losers"] == "last":
         candidates.sort(key=lambda account: account in losers)
@@ -156,34 +159,89 @@ def pnl(state: State, account: int, symbol: str) -> int:
     return state.value(symbol, held) - sign(held) * state.ledger.cost[account][symbol]
 
 
+def wallet_balance(state: State, account: int, symbol: str) -> int:
+    """Return equity less unrealised profit."""
+    return state.equity(account) - pnl(state, account, symbol)
+
+
+def pnl_share(state: State, account: int, symbol: str) -> Fraction:
+    """Return the profit as a share of the entry value."""
+    return Fraction(pnl(state, account, symbol), state.ledger.cost[account][symbol])
+
+
+def position_value(state: State, account: int, symbol: str) -> int:
+    """Return the absolute value of a position at the mark."""
+    return state.value(symbol, abs(state.lots(account, symbol)))
+
+
+def effective_leverage(state: State, account: int, symbol: str) -> Fraction:
+    """Return position value over equity."""
+    return Fraction(position_value(state, account, symbol), state.equity(account))
+
+
+def maintenance(state: State, account: int, symbol: str) -> int:
+    """Return the maintenance margin of a position."""
+    return maintenance_margin(state.world["symbols"][symbol]["tiers"], position_value(state, account, symbol))
+
+
 def bitmex_score(state: State, account: int, symbol: str) -> Fraction:
     """Return profit over cost, times the effective leverage; a loss is divided by it."""
-    profit = Fraction(pnl(state, account, symbol), state.ledger.cost[account][symbol])
-    leverage = Fraction(state.value(symbol, abs(state.lots(account, symbol))), state.equity(account))
+    profit, leverage = pnl_share(state, account, symbol), effective_leverage(state, account, symbol)
     return profit * leverage if profit > 0 else profit / leverage
+
+
+def htx_score(state: State, account: int, symbol: str) -> Fraction:
+    """Return profit over cost, divided by the margin ratio; a loss is multiplied by it.
+
+    The venue says that a lower margin ratio is closed earlier: equity over position value.
+    """
+    profit = pnl_share(state, account, symbol)
+    ratio = Fraction(state.equity(account), position_value(state, account, symbol))
+    return profit * ratio if profit < 0 else profit / ratio
+
+
+def okx_score(state: State, account: int, symbol: str) -> Fraction:
+    """Return profit over cost times the effective leverage, for losses too."""
+    return pnl_share(state, account, symbol) * effective_leverage(state, account, symbol)
+
+
+def bybit_score(state: State, account: int, symbol: str) -> Fraction:
+    """Return profit over the margin of the position, at least one unit of the currency."""
+    return Fraction(pnl(state, account, symbol), max(CURRENCY_UNIT, wallet_balance(state, account, symbol)))
 
 
 def binance_score(state: State, account: int, symbol: str) -> Fraction:
     """Return profit over wallet balance (at least one unit of the currency), times the margin ratio."""
     profit = pnl(state, account, symbol)
-    wallet_balance = state.equity(account) - profit
-    notional = state.value(symbol, abs(state.lots(account, symbol)))
-    maintenance = maintenance_margin(state.world["symbols"][symbol]["tiers"], notional)
-    return Fraction(max(0, profit), max(CURRENCY_UNIT, wallet_balance)) * Fraction(maintenance, state.equity(account))
+    balance = max(CURRENCY_UNIT, wallet_balance(state, account, symbol))
+    ratio = Fraction(maintenance(state, account, symbol), state.equity(account))
+    return Fraction(max(0, profit), balance) * ratio
+
+
+def extended_score(state: State, account: int, symbol: str) -> Fraction:
+    """Return profit over cost times R, a loss divided by R: maintenance over equity of at least one unit."""
+    profit = pnl_share(state, account, symbol)
+    r = Fraction(maintenance(state, account, symbol), max(CURRENCY_UNIT, state.equity(account)))
+    return profit / r if profit < 0 else profit * r
 
 
 def hyperliquid_score(state: State, account: int, symbol: str) -> Fraction:
     """Return mark over entry (shorts: entry over mark, unless taken literally), times notional over equity."""
-    held = state.lots(account, symbol)
-    notional = state.value(symbol, abs(held))
-    gain = Fraction(notional, state.ledger.cost[account][symbol])
-    if held < 0 and not state.profile.get("hl_literal", False):
+    gain = Fraction(position_value(state, account, symbol), state.ledger.cost[account][symbol])
+    if state.lots(account, symbol) < 0 and not state.profile.get("hl_literal", False):
         gain = 1 / gain
-    return gain * Fraction(notional, state.equity(account))
+    return gain * effective_leverage(state, account, symbol)
 
 
 SCORES: dict[str, Callable[[State, int, str], Fraction]] = {
     "bitmex": bitmex_score,
     "binance": binance_score,
+    "bybit": bybit_score,
+    "bybit_effective": okx_score,
+    "okx": okx_score,
     "hyperliquid": hyperliquid_score,
+    "htx": htx_score,
+    "aevo": binance_score,
+    "extended": extended_score,
+    "ethereal": effective_leverage,
 }
