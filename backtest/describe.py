@@ -107,6 +107,20 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+REST = "what the book does not take goes to the fund or vault by its rule, the rest to ADL."
+STEPPING = {
+    "full_position": f"A position in breach is sent to the book whole, with its bankruptcy amount as limit; {REST}",
+    "tier_by_tier": "A position in breach above the lowest margin tier is reduced to the tier below by an order that "
+    f"is filled whole or not at all, and judged anew; else it is sent to the book whole: {REST}",
+    "reduce_once": "A position in breach sends one immediate-or-cancel order for what makes the rest compliant; if that "
+    f"is not filled, {REST}",
+    "two_tiers": "A position in breach two margin tiers or more above the lowest is reduced by two tiers at a time "
+    f"and judged anew; else it is sent to the book whole: {REST}",
+    "part_first": "A position in breach above {above} first orders {share}, pauses for {pause}, then orders all of it; "
+    "what the book does not take waits, and goes to fund or vault by its rule or, below zero, to ADL.",
+}
+
+
 def assumptions(prepared: Prepared) -> list[str]:
     """Return the assumptions of the run in plain sentences."""
     scenario = prepared.resolved.scenario
@@ -121,9 +135,10 @@ def assumptions(prepared: Prepared) -> list[str]:
         f"The book can take {scenario.participation_frac:.0%} of the scaled volume of a bar, freed in equal parts as "
         "the bar is walked; unused liquidity expires with the bar."
     )
-    stepper = (
-        "A position in breach is sent to the book whole, with its bankruptcy amount as limit; what the book does not "
-        "take goes to the fund or vault by its rule, the rest to ADL."
+    stepper = STEPPING[scenario.stepper].format(
+        share=f"{scenario.first_share_frac:.0%}",
+        above=f"{scenario.first_above_usd:,.0f} USD",
+        pause=f"{scenario.first_pause_s} s",
     )
     sizes = (
         f"Sizes: stratified quantiles of a lognormal body (sigma {scenario.size_sigma:g}) with a Pareto tail (alpha "

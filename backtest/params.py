@@ -79,6 +79,16 @@ PARAMS: tuple[Param, ...] = (
     Param("impact", "text", "", "sqrt", "price impact of forced orders: none, sqrt or linear"),
     Param("impact_y", "float", "", 1.0, "Y of the impact formula", 0, 100),
     Param("impact_sigma_frac", "float", "0..1", 0.003, "sigma of the impact formula: volatility of a bar", 0, 1),
+    Param(
+        "stepper",
+        "text",
+        "",
+        RULE,
+        "how positions in breach are ordered: full_position, tier_by_tier, reduce_once, two_tiers or part_first",
+    ),
+    Param("first_share_frac", "float", "0..1", RULE, "share that part_first orders first of a large position", 1e-9, 1),
+    Param("first_above_usd", "float", "usd", RULE, "notional above which a position is large to part_first", 0, MOST),
+    Param("first_pause_s", "int", "s", RULE, "pause of part_first after its first order", 0, 86_400),
     Param("fund_start_usd", "float", "usd", RULE, "insurance fund at the start", 0, MOST),
     Param(
         "fund_floor_usd", "float", "usd", RULE, "equity below which the fund takes nothing that lowers it", -MOST, MOST
@@ -101,7 +111,7 @@ PARAMS: tuple[Param, ...] = (
     Param("residual_owner", "text", "", RULE, "who keeps collateral left after a liquidation: account, fund or vault"),
     Param("fee_rate", "float", "0..1", RULE, "liquidation fee on value filled by the book", 0, 1),
     Param("fee_owner", "text", "", RULE, "venue or fund"),
-    Param("ranking", "text", "", RULE, "ADL ranking: bitmex, binance, hyperliquid, hyperliquid_literal or random"),
+    Param("ranking", "text", "", RULE, "ADL ranking, a name of mechanics/rankings.py: bitmex, binance, bybit, okx, hyperliquid, random and others"),
     Param("losers", "text", "", RULE, "positions at a loss in the queue: last, ranked or excluded"),
     Param("close_price", "text", "", RULE, "price of ADL: bankruptcy, mark or previous_mark"),
     Param("on_exhausted", "text", "", RULE, "lots without a candidate: uncovered or fund_negative"),

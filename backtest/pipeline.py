@@ -26,6 +26,7 @@ from backtest.market import MarketPath, build_market, walk_market
 from backtest.mechanics.exact import exact_sum, quanta, rate_e9, ratio
 from backtest.mechanics.path import HIGH, LOW
 from backtest.mechanics.rules import Rules, VaultRule
+from backtest.mechanics.steppers import PartRule
 from backtest.params import PARAMS
 from backtest.results import Run, write_run
 from backtest.scenario import Scenario, build, check_values, merge, per_coin
@@ -191,8 +192,12 @@ def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int) ->
     limit = scenario.fund_inventory_limit_usd
     factor = ratio(scenario.liquidity_factor)
     scales = [per_coin(scenario.liquidity_scale, coin, "liquidity_scale") for coin in scenario.coins]
+    share = ratio(scenario.first_share_frac)
+    part = PartRule(share.numerator, share.denominator, quanta(scenario.first_above_usd), scenario.first_pause_s)
     return Rules(
         inclusive=venue.inclusive,
+        stepper=scenario.stepper,
+        part=part if scenario.stepper == "part_first" else None,
         fund_start=quanta(scenario.fund_start_usd),
         fund_floor=quanta(scenario.fund_floor_usd),
         fund_divisible=scenario.fund_shortfall == "divisible",

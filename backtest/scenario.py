@@ -66,6 +66,10 @@ class Scenario:
     impact: str
     impact_y: float
     impact_sigma_frac: float
+    stepper: str
+    first_share_frac: float
+    first_above_usd: float
+    first_pause_s: int
     fund_start_usd: float
     fund_floor_usd: float
     fund_shortfall: str

@@ -13,7 +13,8 @@ from backtest.assets import asset
 from backtest.errors import ConfigError, NotBuiltError, UnknownNameError
 from backtest.mechanics.exact import RATE_ONE, quanta, rate_e9
 from backtest.mechanics.margin import Tiers, deductions
-from backtest.mechanics.rules import CHOICES, SCHEDULES, STEPPERS
+from backtest.mechanics.rules import CHOICES, SCHEDULES
+from backtest.mechanics.steppers import STEPPERS
 from backtest.params import MOST
 from backtest.scenario import check_values
 from backtest.tomlio import Reader, read_toml, shown
@@ -150,9 +151,9 @@ def parse_venue(table: Mapping[str, Any], where: str) -> VenueProfile:
     points: list[Point] = []
     margin, tables = _margin(top.table_of("margin"), points)
     liquidation = top.table_of("liquidation")
-    _built("stepper", liquidation.get("stepper", str), STEPPERS, liquidation.where)
-    points.append(_point(liquidation, "liquidation", liquidation.get("stepper", str)))
+    stepping = _liquidation(liquidation, points)
     rules, balances, limit = _fund(top.table_of("fund"), points)
+    rules |= stepping
     vault_rules, takeover = _vault(top.table_of("vault"))
     rules |= vault_rules
     rules |= _adl(top.table_of("adl"), points)
@@ -211,6 +212,17 @@ def _point(section: Reader, name: str, value: str) -> Point:
 def _built(kind: str, name: str, built: Mapping[str, Any], where: str) -> None:
     if name not in built:
         raise NotBuiltError(f"{where}: {kind} '{name}' is not built in this version; it runs: {', '.join(built)}")
+
+
+def _liquidation(section: Reader, points: list[Point]) -> dict[str, Any]:
+    """Read the stepper; only ``part_first`` has figures of its own."""
+    stepper = section.get("stepper", str)
+    _built("stepper", stepper, STEPPERS, section.where)
+    first = {"first_share_frac": 1.0, "first_above_usd": 0.0, "first_pause_s": 0}
+    if stepper == "part_first":
+        first = {key: section.get(key, type(value)) for key, value in first.items()}
+    points.append(_point(section, "liquidation", stepper))
+    return {"stepper": stepper, **first}
 
 
 def _margin(section: Reader, points: list[Point]) -> tuple[str, tuple[MarginTable, ...]]:

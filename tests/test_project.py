@@ -20,7 +20,7 @@ PACKAGE = ROOT / "backtest"
 LAYERS = [
     "errors columns schema assets tomlio",
     "mechanics",
-    "instrument params scenario events venue",
+    "instrument params scenario events venue calculator",
     "ingest",
     "market",
     "book",

@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 
+from backtest.mechanics.rankings import RANKINGS
+from backtest.mechanics.steppers import STEPPERS
+
 VENUES = Path(__file__).resolve().parents[1] / "data" / "venues"
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 IDS = ("binanceusdm", "bitmex", "bybit", "dydx", "hyperliquid", "okx")
@@ -26,9 +29,9 @@ POINTS = {"margin", "liquidation", "fund", "ranking", "close_price", "residual",
 # (point, section, key holding its value, allowed values or None, prefix of its source and mark)
 SEVEN: list[tuple[str, str, str, set[str] | None, str]] = [
     ("margin schedule", "margin", "schedule", {"tiered"}, ""),
-    ("liquidation stepper", "liquidation", "stepper", {"full_position"}, ""),
+    ("liquidation stepper", "liquidation", "stepper", set(STEPPERS), ""),
     ("fund rule", "fund", "rule", {"fund", "vault"}, ""),
-    ("ranking", "adl", "ranking", {"binance", "bitmex", "hyperliquid", "random"}, "ranking_"),
+    ("ranking", "adl", "ranking", set(RANKINGS), "ranking_"),
     ("close price", "adl", "close_price", {"bankruptcy", "mark", "previous_mark"}, "close_price_"),
     ("residual", "residual", "owner", {"account", "fund", "vault"}, ""),
     ("fee", "fee", "rate", None, ""),
@@ -268,7 +271,8 @@ def test_stand_in_rankings_are_declared() -> None:
         "bitmex": "bitmex",
         "dydx": "random",
         "hyperliquid": "hyperliquid",
-        "okx": "bitmex",
+        "okx": "okx",
+        "bybit": "bybit",
     }
     assert {n: profile(n)["adl"]["ranking"] for n in own} == own
     bybit = profile("bybit")

@@ -15,7 +15,8 @@ from backtest.mechanics.exact import Bools, Ints, mul_rate
 from backtest.mechanics.fund import Pool
 from backtest.mechanics.margin import maintenance
 from backtest.mechanics.path import trade_at
-from backtest.mechanics.rules import IMPACTS, STEPPERS
+from backtest.mechanics.rules import IMPACTS
+from backtest.mechanics.steppers import STEPPERS, Distress
 
 OWNER_CODES = {"account": ACCOUNT, "fund": FUND, "vault": VAULT, "venue": VENUE}
 
@@ -111,49 +112,72 @@ def _judge(
 
 
 def to_book(state: State, recorder: Recorder, breaches: Breaches, trades: Ints) -> None:
-    """Send orders to the book, symbol by symbol: base prices, one shift per side, limits, one bucket.
+    """Send orders to the book, symbol by symbol: sizes, base prices, one shift per side, limits, one bucket.
 
     ``trades`` of shape (symbols, 2) are the trade prices at the start and end of the step.
     """
+    rules = state.world.rules
+    stepper = STEPPERS[rules.stepper]
     for symbol in np.unique(breaches.symbol).tolist():
         bucket = state.bucket(symbol)
         mine = np.flatnonzero(breaches.symbol == symbol)
-        ordered = breaches.equity[mine] >= 0
-        if not ordered.any():
+        distress = _distress(state, breaches, symbol, mine)
+        if not distress.ordered.any():
             continue
-        start, end = trades[symbol]
-        gap = bool(state.world.walk.gap[state.step - 1])
-        base = (
-            np.full(len(mine), end, dtype=np.int64)
-            if gap
-            else trade_at(int(start), int(end), breaches.passed[mine], breaches.length[mine])
-        )
-        price = base
-        for side in (LONG, SHORT):
-            price = np.where(
-                breaches.side[mine] == side,
-                _shifted(
-                    state, symbol, side, base, breaches.lots[mine], ordered & (breaches.side[mine] == side), bucket
-                ),
-                price,
-            )
-        fills = STEPPERS[state.world.rules.stepper](
-            breaches.side[mine], breaches.lots[mine], breaches.bankruptcy[mine], ordered, price,
-            state.world.q_tick[symbol], bucket,
-        )  # fmt: skip
+        wanted = stepper.sizes(distress, rules.part)
+        fills = stepper.fill(distress, wanted, _prices(state, breaches, symbol, mine, wanted, bucket, trades), bucket)
+        state.sent(breaches.rows[mine[(wanted > 0) & distress.first]])
         breaches.refused[mine] = fills.refused
         hit = fills.lots > 0
         if hit.any():
             _fill(state, recorder, breaches, symbol, mine[hit], fills.lots[hit], fills.price[hit])
+        breaches.kept[mine[fills.waits]] = breaches.left[mine[fills.waits]]
 
 
-def _shifted(state: State, symbol: int, side: int, base: Ints, lots: Ints, ordered: Bools, bucket: int) -> Ints:
+def _distress(state: State, breaches: Breaches, symbol: int, mine: Ints) -> Distress:
+    """Return the positions of a symbol as a stepper sees them."""
+    world, rules = state.world, state.world.rules
+    first, paused = state.episode(breaches.rows[mine], breaches.passed[mine])
+    return Distress(
+        side=breaches.side[mine],
+        lots=breaches.lots[mine],
+        bankruptcy=breaches.bankruptcy[mine],
+        worth=breaches.mark[mine] * world.q_mark(symbol),
+        ordered=breaches.equity[mine] >= 0,
+        first=first,
+        paused=paused,
+        tiers=world.tiers[symbol],
+        inclusive=rules.inclusive,
+        q_tick=world.q_tick[symbol],
+        fee_e9=rules.fee_e9,
+    )
+
+
+def _prices(
+    state: State, breaches: Breaches, symbol: int, mine: Ints, wanted: Ints, bucket: int, trades: Ints
+) -> Ints:
+    """Return fill prices in ticks: the trade price at the crossing, less one shift per side."""
+    start, end = trades[symbol]
+    gap = bool(state.world.walk.gap[state.step - 1])
+    base = (
+        np.full(len(mine), end, dtype=np.int64)
+        if gap
+        else trade_at(int(start), int(end), breaches.passed[mine], breaches.length[mine])
+    )
+    price = base
+    for side in (LONG, SHORT):
+        alike = breaches.side[mine] == side
+        price = np.where(alike, _shifted(state, symbol, side, base, np.where(alike, wanted, 0), bucket), price)
+    return price
+
+
+def _shifted(state: State, symbol: int, side: int, base: Ints, wanted: Ints, bucket: int) -> Ints:
     """Return base prices moved against the liquidated side by the step's shift, inside the bar's trade range."""
-    if not ordered.any():
+    orders = np.flatnonzero(wanted)
+    if not orders.size:
         return base
-    total = min(int(lots[ordered].sum()), bucket)
-    first = int(base[np.flatnonzero(ordered)[0]])
-    return forced_price(state, symbol, side, base, first, total)
+    total = min(int(wanted.sum()), bucket)
+    return forced_price(state, symbol, side, base, int(base[orders[0]]), total)
 
 
 def forced_price(state: State, symbol: int, side: int, base: Ints, first: int, lots: int) -> Ints:
@@ -224,10 +248,10 @@ def fees(state: State, recorder: Recorder, breaches: Breaches) -> None:
 
 
 def residuals(state: State, recorder: Recorder, breaches: Breaches) -> None:
-    """Give collateral left after book fill and fee to the owner the profile names."""
+    """Give collateral left after book fill and fee to the owner the profile names; of those that wait, to none."""
     owner = state.world.rules.residual_owner
     if owner != "account":
-        at = np.flatnonzero(breaches.residual)
+        at = np.flatnonzero(np.where(breaches.kept > 0, 0, breaches.residual))
         _pay(state, recorder, breaches, at, breaches.residual[at], owner, "residual")
 
 

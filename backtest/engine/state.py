@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backtest.errors import ConservationError, RangeError
-from backtest.mechanics.exact import LIMIT, RATE_ONE, Floats, Ints, exact_sum
+from backtest.mechanics.exact import LIMIT, RATE_ONE, Bools, Floats, Ints, exact_sum
 from backtest.mechanics.fund import Pool
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import Walk, freed
@@ -16,6 +16,7 @@ from backtest.mechanics.rules import Rules
 FLOAT_EXACT = 2**53
 MILLIONTH = 1_000_000  # the funding index counts in 1e-6 quanta per lot
 LONG, SHORT = 1, -1
+NEVER = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,9 @@ class State:
         self.cash: Ints = world.wallet - world.side * world.cost
         self.settled: Ints = np.zeros(len(world.lots), dtype=np.int64)
         self.mirror = Mirror(self)
+        if world.rules.part is not None:  # the step each position was last in breach at, and when it first ordered
+            self.seen: Ints = np.full(len(world.lots), -1, dtype=np.int64)
+            self.sent_at: Ints = np.full(len(world.lots), NEVER, dtype=np.int64)
         self.breached: Ints = np.empty(0, dtype=np.int64)  # rows in breach in this step, ascending
         self.index = [0] * count
         self.funded = False  # whether any funding has moved an index, which may stand at zero again
@@ -121,6 +125,32 @@ class State:
         self.used = [0] * count  # liquidity used in the present bar
         self.quiet = 0
         self.waves = 0
+
+    def episode(self, rows: Ints, passed: Ints) -> tuple[Bools, Bools]:
+        """Return which positions in breach have sent no order in this episode, and which pause after their first.
+
+        An episode ends with a price at which the position is not in breach: that of a step, or the start of the
+        segment where the breach is ``passed`` behind it.
+        """
+        if self.world.rules.part is None:
+            yes = np.ones(len(rows), dtype=bool)
+            return yes, ~yes
+        fresh = rows[(self.seen[rows] != self.step - 1) | (passed > 0)]
+        self.sent_at[fresh] = NEVER
+        self.seen[rows] = self.step
+        sent = self.sent_at[rows]
+        return sent == NEVER, (sent != NEVER) & (self.clock() < sent + 3 * self.world.rules.part.pause_s)
+
+    def sent(self, rows: Ints) -> None:
+        """Note the first order of an episode."""
+        if self.world.rules.part is not None:
+            self.sent_at[rows] = self.clock()
+
+    def clock(self) -> int:
+        """Return the end of the step in thirds of a second since the first bar opened."""
+        walk, bar_s = self.world.walk, self.world.bar_s
+        part = int(walk.part[self.step - 1]) if walk.parts > 1 else 3
+        return (3 * int(walk.bar[self.step - 1]) + part) * bar_s
 
     def value_per_lot(self, symbol: int) -> int:
         """Return quanta per lot at the mark at the end of the step."""

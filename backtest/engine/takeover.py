@@ -21,12 +21,13 @@ def takeovers(state: State, recorder: Recorder, breaches: Breaches) -> None:
     if not waiting.size:
         return
     if rules.fund_takes_over and not rules.vault:
-        _fund_in_runs(state, recorder, breaches, waiting)
+        _fund_in_runs(state, recorder, breaches, waiting[breaches.kept[waiting] == 0])
     elif rules.vault and not rules.fund_takes_over:
         _vault_at_once(state, recorder, breaches, waiting)
     elif rules.vault:
         for i in waiting.tolist():  # the fund's share of one claim decides what the vault sees
-            _fund_takes(state, recorder, breaches, i)
+            if not breaches.kept[i]:
+                _fund_takes(state, recorder, breaches, i)
             if breaches.left[i]:
                 _vault_at_once(state, recorder, breaches, np.array([i]))
 
@@ -123,7 +124,7 @@ def _vault_at_once(state: State, recorder: Recorder, breaches: Breaches, waiting
         need[mine] = maintenance(value[mine], state.world.tiers[k])
     low = equity * rule.den < rule.num * need
     waits = (equity >= 0) & ~low
-    breaches.kept[waiting[waits]] = lots[waits]
+    breaches.kept[waiting] = np.where(waits, lots, 0)
     taken = waiting[(equity >= 0) & low]
     if taken.size:
         hand_over(state, recorder, breaches, taken, breaches.left[taken], state.vault, VAULT)

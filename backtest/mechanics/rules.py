@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from backtest.mechanics import impact, steppers
+from backtest.mechanics import impact
 from backtest.mechanics.rankings import RANKINGS
+from backtest.mechanics.steppers import STEPPERS, PartRule
 
 IMPACTS: dict[str, impact.Impact] = {"none": impact.no_impact, "sqrt": impact.square_root, "linear": impact.linear}
-STEPPERS = {"full_position": steppers.full_position}
 SCHEDULES = {"tiered": "marginal rates with continuous deductions"}
 
 CHOICES: Mapping[str, Mapping[str, Any] | tuple[str, ...]] = {
     "intrabar": ("ohlc", "adverse_first", "close"),
+    "stepper": STEPPERS,
     "impact": IMPACTS,
     "fund_shortfall": ("divisible", "all_or_nothing"),
     "fund_takeover": ("bankruptcy", "none"),
@@ -42,13 +43,15 @@ class VaultRule:
 class Rules:
     """What a venue does, in integers: money in quanta, rates in 1e-9.
 
-    ``inclusive``: liquidation at equity equal to maintenance. ``inventory_limit`` None: no limit.
+    ``inclusive``: liquidation at equity equal to maintenance. ``part``: of the stepper ``part_first`` only.
+    ``inventory_limit`` None: no limit.
     ``quiet_steps``: steps without a breach, the present one included, before pools unwind.
     ``strength``: Y times sigma of the impact formula. ``scale``: liquidity scale per symbol.
     """
 
     inclusive: bool
     stepper: str = "full_position"
+    part: PartRule | None = None
     fund_start: int
     fund_floor: int
     fund_divisible: bool

@@ -22,7 +22,9 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
     order_ts = np.maximum.accumulate(end) if len(end) else end
     cascade = 1 + np.cumsum(np.diff(order_ts, prepend=order_ts[:1]) > CASCADE_GAP_US)
     closed = b["book_lots"] + b["taken"] + b["adl_lots"]
-    owners = ("account", "fund", "vault")
+    rule = s.world.rules.residual_owner
+    paid = np.isin(b["serial"], s.transfers["serial"][s.transfers["cause"] == CAUSES.index("residual")])
+    stays = (b["residual"] > 0) & ~paid  # of a position that waits it stays on the account, whatever the rule
     taken_by = np.where(b["taken_by"] == FUND, 1, np.where(b["taken_by"] == VAULT, 2, 0))
     return len(rows), {
         "liquidation_id": np.arange(1, len(rows) + 1),
@@ -50,7 +52,7 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
         "book_px": nullable(s.px(b["book_value"], b["book_lots"], symbol), b["book_lots"] == 0),
         "fee_usd": b["fee"],
         "residual_usd": b["residual"],
-        "residual_owner": s.world.rules.residual_owner if s.world.rules.residual_owner in owners else "",
+        "residual_owner": named(stays.astype(np.int64), (rule, "account")),
         "takeover_lots": b["taken"],
         "takeover_usd": b["taken_amount"],
         "takeover_by": named(taken_by, ("", "fund", "vault")),

@@ -14,6 +14,10 @@ from backtest.ingest.lake import BAR_COLUMNS
 from backtest.scenario import Scenario, build
 
 RULES: dict[str, Any] = {
+    "stepper": "full_position",
+    "first_share_frac": 1.0,
+    "first_above_usd": 0.0,
+    "first_pause_s": 0,
     "fund_start_usd": 0.0,
     "fund_floor_usd": 0.0,
     "fund_shortfall": "divisible",

@@ -12,7 +12,7 @@ from backtest.engine.run import Outcome, simulate
 from backtest.engine.state import World
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import HIGH, LOW, walk
-from backtest.mechanics.rules import Rules, VaultRule
+from backtest.mechanics.rules import PartRule, Rules, VaultRule
 
 BILLION = 10**9
 
@@ -63,6 +63,8 @@ def _rules(case: dict[str, Any], count: int) -> Rules:
     literal = profile["ranking"] == "hyperliquid" and profile.get("hl_literal")
     return Rules(
         inclusive=profile["threshold"] == "<=",
+        stepper=profile.get("stepper", "full_position"),
+        part=_part(profile),
         fund_start=fund["start"],
         fund_floor=fund["floor"],
         fund_divisible=fund["shortfall"] == "divisible",
@@ -86,6 +88,13 @@ def _rules(case: dict[str, Any], count: int) -> Rules:
         seed=case["seed"],
         spared=3,
     )
+
+
+def _part(profile: dict[str, Any]) -> PartRule | None:
+    if profile.get("stepper") != "part_first":
+        return None
+    num, den = profile["first_share"]
+    return PartRule(num, den, profile["first_above"], profile["pause_s"])
 
 
 def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:

@@ -12,11 +12,13 @@ from .slow_state import (
     State,
     bankruptcy_amount,
     close_with_market,
+    is_breach,
     maintenance_margin,
     mark_value,
     opening_state,
     trade_value,
 )
+from .slow_steppers import Terms, end_episode, stepper
 
 
 def replay(world: dict[str, Any]) -> dict[str, Any]:
@@ -28,7 +30,8 @@ def replay(world: dict[str, Any]) -> dict[str, Any]:
         Symbols, profile, liquidity, bars, funding and accounts; money in quanta, trades in ticks, marks in mark
         quanta, sizes in lots. Keys that may be absent: a symbol's `mark_per_tick` (mark quanta in a tick, 1), the
         profile's `vault` (none: no such owner; else its `capital`, and the share `num`/`den` of maintenance below
-        which it takes over) and `hl_literal` (false).
+        which it takes over), `hl_literal` (false) and `stepper` (`full_position`; `part_first` has `first_share`
+        as [numerator, denominator], `first_above` in quanta and `pause_s`).
 
     Returns
     -------
@@ -93,6 +96,8 @@ def breaches(state: State) -> list[Claim]:
             amount = bankruptcy_amount(state.ledger, row["id"], sign(held))
             claim = Claim(row["id"], row["symbol"], sign(held), abs(held), amount)
             marks = state.step.marks_walked(claim.symbol)
+            if first_breach(state.world, claim, marks[:1]) is None:
+                end_episode(state, claim)
             mark = None if out_of_reach(state.world, claim, marks) else first_breach(state.world, claim, marks)
             if mark is not None:
                 claim.mark, claim.fraction = mark, state.step.fraction(claim.symbol, mark)
@@ -115,39 +120,46 @@ def out_of_reach(world: dict[str, Any], claim: Claim, marks: Sequence[int]) -> b
 
 def first_breach(world: dict[str, Any], claim: Claim, marks: Sequence[int]) -> int | None:
     """Return the first of some marks at which the position is in breach."""
-    tiers = world["symbols"][claim.symbol]["tiers"]
     for mark in marks:
         notional = mark_value(world, claim.symbol, claim.lots, mark)
-        equity = claim.side * (notional - claim.amount)
-        maintenance = maintenance_margin(tiers, notional)
-        if equity < maintenance or (equity == maintenance and world["profile"]["threshold"] == "<="):
+        if is_breach(world, claim.symbol, notional, claim.side * (notional - claim.amount)):
             return mark
     return None
 
 
 def book_fills(state: State, claims: list[Claim]) -> None:
     """Act 4: market orders with the bankruptcy amount as limit, for those whose equity is not below zero."""
-    orders = [
+    ordered, sent = stepper(state)
+    judged = [
         claim
         for claim in claims
         if claim.side * (mark_value(state.world, claim.symbol, claim.lots, claim.mark) - claim.amount) >= 0
     ]
-    bucket_before = dict(state.bucket)
+    orders = [(claim, ordered(state, claim)) for claim in judged]
+    shifts = impact_shifts(state, [(claim, lots) for claim, lots in orders if lots])
+    for claim, lots in orders:
+        base = state.step.trade_at(claim.symbol, claim.fraction)
+        # A position without an order, alone on its side, has no shift and needs none.
+        shift = shifts.get((claim.symbol, claim.side), 0)
+        price = shifted_price(state, claim.symbol, claim.side, base, shift)
+        within_limit = claim.side * (trade_value(state.world, claim.symbol, claim.lots, price) - claim.amount) >= 0
+        filled, rest_waits = sent(state, claim, Terms(lots, price, within_limit, state.bucket[claim.symbol]))
+        if filled:
+            fill(state, claim, filled, trade_value(state.world, claim.symbol, filled, price))
+        claim.waits = rest_waits and claim.lots > 0
+
+
+def impact_shifts(state: State, orders: list[tuple[Claim, int]]) -> dict[tuple[str, int], int]:
+    """Return the shift in ticks of every (symbol, side), from the bucket before the step's first fill."""
     shifts = {}
     for symbol in state.symbols:
         for side in (1, -1):
-            alike = [order for order in orders if (order.symbol, order.side) == (symbol, side)]
+            alike = [(claim, lots) for claim, lots in orders if (claim.symbol, claim.side) == (symbol, side)]
             if alike:
-                lots = min(sum(order.lots for order in alike), bucket_before[symbol])
-                base = state.step.trade_at(symbol, alike[0].fraction)
+                lots = min(sum(lots for _, lots in alike), state.bucket[symbol])
+                base = state.step.trade_at(symbol, alike[0][0].fraction)
                 shifts[symbol, side] = impact_ticks(state, symbol, base, lots)
-    for order in orders:
-        base = state.step.trade_at(order.symbol, order.fraction)
-        price = shifted_price(state, order.symbol, order.side, base, shifts[order.symbol, order.side])
-        within_limit = order.side * (trade_value(state.world, order.symbol, order.lots, price) - order.amount) >= 0
-        lots = min(order.lots, state.bucket[order.symbol])
-        if within_limit and lots:
-            fill(state, order, lots, trade_value(state.world, order.symbol, lots, price))
+    return shifts
 
 
 def fill(state: State, order: Claim, lots: int, amount: int) -> None:
@@ -186,16 +198,17 @@ def fees(state: State, claims: list[Claim]) -> None:
 
 
 def residuals(state: State, claims: list[Claim]) -> None:
-    """Act 5b: what is then left of the collateral goes to its owner."""
+    """Act 5b: what is then left of the collateral goes to its owner; a position that waits keeps it."""
     for claim in claims:
-        residual, claim.residual = claim.residual, 0
-        state.give_residual(claim, residual)
+        if not claim.waits:
+            residual, claim.residual = claim.residual, 0
+            state.give_residual(claim, residual)
 
 
 def takeovers(state: State, claims: list[Claim]) -> None:
-    """Act 5c: the fund takes what its rule allows, then the vault."""
+    """Act 5c: the fund takes what its rule allows of what does not wait, then the vault."""
     for claim in claims:
-        if claim.lots and state.profile["fund"]["takeover"] == "bankruptcy":
+        if claim.lots and not claim.waits and state.profile["fund"]["takeover"] == "bankruptcy":
             take_over(state, claim, FUND, fund_lots(state, claim))
         if claim.lots and vault_takes(state, claim):
             take_over(state, claim, VAULT, claim.lots)
@@ -250,8 +263,8 @@ def vault_takes(state: State, claim: Claim) -> bool:
 
 
 def waits(state: State, claim: Claim) -> bool:
-    """Tell whether a claim the vault did not take keeps its position: one that is not below zero."""
-    return bool(state.profile.get("vault")) and equity_left(state, claim) >= 0
+    """Tell whether a claim keeps its position: the vault's rule (not below zero) where there is one, or the stepper."""
+    return equity_left(state, claim) >= 0 if state.profile.get("vault") else claim.waits
 
 
 def unwind(state: State) -> None:

@@ -29,6 +29,7 @@ class Claim:
     lots_adl: int = 0
     residual: int = 0
     fee: int = 0
+    waits: bool = False  # the stepper keeps what the book left for the next mark
 
     def slice(self, lots: int) -> int:
         """Return the share of `lots` in what is left."""
@@ -53,6 +54,7 @@ class State:
     bucket: dict[str, int] = field(default_factory=dict)
     quiet_steps: int = 0
     waves: int = 0
+    first_orders: dict[Owner, int] = field(default_factory=dict)  # end of the step of an episode's first order
     liquidations: list[list[Any]] = field(default_factory=list)
     adl: list[list[Any]] = field(default_factory=list)
     skipped: list[list[Any]] = field(default_factory=list)
@@ -116,6 +118,12 @@ def maintenance_margin(tiers: list[list[int]], notional: int) -> int:
     _, rate_e9, deduction = [tier for tier in tiers if tier[0] <= notional][-1]
     margin_e9 = notional * rate_e9 - deduction * E9
     return max(0, -(-margin_e9 // E9))
+
+
+def is_breach(world: dict[str, Any], symbol: str, notional: int, equity: int) -> bool:
+    """Tell whether an equity meets the liquidation comparison for a position value, both in quanta."""
+    maintenance = maintenance_margin(world["symbols"][symbol]["tiers"], notional)
+    return equity < maintenance or (equity == maintenance and world["profile"]["threshold"] == "<=")
 
 
 def bankruptcy_amount(ledger: Ledger, account: Owner, side: int) -> int:

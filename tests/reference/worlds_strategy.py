@@ -9,24 +9,31 @@ from typing import Any
 from hypothesis import strategies as st
 
 SYMBOLS = ("BTC", "ETH", "SOL")
-MOVES_PERMILLE = (0, 10, 20, 30, 30, 50, 50, 70, 70, 120, 120, 250)
+MOVES_PERMILLE = (0, 5, 10, 10, 20, 30, 30, 50, 50, 70, 70, 120, 120, 250)
 LEVERAGES = (2, 4, 8, 12, 20, 20, 50)
 PERMILLE = 1000
+RANKINGS = (
+    "bitmex", "binance", "hyperliquid", "random", "bybit", "bybit_effective", "okx", "htx", "aevo", "extended",
+    "ethereal",
+)  # fmt: skip
+STEPPERS = ("tier_by_tier", "reduce_once", "two_tiers", "part_first")
 
 
 @st.composite
 def symbol_rules(draw: st.DrawFn) -> dict[str, Any]:
     """Draw the unit of a symbol and a ladder whose deductions make the maintenance margin continuous."""
     mark_per_tick = draw(st.sampled_from((1, 1, 2, 10)))
-    # Floors are multiples of 1000 quanta and rates of 1e6 e-9, so that every deduction is a whole number.
-    floors = draw(st.lists(st.integers(100, 20_000), max_size=3, unique=True).map(sorted))
+    unit = draw(st.sampled_from((1, 7, 100)))
+    # Floors are multiples of 1000 quanta and rates of 1e6 e-9, so that every deduction is a whole number. Positions
+    # are worth a few thousand to a few ten thousand units, on both sides of most floors.
+    floors = draw(st.lists(st.integers(1, 25).map(lambda k: k * unit), max_size=4, unique=True).map(sorted))
     rates = draw(st.lists(st.integers(2, 60), min_size=len(floors) + 1, max_size=len(floors) + 1, unique=True))
     tiers = [[0, min(rates) * 10**6, 0]]
     for floor, rate in zip(floors, sorted(rates)[1:], strict=True):
         _, last_rate_e9, last_deduction = tiers[-1]
         deduction = last_deduction + floor * 1000 * (rate * 10**6 - last_rate_e9) // 10**9
         tiers.append([floor * 1000, rate * 10**6, deduction])
-    rules: dict[str, Any] = {"quanta_per_tick_lot": mark_per_tick * draw(st.sampled_from((1, 7, 100))), "tiers": tiers}
+    rules: dict[str, Any] = {"quanta_per_tick_lot": mark_per_tick * unit, "tiers": tiers}
     if mark_per_tick > 1 or draw(st.booleans()):
         rules["mark_per_tick"] = mark_per_tick
     return rules
@@ -47,7 +54,8 @@ def bars(draw: st.DrawFn, first_px: int, mark_per_tick: int, count: int) -> list
         distance = draw(st.tuples(*[st.integers(-mark_per_tick - 1, mark_per_tick + 1)] * 4))
         mark = [max(1, px * mark_per_tick + d) for px, d in zip(trade, distance, strict=True)]
         mark[1], mark[2] = max(mark), min(mark)
-        path.append({"trade": trade, "volume_lots": draw(st.sampled_from((0, 7, 40, 300, 300, 5000))), "mark": mark})
+        volume_lots = draw(st.sampled_from((0, 7, 40, 300, 300, 5000, 5000)))
+        path.append({"trade": trade, "volume_lots": volume_lots, "mark": mark})
         last_px = close_px
     return path
 
@@ -120,7 +128,7 @@ def profiles(draw: st.DrawFn, book_value: int, with_vault: bool | None) -> dict[
             "takeover": draw(st.sampled_from(("bankruptcy", "none", "none") if vault else ("bankruptcy", "none"))),
             "inventory_limit": draw(st.none() | st.just(share(0, 20, 100, 500))),
         },
-        "ranking": draw(st.sampled_from(("bitmex", "binance", "hyperliquid", "random"))),
+        "ranking": draw(st.sampled_from(RANKINGS)),
         "losers": draw(st.sampled_from(("last", "ranked", "excluded"))),
         "close_price": draw(st.sampled_from(("bankruptcy", "mark", "previous_mark"))),
         "residual_owner": draw(st.sampled_from(("account", "fund", "vault") if vault else ("account", "fund"))),
@@ -138,7 +146,20 @@ def profiles(draw: st.DrawFn, book_value: int, with_vault: bool | None) -> dict[
         profile["vault"] = None
     if draw(st.booleans()):
         profile["hl_literal"] = draw(st.booleans())
+    profile |= draw(stepper(book_value))
     return profile
+
+
+@st.composite
+def stepper(draw: st.DrawFn, book_value: int) -> dict[str, Any]:
+    """Draw the liquidation stepper; that of full positions may be left out."""
+    name = draw(st.sampled_from((None, "full_position", *STEPPERS, *STEPPERS)))
+    rules: dict[str, Any] = {"stepper": name} if name else {}
+    if name == "part_first":
+        rules["first_share"] = draw(st.sampled_from(([1, 5], [1, 5], [1, 2], [2, 3], [1, 1])))
+        rules["first_above"] = book_value * draw(st.sampled_from((0, 0, 10, 30, 70, 200))) // PERMILLE
+        rules["pause_s"] = draw(st.sampled_from((30, 0, 0, 1, 3, 7, 10, 20, 60)))
+    return rules
 
 
 @st.composite
@@ -171,7 +192,7 @@ def worlds(draw: st.DrawFn, with_vault: bool | None = None) -> dict[str, Any]:
         "profile": draw(profiles(sum(row["cost"] for row in rows), with_vault)),
         "liquidity": {
             "scale_e9": draw(st.sampled_from((10**9, 10**9, 333_333_333))),
-            "participation_e9": draw(st.sampled_from((0, 20_000_000, 100_000_000, 300_000_000, 10**9))),
+            "participation_e9": draw(st.sampled_from((0, 20_000_000, 100_000_000, 300_000_000, 10**9, 10**9))),
             "impact": draw(st.sampled_from(("sqrt", "sqrt", "none"))),
             "impact_y_e9": draw(st.sampled_from((500_000_000, 10**9))),
             "sigma_e9": draw(st.sampled_from((3_000_000, 30_000_000, 200_000_000))),
