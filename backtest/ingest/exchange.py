@@ -17,6 +17,7 @@ from backtest.ingest.reach import Reach
 from backtest.ingest.retry import delays
 from backtest.ingest.settings import Settings
 from backtest.mechanics.exact import Floats
+from backtest.tomlio import shown
 
 T = TypeVar("T")
 METHODS = {
@@ -100,6 +101,7 @@ class Client:
                 fault = check(result) if check else None
                 if fault is None:
                     self._read_clock()
+                    self.answers.clear()  # a page held while the next is read costs more than its memory
                     return result
             assert fault is not None
             wait = next(waits, None)
@@ -229,13 +231,12 @@ async def open_client(venue: str, settings: Settings, draw: Callable[[], float],
         raise UnknownNameError("venue of ccxt", venue, library.exchanges)
     base = getattr(library, venue)
     answers: list[Answer] = []
-    parsed: dict[str, Any] = {}
 
     class Recorder(base):  # type: ignore[misc, valid-type]
         """The client itself; it keeps every answer before the library makes something of it."""
 
         def on_json_response(self, body: str) -> Any:
-            parsed["json"] = value = super().on_json_response(body)
+            value = super().on_json_response(body)
             if answers:
                 answers[-1] = Answer(answers[-1].status, answers[-1].headers, body, value)
             return value
@@ -274,20 +275,39 @@ def capability(venue: str, series: str) -> int | None:
     api = getattr(library, venue)()
     if series == "limits":
         return 0
-    flag = METHODS[series][0]
+    flag = METHODS[series][0] if series in METHODS else ""
     if not api.has.get(flag):
         return None
     offered = ((api.features or {}).get("swap") or {}).get("linear") or {}
     return int((offered.get(flag) or {}).get("limit") or CAUTIOUS_PAGE)
 
 
+def client_names() -> list[str]:
+    """Return the venues that ccxt has a client for."""
+    import ccxt.async_support as library
+
+    return list(library.exchanges)
+
+
 def _check_addresses(base: Any, fields: Mapping[str, Any], venue: str) -> None:
-    given = fields.get("urls", {}).get("api", {})
-    known = base().urls["api"]
-    strays = sorted(set(given) - set(known)) if isinstance(given, dict) and isinstance(known, dict) else []
+    given = fields.get("urls", {}).get("api")
+    if given is not None:
+        _compare(given, base().urls["api"], f"[{venue}] urls.api")
+
+
+def _compare(given: Any, known: Any, where: str) -> None:
+    """Refuse an address that a client does not use, and text where it has several addresses."""
+    if isinstance(given, dict) != isinstance(known, dict):
+        needed = f"a table of {', '.join(sorted(known))}" if isinstance(known, dict) else "one address"
+        raise ConfigError(f"{where}: {shown(given)}; the client needs {needed}; correct it")
+    if not isinstance(given, dict):
+        return
+    strays = sorted(set(given) - set(known))
     if strays:
         used = ", ".join(sorted(known))
-        raise ConfigError(f"[{venue}] urls.api: unknown address '{strays[0]}'; the client uses {used}; correct it")
+        raise ConfigError(f"{where}: unknown address '{strays[0]}'; the client uses {used}; correct it")
+    for name, value in given.items():
+        _compare(value, known[name], f"{where}.{name}")
 
 
 def _preference(market: Mapping[str, Any]) -> tuple[bool, int, str]:
@@ -344,12 +364,12 @@ def _array(rows: list[Any], width: int) -> Floats:
 def _volume_factor(reach: Reach, market: Market, table: Floats) -> Floats | float:
     """Return what turns a venue's volume into base units; dollars are turned at the mean of the bar's four prices."""
     unit = reach.volume_inverse if market.inverse else reach.volume_linear
+    if unit == "contracts" and not market.inverse:
+        return market.contract_size
+    if unit not in {"contracts", "quote"}:
+        return 1.0
     price: Floats = table[:, 1:5].mean(axis=1)
-    if unit == "quote":
-        return 1 / price
-    if unit == "contracts":
-        return market.contract_size / price if market.inverse else market.contract_size
-    return 1.0
+    return (market.contract_size if unit == "contracts" else 1) / price
 
 
 def _open_interest(rows: list[Any], reach: Reach, market: Market) -> Floats:

@@ -249,10 +249,10 @@ def rows_digest(frame: pl.DataFrame) -> str:
 
     digest = hashlib.sha256()
     for name in frame.columns:
-        column = frame[name].to_physical()
+        column = frame[name]
         if column.dtype == pl.String:
             digest.update(name.encode() + "\0".join(value or "" for value in column).encode())
             continue
-        values = column.to_numpy()
+        values = (column.to_physical() if column.dtype.is_temporal() else column).to_numpy()
         digest.update(name.encode() + np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()

@@ -133,6 +133,8 @@ async def _settle(ask: AskPage, day: dt.date, rows: Floats, grid: Grid, on_page:
 def _dropped(rows: Floats, kept: Floats, window: Stretch, grid: Grid) -> int:
     """Return how many times of the day came only with rows that cannot be read."""
     bad = rows[~_readable(rows, grid), 0]
+    if not len(bad):
+        return 0
     lost = np.unique(bad[(bad >= window[0]) & (bad < window[1])])
     return int((~np.isin(lost, kept[:, 0])).sum())
 

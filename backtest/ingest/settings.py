@@ -6,12 +6,13 @@ checked here, because the client library takes unknown keys without a word.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from backtest.errors import ConfigError, near_matches
+from backtest.ingest.reach import load_reach
 from backtest.ingest.retry import Retry
 from backtest.tomlio import Reader, read_toml, shown
 
@@ -41,6 +42,8 @@ CLIENT_FIELDS: dict[str, Kinds] = {
     "cafile": TEXT,
     "options": TABLE,
 }
+ARCHIVE_NAMES = ("binance", "bitmex", "hyperliquid")
+PROXIES = ("proxyUrl", "httpProxy", "httpsProxy", "socksProxy")  # the client refuses two of them on every request
 WORDS = {TEXT: "text in quotes", NUMBER: "a number", SWITCH: "true or false", TABLE: "a table"}
 ALLOWED_TIMES = {"timeout": "milliseconds, above zero", "rateLimit": "milliseconds between requests, above zero"}
 
@@ -86,11 +89,25 @@ def parse_settings(table: Mapping[str, Any], where: str) -> Settings:
         if not isinstance(value, dict):
             allowed = "tables named after a venue, retry, archives"
             raise ConfigError(f"{where}: key '{name}' is {shown(value)}; allowed: {allowed}; put it into one")
+        _check_venue(name, where)
         venues[name] = _client_fields(value, f"{where} [{name}]")
     top = Reader(table, where)
     archives = top.table_of("archives")
-    bases = {name: archives.get(name, str) for name in archives.table}
+    bases = {name: base for name in ARCHIVE_NAMES if (base := archives.get(name, str, None)) is not None}
+    archives.done()
     return Settings(venues, _retry(top.table_of("retry")), bases)
+
+
+def _check_venue(name: str, where: str) -> None:
+    if any(key[0] == name for key in load_reach()):
+        return
+    from backtest.ingest.exchange import client_names
+
+    names = client_names()
+    if name not in names:
+        near = near_matches(name, ["retry", "archives", *names])
+        guess = f"did you mean {' or '.join(near)}?" if near else "allowed: venues of ccxt, retry, archives"
+        raise ConfigError(f"{where}: unknown table [{ascii(name)[1:-1]}]; {guess}")
 
 
 def _client_fields(table: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -104,7 +121,24 @@ def _client_fields(table: Mapping[str, Any], where: str) -> dict[str, Any]:
             raise ConfigError(f"{where}: key '{key}' is {shown(value)}; it must be {WORDS[kinds]}")
         if key in ALLOWED_TIMES and isinstance(value, int | float) and not 0 < value < float("inf"):
             raise ConfigError(f"{where}: {key} = {value}; allowed: {ALLOWED_TIMES[key]}")
+    _check_texts(table, ("headers", "urls"), where)
+    strays = [key for key in table.get("urls", {}) if key != "api"]
+    if strays:
+        raise ConfigError(f"{where} urls: unknown key '{strays[0]}'; allowed: api; write urls.api.NAME = ADDRESS")
+    proxies = [key for key in PROXIES if key in table]
+    if proxies[1:]:
+        raise ConfigError(f"{where}: {' and '.join(proxies)} exclude each other; give one of {', '.join(PROXIES)}")
     return dict(table)
+
+
+def _check_texts(table: Mapping[str, Any], names: Iterable[str], where: str) -> None:
+    """Refuse what is not text in some tables, at any depth."""
+    for name in names:
+        value = table.get(name, "")
+        if isinstance(value, dict):
+            _check_texts(value, value, f"{where} {name}")
+        elif not isinstance(value, str):
+            raise ConfigError(f"{where}: key '{name}' is {shown(value)}; it must be {WORDS[TEXT]}")
 
 
 def _retry(table: Reader) -> Retry:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from backtest.errors import UsageError
 from backtest.ingest.lake import BAR_SERIES, TIMEFRAMES, day_file
@@ -37,13 +38,16 @@ DEFAULT_SERIES = (
 STATES = ("leverage_tiers", "limits")  # what is in force now: one row of today, of the first venue only
 FETCHABLE = (*DEFAULT_SERIES[:3], "premium_ohlcv", *DEFAULT_SERIES[3:], "depth", "liquidations")
 A_DAY = dt.timedelta(days=1)
+LONGEST_NAME = 200  # bytes as the lake writes it; file systems allow 255 with quote and settle
+NAME_SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """One place that may have a series of a coin; ``skip`` says why it is not asked, empty if it is.
 
-    ``route`` is rest or archive; ``root`` is the folder or address of an archive.
+    ``route`` is rest or archive; ``root`` is the folder or address of an archive. Days before ``since``, the first that
+    it serves whole, are not asked of it; ``short`` says why.
     """
 
     venue: str
@@ -52,11 +56,17 @@ class Source:
     reach: Reach | None = None
     root: str = ""
     skip: str = ""
+    since: dt.date | None = None
+    short: str = ""
 
     @property
     def name(self) -> str:
         """Return the venue, with the word archive where its files are meant."""
         return self.venue if self.route == "rest" else f"{self.venue} archive"
+
+    def serves(self, day: dt.date) -> bool:
+        """Return whether its history still holds the whole day."""
+        return self.since is None or day >= self.since
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +132,7 @@ def targets(
     Parameters
     ----------
     days
-        Wanted days; those that are not over at ``now`` are left out.
+        Wanted days, one at least; those that are not over at ``now`` are left out.
     now
         The present, naive UTC.
     roots
@@ -133,7 +143,13 @@ def targets(
     unknown = [name for name in series if name not in FETCHABLE]
     if unknown:
         raise UsageError(f"no series '{unknown[0]}' to fetch; allowed: {', '.join(FETCHABLE)}")
-    over = tuple(day for day in days if dt.datetime.combine(day, dt.time()) + A_DAY <= now)
+    strange = [coin for coin in coins if not _is_name(coin)]
+    if strange:
+        name = ascii(strange[0])[1:-1][:NAME_SHOWN]
+        raise UsageError(f"no coin '{name}'; allowed: printable names of up to {LONGEST_NAME} bytes; correct the name")
+    over = tuple(day for day in days if dt.datetime.combine(day, dt.time.max) < now)
+    if not over and not set(series) <= set(STATES):
+        raise UsageError(f"{min(days)} is not over; allowed: whole UTC days up to {now.date() - A_DAY}; give such days")
     out = []
     for name in series:
         wanted = (now.date(),) if name in STATES else over
@@ -148,6 +164,11 @@ def targets(
             ]
             out.append(Target(name, coin, frame, wanted, tuple(sources)))
     return out
+
+
+def _is_name(coin: str) -> bool:
+    """Return whether a coin's symbols can be names of folders and words of a line."""
+    return bool(coin) and coin.isprintable() and len(quote(coin, safe="")) <= LONGEST_NAME
 
 
 def _routes(
@@ -177,10 +198,12 @@ def _rest(
     if series in BAR_SERIES and timeframe == "1s":
         return Source(venue, symbol, "rest", reach, skip="bars of 1 s are built from archives of trades only")
     first = earliest(reach, now, step) if series not in STATES else None
-    if first and days and dt.datetime.combine(days[-1], dt.time()) < first:
+    if first:
+        since = (first + A_DAY - dt.timedelta(microseconds=1)).date()
         dated = reach.first and dt.datetime.combine(reach.first, dt.time()) == first
         why = f"begins on {reach.first}" if dated else f"serves the last {(now - first) / A_DAY:.3g} days only"
-        return Source(venue, symbol, "rest", reach, skip=why)
+        skip = why if days and days[-1] < since else ""
+        return Source(venue, symbol, "rest", reach, skip=skip, since=since, short=why)
     return Source(venue, symbol, "rest", reach)
 
 
@@ -206,7 +229,7 @@ def _archive(
 
 def _by_capability(venue: str, series: str) -> Reach | None:
     """Return what ccxt says of a venue that the table does not know: its method, its page, and nothing of history."""
-    if any(key[0] == venue for key in load_reach()) or series in {"depth", "liquidations"}:
+    if any(key[0] == venue for key in load_reach()):
         return None
     from backtest.ingest.exchange import capability
 
@@ -237,6 +260,7 @@ def requests_for(target: Target, source: Source, days: Sequence[dt.date]) -> int
     if source.route == "archive":
         return len(days)
     assert source.reach is not None
+    days = [day for day in days if source.serves(day)]
     if target.series in STATES:
         return int(target.series == "leverage_tiers")
     span = span_s(target, source.reach)

@@ -1,4 +1,4 @@
-"""Print speed and memory, as ratios measured in one run: ``python -m tests.bench [--large]``."""
+"""Print speed and memory, as ratios measured in one run: ``python -m tests.bench [--large | --ingest]``."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ code = subprocess.call(sys.argv[1:])
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
 sys.exit(code)
 """
+
+
+LIMIT = re.compile(r"([\d.,]+)[a-zA-Z ]*\((limit|at least) ([\d.,]+)\)")
 
 
 def best(run: Callable[[], object], times: int = 3) -> float:
@@ -113,7 +116,43 @@ def engine(positions: int) -> None:
     print(f"  peak memory of the process          {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:6.2f} GB")
 
 
+def ingest() -> None:
+    """Run what fills and reads the lake, each in processes of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        for arguments, unsaid in (
+            (["fetching"], ""),
+            (["archives"], ""),
+            (["hyperliquid", "fills", folder], ""),
+            (["hyperliquid", "snapshot", folder], " (limit 1,000)"),
+        ):
+            module, *rest = arguments
+            command = [sys.executable, "-m", f"tests.bench.{module}", *rest]
+            out = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+            for line in out.splitlines():
+                print(f"{line}{unsaid}   {verdict(line + unsaid)}", flush=True)
+
+
+def verdict(line: str) -> str:
+    """Return whether every limit that a line names holds.
+
+    >>> verdict("a  1.20 s   (limit 1.25)   3,000 rows a second (at least 2,500)")
+    'holds'
+    >>> verdict("a  1.20 s   (limit 1)")
+    'MISSED'
+    """
+    said = [(_number(value), kind, _number(limit)) for value, kind, limit in LIMIT.findall(line)]
+    kept = [value >= limit if kind == "at least" else value <= limit for value, kind, limit in said]
+    return "holds" if all(kept) else "MISSED"
+
+
+def _number(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
 if __name__ == "__main__":
+    if "--ingest" in sys.argv:
+        ingest()
+        sys.exit()
     if "--engine-only" not in sys.argv:
         command_line()
     engine(10_000_000 if "--large" in sys.argv else 1_000_000)

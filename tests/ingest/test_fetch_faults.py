@@ -75,9 +75,7 @@ def test_a_fault_that_passes_leaves_the_lake_of_a_quiet_day(
 
 
 @pytest.mark.parametrize("venue", VENUES)
-def test_an_answer_for_another_market_is_not_taken(
-    venue: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_for_another_market_is_not_taken(venue: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = {"binanceusdm": "SOLUSDT", "bybit": "SOLUSDT", "okx": "SOL-USDT-SWAP", "hyperliquid": "SOL"}
     expected = quiet(venue, tmp_path, monkeypatch)
     outcome, server = fetched(

@@ -1,0 +1,110 @@
+"""Ctrl-C: the first finishes the request under way and says how to go on, the second stops at once."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.hostile import files
+from tests.ingest.venues import lake_digests, tapes
+from tests.server.app import LocalVenues
+from tests.server.faults import Fault
+
+WORDS = ("fetch", "2025-10-10", "--venue", "binanceusdm", "--only", "--coins", "BTC,SOL", "--series")
+ROUTES = pytest.mark.parametrize(("series", "part"), [("ohlcv", "klines"), ("depth", "bookDepth")])
+WAIT_S = 20.0
+FINISHING = "finishing the request under way; Ctrl-C again stops at once\n"
+
+
+@contextmanager
+def at_work(
+    words: Sequence[str], faults: Sequence[Fault], tmp_path: Path
+) -> Iterator[tuple[subprocess.Popen[str], LocalVenues]]:
+    """Run a fetch from misbehaving venues in a process of its own."""
+    archive = tmp_path / "archive"
+    (archive / "binance").mkdir(parents=True, exist_ok=True)
+    with LocalVenues(tapes(), faults, archive=archive) as venues:
+        config = venues.write_config(tmp_path / "local.toml", retry={"first_s": 0.01})
+        command = [sys.executable, "-m", "backtest", *words, "--exchange-config", str(config), "-q"]
+        child = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+        )
+        try:
+            yield child, venues
+        finally:
+            child.kill()
+            child.communicate()
+
+
+def until_asked(venues: LocalVenues, part: str, times: int) -> None:
+    """Wait for the nth request for a path."""
+    end = time.monotonic() + WAIT_S
+    while sum(part in path for _, path, _ in venues.requests) < times:
+        assert time.monotonic() < end, venues.requests
+        time.sleep(0.01)
+
+
+def interrupted(child: subprocess.Popen[str]) -> str:
+    """Press Ctrl-C and return the line that answers it."""
+    child.send_signal(signal.SIGINT)
+    assert child.stderr is not None
+    assert select.select([child.stderr], [], [], WAIT_S)[0]
+    return child.stderr.readline()
+
+
+@pytest.mark.slow
+def test_ctrl_c_finishes_the_page_and_says_how_to_go_on(tmp_path: Path) -> None:
+    words = (*WORDS, "ohlcv")
+    with at_work(words, [Fault("slow", match="klines", delay_s=0.4)], tmp_path) as (child, venues):
+        until_asked(venues, "klines", 2)
+        assert interrupted(child) == FINISHING
+        out, errors = child.communicate(timeout=WAIT_S)
+        assert sum("klines" in path for _, path, _ in venues.requests) == 2
+    assert child.returncode == 130
+    assert errors == (
+        "crashbook: interrupted; what was finished is in the lake; the same command fetches the other 3 days\n"
+    )
+    assert "2025-10-10" in out
+    assert [name.rpartition("/")[2] for name in files() if name.endswith(".parquet")] == ["2025-10-10.parquet"]
+    with at_work(words, [], tmp_path) as (child, venues):
+        assert child.wait(WAIT_S) == 0
+        assert sum("klines" in path for _, path, _ in venues.requests) == 5
+    left = lake_digests()
+    assert sum(name.startswith("journal") for name in left) == 4
+    assert not any(name.endswith(".partial") for name in left)
+
+
+@ROUTES
+def test_a_second_ctrl_c_stops_at_once(series: str, part: str, tmp_path: Path) -> None:
+    with at_work((*WORDS, series), [Fault("slow", match=part, delay_s=60)], tmp_path) as (child, venues):
+        until_asked(venues, part, 1)
+        assert interrupted(child) == FINISHING
+        began = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        _, errors = child.communicate(timeout=WAIT_S)
+        assert time.monotonic() - began < 3
+    assert child.returncode == 130
+    assert errors.startswith("crashbook: interrupted; ")
+    assert errors.count("\n") == 1
+
+
+@ROUTES
+def test_ctrl_c_while_waiting_to_ask_again(series: str, part: str, tmp_path: Path) -> None:
+    faults = [Fault("rate_limited", match=part, retry_after_s=300)]
+    with at_work((*WORDS, series), faults, tmp_path) as (child, venues):
+        until_asked(venues, part, 1)
+        time.sleep(0.2)
+        began = time.monotonic()
+        assert interrupted(child) == FINISHING
+        child.communicate(timeout=WAIT_S)
+        assert time.monotonic() - began < 3
+    assert child.returncode == 130
