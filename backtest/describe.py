@@ -112,7 +112,7 @@ STEPPING = {
     "full_position": f"A position in breach is sent to the book whole, with its bankruptcy amount as limit; {REST}",
     "tier_by_tier": "A position in breach above the lowest margin tier is reduced to the tier below by an order that "
     f"is filled whole or not at all, and judged anew; else it is sent to the book whole: {REST}",
-    "reduce_once": "A position in breach sends one immediate-or-cancel order for what makes the rest compliant; if that "
+    "reduce_once": "A position in breach sends one immediate-or-cancel order for what makes the rest compliant; if it "
     f"is not filled, {REST}",
     "two_tiers": "A position in breach two margin tiers or more above the lowest is reduced by two tiers at a time "
     f"and judged anew; else it is sent to the book whole: {REST}",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from backtest.ingest.sources import Source, Target
 
 OUTCOME_COLUMNS = ("series", "coins", "source", "days", "rows", "missing", "what")
+LAST_DAY = dt.datetime(9999, 12, 30)  # noqa: DTZ001 - the day after must exist
 DAYS_SHOWN = 3
 BACKUPS_SHOWN = 3
 
@@ -131,7 +132,7 @@ def _order(
     given = _pairs(roots)
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     venues = chain(crash, venue or crash.venues[0])
-    first, last = start or crash.start, end + dt.timedelta(days=1) if end else crash.end
+    first, last = start or crash.start, min(end, LAST_DAY) + dt.timedelta(days=1) if end else crash.end
     if first >= last:
         raise UsageError(f"--start {first:%Y-%m-%d} is not before --end; give the first and the last day")
     wanted = targets(
@@ -248,7 +249,7 @@ def outcome_rows(outcome: Outcome, wanted: Sequence[Target]) -> list[dict[str, A
     rows: list[dict[str, Any]] = [
         {
             "series": day.series, "coins": day.coin, "source": day.source, "days": (day.day,), "rows": day.rows,
-            "missing": day.missing, "what": _what(day.fresh, day.dropped),
+            "missing": day.missing, "what": _what(day.fresh, day.dropped) + (f"; {day.note}" if day.note else ""),
         }
         for day in outcome.served
     ]  # fmt: skip

@@ -153,9 +153,7 @@ def _distress(state: State, breaches: Breaches, symbol: int, mine: Ints) -> Dist
     )
 
 
-def _prices(
-    state: State, breaches: Breaches, symbol: int, mine: Ints, wanted: Ints, bucket: int, trades: Ints
-) -> Ints:
+def _prices(state: State, breaches: Breaches, symbol: int, mine: Ints, wanted: Ints, bucket: int, trades: Ints) -> Ints:
     """Return fill prices in ticks: the trade price at the crossing, less one shift per side."""
     start, end = trades[symbol]
     gap = bool(state.world.walk.gap[state.step - 1])

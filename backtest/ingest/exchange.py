@@ -6,7 +6,9 @@ import asyncio
 import datetime as dt
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -75,6 +77,7 @@ class Client:
     retries: list[str] = field(default_factory=list)
     server_clock_s: float | None = None
     listed: Mapping[str, Any] = field(default_factory=dict)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # one call at a time: ``answers`` are those of one
 
     async def ask(self, call: Callable[[], Awaitable[T]], check: Callable[[T], Fault | None] | None = None) -> T:
         """Make a call until it brings an answer that may be read.
@@ -86,6 +89,10 @@ class Client:
         Interrupted
             The user asked to stop.
         """
+        async with self.turn:
+            return await self._asked(call, check)
+
+    async def _asked(self, call: Callable[[], Awaitable[T]], check: Callable[[T], Fault | None] | None) -> T:
         waits = delays(self.settings.retry, self.draw)
         while True:
             if self.stop.is_set():
@@ -238,7 +245,9 @@ async def open_client(venue: str, settings: Settings, draw: Callable[[], float],
         def on_json_response(self, body: str) -> Any:
             value = super().on_json_response(body)
             if answers:
-                answers[-1] = Answer(answers[-1].status, answers[-1].headers, body, value)
+                last = answers[-1]
+                text = body if last.status >= 400 else ""  # of a page the rows are enough
+                answers[-1] = Answer(last.status, last.headers, text, value)
             return value
 
         def on_rest_response(
@@ -358,6 +367,8 @@ def _ratio(row: Mapping[str, Any], reach: Reach) -> float | None:
 
 
 def _array(rows: list[Any], width: int) -> Floats:
+    with suppress(TypeError):  # a null among the numbers
+        return np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * width).reshape(-1, width)
     return np.array(rows, dtype=np.float64).reshape(-1, width)
 
 

@@ -5,39 +5,32 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import errno
-import threading
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, TypeVar
 
 from backtest.assets import lake_folder
 from backtest.errors import DataError
-from backtest.ingest.coverage import PRICE_LIMIT, check_bars, check_funding
+from backtest.ingest.beside import beside, pause_until
+from backtest.ingest.brought import Brought, bars_missing, broken, store
 from backtest.ingest.exchange import Client, Interrupted, Market, VenueFault, close_client, open_client
 from backtest.ingest.faults import Fault
 from backtest.ingest.lake import (
-    BAR_COLUMNS,
     BAR_SERIES,
-    COLUMNS,
     TIMEFRAMES,
-    find_holes,
     read_series,
     schema_of,
     series_folder,
 )
-from backtest.ingest.paging import DAY_MS, EPOCH, Grid, Harvest, harvest
+from backtest.ingest.paging import DAY_MS, EPOCH, Grid, harvest
 from backtest.ingest.settings import Settings
 from backtest.ingest.sources import ARCHIVE_OF, STATES, Source, Target, requests_for, span_s
-from backtest.ingest.store import enter_missing, sweep, write_day
+from backtest.ingest.store import enter_missing, sweep
 from backtest.mechanics.exact import Floats
 
 if TYPE_CHECKING:
-    import polars as pl
+    pass
 
 SETTLE_S = 60  # the last bar of a day may still change for a moment
 T = TypeVar("T")
@@ -71,6 +64,7 @@ class Served:
     rows: int = 0
     missing: int = 0
     dropped: int = 0
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,14 +198,14 @@ async def _ask(target: Target, source: Source, days: list[dt.date], session: _Se
             session.outcome.served += [_held(target, other, day) for day in days if day not in left]
             if not left:
                 return []
-        async for day, frame, symbol, dropped, trouble in give(target, source, list(left), session):
-            reason = trouble or _broken(frame, target, source)
-            if reason or frame is None or not frame.height:
-                reasons[day] = reason or reasons[day]
+        async for day in give(target, source, list(left), session):
+            reason = day.trouble or broken(day, target.series, target.timeframe, source.name)
+            if reason or not day.height:
+                reasons[day.day] = reason or reasons[day.day]
                 continue
-            write_day(frame, source.venue, symbol, target.series, day, timeframe=target.timeframe, source=source.name)
-            left.remove(day)
-            session.outcome.served.append(_stored(target, source, symbol, day, frame, dropped))
+            store(day, source.venue, target.series, target.timeframe, source.name)
+            left.remove(day.day)
+            session.outcome.served.append(_stored(target, source, day))
     except VenueFault as error:
         reasons.update(dict.fromkeys(left, error.fault.reason))
         if error.fault.whole_venue:
@@ -230,12 +224,9 @@ async def _other_name(target: Target, source: Source, session: _Session) -> Sour
     return replace(source, symbol=market.symbol) if market.symbol != source.symbol else None
 
 
-Given = tuple[dt.date, "pl.DataFrame | None", str, int, str]  # day, rows, symbol, rows dropped, what is wrong
-
-
 async def _from_client(
     target: Target, source: Source, days: Sequence[dt.date], session: _Session
-) -> AsyncIterator[Given]:
+) -> AsyncIterator[Brought]:
     assert source.reach is not None
     client = await session.client(source.venue)
     market = await client.market(target.coin, source.symbol)
@@ -251,12 +242,12 @@ async def _from_client(
     async for day in harvest(page, days, grid, show):
         over = (day.day - EPOCH).days * DAY_MS / 1000 + DAY_MS / 1000 + SETTLE_S
         early = "the day is not over by the venue's clock" if client.now(session.clock) < over else ""
-        yield day.day, _frame(day, target.series), market.symbol, day.dropped, day.trouble or early
+        yield Brought(day.day, market.symbol, day.rows, dropped=day.dropped, trouble=day.trouble or early)
 
 
 async def _from_states(
     target: Target, source: Source, days: Sequence[dt.date], session: _Session
-) -> AsyncIterator[Given]:
+) -> AsyncIterator[Brought]:
     import polars as pl
 
     client = await session.client(source.venue)
@@ -264,18 +255,18 @@ async def _from_states(
     rows = await client.tiers(market) if target.series == "leverage_tiers" else [_limits(market)]
     for day in days:
         stamped = [{"ts": dt.datetime.combine(day, dt.time()), **row} for row in rows]
-        yield day, pl.DataFrame(stamped, schema=schema_of(target.series)), market.symbol, 0, ""
+        yield Brought(day, market.symbol, frame=pl.DataFrame(stamped, schema=schema_of(target.series)))
 
 
 async def _from_archive(
     target: Target, source: Source, days: Sequence[dt.date], session: _Session
-) -> AsyncIterator[Given]:
+) -> AsyncIterator[Brought]:
     from backtest.ingest.archives import archive_days
     from backtest.ingest.download import Client as Downloads
     from backtest.ingest.download import DownloadError
 
     name, cache = ARCHIVE_OF[source.venue], lake_folder() / TREE
-    patient = Downloads(retry=session.settings.retry, draw=session.draw, sleep=_pause_until(session.stop))
+    patient = Downloads(retry=session.settings.retry, draw=session.draw, sleep=pause_until(session.stop))
     show = _meter(target, source, len(days), session)
     place = (source.root, name, source.venue, source.symbol, target.series)
     given = archive_days(*place, days, timeframe=target.timeframe, cache=cache, client=patient)
@@ -283,7 +274,7 @@ async def _from_archive(
         if session.stop.is_set():
             raise Interrupted
         try:
-            day = await _beside(partial(next, given))
+            day = await beside(partial(next, given))
         except DownloadError as error:  # nothing else need be asked of the address
             session.refused[source.root] = str(error)
             raise VenueFault(source.name, Fault(str(error), again=False)) from error
@@ -291,42 +282,11 @@ async def _from_archive(
             if getattr(error.__cause__, "errno", None) in FULL:
                 raise
             given = archive_days(*place, days[number + 1 :], timeframe=target.timeframe, cache=cache, client=patient)
-            yield asked, None, source.symbol, 0, str(error)
+            yield Brought(asked, source.symbol, trouble=str(error))
             continue
         show(((asked - EPOCH).days + 1) * DAY_MS, 0 if day.frame is None else day.frame.height)
-        yield asked, day.frame, source.symbol, 0, day.reason
-
-
-def _beside(call: Callable[[], T]) -> asyncio.Future[T]:
-    """Run a call in a thread, so that Ctrl-C is heard meanwhile; the end of the program does not wait for it."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(give: Callable[[Any], None], value: Any) -> None:
-        with suppress(RuntimeError):  # nobody waits any more
-            loop.call_soon_threadsafe(lambda: None if future.done() else give(value))
-
-    def work() -> None:
-        try:
-            settle(future.set_result, call())
-        except Exception as error:  # it belongs to whoever waits
-            settle(future.set_exception, error)
-
-    threading.Thread(target=work, name="archive", daemon=True).start()
-    return future
-
-
-def _pause_until(stop: asyncio.Event) -> Callable[[float], None]:
-    """Return a wait in seconds, for a thread, that ends with ``Interrupted`` when the user asks to stop."""
-
-    def pause(seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            if stop.is_set():
-                raise Interrupted
-            time.sleep(min(left, HEARD_S))
-
-    return pause
+        absent = "not published" if day.reason.startswith("not published") else day.reason
+        yield Brought(asked, source.symbol, frame=day.frame, trouble=absent, note=day.note)
 
 
 def _meter(target: Target, source: Source, planned: int, session: _Session) -> Callable[[int, int], None]:
@@ -342,18 +302,6 @@ def _meter(target: Target, source: Source, planned: int, session: _Session) -> C
     return show
 
 
-def _frame(day: Harvest, series: str) -> pl.DataFrame:
-    import polars as pl
-
-    names = COLUMNS[series][1:]
-    ts = np.rint(day.rows[:, 0] * 1000).astype(np.int64)
-    values = {name: day.rows[:, place] for place, name in enumerate(names, 1)}
-    frame = pl.DataFrame({"ts": ts.view("datetime64[us]"), **values})
-    if np.isnan(day.rows).any():
-        frame = frame.with_columns(pl.col(name).fill_nan(None) for name in names)
-    return frame
-
-
 def _limits(market: Market) -> Mapping[str, float | None]:
     return {
         "tick_px": market.tick_px,
@@ -363,54 +311,19 @@ def _limits(market: Market) -> Mapping[str, float | None]:
     }
 
 
-def _broken(frame: pl.DataFrame | None, target: Target, source: Source) -> str:
-    """Return which rule of bars or rates some rows break; a day that no replay could use is not stored."""
-    if frame is None:
-        return ""
-    try:
-        if target.series in BAR_SERIES and target.series != "premium_ohlcv":
-            if not _sound(frame, TIMEFRAMES[target.timeframe]):
-                check_bars(frame, source.symbol, TIMEFRAMES[target.timeframe], source.name)
-        elif target.series == "funding":
-            check_funding(frame, source.symbol, source.name)
-    except DataError as error:
-        return f"gave rows that break a rule: {error}"
-    return ""
-
-
-def _sound(frame: pl.DataFrame, timeframe_s: int) -> bool:
-    """Return whether bars keep every rule of ``check_bars``, which takes ten times as long and says what is wrong."""
-    ts, *prices, volume = (frame[name].to_numpy() for name in BAR_COLUMNS)
-    opened, high, low, closed = prices
-    us = ts.astype("datetime64[us]").astype(np.int64)
-    times = not frame["ts"].null_count() and (us % (timeframe_s * 1_000_000) == 0).all() and (np.diff(us) > 0).all()
-    # each is false for what is not a number
-    rules = (low > 0, low <= opened, low <= closed, opened <= high, closed <= high, high < PRICE_LIMIT)
-    return bool(times) and all(rule.all() for rule in (*rules, volume >= 0, volume < np.inf))
-
-
 def _held(target: Target, source: Source, day: dt.date) -> Served:
     start = dt.datetime.combine(day, dt.time())
     place = (source.venue, source.symbol, target.series)
     frame = read_series(*place, start, start + dt.timedelta(days=1), timeframe=target.timeframe)
+    missing = bars_missing(Brought(day, source.symbol, frame=frame), target.series, target.timeframe)
+    return Served(target.series, target.coin, source.venue, source.symbol, day, False, frame.height, missing)
+
+
+def _stored(target: Target, source: Source, day: Brought) -> Served:
+    missing = bars_missing(day, target.series, target.timeframe)
     return Served(
-        target.series, target.coin, source.venue, source.symbol, day, False, frame.height, _missing(target, day, frame)
+        target.series, target.coin, source.name, day.symbol, day.day, True, day.height, missing, day.dropped, day.note
     )
-
-
-def _stored(target: Target, source: Source, symbol: str, day: dt.date, frame: pl.DataFrame, dropped: int) -> Served:
-    missing = _missing(target, day, frame)
-    return Served(target.series, target.coin, source.name, symbol, day, True, frame.height, missing, dropped)
-
-
-def _missing(target: Target, day: dt.date, frame: pl.DataFrame) -> int:
-    """Return how many bars of a day are absent."""
-    if target.series not in BAR_SERIES:
-        return 0
-    start, step = dt.datetime.combine(day, dt.time()), TIMEFRAMES[target.timeframe]
-    window = (start, start + dt.timedelta(days=1))
-    holes = find_holes(frame["ts"].to_numpy().view(np.int64), window, step)
-    return sum((end - first) // dt.timedelta(seconds=step) for first, end in holes)
 
 
 def _denial(target: Target, source: Source, days: Sequence[dt.date], reason: str) -> Denied:

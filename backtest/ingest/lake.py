@@ -10,10 +10,10 @@ import datetime as dt
 import glob
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
@@ -245,14 +245,24 @@ def find_holes(ts: Ints, window: Window, timeframe_s: int) -> tuple[Window, ...]
 
 def rows_digest(frame: pl.DataFrame) -> str:
     """Return the SHA-256 of the rows, column by column."""
-    import polars as pl
+    return columns_digest({name: frame[name] for name in frame.columns})
 
+
+def columns_digest(columns: Mapping[str, pl.Series | np.ndarray[Any, Any]]) -> str:
+    """Return the SHA-256 of columns given as polars series or numpy arrays, in their order.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> rows_digest(pl.DataFrame({"a": [1.5, 2.0]})) == columns_digest({"a": np.array([1.5, 2.0])})
+    True
+    """
     digest = hashlib.sha256()
-    for name in frame.columns:
-        column = frame[name]
-        if column.dtype == pl.String:
-            digest.update(name.encode() + "\0".join(value or "" for value in column).encode())
+    for name, column in columns.items():
+        values = column if isinstance(column, np.ndarray) else column.to_numpy()
+        if values.dtype == object:  # text
+            digest.update(name.encode() + "\0".join(value or "" for value in values.tolist()).encode())
             continue
-        values = (column.to_physical() if column.dtype.is_temporal() else column).to_numpy()
+        values = values.view(np.int64) if values.dtype.kind == "M" else values
         digest.update(name.encode() + np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()

@@ -7,6 +7,7 @@ believed.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class Harvest:
 class Grid:
     """What a series asks of its pages: step of its rows (0: the venue's own times) and longest range of a request.
 
-    ``required`` are the columns that a row cannot do without.
+    ``required`` are the columns that a row cannot do without, the first ones.
     """
 
     step_ms: int
@@ -87,23 +88,49 @@ async def harvest(ask: AskPage, days: Sequence[dt.date], grid: Grid, on_page: On
 async def _pages(ask: AskPage, stretch: Stretch, grid: Grid, on_page: OnPage) -> AsyncIterator[tuple[Floats, int]]:
     """Give the pages of a stretch and the time up to which all has been asked.
 
-    What a page lacks is asked for at once, until that brings nothing new: a page may end early at either end.
+    What a page lacks is asked for at once, until that brings nothing new: a page may end early at either end. The
+    next page is under way while the last one is looked at and stored.
     """
     start, end = stretch
-    for cursor in range(start, end, grid.span_ms):
-        last = min(cursor + grid.span_ms, end)
-        seen: Floats = np.empty(0)
-        lacking: Stretch | None = (cursor, last)
-        tries = 0
-        while lacking is not None:
-            rows = await ask(lacking[0], lacking[1] - 1)
-            tries += 1
-            inside = rows[(rows[:, 0] >= start) & (rows[:, 0] < end)]
-            before = len(seen)
-            seen = np.union1d(seen, inside[_readable(inside, grid), 0])
-            lacking = _absent(seen, (cursor, last), grid) if tries == 1 or len(seen) > before else None
-            on_page(last, len(seen) - before)
-            yield inside, last if lacking is None else cursor
+    ahead = _sent(ask, (start, min(start + grid.span_ms, end)))
+    try:
+        for cursor in range(start, end, grid.span_ms):
+            last = min(cursor + grid.span_ms, end)
+            seen: Floats = np.empty(0)
+            lacking: Stretch | None = (cursor, last)
+            tries = 0
+            while lacking is not None:
+                rows = await ahead
+                tries += 1
+                before = len(seen)
+                if _complete(rows, (cursor, last), grid):
+                    inside, lacking, seen = rows, None, rows[:, 0]
+                else:
+                    inside = rows[(rows[:, 0] >= start) & (rows[:, 0] < end)]
+                    seen = np.union1d(seen, inside[_readable(inside, grid), 0])
+                    lacking = _absent(seen, (cursor, last), grid) if tries == 1 or len(seen) > before else None
+                on_page(last, len(seen) - before)
+                following = lacking or (last, min(last + grid.span_ms, end))
+                if following[0] < end:
+                    ahead = _sent(ask, following)
+                    await asyncio.sleep(0)  # the request leaves before the page is looked at
+                yield inside, last if lacking is None else cursor
+    finally:
+        ahead.cancel()
+
+
+def _sent(ask: AskPage, stretch: Stretch) -> asyncio.Future[Floats]:
+    page = asyncio.ensure_future(ask(stretch[0], stretch[1] - 1))
+    page.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be left to hear of it
+    return page
+
+
+def _complete(rows: Floats, window: Stretch, grid: Grid) -> bool:
+    """Return whether rows are all of a window and nothing else, in order and readable: as they should be."""
+    if not grid.step_ms or len(rows) != (window[1] - window[0]) // grid.step_ms:
+        return False
+    regular = rows[0, 0] == window[0] and (np.diff(rows[:, 0]) == grid.step_ms).all()
+    return bool(regular) and bool(np.isfinite(rows[:, : len(grid.required)]).all())
 
 
 def _absent(seen: Floats, window: Stretch, grid: Grid) -> Stretch | None:
@@ -117,6 +144,8 @@ def _absent(seen: Floats, window: Stretch, grid: Grid) -> Stretch | None:
 async def _settle(ask: AskPage, day: dt.date, rows: Floats, grid: Grid, on_page: OnPage) -> Harvest:
     """Order a day's rows; where they contradict one another or their own times look torn, ask for the day again."""
     window = (_ms(day), _ms(day) + DAY_MS)
+    if _complete(rows, window, grid):
+        return Harvest(day, rows)
     table, clash = _merge(rows[_readable(rows, grid)])
     while clash or _torn(table[:, 0], window, grid):
         again = [page async for page, _ in _pages(ask, window, grid, on_page)]

@@ -19,20 +19,26 @@ import numpy as np
 from backtest.assets import lake_folder
 from backtest.errors import DataError
 from backtest.ingest.lake import (
+    BAR_COLUMNS,
     BAR_SERIES,
     COLUMNS,
     SERIES,
     TIMEFRAMES,
+    columns_digest,
     day_file,
     find_holes,
     micros,
-    rows_digest,
+    moment,
     schema_of,
     shown,
 )
+from backtest.mechanics.exact import Floats, Ints
 
 if TYPE_CHECKING:
     import polars as pl
+    import pyarrow as pa
+
+    Columns = Mapping[str, pl.Series | np.ndarray[Any, Any]]
 
 JOURNAL = "manifest.jsonl"
 DAY = dt.timedelta(days=1)
@@ -63,7 +69,6 @@ def write_day(
         A column is missing, a row lies outside the day, or the disk refuses.
     """
     import polars as pl
-    import pyarrow.parquet as pq
 
     path = day_file(venue, symbol, series, day, timeframe)
     missing = [name for name in COLUMNS[series] if name not in frame.columns]
@@ -77,15 +82,46 @@ def write_day(
     outside = _outside(rows["ts"], day)
     if outside:
         raise DataError(f"{shown(path)}: {outside} rows are not of {day}; a file holds one UTC day; split them")
-    table = rows.to_arrow().replace_schema_metadata({SOURCE_KEY: source.encode()})
+    columns = {name: rows[name] for name in schema}
+    return _write(path, rows.to_arrow(), columns, series, day, timeframe, source)
+
+
+def write_bars(
+    rows: Floats, venue: str, symbol: str, series: str, day: dt.date, *, timeframe: str = "1m", source: str = ""
+) -> Path:
+    """Write one day of bars as ``write_day`` does, from an array: ``ts`` in milliseconds, prices, volume.
+
+    The rows are known to be of the day and without nulls; this takes half the time.
+    """
+    import pyarrow as pa
+
+    ts = np.rint(rows[:, 0] * 1000).astype(np.int64)
+    values = [ts, *(np.ascontiguousarray(rows[:, place]) for place in range(1, len(BAR_COLUMNS)))]
+    kinds = [pa.timestamp("us"), *[pa.float64()] * (len(values) - 1)]
+    arrays = [
+        pa.Array.from_buffers(kind, len(rows), [None, pa.py_buffer(column.view(np.uint8))])
+        for kind, column in zip(kinds, values, strict=True)
+    ]
+    columns = dict(zip(BAR_COLUMNS, [ts.view("datetime64[us]"), *values[1:]], strict=True))
+    path = day_file(venue, symbol, series, day, timeframe)
+    return _write(path, pa.Table.from_arrays(arrays, BAR_COLUMNS), columns, series, day, timeframe, source)
+
+
+def _write(
+    path: Path, table: pa.Table, columns: Columns, series: str, day: dt.date, timeframe: str, source: str
+) -> Path:
+    """Let a file appear complete, by rename, and enter it in the journal."""
+    import pyarrow.parquet as pq
+
+    table = table.replace_schema_metadata({SOURCE_KEY: source.encode()})
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # numbers seldom repeat: a dictionary of them takes time and room
         words = [name for name, kind in SERIES[series].items() if kind == "VARCHAR"]
-        pq.write_table(table, partial, compression="zstd", use_dictionary=words)
+        pq.write_table(table, partial, compression="snappy", use_dictionary=words, write_statistics=False)
         partial.replace(path)
-        _append(_entry(path, rows, series, day, timeframe, source, dt.datetime.now(dt.UTC)))
+        _append(_entry(path, columns, series, day, timeframe, source, dt.datetime.now(dt.UTC)))
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise DataError(f"{shown(path)}: cannot be written: {reason}; free space or set CRASHBOOK_HOME") from error
@@ -109,18 +145,20 @@ def _discard(partial: Path) -> None:
 
 
 def _entry(
-    path: Path, rows: pl.DataFrame, series: str, day: dt.date, timeframe: str, source: str, fetched_at: dt.datetime
+    path: Path, columns: Columns, series: str, day: dt.date, timeframe: str, source: str, fetched_at: dt.datetime
 ) -> dict[str, Any]:
     start = dt.datetime.combine(day, dt.time())
     step = TIMEFRAMES[timeframe] if series in BAR_SERIES else 0
-    holes = find_holes(rows["ts"].to_numpy().view(np.int64), (start, start + DAY), step) if step else ()
+    times = columns["ts"]
+    ts: Ints = (times if isinstance(times, np.ndarray) else times.to_numpy()).view(np.int64)
+    holes = find_holes(ts, (start, start + DAY), step) if step else ()
     return {
         "file": path.relative_to(lake_folder()).as_posix(),
-        "rows": rows.height,
-        "first": rows["ts"][0] if rows.height else None,
-        "last": rows["ts"][-1] if rows.height else None,
+        "rows": len(ts),
+        "first": moment(int(ts[0])) if len(ts) else None,
+        "last": moment(int(ts[-1])) if len(ts) else None,
         "gaps": [[first, last] for first, last in holes],
-        "sha256": rows_digest(rows),
+        "sha256": columns_digest(columns),
         "source": source,
         "fetched_at": fetched_at.replace(tzinfo=None, microsecond=0),
     }
@@ -177,7 +215,8 @@ def enter_missing(days: Iterable[tuple[str, str, str, dt.date, str]]) -> int:
         if path.is_file() and path.relative_to(lake_folder()).as_posix() not in known:
             rows, source = read_file(path)
             when = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
-            _append(_entry(path, rows, series, day, timeframe, source, when))
+            columns = {name: rows[name] for name in rows.columns}
+            _append(_entry(path, columns, series, day, timeframe, source, when))
             entered += 1
     return entered
 

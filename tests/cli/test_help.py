@@ -20,7 +20,10 @@ EXAMPLES = [(name, example) for name in VERBS for example in main.commands[name]
 
 
 def test_the_verbs_of_this_version() -> None:
-    assert " ".join(main.commands) == "events venues position params schema fetch data replay runs query sql audit diff report"
+    assert (
+        " ".join(main.commands)
+        == "events venues position params schema fetch data replay runs query sql audit diff report"
+    )
 
 
 @pytest.mark.parametrize("args", [["--help"], ["replay", "--help"], ["query", "-h"], ["--version"], []])

@@ -99,7 +99,7 @@ def test_gaps_are_counted_and_timed() -> None:
 def test_a_day_that_is_absent_within_an_event_is_a_gap_and_between_two_events_none() -> None:
     put(minutes())
     put(minutes(dt.date(2025, 10, 12)), day=dt.date(2025, 10, 12))
-    event = dataclasses.replace(get_event("2025-10-10"), coins=("BTC",), end=dt.datetime(2025, 10, 13))
+    event = dataclasses.replace(get_event("2025-10-10"), coins=("BTC",), end=dt.datetime.fromisoformat("2025-10-13"))
     (row,) = [each.row() for each in holdings(event)]
     assert (row["expected"], row["missing"], row["longest_gap_s"]) == (3600, 1440, 86_400)
     assert row["gap_times"] == "2025-10-11T00:00:00 to 2025-10-12T00:00:00"
