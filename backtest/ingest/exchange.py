@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gc
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -128,6 +129,7 @@ class Client:
         if not self.listed:
             # loaded anew each time: the library keeps what it made of a bad answer
             self.listed = await self.ask(lambda: self.api.load_markets(True), _no_markets)
+            gc.freeze()  # the library and its list of markets stay: the collector need not walk them at every page
         listed = self.listed
         found = listed.get(symbol) or min(
             (market for market in listed.values() if market["swap"] and market["base"] == coin),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import errno
+import gc
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -153,6 +154,7 @@ async def fetch(
                 reasons = session.outcome.repeated.setdefault(client.venue, {})
                 reasons[reason] = reasons.get(reason, 0) + 1
             await close_client(client)
+        gc.unfreeze()
     return session.outcome
 
 
