@@ -86,6 +86,8 @@ def fetch(
         return
     if event is None:
         raise click.UsageError("Missing EVENT; give one of crashbook events, for example 2025-10-10")
+    if (fills or snapshot) and dry_run:
+        raise click.UsageError("--dry-run shows the plan of a fetch; --fills and --snapshot read files: leave one out")
     if fills or snapshot:
         _import(event, _listed(coins), fills, snapshot, account_values, book, sink)
         return
@@ -206,7 +208,8 @@ def plan_rows(wanted: Sequence[Target]) -> list[dict[str, Any]]:
         backups: list[str] = []
         for source in target.sources:
             missing = target.missing(source, left)
-            held = [day for day in left if day not in missing]
+            lacking = set(missing)
+            held = [day for day in left if day not in lacking]
             if held:
                 rows.append(_row(target, source, held, requests=0, note="in the lake"))
             left = missing
@@ -260,7 +263,7 @@ def outcome_rows(outcome: Outcome, wanted: Sequence[Target]) -> list[dict[str, A
         }
         for denial in outcome.denied
     ]  # fmt: skip
-    rows.sort(key=lambda row: (series[row["series"]], places[row["source"]]))
+    rows.sort(key=lambda row: (series[row["series"]], places.get(row["source"], 0)))
     return _grouped(rows, ("rows", "missing"), note="what")
 
 

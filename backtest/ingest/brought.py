@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from backtest.errors import DataError
 from backtest.ingest.coverage import PRICE_LIMIT, check_bars, check_funding
-from backtest.ingest.lake import BAR_SERIES, COLUMNS, TIMEFRAMES, find_holes, micros
+from backtest.ingest.lake import BAR_SERIES, COLUMNS, TIMEFRAMES
+from backtest.ingest.reach import load_reach
 from backtest.ingest.store import write_bars, write_day
 from backtest.mechanics.exact import Floats, Ints
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 DAY = dt.timedelta(days=1)
+STATISTICS = ("open_interest", "long_short_ratio")
+ONE_ROW_A_TIME = (*BAR_SERIES, *STATISTICS, "funding")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +92,48 @@ def as_frame(day: Brought, series: str) -> pl.DataFrame:
     return frame
 
 
-def bars_missing(day: Brought, series: str, timeframe: str) -> int:
-    """Return how many bars of the day are absent; 0 for what are no bars."""
-    if series not in BAR_SERIES:
+def tidied(day: Brought, series: str, timeframe: str) -> Brought:
+    """Return a day with every time once: repeated rows and those that say nothing are left out and counted.
+
+    A client's pages have been through that already, but for values that no market has. Two different rows for one time
+    make the day one that is not believed.
+    """
+    import polars as pl
+
+    if not day.height or series not in ONE_ROW_A_TIME or (day.rows is not None and series not in STATISTICS):
+        return day
+    frame = as_frame(day, series).sort("ts", maintain_order=True)
+    values = COLUMNS[series][1:]
+    known = [pl.col(name).is_not_null() & pl.col(name).is_finite() for name in values]
+    good = pl.any_horizontal(known) if series == "open_interest" else pl.all_horizontal(known)
+    if series in STATISTICS:  # neither open interest nor a ratio is below zero, and a ratio not zero
+        least = pl.lit(0.0)
+        sane = [pl.col(name).is_null() | (pl.col(name).is_finite() & (pl.col(name) >= least)) for name in values]
+        good = good & pl.all_horizontal(sane) & (pl.col("ratio") > 0 if series == "long_short_ratio" else pl.lit(True))
+    if series in BAR_SERIES:
+        good = good & (pl.col("ts").dt.timestamp("ms") % (TIMEFRAMES[timeframe] * 1000) == 0)
+    kept = frame.filter(good).unique(maintain_order=True)
+    again = kept.height - kept["ts"].n_unique()
+    trouble = day.trouble or (f"two different rows for {again} times" if again else "")
+    if kept.height == frame.height and not again:
+        return day
+    lost = frame.unique().height - kept.height
+    return replace(day, rows=None, frame=kept, dropped=day.dropped + lost, trouble=trouble)
+
+
+def rows_missing(day: Brought, venue: str, series: str, timeframe: str) -> int:
+    """Return how many rows of the day's clock are absent; 0 for series without one."""
+    if series in BAR_SERIES:
+        step = TIMEFRAMES[timeframe]
+    elif series in STATISTICS:
+        known = [reach.step_s for key, reach in load_reach().items() if key[:2] == (venue, series) and reach.step_s]
+        step = min(known, default=300)
+    else:
         return 0
-    step, start = TIMEFRAMES[timeframe], dt.datetime.combine(day.day, dt.time())
-    expected = int(DAY.total_seconds()) // step
-    if day.height == expected and day.rows is not None:
-        return 0
-    times = as_frame(day, series)["ts"].to_numpy().view(np.int64)
-    holes = find_holes(times[times >= micros(start)], (start, start + DAY), step)
-    return sum((end - first) // dt.timedelta(seconds=step) for first, end in holes)
+    if day.rows is not None:
+        return int(DAY.total_seconds()) // step - len(day.rows)
+    frame = as_frame(day, series)
+    return max(int(DAY.total_seconds()) // step - frame["ts"].n_unique(), 0)
 
 
 def store(day: Brought, venue: str, series: str, timeframe: str, source: str) -> None:

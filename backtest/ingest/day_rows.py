@@ -79,20 +79,20 @@ def load_days(series: str, files: Mapping[dt.date, Path]) -> Loaded:
     """Read many files at once; one by one only if one of them cannot be read."""
     import polars as pl
     import pyarrow.parquet as pq
-    from pyarrow import ArrowException
 
     kinds = schema_of(series)
     try:
         footers = {day: pq.read_metadata(path) for day, path in files.items()}
         frame = pl.read_parquet([*files.values()], columns=[*kinds], hive_partitioning=False, glob=False)
-        whole = dict(frame.schema) == kinds
-    except (pl.exceptions.PolarsError, ArrowException, OSError, ValueError):  # ValueError: there is no file
+        rows = {day: each.num_rows for day, each in footers.items()}
+        whole = dict(frame.schema) == kinds and sum(rows.values()) == frame.height
+        texts = [(each.metadata or {}).get(SOURCE_KEY, b"") for each in footers.values()]
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException:  # there is no file, or damaged bytes, which break the readers in many ways
         whole = False
     if whole:
-        sources = dict.fromkeys(
-            (each.metadata or {}).get(SOURCE_KEY, b"").decode(errors="replace") for each in footers.values()
-        )
-        rows = {day: each.num_rows for day, each in footers.items()}
+        sources = dict.fromkeys(text.decode(errors="replace") for text in texts)
         return Loaded(frame, rows, tuple(filter(None, sources)), {})
     return _one_by_one(series, files)
 

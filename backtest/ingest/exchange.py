@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import gc
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -155,7 +154,9 @@ class Client:
             return await self._rows(reach, market, timeframe, since_ms, params)
         # the venue counts its pages from the newest row back: leaf until one reaches the range's start
         pages: list[Floats] = []
-        while not pages or (len(pages[-1]) and pages[-1][:, 0].min() > since_ms):
+        oldest = float("inf")
+        while not pages or (len(pages[-1]) and since_ms < pages[-1][:, 0].min() < oldest):
+            oldest = pages[-1][:, 0].min() if pages else oldest
             params[reach.page_key] = len(pages) + 1
             pages.append(await self._rows(reach, market, timeframe, None, params))
         return np.concatenate(pages)
@@ -365,10 +366,13 @@ def _ratio(row: Mapping[str, Any], reach: Reach) -> float | None:
     if not reach.ratio_long:
         ratio: float | None = row["longShortRatio"]
         return ratio
-    return float(row["info"][reach.ratio_long]) / float(row["info"][reach.ratio_short])
+    long, short = (float(row["info"].get(key) or 0) for key in (reach.ratio_long, reach.ratio_short))
+    return long / short if short else None
 
 
 def _array(rows: list[Any], width: int) -> Floats:
+    if rows and len(rows[0]) != width:
+        rows = [row[:width] for row in rows]
     with suppress(TypeError):  # a null among the numbers
         return np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * width).reshape(-1, width)
     return np.array(rows, dtype=np.float64).reshape(-1, width)
@@ -408,14 +412,3 @@ def _open_interest(rows: list[Any], reach: Reach, market: Market) -> Floats:
 def utc_now() -> float:
     """Return the present in seconds since the epoch."""
     return time.time()
-
-
-def day_start_ms(day: dt.date) -> int:
-    """Return the first millisecond of a UTC day.
-
-    Examples
-    --------
-    >>> day_start_ms(dt.date(1970, 1, 2))
-    86400000
-    """
-    return (day - dt.date(1970, 1, 1)).days * 86_400_000

@@ -7,6 +7,7 @@ import datetime as dt
 import errno
 import gc
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from backtest.assets import lake_folder
 from backtest.errors import DataError
 from backtest.ingest.beside import beside, pause_until
-from backtest.ingest.brought import Brought, bars_missing, broken, store
+from backtest.ingest.brought import Brought, broken, rows_missing, store, tidied
 from backtest.ingest.exchange import Client, Interrupted, Market, VenueFault, close_client, open_client
 from backtest.ingest.faults import Fault
 from backtest.ingest.lake import (
@@ -163,7 +164,8 @@ def _tidy(target: Target) -> None:
     for source in target.sources:
         sweep(series_folder(source.venue, source.symbol, target.series, target.timeframe))
     places = {(source.venue, source.symbol, target.series) for source in target.sources}
-    enter_missing((*place, day, target.timeframe) for place in sorted(places) for day in target.days)
+    with suppress(DataError):  # a file that cannot be read is told where it is counted
+        enter_missing((*place, day, target.timeframe) for place in sorted(places) for day in target.days)
 
 
 async def _fill(target: Target, session: _Session) -> None:
@@ -173,7 +175,7 @@ async def _fill(target: Target, session: _Session) -> None:
         if not left:
             return
         missing = target.missing(source, left)
-        session.outcome.served += [_held(target, source, day) for day in left if day not in missing]
+        _count_held(target, source, [day for day in left if day not in set(missing)], session)
         reason = source.skip or session.refused.get(source.venue if source.route == "rest" else source.root, "")
         left = missing
         if not left:
@@ -197,12 +199,14 @@ async def _ask(target: Target, source: Source, days: list[dt.date], session: _Se
         if other:  # what it has brought before lies under the name it has at the venue
             _tidy(replace(target, sources=(other,)))
             left = target.missing(other, days)
-            session.outcome.served += [_held(target, other, day) for day in days if day not in left]
+            _count_held(target, other, [day for day in days if day not in set(left)], session)
             if not left:
                 return []
         async for day in give(target, source, list(left), session):
+            day = tidied(day, target.series, target.timeframe)
             reason = day.trouble or broken(day, target.series, target.timeframe, source.name)
             if reason or not day.height:
+                reason = reason or (f"{day.dropped} rows of the day, none of which can be read" if day.dropped else "")
                 reasons[day.day] = reason or reasons[day.day]
                 continue
             store(day, source.venue, target.series, target.timeframe, source.name)
@@ -244,7 +248,8 @@ async def _from_client(
     async for day in harvest(page, days, grid, show):
         over = (day.day - EPOCH).days * DAY_MS / 1000 + DAY_MS / 1000 + SETTLE_S
         early = "the day is not over by the venue's clock" if client.now(session.clock) < over else ""
-        yield Brought(day.day, market.symbol, day.rows, dropped=day.dropped, trouble=day.trouble or early)
+        trouble = day.trouble or early
+        yield Brought(day.day, market.symbol, day.rows, dropped=day.dropped, trouble=trouble, note=day.note)
 
 
 async def _from_states(
@@ -313,16 +318,25 @@ def _limits(market: Market) -> Mapping[str, float | None]:
     }
 
 
+def _count_held(target: Target, source: Source, days: Sequence[dt.date], session: _Session) -> None:
+    """Enter what the lake has; a file that cannot be read is told and left to the user."""
+    for day in days:
+        try:
+            session.outcome.served.append(_held(target, source, day))
+        except DataError as error:
+            session.outcome.denied.append(_denial(target, source, [day], str(error)))
+
+
 def _held(target: Target, source: Source, day: dt.date) -> Served:
     start = dt.datetime.combine(day, dt.time())
     place = (source.venue, source.symbol, target.series)
     frame = read_series(*place, start, start + dt.timedelta(days=1), timeframe=target.timeframe)
-    missing = bars_missing(Brought(day, source.symbol, frame=frame), target.series, target.timeframe)
-    return Served(target.series, target.coin, source.venue, source.symbol, day, False, frame.height, missing)
+    missing = rows_missing(Brought(day, source.symbol, frame=frame), source.venue, target.series, target.timeframe)
+    return Served(target.series, target.coin, source.name, source.symbol, day, False, frame.height, missing)
 
 
 def _stored(target: Target, source: Source, day: Brought) -> Served:
-    missing = bars_missing(day, target.series, target.timeframe)
+    missing = rows_missing(day, source.venue, target.series, target.timeframe)
     return Served(
         target.series, target.coin, source.name, day.symbol, day.day, True, day.height, missing, day.dropped, day.note
     )

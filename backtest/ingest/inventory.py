@@ -32,7 +32,7 @@ from backtest.ingest.lake import (
 )
 from backtest.ingest.paging import runs_of
 from backtest.ingest.reach import load_reach
-from backtest.ingest.sources import STATES, chain, days_between, symbols_of
+from backtest.ingest.sources import STATES, chain, days_between, names_of
 from backtest.ingest.store import read_manifest
 from backtest.mechanics.exact import Ints
 
@@ -167,7 +167,7 @@ def event_places(event: CrashEvent) -> list[Place]:
     """Return the folders of an event's coins: the venues a fetch asks in their order, then any other in the lake."""
     places = lake_places()
     venues = list(dict.fromkeys((*chain(event), *(place.venue for place in places))))
-    names = [(venue, symbol) for coin in event.coins for venue in venues for symbol in symbols_of(venue, coin)]
+    names = [(venue, symbol) for coin in event.coins for venue in venues for symbol in names_of(venue, coin)]
     by_name: dict[tuple[str, str, str], list[Place]] = {}
     for place in places:
         by_name.setdefault((place.series, place.venue, place.symbol), []).append(place)
@@ -176,9 +176,13 @@ def event_places(event: CrashEvent) -> list[Place]:
 
 def _absent(event: CrashEvent, held: Sequence[Holding]) -> Iterator[Holding]:
     """Give a row for each coin of an event without trade bars."""
-    there = {(each.place.venue, each.place.symbol) for each in held if each.place.series == "ohlcv" and each.facts.rows}
+    there = {
+        (each.place.venue, each.place.symbol)
+        for each in held
+        if each.place.series == "ohlcv" and each.place.timeframe == "1m" and each.facts.rows
+    }
     for coin in event.coins:
-        if not any(symbol in symbols_of(venue, coin) for venue, symbol in there):
+        if not any(symbol in names_of(venue, coin) for venue, symbol in there):
             hole = (event.start, event.end)
             length_s = int((event.end - event.start).total_seconds())
             facts = Facts(0, 0, length_s // 60, length_s, (hole,), None, None, "")

@@ -31,6 +31,7 @@ class Harvest:
     rows: Floats
     dropped: int = 0
     trouble: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,9 @@ async def _settle(ask: AskPage, day: dt.date, rows: Floats, grid: Grid, on_page:
         merged, still = _merge(rows[_readable(rows, grid)])
         if clash or still or len(merged) == len(table):
             trouble = f"two different rows for {_time(still)}, twice" if still else ""
-            return Harvest(day, merged, _dropped(rows, merged, window, grid), trouble)
+            torn = _torn(merged[:, 0], window, grid)
+            note = "its times are not at equal distances: rows may be missing" if torn and len(merged) else ""
+            return Harvest(day, merged, _dropped(rows, merged, window, grid), trouble, note)
         table = merged
     return Harvest(day, table, _dropped(rows, table, window, grid))
 

@@ -11,7 +11,7 @@ from backtest.assets import asset
 from backtest.errors import DataError, DataGapError
 from backtest.ingest.lake import BAR_COLUMNS, Window, day_files, read_series, schema_of, series_folder, shown
 from backtest.ingest.paging import runs_of
-from backtest.ingest.sources import chain, symbols_of
+from backtest.ingest.sources import chain, names_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -76,7 +76,7 @@ def find_tape(event: CrashEvent, venue: str, symbol: str, coin: str, asked: Aske
     wanted = (asked[0] or event.start, asked[1] or event.end)
     core = (max(event.core_start, wanted[0]), min(event.core_end, wanted[1]))
     places = [(venue, symbol)]
-    places += [(name, other) for name in chain(event, venue) for other in symbols_of(name, coin)]
+    places += [(name, other) for name in chain(event, venue) for other in names_of(name, coin)]
     stretches = {place: _stretch(*place, wanted, core[0]) for place in dict.fromkeys(places)}
     whole = [place for place, found in stretches.items() if found and found[0] <= core[0] and core[1] <= found[1]]
     chosen = next(iter(whole), None) or (places[0] if stretches[places[0]] else None)

@@ -31,7 +31,6 @@ CLIENT_FIELDS: dict[str, Kinds] = {
     "enableRateLimit": SWITCH,
     "rateLimiterAlgorithm": TEXT,
     "rollingWindowSize": NUMBER,
-    "tokenBucket": TABLE,
     "proxyUrl": TEXT,
     "httpProxy": TEXT,
     "httpsProxy": TEXT,

@@ -7,8 +7,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
+from backtest.assets import lake_folder
 from backtest.errors import UsageError
 from backtest.ingest.lake import BAR_SERIES, TIMEFRAMES, day_file
 from backtest.ingest.paging import runs_of
@@ -94,6 +95,15 @@ def symbols_of(venue: str, coin: str) -> tuple[str, ...]:
     (('BTC/USDC:USDC',), ('ETH/USDT:USDT', 'ETH/USD:BTC'))
     """
     return tuple(text.format(coin) for text in PERPETUALS.get(venue, DOLLAR_PERPETUAL))
+
+
+def names_of(venue: str, coin: str) -> tuple[str, ...]:
+    """Return a coin's perpetuals at a venue: those expected, then others whose trade bars are in the lake."""
+    folder = lake_folder() / "ohlcv" / f"venue={quote(venue, safe='')}"
+    held = sorted(
+        unquote(path.name.removeprefix("symbol=")) for path in folder.glob(f"symbol={quote(coin, safe='')}%2F*")
+    )
+    return tuple(dict.fromkeys((*symbols_of(venue, coin), *held)))
 
 
 def chain(event: CrashEvent, venue: str = "") -> tuple[str, ...]:

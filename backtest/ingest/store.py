@@ -230,16 +230,19 @@ def read_file(path: Path) -> tuple[pl.DataFrame, str]:
         The file is corrupt or truncated.
     """
     import polars as pl
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         table = pq.read_table(path, partitioning=None)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{shown(path)}: not a whole Parquet file; delete it and fetch the day again") from error
-    source = (table.schema.metadata or {}).get(SOURCE_KEY, b"")
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
+        source = (table.schema.metadata or {}).get(SOURCE_KEY, b"")
+        frame = pl.DataFrame(table)
+        times = frame["ts"].dtype
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # damaged bytes break the readers in many ways, some of them no Exception
+        raise DataError(f"{shown(path)}: not a whole Parquet file of the lake; delete it and fetch it again") from error
+    if times != pl.Datetime("us"):
+        raise DataError(f"{shown(path)}: its times are {times}, not UTC microseconds; delete it and fetch it again")
     return frame, source.decode(errors="replace")
 
 

@@ -155,7 +155,7 @@ def test_an_hour_the_venue_does_not_have_is_a_gap_that_is_counted(venue: str) ->
 def test_rows_whose_volume_stays_null_are_left_out_and_counted(venue: str) -> None:
     outcome, _ = fetched(wanted([venue], days=FIRST_DAY), [Fault("null_volume", match=PAGES[venue])])
     assert outcome.served == []
-    assert [denial.reason for denial in outcome.denied] == ["has no rows of the day"]
+    assert [denial.reason for denial in outcome.denied] == ["1440 rows of the day, none of which can be read"]
 
 
 @pytest.mark.parametrize("venue", VENUES)

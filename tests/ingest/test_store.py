@@ -126,7 +126,7 @@ def test_a_damaged_day_that_is_not_in_the_journal_is_named() -> None:
     path = store(minutes(3))
     journal().unlink()
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(DataError, match=f"{NAME}: not a whole Parquet file; delete it and fetch the day again"):
+    with pytest.raises(DataError, match=f"{NAME}: not a whole Parquet file of the lake; delete it and fetch it again"):
         enter_missing([THIS])
 
 
