@@ -19,7 +19,7 @@ from backtest.ingest.lake import shown
 UNPACKED_LIMIT_BYTES = 1 << 30
 MAGIC = {".zip": b"PK", ".gz": b"\x1f\x8b", ".lz4": b"\x04\x22\x4d\x18"}
 FETCH_AGAIN = "delete it and fetch it again"
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
 
 
 class Bounded(io.RawIOBase):
