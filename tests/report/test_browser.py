@@ -144,6 +144,7 @@ def test_a_query_opens_from_its_figure_and_can_be_copied(browser: Any, reports: 
     with Visit(browser, reports["full"], 1280) as visit:
         visit.page.locator('#price figcaption a[href="#sql-price-price_path"]').click()
         text = visit.page.locator("#sql-price-price_path pre")
+        text.wait_for(state="visible", timeout=5000)  # opened by a script after the click
         assert text.is_visible()
         assert "-- title:" in text.inner_text()
         visit.page.locator("#sql-price-price_path button").click()
