@@ -5,6 +5,22 @@ Kinds are those of ``schema.Kind``; the unit of a column is its name's suffix.
 
 from __future__ import annotations
 
+# what the two tables of a venue's own fills share
+FILL = """
+        ts ts                   time of the fill
+        block_ts ts             time of its block
+        seq int                 place of the fill in its block; (block_ts, seq) is the order of emission
+        symbol str              symbol
+        account str             account whose position was closed, as the venue names it
+        side str                side of that position
+        quantity_base float     size closed
+        px float                price of the fill
+        notional_usd money      size at that price
+        start_position_base float    signed position before the fill
+        closed_pnl_usd money    profit realised against entry
+        fee_usd money           fee paid
+        mark_px float           mark price given with the fill, null if none"""
+
 # name, what one row is, what the table is for, columns
 DECLARED: tuple[tuple[str, str, str, str], ...] = (
     (
@@ -331,20 +347,8 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         "actual_liquidations",
         "fill",
         "What the venue liquidated, ADL apart, from its public fills; empty unless they were imported.",
-        """
-        ts ts                   time of the fill
-        block_ts ts             time of its block
-        seq int                 place of the fill in its block; (block_ts, seq) is the order of emission
-        symbol str              symbol
-        account str             account whose position was closed, as the venue names it
-        side str                side of that position
-        quantity_base float     size closed
-        px float                price of the fill
-        notional_usd money      size at that price
-        start_position_base float    signed position before the fill
-        closed_pnl_usd money    profit realised against entry
-        fee_usd money           fee paid
-        mark_px float           mark price given with the fill, null if none
+        FILL
+        + """
         method str              market for the order book, backstop for a take-over, empty if not given
         """,
     ),
@@ -352,20 +356,8 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         "actual_adl",
         "fill",
         "Winners that the venue deleveraged, from its public fills; empty unless they were imported.",
-        """
-        ts ts                   time of the fill
-        block_ts ts             time of its block
-        seq int                 place of the fill in its block; (block_ts, seq) is the order of emission
-        symbol str              symbol
-        account str             account whose position was closed, as the venue names it
-        side str                side of that position
-        quantity_base float     size closed
-        px float                price of the fill
-        notional_usd money      size at that price
-        start_position_base float    signed position before the fill
-        closed_pnl_usd money    profit realised against entry
-        fee_usd money           fee paid
-        mark_px float           mark price given with the fill, null if none
+        FILL
+        + """
         method str              how the bankrupt side was being closed, empty if not given
         liquidated_account str  bankrupt party, mostly the liquidator vault, empty if not given
         """,

@@ -175,7 +175,8 @@ async def _fill(target: Target, session: _Session) -> None:
         if not left:
             return
         missing = target.missing(source, left)
-        _count_held(target, source, [day for day in left if day not in set(missing)], session)
+        absent = set(missing)
+        _count_held(target, source, [day for day in left if day not in absent], session)
         reason = source.skip or session.refused.get(source.venue if source.route == "rest" else source.root, "")
         left = missing
         if not left:
@@ -199,7 +200,8 @@ async def _ask(target: Target, source: Source, days: list[dt.date], session: _Se
         if other:  # what it has brought before lies under the name it has at the venue
             _tidy(replace(target, sources=(other,)))
             left = target.missing(other, days)
-            _count_held(target, other, [day for day in days if day not in set(left)], session)
+            absent = set(left)
+            _count_held(target, other, [day for day in days if day not in absent], session)
             if not left:
                 return []
         async for day in give(target, source, list(left), session):

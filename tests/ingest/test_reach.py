@@ -11,22 +11,13 @@ import pytest
 
 from backtest.errors import ConfigError
 from backtest.ingest import reach as module
+from backtest.ingest.exchange import METHODS
 from backtest.ingest.lake import SERIES
 from backtest.ingest.reach import Reach, earliest, load_absent, load_reach, reach_table, reach_text
 
 VENUES = (
     "binanceusdm", "binancecoinm", "bybit", "okx", "hyperliquid", "krakenfutures", "bitget", "gate", "kucoinfutures",
 )  # fmt: skip
-METHODS = {
-    "ohlcv": ("fetchOHLCV", "fetch_ohlcv"),
-    "mark_ohlcv": ("fetchMarkOHLCV", "fetch_mark_ohlcv"),
-    "index_ohlcv": ("fetchIndexOHLCV", "fetch_index_ohlcv"),
-    "premium_ohlcv": ("fetchPremiumIndexOHLCV", "fetch_premium_index_ohlcv"),
-    "funding": ("fetchFundingRateHistory", "fetch_funding_rate_history"),
-    "open_interest": ("fetchOpenInterestHistory", "fetch_open_interest_history"),
-    "long_short_ratio": ("fetchLongShortRatioHistory", "fetch_long_short_ratio_history"),
-    "leverage_tiers": ("fetchMarketLeverageTiers", "fetch_market_leverage_tiers"),
-}
 REST = [entry for entry in load_reach().values() if entry.route == "rest"]
 ASKED = [entry for entry in REST if entry.series not in ("limits", "leverage_tiers")]
 PAGED = [entry for entry in ASKED if entry.page and not entry.page_key]
