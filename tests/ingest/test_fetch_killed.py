@@ -167,9 +167,18 @@ def test_two_at_once_of_other_coins_and_venues_leave_the_lake_of_one_after_the_o
 
 
 def test_one_of_two_at_once_is_killed(bench: Bench, workspace: Path) -> None:
-    children = [bench.start(workspace, die="half a file", nth=3), bench.start(workspace)]
-    assert [bench.zygote.wait(child) for child in children] == [-signal.SIGKILL, 3]
+    child = bench.start(workspace, die="half a file", nth=3, by=signal.SIGSTOP)
+    while state_of(child) != "T":
+        time.sleep(0.01)
+    assert bench.finish(workspace) == 3  # while the other stands still in the middle of a file
+    os.kill(child, signal.SIGKILL)
+    assert bench.zygote.wait(child) == -signal.SIGKILL
     assert_resumes(workspace, bench)
+
+
+def state_of(child: int) -> str:
+    """Return the state of a process: T where it is stopped."""
+    return Path(f"/proc/{child}/stat").read_text("ascii").rpartition(")")[2].split()[0]
 
 
 @pytest.mark.parametrize("pages", [1, 2, 3])

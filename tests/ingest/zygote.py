@@ -51,8 +51,8 @@ class Zygote:
     def start(self, home: Path, settings: Mapping[str, Any], asked: Mapping[str, Any], **more: Any) -> int:
         """Fork a fetch into a workspace and return the number of the process.
 
-        ``asked`` names coins, series, days, venues and now. ``die`` and ``nth`` name a place to die at, ``limit`` the
-        largest file in bytes, ``errors`` a file for stderr.
+        ``asked`` names coins, series, days, venues and now. ``die`` and ``nth`` name a place to die at, or to stop at
+        with ``by`` that signal, ``limit`` the largest file in bytes, ``errors`` a file for stderr.
         """
         assert self._process.stdin is not None
         home.mkdir(parents=True, exist_ok=True)
@@ -120,7 +120,7 @@ def _child(command: Mapping[str, Any]) -> int:
     try:
         _limited(command.get("limit"))
         if "die" in command:
-            _doom(command["die"], command.get("nth", 1))
+            _doom(command["die"], command.get("nth", 1), command.get("by", signal.SIGKILL))
         return _fetch(command["settings"], command["asked"])
     except BaseException:
         traceback.print_exc()
@@ -154,8 +154,8 @@ def _limited(size: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
-def _doom(place: str, nth: int) -> None:
-    """Let this process be killed at the nth time that it comes to a place."""
+def _doom(place: str, nth: int, by: int) -> None:
+    """Let this process be killed, or stopped, at the nth time that it comes to a place."""
     import pyarrow.parquet
 
     from backtest.ingest import store
@@ -172,21 +172,21 @@ def _doom(place: str, nth: int) -> None:
         write(table, path, **options)
         if due():
             os.truncate(path, path.stat().st_size // 2)
-            _die()
+            os.kill(os.getpid(), by)
 
     def around_the_rename(path: Path, target: Path) -> Path:
         here = target.suffix == (".zip" if place == "a download" else ".parquet") and due()
         if here and place != "after the rename":
-            _die()
+            os.kill(os.getpid(), by)
         done = replace(path, target)
         if here:
-            _die()
+            os.kill(os.getpid(), by)
         return done
 
     def half_a_line(handle: int, data: bytes) -> int:
         if due():
             append(handle, data[: len(data) // 2])
-            _die()
+            os.kill(os.getpid(), by)
         return append(handle, data)
 
     if place == "half a file":
@@ -194,11 +194,7 @@ def _doom(place: str, nth: int) -> None:
     elif place == "half a line":
         store.os.write = half_a_line  # type: ignore[attr-defined, assignment]
     else:
-        Path.replace = around_the_rename  # type: ignore[method-assign, assignment]
-
-
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+        Path.replace = around_the_rename  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
