@@ -194,7 +194,7 @@ def _doom(place: str, nth: int, by: int) -> None:
     elif place == "half a line":
         store.os.write = half_a_line  # type: ignore[attr-defined, assignment]
     else:
-        Path.replace = around_the_rename  # type: ignore[method-assign]
+        Path.replace = around_the_rename  # type: ignore[method-assign, assignment]
 
 
 if __name__ == "__main__":
