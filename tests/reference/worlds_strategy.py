@@ -249,7 +249,7 @@ def account_worlds(draw: st.DrawFn, with_vault: bool | None = None, inverse: boo
         Always or never configure a vault, draw inverse symbols; both where absent.
     """
     with_inverse = draw(st.booleans()) if inverse is None else inverse
-    symbols = draw(markets((1, 2, 2, 3), (7, 100, 1000) if with_inverse else UNITS))
+    symbols = draw(markets((1, 2, 3, 3), (7, 100, 1000) if with_inverse else UNITS))
     ticks = draw(first_prices(symbols))
     if with_inverse:
         for name, rules in symbols.items():
