@@ -24,7 +24,7 @@ class World:
     """Everything a run is a function of.
 
     Positions are sorted by symbol, side (long first) and account. Arrays over bars have shape (symbols, bars).
-    ``funding`` rows are (bar, symbol, rate in 1e-9). ``watched`` are position rows.
+    ``funding`` rows are (bar, symbol, rate in 1e-9, oracle price in mark quanta or 0). ``watched`` are position rows.
     """
 
     symbols: tuple[str, ...]
@@ -36,7 +36,7 @@ class World:
     trade_low: Ints
     trade_high: Ints
     volume: Ints
-    funding: tuple[tuple[int, int, int], ...]
+    funding: tuple[tuple[int, int, int, int], ...]
     account: Ints
     symbol: Ints
     side: Ints
@@ -254,9 +254,9 @@ def _bounds(world: World, symbol: int) -> dict[str, tuple[int, str]]:
     held = _held(world, symbol)
     lots, mark = exact_sum(world.lots[held]), int(world.walk.mark[symbol].max())
     trade = int(world.trade_high[symbol].max())
-    rates = sum(abs(rate) for _, where, rate in world.funding if where == symbol)
+    events = [(abs(rate), oracle * world.q_mark(symbol)) for _, where, rate, oracle in world.funding if where == symbol]
     top = max(mark * world.q_mark(symbol), trade * world.q_tick[symbol])
-    index = top * rates * MILLIONTH // RATE_ONE
+    index = sum(rate * max(top, charged) for rate, charged in events) * MILLIONTH // RATE_ONE
     money = 2 * max(lots * top, exact_sum(world.cost[held])) + exact_sum(np.abs(world.wallet[held]))
     return {
         "lots x price": (money + lots * index // MILLIONTH, "a coarser lot or a smaller open interest"),
