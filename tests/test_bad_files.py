@@ -165,7 +165,7 @@ def test_an_event_that_names_what_is_not_there(edit: Edit, old: str, new: str, c
         ("interval_s = 28800", "interval_s = 3600", " [funding]: hours_utc = [0, 8, 16]; write rising hours"),
         ("hours_utc = [0, 8, 16]", "hours_utc = [0, 16, 8]", "write rising hours from 0 to 23, one per interval_s"),
         ("hours_utc = [0, 8, 16]", "hours_utc = [0, 8, 24]", "hours_utc = [0, 8, 24]; write rising hours"),
-        ("hourly_from = 2025-05-02T08:00:00", 'hourly_from = "May"', "key 'hourly_from' is 'May'; it must be a UTC time"),
+        ("hourly_from = 2025-05-02T08:00:00", 'hourly_from = "May"', "key 'hourly_from' is 'May'; it must be a UTC"),
         ('cap_frac = "0.003"', 'cap_frac = "30 %"', " [[cap]] 1: cap_frac = '30 %'; write a decimal in quotes between"),
         ('cap_frac = "0.003"', 'cap_frac = "-0.003"', "cap_frac = '-0.003'; write a decimal in quotes between 0 and 1"),
         ('cap_frac = "0.003"', "cap_frac = 0.003", "key 'cap_frac' is 0.003; it must be text in quotes"),

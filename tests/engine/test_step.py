@@ -91,8 +91,8 @@ def test_funding_is_due_before_marks_are_judged() -> None:
 
 
 def test_funding_is_charged_on_the_oracle_price_an_event_carries() -> None:
-    # As above with 0.05 %: 474 on the mark leave 126. On an oracle of 1202 it is 601, one too many; on 1199 it is 599.5,
-    # of which the long pays 599 and the short receives 600.
+    # As above with 0.05 %: 474 on the mark leave 126. On an oracle of 1202 it is 601, one too many; on 1199 599.5, of
+    # which the long pays 599 and the short receives 600.
     world = small([bar(1000), bar(948)])
     world["funding"] = [{"bar": 1, "symbol": "BTC", "rate_e9": 500_000}]
     assert both(world)["liquidations"] == []
