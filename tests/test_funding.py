@@ -115,9 +115,7 @@ def test_the_oracle_price_of_the_minute_is_charged_and_the_mark_where_there_is_n
         (60, 0, -10_000_000, 0, -10_000_000),
         (120, 0, 20_000_000, 0, 20_000_000),
     ]
-    assert flags_of(path) == [
-        f"Funding of {HL} is charged on the mark: the lake has an index price at 1 of 3 settlements."
-    ]
+    assert flags_of(path) == [f"Funding of {HL} has index prices at 1 of 3 settlements, else the mark is charged."]
     rows = {row["series"]: row for row in path.coverage}
     assert (rows["index_ohlcv"]["label"], rows["index_ohlcv"]["rows"]) == ("measured", 2)
     assert rows["funding"]["note"] == "charged on the oracle price 1 times, else on the mark"
@@ -348,5 +346,5 @@ def test_hyperliquid_pays_hourly_on_the_oracle_price() -> None:
     assert basis["notional_basis"].to_list() == ["oracle"] * 9 + ["mark"]
     assert basis["notional_px"].to_list() == pytest.approx([96_543.0] * 9 + [97_000.0], abs=1)
     assert [flag for flag in run.meta["flags"] if "unding" in flag] == [
-        f"Funding of {HL} is charged on the mark: the lake has an index price at 9 of 10 settlements."
+        f"Funding of {HL} has index prices at 9 of 10 settlements, else the mark is charged."
     ]

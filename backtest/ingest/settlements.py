@@ -79,7 +79,7 @@ def read_settlements(profile: VenueProfile, index: int, unit: Instrument, window
     remarks = [
         *_clock_remarks(profile, unit, known, window),
         *_clip_remarks(times, settlements),
-        *([f"is charged on the mark: {index_series[0].note}"] if 0 in oracles and index_series else []),
+        *([f"has {index_series[0].note}"] if 0 in oracles and index_series else []),
     ]
     source = f"{profile.id}: {shown(folder)}"
     rates = Series("funding", unit.symbol, source, "measured", None, facts, _charged(settlements))
@@ -109,7 +109,7 @@ def _oracles(
     opens = dict(frame.select("ts", "open").rows())
     oracles = [_in_quanta(opens[time], unit, where) if time in opens else 0 for time in times]
     have = len(times) - oracles.count(0)
-    note = f"the lake has an index price at {have} of {len(times)} settlements" if have < len(times) else ""
+    note = f"index prices at {have} of {len(times)} settlements, else the mark is charged" if have < len(times) else ""
     source, label = (f"{profile.id}: {where}", "measured") if have else ("", "missing")
     return oracles, (Series("index_ohlcv", unit.symbol, source, label, None, facts if have else None, note),)
 
