@@ -321,10 +321,14 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         symbol str              symbol
         side str                long or short
         cohort str              leverage bucket, or market, fund, vault
-        rate float              rate of the event; longs pay when positive
-        mark_px float           mark the payment is charged on
+        rate float              rate charged; longs pay when positive
+        mark_px float           first mark walked in the bar of the event
         lots int                lots of the cohort
         amount_usd money12      signed, received is plus
+        notional_basis str      price the payment is charged on: mark or oracle
+        notional_px float       that price
+        fetched_rate float      rate as fetched; another than rate where clipped
+        clipped bool            true if the fetched rate is beyond the venue's cap of its day
         """,
     ),
     (

@@ -146,7 +146,21 @@ def assumptions(prepared: Prepared) -> list[str]:
         f"{scenario.size_cap_frac:.0%} of a side; leverage by notional from the stated mixture; each position is an "
         "account of its own."
     )
-    return [walked, liquidity, impact, stepper, *([sizes] if prepared.book.label == "synthetic" else [])]
+    drawn = [sizes] if prepared.book.label == "synthetic" else []
+    return [walked, liquidity, impact, stepper, *_funding(prepared), *drawn]
+
+
+def _funding(prepared: Prepared) -> list[str]:
+    events = prepared.world.funding
+    if not events:
+        return []
+    count = f"{len(events)} settlements" if len(events) > 1 else "1 settlement"
+    on_oracle = sum(oracle > 0 for *_, oracle in events)
+    basis = {0: "the mark", len(events): "the oracle price"}.get(
+        on_oracle, f"the oracle price where it is known ({on_oracle} times), else the mark"
+    )
+    payers = "longs pay shorts at a rate above zero, and as much is received as is paid."
+    return [f"Funding: {count} of fetched rates, charged on {basis}; {payers}"]
 
 
 def scenario_toml(scenario: Scenario) -> str:

@@ -357,6 +357,10 @@ class FakeRun:
         rows = [(self.pool, *flow, flow[3] + flow[4]) for flow in flows]
         return self._if(self.liquidated, "pool cause movements lots_movements inflow_usd outflow_usd net_usd", *rows)
 
+    def q_funding_flows(self) -> pl.DataFrame:
+        rows = [("BTC/USDC:USDC", side, "5x", 2, usd, 2, 1) for side, usd in (("long", -9e6), ("short", 9e6))]
+        return self._if(self.liquidated, "symbol side cohort events amount_usd on_oracle clipped", *rows)
+
     def q_loss_waterfall(self) -> pl.DataFrame:
         stages = [
             ("collateral posted", "431000000.000000", "isolated margin of the lots that were liquidated"),
