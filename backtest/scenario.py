@@ -60,6 +60,9 @@ class Scenario:
     size_tail_frac: float
     size_cap_frac: float
     entry_spread_frac: float
+    positions_per_account: float
+    hedged_frac: float
+    cross_frac: float
     liquidity_scale: PerCoin
     liquidity_factor: float
     participation_frac: float

@@ -19,7 +19,7 @@ from backtest.mechanics.margin import Tiers, in_breach, tier_of
 from backtest.scenario import Watch
 
 MarginTable = tuple[Tiers, tuple[float, ...]]  # maintenance schedule in quanta, highest leverage of each tier
-COLUMNS = ("account_id", "symbol", "side", "lots", "cost", "wallet", "cohort")
+COLUMNS = ("account_id", "symbol", "side", "lots", "cost", "wallet", "cohort", "cross")
 SIDES = {"long": 1, "short": -1}
 WATCH_COHORT = "watch"
 LARGEST = LIMIT // 4  # of one position's value, cost or wallet, so that their sums stay in 64 bits
@@ -35,6 +35,9 @@ class PositionBook:
         Columns, int64. ``symbol`` indexes the instruments, ``side`` is +1 or -1, ``lots`` > 0, ``cost`` is the entry
         value and ``wallet`` the isolated collateral posted, both in quanta of 1e-6; ``cohort`` indexes ``cohorts``.
         A wallet is above zero except in imported books, where funding and realised losses may have drained it.
+    cross
+        Whether a position shares its collateral with the other cross positions of its account, whose wallets then
+        only count as a sum; see ``backtest.book.accounts``.
     cohorts
         Names of the cohorts.
     names
@@ -58,6 +61,7 @@ class PositionBook:
     cost: Ints
     wallet: Ints
     cohort: Ints
+    cross: Bools
     cohorts: tuple[str, ...]
     names: dict[int, str]
     hedged: frozenset[int]
@@ -82,7 +86,7 @@ def assemble(
     watched: Sequence[int] = (),
     notes: Sequence[str] = (),
 ) -> PositionBook:
-    """Sort the columns, work out the market's lots and digest the whole.
+    """Sort the columns, work out the market's lots and digest the whole; without ``cross`` all are isolated.
 
     Raises
     ------
@@ -97,7 +101,8 @@ def assemble(
     >>> book.lots.tolist(), book.market_lots
     ([5, 3], (-2,))
     """
-    arrays = {name: np.ascontiguousarray(columns[name], dtype="<i8") for name in COLUMNS}
+    given = {"cross": np.zeros(len(columns["lots"]), dtype=np.int64), **columns}
+    arrays = {name: np.ascontiguousarray(given[name], dtype="<i8") for name in COLUMNS}
     block, account = arrays["symbol"] * 2 + (arrays["side"] < 0), arrays["account_id"]
     if not _ascending(block, account).all():
         order = np.lexsort((account, block))
@@ -109,14 +114,16 @@ def assemble(
     named = dict(sorted((names or {}).items()))
     digest = hashlib.sha256()
     for name in COLUMNS:
-        arrays[name].flags.writeable = False
         digest.update(arrays[name].data)
     digest.update(json.dumps([list(cohorts), list(named.items()), sorted(hedged), list(watched), label]).encode())
     ends = np.searchsorted(block, np.arange(2 * symbols + 1)).tolist()
     lots = [exact_sum(arrays["lots"][first:last]) for first, last in pairwise(ends)]
     market = tuple(short - long for long, short in zip(lots[::2], lots[1::2], strict=True))
+    held = {**arrays, "cross": arrays["cross"].astype(np.bool_)}
+    for column in held.values():
+        column.flags.writeable = False
     return PositionBook(
-        **arrays, cohorts=tuple(cohorts), names=named, hedged=hedged, watched=tuple(watched), market_lots=market,
+        **held, cohorts=tuple(cohorts), names=named, hedged=hedged, watched=tuple(watched), market_lots=market,
         label=label, notes=tuple(notes), digest=digest.hexdigest(),
     )  # fmt: skip
 
@@ -219,7 +226,7 @@ def watch_rows(
                 f"{who}: already in breach of maintenance margin at the first mark "
                 f"{int(mark0[index]) * inst.mark_quantum:f}; lower leverage or correct entry_px"
             )
-        rows.append((first_id + number, index, side, lots, cost, wallet, cohort))
+        rows.append((first_id + number, index, side, lots, cost, wallet, cohort, 0))
     table_of = np.array(rows, dtype=np.int64).reshape(-1, len(COLUMNS))
     return WatchRows(
         {name: table_of[:, k] for k, name in enumerate(COLUMNS)},

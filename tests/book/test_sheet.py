@@ -16,12 +16,12 @@ from backtest.mechanics.exact import exact_sum
 from backtest.scenario import Watch
 from tests.book.support import BTC, SOL, TIERS, marks
 
-ROWS = [  # account_id, symbol, side, lots, cost, wallet, cohort
-    (7, 1, -1, 4, 400, 40, 0),
-    (9, 0, -1, 3, 300, 30, 1),
-    (2, 0, 1, 5, 500, 50, 0),
-    (1, 1, 1, 4, 404, 44, 1),
-    (1, 0, 1, 6, 606, 66, 1),
+ROWS = [  # account_id, symbol, side, lots, cost, wallet, cohort, cross
+    (7, 1, -1, 4, 400, 40, 0, 0),
+    (9, 0, -1, 3, 300, 30, 1, 0),
+    (2, 0, 1, 5, 500, 50, 0, 0),
+    (1, 1, 1, 4, 404, 44, 1, 0),
+    (1, 0, 1, 6, 606, 66, 1, 0),
 ]
 DESK = Watch("desk", "BTC", "short", 25.0, 98_000.0, 4.0, hedged=True)
 
@@ -63,7 +63,8 @@ def test_order_of_input_does_not_matter(rows: list[tuple[int, ...]]) -> None:
         {"names": {1: "mine"}},
         {"hedged": frozenset({1})},
         {"watched": [1]},
-        {"rows": [(7, 1, -1, 4, 400, 41, 0), *ROWS[1:]]},
+        {"rows": [(7, 1, -1, 4, 400, 41, 0, 0), *ROWS[1:]]},
+        {"rows": [(7, 1, -1, 4, 400, 40, 0, 1), *ROWS[1:]]},
     ],
 )
 def test_digest_covers_everything_that_reaches_results(change: dict[str, Any]) -> None:
@@ -72,7 +73,7 @@ def test_digest_covers_everything_that_reaches_results(change: dict[str, Any]) -
 
 def test_second_position_on_a_side_is_refused() -> None:
     with pytest.raises(BookError, match="account 7 holds two positions on one side of a symbol"):
-        book([*ROWS, (7, 1, -1, 1, 100, 10, 0)])
+        book([*ROWS, (7, 1, -1, 1, 100, 10, 0, 0)])
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1)))
@@ -90,7 +91,7 @@ def test_watch_collateral_is_entry_value_over_leverage() -> None:
     found = rows_for(DESK)
     assert {name: column.tolist() for name, column in found.columns.items()} == {
         "account_id": [11], "symbol": [0], "side": [-1], "lots": [25_000],
-        "cost": [2_450_000 * 10**6], "wallet": [612_500 * 10**6], "cohort": [3],
+        "cost": [2_450_000 * 10**6], "wallet": [612_500 * 10**6], "cohort": [3], "cross": [0],
     }  # fmt: skip
     assert found.names == {11: "desk"}
     assert found.hedged == {11}
