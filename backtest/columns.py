@@ -112,8 +112,8 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         """
         account_id int          identity within the run
         name str                name given by the scenario, empty otherwise
-        cohort str              leverage bucket the account was drawn from, or imported, or watch
-        margin_mode str         isolated
+        cohort str              leverage bucket its first position was drawn from, or imported, or watch
+        margin_mode str         isolated, cross, or mixed where an account has positions of both kinds
         positions int           positions at the start
         wallet_usd money        collateral posted at the start
         opening_cash_usd money  cash at the start: wallet less signed cost
@@ -131,14 +131,16 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         symbol str              symbol
         side str                long or short
         cohort str              leverage bucket
+        margin_mode str         isolated or cross; a single cross position of an account is isolated in every respect
         lots int                size in lots
         quantity_base float     size in base units
         cost_usd money          entry value
         entry_px float          average entry price
-        collateral_usd money    isolated margin posted
-        leverage float          notional over equity at the first mark
-        liquidation_px float    first mark at which maintenance is breached, funding aside; null if none
-        bankruptcy_px float     price at which the collateral is gone
+        collateral_usd money    margin posted; of cross positions only the sum over the account counts
+        leverage float          notional over equity at the first mark, of a cross position those of its account
+        liquidation_px float    first mark in breach, funding aside; cross: of its account, other marks as at the start
+        isolated_liquidation_px float the same, had the position nothing but its own collateral; null if none
+        bankruptcy_px float     price at which the collateral is gone, the account's (as above) in cross margin
         opening_cash_usd money  cash at the start
         final_lots int          lots left at the end
         final_cash_usd money    cash at the end, unsettled funding included
