@@ -138,7 +138,11 @@ PARAMS: tuple[Param, ...] = (
     Param("on_exhausted", "text", "", RULE, "lots without a candidate: uncovered or fund_negative"),
     Param("spared", "int", "", 20, "candidates behind the last one closed that are recorded per wave", 0, 1_000_000),
     Param(
-        "watch", "watch", "", (), "positions of mine to follow: name, coin, side, size_base, entry_px, leverage, hedged"
+        "watch",
+        "watch",
+        "",
+        (),
+        "positions of mine to follow: name, coin, side, size_base, entry_px, leverage, hedged, margin_mode",
     ),
 )
 BY_NAME = {param.name: param for param in PARAMS}

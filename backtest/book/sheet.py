@@ -15,7 +15,7 @@ import numpy as np
 from backtest.errors import BookError, ConfigError
 from backtest.instrument import Instrument
 from backtest.mechanics.exact import LIMIT, QUANTA_PER_USD, Bools, Ints, exact_sum, ratio
-from backtest.mechanics.margin import Tiers, in_breach, tier_of
+from backtest.mechanics.margin import Tiers, maintenance, tier_of
 from backtest.scenario import Watch
 
 MarginTable = tuple[Tiers, tuple[float, ...]]  # maintenance schedule in quanta, highest leverage of each tier
@@ -148,7 +148,7 @@ def base_text(lots: int, instrument: Instrument) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WatchRows:
-    """Positions of the scenario's ``watch`` tables, one account each, in the order they were written."""
+    """Positions of the scenario's ``watch`` tables in the order they were written; one name is one account."""
 
     columns: dict[str, Ints]
     names: dict[int, str]
@@ -175,7 +175,7 @@ def watch_rows(
     first_id: int,
     cohort: int,
 ) -> WatchRows:
-    """Turn watch tables into positions.
+    """Turn watch tables into positions; tables of one name are the positions of one cross account.
 
     The size is floored to lots and the rest noted. Collateral is size x entry price / leverage, so leverage is that
     at entry; it is limited by the tier of the entry value.
@@ -183,7 +183,7 @@ def watch_rows(
     Parameters
     ----------
     first_id
-        Account id of the first watch account; the others follow.
+        Account id of the first watch account; the others follow in the order of their names.
     cohort
         Index of the cohort ``watch``.
 
@@ -194,7 +194,9 @@ def watch_rows(
     """
     rows: list[tuple[int, ...]] = []
     notes: list[str] = []
-    for number, watch in enumerate(watches):
+    ids = {name: first_id + number for number, name in enumerate(dict.fromkeys(watch.name for watch in watches))}
+    standing: dict[str, list[tuple[int, int]]] = {name: [] for name in ids}
+    for watch in watches:
         who = f"watch '{watch.name}'"
         index = _symbol_of(watch.coin, instruments)
         if index is None:
@@ -220,18 +222,23 @@ def watch_rows(
                 f"{who}: leverage {watch.leverage:g} on {cost / QUANTA_PER_USD:,.0f} USD of {inst.coin}; "
                 f"its tier allows at most {limit:g}; lower leverage or size_base"
             )
-        cash, signed = np.array([wallet - side * cost]), np.array([side * lots])
-        if in_breach(cash, signed, mark0[index : index + 1], inst.q_mark, table, inclusive)[0]:
+        value = lots * int(mark0[index]) * inst.q_mark
+        standing[watch.name].append((wallet + side * (value - cost), int(maintenance(np.array([value]), table)[0])))
+        rows.append((ids[watch.name], index, side, lots, cost, wallet, cohort, int(watch.margin_mode == "cross")))
+    for watch in watches:
+        equity, need = (sum(amounts) for amounts in zip(*standing[watch.name], strict=True))
+        if equity < need or (inclusive and equity == need):
+            index = rows[watches.index(watch)][1]
+            mark = f"{int(mark0[index]) * instruments[index].mark_quantum:f}"
             raise ConfigError(
-                f"{who}: already in breach of maintenance margin at the first mark "
-                f"{int(mark0[index]) * inst.mark_quantum:f}; lower leverage or correct entry_px"
+                f"watch '{watch.name}': already in breach of maintenance margin at the first mark "
+                f"{mark}; lower leverage or correct entry_px"
             )
-        rows.append((first_id + number, index, side, lots, cost, wallet, cohort, 0))
     table_of = np.array(rows, dtype=np.int64).reshape(-1, len(COLUMNS))
     return WatchRows(
         {name: table_of[:, k] for k, name in enumerate(COLUMNS)},
-        {first_id + number: watch.name for number, watch in enumerate(watches)},
-        frozenset(first_id + number for number, watch in enumerate(watches) if watch.hedged),
+        {number: name for name, number in ids.items()},
+        frozenset(ids[watch.name] for watch in watches if watch.hedged),
         tuple(notes),
     )
 

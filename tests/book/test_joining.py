@@ -20,7 +20,7 @@ from tests.book.support import BTC, FIRST, SOL, TIERS, XRP, draw
 
 COINS = (BTC, SOL, XRP)
 OPEN = {"BTC": 4e8, "SOL": 2e8, "XRP": 1e8}
-PLAIN = {"positions": 700, "open_interest_usd": OPEN}
+PLAIN: dict[str, Any] = {"positions": 700, "open_interest_usd": OPEN}
 DESK = Watch("desk", "BTC", "long", 1.0, 98_000.0, 4.0)
 
 
@@ -52,7 +52,7 @@ def owned(book: PositionBook) -> dict[int, dict[int, int]]:
 def test_joining_changes_owners_and_nothing_else(
     count: int, each: float, hedged: float, cross: float, seed: int, inclusive: bool
 ) -> None:
-    shares = {"hedged_frac": hedged, "cross_frac": cross} if each > 1 else {}
+    shares: dict[str, Any] = {"hedged_frac": hedged, "cross_frac": cross} if each > 1 else {}
     fields: dict[str, Any] = {"positions": count, "open_interest_usd": OPEN, "watch": (DESK,), "inclusive": inclusive}
     plain, book = draw(COINS, seed, **fields), draw(COINS, seed, **fields, positions_per_account=each, **shares)
     assert positions(book) == positions(plain)
