@@ -145,7 +145,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         final_lots int          lots left at the end
         final_cash_usd money    cash at the end, unsettled funding included
         final_equity_usd money  cash plus lots at the last mark
-        fate str                open, liquidated, deleveraged, part_liquidated, part_deleveraged or both
+        fate str                open, liquidated, deleveraged, part_liquidated, part_deleveraged, both, netted
         """,
     ),
     (
@@ -165,8 +165,8 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         lots int                lots at detection
         quantity_base float     the same in base units
         mark_px float           mark at which maintenance was breached
-        equity_usd money        equity at that mark
-        maintenance_usd money   maintenance margin at that mark
+        equity_usd money        equity at that mark, of a cross position its part of the account's (venue's rule)
+        maintenance_usd money   maintenance margin at that mark that the equity stands against
         notional_usd money      lots at that mark
         closed_usd money        lots that left the account (all but kept_lots) at that mark
         bankruptcy_usd money    bankruptcy amount of all lots
@@ -249,7 +249,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         notional_usd money      the same at the step's mark
         score float             ranking score, exact order, shown as a float
         pnl_usd money           unrealised profit at the step's mark
-        equity_usd money        equity at the step's mark
+        equity_usd money        equity at the step's mark, of a cross position its account's
         leverage float          notional over equity
         notional_ahead_usd money     notional of all candidates in front
         closed_lots int         lots closed in this wave
@@ -272,7 +272,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         position_id int         position of the winner
         side str                side of the winner
         cohort str              leverage bucket of the winner
-        rank int                place in the queue
+        rank int                place in the queue, 0 if the bankrupt account's own opposite position
         score float             ranking score
         lots int                lots closed
         quantity_base float     the same in base units
@@ -337,7 +337,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         entry_id int            entry; its legs sum to zero in cash and, per symbol, in lots
         step int                step, 0 for the opening
         ts ts                   time of the step
-        cause str               opening, book, fee, residual, takeover, adl, difference, exhausted, unwind, funding
+        cause str               opening, book, fee, residual, takeover, adl, difference, exhausted, unwind, funding, net
         symbol str              symbol, empty for opening cash
         owner str               account, fund, vault, venue, market, rounding, uncovered or opening
         account_id int          account, null for other owners and for the summed opening of accounts

@@ -145,6 +145,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
         cost=book.cost,
         wallet=book.wallet,
         watched=tuple(watched),
+        cross=book.cross,
         rules=rules_of(scenario, venue, market.bar_s, path.parts),
     )
     _within_tables(world)

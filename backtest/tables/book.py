@@ -6,13 +6,14 @@ import numpy as np
 import pyarrow as pa
 
 from backtest.book.accounts import MODES, cross_accounts, margin_modes, needed
+from backtest.engine.recorder import CAUSES
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, breach_mark
 from backtest.schema import TABLES
 from backtest.tables.arrow import named, nullable, side_name
 from backtest.tables.shared import Columns, Shared
 
-FATES = ("open", "liquidated", "deleveraged", "part_liquidated", "part_deleveraged", "both")
+FATES = ("open", "liquidated", "deleveraged", "part_liquidated", "part_deleveraged", "both", "netted")
 
 
 def runs(s: Shared) -> tuple[int, Columns]:
@@ -127,9 +128,14 @@ def _fates(s: Shared) -> pa.Array:
     count, gone = len(s.world.lots), s.state.lots == 0
     liquidated, deleveraged = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
     liquidated[s.breaches["row"]] = True
+    netted = np.zeros(count, dtype=bool)
+    legs = s.transfers["cause"] == CAUSES.index("net")
+    netted[np.concatenate([s.transfers["a_row"][legs], s.transfers["b_row"][legs]])] = True
     deleveraged[s.recorder.slices.join()["winner_row"]] = True
     code = np.select(
-        [liquidated & deleveraged, liquidated & gone, deleveraged & gone, liquidated, deleveraged], [5, 1, 2, 3, 4], 0
+        [liquidated & deleveraged, liquidated & gone, deleveraged & gone, liquidated, deleveraged, netted],
+        [5, 1, 2, 3, 4, 6],
+        0,
     )
     return named(code, FATES)
 
