@@ -101,6 +101,7 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
         "digests": {"data": market.digest, "book": prepared.book.digest, "code": facts["code_sha256"],
                     "scenario": facts["scenario_sha256"]},
         "watch": bool(scenario.watch),
+        "cross": bool(prepared.book.cross.any()),
         "seeds": [],
         "seed_summaries": [],
         "sensitivity": [],
