@@ -105,7 +105,7 @@ def fund_positions(replay: Replay) -> None:
         state.index[symbol] += change
         for side in (LONG, SHORT):
             replay.ladders[symbol, side].funded()
-        pools = state.fund.lots[symbol], state.vault.lots[symbol], state.market.lots[symbol]
+        pools = state.fund_for(symbol).lots[symbol], state.vault.lots[symbol], state.market.lots[symbol]
         lots = {side: state.lots[state.blocks[symbol, side]].copy() for side in (LONG, SHORT)}
         replay.recorder.funding.append(
             {"step": state.step, "symbol": symbol, "rate": rate, "mark": mark, "change": change, "lots": lots,
