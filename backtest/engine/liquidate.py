@@ -11,6 +11,7 @@ import numpy as np
 from backtest.engine.ladder import Ladder
 from backtest.engine.recorder import ACCOUNT, FUND, MARKET, NONE, ROUNDING, VAULT, VENUE, Recorder
 from backtest.engine.state import LONG, SHORT, Owner, State
+from backtest.engine.stepped import SteppedLadder
 from backtest.mechanics.exact import Bools, Ints, mul_rate
 from backtest.mechanics.fund import Pool
 from backtest.mechanics.margin import maintenance
@@ -56,7 +57,9 @@ class Breaches:
     kept: Ints
 
 
-def find(state: State, ladders: Mapping[tuple[int, int], Ladder], starts: list[int], recorder: Recorder) -> Breaches:
+def find(
+    state: State, ladders: Mapping[tuple[int, int], Ladder | SteppedLadder], starts: list[int], recorder: Recorder
+) -> Breaches:
     """Find all breaches on the step's path, in crossing order: fraction of the segment, symbol, account."""
     gap = bool(state.world.walk.gap[state.step - 1])
     found: list[tuple[Ints, ...]] = []

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from backtest.mechanics.exact import Ints
-from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, breach_mark
+from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT
+from backtest.mechanics.stepped import first_breach_mark
 from backtest.schema import TABLES
 from backtest.tables.arrow import named, nullable, side_name
 from backtest.tables.shared import Columns, Shared
@@ -53,7 +54,14 @@ def positions(s: Shared) -> tuple[int, Columns]:
     equity = opening + side * lots * first
     breach = np.concatenate(
         [
-            breach_mark(opening[rows], (side * lots)[rows], int(s.q_mark[k]), world.tiers[k], world.rules.inclusive)
+            first_breach_mark(
+                opening[rows],
+                (side * lots)[rows],
+                int(s.q_mark[k]),
+                world.tiers[k],
+                world.rules.inclusive,
+                np.full(len(rows), world.walk.mark[k, 0]),
+            )
             for k in range(len(s.symbols))
             for rows in [np.flatnonzero(symbol == k)]
         ]
