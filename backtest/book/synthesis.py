@@ -20,6 +20,7 @@ from backtest.errors import ConfigError, RangeError
 from backtest.instrument import Instrument
 from backtest.mechanics.exact import LIMIT, QUANTA_PER_USD, RATE_ONE, Floats, Ints, half_even, mul_rate_up, quanta
 from backtest.mechanics.margin import Tiers, maintenance, tier_of
+from backtest.mechanics.stepped import steps_up
 from backtest.scenario import Scenario, per_coin
 
 Mixture = tuple[tuple[float, float, float], ...]
@@ -262,6 +263,11 @@ class _Coin:
         """Return the least equity at the first mark: initial margin, and no breach at the worst mark since entry."""
         worst = lots * extremes * self.instrument.q_mark
         survival = maintenance(worst, self.tiers) + int(self.inclusive) - side * (worst - self.value(lots))
+        if side > 0 and steps_up(self.tiers):  # where a tier above the worst mark begins, a long needs more than there
+            for floor, rate in zip(self.tiers.floors.tolist(), self.tiers.rates_e9.tolist(), strict=True):
+                passed = (worst < floor) & (floor <= self.value(lots))
+                need = -(-floor * rate // RATE_ONE) + int(self.inclusive) - (floor - self.value(lots))
+                survival = np.where(passed, np.maximum(survival, need), survival)
         return np.maximum(mul_rate_up(self.value(lots), self.initial_rate_e9(lots)), survival)
 
     def entries(self, side: int, count: int, spread: float, rng: np.random.Generator) -> tuple[Ints, Ints]:

@@ -65,7 +65,8 @@ def _next(replay: Replay, number: int) -> int:
         return number
     due = min((at for at in replay.funding_at if at >= number), default=last)
     for symbol in range(len(world.symbols)):
-        low, high = replay.ladders[symbol, 1].bound(), replay.ladders[symbol, -1].bound()
+        lows, highs = zip(replay.ladders[symbol, 1].bounds(), replay.ladders[symbol, -1].bounds(), strict=True)
+        low, high = max(lows), min(highs)
         if not low < state.marks[symbol] < high:  # left in breach: judged at the start of the next segment
             return number
         due = min(due, _first_touch(world.walk.mark[symbol], number - 1, due - 1, low, high) + 1)

@@ -8,7 +8,8 @@ import pyarrow as pa
 from backtest.book.accounts import MODES, cross_accounts, margin_modes, needed
 from backtest.engine.recorder import CAUSES
 from backtest.mechanics.exact import Bools, Ints
-from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, breach_mark
+from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT
+from backtest.mechanics.stepped import first_breach_mark
 from backtest.schema import TABLES
 from backtest.tables.arrow import named, nullable, side_name
 from backtest.tables.shared import Columns, Shared
@@ -88,7 +89,8 @@ def _breach_marks(s: Shared, cash: Ints, rows: Ints) -> Ints:
     marks = np.empty(len(rows), dtype=np.int64)
     for k, tiers in enumerate(world.tiers):
         mine = np.flatnonzero(world.symbol[rows] == k)
-        marks[mine] = breach_mark(cash[mine], signed[mine], int(s.q_mark[k]), tiers, world.rules.inclusive)
+        first = np.full(len(mine), world.walk.mark[k, 0])
+        marks[mine] = first_breach_mark(cash[mine], signed[mine], int(s.q_mark[k]), tiers, world.rules.inclusive, first)
     return marks
 
 
