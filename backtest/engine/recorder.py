@@ -11,14 +11,14 @@ from backtest.mechanics.exact import Ints
 
 OWNERS = ("account", "fund", "vault", "venue", "market", "rounding", "uncovered", "opening")
 ACCOUNT, FUND, VAULT, VENUE, MARKET, ROUNDING, UNCOVERED, OPENING = range(len(OWNERS))
-CAUSES = ("book", "fee", "residual", "takeover", "adl", "difference", "exhausted", "unwind", "funding")
+CAUSES = ("book", "fee", "residual", "takeover", "adl", "difference", "exhausted", "unwind", "funding", "net")
 NONE = -1
 
 TRANSFER = ("step", "cause", "symbol", "a", "a_row", "b", "b_row", "lots", "amount", "serial")
 BREACH = (
     "serial", "step", "row", "symbol", "side", "mark", "passed", "length", "lots", "equity", "need", "bankruptcy",
     "skipped", "refused", "book_lots", "book_value", "fee", "residual", "taken", "taken_amount", "taken_by",
-    "adl_lots", "adl_amount", "kept",
+    "adl_lots", "adl_amount", "kept", "others",
 )  # fmt: skip
 SLICE = (
     "wave", "step", "symbol", "side", "source", "bankrupt_row", "serial", "winner_row", "rank", "lots", "amount",

@@ -41,7 +41,9 @@ def build(case: dict[str, Any]) -> World:
         trade_low=trade[..., LOW],
         trade_high=trade[..., HIGH],
         volume=np.array([[bar[name]["volume_lots"] for bar in case["bars"]] for name in names], dtype=np.int64),
-        funding=tuple((row["bar"], names.index(row["symbol"]), row["rate_e9"]) for row in case["funding"]),
+        funding=tuple(
+            (row["bar"], names.index(row["symbol"]), row["rate_e9"], row.get("oracle", 0)) for row in case["funding"]
+        ),
         account=column(lambda row: row["id"]),
         symbol=column(lambda row: names.index(row["symbol"])),
         side=column(lambda row: row["side"]),
@@ -118,7 +120,7 @@ def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
         return {"cash": cash, "lots": dict(zip(names, lots or [0] * len(names), strict=True))}
 
     owners: dict[str, Any] = {
-        "fund": owner(state.fund.cash, state.fund.lots),
+        "fund": owner(state.funds[0].cash, state.funds[0].lots),
         "market": owner(state.market.cash, state.market.lots),
         "venue": owner(state.venue_cash),
         "rounding": owner(state.rounding_cash),
