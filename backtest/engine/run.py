@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtest.engine import liquidate
+from backtest.engine import settling
 from backtest.engine.recorder import Recorder
 from backtest.engine.state import State, World
 from backtest.engine.step import FULL_CHECK_EVERY, Replay, step
@@ -68,7 +68,7 @@ def _next(replay: Replay, number: int) -> int:
         if not low < state.marks[symbol] < high:  # left in breach: judged at the start of the next segment
             return number
         due = min(due, _first_touch(world.walk.mark[symbol], number - 1, due - 1, low, high) + 1)
-    return due
+    return due if state.crossed is None else state.crossed.first(number, due)
 
 
 def _first_touch(marks: Ints, start: int, stop: int, low: int, high: int) -> int:
@@ -92,8 +92,8 @@ def _finish(replay: Replay) -> None:
     if state.funded:
         for first in range(0, len(state.lots), CHUNK * 32):
             open_ = first + np.flatnonzero(state.lots[first : first + CHUNK * 32])
-            liquidate.settle(state, replay.recorder, open_)
+            settling.settle(state, replay.recorder, open_)
         for owner in (state.fund, state.vault, state.market):
             for symbol in range(len(world.symbols)):
-                liquidate.settle_owner(state, replay.recorder, owner, symbol)
+                settling.settle_owner(state, replay.recorder, owner, symbol)
     state.check(full=True)
