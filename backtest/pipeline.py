@@ -126,7 +126,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
         raise ConfigError("the window holds no bar to walk; give a wider start and end")
     mark0 = path.mark[:, 0]
     book = _book(resolved, market, tables, mark0, positions)
-    watched = [int(np.flatnonzero(book.account_id == account)[0]) for account in book.watched]
+    watched = [row for account in book.watched for row in np.flatnonzero(book.account_id == account).tolist()]
     world = World(
         symbols=tuple(unit.symbol for unit in market.instruments),
         q_tick=tuple(unit.q_tick for unit in market.instruments),
@@ -145,6 +145,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
         cost=book.cost,
         wallet=book.wallet,
         watched=tuple(watched),
+        cross=book.cross,
         rules=rules_of(scenario, venue, market.bar_s, path.parts),
     )
     _within_tables(world)

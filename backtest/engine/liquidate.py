@@ -13,6 +13,7 @@ from backtest.engine.ladder import Ladder
 from backtest.engine.recorder import ACCOUNT, FUND, MARKET, NONE, VAULT, VENUE, Recorder
 from backtest.engine.settling import settle, settle_owner
 from backtest.engine.state import LONG, SHORT, Owner, State
+from backtest.engine.stepped import SteppedLadder
 from backtest.mechanics.exact import Bools, Ints, mul_rate
 from backtest.mechanics.fund import Pool
 from backtest.mechanics.margin import maintenance
@@ -61,7 +62,9 @@ class Breaches:
     kept: Ints
 
 
-def find(state: State, ladders: Mapping[tuple[int, int], Ladder], starts: list[int], recorder: Recorder) -> Breaches:
+def find(
+    state: State, ladders: Mapping[tuple[int, int], Ladder | SteppedLadder], starts: list[int], recorder: Recorder
+) -> Breaches:
     """Find all breaches on the step's path, in crossing order: fraction of the segment, symbol, account, long first."""
     gap = bool(state.world.walk.gap[state.step - 1])
     found: list[tuple[Ints, ...]] = []
@@ -275,21 +278,25 @@ def _pay(state: State, recorder: Recorder, breaches: Breaches, at: Ints, amount:
     if not paying.size:
         return
     at, amount = at[paying], amount[paying]
-    rows = breaches.rows[at]
+    rows, symbols = breaches.rows[at], breaches.symbol[at]
     state.cash[rows] -= amount
-    pay_owner(state, owner, int(amount.sum()))
+    number = pay_owner(state, owner, symbols, amount)
     recorder.transfer(
-        state.step, cause, breaches.symbol[at], ACCOUNT, rows, OWNER_CODES[owner], NONE, np.zeros_like(amount), -amount,
+        state.step, cause, symbols, ACCOUNT, rows, OWNER_CODES[owner], number, np.zeros_like(amount), -amount,
         breaches.serial[at],
     )  # fmt: skip
 
 
-def pay_owner(state: State, owner: str, amount: int) -> None:
-    """Move a sum from accounts to an owner by name."""
-    state.accounts_cash -= amount
+def pay_owner(state: State, owner: str, symbols: Ints, amount: Ints) -> Ints | int:
+    """Move amounts from accounts to an owner by name, a fund by symbol; return the owner's numbers in the record."""
+    total = int(amount.sum())
+    state.accounts_cash -= total
+    if owner == "fund":
+        for fund in state.funds:
+            fund.cash += total if len(state.funds) == 1 else int(amount[state.fund_rows[symbols] == fund.number].sum())
+        return state.fund_rows[symbols]
     if owner == "venue":
-        state.venue_cash += amount
-    elif owner == "fund":
-        state.fund.cash += amount
+        state.venue_cash += total
     else:
-        state.vault.cash += amount
+        state.vault.cash += total
+    return NONE

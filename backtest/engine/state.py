@@ -28,8 +28,8 @@ class World:
 
     Positions are sorted by symbol, side (long first) and account. Arrays over bars have shape (symbols, bars).
     ``funding`` rows are (bar, symbol, rate in 1e-9, oracle price in mark quanta or 0). ``watched`` are position rows.
-    ``inverse`` holds the numerator of each inverse contract and 0 for a linear one; ``cross`` marks the positions
-    whose account bears them together.
+    ``inverse`` holds the numerator of each inverse contract and 0 for a linear one; ``cross`` marks the positions whose
+    account bears them together.
     """
 
     symbols: tuple[str, ...]
@@ -137,13 +137,15 @@ class State:
         signed = world.side * world.lots
         self.accounts_lots = [int(signed[world.symbol == symbol].sum()) for symbol in range(count)]
         rules = world.rules
-        self.fund = Pool("fund", rules.fund_start, [0] * count, [0] * count, [0] * count)
+        self.fund_of = [0] * count  # symbol -> its fund
+        self.fund_rows: Ints = np.array(self.fund_of, dtype=np.int64)
+        self.funds = [Pool("fund", rules.fund_start, [0] * count, [0] * count, [0] * count, 0)]
         self.vault = Pool("vault", rules.vault.capital if rules.vault else 0, [0] * count, [0] * count, [0] * count)
         held = [-lots for lots in self.accounts_lots]
         first = [k * world.worth(symbol).one(int(world.walk.mark[symbol, 0])) for symbol, k in enumerate(self.kind)]
         self.market = Owner("market", -sum(a * b for a, b in zip(held, first, strict=True)), held, [0] * count)
         self.venue_cash = self.rounding_cash = self.uncovered_cash = 0
-        self.opening_cash = -(self.accounts_cash + self.fund.cash + self.vault.cash + self.market.cash)
+        self.opening_cash = -(self.accounts_cash + self.funds_cash() + self.vault.cash + self.market.cash)
         self.marks = [int(mark) for mark in world.walk.mark[:, 0]]
         self.step = 0
         self.bar = -1
@@ -180,6 +182,14 @@ class State:
         walk, bar_s = self.world.walk, self.world.bar_s
         part = int(walk.part[self.step - 1]) if walk.parts > 1 else 3
         return (3 * int(walk.bar[self.step - 1]) + part) * bar_s
+
+    def fund_for(self, symbol: int) -> Pool:
+        """Return the fund that serves a symbol."""
+        return self.funds[self.fund_of[symbol]]
+
+    def funds_cash(self) -> int:
+        """Return the cash of all funds."""
+        return sum([fund.cash for fund in self.funds])
 
     def value_per_lot(self, symbol: int) -> int:
         """Return quanta per lot at the mark at the end of the step."""
@@ -226,11 +236,11 @@ class State:
     def total_cash(self) -> int:
         """Return the sum of all owners' cash; 0."""
         others = self.venue_cash + self.rounding_cash + self.uncovered_cash + self.opening_cash
-        return self.accounts_cash + self.fund.cash + self.vault.cash + self.market.cash + others
+        return self.accounts_cash + self.funds_cash() + self.vault.cash + self.market.cash + others
 
     def total_lots(self, symbol: int) -> int:
         """Return the sum of all owners' signed lots in a symbol; 0."""
-        pools = self.fund.lots[symbol] + self.vault.lots[symbol]
+        pools = sum([fund.lots[symbol] for fund in self.funds]) + self.vault.lots[symbol]
         return self.accounts_lots[symbol] + pools + self.market.lots[symbol]
 
     def check(self, full: bool = False) -> None:
@@ -303,9 +313,8 @@ def _bounds(world: World, symbol: int) -> dict[str, tuple[int, str]]:
     lots, mark = exact_sum(world.lots[held]), int(world.walk.mark[symbol].max())
     trade = int(world.trade_high[symbol].max())
     worth, top = world.worth(symbol), _most_worth(world, symbol)
-    events = [(abs(rate), oracle) for _, where, rate, oracle in world.funding if where == symbol]
-    charged = sum(rate * max(top, worth.one(oracle) if oracle else 0) for rate, oracle in events)
-    index = charged * MILLIONTH // RATE_ONE
+    events = [(abs(rate), worth.one(oracle) if oracle else 0) for _, k, rate, oracle in world.funding if k == symbol]
+    index = sum(rate * max(top, charged) for rate, charged in events) * MILLIONTH // RATE_ONE
     money = 2 * max(lots * top, exact_sum(world.cost[held])) + exact_sum(np.abs(world.wallet[held]))
     return {
         "lots x price": (money + lots * index // MILLIONTH, "a coarser lot or a smaller open interest"),

@@ -10,8 +10,10 @@ from backtest.engine import deleverage, liquidate, takeover
 from backtest.engine.ladder import Ladder
 from backtest.engine.recorder import Recorder
 from backtest.engine.state import LONG, SHORT, State, World
+from backtest.engine.stepped import SteppedLadder
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.path import previous_mark
+from backtest.mechanics.stepped import steps_up
 
 FULL_CHECK_EVERY = 256
 
@@ -23,7 +25,7 @@ class Replay:
     world: World
     state: State
     recorder: Recorder
-    ladders: dict[tuple[int, int], Ladder]
+    ladders: dict[tuple[int, int], Ladder | SteppedLadder]
     funding_at: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)  # step -> (symbol, rate, oracle)
     starts: list[int] = field(default_factory=list)  # marks at the start of the step
 
@@ -32,11 +34,17 @@ class Replay:
         """Set up state and ladders before the first step."""
         state = State(world)
         pairs = [(symbol, side) for symbol in range(len(world.symbols)) for side in (LONG, SHORT)]
-        ladders = {pair: Ladder(state, *pair) for pair in pairs}
+        ladders = {pair: ladder_of(state, *pair) for pair in pairs}
         funding: dict[int, list[tuple[int, int, int]]] = {}
         for bar, symbol, rate, oracle in world.funding:
             funding.setdefault(bar * world.walk.parts + 1, []).append((symbol, rate, oracle))
         return Replay(world, state, Recorder(), ladders, funding)
+
+
+def ladder_of(state: State, symbol: int, side: int) -> Ladder | SteppedLadder:
+    """Return the ladder of a symbol and side that its margin schedule needs."""
+    kind = SteppedLadder if steps_up(state.world.tiers[symbol]) else Ladder
+    return kind(state, symbol, side)
 
 
 def step(replay: Replay, number: int) -> None:
@@ -108,7 +116,7 @@ def fund_positions(replay: Replay) -> None:
         state.index[symbol] += change
         for side in (LONG, SHORT):
             replay.ladders[symbol, side].funded()
-        pools = state.fund.lots[symbol], state.vault.lots[symbol], state.market.lots[symbol]
+        pools = state.fund_for(symbol).lots[symbol], state.vault.lots[symbol], state.market.lots[symbol]
         lots = {side: state.lots[state.blocks[symbol, side]].copy() for side in (LONG, SHORT)}
         replay.recorder.funding.append(
             {"step": state.step, "symbol": symbol, "rate": rate, "mark": mark, "oracle": oracle, "change": change,
@@ -147,5 +155,5 @@ def _write(recorder: Recorder, number: int, b: liquidate.Breaches) -> None:
     recorder.breaches.add(
         len(b.rows), b.serial, number, b.rows, b.symbol, b.side, b.mark, b.passed, b.length, b.lots, b.equity, b.need,
         b.bankruptcy, b.equity < 0, b.refused, b.book_lots, b.book_value, b.fee, b.residual, b.taken, b.taken_amount,
-        b.taken_by, b.adl_lots, b.adl_amount, b.kept,
+        b.taken_by, b.adl_lots, b.adl_amount, b.kept, b.others,
     )  # fmt: skip

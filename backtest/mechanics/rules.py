@@ -13,7 +13,10 @@ from backtest.mechanics.rankings import RANKINGS
 from backtest.mechanics.steppers import STEPPERS, PartRule
 
 IMPACTS: dict[str, impact.Impact] = {"none": impact.no_impact, "sqrt": impact.square_root, "linear": impact.linear}
-SCHEDULES = {"tiered": "marginal rates with continuous deductions"}
+SCHEDULES = {
+    "tiered": "marginal rates with continuous deductions",
+    "risk_limits": "one rate on the whole position, a tier from above its floor",
+}
 
 CHOICES: Mapping[str, Mapping[str, Any] | tuple[str, ...]] = {
     "intrabar": ("ohlc", "adverse_first", "close"),

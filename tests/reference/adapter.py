@@ -120,7 +120,7 @@ def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
         return {"cash": cash, "lots": dict(zip(names, lots or [0] * len(names), strict=True))}
 
     owners: dict[str, Any] = {
-        "fund": owner(state.fund.cash, state.fund.lots),
+        "fund": owner(state.funds[0].cash, state.funds[0].lots),
         "market": owner(state.market.cash, state.market.lots),
         "venue": owner(state.venue_cash),
         "rounding": owner(state.rounding_cash),
