@@ -159,11 +159,11 @@ def _within_tables(world: World) -> None:
     for symbol, name in enumerate(world.symbols):
         held = world.symbol == symbol
         top = int(world.trade_high[symbol].max()) * world.q_tick[symbol]
-        lots, q_mark = exact_sum(world.lots[held]), world.q_mark(symbol)
-        charged = max(int(world.walk.mark[symbol].max()) * q_mark, top)
-        events = [event for event in world.funding if event[1] == symbol]
-        paid = sum(abs(rate) * max(charged, oracle * q_mark) for _, _, rate, oracle in events) * lots // RATE_ONE
-        reach = pools + 2 * max(lots * top, exact_sum(world.cost[held])) + paid
+        lots, worth = exact_sum(world.lots[held]), world.worth(symbol)
+        charged = max(worth.one(int(world.walk.mark[symbol].max())), top)
+        events = [(abs(rate), oracle) for _, where, rate, oracle in world.funding if where == symbol]
+        paid = sum(rate * max(charged, worth.one(oracle) if oracle else 0) for rate, oracle in events)
+        reach = pools + 2 * max(lots * top, exact_sum(world.cost[held])) + lots * paid // RATE_ONE
         if reach >= MONEY_LIMIT:
             raise RangeError(
                 f"{name}: lots x price with fund and vault reaches {reach / MONEY_LIMIT:.3g} times the exact range of "
