@@ -220,7 +220,8 @@ class State:
             part, remainder = divmod(int(change[0]), MILLIONTH)
             return signed * part + signed * remainder // MILLIONTH
         whole = change // MILLIONTH  # twice floor division by one number is faster than divmod
-        return signed * whole + signed * (change - whole * MILLIONTH) // MILLIONTH
+        owed: Ints = signed * whole + signed * (change - whole * MILLIONTH) // MILLIONTH
+        return owed
 
     def bucket(self, symbol: int) -> int:
         """Return the liquidity left in the bar at this step, in lots."""
