@@ -41,11 +41,12 @@ IDENTITY = ("numpy", "polars", "pyarrow")
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A scenario with everything it names, and where each value came from."""
+    """A scenario with everything it names, and where each value came from; ``untouched`` is that of nothing given."""
 
     event: CrashEvent
     venue: VenueProfile
     scenario: Scenario
+    untouched: Scenario
     sources: Mapping[str, str]
     flags: tuple[str, ...]
 
@@ -98,7 +99,8 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
     notes += [stale] if sources["fund_start_usd"] != "given" else []
     if venue.id not in event.venues:
         notes.append(f"{venue.id} is not among the venues of the event ({', '.join(event.venues)})")
-    return Resolved(event, venue, scenario, sources, tuple(note[0].upper() + note[1:] + "." for note in notes if note))
+    untouched = untouched.with_(fund_inventory_limit_usd=0.0 if limit is None else limit * start)
+    return Resolved(event, venue, scenario, untouched, sources, tuple(note[0].upper() + note[1:] + "." for note in notes if note))
 
 
 def _known_coins(scenario: Scenario, venue: VenueProfile) -> None:

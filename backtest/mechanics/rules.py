@@ -11,13 +11,19 @@ from backtest.mechanics import impact
 from backtest.mechanics.rankings import RANKINGS
 from backtest.mechanics.steppers import STEPPERS, PartRule
 
-IMPACTS: dict[str, impact.Impact] = {"none": impact.no_impact, "sqrt": impact.square_root, "linear": impact.linear}
+IMPACTS: dict[str, impact.Impact] = {
+    "none": impact.no_impact,
+    "sqrt": impact.square_root,
+    "linear": impact.linear,
+    "depth": impact.book_depth,
+}
 SCHEDULES = {"tiered": "marginal rates with continuous deductions"}
 
 CHOICES: Mapping[str, Mapping[str, Any] | tuple[str, ...]] = {
     "intrabar": ("ohlc", "adverse_first", "close"),
     "stepper": STEPPERS,
     "impact": IMPACTS,
+    "path": ("tape", "feedback"),
     "fund_shortfall": ("divisible", "all_or_nothing"),
     "fund_takeover": ("bankruptcy", "none"),
     "inventory_adl": ("none", "below_floor"),
@@ -46,7 +52,7 @@ class Rules:
     ``inclusive``: liquidation at equity equal to maintenance. ``part``: of the stepper ``part_first`` only.
     ``inventory_limit`` None: no limit.
     ``quiet_steps``: steps without a breach, the present one included, before pools unwind.
-    ``strength``: Y times sigma of the impact formula. ``scale``: liquidity scale per symbol.
+    ``strength``: Y times sigma of the impact formula, Y alone for book depth. ``scale``: liquidity scale per symbol.
     """
 
     inclusive: bool

@@ -31,7 +31,7 @@ def run_seeds(resolved: Resolved, market: MarketPath, first: Run, count: int, pr
     compared: dict[str, list[float]] = {}
     for k in range(count):
         changed = Resolved(
-            resolved.event, resolved.venue, resolved.scenario.with_(seed=resolved.scenario.seed + k),
+            resolved.event, resolved.venue, resolved.scenario.with_(seed=resolved.scenario.seed + k), resolved.untouched,
             resolved.sources, resolved.flags,
         )  # fmt: skip
         run = first if k == 0 else execute(prepare(changed, market=market))
