@@ -6,12 +6,33 @@ the two sides of a market are treated alike.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from fractions import Fraction
 
-from backtest.mechanics.exact import RATE_ONE
+from backtest.mechanics.exact import RATE_ONE, Ints
+from backtest.mechanics.impact import Bands, Impact
 
 PARTS = 1_000_000  # of a mark quantum, in which a displacement counts
 LOWEST, HIGHEST = 10, 2  # a displaced price lies between a tenth of its own on the tape and twice that
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What the feedback path adds to a world: the flow of the baseline run, and the liquidity it met.
+
+    ``forced`` and ``flow`` (symbols, steps) are the signed lots that the baseline moved through the book, by forced
+    orders alone and with the unwinding of pools; ``impact``, ``strength`` and ``scale`` are those of its rules.
+    ``left_e9`` is what a third of a bar leaves of a displacement.
+    """
+
+    left_e9: int
+    max_rounds: int
+    forced: Ints
+    flow: Ints
+    impact: str
+    strength: Fraction
+    scale: tuple[Fraction, ...]
 
 
 def decay_e9(half_life_s: float, bar_s: int) -> int:
@@ -91,12 +112,16 @@ def moved(displacement: int, added: int, mark: int) -> int:
     return min(max(displacement + added, -most), most)
 
 
-def signed(flow: int, shift: int | None) -> int:
-    """Return an impact with the sign of its flow: sold lots push the price down; no impact where there is no volume.
+def push(impact: Impact, mark: int, strength: Fraction, flow: int, volume: Fraction, bands: Bands = ()) -> int:
+    """Return what a flow of signed lots adds to the displacement: sold lots push the price down.
 
     Examples
     --------
-    >>> signed(-5, 7), signed(5, 7), signed(5, None)
-    (-7, 7, 0)
+    A quarter of the volume at 2 % of 1000 quanta, by the square root: ten quanta.
+
+    >>> from backtest.mechanics.impact import square_root
+    >>> [push(square_root, 1000, Fraction(2, 100), flow, Fraction(100)) for flow in (25, -25, 0)]
+    [10000000, -10000000, 0]
     """
-    return (shift or 0) if flow >= 0 else -(shift or 0)
+    shift = impact(mark * PARTS, strength, abs(flow), volume, bands) or 0  # nothing to trade with: no impact
+    return shift if flow > 0 else -shift

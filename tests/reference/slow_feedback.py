@@ -34,7 +34,11 @@ class Flows:
 
 
 class Tape:
-    """The path as it is: nothing moves the prices."""
+    """The path as it is: nothing moves the prices. `rounds` and `capped` are those of the step in progress."""
+
+    def __init__(self) -> None:
+        self.rounds = 1
+        self.capped = False
 
     def begin(self, step: Step) -> Step:
         """Return the step as it is walked first."""
@@ -52,12 +56,11 @@ class Feedback(Tape):
     """Displaced prices. `displacement` is in 1e-6 mark quanta."""
 
     def __init__(self, world: dict[str, Any], baseline: dict[str, Any], flows: dict[int, tuple[Flow, Flow]]) -> None:
+        super().__init__()
         self.world, self.baseline, self.flows = world, baseline, flows
         self.displacement = dict.fromkeys(world["symbols"], 0)
         self.tape: Step | None = None  # the step as the tape has it
         self.walked: Step | None = None  # the segment walked last
-        self.rounds = 1
-        self.capped = False
 
     def begin(self, step: Step) -> Step:
         """Let the displacement decay and lead from where the last step ended to the displaced prices."""
