@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backtest.engine.recorder import CAUSES, Recorder
 from backtest.mechanics.exact import Ints
-from backtest.mechanics.feedback import decayed, displaced, moved, push, thirds
+from backtest.mechanics.feedback import HIGHEST, LOWEST, PARTS, decayed, displaced, moved, push, thirds
 from backtest.mechanics.path import previous_mark
 from backtest.mechanics.rules import IMPACTS
 
@@ -50,6 +51,8 @@ class Prices:
         self.trades: Ints = self.trade[:, [0, 0]]
         self.range_shift: Ints = np.zeros((count, 2), dtype=np.int64)
         self.rounds, self.capped = 1, False
+        self.boxes = 0  # counts how often the slack changed
+        self._slack: Ints = np.zeros((count, 2), dtype=np.int64)  # how far prices may be displaced down and up
 
     # -- what is walked ------------------------------------------------------------------------------------------
 
@@ -95,6 +98,23 @@ class Prices:
                 return start + at
             start, size = end, min(2 * size, CHUNK)
         return stop
+
+    def marks_at(self, step: int) -> Ints:
+        """Return the marks of a step if nothing more is traded before."""
+        self._reach(step)
+        return self.mark[:, step - 1]
+
+    def box(self, start: int, stop: int) -> Ints:
+        """Return the least and the highest marks of the steps in (start, stop], shape (2, symbols).
+
+        They hold for displaced prices until ``boxes`` changes.
+        """
+        marks = self.walk.mark[:, start:stop]
+        low, high = marks.min(axis=1), marks.max(axis=1)
+        if self.feedback is None:
+            return np.stack([low, high])
+        down = np.maximum(low + self._slack[:, 0], -(-low // LOWEST))
+        return np.stack([down, np.minimum(high + self._slack[:, 1], high * HIGHEST)])
 
     def finish(self) -> list[int]:
         """Return the marks at the end of the run; all prices are as they were walked."""
@@ -146,8 +166,8 @@ class Prices:
         theirs = [int(lots) for lots in self.feedback.forced[:, self.step - 1]]
         if not any(forced) and not any(theirs):
             return False
-        place = self.step - 1
-        pairs = [self._walked(k, place, each) for k, each in enumerate(self._after(forced, theirs))]
+        place, after = self.step - 1, self._after(forced, theirs)
+        pairs = [self._walked(k, place, each) for k, each in enumerate(after)]
         marks = [mark for mark, _ in pairs]
         if marks == self.ends:
             return False
@@ -160,6 +180,7 @@ class Prices:
         self.trades = np.array([[old, new] for old, (_, new) in zip(self.trades[:, 1].tolist(), pairs, strict=True)])
         self.range_shift = self.trades - self.walk.trade[:, [place, place]]
         self.mark[:, place], self.trade[:, place] = self.ends, self.trades[:, 1]
+        self._keep_in_box(after)
         return True
 
     def leave(self, flow: list[int]) -> None:
@@ -170,12 +191,25 @@ class Prices:
         if any(flow) or any(theirs):
             self.displacement = self._after(flow, theirs)
             self.known, self._ahead = self.step, list(self.displacement)
+            self._keep_in_box(self.displacement)
+
+    def _keep_in_box(self, displacement: list[int]) -> None:
+        """Widen the slack where a displacement leaves it: it has to hold while it decays, and a little beyond."""
+        for symbol, each in enumerate(displacement):
+            whole = each // PARTS
+            if not self._slack[symbol, 0] <= whole <= self._slack[symbol, 1]:
+                spare = abs(whole) // 4 + self.ends[symbol] // 1000
+                self._slack[symbol] = min(whole, 0) - spare, max(whole, 0) + spare
+                self.boxes += 1
 
     def _after(self, ours: list[int], theirs: list[int]) -> list[int]:
         """Return the displacement with this run's flow and without that of the baseline."""
         assert self.feedback is not None
         rules, feedback, out = self.world.rules, self.feedback, []
         for symbol, displacement in enumerate(self.displacement):
+            if not ours[symbol] and not theirs[symbol]:
+                out.append(displacement)
+                continue
             added = self._push(symbol, ours[symbol], rules.impact, rules.strength, rules.scale[symbol])
             added -= self._push(symbol, theirs[symbol], feedback.impact, feedback.strength, feedback.scale[symbol])
             out.append(moved(displacement, added, int(self.walk.mark[symbol, self.step - 1])))
@@ -187,3 +221,14 @@ class Prices:
         bar = int(self.walk.bar[self.step - 1])
         mark, volume = int(self.walk.mark[symbol, self.step - 1]), int(self.world.volume[symbol, bar]) * scale
         return push(IMPACTS[impact], mark, strength, flow, volume, self.world.bands(symbol, bar, flow, scale))
+
+
+def flow_of(recorder: Recorder, symbols: int, steps: int) -> tuple[Ints, Ints]:
+    """Return the signed lots that a run moved through the book, shape (symbols, steps): forced orders, and all of it."""
+    found = recorder.transfers.join()
+    forced, flow = (np.zeros((symbols, steps), dtype=np.int64) for _ in range(2))
+    for cause, into in (("book", (forced, flow)), ("unwind", (flow,))):
+        mine = np.flatnonzero(found["cause"] == CAUSES.index(cause))
+        for each in into:
+            np.add.at(each, (found["symbol"][mine], found["step"][mine] - 1), found["lots"][mine])
+    return forced, flow

@@ -118,6 +118,9 @@ class Feedback(Tape):
         theirs = self.flows[self.tape.number][which]
         out = {}
         for symbol, displacement in self.displacement.items():
+            if not flow.get(symbol) and not theirs.get(symbol):
+                out[symbol] = displacement
+                continue
             added = self.impact(self.world, symbol, flow) - self.impact(self.baseline, symbol, theirs)
             most = self.tape.mark[symbol] * E6
             out[symbol] = min(max(displacement + added, -most), most)
