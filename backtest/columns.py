@@ -86,8 +86,9 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         bridged bool            true where the bar was missing and carried flat
         trade_px float          traded price at the step
         mark_px float           mark price at the step
-        trade_low_px float      low of the bar's trade range
-        trade_high_px float     high of the bar's trade range
+        trade_low_px float      low of the bar's trade range, displaced as the trade price is
+        trade_high_px float     high of the bar's trade range, displaced likewise
+        tape_mark_px float      mark of the tape; mark_px differs from it on the feedback path only
         long_lots int           open long lots of accounts after the step
         short_lots int          open short lots of accounts after the step
         long_oi_usd money       open long interest of accounts at mark after the step
@@ -97,6 +98,9 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         liquidated_short_usd money   the same for short lots
         adl_usd money           notional closed by ADL at mark, bankrupt side counted once
         bucket_lots int         liquidity left in the bar after the step
+        flow_lots int           signed lots that forced orders and unwinding moved through the book: bought +, sold -
+        rounds int              times breaches were looked for at the step; above 1 where impact moved a mark
+        rounds_capped bool      true where max_rounds left a mark to the next price
         fund_usd money          cash of the fund after the step
         fund_equity_usd money   fund cash plus inventory at mark, over all symbols
         vault_usd money         cash of the vault after the step
@@ -154,6 +158,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         liquidation_id int      number, from 1, in order of crossing
         cascade_id int          run of steps with liquidations without a quiet minute between them
         step int                step of the breach
+        round int               round of the step in which it was found; above 1 where impact had moved a mark
         ts ts                   time of the crossing, interpolated in the step
         symbol str              symbol
         account_id int          owner

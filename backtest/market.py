@@ -31,6 +31,7 @@ from backtest.ingest.notes import (
     window_flags,
 )
 from backtest.ingest.sample import Asked, Tape, common_window, find_tape
+from backtest.ingest.sources import symbols_of
 from backtest.instrument import Instrument
 from backtest.mechanics.exact import LIMIT, Bools, Floats, Ints, half_even_array, rate_e9
 from backtest.mechanics.impact import OrderBook

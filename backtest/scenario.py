@@ -115,7 +115,7 @@ class Scenario:
         return orjson.dumps(self.plain(), option=orjson.OPT_SORT_KEYS)
 
 
-# what the baseline of the feedback path keeps of a scenario: which world it is and how it is read, not what changed in it
+# what the baseline of the feedback path keeps of a scenario: which world it is and how it is read
 KEPT = (
     "event", "venue", "coins", "start", "end", "seed", "intrabar", "mark_half_life_s", "allow_gaps", "positions",
     "positions_file", "balance_with_market", "watch", "impact", "impact_y", "impact_sigma_frac",

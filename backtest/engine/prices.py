@@ -128,7 +128,8 @@ class Prices:
             return
         for symbol, displacement in enumerate(self._ahead):
             marks, trades = self.mark[symbol], self.trade[symbol]
-            marks[first:stop], trades[first:stop] = self.walk.mark[symbol, first:stop], self.walk.trade[symbol, first:stop]
+            marks[first:stop] = self.walk.mark[symbol, first:stop]
+            trades[first:stop] = self.walk.trade[symbol, first:stop]
             for place in range(first, stop):
                 if not displacement:
                     break
@@ -224,7 +225,7 @@ class Prices:
 
 
 def flow_of(recorder: Recorder, symbols: int, steps: int) -> tuple[Ints, Ints]:
-    """Return the signed lots that a run moved through the book, shape (symbols, steps): forced orders, and all of it."""
+    """Return the signed lots a run moved through the book, shape (symbols, steps): by forced orders, and all of it."""
     found = recorder.transfers.join()
     forced, flow = (np.zeros((symbols, steps), dtype=np.int64) for _ in range(2))
     for cause, into in (("book", (forced, flow)), ("unwind", (flow,))):

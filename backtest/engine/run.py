@@ -11,7 +11,6 @@ from backtest.engine import settling
 from backtest.engine.recorder import Recorder
 from backtest.engine.state import State, World
 from backtest.engine.step import FULL_CHECK_EVERY, Replay, step
-from backtest.mechanics.exact import Ints
 
 CHUNK = 1024
 Progress = Callable[[int, int], None]

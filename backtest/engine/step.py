@@ -81,7 +81,7 @@ def one_round(replay: Replay, breaches: liquidate.Breaches, *, at_end: bool) -> 
     if state.crossed is not None:
         state.crossed.stale(breaches.rows)
     winners = deleverage.bankrupts(state, recorder, breaches, state.prices.before)  # 6 ADL
-    _write(recorder, state.step, breaches)
+    _write(recorder, state, breaches)
     state.mirror.update(state, breaches.rows)
     return np.concatenate([state.breached, *winners])
 
@@ -132,9 +132,9 @@ def record(replay: Replay) -> None:
     state.check(full=state.step % FULL_CHECK_EVERY == 0)
 
 
-def _write(recorder: Recorder, number: int, b: liquidate.Breaches) -> None:
+def _write(recorder: Recorder, state: State, b: liquidate.Breaches) -> None:
     recorder.breaches.add(
-        len(b.rows), b.serial, number, b.rows, b.symbol, b.side, b.mark, b.passed, b.length, b.lots, b.equity, b.need,
+        len(b.rows), b.serial, state.step, b.rows, b.symbol, b.side, b.mark, b.passed, b.length, b.lots, b.equity, b.need,
         b.bankruptcy, b.equity < 0, b.refused, b.book_lots, b.book_value, b.fee, b.residual, b.taken, b.taken_amount,
-        b.taken_by, b.adl_lots, b.adl_amount, b.kept,
+        b.taken_by, b.adl_lots, b.adl_amount, b.kept, state.prices.rounds,
     )  # fmt: skip

@@ -14,7 +14,7 @@ Impact = Callable[[int, Fraction, int, Fraction, Bands], int | None]
 
 @dataclass(frozen=True, slots=True)
 class OrderBook:
-    """Snapshots of one symbol's book: distances in 1e-9 of price, lots up to each, shape (bars, 2, bands), bids first."""
+    """One symbol's book, bar by bar: distances in 1e-9 of price, lots up to each (bars, 2, bands), bids first."""
 
     distances: tuple[int, ...]
     lots: Ints

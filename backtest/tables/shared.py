@@ -50,6 +50,7 @@ class Shared:
         self.tick = np.array([float(unit.tick) for unit in units])
         self.mark_unit = np.array([float(unit.mark_quantum) for unit in units])
         self.q_mark = np.array([unit.q_mark for unit in units], dtype=np.int64)
+        self.mark, self.trade = self.state.prices.mark, self.state.prices.trade  # as they were walked
         self.step_ts, self.bar_ts = self._clock()
         self.cohorts = np.asarray(done.book.cohort)
 

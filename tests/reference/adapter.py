@@ -94,6 +94,7 @@ def _bars(case: dict[str, Any], names: list[str], kind: str) -> Any:
 def _rules(case: dict[str, Any], count: int) -> Rules:
     profile, liquidity = case["profile"], case["liquidity"]
     fund, vault = profile["fund"], profile.get("vault")
+    sigma_e9 = BILLION if liquidity["impact"] == "depth" else liquidity["sigma_e9"]
     literal = profile["ranking"] == "hyperliquid" and profile.get("hl_literal")
     return Rules(
         inclusive=profile["threshold"] == "<=",
@@ -116,9 +117,7 @@ def _rules(case: dict[str, Any], count: int) -> Rules:
         close_price=profile["close_price"],
         on_exhausted=profile["on_exhausted"],
         impact=liquidity["impact"],
-        strength=Fraction(
-            liquidity["impact_y_e9"] * (BILLION if liquidity["impact"] == "depth" else liquidity["sigma_e9"]), BILLION**2
-        ),
+        strength=Fraction(liquidity["impact_y_e9"] * sigma_e9, BILLION**2),
         scale=(Fraction(liquidity["scale_e9"], BILLION),) * count,
         participation=Fraction(liquidity["participation_e9"], BILLION),
         seed=case["seed"],
@@ -185,11 +184,11 @@ def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
     }
     if world.feedback is not None:
         rounds = {step: (made, capped) for step, made, capped in out.recorder.rounds}
+        walked = [
+            [dict(zip(names, column, strict=True)) for column in prices.T.tolist()]
+            for prices in (state.prices.mark, state.prices.trade)
+        ]
         result["prices"] = [
-            [
-                *(dict(zip(names, prices[:, n].tolist(), strict=True)) for prices in (state.prices.mark, state.prices.trade)),
-                *rounds.get(n + 1, (1, False)),
-            ]
-            for n in range(world.steps)
+            [mark, trade, *rounds.get(n, (1, False))] for n, (mark, trade) in enumerate(zip(*walked, strict=True), 1)
         ]
     return result

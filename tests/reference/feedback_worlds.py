@@ -51,7 +51,8 @@ def chain(draw: st.DrawFn, world: dict[str, Any]) -> list[dict[str, Any]]:
         lots = draw(st.integers(1, 60))
         value = lots * lot_value(rules, entry_px)
         wallet = value * (20 + step * (number + 1)) // 1000
-        rows.append({"id": 200 + number, "symbol": symbol, "side": side, "lots": lots, "cost": value, "wallet": wallet})
+        place = {"id": 200 + number, "symbol": symbol, "side": side}
+        rows.append(place | {"lots": lots, "cost": value, "wallet": wallet})
     return rows
 
 

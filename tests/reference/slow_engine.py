@@ -230,7 +230,7 @@ def impact_ticks(state: State, symbol: str, side: int, base: int, lots: int) -> 
 
 
 def shifted_price(state: State, symbol: str, side: int, base: int, shift: int | None) -> int:
-    """Return the base moved against who closes a side, within the bar's trade range; its worst price without a shift."""
+    """Return the base moved against who closes a side, within the bar's trade range; without a shift its worst."""
     _, high, low, _ = state.world["bars"][state.step.bar][symbol]["trade"]
     lowest, highest = state.step.trade_range(symbol, low, high)
     if shift is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from math import floor, isqrt
 from typing import Any
 
@@ -49,7 +50,7 @@ def distance_eaten(points: list[tuple[Fraction, Fraction]], lots: int) -> Fracti
     >>> [str(distance_eaten(book, lots)) for lots in (50, 200, 600)], distance_eaten(book[:1], 1)
     (['1/200', '3/200', '1/25'], None)
     """
-    for (near, lots_near), (far, lots_far) in zip(points, points[1:], strict=False):
+    for (near, lots_near), (far, lots_far) in pairwise(points):
         if lots_near < lots <= lots_far:
             return near + (far - near) * (lots - lots_near) / (lots_far - lots_near)
     last, most = points[-1]
