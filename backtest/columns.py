@@ -168,6 +168,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         lots int                lots at detection
         quantity_base float     the same in base units
         mark_px float           mark at which maintenance was breached
+        end_mark_px float       mark at the end of the round, at which what the book left was judged
         equity_usd money        equity at that mark
         maintenance_usd money   maintenance margin at that mark
         notional_usd money      lots at that mark
@@ -203,6 +204,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         symbol str              symbol, empty for the opening
         liquidation_id int      liquidation that caused it, null otherwise
         lots int                signed change of inventory
+        mark_px float           mark at the end of the round, null for the opening
         amount_usd money        change of cash
         cash_usd money          cash after the movement
         """,

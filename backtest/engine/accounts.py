@@ -50,7 +50,7 @@ def members(world: World) -> Ints | None:
     if world.cross is None or not world.cross.any():
         return None
     rows = np.flatnonzero(world.cross)
-    ids, places, counts = np.unique(world.account[rows], return_inverse=True, return_counts=True)
+    _, places, counts = np.unique(world.account[rows], return_inverse=True, return_counts=True)
     several = counts > 1
     if not several.any():
         return None

@@ -157,8 +157,9 @@ def _book_difference(state: State, recorder: Recorder, breaches: Breaches, at: I
         np.add.at(breaches.residual, at[gains], difference[gains])
         owner = state.world.rules.residual_owner
         if owner != "account":
-            _pay_slices(state, recorder, breaches, at[gains], -difference[gains], liquidate.OWNER_CODES[owner])
-            liquidate.pay_owner(state, owner, int(difference[gains].sum()))
+            number = liquidate.pay_owner(state, owner, breaches.symbol[at[gains]], difference[gains])
+            code = liquidate.OWNER_CODES[owner]
+            _pay_slices(state, recorder, breaches, at[gains], -difference[gains], code, number)
     losses = np.flatnonzero(difference < 0)
     if losses.size:
         _pay_slices(state, recorder, breaches, at[losses], -difference[losses], UNCOVERED)
@@ -167,10 +168,12 @@ def _book_difference(state: State, recorder: Recorder, breaches: Breaches, at: I
         state.uncovered_cash -= total
 
 
-def _pay_slices(state: State, recorder: Recorder, breaches: Breaches, at: Ints, cash: Ints, owner: int) -> None:
+def _pay_slices(
+    state: State, recorder: Recorder, breaches: Breaches, at: Ints, cash: Ints, owner: int, number: Ints | int = NONE
+) -> None:
     np.add.at(state.cash, breaches.rows[at], cash)
     recorder.transfer(
-        state.step, "difference", breaches.symbol[at], ACCOUNT, breaches.rows[at], owner, NONE, np.zeros_like(cash),
+        state.step, "difference", breaches.symbol[at], ACCOUNT, breaches.rows[at], owner, number, np.zeros_like(cash),
         cash, breaches.serial[at],
     )  # fmt: skip
 
@@ -181,7 +184,8 @@ def _exhausted(state: State, recorder: Recorder, breaches: Breaches, i: int, lot
     symbol, side, row = int(breaches.symbol[i]), int(breaches.side[i]), int(breaches.rows[i])
     sign = int(breaches.worth[i])
     if rules.on_exhausted == "fund_negative":
-        hand_over(state, recorder, breaches, np.array([i]), np.array([lots]), state.fund, FUND, "exhausted")
+        fund = state.fund_for(symbol)
+        hand_over(state, recorder, breaches, np.array([i]), np.array([lots]), fund, FUND, "exhausted")
         recorder.unmatched.append((state.step, symbol, row, lots, "fund"))
         return lots
     at, value = np.array([i]), lots * state.value_per_lot(symbol)
@@ -205,8 +209,9 @@ def _exhausted(state: State, recorder: Recorder, breaches: Breaches, i: int, lot
 def pools(state: State, recorder: Recorder, previous: list[int]) -> list[Ints]:
     """Send inventory into the queue: the fund's below its floor up to its stop, the vault's below zero all of it."""
     rules, touched = state.world.rules, []
-    if rules.inventory_adl == "below_floor" and state.fund.holds and state.pool_equity(state.fund) < rules.fund_floor:
-        touched += _pool_waves(state, recorder, state.fund, FUND, previous, rules.inventory_stop)
+    for fund in state.funds if rules.inventory_adl == "below_floor" else []:
+        if fund.holds and state.pool_equity(fund) < rules.fund_floor:
+            touched += _pool_waves(state, recorder, fund, FUND, previous, rules.inventory_stop)
     if rules.vault and state.vault.holds and state.pool_equity(state.vault) < 0:
         touched += _pool_waves(state, recorder, state.vault, VAULT, previous, None)
     return touched
@@ -233,7 +238,9 @@ def _pool_waves(
         pool.cash += wave.sign * int(amount.sum())
         for part in zip(out.lots, out.amount, strict=True):
             absorb(pool, symbol, -side, *part)
-        recorder.transfer(state.step, "adl", symbol, owner, NONE, ACCOUNT, winners, -side * lots, wave.sign * amount)
+        recorder.transfer(
+            state.step, "adl", symbol, owner, pool.number, ACCOUNT, winners, -side * lots, wave.sign * amount
+        )
         none = np.full(len(lots), NONE, dtype=np.int64)
         slices = Slices(winners, none, none, lots, amount, owed, cost)
         left = held - int(lots.sum())
@@ -246,7 +253,7 @@ def unwind(state: State, recorder: Recorder) -> None:
     """After enough quiet steps, trade pool inventory into the liquidity left, at the trade price with own impact."""
     if state.quiet < state.world.rules.quiet_steps:
         return
-    for pool, owner in ((state.fund, FUND), (state.vault, VAULT)):
+    for pool, owner in (*((fund, FUND) for fund in state.funds), (state.vault, VAULT)):
         for symbol in range(len(state.world.symbols)):
             lots = min(abs(pool.lots[symbol]), state.bucket(symbol))
             if lots <= 0:
@@ -269,7 +276,7 @@ def unwind(state: State, recorder: Recorder) -> None:
                 "unwind",
                 symbol,
                 owner,
-                NONE,
+                pool.number,
                 MARKET,
                 NONE,
                 np.array([-side * lots]),

@@ -277,21 +277,25 @@ def _pay(state: State, recorder: Recorder, breaches: Breaches, at: Ints, amount:
     if not paying.size:
         return
     at, amount = at[paying], amount[paying]
-    rows = breaches.rows[at]
+    rows, symbols = breaches.rows[at], breaches.symbol[at]
     state.cash[rows] -= amount
-    pay_owner(state, owner, int(amount.sum()))
+    number = pay_owner(state, owner, symbols, amount)
     recorder.transfer(
-        state.step, cause, breaches.symbol[at], ACCOUNT, rows, OWNER_CODES[owner], NONE, np.zeros_like(amount), -amount,
+        state.step, cause, symbols, ACCOUNT, rows, OWNER_CODES[owner], number, np.zeros_like(amount), -amount,
         breaches.serial[at],
     )  # fmt: skip
 
 
-def pay_owner(state: State, owner: str, amount: int) -> None:
-    """Move a sum from accounts to an owner by name."""
-    state.accounts_cash -= amount
+def pay_owner(state: State, owner: str, symbols: Ints, amount: Ints) -> Ints | int:
+    """Move amounts from accounts to an owner by name, a fund by symbol; return the owner's numbers in the record."""
+    total = int(amount.sum())
+    state.accounts_cash -= total
+    if owner == "fund":
+        for fund in state.funds:
+            fund.cash += total if len(state.funds) == 1 else int(amount[state.fund_rows[symbols] == fund.number].sum())
+        return state.fund_rows[symbols]
     if owner == "venue":
-        state.venue_cash += amount
-    elif owner == "fund":
-        state.fund.cash += amount
+        state.venue_cash += total
     else:
-        state.vault.cash += amount
+        state.vault.cash += total
+    return NONE

@@ -28,8 +28,8 @@ class Prices:
 
     ``mark`` and ``trade`` (symbols, steps) are walked prices: all of them on the tape, on the feedback path those of
     the first ``known`` steps. ``trades`` and ``range_shift`` (symbols, 2) are the trade prices at both ends of the
-    segment, and what the low and the high of the bar's trade range are displaced by. ``rounds`` and ``capped`` belong
-    to the step in progress.
+    segment, and what the low and the high of the bar's trade range are displaced by. ``walked`` are the marks at the end
+    of each round of the step in progress, ``capped`` whether the cap of rounds left a mark behind.
     """
 
     def __init__(self, world: World) -> None:
@@ -50,7 +50,7 @@ class Prices:
         self.before = self.starts
         self.trades: Ints = self.trade[:, [0, 0]]
         self.range_shift: Ints = np.zeros((count, 2), dtype=np.int64)
-        self.rounds, self.capped = 1, False
+        self.walked, self.capped = [self.ends], False
         self.boxes = 0  # counts how often the slack changed
         self._slack: Ints = np.zeros((count, 2), dtype=np.int64)  # how far prices may be displaced down and up
 
@@ -66,7 +66,7 @@ class Prices:
         pairs = zip(self.starts, self.ends, strict=True)
         self.before = [previous_mark(*pair, self.gap, self.world.bar_s) for pair in pairs]
         self.trades = self.trade[:, [last, number - 1]]
-        self.rounds, self.capped = 1, False
+        self.walked, self.capped = [self.ends], False
         if self.feedback is not None:
             self._fade(number)
             first = number - 1 if self.gap else last
@@ -172,12 +172,12 @@ class Prices:
         marks = [mark for mark, _ in pairs]
         if marks == self.ends:
             return False
-        if self.rounds == self.feedback.max_rounds:
+        if len(self.walked) == self.feedback.max_rounds:
             self.capped = True
             return False
-        self.rounds += 1
         self.gap = False
         self.starts, self.ends = self.ends, marks
+        self.walked.append(marks)
         self.trades = np.array([[old, new] for old, (_, new) in zip(self.trades[:, 1].tolist(), pairs, strict=True)])
         self.range_shift = self.trades - self.walk.trade[:, [place, place]]
         self.mark[:, place], self.trade[:, place] = self.ends, self.trades[:, 1]

@@ -14,7 +14,7 @@ ACCOUNT, FUND, VAULT, VENUE, MARKET, ROUNDING, UNCOVERED, OPENING = range(len(OW
 CAUSES = ("book", "fee", "residual", "takeover", "adl", "difference", "exhausted", "unwind", "funding", "net")
 NONE = -1
 
-TRANSFER = ("step", "cause", "symbol", "a", "a_row", "b", "b_row", "lots", "amount", "serial")
+TRANSFER = ("step", "cause", "symbol", "a", "a_row", "b", "b_row", "lots", "amount", "serial", "round")
 BREACH = (
     "serial", "step", "row", "symbol", "side", "mark", "passed", "length", "lots", "equity", "need", "bankruptcy",
     "skipped", "refused", "book_lots", "book_value", "fee", "residual", "taken", "taken_amount", "taken_by",
@@ -66,6 +66,15 @@ def _column(values: list[Any], counts: Ints, kind: type) -> Any:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """A step of several rounds, or cut by their cap: how many, and the marks at the end of each."""
+
+    step: int
+    capped: bool
+    marks: list[list[int]]
+
+
 @dataclass(slots=True)
 class Recorder:
     """The record of a run. ``rows`` are positions; ``serial`` numbers breaches in order of crossing."""
@@ -79,7 +88,8 @@ class Recorder:
     funding: list[dict[str, Any]] = field(default_factory=list)
     unmatched: list[tuple[int, int, int, int, str]] = field(default_factory=list)
     skipped: list[tuple[int, int, int]] = field(default_factory=list)
-    rounds: list[tuple[int, int, bool]] = field(default_factory=list)  # steps of several rounds, or cut by their cap
+    rounds: list[Rounds] = field(default_factory=list)
+    round: int = 1  # of the step in progress
     serial: int = 0
 
     def transfer(
@@ -88,4 +98,4 @@ class Recorder:
     ) -> None:  # fmt: skip
         """Write down that owner ``a`` got ``lots`` and ``amount`` and owner ``b`` the opposite."""
         count = max((len(v) for v in (a_row, b_row, lots, amount) if isinstance(v, np.ndarray)), default=1)
-        self.transfers.add(count, step, CAUSES.index(cause), symbol, a, a_row, b, b_row, lots, amount, serial)
+        self.transfers.add(count, step, CAUSES.index(cause), symbol, a, a_row, b, b_row, lots, amount, serial, self.round)

@@ -9,8 +9,9 @@ import numpy as np
 
 from backtest.engine import settling
 from backtest.engine.recorder import Recorder
-from backtest.engine.state import State, World
+from backtest.engine.state import Owner, State, World
 from backtest.engine.step import FULL_CHECK_EVERY, Replay, step
+from backtest.mechanics.fund import Pool
 
 CHUNK = 1024
 Progress = Callable[[int, int], None]
@@ -59,7 +60,7 @@ def _next(replay: Replay, number: int) -> int:
     """Return the next step that must be run, ``steps + 1`` if none."""
     world, state = replay.world, replay.state
     last = world.steps + 1
-    if number >= last or state.fund.holds or state.vault.holds:
+    if number >= last or state.vault.holds or any(fund.holds for fund in state.funds):
         return number
     due = state.prices.next_flow(number, min((at for at in replay.funding_at if at >= number), default=last))
     for symbol in range(len(world.symbols)):
@@ -79,7 +80,8 @@ def _finish(replay: Replay) -> None:
         for first in range(0, len(state.lots), CHUNK * 32):
             open_ = first + np.flatnonzero(state.lots[first : first + CHUNK * 32])
             settling.settle(state, replay.recorder, open_)
-        for owner in (state.fund, state.vault, state.market):
+        owners: list[Pool | Owner] = [*state.funds, state.vault, state.market]
+        for owner in owners:
             for symbol in range(len(world.symbols)):
                 settling.settle_owner(state, replay.recorder, owner, symbol)
     state.check(full=True)

@@ -147,13 +147,15 @@ class State:
         signed = world.side * world.lots
         self.accounts_lots = [int(signed[world.symbol == symbol].sum()) for symbol in range(count)]
         rules = world.rules
-        self.fund = Pool("fund", rules.fund_start, [0] * count, [0] * count, [0] * count)
+        self.fund_of = [0] * count  # symbol -> its fund
+        self.fund_rows: Ints = np.array(self.fund_of, dtype=np.int64)
+        self.funds = [Pool("fund", rules.fund_start, [0] * count, [0] * count, [0] * count, 0)]
         self.vault = Pool("vault", rules.vault.capital if rules.vault else 0, [0] * count, [0] * count, [0] * count)
         held = [-lots for lots in self.accounts_lots]
         first = [k * world.worth(symbol).one(int(world.walk.mark[symbol, 0])) for symbol, k in enumerate(self.kind)]
         self.market = Owner("market", -sum(a * b for a, b in zip(held, first, strict=True)), held, [0] * count)
         self.venue_cash = self.rounding_cash = self.uncovered_cash = 0
-        self.opening_cash = -(self.accounts_cash + self.fund.cash + self.vault.cash + self.market.cash)
+        self.opening_cash = -(self.accounts_cash + self.funds_cash() + self.vault.cash + self.market.cash)
         self.prices = Prices(world)
         self.marks = self.prices.ends
         self.step = 0
@@ -193,6 +195,14 @@ class State:
         walk, bar_s = self.world.walk, self.world.bar_s
         part = int(walk.part[self.step - 1]) if walk.parts > 1 else 3
         return (3 * int(walk.bar[self.step - 1]) + part) * bar_s
+
+    def fund_for(self, symbol: int) -> Pool:
+        """Return the fund that serves a symbol."""
+        return self.funds[self.fund_of[symbol]]
+
+    def funds_cash(self) -> int:
+        """Return the cash of all funds."""
+        return sum([fund.cash for fund in self.funds])
 
     def value_per_lot(self, symbol: int) -> int:
         """Return quanta per lot at the mark at the end of the step."""
@@ -239,11 +249,11 @@ class State:
     def total_cash(self) -> int:
         """Return the sum of all owners' cash; 0."""
         others = self.venue_cash + self.rounding_cash + self.uncovered_cash + self.opening_cash
-        return self.accounts_cash + self.fund.cash + self.vault.cash + self.market.cash + others
+        return self.accounts_cash + self.funds_cash() + self.vault.cash + self.market.cash + others
 
     def total_lots(self, symbol: int) -> int:
         """Return the sum of all owners' signed lots in a symbol; 0."""
-        pools = self.fund.lots[symbol] + self.vault.lots[symbol]
+        pools = sum([fund.lots[symbol] for fund in self.funds]) + self.vault.lots[symbol]
         return self.accounts_lots[symbol] + pools + self.market.lots[symbol]
 
     def check(self, full: bool = False) -> None:

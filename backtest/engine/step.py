@@ -8,7 +8,7 @@ import numpy as np
 
 from backtest.engine import deleverage, liquidate, takeover
 from backtest.engine.ladder import Ladder
-from backtest.engine.recorder import Recorder
+from backtest.engine.recorder import Recorder, Rounds
 from backtest.engine.state import LONG, SHORT, State, World
 from backtest.mechanics.exact import Ints
 
@@ -45,6 +45,7 @@ def step(replay: Replay, number: int) -> None:
     walk(replay)  # 2 to 6
     while state.prices.again(state.flow):  # 7 repeat while impact moves the mark: on the feedback path only
         state.segment += 1
+        recorder.round += 1
         walk(replay)
     deleverage.unwind(state, recorder)  # 8 unwinding
     state.prices.leave(state.flow)
@@ -81,7 +82,7 @@ def one_round(replay: Replay, breaches: liquidate.Breaches, *, at_end: bool) -> 
     if state.crossed is not None:
         state.crossed.stale(breaches.rows)
     winners = deleverage.bankrupts(state, recorder, breaches, state.prices.before)  # 6 ADL
-    _write(recorder, state, breaches)
+    _write(recorder, state.step, breaches)
     state.mirror.update(state, breaches.rows)
     return np.concatenate([state.breached, *winners])
 
@@ -90,6 +91,7 @@ def enter(replay: Replay, number: int) -> None:
     """Move the clock: the step's prices, a new bar's liquidity, the count of quiet steps."""
     state, count = replay.state, len(replay.world.symbols)
     state.prices.enter(number)
+    replay.recorder.round = 1
     state.quiet += number - state.step
     state.segment += number - state.step
     state.step = number
@@ -116,7 +118,7 @@ def fund_positions(replay: Replay) -> None:
         state.index[symbol] += change
         for side in (LONG, SHORT):
             replay.ladders[symbol, side].funded()
-        pools = state.fund.lots[symbol], state.vault.lots[symbol], state.market.lots[symbol]
+        pools = state.fund_for(symbol).lots[symbol], state.vault.lots[symbol], state.market.lots[symbol]
         lots = {side: state.lots[state.blocks[symbol, side]].copy() for side in (LONG, SHORT)}
         replay.recorder.funding.append(
             {"step": state.step, "symbol": symbol, "rate": rate, "mark": mark, "change": change, "lots": lots,
@@ -127,14 +129,14 @@ def fund_positions(replay: Replay) -> None:
 def record(replay: Replay) -> None:
     """Write down rounds, and check that cash and lots sum to zero."""
     state, prices = replay.state, replay.state.prices
-    if prices.rounds > 1 or prices.capped:
-        replay.recorder.rounds.append((state.step, prices.rounds, prices.capped))
+    if len(prices.walked) > 1 or prices.capped:
+        replay.recorder.rounds.append(Rounds(state.step, prices.capped, prices.walked))
     state.check(full=state.step % FULL_CHECK_EVERY == 0)
 
 
-def _write(recorder: Recorder, state: State, b: liquidate.Breaches) -> None:
+def _write(recorder: Recorder, number: int, b: liquidate.Breaches) -> None:
     recorder.breaches.add(
-        len(b.rows), b.serial, state.step, b.rows, b.symbol, b.side, b.mark, b.passed, b.length, b.lots, b.equity, b.need,
+        len(b.rows), b.serial, number, b.rows, b.symbol, b.side, b.mark, b.passed, b.length, b.lots, b.equity, b.need,
         b.bankruptcy, b.equity < 0, b.refused, b.book_lots, b.book_value, b.fee, b.residual, b.taken, b.taken_amount,
-        b.taken_by, b.adl_lots, b.adl_amount, b.kept, state.prices.rounds,
+        b.taken_by, b.adl_lots, b.adl_amount, b.kept, recorder.round,
     )  # fmt: skip

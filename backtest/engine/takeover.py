@@ -6,7 +6,7 @@ import numpy as np
 
 from backtest.engine import cross
 from backtest.engine.liquidate import Breaches, cut, move_to
-from backtest.engine.recorder import ACCOUNT, FUND, NONE, VAULT, Recorder
+from backtest.engine.recorder import ACCOUNT, FUND, VAULT, Recorder
 from backtest.engine.settling import settle, settle_owner
 from backtest.engine.state import State
 from backtest.mechanics.exact import Bools, Ints
@@ -23,7 +23,9 @@ def takeovers(state: State, recorder: Recorder, breaches: Breaches) -> None:
     if not waiting.size:
         return
     if rules.fund_takes_over and not rules.vault:
-        _fund_in_runs(state, recorder, breaches, waiting[breaches.kept[waiting] == 0])
+        claims = waiting[breaches.kept[waiting] == 0]
+        for fund in state.funds:
+            _fund_in_runs(state, recorder, breaches, claims[state.fund_rows[breaches.symbol[claims]] == fund.number])
     elif rules.vault and not rules.fund_takes_over:
         _vault_at_once(state, recorder, breaches, waiting)
     elif rules.vault:
@@ -46,13 +48,14 @@ def _by_account(state: State, breaches: Breaches) -> list[Ints]:
 
 
 def _fund_in_runs(state: State, recorder: Recorder, breaches: Breaches, waiting: Ints) -> None:
-    """Serve claims in runs that the fund takes whole or not at all; the claim between two runs is judged alone."""
+    """Serve one fund's claims in runs that it takes whole or not at all; the claim between two runs is judged alone."""
     at, length = 0, FIRST_RUN
     while at < len(waiting):
         run = waiting[at : at + length]
         taken = _leading(_fits_whole(state, breaches, run))
         if taken:
-            hand_over(state, recorder, breaches, run[:taken], breaches.left[run[:taken]], state.fund, FUND)
+            fund = state.fund_for(int(breaches.symbol[run[0]]))
+            hand_over(state, recorder, breaches, run[:taken], breaches.left[run[:taken]], fund, FUND)
         else:
             refused = _leading(_fits_not_at_all(state, breaches, run))
             taken = refused or 1
@@ -68,7 +71,7 @@ def _leading(ok: Bools) -> int:
 
 def _fits_whole(state: State, breaches: Breaches, run: Ints) -> Bools:
     """Return for each claim whether the fund may take it whole if it has taken all before it whole."""
-    rules, fund = state.world.rules, state.fund
+    rules, fund = state.world.rules, state.fund_for(int(breaches.symbol[run[0]]))
     symbol, side, lots = breaches.symbol[run], breaches.side[run], breaches.left[run]
     each = _value_per_lot(state)[symbol]
     loss = breaches.worth[run] * (breaches.owed[run] - lots * each)
@@ -89,7 +92,7 @@ def _fits_whole(state: State, breaches: Breaches, run: Ints) -> Bools:
 
 def _fits_not_at_all(state: State, breaches: Breaches, run: Ints) -> Bools:
     """Return for each claim whether the fund as it stands may take nothing of it: its floor or its limit forbids."""
-    rules, fund = state.world.rules, state.fund
+    rules, fund = state.world.rules, state.fund_for(int(breaches.symbol[run[0]]))
     symbol, side, lots = breaches.symbol[run], breaches.side[run], breaches.left[run]
     each, sign = _value_per_lot(state)[symbol], breaches.worth[run]
     loss = sign * (breaches.owed[run] - lots * each)
@@ -113,8 +116,9 @@ def _value_per_lot(state: State) -> Ints:
 
 def _fund_takes(state: State, recorder: Recorder, breaches: Breaches, i: int) -> None:
     """Let the fund take the largest part of one claim that its floor and its inventory limit allow."""
-    rules, fund = state.world.rules, state.fund
+    rules = state.world.rules
     symbol, side = int(breaches.symbol[i]), int(breaches.side[i])
+    fund = state.fund_for(symbol)
     lots, owed = int(breaches.left[i]), int(breaches.owed[i])
     each = state.value_per_lot(symbol)
     sign = int(breaches.worth[i])
@@ -189,5 +193,5 @@ def hand_over(
         breaches.taken_amount[at] += amount
         breaches.taken_by[at] = owner
     recorder.transfer(
-        state.step, cause, symbols, ACCOUNT, rows, owner, NONE, -side * lots, sign * amount, breaches.serial[at]
+        state.step, cause, symbols, ACCOUNT, rows, owner, pool.number, -side * lots, sign * amount, breaches.serial[at]
     )

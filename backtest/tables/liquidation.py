@@ -40,6 +40,7 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
         "lots": lots,
         "quantity_base": lots * s.lot[symbol],
         "mark_px": b["mark"] * s.mark_unit[symbol],
+        "end_mark_px": s.mark_then(symbol, b["step"], b["round"]) * s.mark_unit[symbol],
         "equity_usd": b["equity"],
         "maintenance_usd": b["need"],
         "notional_usd": lots * b["mark"] * s.q_mark[symbol],
@@ -81,6 +82,7 @@ def fund(s: Shared) -> tuple[int, Columns]:
         own = pools == code
         cash[own] = np.cumsum(amount[own])
     zeros = np.zeros(head, dtype=np.int64)
+    marks = s.mark_then(t["symbol"][at], t["step"][at], t["round"][at]) * s.mark_unit[t["symbol"][at]]
     step = np.concatenate([zeros, t["step"][at]])
     causes = ("opening", *CAUSES)
     return len(pools), {
@@ -92,6 +94,7 @@ def fund(s: Shared) -> tuple[int, Columns]:
         "symbol": named(np.concatenate([zeros, t["symbol"][at] + 1]), ("", *s.symbols)),
         "liquidation_id": s.liquidation(np.concatenate([zeros + NONE, t["serial"][at]])),
         "lots": np.concatenate([zeros, sign * t["lots"][at]]),
+        "mark_px": nullable(np.concatenate([np.zeros(head), marks]), np.arange(len(pools)) < head),
         "amount_usd": amount,
         "cash_usd": cash,
     }

@@ -40,8 +40,8 @@ def steps(s: Shared) -> tuple[int, Columns]:
     used = total(at, b["book_lots"]) + _unwound(s, shape)
     moved, lowest = s.trade - walk.trade, np.minimum(world.trade_low[:, walk.bar], 1)
     rounds, capped = np.ones(steps, dtype=np.int64), np.zeros(steps, dtype=bool)
-    for number, made, cut in s.recorder.rounds:
-        rounds[number - 1], capped[number - 1] = made, cut
+    for each_step in s.recorder.rounds:
+        rounds[each_step.step - 1], capped[each_step.step - 1] = len(each_step.marks), each_step.capped
     columns = {
         "step": each(np.arange(1, steps + 1)),
         "ts": each(s.step_ts).astype("datetime64[us]"),

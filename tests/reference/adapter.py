@@ -142,7 +142,7 @@ def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
         return {"cash": cash, "lots": dict(zip(names, lots or [0] * len(names), strict=True))}
 
     owners: dict[str, Any] = {
-        "fund": owner(state.fund.cash, state.fund.lots),
+        "fund": owner(state.funds[0].cash, state.funds[0].lots),
         "market": owner(state.market.cash, state.market.lots),
         "venue": owner(state.venue_cash),
         "rounding": owner(state.rounding_cash),
@@ -183,7 +183,7 @@ def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
         "steps": world.steps,
     }
     if world.feedback is not None:
-        rounds = {step: (made, capped) for step, made, capped in out.recorder.rounds}
+        rounds = {each.step: (len(each.marks), each.capped) for each in out.recorder.rounds}
         walked = [
             [dict(zip(names, column, strict=True)) for column in prices.T.tolist()]
             for prices in (state.prices.mark, state.prices.trade)
