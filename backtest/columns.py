@@ -110,6 +110,21 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         """,
     ),
     (
+        "criticality",
+        "bar x symbol",
+        "At the end of each bar: what a further move of 10 bps would liquidate, and what the book would take for it.",
+        """
+        bar_ts ts               open of the bar
+        symbol str              symbol
+        side str                side in danger: long where the bar's mark fell or stood still, short where it rose
+        mark_px float           mark at the end of the bar
+        ahead_lots int          lots of isolated positions of that side whose rung lies within 10 bps of the mark
+        ahead_usd money         the same at that mark
+        absorbed_usd float      notional whose impact is 10 bps, by the run's impact and liquidity; null if no size has any
+        criticality float       R = ahead_usd / absorbed_usd; above 1 liquidations move the price further than they need
+        """,
+    ),
+    (
         "accounts",
         "account",
         "Accounts with their cash before and after.",

@@ -133,8 +133,8 @@ def assumptions(prepared: Prepared) -> list[str]:
         "in the bar, in its range.",
     }[scenario.impact]
     feedback = (
-        "Prices are those of the tape, displaced by the impact of this run's flow less that of the baseline's (the same "
-        f"run unchanged, on the tape); what is displaced halves every {scenario.feedback_half_life_s:g} s, and at one "
+        "Prices are those of the tape, displaced by the impact of this run's flow less that of the baseline's (the "
+        f"same run unchanged, on the tape); what is displaced halves every {scenario.feedback_half_life_s:g} s, and at one "
         f"price liquidation and impact take turns at most {scenario.max_rounds} times."
     )
     walked = f"A bar is walked through {INTRABAR[scenario.intrabar]}; triggers use the mark, fills the trade price."

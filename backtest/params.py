@@ -76,7 +76,7 @@ PARAMS: tuple[Param, ...] = (
     Param("liquidity_scale", "per_coin", "", 1.0, "traded volume of the venue over that of the bars walked", 0, 1000),
     Param("liquidity_factor", "float", "", 1.0, "multiplies every liquidity scale; 0.5 halves the liquidity", 0, 1000),
     Param("participation_frac", "float", "0..1", 1.0, "share of traded volume that can take forced orders", 0, 1),
-    Param("impact", "text", "", "sqrt", "price impact of forced orders: none, sqrt, linear, or depth of the order book"),
+    Param("impact", "text", "", "sqrt", "price impact of forced orders: none, sqrt, linear or depth (of the book)"),
     Param("impact_y", "float", "", 1.0, "Y of the impact formula; with depth it multiplies the book's own", 0, 100),
     Param("impact_sigma_frac", "float", "0..1", 0.003, "sigma of the impact formula: volatility of a bar", 0, 1),
     Param("path", "text", "", "tape", "tape, or feedback: the run's flow beyond the baseline's displaces the prices"),

@@ -28,8 +28,8 @@ class Prices:
 
     ``mark`` and ``trade`` (symbols, steps) are walked prices: all of them on the tape, on the feedback path those of
     the first ``known`` steps. ``trades`` and ``range_shift`` (symbols, 2) are the trade prices at both ends of the
-    segment, and what the low and the high of the bar's trade range are displaced by. ``walked`` are the marks at the end
-    of each round of the step in progress, ``capped`` whether the cap of rounds left a mark behind.
+    segment, and what the low and the high of the bar's trade range are displaced by. ``walked`` are the marks at the
+    end of each round of the step in progress, ``capped`` whether the cap of rounds left a mark behind.
     """
 
     def __init__(self, world: World) -> None:
@@ -58,7 +58,7 @@ class Prices:
 
     def enter(self, number: int) -> None:
         """Begin a step: its segment leads from where the last one ended to the prices of the step."""
-        self._reach(number)
+        self.reach(number)
         self.step, self.gap = number, bool(self.walk.gap[number - 1])
         last = max(number - 2, 0)
         self.starts = [int(mark) for mark in self.mark[:, last]]
@@ -90,7 +90,7 @@ class Prices:
         size = CHUNK if self.feedback is None else FIRST_CHUNK
         while start < stop:
             end = min(start + size, stop)
-            self._reach(end)
+            self.reach(end)
             part = self.mark[symbol, start:end]
             hit = (part <= low) | (part >= high)
             at = int(hit.argmax())
@@ -101,7 +101,7 @@ class Prices:
 
     def marks_at(self, step: int) -> Ints:
         """Return the marks of a step if nothing more is traded before."""
-        self._reach(step)
+        self.reach(step)
         return self.mark[:, step - 1]
 
     def box(self, start: int, stop: int) -> Ints:
@@ -118,10 +118,10 @@ class Prices:
 
     def finish(self) -> list[int]:
         """Return the marks at the end of the run; all prices are as they were walked."""
-        self._reach(self.world.steps)
+        self.reach(self.world.steps)
         return [int(mark) for mark in self.mark[:, -1]]
 
-    def _reach(self, stop: int) -> None:
+    def reach(self, stop: int) -> None:
         """Displace the prices of the first ``stop`` steps by what is left of past flow."""
         first = self.known
         if stop <= first or self.feedback is None:

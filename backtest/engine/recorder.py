@@ -88,6 +88,7 @@ class Recorder:
     funding: list[dict[str, Any]] = field(default_factory=list)
     unmatched: list[tuple[int, int, int, int, str]] = field(default_factory=list)
     skipped: list[tuple[int, int, int]] = field(default_factory=list)
+    ahead: list[tuple[int, int, int]] = field(default_factory=list)  # bar, symbol, lots a small move would liquidate
     rounds: list[Rounds] = field(default_factory=list)
     round: int = 1  # of the step in progress
     serial: int = 0
@@ -98,4 +99,5 @@ class Recorder:
     ) -> None:  # fmt: skip
         """Write down that owner ``a`` got ``lots`` and ``amount`` and owner ``b`` the opposite."""
         count = max((len(v) for v in (a_row, b_row, lots, amount) if isinstance(v, np.ndarray)), default=1)
-        self.transfers.add(count, step, CAUSES.index(cause), symbol, a, a_row, b, b_row, lots, amount, serial, self.round)
+        code = CAUSES.index(cause)
+        self.transfers.add(count, step, code, symbol, a, a_row, b, b_row, lots, amount, serial, self.round)

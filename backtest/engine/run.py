@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtest.engine import settling
+from backtest.engine import criticality, settling
 from backtest.engine.recorder import Recorder
 from backtest.engine.state import Owner, State, World
 from backtest.engine.step import FULL_CHECK_EVERY, Replay, step
@@ -43,7 +43,11 @@ def simulate(world: World, progress: Progress | None = None) -> Outcome:
     replay = Replay.begin(world)
     replay.state.check(full=True)
     number, checked = 0, 0
-    while (number := _next(replay, number + 1)) <= world.steps:
+    while True:
+        before, number = number, _next(replay, number + 1)
+        criticality.measure(replay, max(before, 1), number - 1)
+        if number > world.steps:
+            break
         if number // FULL_CHECK_EVERY > checked:
             checked = number // FULL_CHECK_EVERY
             replay.state.check(full=True)

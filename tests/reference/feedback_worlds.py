@@ -72,7 +72,7 @@ def depth(draw: st.DrawFn, bars: int) -> dict[str, Any]:
 
 @st.composite
 def baseline(draw: st.DrawFn, world: dict[str, Any]) -> dict[str, Any]:
-    """Draw the parts of a world that its baseline has otherwise: now and then none, mostly its liquidity or its book."""
+    """Draw the parts of a world that its baseline has otherwise: at times none, mostly its liquidity or its book."""
     liquidity, profile = world["liquidity"], world["profile"]
     out: dict[str, Any] = {}
     changes = ("nothing", "scale", "participation", "impact_y", "impact_y", "fund", "book", "book")
