@@ -90,6 +90,10 @@ class Position:
         at = row(self.cash), row(self.side * self.lots), row(self.mark)
         return bool(in_breach(*at, self.instrument.q_mark, self.tiers, self.inclusive)[0])
 
+    def engine(self) -> tuple[Ints, Ints, int, Tiers, bool]:
+        """Return cash, signed lots, unit, schedule and comparison as the engine's searches for a breach take them."""
+        return row(self.cash), row(self.side * self.lots), self.instrument.q_mark, self.tiers, self.inclusive
+
     def exact(self) -> contracts.Holding:
         """Return the position in base and USD."""
         size = self.lots * Fraction(self.instrument.lot)

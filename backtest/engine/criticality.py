@@ -21,7 +21,7 @@ MOVE = 1000  # the move looked at is a thousandth of the mark, ten basis points
 
 
 def closes(prices: Prices, symbol: int, first: int, last: int) -> tuple[Ints, Ints, Ints]:
-    """Return, for bars ``first`` to ``last`` (from 0), the mark at the end, the side in danger, the mark a move ahead."""
+    """Return, for bars ``first`` to ``last`` (from 0), mark at the end, side in danger, and the mark ahead of it."""
     parts = prices.walk.parts
     end = np.arange(first, last + 1) * parts + parts - 1
     start = end - parts + 1 if parts > 1 else np.maximum(end - 1, 0)
@@ -44,7 +44,7 @@ def measure(replay: Replay, since: int, until: int) -> None:
     for symbol in range(len(replay.world.symbols)):
         _, side, ahead = closes(prices, symbol, first, last)
         ladders = {each: replay.ladders[symbol, each] for each in (LONG, SHORT)}
-        low, high = ladders[LONG].bound(), ladders[SHORT].bound()
+        low, high = ladders[LONG].bounds()[0], ladders[SHORT].bounds()[1]
         for place in np.flatnonzero(np.where(side == LONG, ahead <= low, ahead >= high)).tolist():
             lots = ladders[int(side[place])].ahead(int(ahead[place]))
             if lots:

@@ -12,6 +12,7 @@ from backtest.engine.liquidate import Breaches
 from backtest.engine.recorder import ACCOUNT, FUND, MARKET, NONE, UNCOVERED, VAULT, Recorder
 from backtest.engine.settling import settle, settle_owner
 from backtest.engine.state import LONG, SHORT, State
+from backtest.engine.stepped import SteppedLadder
 from backtest.engine.takeover import hand_over
 from backtest.engine.waves import Slices, Wave, open_wave, record, standings
 from backtest.mechanics.adl import Matches, match, match_pool
@@ -284,7 +285,7 @@ def unwind(state: State, recorder: Recorder) -> None:
             )
 
 
-def reinsert(ladders: Mapping[tuple[int, int], Ladder], state: State, rows: Ints) -> None:
+def reinsert(ladders: Mapping[tuple[int, int], Ladder | SteppedLadder], state: State, rows: Ints) -> None:
     """Tell the ladders which open positions changed, and the cross accounts which of theirs."""
     rows = np.unique(rows)
     if state.crossed is not None:

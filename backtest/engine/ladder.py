@@ -121,6 +121,10 @@ class Ladder:
         nearer = self._worths(group, keys - (ROUNDING + drift + np.abs(keys) * 1e-11))
         return float(self.worth.price(nearer)[0])
 
+    def bounds(self) -> tuple[int, int]:
+        """Return the marks strictly between which no position of the side may breach."""
+        return (self.bound(), NEVER_SHORT) if self.side > 0 else (NEVER_LONG, self.bound())
+
     def bound(self) -> int:
         """Return the mark from which on the next position may breach: at or below it for longs, above for shorts."""
         lots = self.state.lots

@@ -13,6 +13,7 @@ from backtest.engine.ladder import Ladder
 from backtest.engine.recorder import ACCOUNT, FUND, MARKET, NONE, VAULT, VENUE, Recorder
 from backtest.engine.settling import settle, settle_owner
 from backtest.engine.state import LONG, SHORT, Owner, State
+from backtest.engine.stepped import SteppedLadder
 from backtest.mechanics.exact import Bools, Ints, mul_rate
 from backtest.mechanics.fund import Pool
 from backtest.mechanics.margin import maintenance
@@ -61,7 +62,7 @@ class Breaches:
     kept: Ints
 
 
-def find(state: State, ladders: Mapping[tuple[int, int], Ladder], recorder: Recorder) -> Breaches:
+def find(state: State, ladders: Mapping[tuple[int, int], Ladder | SteppedLadder], recorder: Recorder) -> Breaches:
     """Find all breaches on the segment, in crossing order: fraction of the segment, symbol, account, long first."""
     gap, starts = state.prices.gap, state.prices.starts
     found: list[tuple[Ints, ...]] = []

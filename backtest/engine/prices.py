@@ -116,6 +116,11 @@ class Prices:
         down = np.maximum(low + self._slack[:, 0], -(-low // LOWEST))
         return np.stack([down, np.minimum(high + self._slack[:, 1], high * HIGHEST)])
 
+    def reachable(self, symbol: int) -> tuple[int, int]:
+        """Return the least and the highest mark that can be walked at all."""
+        low, high = int(self.walk.mark[symbol].min()), int(self.walk.mark[symbol].max())
+        return (low, high) if self.feedback is None else (-(-low // LOWEST), high * HIGHEST)
+
     def finish(self) -> list[int]:
         """Return the marks at the end of the run; all prices are as they were walked."""
         self.reach(self.world.steps)

@@ -68,7 +68,8 @@ def _next(replay: Replay, number: int) -> int:
         return number
     due = state.prices.next_flow(number, min((at for at in replay.funding_at if at >= number), default=last))
     for symbol in range(len(world.symbols)):
-        low, high = replay.ladders[symbol, 1].bound(), replay.ladders[symbol, -1].bound()
+        lows, highs = zip(replay.ladders[symbol, 1].bounds(), replay.ladders[symbol, -1].bounds(), strict=True)
+        low, high = max(lows), min(highs)
         if not low < state.marks[symbol] < high:  # left in breach: judged at the start of the next segment
             return number
         due = min(due, state.prices.first_touch(symbol, number - 1, due - 1, low, high) + 1)

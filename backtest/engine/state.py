@@ -31,9 +31,10 @@ class World:
     """Everything a run is a function of.
 
     Positions are sorted by symbol, side (long first) and account. Arrays over bars have shape (symbols, bars).
-    ``funding`` rows are (bar, symbol, rate in 1e-9). ``watched`` are position rows. ``inverse`` holds the numerator
-    of each inverse contract and 0 for a linear one; ``cross`` marks the positions whose account bears them together.
-    ``books`` are the order books that impact by depth reads; ``feedback`` None: the prices are those of the tape.
+    ``funding`` rows are (bar, symbol, rate in 1e-9, oracle price in mark quanta or 0). ``watched`` are position rows.
+    ``inverse`` holds the numerator of each inverse contract and 0 for a linear one; ``cross`` marks the positions whose
+    account bears them together. ``books`` are the order books that impact by depth reads; ``feedback`` None: the prices
+    are those of the tape.
     """
 
     symbols: tuple[str, ...]
@@ -45,7 +46,7 @@ class World:
     trade_low: Ints
     trade_high: Ints
     volume: Ints
-    funding: tuple[tuple[int, int, int], ...]
+    funding: tuple[tuple[int, int, int, int], ...]
     account: Ints
     symbol: Ints
     side: Ints
@@ -326,9 +327,9 @@ def _bounds(world: World, symbol: int) -> dict[str, tuple[int, str]]:
     most = 1 if world.feedback is None else HIGHEST
     lots, mark = exact_sum(world.lots[held]), most * int(world.walk.mark[symbol].max())
     trade = most * int(world.trade_high[symbol].max())
-    rates = sum(abs(rate) for _, where, rate in world.funding if where == symbol)
-    top = _most_worth(world, symbol)
-    index = top * rates * MILLIONTH // RATE_ONE
+    worth, top = world.worth(symbol), _most_worth(world, symbol)
+    events = [(abs(rate), worth.one(oracle) if oracle else 0) for _, k, rate, oracle in world.funding if k == symbol]
+    index = sum(rate * max(top, charged) for rate, charged in events) * MILLIONTH // RATE_ONE
     money = 2 * max(lots * top, exact_sum(world.cost[held])) + exact_sum(np.abs(world.wallet[held]))
     return {
         "lots x price": (money + lots * index // MILLIONTH, "a coarser lot or a smaller open interest"),

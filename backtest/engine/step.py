@@ -10,7 +10,9 @@ from backtest.engine import deleverage, liquidate, takeover
 from backtest.engine.ladder import Ladder
 from backtest.engine.recorder import Recorder, Rounds
 from backtest.engine.state import LONG, SHORT, State, World
+from backtest.engine.stepped import SteppedLadder
 from backtest.mechanics.exact import Ints
+from backtest.mechanics.stepped import steps_up
 
 FULL_CHECK_EVERY = 256
 
@@ -22,19 +24,25 @@ class Replay:
     world: World
     state: State
     recorder: Recorder
-    ladders: dict[tuple[int, int], Ladder]
-    funding_at: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # step -> (symbol, rate in 1e-9)
+    ladders: dict[tuple[int, int], Ladder | SteppedLadder]
+    funding_at: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)  # step -> (symbol, rate, oracle)
 
     @staticmethod
     def begin(world: World) -> Replay:
         """Set up state and ladders before the first step."""
         state = State(world)
         pairs = [(symbol, side) for symbol in range(len(world.symbols)) for side in (LONG, SHORT)]
-        ladders = {pair: Ladder(state, *pair) for pair in pairs}
-        funding: dict[int, list[tuple[int, int]]] = {}
-        for bar, symbol, rate in world.funding:
-            funding.setdefault(bar * world.walk.parts + 1, []).append((symbol, rate))
+        ladders = {pair: ladder_of(state, *pair) for pair in pairs}
+        funding: dict[int, list[tuple[int, int, int]]] = {}
+        for bar, symbol, rate, oracle in world.funding:
+            funding.setdefault(bar * world.walk.parts + 1, []).append((symbol, rate, oracle))
         return Replay(world, state, Recorder(), ladders, funding)
+
+
+def ladder_of(state: State, symbol: int, side: int) -> Ladder | SteppedLadder:
+    """Return the ladder of a symbol and side that its margin schedule needs."""
+    kind = SteppedLadder if steps_up(state.world.tiers[symbol]) else Ladder
+    return kind(state, symbol, side)
 
 
 def step(replay: Replay, number: int) -> None:
@@ -104,7 +112,10 @@ def enter(replay: Replay, number: int) -> None:
 
 
 def fund_positions(replay: Replay) -> None:
-    """Move the funding index: floor(value per lot x rate) in 1e-6 quanta, at the first mark walked in the bar."""
+    """Move the funding index: floor(value per lot x rate) in 1e-6 quanta, at the oracle price of the event.
+
+    Without one the payment is charged on the first mark walked in the bar.
+    """
     due = replay.funding_at.get(replay.state.step)
     if not due:
         return
@@ -112,17 +123,17 @@ def fund_positions(replay: Replay) -> None:
     state.funded = True
     if state.crossed is not None:
         state.crossed.funded()
-    for symbol, rate in due:
+    for symbol, rate, oracle in due:
         mark = state.prices.ends[symbol]
-        change = world.worth(symbol).one(mark) * rate * 1_000_000 // 1_000_000_000
+        change = world.worth(symbol).one(oracle or mark) * rate * 1_000_000 // 1_000_000_000
         state.index[symbol] += change
         for side in (LONG, SHORT):
             replay.ladders[symbol, side].funded()
         pools = state.fund_for(symbol).lots[symbol], state.vault.lots[symbol], state.market.lots[symbol]
         lots = {side: state.lots[state.blocks[symbol, side]].copy() for side in (LONG, SHORT)}
         replay.recorder.funding.append(
-            {"step": state.step, "symbol": symbol, "rate": rate, "mark": mark, "change": change, "lots": lots,
-             "pools": pools}
+            {"step": state.step, "symbol": symbol, "rate": rate, "mark": mark, "oracle": oracle, "change": change,
+             "lots": lots, "pools": pools}
         )  # fmt: skip
 
 
@@ -138,5 +149,5 @@ def _write(recorder: Recorder, number: int, b: liquidate.Breaches) -> None:
     recorder.breaches.add(
         len(b.rows), b.serial, number, b.rows, b.symbol, b.side, b.mark, b.passed, b.length, b.lots, b.equity, b.need,
         b.bankruptcy, b.equity < 0, b.refused, b.book_lots, b.book_value, b.fee, b.residual, b.taken, b.taken_amount,
-        b.taken_by, b.adl_lots, b.adl_amount, b.kept, recorder.round,
+        b.taken_by, b.adl_lots, b.adl_amount, b.kept, b.others, recorder.round,
     )  # fmt: skip

@@ -139,8 +139,9 @@ def breach_mark(
 ) -> Ints:
     """Return the exact mark at which each position first breaches: highest for longs, lowest for shorts.
 
-    A long that breaches at no positive mark gets ``NEVER_LONG``. A float estimate (``breach_estimate`` unless given)
-    is corrected by the exact comparison, so the result does not depend on floating point.
+    A long that breaches at no positive mark gets ``NEVER_LONG``. The schedule is continuous: all marks beyond are
+    in breach too; ``stepped`` has the others. A float estimate (``breach_estimate`` unless given) is corrected by the
+    exact comparison, so the result does not depend on floating point.
 
     Examples
     --------

@@ -18,7 +18,10 @@ IMPACTS: dict[str, impact.Impact] = {
     "linear": impact.linear,
     "depth": impact.book_depth,
 }
-SCHEDULES = {"tiered": "marginal rates with continuous deductions"}
+SCHEDULES = {
+    "tiered": "marginal rates with continuous deductions",
+    "risk_limits": "one rate on the whole position, a tier from above its floor",
+}
 
 CHOICES: Mapping[str, Mapping[str, Any] | tuple[str, ...]] = {
     "intrabar": ("ohlc", "adverse_first", "close"),

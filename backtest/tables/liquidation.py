@@ -42,7 +42,7 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
         "mark_px": b["mark"] * s.mark_unit[symbol],
         "end_mark_px": s.mark_then(symbol, b["step"], b["round"]) * s.mark_unit[symbol],
         "equity_usd": b["equity"],
-        "maintenance_usd": b["need"],
+        "maintenance_usd": b["need"] + b["others"],
         "notional_usd": lots * b["mark"] * s.q_mark[symbol],
         "closed_usd": closed * b["mark"] * s.q_mark[symbol],
         "bankruptcy_usd": b["bankruptcy"],

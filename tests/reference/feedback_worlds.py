@@ -10,9 +10,7 @@ BILLION = 10**9
 
 
 @st.composite
-def feedback_worlds(
-    draw: st.DrawFn, with_vault: bool | None = None, crossed: bool | None = None
-) -> dict[str, Any]:
+def feedback_worlds(draw: st.DrawFn, with_vault: bool | None = None, crossed: bool | None = None) -> dict[str, Any]:
     """Draw a world whose prices its own flow displaces.
 
     Parameters
