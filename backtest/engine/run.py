@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtest.engine import liquidate
+from backtest.engine import settling
 from backtest.engine.recorder import Recorder
-from backtest.engine.state import State, World
+from backtest.engine.state import Owner, State, World
 from backtest.engine.step import FULL_CHECK_EVERY, Replay, step
 from backtest.mechanics.exact import Ints
+from backtest.mechanics.fund import Pool
 
 CHUNK = 1024
 Progress = Callable[[int, int], None]
@@ -60,7 +61,7 @@ def _next(replay: Replay, number: int) -> int:
     """Return the next step that must be run, ``steps + 1`` if none."""
     world, state = replay.world, replay.state
     last = world.steps + 1
-    if number >= last or state.fund.holds or state.vault.holds:
+    if number >= last or state.vault.holds or any(fund.holds for fund in state.funds):
         return number
     due = min((at for at in replay.funding_at if at >= number), default=last)
     for symbol in range(len(world.symbols)):
@@ -69,7 +70,7 @@ def _next(replay: Replay, number: int) -> int:
         if not low < state.marks[symbol] < high:  # left in breach: judged at the start of the next segment
             return number
         due = min(due, _first_touch(world.walk.mark[symbol], number - 1, due - 1, low, high) + 1)
-    return due
+    return due if state.crossed is None else state.crossed.first(number, due)
 
 
 def _first_touch(marks: Ints, start: int, stop: int, low: int, high: int) -> int:
@@ -93,8 +94,9 @@ def _finish(replay: Replay) -> None:
     if state.funded:
         for first in range(0, len(state.lots), CHUNK * 32):
             open_ = first + np.flatnonzero(state.lots[first : first + CHUNK * 32])
-            liquidate.settle(state, replay.recorder, open_)
-        for owner in (state.fund, state.vault, state.market):
+            settling.settle(state, replay.recorder, open_)
+        owners: list[Pool | Owner] = [*state.funds, state.vault, state.market]
+        for owner in owners:
             for symbol in range(len(world.symbols)):
-                liquidate.settle_owner(state, replay.recorder, owner, symbol)
+                settling.settle_owner(state, replay.recorder, owner, symbol)
     state.check(full=True)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from backtest.engine.accounts import Accounts, members
 from backtest.errors import ConservationError, RangeError
 from backtest.mechanics.exact import LIMIT, RATE_ONE, Bools, Floats, Ints, exact_sum
 from backtest.mechanics.fund import Pool
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import Walk, freed
 from backtest.mechanics.rules import Rules
+from backtest.mechanics.worth import Worth
 
 FLOAT_EXACT = 2**53
 MILLIONTH = 1_000_000  # the funding index counts in 1e-6 quanta per lot
@@ -24,7 +27,8 @@ class World:
     """Everything a run is a function of.
 
     Positions are sorted by symbol, side (long first) and account. Arrays over bars have shape (symbols, bars).
-    ``funding`` rows are (bar, symbol, rate in 1e-9). ``watched`` are position rows.
+    ``funding`` rows are (bar, symbol, rate in 1e-9). ``watched`` are position rows. ``inverse`` holds the numerator
+    of each inverse contract and 0 for a linear one; ``cross`` marks the positions whose account bears them together.
     """
 
     symbols: tuple[str, ...]
@@ -45,6 +49,8 @@ class World:
     wallet: Ints
     watched: tuple[int, ...]
     rules: Rules
+    inverse: tuple[int, ...] = ()
+    cross: Bools | None = None
 
     @property
     def steps(self) -> int:
@@ -54,6 +60,18 @@ class World:
     def q_mark(self, symbol: int) -> int:
         """Return quanta per mark quantum and lot."""
         return self.q_tick[symbol] // self.mark_per_tick[symbol]
+
+    def worth(self, symbol: int) -> Worth:
+        """Return what a lot is worth at a mark."""
+        return Worth(self.q_mark(symbol), self.inverse[symbol] if self.inverse else 0)
+
+    def traded(self, symbol: int, price: Ints) -> Ints:
+        """Return what a lot is worth at trade prices in ticks."""
+        return self.worth(symbol).many(price * self.mark_per_tick[symbol])
+
+    def kinds(self) -> Ints:
+        """Return +1 for each linear symbol, -1 for each inverse one."""
+        return np.array([self.worth(symbol).kind for symbol in range(len(self.symbols))], dtype=np.int64)
 
 
 @dataclass(slots=True)
@@ -98,33 +116,45 @@ class State:
         check_range(world)
         self.lots: Ints = world.lots.copy()
         self.cost: Ints = world.cost.copy()
-        self.cash: Ints = world.wallet - world.side * world.cost
+        self.kind = world.kinds().tolist()
+        self.worth_side: Ints = world.side * world.kinds()[world.symbol] if any(world.inverse) else world.side
+        self.cash: Ints = world.wallet - self.worth_side * world.cost
         self.settled: Ints = np.zeros(len(world.lots), dtype=np.int64)
         self.mirror = Mirror(self)
         if world.rules.part is not None:  # the step each position was last in breach at, and when it first ordered
             self.seen: Ints = np.full(len(world.lots), -1, dtype=np.int64)
             self.sent_at: Ints = np.full(len(world.lots), NEVER, dtype=np.int64)
         self.breached: Ints = np.empty(0, dtype=np.int64)  # rows in breach in this step, ascending
+        self.in_round: Ints = np.empty(0, dtype=np.int64)  # cross accounts in the present round of the step
         self.index = [0] * count
         self.funded = False  # whether any funding has moved an index, which may stand at zero again
         self.blocks = {(symbol, side): _block(world, symbol, side) for symbol in range(count) for side in (LONG, SHORT)}
+        self.opposite = _opposites(world, self.blocks)
+        owners = members(world)
+        self.crossed = None if owners is None else Accounts(self, owners)
         self.accounts_cash = exact_sum(self.cash)
         signed = world.side * world.lots
         self.accounts_lots = [int(signed[world.symbol == symbol].sum()) for symbol in range(count)]
         rules = world.rules
-        self.fund = Pool("fund", rules.fund_start, [0] * count, [0] * count, [0] * count)
+        self.fund_of = [0] * count  # symbol -> its fund
+        self.fund_rows: Ints = np.array(self.fund_of, dtype=np.int64)
+        self.funds = [Pool("fund", rules.fund_start, [0] * count, [0] * count, [0] * count, 0)]
         self.vault = Pool("vault", rules.vault.capital if rules.vault else 0, [0] * count, [0] * count, [0] * count)
         held = [-lots for lots in self.accounts_lots]
-        first = [int(world.walk.mark[symbol, 0]) * world.q_mark(symbol) for symbol in range(count)]
+        first = [k * world.worth(symbol).one(int(world.walk.mark[symbol, 0])) for symbol, k in enumerate(self.kind)]
         self.market = Owner("market", -sum(a * b for a, b in zip(held, first, strict=True)), held, [0] * count)
         self.venue_cash = self.rounding_cash = self.uncovered_cash = 0
-        self.opening_cash = -(self.accounts_cash + self.fund.cash + self.vault.cash + self.market.cash)
+        self.opening_cash = -(self.accounts_cash + self.funds_cash() + self.vault.cash + self.market.cash)
         self.marks = [int(mark) for mark in world.walk.mark[:, 0]]
         self.step = 0
         self.bar = -1
         self.used = [0] * count  # liquidity used in the present bar
         self.quiet = 0
         self.waves = 0
+
+    def isolated(self, rows: slice) -> Bools | None:
+        """Return which rows are isolated positions; None if all are."""
+        return None if self.crossed is None else self.crossed.of[rows] < 0
 
     def episode(self, rows: Ints, passed: Ints) -> tuple[Bools, Bools]:
         """Return which positions in breach have sent no order in this episode, and which pause after their first.
@@ -135,7 +165,7 @@ class State:
         if self.world.rules.part is None:
             yes = np.ones(len(rows), dtype=bool)
             return yes, ~yes
-        fresh = rows[(self.seen[rows] != self.step - 1) | (passed > 0)]
+        fresh = rows[(self.seen[rows] < self.step - 1) | (passed > 0)]
         self.sent_at[fresh] = NEVER
         self.seen[rows] = self.step
         sent = self.sent_at[rows]
@@ -152,9 +182,17 @@ class State:
         part = int(walk.part[self.step - 1]) if walk.parts > 1 else 3
         return (3 * int(walk.bar[self.step - 1]) + part) * bar_s
 
+    def fund_for(self, symbol: int) -> Pool:
+        """Return the fund that serves a symbol."""
+        return self.funds[self.fund_of[symbol]]
+
+    def funds_cash(self) -> int:
+        """Return the cash of all funds."""
+        return sum([fund.cash for fund in self.funds])
+
     def value_per_lot(self, symbol: int) -> int:
         """Return quanta per lot at the mark at the end of the step."""
-        return self.marks[symbol] * self.world.q_mark(symbol)
+        return self.world.worth(symbol).one(self.marks[symbol])
 
     def pool_equity(self, pool: Pool) -> int:
         """Return cash plus inventory at mark, unsettled funding included."""
@@ -162,7 +200,7 @@ class State:
         for symbol, lots in enumerate(pool.lots):
             if lots:
                 due = lots * (self.index[symbol] - pool.index[symbol]) // MILLIONTH
-                equity += lots * self.value_per_lot(symbol) - due
+                equity += self.kind[symbol] * lots * self.value_per_lot(symbol) - due
         return equity
 
     def gross_inventory(self, pool: Pool) -> int:
@@ -197,11 +235,11 @@ class State:
     def total_cash(self) -> int:
         """Return the sum of all owners' cash; 0."""
         others = self.venue_cash + self.rounding_cash + self.uncovered_cash + self.opening_cash
-        return self.accounts_cash + self.fund.cash + self.vault.cash + self.market.cash + others
+        return self.accounts_cash + self.funds_cash() + self.vault.cash + self.market.cash + others
 
     def total_lots(self, symbol: int) -> int:
         """Return the sum of all owners' signed lots in a symbol; 0."""
-        pools = self.fund.lots[symbol] + self.vault.lots[symbol]
+        pools = sum([fund.lots[symbol] for fund in self.funds]) + self.vault.lots[symbol]
         return self.accounts_lots[symbol] + pools + self.market.lots[symbol]
 
     def check(self, full: bool = False) -> None:
@@ -225,6 +263,25 @@ class State:
             if self_total + other != self.accounts_lots[symbol]:
                 name = self.world.symbols[symbol]
                 raise ConservationError(f"step {self.step}: lots of {name} in accounts do not match their total")
+
+
+def _opposites(world: World, blocks: Mapping[tuple[int, int], slice]) -> Ints | None:
+    """Return for each row the row of the same account on the other side of its symbol, or -1; None if all are alone."""
+    found = []
+    for symbol in range(len(world.symbols)):
+        long, short = blocks[symbol, LONG], blocks[symbol, SHORT]
+        ours, theirs = world.account[long], world.account[short]
+        if not ours.size or not theirs.size or ours[-1] < theirs[0] or theirs[-1] < ours[0]:
+            continue
+        place = np.minimum(np.searchsorted(theirs, ours), len(theirs) - 1)
+        same = np.flatnonzero(theirs[place] == ours)
+        found.append((same + long.start, place[same] + short.start))
+    if not any(len(longs) for longs, _ in found):
+        return None
+    out = np.full(len(world.lots), -1, dtype=np.int64)
+    for longs, shorts in found:
+        out[longs], out[shorts] = shorts, longs
+    return out
 
 
 def _block(world: World, symbol: int, side: int) -> slice:
@@ -255,7 +312,7 @@ def _bounds(world: World, symbol: int) -> dict[str, tuple[int, str]]:
     lots, mark = exact_sum(world.lots[held]), int(world.walk.mark[symbol].max())
     trade = int(world.trade_high[symbol].max())
     rates = sum(abs(rate) for _, where, rate in world.funding if where == symbol)
-    top = max(mark * world.q_mark(symbol), trade * world.q_tick[symbol])
+    top = _most_worth(world, symbol)
     index = top * rates * MILLIONTH // RATE_ONE
     money = 2 * max(lots * top, exact_sum(world.cost[held])) + exact_sum(np.abs(world.wallet[held]))
     return {
@@ -264,6 +321,14 @@ def _bounds(world: World, symbol: int) -> dict[str, tuple[int, str]]:
         "the funding index": (index, "a finer lot, lower rates or a shorter window"),
         "trade price x mark": (2 * trade * mark, "a coarser tick or mark quantum"),
     }
+
+
+def _most_worth(world: World, symbol: int) -> int:
+    """Return the most that a lot is worth at any price: at the highest, of an inverse contract at the lowest."""
+    worth, ticks = world.worth(symbol), world.mark_per_tick[symbol]
+    lowest = min(int(world.walk.mark[symbol].min()), int(world.trade_low[symbol].min()) * ticks)
+    highest = max(int(world.walk.mark[symbol].max()), int(world.trade_high[symbol].max()) * ticks)
+    return max(worth.one(lowest), worth.one(highest))
 
 
 def _refuse(name: str, factor: str, largest: int, fix: str) -> None:
@@ -280,7 +345,7 @@ def _fits_floats(world: World) -> bool:
     """Return whether every position's cost, and its value at any mark, is exact as a float."""
     for symbol in range(len(world.symbols)):
         held = _held(world, symbol)
-        top = int(world.walk.mark[symbol].max()) * world.q_mark(symbol)
+        top = _most_worth(world, symbol)
         largest = max(int(world.lots[held].max(initial=0)) * top, int(world.cost[held].max(initial=0)))
         if largest >= FLOAT_EXACT:
             return False

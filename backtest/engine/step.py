@@ -54,18 +54,36 @@ def step(replay: Replay, number: int) -> None:
     fund_positions(replay)  # 1 funding due
     move_marks(replay)  # 2 marks move
     breaches = liquidate.find(state, replay.ladders, replay.starts, recorder)  # 3 breaches
-    if breaches.rows.size:
-        state.quiet = 0
-        liquidate.to_book(state, recorder, breaches, trades(replay))  # 4 orders and book fills
-        liquidate.fees(state, recorder, breaches)  # 5a fees
-        liquidate.residuals(state, recorder, breaches)  # 5b residual collateral
-        takeover.takeovers(state, recorder, breaches)  # 5c take-overs
     before = previous_marks(replay)
-    changed = deleverage.bankrupts(state, recorder, breaches, before)  # 6 ADL of bankrupts ...
-    changed += deleverage.pools(state, recorder, before)  # ... then of fund and vault inventory
+    gap = bool(replay.world.walk.gap[number - 1])
+    changed = [one_round(replay, breaches, before, at_end=gap)]  # 4 to 6 for all in breach, the bankrupts' ADL last
+    while (again := liquidate.find_again(state, recorder, breaches)).rows.size:  # cross accounts, the next position
+        breaches = again
+        changed.append(one_round(replay, breaches, before, at_end=True))
+    changed += deleverage.pools(state, recorder, before)  # 6 ADL of fund and vault inventory
     # 7 repeat while impact moves the mark: only on the feedback path, one round on the tape
     deleverage.unwind(state, recorder, trades(replay))  # 8 unwinding
-    record(replay, breaches, changed)  # 9 record, check
+    record(replay, changed)  # 9 record, check
+
+
+def one_round(replay: Replay, breaches: liquidate.Breaches, before: list[int], *, at_end: bool) -> Ints:
+    """Run acts 4 to 6 for positions in breach; return the rows that changed. ``before`` are the previous marks."""
+    state, recorder = replay.state, replay.recorder
+    if not state.breached.size:
+        return breaches.rows
+    state.quiet = 0
+    liquidate.to_book(state, recorder, breaches, trades(replay), at_end=at_end)  # 4 orders and book fills
+    liquidate.fees(state, recorder, breaches)  # 5a fees
+    liquidate.residuals(state, recorder, breaches)  # 5b residual collateral
+    if state.crossed is not None:
+        state.crossed.stale(breaches.rows)
+    takeover.takeovers(state, recorder, breaches)  # 5c take-overs
+    if state.crossed is not None:
+        state.crossed.stale(breaches.rows)
+    winners = deleverage.bankrupts(state, recorder, breaches, before)  # 6 ADL
+    _write(recorder, state.step, breaches)
+    state.mirror.update(state, breaches.rows)
+    return np.concatenate([state.breached, *winners])
 
 
 def enter(replay: Replay, number: int) -> None:
@@ -87,13 +105,15 @@ def fund_positions(replay: Replay) -> None:
         return
     state, world = replay.state, replay.world
     state.funded = True
+    if state.crossed is not None:
+        state.crossed.funded()
     for symbol, rate in due:
         mark = int(world.walk.mark[symbol, state.step - 1])
-        change = mark * world.q_mark(symbol) * rate * 1_000_000 // 1_000_000_000
+        change = world.worth(symbol).one(mark) * rate * 1_000_000 // 1_000_000_000
         state.index[symbol] += change
         for side in (LONG, SHORT):
             replay.ladders[symbol, side].funded()
-        pools = state.fund.lots[symbol], state.vault.lots[symbol], state.market.lots[symbol]
+        pools = state.fund_for(symbol).lots[symbol], state.vault.lots[symbol], state.market.lots[symbol]
         lots = {side: state.lots[state.blocks[symbol, side]].copy() for side in (LONG, SHORT)}
         replay.recorder.funding.append(
             {"step": state.step, "symbol": symbol, "rate": rate, "mark": mark, "change": change, "lots": lots,
@@ -119,15 +139,12 @@ def previous_marks(replay: Replay) -> list[int]:
     return [previous_mark(start, end, gap, replay.world.bar_s) for start, end in pairs]
 
 
-def record(replay: Replay, breaches: liquidate.Breaches, changed: list[Ints]) -> None:
-    """Write down the breaches, tell the ladders what changed, and check that cash and lots sum to zero."""
+def record(replay: Replay, changed: list[Ints]) -> None:
+    """Tell ladders and cross accounts which rows changed, and check that cash and lots sum to zero."""
     state = replay.state
-    if breaches.rows.size:
-        _write(replay.recorder, state.step, breaches)
-        state.mirror.update(state, breaches.rows)
-        changed = [*changed, breaches.rows]
-    if changed:
-        deleverage.reinsert(replay.ladders, state, np.concatenate(changed))
+    rows = np.concatenate(changed)
+    if rows.size:
+        deleverage.reinsert(replay.ladders, state, rows)
     state.check(full=state.step % FULL_CHECK_EVERY == 0)
 
 

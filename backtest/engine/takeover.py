@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from backtest.engine.liquidate import Breaches, cut, move_to, settle, settle_owner
-from backtest.engine.recorder import ACCOUNT, FUND, NONE, VAULT, Recorder
+from backtest.engine import cross
+from backtest.engine.liquidate import Breaches, cut, move_to
+from backtest.engine.recorder import ACCOUNT, FUND, VAULT, Recorder
+from backtest.engine.settling import settle, settle_owner
 from backtest.engine.state import State
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.fund import Pool, absorb, lots_within_floor, lots_within_limit
@@ -21,25 +23,39 @@ def takeovers(state: State, recorder: Recorder, breaches: Breaches) -> None:
     if not waiting.size:
         return
     if rules.fund_takes_over and not rules.vault:
-        _fund_in_runs(state, recorder, breaches, waiting[breaches.kept[waiting] == 0])
+        claims = waiting[breaches.kept[waiting] == 0]
+        for fund in state.funds:
+            _fund_in_runs(state, recorder, breaches, claims[state.fund_rows[breaches.symbol[claims]] == fund.number])
     elif rules.vault and not rules.fund_takes_over:
         _vault_at_once(state, recorder, breaches, waiting)
     elif rules.vault:
-        for i in waiting.tolist():  # the fund's share of one claim decides what the vault sees
-            if not breaches.kept[i]:
+        for claims in _by_account(state, breaches):  # the fund's share of a claim decides what the vault sees
+            for i in claims[(breaches.left[claims] > 0) & (breaches.kept[claims] == 0)].tolist():
                 _fund_takes(state, recorder, breaches, i)
-            if breaches.left[i]:
-                _vault_at_once(state, recorder, breaches, np.array([i]))
+            claims = claims[breaches.left[claims] > 0]
+            if claims.size:
+                _vault_at_once(state, recorder, breaches, claims)
+
+
+def _by_account(state: State, breaches: Breaches) -> list[Ints]:
+    """Return claims in crossing order, all those of a cross account together at its first one."""
+    if state.crossed is None:
+        return list(np.arange(len(breaches.rows))[:, None])
+    groups: dict[int, list[int]] = {}
+    for i, owner in enumerate(state.crossed.of[breaches.rows].tolist()):
+        groups.setdefault(owner if owner >= 0 else -1 - i, []).append(i)
+    return [np.array(group) for group in groups.values()]
 
 
 def _fund_in_runs(state: State, recorder: Recorder, breaches: Breaches, waiting: Ints) -> None:
-    """Serve claims in runs that the fund takes whole or not at all; the claim between two runs is judged alone."""
+    """Serve one fund's claims in runs that it takes whole or not at all; the claim between two runs is judged alone."""
     at, length = 0, FIRST_RUN
     while at < len(waiting):
         run = waiting[at : at + length]
         taken = _leading(_fits_whole(state, breaches, run))
         if taken:
-            hand_over(state, recorder, breaches, run[:taken], breaches.left[run[:taken]], state.fund, FUND)
+            fund = state.fund_for(int(breaches.symbol[run[0]]))
+            hand_over(state, recorder, breaches, run[:taken], breaches.left[run[:taken]], fund, FUND)
         else:
             refused = _leading(_fits_not_at_all(state, breaches, run))
             taken = refused or 1
@@ -55,10 +71,10 @@ def _leading(ok: Bools) -> int:
 
 def _fits_whole(state: State, breaches: Breaches, run: Ints) -> Bools:
     """Return for each claim whether the fund may take it whole if it has taken all before it whole."""
-    rules, fund = state.world.rules, state.fund
+    rules, fund = state.world.rules, state.fund_for(int(breaches.symbol[run[0]]))
     symbol, side, lots = breaches.symbol[run], breaches.side[run], breaches.left[run]
     each = _value_per_lot(state)[symbol]
-    loss = side * (breaches.owed[run] - lots * each)
+    loss = breaches.worth[run] * (breaches.owed[run] - lots * each)
     equity = state.pool_equity(fund) - np.cumsum(loss)
     ok = (loss <= 0) | (equity >= rules.fund_floor)
     if rules.inventory_limit is None:
@@ -76,14 +92,14 @@ def _fits_whole(state: State, breaches: Breaches, run: Ints) -> Bools:
 
 def _fits_not_at_all(state: State, breaches: Breaches, run: Ints) -> Bools:
     """Return for each claim whether the fund as it stands may take nothing of it: its floor or its limit forbids."""
-    rules, fund = state.world.rules, state.fund
+    rules, fund = state.world.rules, state.fund_for(int(breaches.symbol[run[0]]))
     symbol, side, lots = breaches.symbol[run], breaches.side[run], breaches.left[run]
-    each = _value_per_lot(state)[symbol]
-    loss = side * (breaches.owed[run] - lots * each)
+    each, sign = _value_per_lot(state)[symbol], breaches.worth[run]
+    loss = sign * (breaches.owed[run] - lots * each)
     headroom = max(state.pool_equity(fund) - rules.fund_floor, 0)
     least = 1 if rules.fund_divisible else lots  # lots the fund would have to take
     if rules.fund_divisible:
-        floor_forbids = (loss > 0) & np.where(side > 0, headroom + 1 <= loss // lots, headroom < -(-loss // lots))
+        floor_forbids = (loss > 0) & np.where(sign > 0, headroom + 1 <= loss // lots, headroom < -(-loss // lots))
     else:
         floor_forbids = loss > headroom
     if rules.inventory_limit is None:
@@ -100,11 +116,13 @@ def _value_per_lot(state: State) -> Ints:
 
 def _fund_takes(state: State, recorder: Recorder, breaches: Breaches, i: int) -> None:
     """Let the fund take the largest part of one claim that its floor and its inventory limit allow."""
-    rules, fund = state.world.rules, state.fund
+    rules = state.world.rules
     symbol, side = int(breaches.symbol[i]), int(breaches.side[i])
+    fund = state.fund_for(symbol)
     lots, owed = int(breaches.left[i]), int(breaches.owed[i])
     each = state.value_per_lot(symbol)
-    k = lots_within_floor(side, lots, owed, each, state.pool_equity(fund) - rules.fund_floor)
+    sign = int(breaches.worth[i])
+    k = lots_within_floor(sign, lots, owed, each, state.pool_equity(fund) - rules.fund_floor)
     gross = state.gross_inventory(fund)
     k = min(k, lots_within_limit(side, lots, fund.lots[symbol], each, gross, rules.inventory_limit))
     if k > 0 and (rules.fund_divisible or k == lots):
@@ -112,22 +130,46 @@ def _fund_takes(state: State, recorder: Recorder, breaches: Breaches, i: int) ->
 
 
 def _vault_at_once(state: State, recorder: Recorder, breaches: Breaches, waiting: Ints) -> None:
-    """Below zero: ADL. Below the vault's share of maintenance: position and collateral go to the vault. Else wait."""
+    """Below zero: ADL. Below the vault's share of maintenance: position and collateral go to the vault. Else wait.
+
+    Positions of a cross account go with the account.
+    """
     rule = state.world.rules.vault
     assert rule is not None
-    symbol, side, lots = breaches.symbol[waiting], breaches.side[waiting], breaches.left[waiting]
+    symbol, lots = breaches.symbol[waiting], breaches.left[waiting]
     value = lots * _value_per_lot(state)[symbol]
-    equity = side * (value - breaches.owed[waiting])
+    equity = breaches.worth[waiting] * (value - breaches.owed[waiting])
     need = np.zeros(len(waiting), dtype=np.int64)
     for k in np.unique(symbol).tolist():
         mine = symbol == k
         need[mine] = maintenance(value[mine], state.world.tiers[k])
+    together = np.empty(0, dtype=np.int64)
+    if state.crossed is not None:
+        together = np.flatnonzero(state.crossed.of[breaches.rows[waiting]] >= 0)
+    if together.size:
+        equity[together], need[together], owed = cross.fix_anew(state, breaches.rows[waiting[together]])
     low = equity * rule.den < rule.num * need
     waits = (equity >= 0) & ~low
     breaches.kept[waiting] = np.where(waits, lots, 0)
-    taken = waiting[(equity >= 0) & low]
+    goes = (equity >= 0) & low
+    if together.size:
+        gone = ~waits[together]
+        breaches.owed[waiting[together[gone]]] = owed[gone]
+        taken = waiting[goes][np.argsort(_first_claims(state, breaches, waiting[goes]), kind="stable")]
+    else:
+        taken = waiting[goes]
     if taken.size:
         hand_over(state, recorder, breaches, taken, breaches.left[taken], state.vault, VAULT)
+
+
+def _first_claims(state: State, breaches: Breaches, at: Ints) -> Ints:
+    """Return the place of the first claim in the step of the account of each claim."""
+    assert state.crossed is not None
+    owner = state.crossed.of[breaches.rows]
+    own = np.where(owner >= 0, owner, -1 - np.arange(len(owner)))
+    _, first, place = np.unique(own, return_index=True, return_inverse=True)
+    out: Ints = first[place][at]
+    return out
 
 
 def hand_over(
@@ -135,15 +177,15 @@ def hand_over(
     cause: str = "takeover",
 ) -> None:  # fmt: skip
     """Move lots in breach to a pool at their bankruptcy amount, in order."""
-    rows, symbols, side = breaches.rows[at], breaches.symbol[at], breaches.side[at]
+    rows, symbols, side, sign = breaches.rows[at], breaches.symbol[at], breaches.side[at], breaches.worth[at]
     settle(state, recorder, rows)
     for symbol in np.unique(symbols).tolist():
         settle_owner(state, recorder, pool, symbol)
     amount = cut(state, breaches, at, lots)
-    state.cash[rows] += side * amount
+    state.cash[rows] += sign * amount
     for symbol in np.unique(symbols).tolist():
         mine = symbols == symbol
-        move_to(state, symbol, pool, int((side * amount)[mine].sum()), int((side * lots)[mine].sum()))
+        move_to(state, symbol, pool, int((sign * amount)[mine].sum()), int((side * lots)[mine].sum()))
     for claim in zip(symbols.tolist(), side.tolist(), lots.tolist(), amount.tolist(), strict=True):
         absorb(pool, *claim)
     if cause == "takeover":
@@ -151,5 +193,5 @@ def hand_over(
         breaches.taken_amount[at] += amount
         breaches.taken_by[at] = owner
     recorder.transfer(
-        state.step, cause, symbols, ACCOUNT, rows, owner, NONE, -side * lots, side * amount, breaches.serial[at]
+        state.step, cause, symbols, ACCOUNT, rows, owner, pool.number, -side * lots, sign * amount, breaches.serial[at]
     )

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 class Pool:
     """A fund or vault: cash, signed lots and take-over amount of its inventory per symbol, in quanta.
 
-    ``index`` is the funding index at the last settlement of each symbol.
+    ``index`` is the funding index at the last settlement of each symbol; ``number`` tells the funds of a run apart
+    in the record (-1: the vault).
     """
 
     owner: str
@@ -17,6 +18,7 @@ class Pool:
     lots: list[int]
     basis: list[int]
     index: list[int] = field(default_factory=list)
+    number: int = -1
 
     @property
     def holds(self) -> bool:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from backtest.mechanics import impact
+from backtest.mechanics.allocation import ALLOCATIONS, ORDERS
 from backtest.mechanics.rankings import RANKINGS
 from backtest.mechanics.steppers import STEPPERS, PartRule
 
@@ -30,6 +31,8 @@ CHOICES: Mapping[str, Mapping[str, Any] | tuple[str, ...]] = {
     "losers": ("last", "ranked", "excluded"),
     "close_price": ("bankruptcy", "mark", "previous_mark"),
     "on_exhausted": ("uncovered", "fund_negative"),
+    "cross_allocation": ALLOCATIONS,
+    "cross_order": ORDERS,
 }
 
 
@@ -49,6 +52,7 @@ class Rules:
     ``inclusive``: liquidation at equity equal to maintenance. ``part``: of the stepper ``part_first`` only.
     ``inventory_limit`` None: no limit.
     ``quiet_steps``: steps without a breach, the present one included, before pools unwind.
+    ``cross_allocation``, ``cross_order``: how a cross account in breach is liquidated.
     ``strength``: Y times sigma of the impact formula. ``scale``: liquidity scale per symbol.
     """
 
@@ -77,3 +81,5 @@ class Rules:
     participation: Fraction
     seed: int
     spared: int
+    cross_allocation: str = "by_maintenance"
+    cross_order: str = "maintenance"

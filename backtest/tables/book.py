@@ -57,7 +57,7 @@ def positions(s: Shared) -> tuple[int, Columns]:
             first_breach_mark(
                 opening[rows],
                 (side * lots)[rows],
-                int(s.q_mark[k]),
+                world.worth(k),
                 world.tiers[k],
                 world.rules.inclusive,
                 np.full(len(rows), world.walk.mark[k, 0]),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from backtest.engine.recorder import CAUSES, FUND, NONE, OWNERS, VAULT
+from backtest.engine.recorder import ACCOUNT, CAUSES, FUND, NONE, OWNERS, VAULT
 from backtest.mechanics.exact import Ints
 from backtest.tables.arrow import named, nullable
 from backtest.tables.shared import Columns, Shared
@@ -55,15 +55,16 @@ def ledger(s: Shared) -> tuple[int, Columns]:
         return np.concatenate([np.array([leg[name] for leg in head], dtype=np.int64), values])
 
     step = joined("step", t["step"][both])
-    account_row = joined("row", row)
+    owners, account_row = joined("owner", owner), joined("row", row)
+    account = (owners == ACCOUNT) & (account_row != NONE)  # a fund's row is its number
     return len(step), {
         "entry_id": joined("entry", both + 1),
         "step": step,
         "ts": s.ts(step),
         "cause": named(joined("cause", t["cause"][both] + 1), ("opening", *CAUSES)),
         "symbol": named(joined("symbol", t["symbol"][both]) + 1, ("", *s.symbols)),
-        "owner": named(joined("owner", owner), OWNERS),
-        "account_id": nullable(s.world.account[np.maximum(account_row, 0)], account_row == NONE),
+        "owner": named(owners, OWNERS),
+        "account_id": nullable(s.world.account[np.where(account, account_row, 0)], ~account),
         "lots": joined("lots", sign * t["lots"][both]),
         "amount_usd": joined("amount", sign * t["amount"][both]),
     }

@@ -124,7 +124,7 @@ def _watch_breaches(patch: pytest.MonkeyPatch, out: Trace) -> None:
     def kept(state: State) -> list[Claim]:
         claims = breaches(state)
         for claim in claims:
-            assert claim.amount == bankruptcy_amount(state.ledger, claim.owner, claim.side)
+            assert claim.amount == bankruptcy_amount(state.ledger, claim.owner)
             out.breaches.append((state.step.number, claim, claim.lots, claim.amount))
         return claims
 

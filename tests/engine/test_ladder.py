@@ -215,14 +215,14 @@ def test_crossing_order_is_exact_where_floats_would_tie() -> None:
     third, length = 10**17, 3 * 10**17
     assert third / length == (third + 1) / length
     passed, lengths = np.array([third + 1, third, 1]), np.array([length, length, 3])
-    order = liquidate._crossing_order(passed, lengths, np.array([0, 1, 0]), np.array([5, 6, 9]))
+    order = liquidate._crossing_order(passed, lengths, np.array([0, 1, 0]), np.array([5, 6, 9]), np.ones(3))
     assert order.tolist() == [2, 1, 0]  # 1/3 twice by symbol, then the longer one
     assert Fraction(third + 1, length) > Fraction(1, 3)
 
 
 def test_equal_fractions_go_by_symbol_then_account() -> None:
     passed, lengths = np.array([1, 2, 3, 0]), np.array([2, 4, 6, 7])
-    order = liquidate._crossing_order(passed, lengths, np.array([1, 0, 0, 1]), np.array([1, 8, 3, 2]))
+    order = liquidate._crossing_order(passed, lengths, np.array([1, 0, 0, 1]), np.array([1, 8, 3, 2]), np.ones(4))
     assert order.tolist() == [3, 2, 1, 0]
 
 

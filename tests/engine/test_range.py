@@ -12,6 +12,7 @@ from backtest.engine import liquidate
 from backtest.engine.run import simulate
 from backtest.engine.state import FLOAT_EXACT, State, World
 from backtest.errors import ConservationError, RangeError
+from backtest.mechanics.exact import Ints
 from tests.engine.small import LONG, SHORT, bar, small
 from tests.reference.adapter import build
 
@@ -69,14 +70,14 @@ def test_floats_are_trusted_below_two_to_the_53() -> None:
 
 def test_a_quantum_or_a_lot_too_many_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     state = State(world_of())
-    state.fund.cash += 1
+    state.funds[0].cash += 1
     with pytest.raises(ConservationError, match="step 0: cash of all owners sums to 1 quanta instead of 0"):
         state.check()
-    state.fund.cash -= 1
-    state.fund.lots[0] += 2
+    state.funds[0].cash -= 1
+    state.funds[0].lots[0] += 2
     with pytest.raises(ConservationError, match="step 0: lots of BTC sum to 2, not 0"):
         state.check()
-    state.fund.lots[0] -= 2
+    state.funds[0].lots[0] -= 2
     state.cash[0] += 3
     state.check()  # totals alone do not show it ...
     with pytest.raises(ConservationError, match="accounts holds 3 quanta more than its total"):
@@ -91,8 +92,9 @@ def test_a_fee_that_no_one_receives_stops_the_run(monkeypatch: pytest.MonkeyPatc
     world = small([bar(1000), bar(930, volume_lots=10)], fee_e9=1_000_000)
     simulate(build(world))
 
-    def lost(state: State, owner: str, amount: int) -> None:
-        state.accounts_cash -= amount
+    def lost(state: State, owner: str, symbols: Ints, amount: Ints) -> int:
+        state.accounts_cash -= int(amount.sum())
+        return -1
 
     monkeypatch.setattr(liquidate, "pay_owner", lost)
     with pytest.raises(ConservationError, match="step 2: cash of all owners sums to -930 quanta"):

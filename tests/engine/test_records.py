@@ -164,7 +164,7 @@ def check_transfers(outcome: Outcome) -> None:
         side = int(world.side[place])
         assert start[place] + cash["account", place] == int(state.cash[place])
         assert side * int(world.lots[place]) + lots["account", place, symbol] == side * int(state.lots[place])
-    assert world.rules.fund_start + cash["fund", -1] == state.fund.cash
+    assert world.rules.fund_start + sum(cash["fund", fund.number] for fund in state.funds) == state.funds_cash()
     assert (world.rules.vault.capital if world.rules.vault else 0) + cash["vault", -1] == state.vault.cash
     for name, held in (
         ("venue", state.venue_cash),
@@ -173,7 +173,8 @@ def check_transfers(outcome: Outcome) -> None:
     ):
         assert cash[name, -1] == held
     for symbol in range(len(world.symbols)):
-        assert lots["fund", -1, symbol] == state.fund.lots[symbol]
+        for fund in state.funds:
+            assert lots["fund", fund.number, symbol] == fund.lots[symbol]
         assert lots["vault", -1, symbol] == state.vault.lots[symbol]
 
 

@@ -47,9 +47,9 @@ def test_acts_follow_the_order_of_the_page(monkeypatch: pytest.MonkeyPatch) -> N
     def noted(owner: Any, name: str) -> None:
         act = getattr(owner, name)
 
-        def noting(*args: Any) -> Any:
+        def noting(*args: Any, **named: Any) -> Any:
             called.append(name)
-            return act(*args)
+            return act(*args, **named)
 
         monkeypatch.setattr(owner, name, noting)
 

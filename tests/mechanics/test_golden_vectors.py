@@ -273,7 +273,7 @@ def test_money_is_constant_over_a_liquidation_an_adl_and_a_take_over() -> None:
     world = small([bar(1000), bar(930, volume_lots=3), bar(890)], fund=fund, fee_e9=10_000_000, residual_owner="fund")
     outcome = simulate(build(world))
     state = outcome.state
-    held = int(state.cash.sum()) + state.fund.cash + state.market.cash + state.venue_cash
+    held = int(state.cash.sum()) + state.funds_cash() + state.market.cash + state.venue_cash
     assert held + state.rounding_cash + state.uncovered_cash == -state.opening_cash
     assert state.opening_cash == -(200_000 + 100_000 + 50_000)  # wallets and fund: entry values cancel
     breaches = outcome.recorder.breaches.join()

@@ -50,7 +50,18 @@ def build(case: dict[str, Any]) -> World:
         wallet=column(lambda row: row["wallet"]),
         watched=(),
         rules=_rules(case, len(names)),
+        **_kinds(case, rows),
     )
+
+
+def _kinds(case: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return which rows are cross and which symbols inverse, where there are any."""
+    kinds: dict[str, Any] = {}
+    if any(row.get("cross") for row in rows):
+        kinds["cross"] = np.array([row.get("cross", False) for row in rows], dtype=np.bool_)
+    if any(symbol.get("inverse") for symbol in case["symbols"].values()):
+        kinds["inverse"] = tuple(symbol.get("inverse", 0) for symbol in case["symbols"].values())
+    return kinds
 
 
 def _bars(case: dict[str, Any], names: list[str], kind: str) -> Any:
@@ -87,6 +98,7 @@ def _rules(case: dict[str, Any], count: int) -> Rules:
         participation=Fraction(liquidity["participation_e9"], BILLION),
         seed=case["seed"],
         spared=3,
+        **{key: profile[key] for key in ("cross_allocation", "cross_order") if key in profile},
     )
 
 
@@ -106,7 +118,7 @@ def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
         return {"cash": cash, "lots": dict(zip(names, lots or [0] * len(names), strict=True))}
 
     owners: dict[str, Any] = {
-        "fund": owner(state.fund.cash, state.fund.lots),
+        "fund": owner(state.funds[0].cash, state.funds[0].lots),
         "market": owner(state.market.cash, state.market.lots),
         "venue": owner(state.venue_cash),
         "rounding": owner(state.rounding_cash),
@@ -115,13 +127,12 @@ def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
     }
     if case["profile"].get("vault"):
         owners["vault"] = owner(state.vault.cash, state.vault.lots)
+    held: dict[int, dict[str, Any]] = {account: owner(0) for account in accounts}
     signed = (world.side * state.lots).tolist()
-    owners["accounts"] = {
-        str(account): owner(cash, [lots if k == symbol else 0 for k in range(len(names))])
-        for account, cash, lots, symbol in zip(
-            accounts, state.cash.tolist(), signed, world.symbol.tolist(), strict=True
-        )
-    }
+    for account, cash, lots, symbol in zip(accounts, state.cash.tolist(), signed, world.symbol.tolist(), strict=True):
+        held[account]["cash"] += cash
+        held[account]["lots"][names[symbol]] += lots
+    owners["accounts"] = {str(account): row for account, row in held.items()}
     b = out.recorder.breaches.join()
     moved = np.flatnonzero(b["book_lots"] + b["taken"] + b["adl_lots"])
     columns = ("step", "row", "symbol", "side", "book_lots", "book_value", "taken", "adl_lots", "residual", "fee")

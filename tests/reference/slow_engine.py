@@ -1,13 +1,16 @@
 """MECHANISM.md section 4: the acts of a step, one after the other."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 from math import isqrt
 from typing import Any
 
-from .slow_adl import adl
-from .slow_ledger import E9, FUND, VAULT, VENUE, owners_table, sign
+from .slow_adl import adl, inventories
+from .slow_cross import cross_breaches, next_round, vault_rule
+from .slow_ledger import E9, FUND, VAULT, VENUE, Position, name_of, owners_table, sign
 from .slow_path import steps
 from .slow_state import (
+    Account,
     Claim,
     State,
     bankruptcy_amount,
@@ -28,10 +31,12 @@ def replay(world: dict[str, Any]) -> dict[str, Any]:
     ----------
     world : dict
         Symbols, profile, liquidity, bars, funding and accounts; money in quanta, trades in ticks, marks in mark
-        quanta, sizes in lots. Keys that may be absent: a symbol's `mark_per_tick` (mark quanta in a tick, 1), the
+        quanta, sizes in lots. Keys that may be absent: a symbol's `mark_per_tick` (mark quanta in a tick, 1) and
+        `inverse` (linear; else a lot is worth `inverse` over the mark), an account row's `cross` (isolated), the
         profile's `vault` (none: no such owner; else its `capital`, and the share `num`/`den` of maintenance below
-        which it takes over), `hl_literal` (false) and `stepper` (`full_position`; `part_first` has `first_share`
-        as [numerator, denominator], `first_above` in quanta and `pause_s`).
+        which it takes over), `hl_literal` (false), `stepper` (`full_position`; `part_first` has `first_share`
+        as [numerator, denominator], `first_above` in quanta and `pause_s`), `cross_allocation` (`by_maintenance`)
+        and `cross_order` (`maintenance`).
 
     Returns
     -------
@@ -43,18 +48,17 @@ def replay(world: dict[str, Any]) -> dict[str, Any]:
     state = opening_state(world, walked[0])
     for step in walked:
         state.step = step
+        state.in_breach = set()
         funding(state)
         free_liquidity(state)
         claims = breaches(state)
-        state.in_breach = {claim.owner for claim in claims}
-        state.quiet_steps = 0 if claims else state.quiet_steps + 1
-        book_fills(state, claims)
-        fees(state, claims)
-        residuals(state, claims)
-        takeovers(state, claims)
-        adl(state, [claim for claim in claims if not waits(state, claim)])
+        while claims:
+            liquidate(state, claims)
+            record(state, claims)
+            claims = next_claims(state, claims)
+        state.quiet_steps = 0 if state.in_breach else state.quiet_steps + 1
+        inventories(state)
         unwind(state)
-        record(state, claims)
         state.ledger.check()
     return {
         "owners": owners_table(state.ledger),
@@ -64,6 +68,15 @@ def replay(world: dict[str, Any]) -> dict[str, Any]:
         "unmatched": state.unmatched,
         "steps": len(walked),
     }
+
+
+def liquidate(state: State, claims: list[Claim]) -> None:
+    """Acts 4 to 6 of a round."""
+    book_fills(state, claims)
+    fees(state, claims)
+    residuals(state, claims)
+    takeovers(state, claims)
+    adl(state, [claim for claim in claims if not claim.waits])
 
 
 def funding(state: State) -> None:
@@ -89,12 +102,34 @@ def free_liquidity(state: State) -> None:
 
 def breaches(state: State) -> list[Claim]:
     """Act 3: the positions that meet the liquidation comparison on this segment, in crossing order."""
+    claims = isolated_breaches(state)
+    state.in_breach |= {state.account(claim) for claim in claims}
+    return in_crossing_order(state, claims + cross_breaches(state))
+
+
+def next_claims(state: State, claims: list[Claim]) -> list[Claim]:
+    """Act 3 of the next round, in crossing order."""
+    return in_crossing_order(state, next_round(state, claims))
+
+
+def in_crossing_order(state: State, claims: list[Claim]) -> list[Claim]:
+    """Sort by fraction, symbol, account id, the long first."""
+
+    def place(claim: Claim) -> tuple[Fraction, int, int, int]:
+        assert isinstance(claim.owner, Position)
+        return claim.fraction, state.symbols.index(claim.symbol), claim.owner.account, -claim.side
+
+    return sorted(claims, key=place)
+
+
+def isolated_breaches(state: State) -> list[Claim]:
+    """Return the isolated positions in breach on this segment; a cross account of one row is one."""
     claims = []
-    for row in state.world["accounts"]:
-        held = state.lots(row["id"], row["symbol"])
-        if held:
-            amount = bankruptcy_amount(state.ledger, row["id"], sign(held))
-            claim = Claim(row["id"], row["symbol"], sign(held), abs(held), amount)
+    for row, account in state.account_of.items():
+        if len(account) == 1 and state.lots(row, row.symbol):
+            amount = bankruptcy_amount(state.ledger, row)
+            worth = state.kind(row.symbol) * row.side
+            claim = Claim(row, row.symbol, row.side, worth, abs(state.lots(row, row.symbol)), amount)
             marks = state.step.marks_walked(claim.symbol)
             if first_breach(state.world, claim, marks[:1]) is None:
                 end_episode(state, claim)
@@ -102,27 +137,27 @@ def breaches(state: State) -> list[Claim]:
             if mark is not None:
                 claim.mark, claim.fraction = mark, state.step.fraction(claim.symbol, mark)
                 claims.append(claim)
-    return sorted(claims, key=lambda claim: (claim.fraction, state.symbols.index(claim.symbol), claim.owner))
+    return claims
 
 
 def out_of_reach(world: dict[str, Any], claim: Claim, marks: Sequence[int]) -> bool:
     """Tell whether no mark between two can be a breach, which spares looking at each of them.
 
-    Equity is least at one of the two ends. Maintenance is nowhere above what any tier that begins below the highest
-    notional would ask of that notional.
+    Equity is least at one of the two ends: the value rises or falls all the way. Maintenance is nowhere above what any
+    tier that begins below the highest notional would ask of that notional.
     """
     ends = [mark_value(world, claim.symbol, claim.lots, mark) for mark in (marks[0], marks[-1])]
     highest = max(ends)
     tiers = [tier for tier in world["symbols"][claim.symbol]["tiers"] if tier[0] <= highest]
     most_maintenance = max(maintenance_margin([tier], highest) for tier in tiers)
-    return min(claim.side * (notional - claim.amount) for notional in ends) > most_maintenance
+    return min(claim.worth * (notional - claim.amount) for notional in ends) > most_maintenance
 
 
 def first_breach(world: dict[str, Any], claim: Claim, marks: Sequence[int]) -> int | None:
     """Return the first of some marks at which the position is in breach."""
     for mark in marks:
         notional = mark_value(world, claim.symbol, claim.lots, mark)
-        if is_breach(world, claim.symbol, notional, claim.side * (notional - claim.amount)):
+        if is_breach(world, claim.symbol, notional, claim.worth * (notional - claim.amount)):
             return mark
     return None
 
@@ -133,7 +168,7 @@ def book_fills(state: State, claims: list[Claim]) -> None:
     judged = [
         claim
         for claim in claims
-        if claim.side * (mark_value(state.world, claim.symbol, claim.lots, claim.mark) - claim.amount) >= 0
+        if claim.worth * (mark_value(state.world, claim.symbol, claim.lots, claim.mark) - claim.amount) >= 0
     ]
     orders = [(claim, ordered(state, claim)) for claim in judged]
     shifts = impact_shifts(state, [(claim, lots) for claim, lots in orders if lots])
@@ -142,7 +177,7 @@ def book_fills(state: State, claims: list[Claim]) -> None:
         # A position without an order, alone on its side, has no shift and needs none.
         shift = shifts.get((claim.symbol, claim.side), 0)
         price = shifted_price(state, claim.symbol, claim.side, base, shift)
-        within_limit = claim.side * (trade_value(state.world, claim.symbol, claim.lots, price) - claim.amount) >= 0
+        within_limit = claim.worth * (trade_value(state.world, claim.symbol, claim.lots, price) - claim.amount) >= 0
         filled, rest_waits = sent(state, claim, Terms(lots, price, within_limit, state.bucket[claim.symbol]))
         if filled:
             fill(state, claim, filled, trade_value(state.world, claim.symbol, filled, price))
@@ -167,7 +202,7 @@ def fill(state: State, order: Claim, lots: int, amount: int) -> None:
     state.bucket[order.symbol] -= lots
     close_with_market(state, order.owner, order.symbol, lots, amount)
     order.lots_book, order.book_amount = lots, amount
-    order.residual = order.side * (amount - order.take(lots))
+    order.residual = order.worth * (amount - order.take(lots))
 
 
 def impact_ticks(state: State, symbol: str, base: int, lots: int) -> int:
@@ -206,11 +241,47 @@ def residuals(state: State, claims: list[Claim]) -> None:
 
 
 def takeovers(state: State, claims: list[Claim]) -> None:
-    """Act 5c: the fund takes what its rule allows of what does not wait, then the vault."""
+    """Act 5c: the fund takes what its rule allows of what does not wait, then the vault.
+
+    Where there is a vault, a cross account is visited once, at its first row.
+    """
+    visited = set()
     for claim in claims:
-        if claim.lots and not claim.waits and state.profile["fund"]["takeover"] == "bankruptcy":
-            take_over(state, claim, FUND, fund_lots(state, claim))
-        if claim.lots and vault_takes(state, claim):
+        account = state.account(claim)
+        if not state.profile.get("vault"):
+            ask_fund(state, claim)
+        elif len(account) == 1:
+            ask_fund(state, claim)
+            ask_vault(state, claim)
+        elif account not in visited:
+            visited.add(account)
+            take_account(state, account, [other for other in claims if state.account(other) == account])
+
+
+def ask_fund(state: State, claim: Claim) -> None:
+    """Let the fund take what its rule allows of a claim that does not wait."""
+    if claim.lots and not claim.waits and state.profile["fund"]["takeover"] == "bankruptcy":
+        take_over(state, claim, FUND, fund_lots(state, claim))
+
+
+def ask_vault(state: State, claim: Claim) -> None:
+    """Let the vault take an isolated position below its share of maintenance; above, the position waits."""
+    if claim.lots and vault_takes(state, claim):
+        take_over(state, claim, VAULT, claim.lots)
+    claim.waits = claim.lots > 0 and equity_left(state, claim) >= 0
+
+
+def take_account(state: State, account: Account, claims: list[Claim]) -> None:
+    """Ask the fund for the rows of a cross account, then let the vault's rule decide for all of what is left."""
+    for claim in claims:
+        ask_fund(state, claim)
+    left = [claim for claim in claims if claim.lots]
+    if not left:
+        return
+    rule = vault_rule(state, account, left)
+    for claim in left:
+        claim.waits = rule == "waits"
+        if rule == VAULT:
             take_over(state, claim, VAULT, claim.lots)
 
 
@@ -233,7 +304,7 @@ def fund_lots(state: State, claim: Claim) -> int:
 
 def passes_floor(state: State, claim: Claim, lots: int) -> bool:
     """Tell whether a take-over leaves the fund at or above its floor, or does not lower its equity."""
-    gain = claim.side * (state.value(claim.symbol, lots) - claim.slice(lots))
+    gain = claim.worth * (state.value(claim.symbol, lots) - claim.slice(lots))
     return gain >= 0 or state.equity(FUND) + gain >= state.profile["fund"]["floor"]
 
 
@@ -248,23 +319,16 @@ def passes_limit(state: State, claim: Claim, lots: int) -> bool:
 
 def equity_left(state: State, claim: Claim) -> int:
     """Return the equity of what is left of a claim at the end of the step, against its bankruptcy amount."""
-    return claim.side * (state.value(claim.symbol, claim.lots) - claim.amount)
+    return claim.worth * (state.value(claim.symbol, claim.lots) - claim.amount)
 
 
 def vault_takes(state: State, claim: Claim) -> bool:
     """Tell whether the vault takes a claim: 0 <= equity < num/den of maintenance."""
-    vault = state.profile.get("vault")
-    if not vault:
-        return False
+    vault = state.profile["vault"]
     tiers = state.world["symbols"][claim.symbol]["tiers"]
     maintenance = maintenance_margin(tiers, state.value(claim.symbol, claim.lots))
     num, den = int(vault["num"]), int(vault["den"])
     return 0 <= den * equity_left(state, claim) < num * maintenance
-
-
-def waits(state: State, claim: Claim) -> bool:
-    """Tell whether a claim keeps its position: the vault's rule (not below zero) where there is one, or the stepper."""
-    return equity_left(state, claim) >= 0 if state.profile.get("vault") else claim.waits
 
 
 def unwind(state: State) -> None:
@@ -283,13 +347,13 @@ def unwind(state: State) -> None:
 
 
 def record(state: State, claims: list[Claim]) -> None:
-    """Act 9: a row for every position of which lots moved, in crossing order."""
+    """Act 9: a row for every position of a round of which lots moved, in crossing order."""
     for claim in claims:
         if claim.lots_book or claim.lots_takeover or claim.lots_adl:
             state.liquidations.append(
                 [
                     state.step.number,
-                    claim.owner,
+                    name_of(claim.owner),
                     claim.symbol,
                     claim.side,
                     claim.lots_book,
