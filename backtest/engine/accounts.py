@@ -165,7 +165,7 @@ class Accounts:
         sign = state.worth_side[rows]
         most = lots * high
         if len(tiers) > 1:
-            tier = tier_of(most.astype(np.int64), tiers)
+            tier = tier_of((most * (1.0 + SLACK)).astype(np.int64) + 1, tiers)  # maintenance may jump at a floor
             need = most * (tiers.rates_e9[tier] / RATE_ONE) - tiers.deductions[tier]
         else:
             need = most * (float(tiers.rates_e9[0]) / RATE_ONE)
