@@ -172,11 +172,11 @@ def _within_tables(world: World, most: int) -> None:
     pools = abs(rules.fund_start) + (rules.vault.capital if rules.vault else 0)
     for symbol, name in enumerate(world.symbols):
         held = world.symbol == symbol
-        top = most * int(world.trade_high[symbol].max()) * world.q_tick[symbol]
         lots, worth = exact_sum(world.lots[held]), world.worth(symbol)
-        charged = max(worth.one(most * int(world.walk.mark[symbol].max())), top)
+        traded = most * int(world.trade_high[symbol].max()) * world.q_tick[symbol]
+        top = max(worth.one(most * int(world.walk.mark[symbol].max())), traded)
         events = [(abs(rate), oracle) for _, where, rate, oracle in world.funding if where == symbol]
-        paid = sum(rate * max(charged, worth.one(oracle) if oracle else 0) for rate, oracle in events)
+        paid = sum(rate * max(top, worth.one(oracle) if oracle else 0) for rate, oracle in events)
         reach = pools + 2 * max(lots * top, exact_sum(world.cost[held])) + lots * paid // RATE_ONE
         if reach >= MONEY_LIMIT:
             raise RangeError(
