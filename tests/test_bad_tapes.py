@@ -49,14 +49,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("venue", VENUES)
-@pytest.mark.parametrize("spike", SPIKES)
-def test_a_price_that_leaves_the_earth_for_a_minute(venue: str, spike: str) -> None:
+@pytest.mark.parametrize(
+    ("spike", "variant"), [("zero", "isolated"), ("1e9", "indebted"), *(("both", name) for name in VARIANTS)]
+)
+def test_a_price_that_leaves_the_earth_for_a_minute(venue: str, spike: str, variant: str) -> None:
     store(venue, spiked(walking(), 4, **SPIKES[spike]))
-    for name, rules in VARIANTS.items():
-        run = sound(replayed(venue, **SMALL, **rules), page=spike == "both" and name == "cross")
-        assert run.summary()["liquidations"] > 0
-        if "high" in SPIKES[spike] and name != "feedback":
-            assert run.steps["mark_px"].max() == 1e9
+    run = sound(replayed(venue, **SMALL, **VARIANTS[variant]), page=variant == "cross")
+    assert run.summary()["liquidations"] > 0
+    if spike != "zero" and variant != "feedback":
+        assert run.steps["mark_px"].max() == 1e9
 
 
 @pytest.mark.parametrize("venue", VENUES)
@@ -95,7 +96,7 @@ def everyone(leverage: float = 20.0, mode: str = "isolated") -> list[dict[str, A
 @pytest.mark.parametrize("mode", ["isolated", "cross"])
 def test_gaps_up_and_down_leave_nobody_below_zero(venue: str, mode: str) -> None:
     store(venue, jumped(walking(), 3, [1.9, 0.2, 1.9, 1.0]))
-    for rules in ({}, POOR, INDEBTED):
+    for rules in (POOR, INDEBTED):
         run = sound(replayed(venue, everyone(mode=mode), balance_with_market=True, **rules))
         assert run.summary()["liquidations"] > 0
         assert run.accounts["final_equity_usd"].min() >= 0
@@ -205,12 +206,11 @@ BOOKS: dict[str, list[dict[str, Any]]] = {
 @pytest.mark.parametrize("book", BOOKS)
 def test_books_of_next_to_nothing(venue: str, book: str) -> None:
     store(venue, jumped(walking(), 3, [1.9, 0.2, 1.9, 1.0]))
-    for rules in ({}, POOR):
-        page = venue == "okx" and bool(rules)
-        run = sound(replayed(venue, BOOKS[book], balance_with_market=True, **rules), page)
-        if not book.startswith("flat-cross"):
-            assert run.summary()["liquidations"] > 0
-        assert all(cash >= 0 for lots, cash in fates(run) if not lots)
+    rules = POOR if (VENUES.index(venue) + list(BOOKS).index(book)) % 2 else {}
+    run = sound(replayed(venue, BOOKS[book], balance_with_market=True, **rules), page=venue == "okx")
+    if not book.startswith("flat-cross"):
+        assert run.summary()["liquidations"] > 0
+    assert all(cash >= 0 for lots, cash in fates(run) if not lots)
 
 
 # the exact range

@@ -56,16 +56,20 @@ def lots_within_limit(side: int, lots: int, held: int, value_per_lot: int, gross
 
     Examples
     --------
+    Lots worth nothing (a price of zero, a coin beyond all prices) fit as long as the limit is not passed without them.
+
     >>> lots_within_limit(1, 10, 0, 100, 0, 450), lots_within_limit(-1, 10, 3, 100, 300, 300)
     (4, 6)
+    >>> lots_within_limit(1, 10, 0, 0, 450, 450), lots_within_limit(1, 10, 0, 0, 451, 450)
+    (10, 0)
     """
     if limit is None:
         return lots
-    own = abs(held)
-    if held * side >= 0:
-        return min(lots, max(limit - gross, 0) // value_per_lot)
-    beyond = own + max(limit - (gross - own * value_per_lot), 0) // value_per_lot
-    return min(lots, max(2 * own, beyond))
+    own = abs(held) if held * side < 0 else 0  # lots that close first
+    room = limit - (gross - own * value_per_lot)
+    if value_per_lot:
+        return min(lots, max(2 * own, own + max(room, 0) // value_per_lot))
+    return lots if room >= 0 else min(lots, 2 * own)
 
 
 def cut_cost(cost: int, lots: int, held: int) -> int:
