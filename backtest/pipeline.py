@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from backtest.engine.run import Progress, simulate
 from backtest.engine.state import World
 from backtest.errors import ConfigError, RangeError, RunError, UnknownNameError
 from backtest.events import CrashEvent, get_event
+from backtest.ingest.terms import Terms, contract_terms
 from backtest.market import MarketPath, build_market, walk_market
 from backtest.mechanics.exact import RATE_ONE, exact_sum, quanta, rate_e9, ratio
 from backtest.mechanics.feedback import HIGHEST, Feedback, decay_e9
@@ -33,7 +35,7 @@ from backtest.params import PARAMS
 from backtest.results import Run, write_run
 from backtest.scenario import Scenario, baseline_of, build, check_values, merge, per_coin
 from backtest.schema import MONEY_LIMIT
-from backtest.venue import VenueProfile, get_venue
+from backtest.venue import MarginTable, VenueProfile, get_venue
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,7 +45,10 @@ IDENTITY = ("numpy", "polars", "pyarrow")
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A scenario with everything it names, and where each value came from; ``untouched`` is that of nothing given."""
+    """A scenario with everything it names, and where each value came from; ``untouched`` is that of nothing given.
+
+    ``venue`` lists the coins of the lake that its profile lacks; ``terms`` are those of the scenario's coins.
+    """
 
     event: CrashEvent
     venue: VenueProfile
@@ -51,11 +56,15 @@ class Resolved:
     untouched: Scenario
     sources: Mapping[str, str]
     flags: tuple[str, ...]
+    terms: tuple[Terms, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A replay ready to run; ``baseline`` is the world that runs on the tape first where the path is feedback."""
+    """A replay ready to run; ``baseline`` is the world that runs on the tape first where the path is feedback.
+
+    ``tables`` are the margin tables in force, by symbol.
+    """
 
     resolved: Resolved
     market: MarketPath
@@ -63,6 +72,7 @@ class Prepared:
     first_bar: int
     world: World
     run_id: str
+    tables: tuple[MarginTable, ...]
     baseline: World | None = None
 
 
@@ -87,7 +97,13 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
     defaults = event.default(venue.id)
     untouched = build(merge(base, rules, defaults))
     scenario = build(merge(base, rules, defaults, {**given, "event": event.id, "venue": venue.id}))
-    _known_coins(scenario, venue)
+    per_coin_names = _named_coins(scenario)
+    venue, terms = contract_terms(
+        venue, scenario.coins, event.day, event=event.id, others=[coin for _, coin in per_coin_names]
+    )
+    for name, coin in per_coin_names:
+        if coin not in venue.instruments:
+            raise UnknownNameError(f"coin in {name}", coin, ["default", *venue.instruments])
     sources = {}
     for param in PARAMS:
         if getattr(scenario, param.name) != getattr(untouched, param.name):
@@ -98,39 +114,35 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
             sources[param.name] = balance if param.name == "fund_start_usd" else "venue profile"
         else:
             sources[param.name] = "event" if param.name in base else "default"
-    notes = [venue.table(coin, event.day)[1] for coin in scenario.coins]
+    notes = [each.warning for each in terms]
     notes += [stale] if sources["fund_start_usd"] != "given" else []
     if venue.id not in event.venues:
         notes.append(f"{venue.id} is not among the venues of the event ({', '.join(event.venues)})")
+    notes += [sentence for each in terms for sentence in each.told]
     untouched = untouched.with_(fund_inventory_limit_usd=0.0 if limit is None else limit * start)
     flags = tuple(note[0].upper() + note[1:] + "." for note in notes if note)
-    return Resolved(event, venue, scenario, untouched, sources, flags)
+    return Resolved(event, venue, scenario, untouched, sources, flags, terms)
 
 
-def _known_coins(scenario: Scenario, venue: VenueProfile) -> None:
-    """Refuse coins that the venue does not have, among those simulated and in the tables per coin."""
-    for coin in scenario.coins:
-        if coin not in venue.instruments:
-            raise UnknownNameError(f"coin at {venue.id}", coin, venue.instruments, "Choose with --coins")
-    for param in PARAMS:
-        table = getattr(scenario, param.name)
-        if param.kind in {"per_coin", "mix"} and isinstance(table, Mapping):
-            for coin in table:
-                if coin != "default" and coin not in venue.instruments:
-                    raise UnknownNameError(f"coin in {param.name}", coin, ["default", *venue.instruments])
+def _named_coins(scenario: Scenario) -> list[tuple[str, str]]:
+    """Return the coins in tables per coin, each with the field it stands in."""
+    tables = [(p.name, getattr(scenario, p.name)) for p in PARAMS if p.kind in {"per_coin", "mix"}]
+    return [(name, coin) for name, table in tables if isinstance(table, Mapping) for coin in table if coin != "default"]
 
 
 def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: MarketPath | None = None) -> Prepared:
     """Build market path, book and world of a resolved scenario; meaning is checked here."""
     scenario, venue, event = resolved.scenario, resolved.venue, resolved.event
-    market = market or build_market(event, venue, scenario)
+    market = market or build_market(event, venue, scenario, [row for each in resolved.terms for row in each.rows])
     first = market.core_bar if all(profile is not None for profile in market.entry_profiles) else 0
-    tables = [venue.table(coin, event.day)[0].schedule() for coin in scenario.coins]
     bars = slice(first, None)
     path = walk_market(market, scenario.intrabar, scenario.mark_half_life_s, first)
     if not path.mark.size:
         raise ConfigError("the window holds no bar to walk; give a wider start and end")
     mark0 = path.mark[:, 0]
+    first_px = [int(mark) * Fraction(unit.mark_quantum) for mark, unit in zip(mark0, market.instruments, strict=True)]
+    in_force = tuple(terms.at(px) for terms, px in zip(resolved.terms, first_px, strict=True))
+    tables = [table.schedule() for table in in_force]
     book = _book(resolved, market, tables, mark0, positions)
     watched = [row for account in book.watched for row in np.flatnonzero(book.account_id == account).tolist()]
     world = World(
@@ -160,7 +172,9 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
     if scenario.path == "feedback":
         plain = replace(resolved, scenario=baseline_of(scenario, resolved.untouched))
         baseline = prepare(plain, positions, market).world
-    return Prepared(resolved, market, book, first, world, _identity(resolved, market, book), baseline)
+    return Prepared(
+        resolved, market, book, first, world, _identity(resolved, market, book, in_force), in_force, baseline
+    )
 
 
 def _within_tables(world: World, most: int) -> None:
@@ -274,13 +288,13 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def _identity(resolved: Resolved, market: MarketPath, book: PositionBook) -> str:
+def _identity(resolved: Resolved, market: MarketPath, book: PositionBook, tables: tuple[MarginTable, ...]) -> str:
     scenario = resolved.scenario
     imported = book.digest if book.label == "imported" else ""
     profile = hashlib.sha256(asset("data", "venues", f"{resolved.venue.id}.toml").read_bytes()).hexdigest()
     canonical = scenario.with_(positions_file=imported or None).canonical().decode()  # contents, not the place
     event = hashlib.sha256(repr(resolved.event).encode()).hexdigest()
-    parts = [canonical, market.digest, imported, profile, event, code_digest()]
+    parts = [canonical, market.digest, imported, profile, event, repr(tables), code_digest()]
     parts += [f"{name}={version(name)}" for name in IDENTITY]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 

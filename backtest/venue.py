@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
@@ -246,18 +246,23 @@ def _margin(section: Reader, points: list[Point]) -> tuple[str, tuple[MarginTabl
 
 def _table(row: Reader, kind: str) -> MarginTable:
     tiers = _limits(row) if kind == "risk_limits" and "tiers" not in row.table else _tiers(row)
-    rising = all(a[0] < b[0] and a[1] < b[1] and a[2] >= b[2] for a, b in pairwise(tiers))
-    if not tiers or tiers[0][0] != 0 or tiers[-1][0] > MOST or not rising:
-        raise ConfigError(f"{row.where}: tiers must start at 0, with floors and rates rising and leverage not rising")
-    # a tier whose largest leverage leaves less than maintenance margin would liquidate at the opening
-    if not all(0 < rate < RATE_ONE and limit > 0 and rate * limit <= RATE_ONE for _, rate, limit in tiers):
-        raise ConfigError(f"{row.where}: a tier's rate is between 0 and 1, its leverage above 0 and at most 1 / rate")
+    check_tiers(tiers, row.where)
     table = MarginTable(
         row.get("coin", str), row.get("valid_from", dt.date), tuple(tiers), row.get("source", str),
         row.choice("mark", tuple(MARKS)), row.get("note", str, ""), kind,
     )  # fmt: skip
     row.done()
     return table
+
+
+def check_tiers(tiers: Sequence[tuple[int | Decimal, int, float]], where: str) -> None:
+    """Refuse tiers that do not rise or that liquidate at their own largest leverage."""
+    rising = all(a[0] < b[0] and a[1] < b[1] and a[2] >= b[2] for a, b in pairwise(tiers))
+    if not tiers or tiers[0][0] != 0 or tiers[-1][0] > MOST or not rising:
+        raise ConfigError(f"{where}: tiers must start at 0, with floors and rates rising and leverage not rising")
+    # a tier whose largest leverage leaves less than maintenance margin would liquidate at the opening
+    if not all(0 < rate < RATE_ONE and limit > 0 and rate * limit <= RATE_ONE for _, rate, limit in tiers):
+        raise ConfigError(f"{where}: a tier's rate is between 0 and 1, its leverage above 0 and at most 1 / rate")
 
 
 def _tiers(row: Reader) -> list[tuple[int, int, float]]:
