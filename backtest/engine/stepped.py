@@ -24,9 +24,9 @@ class SteppedLadder:
     def __init__(self, state: State, symbol: int, side: int) -> None:
         self.state, self.symbol, self.side = state, symbol, side
         self.block = state.blocks[symbol, side]
-        self.q = state.world.q_mark(symbol)
-        walked = state.world.walk.mark[symbol]
-        self.reach = int(walked.min()), int(walked.max())
+        self.worth = state.world.worth(symbol)
+        self.sign = side * self.worth.kind
+        self.reach = state.prices.reachable(symbol)
         self.stale = False
         self.build(state.marks[symbol])
 
@@ -48,10 +48,10 @@ class SteppedLadder:
     def _around(self, rows: Ints, mark: int) -> tuple[Ints, Ints]:
         world = self.state.world
         cash = self.state.cash[rows] - self.state.owed_funding(rows)
-        signed = self.side * self.state.lots[rows]
+        signed = self.sign * self.state.lots[rows]
         marks = np.full(len(rows), mark, dtype=np.int64)
         tiers = world.tiers[self.symbol]
-        return breaches_around(cash, signed, self.q, tiers, world.rules.inclusive, marks, self.reach)
+        return breaches_around(cash, signed, self.worth, tiers, world.rules.inclusive, marks, self.reach)
 
     def bounds(self) -> tuple[int, int]:
         """Return the marks strictly between which no position of the side breaches."""
@@ -106,8 +106,8 @@ class SteppedLadder:
         if gap:
             marks = np.full(len(reached), end, dtype=np.int64)
             cash = state.cash[reached] - state.owed_funding(reached)
-            signed, tiers = self.side * state.lots[reached], world.tiers[self.symbol]
-            hit = in_breach(cash, signed, marks, self.q, tiers, world.rules.inclusive)
+            signed, tiers = self.sign * state.lots[reached], world.tiers[self.symbol]
+            hit = in_breach(cash, signed, marks, self.worth.q, tiers, world.rules.inclusive, self.worth.num)
         else:
             below, above = self._around(reached, start)
             marks = np.where((below == start) | (end < start), below, above)
@@ -117,6 +117,19 @@ class SteppedLadder:
         if not hit.all():
             self._loosen(reached[~hit], end)
         return reached[hit], marks[hit]
+
+    def ahead(self, mark: int) -> int:
+        """Return the lots of positions that a move of the mark against the side, as far as a given one, liquidates."""
+        if self.stale:
+            self.build(self.state.marks[self.symbol])
+        if self.side > 0:
+            found = self.down_at + int(np.searchsorted(-self.down_marks[self.down_at :], -mark, side="right"))
+            listed, short = self.down[self.down_at : found], self.extras[self.extra_below >= mark]
+        else:
+            found = self.up_at + int(np.searchsorted(self.up_marks[self.up_at :], mark, side="right"))
+            listed, short = self.up[self.up_at : found], self.extras[self.extra_above <= mark]
+        listed = listed[~self.loose[listed - self.block.start]]
+        return int(self.state.lots[listed].sum() + self.state.lots[short].sum())
 
     def _reached(self, low: int, high: int) -> Ints:
         """Return the open positions whose safe range does not hold all marks from low to high."""
