@@ -20,8 +20,8 @@ INTRABAR = {
     "adverse_first": "open, low, high, close",
     "close": "the close alone",
 }
+ALL_ISOLATED = "Cross-margin contagion: every position is isolated, a loss in one coin takes no position in another."
 NOT_SIMULATED = (
-    "Cross-margin contagion: every position is isolated, a loss in one coin takes no position in another.",
     "Voluntary closing, stops, top-ups of collateral, new positions: open interest falls by liquidation and ADL only.",
     "Portfolio margin, collateral haircuts and outages of the venue.",
     "Feedback of this run's orders on the price: the tape already contains the cascade.",
@@ -95,12 +95,13 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
         "scenario_sources": dict(resolved.sources),
         "labels": labels_of(prepared),
         "assumptions": assumptions(prepared),
-        "not_simulated": [others, *NOT_SIMULATED],
+        "not_simulated": [others, *([] if prepared.book.cross.any() else [ALL_ISOLATED]), *NOT_SIMULATED],
         "flags": [*market.flags, *resolved.flags, *prepared.book.notes],
         "versions": {name: version(name) for name in VERSIONS},
         "digests": {"data": market.digest, "book": prepared.book.digest, "code": facts["code_sha256"],
                     "scenario": facts["scenario_sha256"]},
         "watch": bool(scenario.watch),
+        "cross": bool(prepared.book.cross.any()),
         "seeds": [],
         "seed_summaries": [],
         "sensitivity": [],
@@ -143,10 +144,34 @@ def assumptions(prepared: Prepared) -> list[str]:
     sizes = (
         f"Sizes: stratified quantiles of a lognormal body (sigma {scenario.size_sigma:g}) with a Pareto tail (alpha "
         f"{scenario.size_alpha:g}) for {scenario.size_tail_frac:.0%} of accounts, capped at "
-        f"{scenario.size_cap_frac:.0%} of a side; leverage by notional from the stated mixture; each position is an "
-        "account of its own."
+        f"{scenario.size_cap_frac:.0%} of a side; leverage by notional from the stated mixture; {_owners(scenario)}"
     )
-    return [walked, liquidity, impact, stepper, *([sizes] if prepared.book.label == "synthetic" else [])]
+    drawn = [sizes] if prepared.book.label == "synthetic" else []
+    return [walked, liquidity, impact, stepper, *_funding(prepared), *drawn]
+
+
+def _funding(prepared: Prepared) -> list[str]:
+    events = prepared.world.funding
+    if not events:
+        return []
+    count = f"{len(events)} settlements" if len(events) > 1 else "1 settlement"
+    on_oracle = sum(oracle > 0 for *_, oracle in events)
+    basis = {0: "the mark", len(events): "the oracle price"}.get(
+        on_oracle, f"the oracle price where it is known ({on_oracle} times), else the mark"
+    )
+    payers = "longs pay shorts at a rate above zero, and as much is received as is paid."
+    return [f"Funding: {count} of fetched rates, charged on {basis}; {payers}"]
+
+
+def _owners(scenario: Scenario) -> str:
+    """Say how the positions of a synthetic book belong to accounts."""
+    if scenario.positions_per_account == 1:
+        return "each position is an account of its own."
+    return (
+        f"positions of {scenario.positions_per_account:g} coins on average are joined to one account, the largest of "
+        f"each coin with the largest, {scenario.hedged_frac:.0%} of these long in some and short in others, "
+        f"{scenario.cross_frac:.0%} in cross margin; no venue publishes these shares (U)."
+    )
 
 
 def scenario_toml(scenario: Scenario) -> str:

@@ -73,6 +73,21 @@ PARAMS: tuple[Param, ...] = (
         0,
         1,
     ),
+    Param(
+        "positions_per_account",
+        "float",
+        "",
+        1.0,
+        "mean positions, each of another coin, of an account of the synthetic book, as far as coins have enough",
+        1,
+        1000,
+    ),
+    Param(
+        "hedged_frac", "float", "0..1", 0.0, "share of the accounts of several coins that hold longs and shorts", 0, 1
+    ),
+    Param(
+        "cross_frac", "float", "0..1", 0.0, "share of the accounts of several coins in cross margin; U, not known", 0, 1
+    ),
     Param("liquidity_scale", "per_coin", "", 1.0, "traded volume of the venue over that of the bars walked", 0, 1000),
     Param("liquidity_factor", "float", "", 1.0, "multiplies every liquidity scale; 0.5 halves the liquidity", 0, 1000),
     Param("participation_frac", "float", "0..1", 1.0, "share of traded volume that can take forced orders", 0, 1),
@@ -123,7 +138,11 @@ PARAMS: tuple[Param, ...] = (
     Param("on_exhausted", "text", "", RULE, "lots without a candidate: uncovered or fund_negative"),
     Param("spared", "int", "", 20, "candidates behind the last one closed that are recorded per wave", 0, 1_000_000),
     Param(
-        "watch", "watch", "", (), "positions of mine to follow: name, coin, side, size_base, entry_px, leverage, hedged"
+        "watch",
+        "watch",
+        "",
+        (),
+        "positions of mine to follow: name, coin, side, size_base, entry_px, leverage, hedged, margin_mode",
     ),
 )
 BY_NAME = {param.name: param for param in PARAMS}

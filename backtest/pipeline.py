@@ -23,7 +23,7 @@ from backtest.engine.state import World
 from backtest.errors import ConfigError, RangeError, RunError, UnknownNameError
 from backtest.events import CrashEvent, get_event
 from backtest.market import MarketPath, build_market, walk_market
-from backtest.mechanics.exact import exact_sum, quanta, rate_e9, ratio
+from backtest.mechanics.exact import RATE_ONE, exact_sum, quanta, rate_e9, ratio
 from backtest.mechanics.path import HIGH, LOW
 from backtest.mechanics.rules import Rules, VaultRule
 from backtest.mechanics.steppers import PartRule
@@ -126,7 +126,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
         raise ConfigError("the window holds no bar to walk; give a wider start and end")
     mark0 = path.mark[:, 0]
     book = _book(resolved, market, tables, mark0, positions)
-    watched = [int(np.flatnonzero(book.account_id == account)[0]) for account in book.watched]
+    watched = [row for account in book.watched for row in np.flatnonzero(book.account_id == account).tolist()]
     world = World(
         symbols=tuple(unit.symbol for unit in market.instruments),
         q_tick=tuple(unit.q_tick for unit in market.instruments),
@@ -137,7 +137,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
         trade_low=market.trade[:, bars, LOW],
         trade_high=market.trade[:, bars, HIGH],
         volume=market.volume_lots[:, bars],
-        funding=tuple((bar - first, symbol, rate) for bar, symbol, rate in market.funding if bar >= first),
+        funding=tuple((s.bar - first, s.symbol, s.rate_e9, s.oracle) for s in market.funding if s.bar >= first),
         account=book.account_id,
         symbol=book.symbol,
         side=book.side,
@@ -145,6 +145,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
         cost=book.cost,
         wallet=book.wallet,
         watched=tuple(watched),
+        cross=book.cross,
         rules=rules_of(scenario, venue, market.bar_s, path.parts),
     )
     _within_tables(world)
@@ -158,7 +159,11 @@ def _within_tables(world: World) -> None:
     for symbol, name in enumerate(world.symbols):
         held = world.symbol == symbol
         top = int(world.trade_high[symbol].max()) * world.q_tick[symbol]
-        reach = pools + 2 * max(exact_sum(world.lots[held]) * top, exact_sum(world.cost[held]))
+        lots, worth = exact_sum(world.lots[held]), world.worth(symbol)
+        charged = max(worth.one(int(world.walk.mark[symbol].max())), top)
+        events = [(abs(rate), oracle) for _, where, rate, oracle in world.funding if where == symbol]
+        paid = sum(rate * max(charged, worth.one(oracle) if oracle else 0) for rate, oracle in events)
+        reach = pools + 2 * max(lots * top, exact_sum(world.cost[held])) + lots * paid // RATE_ONE
         if reach >= MONEY_LIMIT:
             raise RangeError(
                 f"{name}: lots x price with fund and vault reaches {reach / MONEY_LIMIT:.3g} times the exact range of "

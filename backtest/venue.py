@@ -11,6 +11,7 @@ from typing import Any
 
 from backtest.assets import asset
 from backtest.errors import ConfigError, NotBuiltError, UnknownNameError
+from backtest.funding import FundingRule, read_funding
 from backtest.mechanics.exact import RATE_ONE, quanta, rate_e9
 from backtest.mechanics.margin import Tiers, deductions
 from backtest.mechanics.rules import CHOICES, SCHEDULES
@@ -85,8 +86,7 @@ class VenueProfile:
     balances: tuple[tuple[dt.date, float, str], ...]
     inventory_limit_frac: float | None
     takeover: tuple[int, int]
-    funding_interval_s: int
-    funding_notional: str
+    funding: FundingRule
     points: tuple[Point, ...]
     simplified: tuple[Mapping[str, str], ...]
     unverified: tuple[str, ...]
@@ -192,14 +192,11 @@ def parse_venue(table: Mapping[str, Any], where: str) -> VenueProfile:
         balances=balances,
         inventory_limit_frac=limit,
         takeover=takeover,
-        funding_interval_s=_positive(funding, "interval_s"),
-        funding_notional=funding.choice("notional", ("mark", "oracle")),
+        funding=read_funding(funding),
         points=tuple(points),
         simplified=tuple(map(_simplified, top.tables("simplified"))),
         unverified=tuple(_unverified(table)),
     )
-    funding.get("hours_utc", list, [])
-    funding.get("cap_frac", str, "")
     _point(funding, "funding", "")
     top.done()
     return profile

@@ -261,7 +261,9 @@ def test_funding_settles_on_its_hours(name: str) -> None:
     assert hours == sorted(set(hours))
     assert len(hours) * f["interval_s"] == 24 * 3600
     assert all(b - a == f["interval_s"] // 3600 for a, b in pairwise(hours))
-    assert 0 < Decimal(f["cap_frac"]) < 1
+    caps = {row["coin"]: Decimal(row["cap_frac"]) for row in f["cap"]}
+    assert all(0 < cap < 1 for cap in caps.values())
+    assert {"BTC", "*"} & set(caps)
 
 
 @venue

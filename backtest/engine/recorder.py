@@ -18,7 +18,7 @@ TRANSFER = ("step", "cause", "symbol", "a", "a_row", "b", "b_row", "lots", "amou
 BREACH = (
     "serial", "step", "row", "symbol", "side", "mark", "passed", "length", "lots", "equity", "need", "bankruptcy",
     "skipped", "refused", "book_lots", "book_value", "fee", "residual", "taken", "taken_amount", "taken_by",
-    "adl_lots", "adl_amount", "kept",
+    "adl_lots", "adl_amount", "kept", "others",
 )  # fmt: skip
 SLICE = (
     "wave", "step", "symbol", "side", "source", "bankrupt_row", "serial", "winner_row", "rank", "lots", "amount",

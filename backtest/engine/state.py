@@ -27,8 +27,9 @@ class World:
     """Everything a run is a function of.
 
     Positions are sorted by symbol, side (long first) and account. Arrays over bars have shape (symbols, bars).
-    ``funding`` rows are (bar, symbol, rate in 1e-9). ``watched`` are position rows. ``inverse`` holds the numerator
-    of each inverse contract and 0 for a linear one; ``cross`` marks the positions whose account bears them together.
+    ``funding`` rows are (bar, symbol, rate in 1e-9, oracle price in mark quanta or 0). ``watched`` are position rows.
+    ``inverse`` holds the numerator of each inverse contract and 0 for a linear one; ``cross`` marks the positions whose
+    account bears them together.
     """
 
     symbols: tuple[str, ...]
@@ -40,7 +41,7 @@ class World:
     trade_low: Ints
     trade_high: Ints
     volume: Ints
-    funding: tuple[tuple[int, int, int], ...]
+    funding: tuple[tuple[int, int, int, int], ...]
     account: Ints
     symbol: Ints
     side: Ints
@@ -116,6 +117,7 @@ class State:
         check_range(world)
         self.lots: Ints = world.lots.copy()
         self.cost: Ints = world.cost.copy()
+        self.units = tuple(world.worth(symbol) for symbol in range(count))
         self.kind = world.kinds().tolist()
         self.worth_side: Ints = world.side * world.kinds()[world.symbol] if any(world.inverse) else world.side
         self.cash: Ints = world.wallet - self.worth_side * world.cost
@@ -192,7 +194,7 @@ class State:
 
     def value_per_lot(self, symbol: int) -> int:
         """Return quanta per lot at the mark at the end of the step."""
-        return self.world.worth(symbol).one(self.marks[symbol])
+        return self.units[symbol].one(self.marks[symbol])
 
     def pool_equity(self, pool: Pool) -> int:
         """Return cash plus inventory at mark, unsettled funding included."""
@@ -217,8 +219,8 @@ class State:
         if len(rows) > 64 and (change == change[0]).all():  # division by one number is several times faster
             part, remainder = divmod(int(change[0]), MILLIONTH)
             return signed * part + signed * remainder // MILLIONTH
-        whole, rest = np.divmod(change, MILLIONTH)
-        return signed * whole + signed * rest // MILLIONTH
+        whole = change // MILLIONTH  # twice floor division by one number is faster than divmod
+        return signed * whole + signed * (change - whole * MILLIONTH) // MILLIONTH
 
     def bucket(self, symbol: int) -> int:
         """Return the liquidity left in the bar at this step, in lots."""
@@ -311,9 +313,9 @@ def _bounds(world: World, symbol: int) -> dict[str, tuple[int, str]]:
     held = _held(world, symbol)
     lots, mark = exact_sum(world.lots[held]), int(world.walk.mark[symbol].max())
     trade = int(world.trade_high[symbol].max())
-    rates = sum(abs(rate) for _, where, rate in world.funding if where == symbol)
-    top = _most_worth(world, symbol)
-    index = top * rates * MILLIONTH // RATE_ONE
+    worth, top = world.worth(symbol), _most_worth(world, symbol)
+    events = [(abs(rate), worth.one(oracle) if oracle else 0) for _, k, rate, oracle in world.funding if k == symbol]
+    index = sum(rate * max(top, charged) for rate, charged in events) * MILLIONTH // RATE_ONE
     money = 2 * max(lots * top, exact_sum(world.cost[held])) + exact_sum(np.abs(world.wallet[held]))
     return {
         "lots x price": (money + lots * index // MILLIONTH, "a coarser lot or a smaller open interest"),

@@ -26,7 +26,7 @@ class Replay:
     state: State
     recorder: Recorder
     ladders: dict[tuple[int, int], Ladder | SteppedLadder]
-    funding_at: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # step -> (symbol, rate in 1e-9)
+    funding_at: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)  # step -> (symbol, rate, oracle)
     starts: list[int] = field(default_factory=list)  # marks at the start of the step
 
     @staticmethod
@@ -35,9 +35,9 @@ class Replay:
         state = State(world)
         pairs = [(symbol, side) for symbol in range(len(world.symbols)) for side in (LONG, SHORT)]
         ladders = {pair: ladder_of(state, *pair) for pair in pairs}
-        funding: dict[int, list[tuple[int, int]]] = {}
-        for bar, symbol, rate in world.funding:
-            funding.setdefault(bar * world.walk.parts + 1, []).append((symbol, rate))
+        funding: dict[int, list[tuple[int, int, int]]] = {}
+        for bar, symbol, rate, oracle in world.funding:
+            funding.setdefault(bar * world.walk.parts + 1, []).append((symbol, rate, oracle))
         return Replay(world, state, Recorder(), ladders, funding)
 
 
@@ -99,7 +99,10 @@ def enter(replay: Replay, number: int) -> None:
 
 
 def fund_positions(replay: Replay) -> None:
-    """Move the funding index: floor(value per lot x rate) in 1e-6 quanta, at the first mark walked in the bar."""
+    """Move the funding index: floor(value per lot x rate) in 1e-6 quanta, at the oracle price of the event.
+
+    Without one the payment is charged on the first mark walked in the bar.
+    """
     due = replay.funding_at.get(replay.state.step)
     if not due:
         return
@@ -107,17 +110,17 @@ def fund_positions(replay: Replay) -> None:
     state.funded = True
     if state.crossed is not None:
         state.crossed.funded()
-    for symbol, rate in due:
+    for symbol, rate, oracle in due:
         mark = int(world.walk.mark[symbol, state.step - 1])
-        change = world.worth(symbol).one(mark) * rate * 1_000_000 // 1_000_000_000
+        change = world.worth(symbol).one(oracle or mark) * rate * 1_000_000 // 1_000_000_000
         state.index[symbol] += change
         for side in (LONG, SHORT):
             replay.ladders[symbol, side].funded()
         pools = state.fund_for(symbol).lots[symbol], state.vault.lots[symbol], state.market.lots[symbol]
         lots = {side: state.lots[state.blocks[symbol, side]].copy() for side in (LONG, SHORT)}
         replay.recorder.funding.append(
-            {"step": state.step, "symbol": symbol, "rate": rate, "mark": mark, "change": change, "lots": lots,
-             "pools": pools}
+            {"step": state.step, "symbol": symbol, "rate": rate, "mark": mark, "oracle": oracle, "change": change,
+             "lots": lots, "pools": pools}
         )  # fmt: skip
 
 
@@ -152,5 +155,5 @@ def _write(recorder: Recorder, number: int, b: liquidate.Breaches) -> None:
     recorder.breaches.add(
         len(b.rows), b.serial, number, b.rows, b.symbol, b.side, b.mark, b.passed, b.length, b.lots, b.equity, b.need,
         b.bankruptcy, b.equity < 0, b.refused, b.book_lots, b.book_value, b.fee, b.residual, b.taken, b.taken_amount,
-        b.taken_by, b.adl_lots, b.adl_amount, b.kept,
+        b.taken_by, b.adl_lots, b.adl_amount, b.kept, b.others,
     )  # fmt: skip

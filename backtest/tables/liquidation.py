@@ -40,7 +40,7 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
         "quantity_base": lots * s.lot[symbol],
         "mark_px": b["mark"] * s.mark_unit[symbol],
         "equity_usd": b["equity"],
-        "maintenance_usd": b["need"],
+        "maintenance_usd": b["need"] + b["others"],
         "notional_usd": lots * b["mark"] * s.q_mark[symbol],
         "closed_usd": closed * b["mark"] * s.q_mark[symbol],
         "bankruptcy_usd": b["bankruptcy"],

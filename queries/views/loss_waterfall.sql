@@ -71,8 +71,8 @@ parts AS (
 )
 SELECT stage_no, stage, amount_usd::DECIMAL(38, 6) AS amount_usd, note
 FROM parts, LATERAL (VALUES
-  (1, 'collateral posted', posted_usd, 'isolated margin of the lots that were liquidated'),
-  (2, 'result up to the breach', breach_equity_usd - posted_usd, 'profit and loss at the mark of the breach, funding included'),
+  (1, 'collateral posted', posted_usd, 'collateral posted for the lots that were liquidated'),
+  (2, 'result up to the breach', breach_equity_usd - posted_usd, 'profit and loss at the mark of the breach, funding included; in cross margin also what other positions of the account gave'),
   (3, 'slippage in the book', slippage_usd, 'book fills against the mark of the breach'),
   (4, 'move to the end of the step', move_usd, 'lots the book did not take, from the breach to the mark of the step'),
   (5, 'moves on inventory', carried_usd, 'mark moves, funding and unwinding of lots taken over by the fund or vault'),

@@ -90,6 +90,21 @@ def test_funding_is_due_before_marks_are_judged() -> None:
     assert [row[:2] for row in both(world)["liquidations"]] == [[2, 1]]
 
 
+def test_funding_is_charged_on_the_oracle_price_an_event_carries() -> None:
+    # As above with 0.05 %: 474 on the mark leave 126. On an oracle of 1202 it is 601, one too many; on 1199 599.5, of
+    # which the long pays 599 and the short receives 600.
+    world = small([bar(1000), bar(948)])
+    world["funding"] = [{"bar": 1, "symbol": "BTC", "rate_e9": 500_000}]
+    assert both(world)["liquidations"] == []
+    world["funding"][0]["oracle"] = 1202
+    assert [row[:2] for row in both(world)["liquidations"]] == [[2, 1]]
+    world["funding"][0]["oracle"] = 1199
+    result = both(world)
+    assert result["liquidations"] == []
+    assert (cash(result, 1), cash(result, 2)) == (-900_000 - 599, 1_200_000 + 600)
+    assert cash(result, "rounding") == -1
+
+
 def test_funding_is_settled_where_the_index_has_come_back_to_zero() -> None:
     # +1 % at 1000 moves the index by 1,000 quanta per lot. Account 3 is closed then, against half of account 2, which
     # settles 20,000 and keeps 10 lots. -1 % at 1000 brings the index back to zero: its 10 lots receive -10,000.

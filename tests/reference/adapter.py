@@ -41,7 +41,9 @@ def build(case: dict[str, Any]) -> World:
         trade_low=trade[..., LOW],
         trade_high=trade[..., HIGH],
         volume=np.array([[bar[name]["volume_lots"] for bar in case["bars"]] for name in names], dtype=np.int64),
-        funding=tuple((row["bar"], names.index(row["symbol"]), row["rate_e9"]) for row in case["funding"]),
+        funding=tuple(
+            (row["bar"], names.index(row["symbol"]), row["rate_e9"], row.get("oracle", 0)) for row in case["funding"]
+        ),
         account=column(lambda row: row["id"]),
         symbol=column(lambda row: names.index(row["symbol"])),
         side=column(lambda row: row["side"]),

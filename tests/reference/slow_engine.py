@@ -80,12 +80,16 @@ def liquidate(state: State, claims: list[Claim]) -> None:
 
 
 def funding(state: State) -> None:
-    """Act 1: at the first price of a bar its funding raises the index, floor(value per lot x rate) in 1e-6 quanta."""
+    """Act 1: at the first price of a bar its funding raises the index, floor(value per lot x rate) in 1e-6 quanta.
+
+    The value is that at the event's oracle price, given in mark quanta; without one that at the mark.
+    """
     for event in state.world["funding"]:
         if state.step.price == 0 and event["bar"] == state.step.bar:
             # 1e6 index units per quantum, 1e9 rate units per 1.
-            value_per_lot = state.value(event["symbol"], 1)
-            state.ledger.index[event["symbol"]] += value_per_lot * event["rate_e9"] // 1000
+            symbol = event["symbol"]
+            value_per_lot = mark_value(state.world, symbol, 1, event.get("oracle", state.step.mark[symbol]))
+            state.ledger.index[symbol] += value_per_lot * event["rate_e9"] // 1000
 
 
 def free_liquidity(state: State) -> None:

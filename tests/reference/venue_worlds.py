@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from .worlds_strategy import worlds
+from .worlds_strategy import account_worlds, worlds
 
 
 @st.composite
@@ -24,8 +24,8 @@ def stepped(draw: st.DrawFn, world: dict[str, Any]) -> None:
 
 @st.composite
 def venue_worlds(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw a world of `worlds`, with schedules that step in most of them."""
-    world: dict[str, Any] = draw(worlds())
+    """Draw a world of `worlds` or `account_worlds`, with schedules that step in most of them."""
+    world: dict[str, Any] = draw(worlds() | account_worlds())
     if draw(st.integers(0, 3)):
         draw(stepped(world))
     return world

@@ -215,7 +215,8 @@ def surroundings(
     paths = {name: draw(bars(ticks[name], rules.get("mark_per_tick", 1), count)) for name, rules in symbols.items()}
     rate_e9 = st.sampled_from((100_000, -375_000, 12_345_678, -30_000_001, 70_000_000, -70_000_000))
     event = st.fixed_dictionaries(
-        {"bar": st.integers(0, count - 1), "symbol": st.sampled_from(names), "rate_e9": rate_e9}
+        {"bar": st.integers(0, count - 1), "symbol": st.sampled_from(names), "rate_e9": rate_e9},
+        optional={"oracle": st.integers(50, 2_000)},
     )
     return {
         "symbols": symbols,
