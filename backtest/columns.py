@@ -86,8 +86,9 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         bridged bool            true where the bar was missing and carried flat
         trade_px float          traded price at the step
         mark_px float           mark price at the step
-        trade_low_px float      low of the bar's trade range
-        trade_high_px float     high of the bar's trade range
+        trade_low_px float      low of the bar's trade range, displaced as the trade price is
+        trade_high_px float     high of the bar's trade range, displaced likewise
+        tape_mark_px float      mark of the tape; mark_px differs from it on the feedback path only
         long_lots int           open long lots of accounts after the step
         short_lots int          open short lots of accounts after the step
         long_oi_usd money       open long interest of accounts at mark after the step
@@ -97,12 +98,30 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         liquidated_short_usd money   the same for short lots
         adl_usd money           notional closed by ADL at mark, bankrupt side counted once
         bucket_lots int         liquidity left in the bar after the step
+        flow_lots int           signed lots that forced orders and unwinding moved through the book: bought +, sold -
+        rounds int              times breaches were looked for at the step; above 1 where impact moved a mark
+        rounds_capped bool      true where max_rounds left a mark to the next price
         fund_usd money          cash of the fund after the step
         fund_equity_usd money   fund cash plus inventory at mark, over all symbols
         vault_usd money         cash of the vault after the step
         vault_equity_usd money  vault cash plus inventory at mark, over all symbols
         pool_lots int           signed inventory of fund and vault in this symbol
         residual_usd money      sum of all cash after the step; 0
+        """,
+    ),
+    (
+        "criticality",
+        "bar x symbol",
+        "At the end of each bar: what a further move of 10 bps would liquidate, and what the book would take for it.",
+        """
+        bar_ts ts               open of the bar
+        symbol str              symbol
+        side str                side in danger: long where the bar's mark fell or stood still, short where it rose
+        mark_px float           mark at the end of the bar
+        ahead_lots int          lots of isolated positions of that side whose rung lies within 10 bps of the mark
+        ahead_usd money         the same at that mark
+        absorbed_usd float      notional whose impact is 10 bps by the run's impact and liquidity; null if none has any
+        criticality float       R = ahead_usd / absorbed_usd; above 1 a small move carries itself on
         """,
     ),
     (
@@ -156,6 +175,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         liquidation_id int      number, from 1, in order of crossing
         cascade_id int          run of steps with liquidations without a quiet minute between them
         step int                step of the breach
+        round int               round of the step in which it was found; above 1 where impact had moved a mark
         ts ts                   time of the crossing, interpolated in the step
         symbol str              symbol
         account_id int          owner
@@ -165,8 +185,9 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         lots int                lots at detection
         quantity_base float     the same in base units
         mark_px float           mark at which maintenance was breached
-        equity_usd money        equity at that mark, of a cross position its part of the account's (venue's rule)
-        maintenance_usd money   maintenance margin at that mark that the equity stands against
+        end_mark_px float       mark at the end of the round, at which what the book left was judged
+        equity_usd money        equity at mark_px, of a cross position its part of the account's (venue's rule)
+        maintenance_usd money   maintenance margin at mark_px that the equity stands against
         notional_usd money      lots at that mark
         closed_usd money        lots that left the account (all but kept_lots) at that mark
         bankruptcy_usd money    bankruptcy amount of all lots
@@ -200,6 +221,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         symbol str              symbol, empty for the opening
         liquidation_id int      liquidation that caused it, null otherwise
         lots int                signed change of inventory
+        mark_px float           mark at the end of the round, null for the opening
         amount_usd money        change of cash
         cash_usd money          cash after the movement
         """,

@@ -24,8 +24,8 @@ ALL_ISOLATED = "Cross-margin contagion: every position is isolated, a loss in on
 NOT_SIMULATED = (
     "Voluntary closing, stops, top-ups of collateral, new positions: open interest falls by liquidation and ADL only.",
     "Portfolio margin, collateral haircuts and outages of the venue.",
-    "Feedback of this run's orders on the price: the tape already contains the cascade.",
 )
+TAPE = "Feedback of this run's orders on the price: the tape already contains the cascade; --set path=feedback adds it."
 
 
 def facts_of(prepared: Prepared, code: str) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
         "scenario_sources": dict(resolved.sources),
         "labels": labels_of(prepared),
         "assumptions": assumptions(prepared),
-        "not_simulated": [others, *([] if prepared.book.cross.any() else [ALL_ISOLATED]), *NOT_SIMULATED],
+        "not_simulated": [others, *_not_simulated(prepared)],
         "flags": [*market.flags, *resolved.flags, *prepared.book.notes],
         "versions": {name: version(name) for name in VERSIONS},
         "digests": {"data": market.digest, "book": prepared.book.digest, "code": facts["code_sha256"],
@@ -106,6 +106,11 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
         "seed_summaries": [],
         "sensitivity": [],
     }  # fmt: skip
+
+
+def _not_simulated(prepared: Prepared) -> list[str]:
+    isolated = [] if prepared.book.cross.any() else [ALL_ISOLATED]
+    return [*isolated, *NOT_SIMULATED, *([TAPE] if prepared.resolved.scenario.path == "tape" else [])]
 
 
 REST = "what the book does not take goes to the fund or vault by its rule, the rest to ADL."
@@ -130,7 +135,14 @@ def assumptions(prepared: Prepared) -> list[str]:
         "none": "Orders fill at the trade price: no impact.",
         "sqrt": f"Forced orders move their price by {size} x the root of their share of a bar's volume, in its range.",
         "linear": f"Forced orders move their price by {size} x their share of the bar's volume, in its range.",
+        "depth": f"Forced orders move their price {scenario.impact_y:g} x as far as they eat into the order book seen "
+        "in the bar, in its range.",
     }[scenario.impact]
+    feedback = (
+        "Prices are those of the tape, displaced by the impact of this run's flow less that of the baseline's (the "
+        f"same run unchanged, on the tape); what is displaced halves every {scenario.feedback_half_life_s:g} s, and at "
+        f"one price liquidation and impact take turns at most {scenario.max_rounds} times."
+    )
     walked = f"A bar is walked through {INTRABAR[scenario.intrabar]}; triggers use the mark, fills the trade price."
     liquidity = (
         f"The book can take {scenario.participation_frac:.0%} of the scaled volume of a bar, freed in equal parts as "
@@ -147,7 +159,8 @@ def assumptions(prepared: Prepared) -> list[str]:
         f"{scenario.size_cap_frac:.0%} of a side; leverage by notional from the stated mixture; {_owners(scenario)}"
     )
     drawn = [sizes] if prepared.book.label == "synthetic" else []
-    return [walked, liquidity, impact, stepper, *_funding(prepared), *drawn]
+    displaced = [feedback] if scenario.path == "feedback" else []
+    return [walked, liquidity, impact, *displaced, stepper, *_funding(prepared), *drawn]
 
 
 def _funding(prepared: Prepared) -> list[str]:

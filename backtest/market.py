@@ -18,6 +18,7 @@ from backtest.errors import ConfigError, DataError, DataGapError, RangeError
 from backtest.ingest.actual import read_actual
 from backtest.ingest.align import on_one_clock
 from backtest.ingest.coverage import Series, check_bars, describe, hole_text
+from backtest.ingest.depth import read_depth
 from backtest.ingest.lake import PRICES, Window, micros, read_series, series_folder, shown
 from backtest.ingest.notes import (
     PRE_ROLL,
@@ -31,8 +32,10 @@ from backtest.ingest.notes import (
 )
 from backtest.ingest.sample import Asked, Tape, common_window, find_tape
 from backtest.ingest.settlements import Settlement, funding_flags, read_settlements
+from backtest.ingest.sources import symbols_of
 from backtest.instrument import Instrument
-from backtest.mechanics.exact import LIMIT, Bools, Floats, Ints, half_even_array
+from backtest.mechanics.exact import LIMIT, Bools, Floats, Ints, half_even_array, rate_e9
+from backtest.mechanics.impact import OrderBook
 from backtest.mechanics.path import HIGH, LOW, Walk, walk
 from backtest.scenario import Scenario
 
@@ -56,7 +59,7 @@ class MarketPath:
     ticks and the lots traded there in the pre-roll, or None where that is short; ``pre_low`` and ``pre_high``
     (symbols) are its lowest and highest mark, or those of the first bar where there is none. ``coverage`` holds rows
     of the table of that name without the run; ``actual`` the venue's own forced fills, if they were
-    imported; ``digest`` is over all of it.
+    imported; ``digest`` is over all of it. ``books`` hold the order book of each symbol, only where ``impact = depth``.
     """
 
     instruments: tuple[Instrument, ...]
@@ -77,6 +80,7 @@ class MarketPath:
     flags: tuple[str, ...]
     actual: pl.DataFrame
     digest: str
+    books: tuple[OrderBook, ...] = ()
 
 
 def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -> MarketPath:
@@ -121,7 +125,9 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
     actual, known_fills = read_actual(profile.id, [unit.symbol for unit in units], window)
     before = [float(each[max(core_bar - 1, 0), -1]) for each in prices]
     held = known_open_interest(event, profile, scenario, units, before)
-    all_series = (*trades, *marks, *fundings, *pre_rolls, *held, *known_fills)
+    seen_books = [_book(profile, tape, unit, window, open_ts) for tape, unit in zip(tapes, units, strict=True)
+                  if scenario.impact == "depth"]  # fmt: skip
+    all_series = (*trades, *marks, *fundings, *pre_rolls, *held, *known_fills, *(series for _, series in seen_books))
     coverage = tuple(series.row() for series in all_series)
     flags = (
         *proxy_flags(profile, tapes),
@@ -151,6 +157,7 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
         flags=flags,
         actual=actual,
         digest=_digest(identity, open_ts, trade, mark, volume, bridged),
+        books=tuple(book for book, _ in seen_books),
     )
 
 
@@ -362,6 +369,16 @@ def _in_quanta(frame: pl.DataFrame, unit: Instrument, where: str) -> Ints:
         least = f"a mark price rounds to zero in steps of {unit.mark_quantum:f}"
         raise DataError(f"{where}: {unit.symbol}: {least}; allowed: marks of at least a step; correct the file")
     return bars
+
+
+def _book(
+    profile: VenueProfile, tape: Tape, unit: Instrument, window: Window, open_ts: Ints
+) -> tuple[OrderBook, Series]:
+    """Return the order book beside the bars, in lots; the venue's own, else that of the venue whose bars are walked."""
+    places = [(profile.id, unit.symbol), *((tape.venue, name) for name in symbols_of(tape.venue, tape.coin))]
+    distances, depth, series = read_depth(list(dict.fromkeys(places)), unit.symbol, window, open_ts, BAR_S)
+    lots = in_units(depth, unit.lot, ROUND_FLOOR, unit.symbol)
+    return OrderBook(tuple(rate_e9(distance) for distance in distances.tolist()), lots), series
 
 
 def _pre_roll(event: CrashEvent, trade: Series, frame: pl.DataFrame, window: Window, known: bool) -> Series:

@@ -70,7 +70,12 @@ class Scenario:
     impact: str
     impact_y: float
     impact_sigma_frac: float
+    path: str
+    feedback_half_life_s: float
+    max_rounds: int
     stepper: str
+    cross_allocation: str
+    cross_order: str
     first_share_frac: float
     first_above_usd: float
     first_pause_s: int
@@ -114,6 +119,34 @@ class Scenario:
         import orjson
 
         return orjson.dumps(self.plain(), option=orjson.OPT_SORT_KEYS)
+
+
+# what the baseline of the feedback path keeps of a scenario: which world it is and how it is read
+KEPT = (
+    "event", "venue", "coins", "start", "end", "seed", "intrabar", "mark_half_life_s", "allow_gaps", "positions",
+    "positions_file", "balance_with_market", "watch", "impact", "impact_y", "impact_sigma_frac",
+    "feedback_half_life_s", "max_rounds", "spared",
+)  # fmt: skip
+
+
+def baseline_of(scenario: Scenario, untouched: Scenario) -> Scenario:
+    """Return the run on the tape that a feedback run is compared with: every choice but those ``KEPT`` at its default.
+
+    What the defaults do not know of a coin, such as the open interest of a further one, stays as it is.
+
+    Parameters
+    ----------
+    untouched
+        The scenario of the event and the venue as nobody changed it.
+    """
+    values: dict[str, Any] = {"path": "tape"}
+    for param in PARAMS:
+        own, default = getattr(scenario, param.name), getattr(untouched, param.name)
+        if param.name in KEPT or default is None:
+            values[param.name] = own
+        elif param.kind in {"per_coin", "mix"}:
+            values[param.name] = merge({param.name: own}, {param.name: default})[param.name]
+    return untouched.with_(**values)
 
 
 def per_coin(value: PerCoin | None, coin: str, name: str) -> float:

@@ -195,7 +195,7 @@ def test_a_vault_takes_over_at_a_share_of_maintenance(edit: Edit, share: str) ->
         ('stepper = "reduce_once"', 'stepper = "partial"', "[liquidation]: stepper 'partial' is not built"),
         ('schedule = "tiered"', 'schedule = "linear"', "[margin]: margin schedule 'linear' is not built"),
         ('ranking = "binance"', 'ranking = "pro_rata"', "[adl]: ranking = 'pro_rata'; allowed: bitmex, binance,"),
-        ('impact = "sqrt"', 'impact = "cubic"', "[liquidity]: impact = 'cubic'; allowed: none, sqrt, linear"),
+        ('impact = "sqrt"', 'impact = "cubic"', "[liquidity]: impact = 'cubic'; allowed: none, sqrt, linear, depth"),
         ('rule = "fund"', 'rule = "socialised"', "[fund]: rule = 'socialised'; allowed: fund, vault"),
     ],
 )  # fmt: skip

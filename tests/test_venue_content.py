@@ -46,7 +46,7 @@ CHOICES = [
     ("adl", "on_exhausted", {"uncovered", "fund_negative"}),
     ("fee", "owner", {"venue", "fund"}),
     ("funding", "notional", {"mark", "oracle"}),
-    ("liquidity", "impact", {"sqrt", "linear", "none"}),
+    ("liquidity", "impact", {"sqrt", "linear", "none", "depth"}),
 ]
 
 # Published maintenance deductions in USD by (venue, coin, day of the table).

@@ -78,7 +78,8 @@ class Accounts:
         self._quanta: Ints = np.array([unit.q for unit in state.units], dtype=np.int64)
         self.urgent: Ints = np.empty(0, dtype=np.int64)  # in breach at the end of the last step run
         self._blocks: list[tuple[int, Ints, Ints, Ints]] = []  # per level: block, its candidates, worst and most worth
-        self._dense: tuple[int, Floats] | None = None  # step, equity of every account at its marks
+        self._boxed = 0  # the boxes of prices that the blocks were made with
+        self._dense: tuple[int, Floats] | None = None  # segment, equity of every account at the marks of its end
         self._stale: list[Ints] = []
 
     def rows_of(self, numbers: Ints) -> tuple[Ints, Ints]:
@@ -176,13 +177,15 @@ class Accounts:
     def _box(self, level: int, block: int) -> tuple[Ints, Ints]:
         """Return the least and the most that a lot of each symbol is worth in a block of steps."""
         size = SIZES[level]
-        marks = self.state.world.walk.mark[:, block * size : (block + 1) * size]
-        ends = self.worths(np.stack([marks.min(axis=1), marks.max(axis=1)]))
+        ends = self.worths(self.state.prices.box(block * size, (block + 1) * size))
         return ends.min(axis=0), ends.max(axis=0)
 
     def _candidates(self, level: int, step: int) -> Ints:
         """Return the accounts that may be in breach at the end of some step of the block that holds a step."""
         block = (step - 1) // SIZES[level]
+        if self._boxed != self.state.prices.boxes:  # prices have left the boxes
+            self._boxed = self.state.prices.boxes
+            self._blocks.clear()
         if len(self._blocks) > level and self._blocks[level][0] == block:
             return self._blocks[level][1]
         del self._blocks[level:]
@@ -207,8 +210,7 @@ class Accounts:
                     step = ((step - 1) // size + 1) * size + 1
                     break
             else:
-                marks = self.state.world.walk.mark[:, step - 1]
-                if self.judge(self._candidates(len(SIZES) - 1, step), marks)[0].any():
+                if self.judge(self._candidates(len(SIZES) - 1, step), self.state.prices.marks_at(step))[0].any():
                     return step
                 step += 1
         return min(step, stop)
@@ -268,7 +270,7 @@ class Accounts:
     def equities(self) -> Floats:
         """Return the equity of every account at the marks at the end of the step, in floats."""
         state = self.state
-        if self._dense is None or self._dense[0] != state.step:
+        if self._dense is None or self._dense[0] != state.segment:
             out = np.zeros(self.count)
             for (symbol, _), block in state.blocks.items():
                 rows = np.flatnonzero(self.of[block] >= 0) + block.start
@@ -276,7 +278,7 @@ class Accounts:
                     cash = state.cash[rows] - state.owed_funding(rows) if state.funded else state.cash[rows]
                     value = state.worth_side[rows] * state.lots[rows] * state.value_per_lot(symbol)
                     out[self.of[rows]] += cash + value
-            self._dense = (state.step, out)
+            self._dense = (state.segment, out)
         elif self._stale:
             numbers = np.unique(np.concatenate(self._stale))
             self._dense[1][numbers] = self.sums(numbers).equity

@@ -59,8 +59,8 @@ def _accounts(state: State) -> Accounts:
 def _go_on(state: State, rows: Ints, passed: Ints) -> None:
     """Let the episodes of an account's positions go on if it was in breach at the last price, else start anew."""
     if state.world.rules.part is not None:
-        state.sent_at[rows[(state.seen[rows] < state.step - 1) | (passed > 0)]] = NEVER
-        state.seen[rows] = state.step
+        state.sent_at[rows[(state.seen[rows] < state.segment - 1) | (passed > 0)]] = NEVER
+        state.seen[rows] = state.segment
 
 
 def _net_hedges(state: State, recorder: Recorder, hits: Crossings, rows: Ints, place: Ints) -> Bools:

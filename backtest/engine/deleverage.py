@@ -250,7 +250,7 @@ def _pool_waves(
     return touched
 
 
-def unwind(state: State, recorder: Recorder, trades: Ints) -> None:
+def unwind(state: State, recorder: Recorder) -> None:
     """After enough quiet steps, trade pool inventory into the liquidity left, at the trade price with own impact."""
     if state.quiet < state.world.rules.quiet_steps:
         return
@@ -260,7 +260,7 @@ def unwind(state: State, recorder: Recorder, trades: Ints) -> None:
             if lots <= 0:
                 continue
             side = LONG if pool.lots[symbol] > 0 else SHORT
-            base = np.array([trades[symbol, 1]], dtype=np.int64)
+            base = state.prices.trades[symbol, 1:]
             price = int(liquidate.forced_price(state, symbol, side, base, int(base[0]), lots)[0])
             value = int(state.world.traded(symbol, np.array([price]))[0]) * lots
             sign = side * state.kind[symbol]
@@ -271,6 +271,7 @@ def unwind(state: State, recorder: Recorder, trades: Ints) -> None:
             state.market.cash -= sign * value
             state.market.lots[symbol] += side * lots
             state.used[symbol] += lots
+            state.flow[symbol] -= side * lots
             recorder.transfer(
                 state.step,
                 "unwind",

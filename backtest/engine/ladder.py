@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backtest.engine.state import MILLIONTH, State
-from backtest.mechanics.exact import RATE_ONE, Floats, Ints
+from backtest.mechanics.exact import RATE_ONE, Bools, Floats, Ints
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, breach_estimate, breach_mark
 
 MAX_EXTRAS = 4096
@@ -99,10 +99,14 @@ class Ladder:
 
     def _level(self, group: Rungs, mark: int) -> float:
         """Return the largest negated key that can be in breach at a mark, margin included."""
+        return sum(self._line(group, mark))
+
+    def _line(self, group: Rungs, mark: int) -> tuple[float, float]:
+        """Return the negated key that is in breach at a mark by the line of its tier, and the margin of that."""
         now = self.state.index[self.symbol]
         worth = self.worth.near(mark)
         position = self.sign * worth * (1.0 - self.sign * group.rate) - self.side * now / MILLIONTH
-        return -position + ROUNDING + abs(position) * 1e-12 + self._drift(group, worth)
+        return -position, ROUNDING + abs(position) * 1e-12 + self._drift(group, worth)
 
     def _worths(self, group: Rungs, keys: Floats) -> Floats:
         """Return what a lot is worth where rungs with these keys breach by the line of their tier."""
@@ -170,6 +174,25 @@ class Ladder:
         cash = state.cash[rows] - state.owed_funding(rows)
         signed = self.sign * state.lots[rows]
         return breach_mark(cash, signed, self.worth.q, self.tiers, self.inclusive, estimate, self.worth.num)
+
+    def ahead(self, mark: int) -> int:
+        """Return the lots of positions that are in breach at a mark or before; nothing is taken off."""
+        lots, total = self.state.lots, 0
+        for group in self.groups:
+            line, margin = self._line(group, mark)
+            keys = group.keys[group.at :]
+            sure, found = (int(np.searchsorted(keys, at, side="right")) for at in (line - margin, line + margin))
+            rows = group.rows[group.at : group.at + found]
+            held = np.where(self.loose[rows - self.block.start], 0, lots[rows])
+            doubt = sure + np.flatnonzero(held[sure:])
+            total += int(held[:sure].sum())
+            if doubt.size:
+                total += int(held[doubt][self._reached(self._exact(rows[doubt]), mark)].sum())
+        return total + int(lots[self.extras[self._reached(self.extra_marks, mark)]].sum())
+
+    def _reached(self, rungs: Ints, mark: int) -> Bools:
+        reached: Bools = rungs >= mark if self.side > 0 else rungs <= mark
+        return reached
 
     def crossed(self, start: int, end: int, gap: bool) -> tuple[Ints, Ints]:
         """Take off the positions that breach between two marks; return their rows and the marks of the breach.

@@ -62,11 +62,9 @@ class Breaches:
     kept: Ints
 
 
-def find(
-    state: State, ladders: Mapping[tuple[int, int], Ladder | SteppedLadder], starts: list[int], recorder: Recorder
-) -> Breaches:
-    """Find all breaches on the step's path, in crossing order: fraction of the segment, symbol, account, long first."""
-    gap = bool(state.world.walk.gap[state.step - 1])
+def find(state: State, ladders: Mapping[tuple[int, int], Ladder | SteppedLadder], recorder: Recorder) -> Breaches:
+    """Find all breaches on the segment, in crossing order: fraction of the segment, symbol, account, long first."""
+    gap, starts = state.prices.gap, state.prices.starts
     found: list[tuple[Ints, ...]] = []
     for (symbol, _), ladder in ladders.items():
         rows, marks = ladder.crossed(starts[symbol], state.marks[symbol], gap)
@@ -74,7 +72,8 @@ def find(
             length = 1 if gap else max(abs(state.marks[symbol] - starts[symbol]), 1)
             passed = np.zeros_like(marks) if gap else np.abs(marks - starts[symbol])
             found.append(_isolated(state, rows, marks, passed, np.full(len(rows), length, dtype=np.int64)))
-    state.breached = _sorted([part[0] for part in found])
+    rows = _sorted([part[0] for part in found])
+    state.breached = np.union1d(state.breached, rows) if state.breached.size else rows  # of earlier rounds too
     if state.crossed is not None:
         found += cross.find(state, recorder, starts, gap)
     return judge(state, recorder, found)
@@ -131,11 +130,10 @@ def judge(state: State, recorder: Recorder, found: list[tuple[Ints, ...]]) -> Br
     )  # fmt: skip
 
 
-def to_book(state: State, recorder: Recorder, breaches: Breaches, trades: Ints, *, at_end: bool) -> None:
+def to_book(state: State, recorder: Recorder, breaches: Breaches, *, at_end: bool) -> None:
     """Send orders to the book, symbol by symbol: sizes, base prices, one shift per side, limits, one bucket.
 
-    ``trades`` of shape (symbols, 2) are the trade prices at the start and end of the step; ``at_end`` orders are based
-    on the latter.
+    ``at_end`` orders are based on the trade price at the end of the segment.
     """
     rules = state.world.rules
     stepper = STEPPERS[rules.stepper]
@@ -146,7 +144,7 @@ def to_book(state: State, recorder: Recorder, breaches: Breaches, trades: Ints, 
         if not distress.ordered.any():
             continue
         wanted = stepper.sizes(distress, rules.part)
-        start, end = trades[symbol].tolist()
+        start, end = state.prices.trades[symbol].tolist()
         base = np.full(len(mine), end) if at_end else trade_at(start, end, breaches.passed[mine], breaches.length[mine])
         fills = stepper.fill(distress, wanted, _prices(state, breaches, symbol, mine, wanted, bucket, base), bucket)
         state.sent(breaches.rows[mine[(wanted > 0) & distress.first]])
@@ -200,9 +198,10 @@ def _shifted(state: State, symbol: int, side: int, base: Ints, wanted: Ints, buc
 def forced_price(state: State, symbol: int, side: int, base: Ints, first: int, lots: int) -> Ints:
     """Return ``base`` less the impact of ``lots`` ordered at ``first``, clamped to the bar's trade range."""
     rules, bar = state.world.rules, state.bar
-    low, high = int(state.world.trade_low[symbol, bar]), int(state.world.trade_high[symbol, bar])
-    volume = Fraction(int(state.world.volume[symbol, bar])) * rules.scale[symbol]
-    shift = IMPACTS[rules.impact](first, rules.strength, lots, volume)
+    low, high = state.prices.trade_range(symbol, bar)
+    scale = rules.scale[symbol]
+    volume = Fraction(int(state.world.volume[symbol, bar])) * scale
+    shift = IMPACTS[rules.impact](first, rules.strength, lots, volume, state.world.bands(symbol, bar, -side, scale))
     if shift is None:  # liquidity carried without volume: the worst price of the bar
         return np.full(len(base), low if side > 0 else high, dtype=np.int64)
     return np.clip(base - side * shift, low, high)
@@ -221,6 +220,7 @@ def _fill(state: State, recorder: Recorder, breaches: Breaches, symbol: int, at:
     state.cash[rows] += cash
     move_to(state, symbol, state.market, int(cash.sum()), int(moved.sum()))
     state.used[symbol] += int(lots.sum())
+    state.flow[symbol] -= int(moved.sum())
     recorder.transfer(state.step, "book", symbol, ACCOUNT, rows, MARKET, NONE, -moved, cash, breaches.serial[at])
 
 

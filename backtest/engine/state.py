@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from backtest.engine.accounts import Accounts, members
+from backtest.engine.prices import Prices
 from backtest.errors import ConservationError, RangeError
 from backtest.mechanics.exact import LIMIT, RATE_ONE, Bools, Floats, Ints, exact_sum
+from backtest.mechanics.feedback import HIGHEST, LOWEST, Feedback
 from backtest.mechanics.fund import Pool
+from backtest.mechanics.impact import Bands, OrderBook
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import Walk, freed
 from backtest.mechanics.rules import Rules
@@ -29,7 +33,8 @@ class World:
     Positions are sorted by symbol, side (long first) and account. Arrays over bars have shape (symbols, bars).
     ``funding`` rows are (bar, symbol, rate in 1e-9, oracle price in mark quanta or 0). ``watched`` are position rows.
     ``inverse`` holds the numerator of each inverse contract and 0 for a linear one; ``cross`` marks the positions whose
-    account bears them together.
+    account bears them together. ``books`` are the order books that impact by depth reads; ``feedback`` None: the prices
+    are those of the tape.
     """
 
     symbols: tuple[str, ...]
@@ -52,6 +57,8 @@ class World:
     rules: Rules
     inverse: tuple[int, ...] = ()
     cross: Bools | None = None
+    books: tuple[OrderBook, ...] = ()
+    feedback: Feedback | None = None
 
     @property
     def steps(self) -> int:
@@ -69,6 +76,10 @@ class World:
     def traded(self, symbol: int, price: Ints) -> Ints:
         """Return what a lot is worth at trade prices in ticks."""
         return self.worth(symbol).many(price * self.mark_per_tick[symbol])
+
+    def bands(self, symbol: int, bar: int, flow: int, scale: Fraction) -> Bands:
+        """Return the order book that takes a flow of signed lots in a bar."""
+        return self.books[symbol].side(bar, flow, scale) if self.books else ()
 
     def kinds(self) -> Ints:
         """Return +1 for each linear symbol, -1 for each inverse one."""
@@ -123,7 +134,7 @@ class State:
         self.cash: Ints = world.wallet - self.worth_side * world.cost
         self.settled: Ints = np.zeros(len(world.lots), dtype=np.int64)
         self.mirror = Mirror(self)
-        if world.rules.part is not None:  # the step each position was last in breach at, and when it first ordered
+        if world.rules.part is not None:  # the segment each position was last in breach on, and when it first ordered
             self.seen: Ints = np.full(len(world.lots), -1, dtype=np.int64)
             self.sent_at: Ints = np.full(len(world.lots), NEVER, dtype=np.int64)
         self.breached: Ints = np.empty(0, dtype=np.int64)  # rows in breach in this step, ascending
@@ -147,8 +158,11 @@ class State:
         self.market = Owner("market", -sum(a * b for a, b in zip(held, first, strict=True)), held, [0] * count)
         self.venue_cash = self.rounding_cash = self.uncovered_cash = 0
         self.opening_cash = -(self.accounts_cash + self.funds_cash() + self.vault.cash + self.market.cash)
-        self.marks = [int(mark) for mark in world.walk.mark[:, 0]]
+        self.prices = Prices(world)
+        self.marks = self.prices.ends
         self.step = 0
+        self.segment = 0  # counts steps, and what is walked again within one
+        self.flow = [0] * count  # signed lots that went through the book in this step
         self.bar = -1
         self.used = [0] * count  # liquidity used in the present bar
         self.quiet = 0
@@ -167,9 +181,9 @@ class State:
         if self.world.rules.part is None:
             yes = np.ones(len(rows), dtype=bool)
             return yes, ~yes
-        fresh = rows[(self.seen[rows] < self.step - 1) | (passed > 0)]
+        fresh = rows[(self.seen[rows] < self.segment - 1) | (passed > 0)]
         self.sent_at[fresh] = NEVER
-        self.seen[rows] = self.step
+        self.seen[rows] = self.segment
         sent = self.sent_at[rows]
         return sent == NEVER, (sent != NEVER) & (self.clock() < sent + 3 * self.world.rules.part.pause_s)
 
@@ -220,7 +234,8 @@ class State:
             part, remainder = divmod(int(change[0]), MILLIONTH)
             return signed * part + signed * remainder // MILLIONTH
         whole = change // MILLIONTH  # twice floor division by one number is faster than divmod
-        return signed * whole + signed * (change - whole * MILLIONTH) // MILLIONTH
+        owed: Ints = signed * whole + signed * (change - whole * MILLIONTH) // MILLIONTH
+        return owed
 
     def bucket(self, symbol: int) -> int:
         """Return the liquidity left in the bar at this step, in lots."""
@@ -311,8 +326,9 @@ def _bounds(world: World, symbol: int) -> dict[str, tuple[int, str]]:
     Money counts lots at the highest price on both sides, wallets and all funding that could fall due.
     """
     held = _held(world, symbol)
-    lots, mark = exact_sum(world.lots[held]), int(world.walk.mark[symbol].max())
-    trade = int(world.trade_high[symbol].max())
+    most = 1 if world.feedback is None else HIGHEST
+    lots, mark = exact_sum(world.lots[held]), most * int(world.walk.mark[symbol].max())
+    trade = most * int(world.trade_high[symbol].max())
     worth, top = world.worth(symbol), _most_worth(world, symbol)
     events = [(abs(rate), worth.one(oracle) if oracle else 0) for _, k, rate, oracle in world.funding if k == symbol]
     index = sum(rate * max(top, charged) for rate, charged in events) * MILLIONTH // RATE_ONE
@@ -330,6 +346,8 @@ def _most_worth(world: World, symbol: int) -> int:
     worth, ticks = world.worth(symbol), world.mark_per_tick[symbol]
     lowest = min(int(world.walk.mark[symbol].min()), int(world.trade_low[symbol].min()) * ticks)
     highest = max(int(world.walk.mark[symbol].max()), int(world.trade_high[symbol].max()) * ticks)
+    if world.feedback is not None:  # how far displaced prices may lie from the tape
+        lowest, highest = -(-lowest // LOWEST), highest * HIGHEST
     return max(worth.one(lowest), worth.one(highest))
 
 

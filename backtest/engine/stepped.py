@@ -26,8 +26,7 @@ class SteppedLadder:
         self.block = state.blocks[symbol, side]
         self.worth = state.world.worth(symbol)
         self.sign = side * self.worth.kind
-        walked = state.world.walk.mark[symbol]
-        self.reach = int(walked.min()), int(walked.max())
+        self.reach = state.prices.reachable(symbol)
         self.stale = False
         self.build(state.marks[symbol])
 
@@ -118,6 +117,19 @@ class SteppedLadder:
         if not hit.all():
             self._loosen(reached[~hit], end)
         return reached[hit], marks[hit]
+
+    def ahead(self, mark: int) -> int:
+        """Return the lots of positions that a move of the mark against the side, as far as a given one, liquidates."""
+        if self.stale:
+            self.build(self.state.marks[self.symbol])
+        if self.side > 0:
+            found = self.down_at + int(np.searchsorted(-self.down_marks[self.down_at :], -mark, side="right"))
+            listed, short = self.down[self.down_at : found], self.extras[self.extra_below >= mark]
+        else:
+            found = self.up_at + int(np.searchsorted(self.up_marks[self.up_at :], mark, side="right"))
+            listed, short = self.up[self.up_at : found], self.extras[self.extra_above <= mark]
+        listed = listed[~self.loose[listed - self.block.start]]
+        return int(self.state.lots[listed].sum() + self.state.lots[short].sum())
 
     def _reached(self, low: int, high: int) -> Ints:
         """Return the open positions whose safe range does not hold all marks from low to high."""

@@ -12,7 +12,12 @@ from backtest.mechanics.allocation import ALLOCATIONS, ORDERS
 from backtest.mechanics.rankings import RANKINGS
 from backtest.mechanics.steppers import STEPPERS, PartRule
 
-IMPACTS: dict[str, impact.Impact] = {"none": impact.no_impact, "sqrt": impact.square_root, "linear": impact.linear}
+IMPACTS: dict[str, impact.Impact] = {
+    "none": impact.no_impact,
+    "sqrt": impact.square_root,
+    "linear": impact.linear,
+    "depth": impact.book_depth,
+}
 SCHEDULES = {
     "tiered": "marginal rates with continuous deductions",
     "risk_limits": "one rate on the whole position, a tier from above its floor",
@@ -22,6 +27,7 @@ CHOICES: Mapping[str, Mapping[str, Any] | tuple[str, ...]] = {
     "intrabar": ("ohlc", "adverse_first", "close"),
     "stepper": STEPPERS,
     "impact": IMPACTS,
+    "path": ("tape", "feedback"),
     "fund_shortfall": ("divisible", "all_or_nothing"),
     "fund_takeover": ("bankruptcy", "none"),
     "inventory_adl": ("none", "below_floor"),
@@ -53,7 +59,7 @@ class Rules:
     ``inventory_limit`` None: no limit.
     ``quiet_steps``: steps without a breach, the present one included, before pools unwind.
     ``cross_allocation``, ``cross_order``: how a cross account in breach is liquidated.
-    ``strength``: Y times sigma of the impact formula. ``scale``: liquidity scale per symbol.
+    ``strength``: Y times sigma of the impact formula, Y alone for book depth. ``scale``: liquidity scale per symbol.
     """
 
     inclusive: bool

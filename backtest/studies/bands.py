@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -30,10 +31,7 @@ def run_seeds(resolved: Resolved, market: MarketPath, first: Run, count: int, pr
     summaries, ids = [], []
     compared: dict[str, list[float]] = {}
     for k in range(count):
-        changed = Resolved(
-            resolved.event, resolved.venue, resolved.scenario.with_(seed=resolved.scenario.seed + k),
-            resolved.sources, resolved.flags,
-        )  # fmt: skip
+        changed = replace(resolved, scenario=resolved.scenario.with_(seed=resolved.scenario.seed + k))
         run = first if k == 0 else execute(prepare(changed, market=market))
         summaries.append(_plain(run.summary()))
         ids.append(run.run_id)

@@ -52,7 +52,7 @@ def positions(s: Shared) -> tuple[int, Columns]:
     symbol, side, lots = world.symbol, world.side, world.lots
     opening = world.wallet - side * world.cost
     first = (world.walk.mark[:, 0] * s.q_mark)[symbol]
-    last = (world.walk.mark[:, -1] * s.q_mark)[symbol]
+    last = (s.mark[:, -1] * s.q_mark)[symbol]
     value = lots * first
     equity = opening + side * value
     alone = _breach_marks(s, opening, np.arange(len(lots)))
@@ -146,7 +146,7 @@ def accounts(s: Shared) -> tuple[int, Columns]:
     """Return accounts with their cash before and after."""
     world, state, book = s.world, s.state, s.book
     ids, first, place, count = np.unique(world.account, return_index=True, return_inverse=True, return_counts=True)
-    last = (world.walk.mark[:, -1] * s.q_mark)[world.symbol]
+    last = (s.mark[:, -1] * s.q_mark)[world.symbol]
 
     def total(values: Ints) -> Ints:
         out = np.zeros(len(ids), dtype=np.int64)

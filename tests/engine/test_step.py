@@ -16,7 +16,7 @@ from tests.reference.slow_engine import replay
 M = 10**6
 ACTS = (
     (step, "fund_positions"),
-    (step, "move_marks"),
+    (step, "walk"),
     (liquidate, "find"),
     (liquidate, "to_book"),
     (liquidate, "fees"),

@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from backtest.engine.prices import flow_of
 from backtest.engine.recorder import ACCOUNT, FUND, VAULT
 from backtest.engine.run import Outcome, simulate
 from backtest.engine.state import World
+from backtest.mechanics.feedback import Feedback
+from backtest.mechanics.impact import OrderBook
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import HIGH, LOW, walk
 from backtest.mechanics.rules import PartRule, Rules, VaultRule
@@ -52,6 +55,7 @@ def build(case: dict[str, Any]) -> World:
         wallet=column(lambda row: row["wallet"]),
         watched=(),
         rules=_rules(case, len(names)),
+        **_depth_and_feedback(case),
         **_kinds(case, rows),
     )
 
@@ -66,6 +70,25 @@ def _kinds(case: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
     return kinds
 
 
+def _depth_and_feedback(case: dict[str, Any]) -> dict[str, Any]:
+    """Return the order books, and what a feedback run knows of its baseline, where there are any."""
+    found: dict[str, Any] = {}
+    if "depth" in case:
+        books = [case["depth"][name] for name in case["symbols"]]
+        found["books"] = tuple(
+            OrderBook(tuple(book["distances_e9"]), np.array([book["bids"], book["asks"]]).swapaxes(0, 1))
+            for book in books
+        )
+    if "feedback" in case:
+        rules = case["feedback"]
+        world = build({key: part for key, part in {**case, **rules["baseline"]}.items() if key != "feedback"})
+        flows = flow_of(simulate(world).recorder, len(world.symbols), world.steps)
+        found["feedback"] = Feedback(
+            rules["decay_e9"], rules["max_rounds"], *flows, world.rules.impact, world.rules.strength, world.rules.scale
+        )
+    return found
+
+
 def _bars(case: dict[str, Any], names: list[str], kind: str) -> Any:
     return np.array([[bar[name][kind] for bar in case["bars"]] for name in names], dtype=np.int64)
 
@@ -73,6 +96,7 @@ def _bars(case: dict[str, Any], names: list[str], kind: str) -> Any:
 def _rules(case: dict[str, Any], count: int) -> Rules:
     profile, liquidity = case["profile"], case["liquidity"]
     fund, vault = profile["fund"], profile.get("vault")
+    sigma_e9 = BILLION if liquidity["impact"] == "depth" else liquidity["sigma_e9"]
     literal = profile["ranking"] == "hyperliquid" and profile.get("hl_literal")
     return Rules(
         inclusive=profile["threshold"] == "<=",
@@ -95,7 +119,7 @@ def _rules(case: dict[str, Any], count: int) -> Rules:
         close_price=profile["close_price"],
         on_exhausted=profile["on_exhausted"],
         impact=liquidity["impact"],
-        strength=Fraction(liquidity["impact_y_e9"] * liquidity["sigma_e9"], BILLION**2),
+        strength=Fraction(liquidity["impact_y_e9"] * sigma_e9, BILLION**2),
         scale=(Fraction(liquidity["scale_e9"], BILLION),) * count,
         participation=Fraction(liquidity["participation_e9"], BILLION),
         seed=case["seed"],
@@ -150,7 +174,7 @@ def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
             strict=True,
         )
     ]
-    return {
+    result = {
         "owners": owners,
         "liquidations": liquidations,
         "adl": adl,
@@ -160,3 +184,13 @@ def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
         ],
         "steps": world.steps,
     }
+    if world.feedback is not None:
+        rounds = {each.step: (len(each.marks), each.capped) for each in out.recorder.rounds}
+        walked = [
+            [dict(zip(names, column, strict=True)) for column in prices.T.tolist()]
+            for prices in (state.prices.mark, state.prices.trade)
+        ]
+        result["prices"] = [
+            [mark, trade, *rounds.get(n, (1, False))] for n, (mark, trade) in enumerate(zip(*walked, strict=True), 1)
+        ]
+    return result

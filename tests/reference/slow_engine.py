@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import isqrt
 from typing import Any
 
 from .slow_adl import adl, inventories
 from .slow_cross import cross_breaches, next_round, vault_rule
+from .slow_feedback import Flows, path_of
+from .slow_impact import impact_shift
 from .slow_ledger import E9, FUND, VAULT, VENUE, Position, name_of, owners_table, sign
 from .slow_path import steps
 from .slow_state import (
@@ -42,25 +43,41 @@ def replay(world: dict[str, Any]) -> dict[str, Any]:
     -------
     dict
         Cash and lots of every owner at the end, the rows of liquidations, ADL, skipped winners and unmatched lots,
-        and the number of steps.
+        and the number of steps. On the feedback path (`feedback`, see `path_of`) the displaced `prices` too: per step
+        the mark and trade price of each symbol, the number of rounds and whether the cap left a mark behind.
     """
+    return run(world)[0]
+
+
+def run(world: dict[str, Any]) -> tuple[dict[str, Any], Flows]:
+    """Walk a world; return the result and what it moved through the book."""
     walked = list(steps(world))
+    path = path_of(world, lambda other: run(other)[1])
     state = opening_state(world, walked[0])
+    prices = []
     for step in walked:
-        state.step = step
+        state.step = path.begin(step)
+        state.flows.begin(step.number)
         state.in_breach = set()
         funding(state)
         free_liquidity(state)
-        claims = breaches(state)
-        while claims:
-            liquidate(state, claims)
-            record(state, claims)
-            claims = next_claims(state, claims)
+        while True:
+            claims = breaches(state)
+            while claims:
+                liquidate(state, claims)
+                record(state, claims)
+                claims = next_claims(state, claims)
+            inventories(state)
+            segment = path.again(state.flows.book)
+            if segment is None:
+                break
+            state.step = segment
         state.quiet_steps = 0 if state.in_breach else state.quiet_steps + 1
-        inventories(state)
         unwind(state)
+        path.end(state.flows.whole)
         state.ledger.check()
-    return {
+        prices.append([state.step.mark, state.step.trade, path.rounds, path.capped])
+    result = {
         "owners": owners_table(state.ledger),
         "liquidations": state.liquidations,
         "adl": state.adl,
@@ -68,6 +85,7 @@ def replay(world: dict[str, Any]) -> dict[str, Any]:
         "unmatched": state.unmatched,
         "steps": len(walked),
     }
+    return result | ({"prices": prices} if "feedback" in world else {}), state.flows
 
 
 def liquidate(state: State, claims: list[Claim]) -> None:
@@ -188,16 +206,16 @@ def book_fills(state: State, claims: list[Claim]) -> None:
         claim.waits = rest_waits and claim.lots > 0
 
 
-def impact_shifts(state: State, orders: list[tuple[Claim, int]]) -> dict[tuple[str, int], int]:
+def impact_shifts(state: State, orders: list[tuple[Claim, int]]) -> dict[tuple[str, int], int | None]:
     """Return the shift in ticks of every (symbol, side), from the bucket before the step's first fill."""
-    shifts = {}
+    shifts: dict[tuple[str, int], int | None] = {}
     for symbol in state.symbols:
         for side in (1, -1):
             alike = [(claim, lots) for claim, lots in orders if (claim.symbol, claim.side) == (symbol, side)]
             if alike:
                 lots = min(sum(lots for _, lots in alike), state.bucket[symbol])
                 base = state.step.trade_at(symbol, alike[0][0].fraction)
-                shifts[symbol, side] = impact_ticks(state, symbol, base, lots)
+                shifts[symbol, side] = impact_ticks(state, symbol, side, base, lots)
     return shifts
 
 
@@ -205,26 +223,23 @@ def fill(state: State, order: Claim, lots: int, amount: int) -> None:
     """Close lots of an order with `market`; the residual is what they brought above their bankruptcy amount."""
     state.bucket[order.symbol] -= lots
     close_with_market(state, order.owner, order.symbol, lots, amount)
+    state.flows.add(order.symbol, -order.side * lots, forced=True)
     order.lots_book, order.book_amount = lots, amount
     order.residual = order.worth * (amount - order.take(lots))
 
 
-def impact_ticks(state: State, symbol: str, base: int, lots: int) -> int:
-    """Return floor(base x Y x sigma x sqrt(lots / volume)) in ticks."""
-    liquidity = state.world["liquidity"]
-    volume_e9: int = state.world["bars"][state.step.bar][symbol]["volume_lots"] * liquidity["scale_e9"]
-    if liquidity["impact"] == "none" or lots == 0:
-        return 0
-    # Lots can only be free in a bar with volume, so the quotient exists.
-    numerator: int = (base * liquidity["impact_y_e9"] * liquidity["sigma_e9"]) ** 2 * lots * E9
-    return isqrt(numerator // (E9**4 * volume_e9))
+def impact_ticks(state: State, symbol: str, side: int, base: int, lots: int) -> int | None:
+    """Return how many ticks an order that closes a side moves its price; None where there is nothing to trade with."""
+    return impact_shift(state.world, state.step.bar, symbol, base, lots, side > 0)
 
 
-def shifted_price(state: State, symbol: str, side: int, base: int, shift: int) -> int:
-    """Return the base moved against who closes a side, within the bar's trade range."""
-    trade: list[int] = state.world["bars"][state.step.bar][symbol]["trade"]
-    _, high, low, _ = trade
-    return min(max(base - side * shift, low), high)
+def shifted_price(state: State, symbol: str, side: int, base: int, shift: int | None) -> int:
+    """Return the base moved against who closes a side, within the bar's trade range; without a shift its worst."""
+    _, high, low, _ = state.world["bars"][state.step.bar][symbol]["trade"]
+    lowest, highest = state.step.trade_range(symbol, low, high)
+    if shift is None:
+        return lowest if side > 0 else highest
+    return min(max(base - side * shift, lowest), highest)
 
 
 def fees(state: State, claims: list[Claim]) -> None:
@@ -342,11 +357,12 @@ def unwind(state: State) -> None:
     for owner in (FUND, VAULT) if state.profile.get("vault") else (FUND,):
         for symbol in state.symbols:
             held = state.lots(owner, symbol)
-            lots = min(abs(held), state.bucket[symbol])
+            lots, side = min(abs(held), state.bucket[symbol]), sign(held)
             if lots:
                 base = state.step.trade[symbol]
-                price = shifted_price(state, symbol, sign(held), base, impact_ticks(state, symbol, base, lots))
+                price = shifted_price(state, symbol, side, base, impact_ticks(state, symbol, side, base, lots))
                 state.bucket[symbol] -= lots
+                state.flows.add(symbol, -side * lots, forced=False)
                 close_with_market(state, owner, symbol, lots, trade_value(state.world, symbol, lots, price))
 
 

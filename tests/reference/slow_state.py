@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from .slow_feedback import Flows
 from .slow_ledger import E9, MARKET, Ledger, Owner, Position, opening_ledger, position_of, sign, slice_of
 from .slow_path import Prices, Step
 
@@ -61,6 +62,7 @@ class State:
     bucket: dict[str, int] = field(default_factory=dict)
     quiet_steps: int = 0
     waves: int = 0
+    flows: Flows = field(default_factory=Flows)
     first_orders: dict[Owner, int] = field(default_factory=dict)  # end of the step of an episode's first order
     liquidations: list[list[Any]] = field(default_factory=list)
     adl: list[list[Any]] = field(default_factory=list)
