@@ -160,8 +160,16 @@ class State:
         self.opening_cash = -(self.accounts_cash + self.funds_cash() + self.vault.cash + self.market.cash)
         self.prices = Prices(world)
         self.marks = self.prices.ends
+        if rules.on_exhausted == "socialised_winners":
+            self.opening_equity: Ints = (
+                self.cash
+                + self.worth_side
+                * self.lots
+                * np.array([self.value_per_lot(symbol) for symbol in range(count)], dtype=np.int64)[world.symbol]
+            )
         self.step = 0
         self.segment = 0  # counts steps, and what is walked again within one
+        self.to_share = [0] * count  # quanta that exhausted queues have left uncovered in this round
         self.flow = [0] * count  # signed lots that went through the book in this step
         self.bar = -1
         self.used = [0] * count  # liquidity used in the present bar
@@ -197,6 +205,15 @@ class State:
         walk, bar_s = self.world.walk, self.world.bar_s
         part = int(walk.part[self.step - 1]) if walk.parts > 1 else 3
         return (3 * int(walk.bar[self.step - 1]) + part) * bar_s
+
+    def blocks_passed(self) -> int:
+        """Return how many blocks or rounds of the venue pass from the price before to the step, at least one."""
+        rule, walk = self.world.rules.block, self.world.walk
+        if rule is None or self.step == 1:
+            return 1
+        bars = int(walk.bar[self.step - 1]) - int(walk.bar[self.step - 2])
+        parts = int(walk.part[self.step - 1]) - int(walk.part[self.step - 2]) if walk.parts > 1 else 0
+        return max((3 * bars + parts) * self.world.bar_s * 1000 // (3 * rule.time_ms), 1)
 
     def fund_for(self, symbol: int) -> Pool:
         """Return the fund that serves a symbol."""
