@@ -7,16 +7,17 @@ WITH last_marks AS (
   SELECT symbol, arg_max(mark_px, step) AS mark_px FROM steps GROUP BY symbol
 ),
 lot_sizes AS (SELECT symbol, max(quantity_base / lots) AS lot_base FROM liquidations GROUP BY symbol),
--- Amounts per lot are whole quanta, so that everything below is exact.
+-- Amounts per lot are whole quanta, so that everything below is exact; // rounds to zero, the engine's slices down.
 at_breach AS (
   SELECT l.position_id, l.residual_owner, l.residual_usd, l.book_usd, l.book_lots,
          CASE l.side WHEN 'long' THEN 1 ELSE -1 END AS sign,
          l.lots - l.kept_lots AS left_lots,
+         (l.bankruptcy_usd::DECIMAL(38, 6) * 1000000)::HUGEINT * l.book_lots AS slice_quanta,
          l.takeover_lots + l.adl_lots AS passed_lots,
          (l.notional_usd::DECIMAL(38, 6) * 1000000)::HUGEINT // l.lots AS breach_quanta,
          round(l.end_mark_px * l.quantity_base / l.lots * 1000000)::HUGEINT AS end_quanta,
          l.takeover_usd + l.adl_usd + CASE l.book_lots WHEN l.lots THEN l.bankruptcy_usd
-           ELSE ((l.bankruptcy_usd::DECIMAL(38, 6) * 1000000)::HUGEINT * l.book_lots // l.lots)::DECIMAL(32, 0) * 0.000001 END AS bankruptcy_usd
+           ELSE (slice_quanta // l.lots - (slice_quanta % l.lots < 0)::HUGEINT)::DECIMAL(32, 0) * 0.000001 END AS bankruptcy_usd
   FROM liquidations l
 ),
 exits AS (
