@@ -60,8 +60,8 @@ def test_the_run_says_what_displaces_its_prices() -> None:
 
 def test_the_baseline_keeps_the_world_and_drops_what_changed_in_it() -> None:
     given = {
-        "path": "feedback", "liquidity_factor": 0.5, "fund_start_usd": 1e6, "open_interest_usd": {"BTC": 1e9, "ETH": 2e9},
-        "seed": 7, "impact": "linear", "positions": 500,
+        "path": "feedback", "liquidity_factor": 0.5, "fund_start_usd": 1e6,
+        "open_interest_usd": {"BTC": 1e9, "ETH": 2e9}, "seed": 7, "impact": "linear", "positions": 500,
     }  # fmt: skip
     resolved = resolve("2025-10-10", given)
     before, usual = baseline_of(resolved.scenario, resolved.untouched), resolve("2025-10-10", {}).scenario
