@@ -173,11 +173,11 @@ def _within_tables(world: World, most: int) -> None:
     for symbol, name in enumerate(world.symbols):
         held = world.symbol == symbol
         top = most * int(world.trade_high[symbol].max()) * world.q_tick[symbol]
-        lots, q_mark = exact_sum(world.lots[held]), world.q_mark(symbol)
-        charged = max(most * int(world.walk.mark[symbol].max()) * q_mark, top)
-        events = [event for event in world.funding if event[1] == symbol]
-        paid = sum(abs(rate) * max(charged, oracle * q_mark) for _, _, rate, oracle in events) * lots // RATE_ONE
-        reach = pools + 2 * max(lots * top, exact_sum(world.cost[held])) + paid
+        lots, worth = exact_sum(world.lots[held]), world.worth(symbol)
+        charged = max(worth.one(most * int(world.walk.mark[symbol].max())), top)
+        events = [(abs(rate), oracle) for _, where, rate, oracle in world.funding if where == symbol]
+        paid = sum(rate * max(charged, worth.one(oracle) if oracle else 0) for rate, oracle in events)
+        reach = pools + 2 * max(lots * top, exact_sum(world.cost[held])) + lots * paid // RATE_ONE
         if reach >= MONEY_LIMIT:
             raise RangeError(
                 f"{name}: lots x price with fund and vault reaches {reach / MONEY_LIMIT:.3g} times the exact range of "
@@ -241,7 +241,17 @@ def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int) ->
         participation=ratio(scenario.participation_frac),
         seed=scenario.seed,
         spared=scenario.spared,
+        cross_allocation=_allocation(scenario, vault),
+        cross_order=scenario.cross_order,
     )
+
+
+def _allocation(scenario: Scenario, vault: bool) -> str:
+    if scenario.cross_allocation == "one_first" and (vault or scenario.vault_capital_usd):
+        raise ConfigError(
+            "cross_allocation = 'one_first' but the vault takes an account's positions together; set by_maintenance"
+        )
+    return scenario.cross_allocation
 
 
 def _residual_owner(scenario: Scenario, vault: bool) -> str:

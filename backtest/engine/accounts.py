@@ -74,6 +74,8 @@ class Accounts:
         self.count = int(of.max()) + 1
         self.starts: Ints = np.searchsorted(of[self.rows], np.arange(self.count + 1)).astype(np.int64)
         self.ids: Ints = state.world.account[self.rows[self.starts[:-1]]]
+        self.open: Bools = np.add.reduceat(state.lots[self.rows], self.starts[:-1]) > 0  # has a position left
+        self._quanta: Ints = np.array([unit.q for unit in state.units], dtype=np.int64)
         self.urgent: Ints = np.empty(0, dtype=np.int64)  # in breach at the end of the last step run
         self._blocks: list[tuple[int, Ints, Ints, Ints]] = []  # per level: block, its candidates, worst and most worth
         self._boxed = 0  # the boxes of prices that the blocks were made with
@@ -91,8 +93,9 @@ class Accounts:
 
     def worths(self, marks: Ints) -> Ints:
         """Return what a lot is worth at marks; the last axis is the symbol."""
-        world = self.state.world
-        return np.stack([world.worth(k).many(marks[..., k]) for k in range(len(world.symbols))], axis=-1)
+        if not any(self.state.world.inverse):
+            return marks * self._quanta
+        return np.stack([unit.many(marks[..., k]) for k, unit in enumerate(self.state.units)], axis=-1)
 
     def row_figures(self, rows: Ints, each: Ints) -> tuple[Ints, Ints, Ints]:
         """Return cash with unsettled funding, value and maintenance of rows whose lots are worth ``each``."""
@@ -100,10 +103,10 @@ class Accounts:
         value = state.lots[rows] * each
         need = np.zeros(len(rows), dtype=np.int64)
         symbols = state.world.symbol[rows]
-        for k in np.unique(symbols).tolist():
-            mine = symbols == k
-            need[mine] = maintenance(value[mine], state.world.tiers[k])
-        need[state.lots[rows] == 0] = 0
+        for k, tiers in enumerate(state.world.tiers):
+            mine = np.flatnonzero(symbols == k)
+            if mine.size:
+                need[mine] = maintenance(value[mine], tiers)
         cash = state.cash[rows]
         return cash - state.owed_funding(rows) if state.funded else cash, value, need
 
@@ -141,10 +144,12 @@ class Accounts:
             rows, place = self.rows_of(numbers)
             out = np.zeros(len(numbers))
             symbols = world.symbol[rows]
-            for k in np.unique(symbols).tolist():
+            part = np.zeros(len(rows))
+            for k in range(len(world.symbols)):
                 mine = np.flatnonzero(symbols == k)
-                part = self._row_surplus(rows[mine], k, float(low[k]), float(high[k]))
-                out += np.bincount(place[mine], weights=part, minlength=len(numbers))
+                if mine.size:
+                    part[mine] = self._row_surplus(rows[mine], k, float(low[k]), float(high[k]))
+            out += np.bincount(place, weights=part, minlength=len(numbers))
             return out
         out = np.zeros(self.count)
         for (symbol, _), block in state.blocks.items():
@@ -160,7 +165,7 @@ class Accounts:
         sign = state.worth_side[rows]
         most = lots * high
         if len(tiers) > 1:
-            tier = tier_of(most.astype(np.int64), tiers)
+            tier = tier_of((most * (1.0 + SLACK)).astype(np.int64) + 1, tiers)  # maintenance may jump at a floor
             need = most * (tiers.rates_e9[tier] / RATE_ONE) - tiers.deductions[tier]
         else:
             need = most * (float(tiers.rates_e9[0]) / RATE_ONE)
@@ -186,7 +191,7 @@ class Accounts:
         del self._blocks[level:]
         low, high = self._box(level, block)
         if level == 0:
-            found = np.flatnonzero(self._surplus(None, low, high) <= 0)
+            found = np.flatnonzero((self._surplus(None, low, high) <= 0) & self.open)
         else:
             found = self._candidates(level - 1, step)
             if found.size:
@@ -216,16 +221,20 @@ class Accounts:
 
     def touched(self, rows: Ints) -> None:
         """Take changed rows into account; accounts in breach now are judged at the start of the next segment."""
-        numbers = self.of[rows]
+        state, numbers = self.state, self.of[rows]
         numbers = np.unique(numbers[numbers >= 0])
         if not numbers.size:
             return
+        self._stale.append(numbers)
+        rows, place = self.rows_of(numbers)
+        self.open[numbers] = np.bincount(place, weights=state.lots[rows] > 0) > 0
+        numbers = numbers[self.open[numbers]]
         for level, (block, found, low, high) in enumerate(self._blocks):
+            found = found[self.open[found]]
             near = numbers[self._surplus(numbers, low, high) <= 0]
             self._blocks[level] = (block, np.union1d(found, near), low, high)
         both = np.union1d(self.urgent, numbers)
-        self.urgent = both[self.judge(both, np.array(self.state.marks))[0]]
-        self._stale.append(numbers)
+        self.urgent = both[self.judge(both, np.array(state.marks))[0]]
 
     def crossings(self, starts: list[int], gap: bool) -> Crossings:
         """Return the accounts in breach on the step's segment; at a gap, at the new marks."""

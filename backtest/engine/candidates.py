@@ -28,13 +28,12 @@ class AccountFigures:
         mine = np.flatnonzero(owner >= 0)
         if not mine.size:
             return found if self.pnl is None else replace(found, account_pnl=found.pnl, account_need=_own_need(found))
-        numbers, place = np.unique(owner[mine], return_inverse=True)
-        sums = self.accounts.sums(numbers)
-        found.equity[mine] = sums.equity[place]
+        sums = self.accounts.sums(owner[mine])  # an account has one position on a side: no number comes twice
+        found.equity[mine] = sums.equity
         if self.pnl is None:
             return found
         pnl, need = found.pnl.copy(), _own_need(found)
-        pnl[mine], need[mine] = sums.pnl[place], sums.need[place]
+        pnl[mine], need[mine] = sums.pnl, sums.need
         return replace(found, account_pnl=pnl, account_need=need)
 
     def near(self, rows: slice, found: Candidates) -> Candidates:

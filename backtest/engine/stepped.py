@@ -24,7 +24,8 @@ class SteppedLadder:
     def __init__(self, state: State, symbol: int, side: int) -> None:
         self.state, self.symbol, self.side = state, symbol, side
         self.block = state.blocks[symbol, side]
-        self.q = state.world.q_mark(symbol)
+        self.worth = state.world.worth(symbol)
+        self.sign = side * self.worth.kind
         self.reach = state.prices.reachable(symbol)
         self.stale = False
         self.build(state.marks[symbol])
@@ -47,10 +48,10 @@ class SteppedLadder:
     def _around(self, rows: Ints, mark: int) -> tuple[Ints, Ints]:
         world = self.state.world
         cash = self.state.cash[rows] - self.state.owed_funding(rows)
-        signed = self.side * self.state.lots[rows]
+        signed = self.sign * self.state.lots[rows]
         marks = np.full(len(rows), mark, dtype=np.int64)
         tiers = world.tiers[self.symbol]
-        return breaches_around(cash, signed, self.q, tiers, world.rules.inclusive, marks, self.reach)
+        return breaches_around(cash, signed, self.worth, tiers, world.rules.inclusive, marks, self.reach)
 
     def bounds(self) -> tuple[int, int]:
         """Return the marks strictly between which no position of the side breaches."""
@@ -105,8 +106,8 @@ class SteppedLadder:
         if gap:
             marks = np.full(len(reached), end, dtype=np.int64)
             cash = state.cash[reached] - state.owed_funding(reached)
-            signed, tiers = self.side * state.lots[reached], world.tiers[self.symbol]
-            hit = in_breach(cash, signed, marks, self.q, tiers, world.rules.inclusive)
+            signed, tiers = self.sign * state.lots[reached], world.tiers[self.symbol]
+            hit = in_breach(cash, signed, marks, self.worth.q, tiers, world.rules.inclusive, self.worth.num)
         else:
             below, above = self._around(reached, start)
             marks = np.where((below == start) | (end < start), below, above)

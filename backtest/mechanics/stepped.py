@@ -13,6 +13,7 @@ import numpy as np
 
 from backtest.mechanics.exact import LIMIT, RATE_ONE, Ints
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, Tiers, breach_mark
+from backtest.mechanics.worth import Worth
 
 HIGHEST = 2**52  # mark quanta; no search goes further, as in ``breach_mark``
 
@@ -53,7 +54,7 @@ def risk_limits(base: int, step: int, rate: int, rate_step: int, steps: int) -> 
 def breaches_around(
     cash: Ints,
     signed_lots: Ints,
-    q: int,
+    worth: Worth,
     tiers: Tiers,
     inclusive: bool,
     marks: Ints,
@@ -63,8 +64,8 @@ def breaches_around(
 
     Parameters
     ----------
-    q
-        Quanta per mark quantum and lot.
+    signed_lots
+        With the sign of the position's value, as in ``in_breach``.
     marks
         Mark of each position, in mark quanta; both results equal it where it is in breach itself.
     reach
@@ -81,16 +82,16 @@ def breaches_around(
     40,000 are below 48,000; at 950 its 30,000 are above 9,500, and at 929 its 9,000 below 9,290.
 
     >>> table = Tiers.of([(0, 10_000_000, 0), (950_001, 50_000_000, 0)])
-    >>> long = np.array([-920_000]), np.array([10]), 100, table, False
+    >>> long = np.array([-920_000]), np.array([10]), Worth(100), table, False
     >>> [int(mark[0]) for mark in breaches_around(*long, np.array([940]))]
     [929, 951]
     """
     lots = np.abs(signed_lots)
     below = np.full(len(lots), NEVER_LONG, dtype=np.int64)
     above = np.full(len(lots), NEVER_SHORT, dtype=np.int64)
-    each = np.maximum(lots * q, 1)
-    for at, low, high in _ranges(cash, signed_lots, each, tiers, inclusive, reach):
-        first, last = -(-low // each[at]), np.minimum(high // each[at], HIGHEST - 1)
+    ends = sorted((worth.one(reach[0]), worth.one(reach[1])))
+    for at, low, high in _ranges(cash, signed_lots, np.maximum(lots, 1), tiers, inclusive, (ends[0], ends[1])):
+        first, last = worth.prices_between(-(-low // lots[at]), high // lots[at], HIGHEST - 1)
         some = first <= last
         at, first, last = at[some], first[some], last[some]
         mark = marks[at]
@@ -100,17 +101,20 @@ def breaches_around(
 
 
 def _ranges(
-    cash: Ints, signed_lots: Ints, each: Ints, tiers: Tiers, inclusive: bool, reach: tuple[int, int]
+    cash: Ints, signed_lots: Ints, lots: Ints, tiers: Tiers, inclusive: bool, reach: tuple[int, int]
 ) -> Iterator[tuple[Ints, Ints, Ints]]:
     """Yield per tier the positions that reach it and the range of their values in breach there, both ends included.
+
+    ``reach`` is the least and the most that a lot is worth.
 
     With sign w of the position's value, r and c of the tier, a value V is in breach where ``w V + cash`` is below
     ``max(ceil(V r) - c, 0)``: for w = +1 up to one V, for w = -1 from one V on.
     """
     floors = [*tiers.floors.tolist(), LIMIT]
-    top = np.minimum(reach[1], LIMIT // each)
+    top = np.minimum(reach[1], LIMIT // lots) * lots
+    bottom = np.minimum(reach[0], LIMIT // lots) * lots
     for k, (rate, less) in enumerate(zip(tiers.rates_e9.tolist(), tiers.deductions.tolist(), strict=True)):
-        at = np.flatnonzero((top * each >= floors[k]) & (reach[0] * each < floors[k + 1]))
+        at = np.flatnonzero((top >= floors[k]) & (bottom < floors[k + 1]))
         if not at.size:
             continue
         low = np.full(len(at), floors[k], dtype=np.int64)
@@ -148,13 +152,13 @@ def _first_losing(cash: Ints, rate: int, less: int, inclusive: bool) -> Ints:
     return out
 
 
-def first_breach_mark(cash: Ints, signed_lots: Ints, q: int, tiers: Tiers, inclusive: bool, marks: Ints) -> Ints:
+def first_breach_mark(cash: Ints, signed_lots: Ints, worth: Worth, tiers: Tiers, inclusive: bool, marks: Ints) -> Ints:
     """Return the first mark in breach in the direction of loss: from each position's mark on where a schedule steps.
 
     ``NEVER_LONG`` for a long, ``NEVER_SHORT`` for a short that none of these marks breaches. Of a continuous schedule
     it is the highest (a short's: the lowest) of all marks in breach, wherever the mark is.
     """
     if not steps_up(tiers):
-        return breach_mark(cash, signed_lots, q, tiers, inclusive)
-    below, above = breaches_around(cash, signed_lots, q, tiers, inclusive, marks)
-    return np.where(signed_lots > 0, below, above)
+        return breach_mark(cash, signed_lots, worth.q, tiers, inclusive, num=worth.num)
+    below, above = breaches_around(cash, signed_lots, worth, tiers, inclusive, marks)
+    return np.where(signed_lots * worth.kind > 0, below, above)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtest.mechanics.exact import Floats, Ints, half_even, half_even_array
+from backtest.mechanics.exact import LIMIT, Floats, Ints, half_even, half_even_array
 
 NEVER = 2.0**60  # a price that no market reaches
 
@@ -47,6 +47,29 @@ class Worth:
             return prices * self.q
         below = np.maximum(prices, 1)
         return half_even_array(np.full(below.shape, self.num, dtype=np.int64), below)
+
+    def prices_between(self, low: Ints, high: Ints, top: int) -> tuple[Ints, Ints]:
+        """Return the first and the last price, up to ``top``, at which a lot is worth from ``low`` to ``high``.
+
+        Without such a price the first is above the last. An inverse contract has no price of zero.
+
+        Examples
+        --------
+        An inverse lot of 100: 50 at 2, 33 at 3, 25 at 4.
+
+        >>> Worth(0, 100).prices_between(np.array([25]), np.array([33]), 1000), Worth(7).prices_between(
+        ...     np.array([8]), np.array([21]), 1000)
+        ((array([3]), array([4])), (array([2]), array([3])))
+        """
+        if not self.num:
+            return -(-low // self.q), np.minimum(high // self.q, top)
+        # half to even: num / price is at most high + 1/2, itself only where high is even; at least low - 1/2 alike
+        high, twice = np.clip(high, -1, LIMIT // 4), 2 * self.num
+        first = np.where(high % 2 == 0, -(-twice // (2 * high + 1)), twice // (2 * high + 1) + 1)
+        least = np.maximum(2 * low - 1, 1)
+        last = np.where(low % 2 == 0, twice // least, (twice - 1) // least)
+        last = np.where(low > 0, np.minimum(last, top), top)
+        return np.where(high < 0, top + 1, first), last
 
     def near(self, price: float) -> float:
         """Return the worth of a lot in floats, not rounded."""

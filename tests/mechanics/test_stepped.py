@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from backtest.mechanics.exact import LIMIT, Ints
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, Tiers, breach_mark, deductions, in_breach, maintenance
 from backtest.mechanics.stepped import breaches_around, first_breach_mark, risk_limits, steps_up
+from backtest.mechanics.worth import Worth
 from backtest.venue import MarginTable
 
 TOP = 400
@@ -29,16 +30,16 @@ def tables(draw: st.DrawFn) -> Tiers:
     return Tiers.of(list(zip(floors, rates, less, strict=True)))
 
 
-def tried(cash: int, signed: int, q: int, tiers: Tiers, inclusive: bool) -> Ints:
-    every = np.arange(TOP * 3)
-    bad = in_breach(np.full(len(every), cash), np.full(len(every), signed), every, q, tiers, inclusive)
-    return every[bad]
+def tried(cash: int, signed: int, worth: Worth, tiers: Tiers, inclusive: bool) -> Ints:
+    every = np.arange(1 if worth.num else 0, TOP * 3)
+    columns = np.full(len(every), cash), np.full(len(every), signed), every
+    return every[in_breach(*columns, worth.q, tiers, inclusive, worth.num)]
 
 
 @pytest.mark.property
-@given(tables(), st.booleans(), st.integers(1, 50), st.data())
+@given(tables(), st.booleans(), st.integers(1, 50), st.none() | st.integers(1, 60_000), st.data())
 def test_nearest_breaches_are_those_of_trying_every_mark(
-    tiers: Tiers, inclusive: bool, q: int, data: st.DataObject
+    tiers: Tiers, inclusive: bool, q: int, num: int | None, data: st.DataObject
 ) -> None:
     position = st.tuples(
         st.sampled_from((1, -1)), st.integers(1, 30), st.integers(1, TOP), st.integers(-20, 100), st.integers(0, TOP)
@@ -46,18 +47,23 @@ def test_nearest_breaches_are_those_of_trying_every_mark(
     drawn = data.draw(st.lists(position, min_size=1, max_size=8))
     signed = np.array([side * lots for side, lots, *_ in drawn])
     cash = np.array([lots * q * (entry * margin // 100 - side * entry) for side, lots, entry, margin, _ in drawn])
-    marks = np.array([mark for *_, mark in drawn])
-    below, above = breaches_around(cash, signed, q, tiers, inclusive, marks)
-    near = breaches_around(cash, signed, q, tiers, inclusive, marks, (0, TOP))
+    worth = Worth(0, num) if num else Worth(q)
+    if num:  # the same sizes in terms of value
+        cash = cash * (num // 100 + 1) // (q * 100)
+    marks = np.array([max(mark, 1 if num else 0) for *_, mark in drawn])
+    below, above = breaches_around(cash, signed, worth, tiers, inclusive, marks)
+    near = breaches_around(cash, signed, worth, tiers, inclusive, marks, (1 if num else 0, TOP))
     for k, mark in enumerate(marks.tolist()):
-        bad = tried(int(cash[k]), int(signed[k]), q, tiers, inclusive)
-        assert below[k] == near[0][k] == bad[bad <= mark].max(initial=NEVER_LONG)
+        bad = tried(int(cash[k]), int(signed[k]), worth, tiers, inclusive)
+        assert below[k] == bad[bad <= mark].max(initial=NEVER_LONG)
+        assert near[0][k] == below[k] or max(near[0][k], below[k]) < 1
         assert (above[k] if above[k] < TOP * 3 else NEVER_SHORT) == bad[bad >= mark].min(initial=NEVER_SHORT)
         assert near[1][k] == above[k] or min(near[1][k], above[k]) > TOP
-    first = first_breach_mark(cash, signed, q, tiers, inclusive, marks)
     if steps_up(tiers):
-        assert first.tolist() == np.where(signed > 0, below, above).tolist()
-    else:
+        first = first_breach_mark(cash, signed, worth, tiers, inclusive, marks)
+        assert first.tolist() == np.where(signed * worth.kind > 0, below, above).tolist()
+    elif not num:
+        first = first_breach_mark(cash, signed, worth, tiers, inclusive, marks)
         assert first.tolist() == breach_mark(cash, signed, q, tiers, inclusive).tolist()
 
 
@@ -66,7 +72,12 @@ def test_nearest_breaches_are_those_of_trying_every_mark(
 def test_amounts_at_the_edge_of_the_range_stay_exact(rate: int, side: int) -> None:
     cash = np.array([LIMIT - 1, -(LIMIT - 1), LIMIT // 3, -LIMIT // 3])
     below, above = breaches_around(
-        cash, np.full(4, side), 1, Tiers.of([(0, rate, 0), (LIMIT // 2, 999_999_999, 0)]), False, np.full(4, 10**9)
+        cash,
+        np.full(4, side),
+        Worth(1),
+        Tiers.of([(0, rate, 0), (LIMIT // 2, 999_999_999, 0)]),
+        False,
+        np.full(4, 10**9),
     )
     for k, own in enumerate(cash.tolist()):
         equity = own + side * 10**9
