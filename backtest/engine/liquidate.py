@@ -236,7 +236,8 @@ def forced_price(state: State, symbol: int, side: int, base: Ints, first: int, l
     shift = IMPACTS[rules.impact](first, rules.strength, lots, volume, state.world.bands(symbol, bar, -side, scale))
     if shift is None:  # liquidity carried without volume: the worst price of the bar
         return np.full(len(base), low if side > 0 else high, dtype=np.int64)
-    return np.clip(base - side * shift, low, high)
+    most = high + int(base.max(initial=0))  # more moves no price further, and may leave 64 bits
+    return np.clip(base - side * min(shift, most), low, high)
 
 
 def _fill(state: State, recorder: Recorder, breaches: Breaches, symbol: int, at: Ints, lots: Ints, price: Ints) -> None:

@@ -345,7 +345,6 @@ def _bounds(world: World, symbol: int) -> dict[str, tuple[int, str]]:
     held = _held(world, symbol)
     most = 1 if world.feedback is None else HIGHEST
     lots, mark = exact_sum(world.lots[held]), most * int(world.walk.mark[symbol].max())
-    trade = most * int(world.trade_high[symbol].max())
     worth, top = world.worth(symbol), _most_worth(world, symbol)
     events = [(abs(rate), worth.one(oracle) if oracle else 0) for _, k, rate, oracle in world.funding if k == symbol]
     index = sum(rate * max(top, charged) for rate, charged in events) * MILLIONTH // RATE_ONE
@@ -354,7 +353,7 @@ def _bounds(world: World, symbol: int) -> dict[str, tuple[int, str]]:
         "lots x price": (money + lots * index // MILLIONTH, "a coarser lot or a smaller open interest"),
         "lots x 1e6": (lots * MILLIONTH if index else 0, "a coarser lot or a smaller open interest"),
         "the funding index": (index, "a finer lot, lower rates or a shorter window"),
-        "trade price x mark": (2 * trade * mark, "a coarser tick or mark quantum"),
+        "mark x 1024": (1024 * mark, "a coarser mark quantum"),  # places on a segment
     }
 
 
