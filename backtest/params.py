@@ -119,6 +119,15 @@ PARAMS: tuple[Param, ...] = (
         RULE,
         "how positions in breach are ordered: full_position, tier_by_tier, reduce_once, two_tiers or part_first",
     ),
+    Param(
+        "cross_allocation",
+        "text",
+        "",
+        RULE,
+        "equity behind each position of a cross account in breach: by_maintenance (all at once, each its share) or "
+        "one_first (one after the other, each with all of it)",
+    ),
+    Param("cross_order", "text", "", RULE, "position that one_first takes first: maintenance, loss or notional"),
     Param("first_share_frac", "float", "0..1", RULE, "share that part_first orders first of a large position", 1e-9, 1),
     Param("first_above_usd", "float", "usd", RULE, "notional above which a position is large to part_first", 0, MOST),
     Param("first_pause_s", "int", "s", RULE, "pause of part_first after its first order", 0, 86_400),

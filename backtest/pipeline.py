@@ -271,7 +271,17 @@ def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int) ->
         participation=ratio(scenario.participation_frac),
         seed=scenario.seed,
         spared=scenario.spared,
+        cross_allocation=_allocation(scenario, vault),
+        cross_order=scenario.cross_order,
     )
+
+
+def _allocation(scenario: Scenario, vault: bool) -> str:
+    if scenario.cross_allocation == "one_first" and (vault or scenario.vault_capital_usd):
+        raise ConfigError(
+            "cross_allocation = 'one_first' but the vault takes an account's positions together; set by_maintenance"
+        )
+    return scenario.cross_allocation
 
 
 def _residual_owner(scenario: Scenario, vault: bool) -> str:

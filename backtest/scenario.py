@@ -75,6 +75,8 @@ class Scenario:
     feedback_half_life_s: float
     max_rounds: int
     stepper: str
+    cross_allocation: str
+    cross_order: str
     first_share_frac: float
     first_above_usd: float
     first_pause_s: int

@@ -173,7 +173,7 @@ def parse_venue(table: Mapping[str, Any], where: str) -> VenueProfile:
     liquidation = top.table_of("liquidation")
     stepping = _liquidation(liquidation, points)
     rules, balances, limit, start_coin = _fund(top.table_of("fund"), points)
-    rules |= stepping
+    rules |= stepping | _cross(top.table_of("cross"), points)
     vault_rules, takeover = _vault(top.table_of("vault"))
     rules |= vault_rules
     rules |= _adl(top.table_of("adl"), points)
@@ -308,6 +308,15 @@ def _adl(section: Reader, points: list[Point]) -> dict[str, Any]:
         mark = section.choice(f"{name}_mark", tuple(MARKS))
         points.append(Point(name, value, section.get(f"{name}_source", str), mark, note))
     section.done()
+    return rules
+
+
+def _cross(section: Reader, points: list[Point]) -> dict[str, Any]:
+    """Read how a cross account is liquidated; without the section, in proportion to maintenance."""
+    rules = {"cross_allocation": "by_maintenance", "cross_order": "maintenance"}
+    if section.table:
+        rules = {key: section.choice(key.removeprefix("cross_"), CHOICES[key]) for key in rules}
+        points.append(_point(section, "cross", rules["cross_allocation"]))
     return rules
 
 

@@ -33,6 +33,8 @@ RULES: dict[str, Any] = {
     "fee_owner": "venue",
     "ranking": "bitmex",
     "losers": "last",
+    "cross_allocation": "by_maintenance",
+    "cross_order": "maintenance",
     "close_price": "bankruptcy",
     "on_exhausted": "uncovered",
 }
