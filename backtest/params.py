@@ -28,6 +28,13 @@ EVENT = "from the event"
 PARAMS: tuple[Param, ...] = (
     Param("event", "text", "", "", "id, date or alias of a crash in the catalogue"),
     Param("venue", "text", "", EVENT, "venue profile whose rules run"),
+    Param(
+        "contract",
+        "text",
+        "",
+        "listed",
+        "linear, inverse (settled in the coin, one coin a run) or what the venue listed on the day",
+    ),
     Param("coins", "coins", "", EVENT, "coins simulated together, for example BTC,SOL"),
     Param("start", "time", "UTC", None, "first bar; none: as early as all coins have bars, or the event's window"),
     Param("end", "time", "UTC", None, "end of the window, exclusive"),

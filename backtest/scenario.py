@@ -44,6 +44,7 @@ class Scenario:
 
     event: str
     venue: str
+    contract: str
     coins: tuple[str, ...]
     start: dt.datetime | None
     end: dt.datetime | None

@@ -24,6 +24,7 @@ SCHEDULES = {
 }
 
 CHOICES: Mapping[str, Mapping[str, Any] | tuple[str, ...]] = {
+    "contract": ("listed", "linear", "inverse"),
     "intrabar": ("ohlc", "adverse_first", "close"),
     "stepper": STEPPERS,
     "impact": IMPACTS,

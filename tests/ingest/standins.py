@@ -81,6 +81,9 @@ class FakeVenue:
     def symbol(self, coin: str) -> str:
         return f"{coin}/{self.quote}:{self.settle}"
 
+    def face(self, coin: str) -> Decimal:
+        return Decimal(0)
+
     def instrument(self, coin: str) -> tuple[Decimal, Decimal]:
         table = {
             "BTC": ("0.1", "0.001"),
