@@ -5,56 +5,29 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from itertools import pairwise
+from decimal import Decimal
 from typing import Any
 
 from backtest.assets import asset
+from backtest.brackets import MARKS, MarginTable, decimal_of, positive, read_table
 from backtest.errors import ConfigError, NotBuiltError, UnknownNameError
 from backtest.funding import FundingRule, read_funding
-from backtest.mechanics.exact import RATE_ONE, quanta, rate_e9
-from backtest.mechanics.margin import Tiers, deductions
 from backtest.mechanics.rules import CHOICES, SCHEDULES
-from backtest.mechanics.stepped import risk_limits
 from backtest.mechanics.steppers import STEPPERS
-from backtest.params import MOST
+from backtest.params import MANY, MOST
 from backtest.scenario import check_values
-from backtest.tomlio import Reader, read_toml, shown
+from backtest.tomlio import Reader, read_toml
 
-MARKS = {"V": "primary source", "S": "secondary source", "D": "derived", "U": "not verified"}
+PART = {"first_share_frac": 1.0, "first_above_usd": 0.0, "first_pause_s": 0}
+BLOCK = {"block_s": 1.0, "block_share_frac": 1.0}
+LIMITS = {
+    "block_least_usd": 0.0, "block_most_usd": MOST, "block_orders": MANY, "block_deleverages": MANY,
+    "fillable_adjustment": 1.0, "fillable_spread": 1.5,
+}  # fmt: skip
+FIGURES: Mapping[str, Any] = {**PART, **BLOCK, **LIMITS}  # of steppers; the others keep these
+OWN_FIGURES = {"part_first": (*PART,), "incremental": (*BLOCK,), "fillable_price": (*BLOCK, *LIMITS)}
 A_YEAR = dt.timedelta(days=366)
-RATES = ("maintenance", "initial", "rate_step")
-MOST_STEPS = 1000  # of a risk limit rule
 SMALLEST_UNIT, LARGEST_UNIT = Decimal("1e-12"), Decimal("1e9")
-
-
-@dataclass(frozen=True, slots=True)
-class MarginTable:
-    """A dated table of one coin (``*``: any coin without its own): (floor in USD, rate in 1e-9, max leverage).
-
-    ``kind`` is a name in ``SCHEDULES``: whether rates are marginal or each applies to the whole position.
-    """
-
-    coin: str
-    valid_from: dt.date
-    tiers: tuple[tuple[int, int, float], ...]
-    source: str
-    mark: str
-    note: str
-    kind: str = "tiered"
-
-    def schedule(self) -> tuple[Tiers, tuple[float, ...]]:
-        """Return maintenance tiers in quanta and the largest leverage of each tier.
-
-        Marginal rates have deductions by the recurrence. A risk limit includes its end; above it is the next.
-        """
-        floors = [quanta(floor) for floor, _, _ in self.tiers]
-        rates = [rate for _, rate, _ in self.tiers]
-        less = deductions(floors, rates)
-        if self.kind == "risk_limits":
-            floors, less = [floor + (floor > 0) for floor in floors], [0] * len(rates)
-        rows = list(zip(floors, rates, less, strict=True))
-        return Tiers.of(rows), tuple(limit for _, _, limit in self.tiers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,85 +198,28 @@ def _built(kind: str, name: str, built: Mapping[str, Any], where: str) -> None:
 
 
 def _liquidation(section: Reader, points: list[Point]) -> dict[str, Any]:
-    """Read the stepper; only ``part_first`` has figures of its own."""
+    """Read the stepper with the figures that are its own."""
     stepper = section.get("stepper", str)
     _built("stepper", stepper, STEPPERS, section.where)
-    first = {"first_share_frac": 1.0, "first_above_usd": 0.0, "first_pause_s": 0}
-    if stepper == "part_first":
-        first = {key: section.get(key, type(value)) for key, value in first.items()}
+    figures = {key: section.get(key, type(FIGURES[key])) for key in OWN_FIGURES.get(stepper, ())}
     points.append(_point(section, "liquidation", stepper))
-    return {"stepper": stepper, **first}
+    return {"stepper": stepper, **FIGURES, **figures}
 
 
 def _margin(section: Reader, points: list[Point]) -> tuple[str, tuple[MarginTable, ...]]:
     schedule = section.get("schedule", str)
     _built("margin schedule", schedule, SCHEDULES, section.where)
     threshold = section.choice("threshold", ("<", "<="))
-    tables = tuple(_table(row, schedule) for row in section.tables("table"))
+    tables = tuple(read_table(row, schedule) for row in section.tables("table"))
     points.append(_point(section, "margin", f"{schedule}, liquidation at equity {threshold} maintenance"))
     return threshold, tables
-
-
-def _table(row: Reader, kind: str) -> MarginTable:
-    tiers = _limits(row) if kind == "risk_limits" and "tiers" not in row.table else _tiers(row)
-    rising = all(a[0] < b[0] and a[1] < b[1] and a[2] >= b[2] for a, b in pairwise(tiers))
-    if not tiers or tiers[0][0] != 0 or tiers[-1][0] > MOST or not rising:
-        raise ConfigError(f"{row.where}: tiers must start at 0, with floors and rates rising and leverage not rising")
-    # a tier whose largest leverage leaves less than maintenance margin would liquidate at the opening
-    if not all(0 < rate < RATE_ONE and limit > 0 and rate * limit <= RATE_ONE for _, rate, limit in tiers):
-        raise ConfigError(f"{row.where}: a tier's rate is between 0 and 1, its leverage above 0 and at most 1 / rate")
-    table = MarginTable(
-        row.get("coin", str), row.get("valid_from", dt.date), tuple(tiers), row.get("source", str),
-        row.choice("mark", tuple(MARKS)), row.get("note", str, ""), kind,
-    )  # fmt: skip
-    row.done()
-    return table
-
-
-def _tiers(row: Reader) -> list[tuple[int, int, float]]:
-    tiers = []
-    for tier in row.get("tiers", list):
-        kinds = [type(value) for value in tier] if isinstance(tier, list) else []
-        if kinds not in ([int, str, int], [int, str, float]):
-            raise ConfigError(f"{row.where}: tier {shown(tier)}; write [floor in whole USD, 'rate', largest leverage]")
-        tiers.append((tier[0], rate_e9(_decimal(tier[1], row.where)), float(tier[2])))
-    return tiers
-
-
-def _limits(row: Reader) -> list[tuple[int, int, float]]:
-    """Return the tiers of a risk limit rule: limit and step in USD, maintenance and initial rate, their step."""
-    base, step, steps = _positive(row, "base_usd"), _positive(row, "step_usd"), _positive(row, "steps")
-    if steps > MOST_STEPS:
-        raise ConfigError(f"{row.where}: steps = {steps}; allowed: 1 to {MOST_STEPS}")
-    rate, initial, more = (rate_e9(_decimal(row.get(key, str), row.where)) for key in RATES)
-    if min(rate, initial, more) <= 0:
-        raise ConfigError(f"{row.where}: {', '.join(RATES)} must be above zero")
-    rows = risk_limits(base, step, rate, more, steps)
-    return [(floor, own, float(RATE_ONE // (initial + k * more) or 1)) for k, (floor, own) in enumerate(rows)]
-
-
-def _decimal(text: str, where: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite():
-        raise ConfigError(f"{where}: {shown(text)} is not a number; write it as a decimal in quotes")
-    return number
-
-
-def _positive(section: Reader, key: str) -> int:
-    number = section.get(key, int)
-    if number <= 0:
-        raise ConfigError(f"{section.where}: {key} = {number}; it must be above zero")
-    return number
 
 
 def _fund(
     section: Reader, points: list[Point]
 ) -> tuple[dict[str, Any], tuple[tuple[dt.date, float, str], ...], float | None]:
     rule = section.choice("rule", ("fund", "vault"))
-    rules = {
+    rules: dict[str, Any] = {
         "fund_start_usd": section.get("start_usd", float),
         "fund_floor_usd": section.get("floor_usd", float),
         "fund_shortfall": section.choice("shortfall", CHOICES["fund_shortfall"]),
@@ -328,7 +244,7 @@ def _vault(section: Reader) -> tuple[dict[str, Any], tuple[int, int]]:
     if not section.table:
         return {"vault_capital_usd": 0.0}, (2, 3)
     rules = {"vault_capital_usd": section.get("capital_usd", float), "quiet_s": section.get("quiet_s", float)}
-    takeover = _positive(section, "takeover_num"), _positive(section, "takeover_den")
+    takeover = positive(section, "takeover_num"), positive(section, "takeover_den")
     if takeover[0] > takeover[1]:
         raise ConfigError(f"{section.where}: takeover_num / takeover_den is above 1; allowed: a share of maintenance")
     _point(section, "vault", "")
@@ -339,11 +255,12 @@ def _adl(section: Reader, points: list[Point]) -> dict[str, Any]:
     ranking = section.choice("ranking", CHOICES["ranking"])
     if section.get("ranking_literal", bool, False) and ranking == "hyperliquid":
         ranking = "hyperliquid_literal"
-    rules = {
+    rules: dict[str, Any] = {
         "ranking": ranking,
         "losers": section.choice("losers", CHOICES["losers"]),
         "close_price": section.choice("close_price", CHOICES["close_price"]),
         "on_exhausted": section.choice("on_exhausted", CHOICES["on_exhausted"]),
+        "adl_visits": section.get("visits", int, 0),
     }
     note = section.get("note", str, "")
     for name, value in (("ranking", ranking), ("close_price", rules["close_price"])):
@@ -365,7 +282,7 @@ def _cross(section: Reader, points: list[Point]) -> dict[str, Any]:
 def _residual_and_fee(top: Reader, points: list[Point]) -> dict[str, Any]:
     residual, fee = top.table_of("residual"), top.table_of("fee")
     owner, fee_owner = residual.choice("owner", CHOICES["residual_owner"]), fee.choice("owner", CHOICES["fee_owner"])
-    rate = float(_decimal(fee.get("rate", str), fee.where))
+    rate = float(decimal_of(fee.get("rate", str), fee.where))
     points.append(_point(residual, "residual", owner))
     points.append(_point(fee, "fee", f"{rate:g} to {fee_owner}"))
     return {"residual_owner": owner, "fee_rate": rate, "fee_owner": fee_owner}
@@ -376,7 +293,7 @@ def _instruments(rows: list[Reader], where: str) -> dict[str, tuple[Decimal, Dec
     out: dict[str, tuple[Decimal, Decimal]] = {}
     for row in rows:
         coin = row.get("coin", str)
-        units = _decimal(row.get("tick", str), row.where), _decimal(row.get("lot", str), row.where)
+        units = decimal_of(row.get("tick", str), row.where), decimal_of(row.get("lot", str), row.where)
         if coin in out:
             raise ConfigError(f"{where}: two [[instrument]] tables for {coin}; keep one")
         if not all(SMALLEST_UNIT <= unit <= LARGEST_UNIT for unit in units):
