@@ -29,7 +29,7 @@ from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, exact_sum, quanta
 from backtest.mechanics.feedback import HIGHEST, LOWEST, Feedback, decay_e9
 from backtest.mechanics.path import HIGH, LOW
 from backtest.mechanics.rules import Rules, VaultRule
-from backtest.mechanics.steppers import PartRule
+from backtest.mechanics.steppers import BlockRule, PartRule
 from backtest.params import PARAMS
 from backtest.results import Run, write_run
 from backtest.scenario import Scenario, baseline_of, build, check_values, merge, per_coin
@@ -243,10 +243,22 @@ def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int) ->
     scales = [per_coin(scenario.liquidity_scale, coin, "liquidity_scale") for coin in scenario.coins]
     share = ratio(scenario.first_share_frac)
     part = PartRule(share.numerator, share.denominator, quanta(scenario.first_above_usd), scenario.first_pause_s)
+    block = BlockRule(
+        time_ms=round(scenario.block_s * 1000),
+        share_e9=rate_e9(scenario.block_share_frac),
+        least=quanta(scenario.block_least_usd),
+        most=quanta(scenario.block_most_usd),
+        orders=scenario.block_orders,
+        deleverages=scenario.block_deleverages,
+        adjustment_e9=rate_e9(scenario.fillable_adjustment),
+        spread_e9=rate_e9(scenario.fillable_spread),
+    )
     return Rules(
         inclusive=venue.inclusive,
         stepper=scenario.stepper,
         part=part if scenario.stepper == "part_first" else None,
+        block=block if scenario.stepper in {"fillable_price", "incremental"} else None,
+        adl_visits=scenario.adl_visits,
         fund_start=quanta(scenario.fund_start_usd),
         fund_floor=quanta(scenario.fund_floor_usd),
         fund_divisible=scenario.fund_shortfall == "divisible",

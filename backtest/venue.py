@@ -15,9 +15,18 @@ from backtest.listings import Listing, in_force, read_listings
 from backtest.margin_tables import MarginTable, read_table
 from backtest.mechanics.rules import CHOICES, SCHEDULES
 from backtest.mechanics.steppers import STEPPERS
+from backtest.params import MANY, MOST
 from backtest.scenario import check_values
 from backtest.tomlio import MARKS, Reader, decimal_of, positive, read_toml
 
+PART = {"first_share_frac": 1.0, "first_above_usd": 0.0, "first_pause_s": 0}
+BLOCK = {"block_s": 1.0, "block_share_frac": 1.0}
+LIMITS = {
+    "block_least_usd": 0.0, "block_most_usd": MOST, "block_orders": MANY, "block_deleverages": MANY,
+    "fillable_adjustment": 1.0, "fillable_spread": 1.5,
+}  # fmt: skip
+FIGURES: Mapping[str, Any] = {**PART, **BLOCK, **LIMITS}  # of steppers; the others keep these
+OWN_FIGURES = {"part_first": (*PART,), "incremental": (*BLOCK,), "fillable_price": (*BLOCK, *LIMITS)}
 A_YEAR = dt.timedelta(days=366)
 
 
@@ -234,14 +243,12 @@ def _built(kind: str, name: str, built: Mapping[str, Any], where: str) -> None:
 
 
 def _liquidation(section: Reader, points: list[Point]) -> dict[str, Any]:
-    """Read the stepper; only ``part_first`` has figures of its own."""
+    """Read the stepper with the figures that are its own."""
     stepper = section.get("stepper", str)
     _built("stepper", stepper, STEPPERS, section.where)
-    first = {"first_share_frac": 1.0, "first_above_usd": 0.0, "first_pause_s": 0}
-    if stepper == "part_first":
-        first = {key: section.get(key, type(value)) for key, value in first.items()}
+    figures = {key: section.get(key, type(FIGURES[key])) for key in OWN_FIGURES.get(stepper, ())}
     points.append(_point(section, "liquidation", stepper))
-    return {"stepper": stepper, **first}
+    return {"stepper": stepper, **FIGURES, **figures}
 
 
 def _margin(section: Reader, points: list[Point]) -> tuple[str, tuple[MarginTable, ...]]:
@@ -258,7 +265,7 @@ def _fund(
 ) -> tuple[dict[str, Any], tuple[tuple[dt.date, float, str], ...], float | None, float | None]:
     """Return the rules, published balances, the limit of the inventory and the start in coins."""
     rule = section.choice("rule", ("fund", "vault"))
-    rules = {
+    rules: dict[str, Any] = {
         "fund_start_usd": section.get("start_usd", float),
         "fund_floor_usd": section.get("floor_usd", float),
         "fund_shortfall": section.choice("shortfall", CHOICES["fund_shortfall"]),
@@ -297,11 +304,12 @@ def _adl(section: Reader, points: list[Point]) -> dict[str, Any]:
     ranking = section.choice("ranking", CHOICES["ranking"])
     if section.get("ranking_literal", bool, False) and ranking == "hyperliquid":
         ranking = "hyperliquid_literal"
-    rules = {
+    rules: dict[str, Any] = {
         "ranking": ranking,
         "losers": section.choice("losers", CHOICES["losers"]),
         "close_price": section.choice("close_price", CHOICES["close_price"]),
         "on_exhausted": section.choice("on_exhausted", CHOICES["on_exhausted"]),
+        "adl_visits": section.get("visits", int, 0),
     }
     note = section.get("note", str, "")
     for name, value in (("ranking", ranking), ("close_price", rules["close_price"])):

@@ -36,7 +36,7 @@ def adl_events(s: Shared) -> tuple[int, Columns]:
             "difference",
         )
     }
-    to = {"uncovered": "market", "fund_negative": "fund"}[s.world.rules.on_exhausted]
+    to = {"fund_negative": "fund", "waits": "account"}.get(s.world.rules.on_exhausted, "market")
     unmatched_to = [
         "" if not wave["unmatched"] else (to if wave["source"] == "account" else wave["source"]) for wave in waves
     ]

@@ -97,7 +97,9 @@ def fund(s: Shared) -> tuple[int, Columns]:
         "symbol": named(np.concatenate([zeros, t["symbol"][at] + 1]), ("", *s.symbols)),
         "liquidation_id": s.liquidation(np.concatenate([zeros + NONE, t["serial"][at]])),
         "lots": np.concatenate([zeros, moved]),
-        "mark_px": nullable(np.concatenate([np.zeros(head), marks * s.mark_unit[symbol]]), np.arange(len(pools)) < head),
+        "mark_px": nullable(
+            np.concatenate([np.zeros(head), marks * s.mark_unit[symbol]]), np.arange(len(pools)) < head
+        ),
         "worth_usd": np.concatenate([zeros, s.kind[symbol] * moved * s.each(symbol, marks)]),
         "amount_usd": amount,
         "cash_usd": cash,
