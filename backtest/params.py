@@ -22,12 +22,20 @@ class Param:
     high: float | None = None
 
 
+MANY = 1_000_000_000  # of a count, as good as no limit
 MOST = 999e9  # USD; money columns end below 1e12
 RULE = "from the venue profile"
 EVENT = "from the event"
 PARAMS: tuple[Param, ...] = (
     Param("event", "text", "", "", "id, date or alias of a crash in the catalogue"),
     Param("venue", "text", "", EVENT, "venue profile whose rules run"),
+    Param(
+        "contract",
+        "text",
+        "",
+        "listed",
+        "linear, inverse (settled in the coin, one coin a run) or what the venue listed on the day",
+    ),
     Param("coins", "coins", "", EVENT, "coins simulated together, for example BTC,SOL"),
     Param("start", "time", "UTC", None, "first bar; none: as early as all coins have bars, or the event's window"),
     Param("end", "time", "UTC", None, "end of the window, exclusive"),
@@ -110,7 +118,8 @@ PARAMS: tuple[Param, ...] = (
         "text",
         "",
         RULE,
-        "how positions in breach are ordered: full_position, tier_by_tier, reduce_once, two_tiers or part_first",
+        "how positions in breach are ordered: full_position, tier_by_tier, reduce_once, two_tiers, part_first, "
+        "fillable_price or incremental",
     ),
     Param(
         "cross_allocation",
@@ -124,6 +133,14 @@ PARAMS: tuple[Param, ...] = (
     Param("first_share_frac", "float", "0..1", RULE, "share that part_first orders first of a large position", 1e-9, 1),
     Param("first_above_usd", "float", "usd", RULE, "notional above which a position is large to part_first", 0, MOST),
     Param("first_pause_s", "int", "s", RULE, "pause of part_first after its first order", 0, 86_400),
+    Param("block_s", "float", "s", RULE, "block of fillable_price, round of incremental", 0.001, 86_400),
+    Param("block_share_frac", "float", "0..1", RULE, "share of a position's value ordered per block or round", 1e-9, 1),
+    Param("block_least_usd", "float", "usd", RULE, "value that fillable_price orders at least per block", 0, MOST),
+    Param("block_most_usd", "float", "usd", RULE, "value that it orders at most per block and account", 1e-6, MOST),
+    Param("block_orders", "int", "", RULE, "liquidation orders of fillable_price per block", 0, MANY),
+    Param("block_deleverages", "int", "", RULE, "positions that it sends to ADL per block", 0, MANY),
+    Param("fillable_adjustment", "float", "", RULE, "BA of the fillable price: weight of the missing margin", 0, 9),
+    Param("fillable_spread", "float", "", RULE, "SMMR of the fillable price: its spread over maintenance", 0, 9),
     Param("fund_start_usd", "float", "usd", RULE, "insurance fund at the start", 0, MOST),
     Param(
         "fund_floor_usd", "float", "usd", RULE, "equity below which the fund takes nothing that lowers it", -MOST, MOST
@@ -151,11 +168,18 @@ PARAMS: tuple[Param, ...] = (
         "text",
         "",
         RULE,
-        "ADL ranking: a name of mechanics/rankings.py, such as bitmex or binance",
+        "ADL ranking: a name of mechanics/rankings.py, such as bitmex or binance; none: the venue has no ADL",
     ),
     Param("losers", "text", "", RULE, "positions at a loss in the queue: last, ranked or excluded"),
     Param("close_price", "text", "", RULE, "price of ADL: bankruptcy, mark or previous_mark"),
-    Param("on_exhausted", "text", "", RULE, "lots without a candidate: uncovered or fund_negative"),
+    Param("adl_visits", "int", "", RULE, "candidates that one bankrupt looks at in the queue; 0 is all", 0, MANY),
+    Param(
+        "on_exhausted",
+        "text",
+        "",
+        RULE,
+        "lots without a candidate: uncovered, fund_negative, waits, socialised_winners or socialised_both",
+    ),
     Param("spared", "int", "", 20, "candidates behind the last one closed that are recorded per wave", 0, 1_000_000),
     Param(
         "watch",

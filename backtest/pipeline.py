@@ -25,17 +25,19 @@ from backtest.engine.state import World
 from backtest.errors import ConfigError, RangeError, RunError, UnknownNameError
 from backtest.events import CrashEvent, get_event
 from backtest.ingest.terms import Terms, contract_terms
+from backtest.margin_tables import MarginTable
 from backtest.market import MarketPath, build_market, walk_market
-from backtest.mechanics.exact import RATE_ONE, exact_sum, quanta, rate_e9, ratio
-from backtest.mechanics.feedback import HIGHEST, Feedback, decay_e9
+from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, exact_sum, quanta, rate_e9, ratio
+from backtest.mechanics.feedback import HIGHEST, LOWEST, Feedback, decay_e9
 from backtest.mechanics.path import HIGH, LOW
 from backtest.mechanics.rules import Rules, VaultRule
-from backtest.mechanics.steppers import PartRule
+from backtest.mechanics.steppers import BlockRule, PartRule
 from backtest.params import PARAMS
 from backtest.results import Run, write_run
 from backtest.scenario import Scenario, baseline_of, build, check_values, merge, per_coin
 from backtest.schema import MONEY_LIMIT
-from backtest.venue import MarginTable, VenueProfile, get_venue
+from backtest.settlement import coin_px, refuse_mixed
+from backtest.venue import VenueProfile, get_venue
 
 if TYPE_CHECKING:
     import polars as pl
@@ -57,6 +59,7 @@ class Resolved:
     sources: Mapping[str, str]
     flags: tuple[str, ...]
     terms: tuple[Terms, ...]
+    fund_coins: float | None = None  # start of a fund that settles in a coin, until the first mark is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +91,14 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
     """
     event = get_event(event_name)
     venue = get_venue(given.get("venue") or event.venues[0])
+    defaults = event.default(venue.id)
+    venue = venue.on(event.day, str(given.get("contract") or defaults.get("contract", "listed")))
     start, balance, stale = venue.fund_start(event.day)
     rules = {**venue.rules, "fund_start_usd": start}
     limit = venue.inventory_limit_frac
     basis = given.get("fund_start_usd", start)
     rules["fund_inventory_limit_usd"] = 0.0 if limit is None else limit * basis
     base = {"event": event.id, "venue": venue.id, "coins": event.coins}
-    defaults = event.default(venue.id)
     untouched = build(merge(base, rules, defaults))
     scenario = build(merge(base, rules, defaults, {**given, "event": event.id, "venue": venue.id}))
     per_coin_names = _named_coins(scenario)
@@ -104,6 +108,11 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
     for name, coin in per_coin_names:
         if coin not in venue.instruments:
             raise UnknownNameError(f"coin in {name}", coin, ["default", *venue.instruments])
+    inverse = [bool(venue.face(coin)) for coin in scenario.coins]
+    refuse_mixed(venue.id, scenario.coins, inverse)
+    in_coins = venue.fund_coins(event.day) if any(inverse) and "fund_start_usd" not in given else None
+    if in_coins is not None:
+        balance, stale = f"{in_coins[1]}: {in_coins[0]:,g} {scenario.coins[0]} at the first mark", in_coins[2]
     sources = {}
     for param in PARAMS:
         if getattr(scenario, param.name) != getattr(untouched, param.name):
@@ -121,7 +130,8 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
     notes += [sentence for each in terms for sentence in each.told]
     untouched = untouched.with_(fund_inventory_limit_usd=0.0 if limit is None else limit * start)
     flags = tuple(note[0].upper() + note[1:] + "." for note in notes if note)
-    return Resolved(event, venue, scenario, untouched, sources, flags, terms)
+    fund_coins = None if in_coins is None else in_coins[0]
+    return Resolved(event, venue, scenario, untouched, sources, flags, terms, fund_coins)
 
 
 def _named_coins(scenario: Scenario) -> list[tuple[str, str]]:
@@ -140,9 +150,12 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
     if not path.mark.size:
         raise ConfigError("the window holds no bar to walk; give a wider start and end")
     mark0 = path.mark[:, 0]
+    px = coin_px(market.instruments, mark0)
+    resolved = _fund_at(resolved, px)
+    scenario = resolved.scenario
     first_px = [int(mark) * Fraction(unit.mark_quantum) for mark, unit in zip(mark0, market.instruments, strict=True)]
-    in_force = tuple(terms.at(px) for terms, px in zip(resolved.terms, first_px, strict=True))
-    tables = [table.schedule() for table in in_force]
+    in_force = tuple(terms.at(first) for terms, first in zip(resolved.terms, first_px, strict=True))
+    tables = [table.schedule(px or Fraction(1)) for table in in_force]
     book = _book(resolved, market, tables, mark0, positions)
     watched = [row for account in book.watched for row in np.flatnonzero(book.account_id == account).tolist()]
     world = World(
@@ -163,6 +176,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
         cost=book.cost,
         wallet=book.wallet,
         watched=tuple(watched),
+        inverse=tuple(unit.worth(mark).num for unit, mark in zip(market.instruments, mark0.tolist(), strict=True)),
         cross=book.cross,
         rules=rules_of(scenario, venue, market.bar_s, path.parts),
         books=tuple(replace(seen, lots=seen.lots[bars]) for seen in market.books),
@@ -177,6 +191,19 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
     )
 
 
+def _fund_at(resolved: Resolved, px: Fraction | None) -> Resolved:
+    """Return a scenario whose fund starts with coins, counted at the first mark; its inventory limit follows."""
+    if px is None or resolved.fund_coins is None:
+        return resolved
+    start = float(round(Fraction(str(resolved.fund_coins)) * px * QUANTA_PER_USD) / QUANTA_PER_USD)
+    limit = resolved.venue.inventory_limit_frac
+    changes = {"fund_start_usd": start}
+    if limit is not None and resolved.sources["fund_inventory_limit_usd"] != "given":
+        changes["fund_inventory_limit_usd"] = limit * start
+    scenario, untouched = resolved.scenario.with_(**changes), resolved.untouched.with_(**changes)
+    return replace(resolved, scenario=scenario, untouched=untouched, fund_coins=None)
+
+
 def _within_tables(world: World, most: int) -> None:
     """Refuse a world whose money could leave the DECIMAL(18,6) of the result tables, before it is simulated.
 
@@ -186,8 +213,11 @@ def _within_tables(world: World, most: int) -> None:
     pools = abs(rules.fund_start) + (rules.vault.capital if rules.vault else 0)
     for symbol, name in enumerate(world.symbols):
         held = world.symbol == symbol
-        top = most * int(world.trade_high[symbol].max()) * world.q_tick[symbol]
-        lots, worth = exact_sum(world.lots[held]), world.worth(symbol)
+        lots, worth, ticks = exact_sum(world.lots[held]), world.worth(symbol), world.mark_per_tick[symbol]
+        top = worth.one(most * ticks * int(world.trade_high[symbol].max()))
+        if worth.num:  # worth most at the lowest price
+            least = min(int(world.walk.mark[symbol].min()), ticks * int(world.trade_low[symbol].min()))
+            top = worth.one(-(-least // (LOWEST if most > 1 else 1)))
         charged = max(worth.one(most * int(world.walk.mark[symbol].max())), top)
         events = [(abs(rate), oracle) for _, where, rate, oracle in world.funding if where == symbol]
         paid = sum(rate * max(charged, worth.one(oracle) if oracle else 0) for rate, oracle in events)
@@ -195,7 +225,8 @@ def _within_tables(world: World, most: int) -> None:
         if reach >= MONEY_LIMIT:
             raise RangeError(
                 f"{name}: lots x price with fund and vault reaches {reach / MONEY_LIMIT:.3g} times the exact range of "
-                "the result tables, 1e12 USD; use a smaller open interest, fund or vault"
+                f"the result tables, 1e12 USD{' of coins at the first mark' if worth.num else ''}; use a smaller open "
+                "interest, fund or vault"
             )
 
 
@@ -227,10 +258,22 @@ def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int) ->
     scales = [per_coin(scenario.liquidity_scale, coin, "liquidity_scale") for coin in scenario.coins]
     share = ratio(scenario.first_share_frac)
     part = PartRule(share.numerator, share.denominator, quanta(scenario.first_above_usd), scenario.first_pause_s)
+    block = BlockRule(
+        time_ms=round(scenario.block_s * 1000),
+        share_e9=rate_e9(scenario.block_share_frac),
+        least=quanta(scenario.block_least_usd),
+        most=quanta(scenario.block_most_usd),
+        orders=scenario.block_orders,
+        deleverages=scenario.block_deleverages,
+        adjustment_e9=rate_e9(scenario.fillable_adjustment),
+        spread_e9=rate_e9(scenario.fillable_spread),
+    )
     return Rules(
         inclusive=venue.inclusive,
         stepper=scenario.stepper,
         part=part if scenario.stepper == "part_first" else None,
+        block=block if scenario.stepper in {"fillable_price", "incremental"} else None,
+        adl_visits=scenario.adl_visits,
         fund_start=quanta(scenario.fund_start_usd),
         fund_floor=quanta(scenario.fund_floor_usd),
         fund_divisible=scenario.fund_shortfall == "divisible",

@@ -44,6 +44,7 @@ class Scenario:
 
     event: str
     venue: str
+    contract: str
     coins: tuple[str, ...]
     start: dt.datetime | None
     end: dt.datetime | None
@@ -79,6 +80,14 @@ class Scenario:
     first_share_frac: float
     first_above_usd: float
     first_pause_s: int
+    block_s: float
+    block_share_frac: float
+    block_least_usd: float
+    block_most_usd: float
+    block_orders: int
+    block_deleverages: int
+    fillable_adjustment: float
+    fillable_spread: float
     fund_start_usd: float
     fund_floor_usd: float
     fund_shortfall: str
@@ -94,6 +103,7 @@ class Scenario:
     ranking: str
     losers: str
     close_price: str
+    adl_visits: int
     on_exhausted: str
     spared: int
     watch: tuple[Watch, ...]

@@ -15,10 +15,11 @@ import pytest
 
 from backtest.ingest.store import write_day
 from backtest.ingest.terms import contract_terms
+from backtest.margin_tables import MarginTable, check_tiers
 from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, rate_e9
 from backtest.mechanics.margin import maintenance
 from backtest.mechanics.stepped import steps_up
-from backtest.venue import MarginTable, check_tiers, get_venue
+from backtest.venue import get_venue
 
 RECORDED = Path(__file__).parents[2] / "shared" / "data" / "leverage_tiers" / "binance-usdm.json"
 SEEN = dt.date(2026, 9, 30)

@@ -11,12 +11,13 @@ from typing import overload
 
 from backtest.calculator.position import Asked, Position, coin_of, reference_px, row, take_position
 from backtest.instrument import Instrument
+from backtest.margin_tables import MarginTable
 from backtest.mechanics import contracts
 from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, half_even
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, tier_of
 from backtest.mechanics.rankings import RANKINGS, Candidates
 from backtest.mechanics.stepped import breaches_around, first_breach_mark, steps_up
-from backtest.venue import MarginTable, VenueProfile
+from backtest.venue import VenueProfile
 
 HIGHEST_MARK = 2**52  # mark quanta; the engine looks no further for a short's breach
 MORE_PLACES = 4  # decimals shown beyond the mark quantum where a price is not a mark

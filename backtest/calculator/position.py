@@ -11,12 +11,13 @@ import numpy as np
 
 from backtest.errors import NotBuiltError, UnknownNameError, UsageError
 from backtest.instrument import Instrument
+from backtest.margin_tables import MarginTable
 from backtest.mechanics import contracts
 from backtest.mechanics.exact import QUANTA_PER_USD, Ints, half_even
 from backtest.mechanics.margin import Tiers, in_breach, maintenance, tier_of
 from backtest.mechanics.worth import Worth
 from backtest.params import MOST
-from backtest.venue import MarginTable, VenueProfile
+from backtest.venue import VenueProfile
 
 SIDES = {"long": 1, "short": -1}
 MOST_USD = Decimal(MOST)

@@ -55,7 +55,7 @@ def take_snapshot(
     target = book or workspace() / "data" / "books" / f"{event}-{VENUE}.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
     profile = get_venue(VENUE)
-    lots = {coin: lot for coin, (_, lot) in profile.instruments.items()}
+    lots = {coin: listing.lot for coin, listing in profile.instruments.items()}
     lots |= {coin: units.lot for coin, units in lake_units(profile, coins).items()}
     with stages(sink.quiet) as stage:
         show = stage("reading the snapshot")

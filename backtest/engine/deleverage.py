@@ -11,6 +11,7 @@ from backtest.engine.ladder import Ladder
 from backtest.engine.liquidate import Breaches
 from backtest.engine.recorder import ACCOUNT, FUND, MARKET, NONE, UNCOVERED, VAULT, Recorder
 from backtest.engine.settling import settle, settle_owner
+from backtest.engine.sharing import SHARING, share
 from backtest.engine.state import LONG, SHORT, State
 from backtest.engine.stepped import SteppedLadder
 from backtest.engine.takeover import hand_over
@@ -29,7 +30,7 @@ def _walk(state: State, wave: Wave, bankrupts: list[tuple[int, int]], missing: i
         order = wave.queue.prefix(reach, spare)
         lots, equity = wave.queue.top.lots.tolist(), wave.queue.top.equity.tolist()
         if wave.source == ACCOUNT:
-            out = match(bankrupts, wave.sign, lots, equity, each, wave.price)
+            out = match(bankrupts, wave.sign, lots, equity, each, wave.price, state.world.rules.adl_visits)
         else:
             out = match_pool(*bankrupts[0], wave.sign, lots, equity, each, wave.price, missing)
         last = max(out.place[-1:] + out.skipped[-1:], default=-1)
@@ -39,14 +40,17 @@ def _walk(state: State, wave: Wave, bankrupts: list[tuple[int, int]], missing: i
 
 
 def bankrupts(state: State, recorder: Recorder, breaches: Breaches, previous: list[int]) -> list[Ints]:
-    """Run the waves of this step's bankrupts: symbols in order, longs first; return the winners' rows."""
-    touched = []
+    """Run the waves of this step's bankrupts: symbols in order, longs first; return the rows of those who bore them."""
+    rules, touched = state.world.rules, []
     for symbol in np.unique(breaches.symbol).tolist():
         for side in (LONG, SHORT):
             mine = (breaches.symbol == symbol) & (breaches.side == side)
             at = np.flatnonzero(mine & (breaches.left > breaches.kept))
             if at.size:
                 touched.append(_wave_of_accounts(state, recorder, breaches, at, symbol, side, previous[symbol]))
+    if rules.on_exhausted in SHARING and any(state.to_share):
+        touched += share(state, recorder)
+    state.to_share = [0] * len(state.to_share)
     return touched
 
 
@@ -100,6 +104,8 @@ def _close(
     cost = _close_winners(state, recorder, winners, sign, lots, amount)
     state.accounts_lots[symbol] += side * int(lots.sum())
     # bankrupts: cash at the close amount, lots gone
+    if state.world.rules.on_exhausted == "waits":  # else nothing of them is left, and what they paid does not matter
+        np.subtract.at(state.cost, rows, _cut_costs(state, rows, lots))
     np.add.at(state.cash, rows, sign * amount)
     np.subtract.at(state.lots, rows, lots)
     state.accounts_lots[symbol] -= side * int(lots.sum())
@@ -180,10 +186,15 @@ def _pay_slices(
 
 
 def _exhausted(state: State, recorder: Recorder, breaches: Breaches, i: int, lots: int) -> int:
-    """Place lots for which the queue had nobody: with ``market`` at the mark, or with the fund at its amount."""
+    """Place lots for which the queue had nobody: with ``market`` at the mark, with the fund at its amount; or wait."""
     rules = state.world.rules
     symbol, side, row = int(breaches.symbol[i]), int(breaches.side[i]), int(breaches.rows[i])
     sign = int(breaches.worth[i])
+    if rules.on_exhausted == "waits":
+        breaches.kept[i], breaches.adl_lots[i] = lots, breaches.adl_lots[i] - lots
+        breaches.adl_amount[i] -= breaches.owed[i]
+        recorder.unmatched.append((state.step, symbol, row, lots, "account"))
+        return lots
     if rules.on_exhausted == "fund_negative":
         fund = state.fund_for(symbol)
         hand_over(state, recorder, breaches, np.array([i]), np.array([lots]), fund, FUND, "exhausted")
@@ -204,6 +215,7 @@ def _exhausted(state: State, recorder: Recorder, breaches: Breaches, i: int, lot
     )  # fmt: skip
     recorder.unmatched.append((state.step, symbol, row, lots, "market"))
     _book_difference(state, recorder, breaches, at, np.array([sign * (value - owed)], dtype=np.int64))
+    state.to_share[symbol] += max(sign * (owed - value), 0)
     return lots
 
 

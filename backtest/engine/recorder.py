@@ -11,7 +11,20 @@ from backtest.mechanics.exact import Ints
 
 OWNERS = ("account", "fund", "vault", "venue", "market", "rounding", "uncovered", "opening")
 ACCOUNT, FUND, VAULT, VENUE, MARKET, ROUNDING, UNCOVERED, OPENING = range(len(OWNERS))
-CAUSES = ("book", "fee", "residual", "takeover", "adl", "difference", "exhausted", "unwind", "funding", "net")
+CAUSES = (
+    "book",
+    "fee",
+    "residual",
+    "takeover",
+    "adl",
+    "difference",
+    "exhausted",
+    "unwind",
+    "funding",
+    "net",
+    "shortfall",
+    "socialised",
+)
 NONE = -1
 
 TRANSFER = ("step", "cause", "symbol", "a", "a_row", "b", "b_row", "lots", "amount", "serial", "round")

@@ -160,8 +160,16 @@ class State:
         self.opening_cash = -(self.accounts_cash + self.funds_cash() + self.vault.cash + self.market.cash)
         self.prices = Prices(world)
         self.marks = self.prices.ends
+        if rules.on_exhausted == "socialised_winners":
+            self.opening_equity: Ints = (
+                self.cash
+                + self.worth_side
+                * self.lots
+                * np.array([self.value_per_lot(symbol) for symbol in range(count)], dtype=np.int64)[world.symbol]
+            )
         self.step = 0
         self.segment = 0  # counts steps, and what is walked again within one
+        self.to_share = [0] * count  # quanta that exhausted queues have left uncovered in this round
         self.flow = [0] * count  # signed lots that went through the book in this step
         self.bar = -1
         self.used = [0] * count  # liquidity used in the present bar
@@ -197,6 +205,15 @@ class State:
         walk, bar_s = self.world.walk, self.world.bar_s
         part = int(walk.part[self.step - 1]) if walk.parts > 1 else 3
         return (3 * int(walk.bar[self.step - 1]) + part) * bar_s
+
+    def blocks_passed(self) -> int:
+        """Return how many blocks or rounds of the venue pass from the price before to the step, at least one."""
+        rule, walk = self.world.rules.block, self.world.walk
+        if rule is None or self.step == 1:
+            return 1
+        bars = int(walk.bar[self.step - 1]) - int(walk.bar[self.step - 2])
+        parts = int(walk.part[self.step - 1]) - int(walk.part[self.step - 2]) if walk.parts > 1 else 0
+        return max((3 * bars + parts) * self.world.bar_s * 1000 // (3 * rule.time_ms), 1)
 
     def fund_for(self, symbol: int) -> Pool:
         """Return the fund that serves a symbol."""
@@ -328,7 +345,6 @@ def _bounds(world: World, symbol: int) -> dict[str, tuple[int, str]]:
     held = _held(world, symbol)
     most = 1 if world.feedback is None else HIGHEST
     lots, mark = exact_sum(world.lots[held]), most * int(world.walk.mark[symbol].max())
-    trade = most * int(world.trade_high[symbol].max())
     worth, top = world.worth(symbol), _most_worth(world, symbol)
     events = [(abs(rate), worth.one(oracle) if oracle else 0) for _, k, rate, oracle in world.funding if k == symbol]
     index = sum(rate * max(top, charged) for rate, charged in events) * MILLIONTH // RATE_ONE
@@ -337,7 +353,7 @@ def _bounds(world: World, symbol: int) -> dict[str, tuple[int, str]]:
         "lots x price": (money + lots * index // MILLIONTH, "a coarser lot or a smaller open interest"),
         "lots x 1e6": (lots * MILLIONTH if index else 0, "a coarser lot or a smaller open interest"),
         "the funding index": (index, "a finer lot, lower rates or a shorter window"),
-        "trade price x mark": (2 * trade * mark, "a coarser tick or mark quantum"),
+        "mark x 1024": (1024 * mark, "a coarser mark quantum"),  # places on a segment
     }
 
 

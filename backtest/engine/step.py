@@ -148,6 +148,6 @@ def record(replay: Replay) -> None:
 def _write(recorder: Recorder, number: int, b: liquidate.Breaches) -> None:
     recorder.breaches.add(
         len(b.rows), b.serial, number, b.rows, b.symbol, b.side, b.mark, b.passed, b.length, b.lots, b.equity, b.need,
-        b.bankruptcy, b.equity < 0, b.refused, b.book_lots, b.book_value, b.fee, b.residual, b.taken, b.taken_amount,
+        b.bankruptcy, b.skipped, b.refused, b.book_lots, b.book_value, b.fee, b.residual, b.taken, b.taken_amount,
         b.taken_by, b.adl_lots, b.adl_amount, b.kept, b.others, recorder.round,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from backtest.engine.liquidate import Breaches, cut, move_to
 from backtest.engine.recorder import ACCOUNT, FUND, VAULT, Recorder
 from backtest.engine.settling import settle, settle_owner
 from backtest.engine.state import State
-from backtest.mechanics.exact import Bools, Ints
+from backtest.mechanics.exact import Bools, Ints, share_up
 from backtest.mechanics.fund import Pool, absorb, lots_within_floor, lots_within_limit
 from backtest.mechanics.margin import maintenance
 
@@ -148,7 +148,7 @@ def _vault_at_once(state: State, recorder: Recorder, breaches: Breaches, waiting
         together = np.flatnonzero(state.crossed.of[breaches.rows[waiting]] >= 0)
     if together.size:
         equity[together], need[together], owed = cross.fix_anew(state, breaches.rows[waiting[together]])
-    low = equity * rule.den < rule.num * need
+    low = equity < share_up(need, rule.num, rule.den)
     waits = (equity >= 0) & ~low
     breaches.kept[waiting] = np.where(waits, lots, 0)
     goes = (equity >= 0) & low

@@ -22,9 +22,11 @@ from backtest.ingest.day_rows import Place, day_names
 from backtest.ingest.lake import read_series, shown
 from backtest.ingest.reach import load_reach
 from backtest.ingest.sources import is_name
+from backtest.listings import LARGEST_UNIT, SMALLEST_UNIT, Listing
+from backtest.margin_tables import MarginTable, check_tiers
 from backtest.mechanics.exact import half_even, rate_e9
 from backtest.params import MOST
-from backtest.venue import LARGEST_UNIT, SMALLEST_UNIT, MarginTable, VenueProfile, check_tiers
+from backtest.venue import VenueProfile
 
 if TYPE_CHECKING:
     import polars as pl
@@ -112,7 +114,8 @@ def contract_terms(
         A file of the lake breaks a rule; the message names it.
     """
     units = lake_units(profile, (*coins, *others))
-    instruments = {**profile.instruments, **{coin: (each.tick, each.lot) for coin, each in units.items()}}
+    found = {coin: Listing(coin, each.tick, each.lot) for coin, each in units.items()}
+    instruments = {**profile.instruments, **found}
     profile = replace(profile, instruments=instruments)
     for coin in coins:
         if coin not in instruments:
@@ -124,8 +127,14 @@ def contract_terms(
 
 
 def lake_units(profile: VenueProfile, coins: Iterable[str]) -> dict[str, Units]:
-    """Return tick and lot of the coins that the profile lacks and the lake lists, from their newest ``limits``."""
-    lacking = [coin for coin in dict.fromkeys(coins) if coin not in profile.instruments]
+    """Return tick and lot of the coins that the profile lacks and the lake lists, from their newest ``limits``.
+
+    They are linear contracts; where a day or a scenario has inverse ones only, there are none.
+    """
+    if all(listing.face for listing in profile.instruments.values()):
+        return {}
+    known = {listing.coin for listing in profile.listings}
+    lacking = [coin for coin in dict.fromkeys(coins) if coin not in known]
     found = {coin: _units(profile, coin) for coin in lacking if is_name(coin)}
     return {coin: units for coin, units in found.items() if units is not None}
 
@@ -146,9 +155,12 @@ def _units(profile: VenueProfile, coin: str) -> Units | None:
 
 
 def _terms(profile: VenueProfile, coin: str, day: dt.date, event: str, units: Units | None) -> Terms:
-    """Return the table in force of all dates of profile and lake; of one date the lake's counts."""
+    """Return the table in force of all dates of profile and lake; of one date the lake's counts.
+
+    Tiers of inverse contracts are the profile's alone: of the lake's it is not known what they count.
+    """
     place = Place("leverage_tiers", profile.id, profile.symbol(coin))
-    days = day_names(place.folder)[0]
+    days = {} if profile.face(coin) else day_names(place.folder)[0]
     kind = profile.tables[0].kind if profile.tables else "tiered"
     empty = [MarginTable(coin, when, (), f"lake-{coin}-{when}", "V", "", kind) for when in days]
     try:

@@ -10,7 +10,7 @@ from typing import Any
 from backtest.mechanics import impact
 from backtest.mechanics.allocation import ALLOCATIONS, ORDERS
 from backtest.mechanics.rankings import RANKINGS
-from backtest.mechanics.steppers import STEPPERS, PartRule
+from backtest.mechanics.steppers import STEPPERS, BlockRule, PartRule
 
 IMPACTS: dict[str, impact.Impact] = {
     "none": impact.no_impact,
@@ -24,6 +24,7 @@ SCHEDULES = {
 }
 
 CHOICES: Mapping[str, Mapping[str, Any] | tuple[str, ...]] = {
+    "contract": ("listed", "linear", "inverse"),
     "intrabar": ("ohlc", "adverse_first", "close"),
     "stepper": STEPPERS,
     "impact": IMPACTS,
@@ -33,10 +34,10 @@ CHOICES: Mapping[str, Mapping[str, Any] | tuple[str, ...]] = {
     "inventory_adl": ("none", "below_floor"),
     "residual_owner": ("account", "fund", "vault"),
     "fee_owner": ("venue", "fund"),
-    "ranking": RANKINGS,
+    "ranking": (*RANKINGS, "none"),
     "losers": ("last", "ranked", "excluded"),
     "close_price": ("bankruptcy", "mark", "previous_mark"),
-    "on_exhausted": ("uncovered", "fund_negative"),
+    "on_exhausted": ("uncovered", "fund_negative", "waits", "socialised_winners", "socialised_both"),
     "cross_allocation": ALLOCATIONS,
     "cross_order": ORDERS,
 }
@@ -56,6 +57,8 @@ class Rules:
     """What a venue does, in integers: money in quanta, rates in 1e-9.
 
     ``inclusive``: liquidation at equity equal to maintenance. ``part``: of the stepper ``part_first`` only.
+    ``block``: of the steppers ``fillable_price`` and ``incremental``. ``ranking`` none: no ADL, no queue.
+    ``adl_visits``: candidates a bankrupt looks at, 0 for all.
     ``inventory_limit`` None: no limit.
     ``quiet_steps``: steps without a breach, the present one included, before pools unwind.
     ``cross_allocation``, ``cross_order``: how a cross account in breach is liquidated.
@@ -65,6 +68,7 @@ class Rules:
     inclusive: bool
     stepper: str = "full_position"
     part: PartRule | None = None
+    block: BlockRule | None = None
     fund_start: int
     fund_floor: int
     fund_divisible: bool
@@ -81,6 +85,7 @@ class Rules:
     losers: str
     close_price: str
     on_exhausted: str
+    adl_visits: int = 0
     impact: str
     strength: Fraction
     scale: tuple[Fraction, ...]

@@ -74,10 +74,10 @@ def test_a_coin_outside_the_profile_replays_on_its_own_terms(monkeypatch: pytest
     assert "Margin table of ADA at bybit is dated 2025-10-12, after 2025-10-10." in run.meta["flags"]
     assert "Margin table of ADA at bybit is that of 2025-10-12 in the lake." in run.meta["flags"]
     (contract,) = run.meta["contracts"]
-    assert (contract["tick_px"], contract["lot_base"]) == ("0.00001", "1")
+    assert (contract["tick_px"], contract["lot"]) == ("0.00001", "1")
     assert contract["units_from"].endswith("limits/venue=bybit/symbol=ADA%2FUSDT%3AUSDT/2025-10-12.parquet")
     assert contract["margin_source"].endswith("leverage_tiers/venue=bybit/symbol=ADA%2FUSDT%3AUSDT/2025-10-12.parquet")
-    assert contract["tiers_floor_usd_rate_leverage"] == [
+    assert contract["tiers"] == [
         [0, 0.005, 100],
         [2_000_000, 0.01, 50],
         [10_000_000, 0.025, 20],
@@ -108,7 +108,7 @@ def test_floors_in_contracts_are_those_of_the_first_mark(monkeypatch: pytest.Mon
     bar = read_series("okx", "ADA/USDT:USDT", "mark_ohlcv", core, core + dt.timedelta(minutes=1))
     mark = Decimal(repr(bar["open"].item()))
     # the second and third tier begin at 10,001 and 50,001 contracts of 1,000 ADA
-    floors = [floor for floor, _, _ in contract["tiers_floor_usd_rate_leverage"]]
+    floors = [floor for floor, _, _ in contract["tiers"]]
     assert floors == [0, round(10_001_000 * mark), round(50_001_000 * mark)]
     assert any("floors are contracts of 1000 ADA, counted at the starting mark" in flag for flag in run.meta["flags"])
 

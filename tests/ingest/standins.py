@@ -19,6 +19,15 @@ RULES: dict[str, Any] = {
     "first_share_frac": 1.0,
     "first_above_usd": 0.0,
     "first_pause_s": 0,
+    "block_s": 1.0,
+    "block_share_frac": 1.0,
+    "block_least_usd": 0.0,
+    "block_most_usd": 1e9,
+    "block_orders": 50,
+    "block_deleverages": 10,
+    "fillable_adjustment": 1.0,
+    "fillable_spread": 1.5,
+    "adl_visits": 0,
     "fund_start_usd": 0.0,
     "fund_floor_usd": 0.0,
     "fund_shortfall": "divisible",
@@ -80,6 +89,9 @@ class FakeVenue:
 
     def symbol(self, coin: str) -> str:
         return f"{coin}/{self.quote}:{self.settle}"
+
+    def face(self, coin: str) -> Decimal:
+        return Decimal(0)
 
     def instrument(self, coin: str) -> tuple[Decimal, Decimal]:
         table = {

@@ -15,7 +15,7 @@ from backtest.mechanics.feedback import Feedback
 from backtest.mechanics.impact import OrderBook
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import HIGH, LOW, walk
-from backtest.mechanics.rules import PartRule, Rules, VaultRule
+from backtest.mechanics.rules import BlockRule, PartRule, Rules, VaultRule
 
 BILLION = 10**9
 
@@ -102,6 +102,8 @@ def _rules(case: dict[str, Any], count: int) -> Rules:
         inclusive=profile["threshold"] == "<=",
         stepper=profile.get("stepper", "full_position"),
         part=_part(profile),
+        block=BlockRule(**profile["block"]) if "block" in profile else None,
+        adl_visits=profile.get("adl_visits", 0),
         fund_start=fund["start"],
         fund_floor=fund["floor"],
         fund_divisible=fund["shortfall"] == "divisible",

@@ -6,6 +6,7 @@ from fractions import Fraction
 from .slow_ledger import E6, FUND, MARKET, UNCOVERED, VAULT, Position, name_of, sign
 from .slow_path import Prices
 from .slow_state import Claim, State, close_with_market, maintenance_margin, mark_value
+from .slow_venues import share_losses
 
 CURRENCY_UNIT = E6  # quanta
 
@@ -17,6 +18,7 @@ def adl(state: State, claims: list[Claim]) -> None:
             bankrupts = [claim for claim in claims if (claim.symbol, claim.side) == (symbol, side) and claim.lots]
             if bankrupts:
                 bankrupt_wave(state, symbol, side, bankrupts)
+    share_losses(state)
 
 
 def inventories(state: State) -> None:
@@ -82,7 +84,10 @@ def walk_queue(state: State, claim: Claim, queue: list[Position], wanted: Callab
     `wanted` names how many lots are wanted of a winner who can give `most`; with 0 the walk is over. Winners who
     are closed or skipped leave the queue, so the next claim of the wave goes on where this one ended.
     """
-    while claim.lots and queue:
+    visits = state.profile.get("adl_visits", 0) if isinstance(claim.owner, Position) else 0
+    left = visits or len(queue)
+    while claim.lots and queue and left:
+        left -= 1
         winner = queue[0]
         held = abs(state.lots(winner, claim.symbol))
         lots = wanted(claim, min(claim.lots, held))
@@ -139,8 +144,13 @@ def book_difference(state: State, claim: Claim, difference: int) -> None:
 
 
 def exhausted(state: State, claim: Claim) -> None:
-    """Close the lots that found no winner."""
+    """Close the lots that found no winner, or let them wait."""
     lots = claim.lots
+    if state.profile["on_exhausted"] == "waits":
+        claim.lots_adl -= lots
+        claim.waits = True
+        state.unmatched.append([state.step.number, claim.symbol, name_of(claim.owner), lots, "account"])
+        return
     due = claim.take(lots)
     if state.profile["on_exhausted"] == "fund_negative":
         state.ledger.hand_over(claim.symbol, claim.owner, FUND, claim.side * lots, due)
@@ -148,7 +158,9 @@ def exhausted(state: State, claim: Claim) -> None:
     else:
         amount = state.value(claim.symbol, lots)
         close_with_market(state, claim.owner, claim.symbol, lots, amount)
-        book_difference(state, claim, claim.worth * (amount - due))
+        difference = claim.worth * (amount - due)
+        book_difference(state, claim, difference)
+        state.losses[claim.symbol] = state.losses.get(claim.symbol, 0) + max(0, -difference)
         taker = MARKET
     state.unmatched.append([state.step.number, claim.symbol, name_of(claim.owner), lots, taker])
 
@@ -170,6 +182,8 @@ def new_wave(state: State, symbol: str, side: int) -> list[Position]:
     """Count a wave and return its candidates on one side, first to be closed first."""
     state.waves += 1
     queue = candidates(state, symbol, side)
+    if state.profile["ranking"] == "none":
+        return []
     losers = [row for row in queue if pnl(state, row) < 0]
     if state.profile["losers"] == "excluded":
         queue = [row for row in queue if row not in losers]

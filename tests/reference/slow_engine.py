@@ -23,6 +23,7 @@ from .slow_state import (
     trade_value,
 )
 from .slow_steppers import Terms, end_episode, stepper
+from .slow_venues import counts_orders, keep_waiting, limit_amount, may_order
 
 
 def replay(world: dict[str, Any]) -> dict[str, Any]:
@@ -187,11 +188,11 @@ def first_breach(world: dict[str, Any], claim: Claim, marks: Sequence[int]) -> i
 def book_fills(state: State, claims: list[Claim]) -> None:
     """Act 4: market orders with the bankruptcy amount as limit, for those whose equity is not below zero."""
     ordered, sent = stepper(state)
-    judged = [
-        claim
-        for claim in claims
-        if claim.worth * (mark_value(state.world, claim.symbol, claim.lots, claim.mark) - claim.amount) >= 0
-    ]
+    for claim in claims:
+        claim.waits = counts_orders(state)
+    judged = [claim for claim in claims if may_order(state, claims, claim)]
+    # The fund is asked symbol by symbol; nothing else depends on the order of symbols.
+    judged.sort(key=lambda claim: state.symbols.index(claim.symbol))
     orders = [(claim, ordered(state, claim)) for claim in judged]
     shifts = impact_shifts(state, [(claim, lots) for claim, lots in orders if lots])
     for claim, lots in orders:
@@ -199,11 +200,13 @@ def book_fills(state: State, claims: list[Claim]) -> None:
         # A position without an order, alone on its side, has no shift and needs none.
         shift = shifts.get((claim.symbol, claim.side), 0)
         price = shifted_price(state, claim.symbol, claim.side, base, shift)
-        within_limit = claim.worth * (trade_value(state.world, claim.symbol, claim.lots, price) - claim.amount) >= 0
+        limit = limit_amount(state, claim)
+        within_limit = claim.worth * (trade_value(state.world, claim.symbol, claim.lots, price) - limit) >= 0
         filled, rest_waits = sent(state, claim, Terms(lots, price, within_limit, state.bucket[claim.symbol]))
         if filled:
             fill(state, claim, filled, trade_value(state.world, claim.symbol, filled, price))
         claim.waits = rest_waits and claim.lots > 0
+    keep_waiting(state, claims)
 
 
 def impact_shifts(state: State, orders: list[tuple[Claim, int]]) -> dict[tuple[str, int], int | None]:
@@ -226,6 +229,9 @@ def fill(state: State, order: Claim, lots: int, amount: int) -> None:
     state.flows.add(order.symbol, -order.side * lots, forced=True)
     order.lots_book, order.book_amount = lots, amount
     order.residual = order.worth * (amount - order.take(lots))
+    if order.residual < 0:  # below the bankruptcy amount only where the fund pays what is missing
+        state.ledger.pay(FUND, order.owner, -order.residual)
+        order.residual = 0
 
 
 def impact_ticks(state: State, symbol: str, side: int, base: int, lots: int) -> int | None:

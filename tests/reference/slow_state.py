@@ -68,6 +68,8 @@ class State:
     adl: list[list[Any]] = field(default_factory=list)
     skipped: list[list[Any]] = field(default_factory=list)
     unmatched: list[list[Any]] = field(default_factory=list)
+    losses: dict[str, int] = field(default_factory=dict)  # uncovered in this round because nobody was left
+    opening: dict[Account, int] = field(default_factory=dict)  # equity at the first mark
 
     @property
     def profile(self) -> dict[str, Any]:
@@ -178,7 +180,10 @@ def bankruptcy_amount(ledger: Ledger, position: Position) -> int:
 def opening_state(world: dict[str, Any], first: Step) -> State:
     """Return the state before the first step."""
     value_per_lot = {symbol: mark_value(world, symbol, 1, first.mark[symbol]) for symbol in world["symbols"]}
-    return State(world, opening_ledger(world, value_per_lot), first, account_of=accounts_of(world))
+    state = State(world, opening_ledger(world, value_per_lot), first, account_of=accounts_of(world))
+    for account in state.account_of.values():
+        state.opening[account] = state.equity_at(account, first.mark)
+    return state
 
 
 def accounts_of(world: dict[str, Any]) -> dict[Position, Account]:
