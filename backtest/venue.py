@@ -277,6 +277,7 @@ def _fund(
 ) -> tuple[dict[str, Any], tuple[tuple[dt.date, float, str], ...], float | None]:
     rule = section.choice("rule", ("fund", "vault"))
     rules = {
+        "fund_pools": section.get("pools", str, "shared"),
         "fund_start_usd": section.get("start_usd", float),
         "fund_floor_usd": section.get("floor_usd", float),
         "fund_shortfall": section.choice("shortfall", CHOICES["fund_shortfall"]),
@@ -285,6 +286,8 @@ def _fund(
         "inventory_stop_usd": section.get("inventory_stop_usd", float),
         "quiet_s": section.get("quiet_s", float),
     }
+    drop = section.get("drop", dict, None)
+    rules |= _drop(Reader(drop, f"{section.where} drop"), points) if drop else NO_DROP
     limit = section.get("inventory_limit_frac", float, None)
     if limit is not None and not 0 < limit <= 1000:
         raise ConfigError(f"{section.where}: inventory_limit_frac = {limit:g}; allowed: 0 to 1000, without it no limit")
@@ -295,6 +298,28 @@ def _fund(
         _point(row, "balance", "")
     points.append(_point(section, "fund", rule))
     return rules, tuple(balances), limit
+
+
+NO_DROP = {
+    "fund_drop": "none",
+    "fund_trigger_frac": 1.0,
+    "fund_stop_frac": 1.0,
+    "fund_above_usd": 0.0,
+    "fund_window_s": 28_800,
+}
+
+
+def _drop(section: Reader, points: list[Point]) -> dict[str, Any]:
+    """Read what fall of the fund switches deleveraging on, and off again."""
+    rules = {
+        "fund_drop": section.choice("rule", CHOICES["fund_drop"]),
+        "fund_trigger_frac": section.get("trigger_frac", float),
+        "fund_stop_frac": section.get("stop_frac", float),
+        "fund_above_usd": section.get("above_usd", float),
+        "fund_window_s": section.get("window_s", int),
+    }
+    points.append(_point(section, "fund drop", f"{rules['fund_drop']}, on at {rules['fund_trigger_frac']:g}"))
+    return rules
 
 
 def _vault(section: Reader) -> tuple[dict[str, Any], tuple[int, int]]:

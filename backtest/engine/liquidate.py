@@ -209,9 +209,11 @@ def move_to(state: State, symbol: int, other: Owner | Pool, cash: int, lots: int
     """Move summed cash from ``other`` to accounts and signed lots from accounts to ``other``."""
     state.accounts_cash += cash
     state.accounts_lots[symbol] -= lots
-    other.cash -= cash
     if isinstance(other, Owner):
+        other.cash -= cash
         other.lots[symbol] += lots
+    else:
+        other.receive(symbol, -cash)
 
 
 def cut(state: State, breaches: Breaches, at: Ints, lots: Ints) -> Ints:
@@ -273,8 +275,8 @@ def pay_owner(state: State, owner: str, symbols: Ints, amount: Ints) -> Ints | i
     total = int(amount.sum())
     state.accounts_cash -= total
     if owner == "fund":
-        for fund in state.funds:
-            fund.cash += total if len(state.funds) == 1 else int(amount[state.fund_rows[symbols] == fund.number].sum())
+        for symbol in np.unique(symbols).tolist():
+            state.fund_for(symbol).receive(symbol, int(amount[symbols == symbol].sum()))
         return state.fund_rows[symbols]
     if owner == "venue":
         state.venue_cash += total
@@ -306,8 +308,11 @@ def settle_owner(state: State, recorder: Recorder, owner: Owner | Pool, symbol: 
     due = owner.lots[symbol] * (state.index[symbol] - owner.index[symbol]) // 1_000_000
     owner.index[symbol] = state.index[symbol]
     if due:
-        name, row = (owner.name, NONE) if isinstance(owner, Owner) else (owner.owner, owner.number)
-        code = {"market": MARKET, "fund": FUND, "vault": VAULT}[name]
-        owner.cash -= due
+        if isinstance(owner, Owner):
+            code, row = MARKET, NONE
+            owner.cash -= due
+        else:
+            code, row = FUND if owner.owner == "fund" else VAULT, owner.number
+            owner.receive(symbol, -due)
         state.rounding_cash += due
         recorder.transfer(state.step, "funding", symbol, code, row, ROUNDING, NONE, np.array([0]), np.array([-due]))

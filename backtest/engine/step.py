@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from backtest.engine import deleverage, liquidate, takeover
+from backtest.engine import deleverage, drops, liquidate, takeover
 from backtest.engine.ladder import Ladder
 from backtest.engine.recorder import Recorder
 from backtest.engine.state import LONG, SHORT, State, World
@@ -57,6 +57,7 @@ def step(replay: Replay, number: int) -> None:
     changed += deleverage.pools(state, recorder, before)  # ... then of fund and vault inventory
     # 7 repeat while impact moves the mark: only on the feedback path, one round on the tape
     deleverage.unwind(state, recorder, trades(replay))  # 8 unwinding
+    drops.leave(state, recorder)
     record(replay, breaches, changed)  # 9 record, check
 
 
@@ -64,8 +65,10 @@ def enter(replay: Replay, number: int) -> None:
     """Move the clock: marks at the start, a new bar's liquidity, the count of quiet steps."""
     state, walk = replay.state, replay.world.walk
     replay.starts = [int(mark) for mark in walk.mark[:, max(number - 2, 0)]]
-    state.quiet += number - state.step
+    last = state.step
+    state.quiet += number - last
     state.step = number
+    drops.enter(state, last)
     bar = int(walk.bar[number - 1])
     if bar != state.bar:
         state.bar = bar

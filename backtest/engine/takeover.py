@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from backtest.engine import drops
 from backtest.engine.liquidate import Breaches, cut, move_to, settle, settle_owner
 from backtest.engine.recorder import ACCOUNT, FUND, VAULT, Recorder
 from backtest.engine.state import State
@@ -17,6 +18,7 @@ FIRST_RUN, LONGEST_RUN = 32, 1 << 16
 def takeovers(state: State, recorder: Recorder, breaches: Breaches) -> None:
     """Hand what the book left to fund or vault, in crossing order; what neither takes goes on to ADL."""
     rules = state.world.rules
+    drops.judge(state, recorder)
     waiting = np.flatnonzero(breaches.left)
     if not waiting.size:
         return
@@ -44,6 +46,9 @@ def _fund_in_runs(state: State, recorder: Recorder, breaches: Breaches, waiting:
             fund = state.fund_for(int(breaches.symbol[run[0]]))
             hand_over(state, recorder, breaches, run[:taken], breaches.left[run[:taken]], fund, FUND)
         else:
+            i = run[0]
+            claim = breaches.symbol[i], breaches.side[i], breaches.left[i], breaches.owed[i]
+            drops.refused(state, recorder, *map(int, claim))
             refused = _leading(_fits_not_at_all(state, breaches, run))
             taken = refused or 1
             if not refused:
@@ -63,8 +68,8 @@ def _fits_whole(state: State, breaches: Breaches, run: Ints) -> Bools:
     each = _value_per_lot(state)[symbol]
     loss = side * (breaches.owed[run] - lots * each)
     equity = state.pool_equity(fund) - np.cumsum(loss)
-    ok = (loss <= 0) | (equity >= rules.fund_floor)
-    if rules.inventory_limit is None:
+    ok = (loss <= 0) | (equity >= rules.fund_floor) & ~_on(state)[symbol]
+    if fund.limit is None:
         return ok
     gross = np.zeros(len(run), dtype=np.int64)
     not_raised = np.zeros(len(run), dtype=bool)
@@ -74,7 +79,7 @@ def _fits_whole(state: State, breaches: Breaches, run: Ints) -> Bools:
         held = fund.lots[k] + np.cumsum(moved)
         gross += np.abs(held) * state.value_per_lot(k)
         not_raised |= mine & (np.abs(held) <= np.abs(held - moved))
-    return ok & (not_raised | (gross <= rules.inventory_limit))
+    return ok & (not_raised | (gross <= fund.limit))
 
 
 def _fits_not_at_all(state: State, breaches: Breaches, run: Ints) -> Bools:
@@ -83,18 +88,23 @@ def _fits_not_at_all(state: State, breaches: Breaches, run: Ints) -> Bools:
     symbol, side, lots = breaches.symbol[run], breaches.side[run], breaches.left[run]
     each = _value_per_lot(state)[symbol]
     loss = side * (breaches.owed[run] - lots * each)
-    headroom = max(state.pool_equity(fund) - rules.fund_floor, 0)
+    headroom = np.where(_on(state)[symbol], 0, max(state.pool_equity(fund) - rules.fund_floor, 0))
     least = 1 if rules.fund_divisible else lots  # lots the fund would have to take
     if rules.fund_divisible:
         floor_forbids = (loss > 0) & np.where(side > 0, headroom + 1 <= loss // lots, headroom < -(-loss // lots))
     else:
         floor_forbids = loss > headroom
-    if rules.inventory_limit is None:
+    if fund.limit is None:
         return floor_forbids
     held = np.array(fund.lots, dtype=np.int64)[symbol]
     after = np.abs(held + side * least)
     gross = state.gross_inventory(fund) + (after - np.abs(held)) * each
-    return floor_forbids | ((after > np.abs(held)) & (gross > rules.inventory_limit))
+    return floor_forbids | ((after > np.abs(held)) & (gross > fund.limit))
+
+
+def _on(state: State) -> Bools:
+    """Return the symbols for which deleveraging is on: their fund takes nothing that lowers its equity."""
+    return np.array(state.watch.on)
 
 
 def _value_per_lot(state: State) -> Ints:
@@ -108,9 +118,12 @@ def _fund_takes(state: State, recorder: Recorder, breaches: Breaches, i: int) ->
     fund = state.fund_for(symbol)
     lots, owed = int(breaches.left[i]), int(breaches.owed[i])
     each = state.value_per_lot(symbol)
-    k = lots_within_floor(side, lots, owed, each, state.pool_equity(fund) - rules.fund_floor)
+    headroom = 0 if state.watch.on[symbol] else state.pool_equity(fund) - rules.fund_floor
+    k = lots_within_floor(side, lots, owed, each, headroom)
     gross = state.gross_inventory(fund)
-    k = min(k, lots_within_limit(side, lots, fund.lots[symbol], each, gross, rules.inventory_limit))
+    k = min(k, lots_within_limit(side, lots, fund.lots[symbol], each, gross, fund.limit))
+    if k < lots:
+        drops.refused(state, recorder, symbol, side, lots, owed)
     if k > 0 and (rules.fund_divisible or k == lots):
         hand_over(state, recorder, breaches, np.array([i]), np.array([k], dtype=np.int64), fund, FUND)
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from backtest.mechanics import impact
+from backtest.mechanics.pools import DROPS, DropRule, PoolRule
 from backtest.mechanics.rankings import RANKINGS
 from backtest.mechanics.steppers import STEPPERS, PartRule
 
@@ -20,7 +21,8 @@ CHOICES: Mapping[str, Mapping[str, Any] | tuple[str, ...]] = {
     "impact": IMPACTS,
     "fund_shortfall": ("divisible", "all_or_nothing"),
     "fund_takeover": ("bankruptcy", "none"),
-    "inventory_adl": ("none", "below_floor"),
+    "fund_drop": DROPS,
+    "inventory_adl": ("none", "below_floor", "to_trigger"),
     "residual_owner": ("account", "fund", "vault"),
     "fee_owner": ("venue", "fund"),
     "ranking": RANKINGS,
@@ -44,7 +46,8 @@ class Rules:
     """What a venue does, in integers: money in quanta, rates in 1e-9.
 
     ``inclusive``: liquidation at equity equal to maintenance. ``part``: of the stepper ``part_first`` only.
-    ``inventory_limit`` None: no limit.
+    ``inventory_limit`` None: no limit. Of several funds, ``pools`` divides start and limit, ``fund_of`` names each
+    symbol's (both empty: one fund). ``drop`` switches deleveraging on.
     ``quiet_steps``: steps without a breach, the present one included, before pools unwind.
     ``strength``: Y times sigma of the impact formula. ``scale``: liquidity scale per symbol.
     """
@@ -59,6 +62,9 @@ class Rules:
     inventory_limit: int | None
     inventory_adl: str
     inventory_stop: int
+    pools: tuple[PoolRule, ...] = ()
+    fund_of: tuple[int, ...] = ()
+    drop: DropRule | None = None
     quiet_steps: int
     vault: VaultRule | None
     residual_owner: str

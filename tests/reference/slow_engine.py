@@ -5,8 +5,18 @@ from math import isqrt
 from typing import Any
 
 from .slow_adl import adl
-from .slow_ledger import E9, FUND, VAULT, VENUE, owners_table, sign
+from .slow_funds import owner_of
+from .slow_ledger import E9, VAULT, VENUE, owners_table, sign
 from .slow_path import steps
+from .slow_pools import (
+    end_of_step,
+    equity_of_fund,
+    first_refusal,
+    inventory_of_fund,
+    judge,
+    merged,
+    owners_of_fund,
+)
 from .slow_state import (
     Claim,
     State,
@@ -54,10 +64,11 @@ def replay(world: dict[str, Any]) -> dict[str, Any]:
         takeovers(state, claims)
         adl(state, [claim for claim in claims if not waits(state, claim)])
         unwind(state)
+        end_of_step(state)
         record(state, claims)
         state.ledger.check()
     return {
-        "owners": owners_table(state.ledger),
+        **merged(state, owners_table(state.ledger)),
         "liquidations": state.liquidations,
         "adl": state.adl,
         "skipped": state.skipped,
@@ -193,7 +204,7 @@ def fees(state: State, claims: list[Claim]) -> None:
     for claim in claims:
         claim.fee = min(claim.book_amount * state.profile["fee_e9"] // E9, claim.residual)
         claim.residual -= claim.fee
-        owner = VENUE if state.profile["fee_owner"] == "venue" else FUND
+        owner = VENUE if state.profile["fee_owner"] == "venue" else owner_of(state.world, claim.symbol)
         state.ledger.pay(claim.owner, owner, claim.fee)
 
 
@@ -207,9 +218,12 @@ def residuals(state: State, claims: list[Claim]) -> None:
 
 def takeovers(state: State, claims: list[Claim]) -> None:
     """Act 5c: the fund takes what its rule allows of what does not wait, then the vault."""
+    judge(state)
     for claim in claims:
         if claim.lots and not claim.waits and state.profile["fund"]["takeover"] == "bankruptcy":
-            take_over(state, claim, FUND, fund_lots(state, claim))
+            lots = fund_lots(state, claim)
+            first_refusal(state, claim, lots, passes_floor(state, claim, claim.lots))
+            take_over(state, claim, owner_of(state.world, claim.symbol), lots)
         if claim.lots and vault_takes(state, claim):
             take_over(state, claim, VAULT, claim.lots)
 
@@ -234,13 +248,15 @@ def fund_lots(state: State, claim: Claim) -> int:
 def passes_floor(state: State, claim: Claim, lots: int) -> bool:
     """Tell whether a take-over leaves the fund at or above its floor, or does not lower its equity."""
     gain = claim.side * (state.value(claim.symbol, lots) - claim.slice(lots))
-    return gain >= 0 or state.equity(FUND) + gain >= state.profile["fund"]["floor"]
+    equity = equity_of_fund(state, state.funds.number(claim.symbol))
+    return gain >= 0 or (not state.funds.on[claim.symbol] and equity + gain >= state.profile["fund"]["floor"])
 
 
 def passes_limit(state: State, claim: Claim, lots: int) -> bool:
     """Tell whether a take-over leaves the gross inventory within its limit, or does not raise the symbol's lots."""
-    limit = state.profile["fund"]["inventory_limit"]
-    held = {symbol: state.lots(FUND, symbol) for symbol in state.symbols}
+    number = state.funds.number(claim.symbol)
+    limit = state.funds.pools[number]["inventory_limit"]
+    held = inventory_of_fund(state, number)
     after = {**held, claim.symbol: held[claim.symbol] + claim.side * lots}
     gross = sum(state.value(symbol, abs(after[symbol])) for symbol in state.symbols)
     return limit is None or gross <= limit or abs(after[claim.symbol]) <= abs(held[claim.symbol])
@@ -271,7 +287,8 @@ def unwind(state: State) -> None:
     """Act 8: after enough quiet steps the fund, then the vault, trade their inventory with what the bucket holds."""
     if state.quiet_steps < state.profile["vault_quiet_steps"]:
         return
-    for owner in (FUND, VAULT) if state.profile.get("vault") else (FUND,):
+    funds = [owner for number in range(len(state.funds.pools)) for owner in owners_of_fund(state, number)]
+    for owner in [*funds, VAULT] if state.profile.get("vault") else funds:
         for symbol in state.symbols:
             held = state.lots(owner, symbol)
             lots = min(abs(held), state.bucket[symbol])

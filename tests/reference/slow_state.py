@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from .slow_funds import Funds, owner_of
 from .slow_ledger import E9, MARKET, Ledger, Owner, opening_ledger, sign, slice_of
 from .slow_path import Step
 
@@ -50,6 +51,7 @@ class State:
     world: dict[str, Any]
     ledger: Ledger
     step: Step
+    funds: Funds
     in_breach: set[Owner] = field(default_factory=set)  # in this step
     bucket: dict[str, int] = field(default_factory=dict)
     quiet_steps: int = 0
@@ -92,7 +94,8 @@ class State:
         """Leave a positive amount on the bankrupt's account to the owner of residual collateral."""
         claim.residual += amount
         if self.profile["residual_owner"] != "account":
-            self.ledger.pay(claim.owner, self.profile["residual_owner"], amount)
+            owner = self.profile["residual_owner"]
+            self.ledger.pay(claim.owner, owner_of(self.world, claim.symbol) if owner == "fund" else owner, amount)
 
 
 def mark_value(world: dict[str, Any], symbol: str, lots: int, mark: int) -> int:
@@ -134,7 +137,7 @@ def bankruptcy_amount(ledger: Ledger, account: Owner, side: int) -> int:
 def opening_state(world: dict[str, Any], first: Step) -> State:
     """Return the state before the first step."""
     value_per_lot = {symbol: mark_value(world, symbol, 1, first.mark[symbol]) for symbol in world["symbols"]}
-    return State(world, opening_ledger(world, value_per_lot), first)
+    return State(world, opening_ledger(world, value_per_lot), first, Funds(world))
 
 
 def close_with_market(state: State, owner: Owner, symbol: str, lots: int, amount: int) -> None:
