@@ -86,8 +86,9 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         bridged bool            true where the bar was missing and carried flat
         trade_px float          traded price at the step
         mark_px float           mark price at the step
-        trade_low_px float      low of the bar's trade range
-        trade_high_px float     high of the bar's trade range
+        trade_low_px float      low of the bar's trade range, displaced as the trade price is
+        trade_high_px float     high of the bar's trade range, displaced likewise
+        tape_mark_px float      mark of the tape; mark_px differs from it on the feedback path only
         long_lots int           open long lots of accounts after the step
         short_lots int          open short lots of accounts after the step
         long_oi_usd money       open long interest of accounts at mark after the step
@@ -97,6 +98,9 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         liquidated_short_usd money   the same for short lots
         adl_usd money           notional closed by ADL at mark, bankrupt side counted once
         bucket_lots int         liquidity left in the bar after the step
+        flow_lots int           signed lots that forced orders and unwinding moved through the book: bought +, sold -
+        rounds int              times breaches were looked for at the step; above 1 where impact moved a mark
+        rounds_capped bool      true where max_rounds left a mark to the next price
         fund_usd money          cash of the fund after the step
         fund_equity_usd money   fund cash plus inventory at mark, over all symbols
         vault_usd money         cash of the vault after the step
@@ -106,14 +110,29 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         """,
     ),
     (
+        "criticality",
+        "bar x symbol",
+        "At the end of each bar: what a further move of 10 bps would liquidate, and what the book would take for it.",
+        """
+        bar_ts ts               open of the bar
+        symbol str              symbol
+        side str                side in danger: long where the bar's mark fell or stood still, short where it rose
+        mark_px float           mark at the end of the bar
+        ahead_lots int          lots of isolated positions of that side whose rung lies within 10 bps of the mark
+        ahead_usd money         the same at that mark
+        absorbed_usd float      notional whose impact is 10 bps by the run's impact and liquidity; null if none has any
+        criticality float       R = ahead_usd / absorbed_usd; above 1 a small move carries itself on
+        """,
+    ),
+    (
         "accounts",
         "account",
         "Accounts with their cash before and after.",
         """
         account_id int          identity within the run
         name str                name given by the scenario, empty otherwise
-        cohort str              leverage bucket the account was drawn from, or imported, or watch
-        margin_mode str         isolated
+        cohort str              leverage bucket its first position was drawn from, or imported, or watch
+        margin_mode str         isolated, cross, or mixed where an account has positions of both kinds
         positions int           positions at the start
         wallet_usd money        collateral posted at the start
         opening_cash_usd money  cash at the start: wallet less signed cost
@@ -131,19 +150,21 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         symbol str              symbol
         side str                long or short
         cohort str              leverage bucket
+        margin_mode str         isolated or cross; a single cross position of an account is isolated in every respect
         lots int                size in lots
         quantity_base float     size in base units
         cost_usd money          entry value
         entry_px float          average entry price
-        collateral_usd money    isolated margin posted
-        leverage float          notional over equity at the first mark
-        liquidation_px float    first mark at which maintenance is breached, funding aside; null if none
-        bankruptcy_px float     price at which the collateral is gone
+        collateral_usd money    margin posted; of cross positions only the sum over the account counts
+        leverage float          notional over equity at the first mark, of a cross position those of its account
+        liquidation_px float    first mark in breach, funding aside; cross: of its account, other marks as at the start
+        isolated_liquidation_px float the same, had the position nothing but its own collateral; null if none
+        bankruptcy_px float     price at which the collateral is gone, the account's (as above) in cross margin
         opening_cash_usd money  cash at the start
         final_lots int          lots left at the end
         final_cash_usd money    cash at the end, unsettled funding included
         final_equity_usd money  cash plus lots at the last mark
-        fate str                open, liquidated, deleveraged, part_liquidated, part_deleveraged or both
+        fate str                open, liquidated, deleveraged, part_liquidated, part_deleveraged, both, netted
         """,
     ),
     (
@@ -154,6 +175,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         liquidation_id int      number, from 1, in order of crossing
         cascade_id int          run of steps with liquidations without a quiet minute between them
         step int                step of the breach
+        round int               round of the step in which it was found; above 1 where impact had moved a mark
         ts ts                   time of the crossing, interpolated in the step
         symbol str              symbol
         account_id int          owner
@@ -163,8 +185,9 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         lots int                lots at detection
         quantity_base float     the same in base units
         mark_px float           mark at which maintenance was breached
-        equity_usd money        equity at that mark
-        maintenance_usd money   maintenance margin at that mark
+        end_mark_px float       mark at the end of the round, at which what the book left was judged
+        equity_usd money        equity at mark_px, of a cross position its part of the account's (venue's rule)
+        maintenance_usd money   maintenance margin at mark_px that the equity stands against
         notional_usd money      lots at that mark
         closed_usd money        lots that left the account (all but kept_lots) at that mark
         bankruptcy_usd money    bankruptcy amount of all lots
@@ -198,6 +221,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         symbol str              symbol, empty for the opening
         liquidation_id int      liquidation that caused it, null otherwise
         lots int                signed change of inventory
+        mark_px float           mark at the end of the round, null for the opening
         amount_usd money        change of cash
         cash_usd money          cash after the movement
         """,
@@ -247,7 +271,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         notional_usd money      the same at the step's mark
         score float             ranking score, exact order, shown as a float
         pnl_usd money           unrealised profit at the step's mark
-        equity_usd money        equity at the step's mark
+        equity_usd money        equity at the step's mark, of a cross position its account's
         leverage float          notional over equity
         notional_ahead_usd money     notional of all candidates in front
         closed_lots int         lots closed in this wave
@@ -270,7 +294,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         position_id int         position of the winner
         side str                side of the winner
         cohort str              leverage bucket of the winner
-        rank int                place in the queue
+        rank int                place in the queue, 0 if the bankrupt account's own opposite position
         score float             ranking score
         lots int                lots closed
         quantity_base float     the same in base units
@@ -321,10 +345,14 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         symbol str              symbol
         side str                long or short
         cohort str              leverage bucket, or market, fund, vault
-        rate float              rate of the event; longs pay when positive
-        mark_px float           mark the payment is charged on
+        rate float              rate charged; longs pay when positive
+        mark_px float           first mark walked in the bar of the event
         lots int                lots of the cohort
         amount_usd money12      signed, received is plus
+        notional_basis str      price the payment is charged on: mark or oracle
+        notional_px float       that price
+        fetched_rate float      rate as fetched; another than rate where clipped
+        clipped bool            true if the fetched rate is beyond the venue's cap of its day
         """,
     ),
     (
@@ -335,7 +363,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         entry_id int            entry; its legs sum to zero in cash and, per symbol, in lots
         step int                step, 0 for the opening
         ts ts                   time of the step
-        cause str               opening, book, fee, residual, takeover, adl, difference, exhausted, unwind, funding
+        cause str               opening, book, fee, residual, takeover, adl, difference, exhausted, unwind, funding, net
         symbol str              symbol, empty for opening cash
         owner str               account, fund, vault, venue, market, rounding, uncovered or opening
         account_id int          account, null for other owners and for the summed opening of accounts

@@ -20,12 +20,12 @@ INTRABAR = {
     "adverse_first": "open, low, high, close",
     "close": "the close alone",
 }
+ALL_ISOLATED = "Cross-margin contagion: every position is isolated, a loss in one coin takes no position in another."
 NOT_SIMULATED = (
-    "Cross-margin contagion: every position is isolated, a loss in one coin takes no position in another.",
     "Voluntary closing, stops, top-ups of collateral, new positions: open interest falls by liquidation and ADL only.",
     "Portfolio margin, collateral haircuts and outages of the venue.",
-    "Feedback of this run's orders on the price: the tape already contains the cascade.",
 )
+TAPE = "Feedback of this run's orders on the price: the tape already contains the cascade; --set path=feedback adds it."
 
 
 def facts_of(prepared: Prepared, code: str) -> dict[str, Any]:
@@ -95,16 +95,22 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
         "scenario_sources": dict(resolved.sources),
         "labels": labels_of(prepared),
         "assumptions": assumptions(prepared),
-        "not_simulated": [others, *NOT_SIMULATED],
+        "not_simulated": [others, *_not_simulated(prepared)],
         "flags": [*market.flags, *resolved.flags, *prepared.book.notes],
         "versions": {name: version(name) for name in VERSIONS},
         "digests": {"data": market.digest, "book": prepared.book.digest, "code": facts["code_sha256"],
                     "scenario": facts["scenario_sha256"]},
         "watch": bool(scenario.watch),
+        "cross": bool(prepared.book.cross.any()),
         "seeds": [],
         "seed_summaries": [],
         "sensitivity": [],
     }  # fmt: skip
+
+
+def _not_simulated(prepared: Prepared) -> list[str]:
+    isolated = [] if prepared.book.cross.any() else [ALL_ISOLATED]
+    return [*isolated, *NOT_SIMULATED, *([TAPE] if prepared.resolved.scenario.path == "tape" else [])]
 
 
 REST = "what the book does not take goes to the fund or vault by its rule, the rest to ADL."
@@ -129,7 +135,14 @@ def assumptions(prepared: Prepared) -> list[str]:
         "none": "Orders fill at the trade price: no impact.",
         "sqrt": f"Forced orders move their price by {size} x the root of their share of a bar's volume, in its range.",
         "linear": f"Forced orders move their price by {size} x their share of the bar's volume, in its range.",
+        "depth": f"Forced orders move their price {scenario.impact_y:g} x as far as they eat into the order book seen "
+        "in the bar, in its range.",
     }[scenario.impact]
+    feedback = (
+        "Prices are those of the tape, displaced by the impact of this run's flow less that of the baseline's (the "
+        f"same run unchanged, on the tape); what is displaced halves every {scenario.feedback_half_life_s:g} s, and at "
+        f"one price liquidation and impact take turns at most {scenario.max_rounds} times."
+    )
     walked = f"A bar is walked through {INTRABAR[scenario.intrabar]}; triggers use the mark, fills the trade price."
     liquidity = (
         f"The book can take {scenario.participation_frac:.0%} of the scaled volume of a bar, freed in equal parts as "
@@ -143,10 +156,35 @@ def assumptions(prepared: Prepared) -> list[str]:
     sizes = (
         f"Sizes: stratified quantiles of a lognormal body (sigma {scenario.size_sigma:g}) with a Pareto tail (alpha "
         f"{scenario.size_alpha:g}) for {scenario.size_tail_frac:.0%} of accounts, capped at "
-        f"{scenario.size_cap_frac:.0%} of a side; leverage by notional from the stated mixture; each position is an "
-        "account of its own."
+        f"{scenario.size_cap_frac:.0%} of a side; leverage by notional from the stated mixture; {_owners(scenario)}"
     )
-    return [walked, liquidity, impact, stepper, *([sizes] if prepared.book.label == "synthetic" else [])]
+    drawn = [sizes] if prepared.book.label == "synthetic" else []
+    displaced = [feedback] if scenario.path == "feedback" else []
+    return [walked, liquidity, impact, *displaced, stepper, *_funding(prepared), *drawn]
+
+
+def _funding(prepared: Prepared) -> list[str]:
+    events = prepared.world.funding
+    if not events:
+        return []
+    count = f"{len(events)} settlements" if len(events) > 1 else "1 settlement"
+    on_oracle = sum(oracle > 0 for *_, oracle in events)
+    basis = {0: "the mark", len(events): "the oracle price"}.get(
+        on_oracle, f"the oracle price where it is known ({on_oracle} times), else the mark"
+    )
+    payers = "longs pay shorts at a rate above zero, and as much is received as is paid."
+    return [f"Funding: {count} of fetched rates, charged on {basis}; {payers}"]
+
+
+def _owners(scenario: Scenario) -> str:
+    """Say how the positions of a synthetic book belong to accounts."""
+    if scenario.positions_per_account == 1:
+        return "each position is an account of its own."
+    return (
+        f"positions of {scenario.positions_per_account:g} coins on average are joined to one account, the largest of "
+        f"each coin with the largest, {scenario.hedged_frac:.0%} of these long in some and short in others, "
+        f"{scenario.cross_frac:.0%} in cross margin; no venue publishes these shares (U)."
+    )
 
 
 def scenario_toml(scenario: Scenario) -> str:

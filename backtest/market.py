@@ -17,7 +17,8 @@ import polars as pl
 from backtest.errors import ConfigError, DataError, DataGapError, RangeError
 from backtest.ingest.actual import read_actual
 from backtest.ingest.align import on_one_clock
-from backtest.ingest.coverage import Series, check_bars, check_funding, describe, hole_text
+from backtest.ingest.coverage import Series, check_bars, describe, hole_text
+from backtest.ingest.depth import read_depth
 from backtest.ingest.lake import PRICES, Window, micros, read_series, series_folder, shown
 from backtest.ingest.notes import (
     PRE_ROLL,
@@ -30,8 +31,11 @@ from backtest.ingest.notes import (
     window_flags,
 )
 from backtest.ingest.sample import Asked, Tape, common_window, find_tape
+from backtest.ingest.settlements import Settlement, funding_flags, read_settlements
+from backtest.ingest.sources import symbols_of
 from backtest.instrument import Instrument
 from backtest.mechanics.exact import LIMIT, Bools, Floats, Ints, half_even_array, rate_e9
+from backtest.mechanics.impact import OrderBook
 from backtest.mechanics.path import HIGH, LOW, Walk, walk
 from backtest.scenario import Scenario
 
@@ -50,12 +54,12 @@ class MarketPath:
 
     ``open_ts`` (bars) is in microseconds since the epoch, UTC. ``trade`` and ``mark`` (symbols, bars, 4) hold open,
     high, low, close in ticks and mark quanta; ``modelled`` (symbols) says whose marks are a model; ``volume_lots`` and
-    ``bridged`` are (symbols, bars). ``funding`` rows are (bar, symbol, rate in 1e-9). ``core_bar`` is the first bar at
+    ``bridged`` are (symbols, bars). ``funding`` are the settlements by bar and symbol. ``core_bar`` is the first bar at
     or after the start of the core; the bars before it are the pre-roll. ``entry_profiles`` hold, per symbol, prices in
     ticks and the lots traded there in the pre-roll, or None where that is short; ``pre_low`` and ``pre_high``
     (symbols) are its lowest and highest mark, or those of the first bar where there is none. ``coverage`` holds rows
     of the table of that name without the run; ``actual`` the venue's own forced fills, if they were
-    imported; ``digest`` is over all of it.
+    imported; ``digest`` is over all of it. ``books`` hold the order book of each symbol, only where ``impact = depth``.
     """
 
     instruments: tuple[Instrument, ...]
@@ -66,7 +70,7 @@ class MarketPath:
     modelled: tuple[bool, ...]
     volume_lots: Ints
     bridged: Bools
-    funding: tuple[tuple[int, int, int], ...]
+    funding: tuple[Settlement, ...]
     core_bar: int
     entry_profiles: tuple[EntryProfile | None, ...]
     pre_low: Ints
@@ -76,6 +80,7 @@ class MarketPath:
     flags: tuple[str, ...]
     actual: pl.DataFrame
     digest: str
+    books: tuple[OrderBook, ...] = ()
 
 
 def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -> MarketPath:
@@ -106,8 +111,9 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
     )
     marked = [_mark(profile, scenario, tapes[s], unit, window, trade[s]) for s, unit in enumerate(units)]
     mark, marks = np.stack([bars for bars, _ in marked]), [series for _, series in marked]
-    paid = [_funding(profile, s, unit, window) for s, unit in enumerate(units)]
-    funding, fundings = tuple(sorted(row for rows, _ in paid for row in rows)), [series for _, series in paid]
+    paid = [read_settlements(profile, s, unit, window) for s, unit in enumerate(units)]
+    funding = tuple(sorted(row for each in paid for row in each.settlements))
+    fundings = [series for each in paid for series in each.series]
     core_bar = int(np.searchsorted(open_ts, micros(event.core_start)))
     inside = event.core_start < window[1]
     seen = slice(0, max(core_bar, 1) if inside else 1)  # without a pre-roll, the first bar bounds what was seen
@@ -119,13 +125,16 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
     actual, known_fills = read_actual(profile.id, [unit.symbol for unit in units], window)
     before = [float(each[max(core_bar - 1, 0), -1]) for each in prices]
     held = known_open_interest(event, profile, scenario, units, before)
-    all_series = (*trades, *marks, *fundings, *pre_rolls, *held, *known_fills)
+    seen_books = [_book(profile, tape, unit, window, open_ts) for tape, unit in zip(tapes, units, strict=True)
+                  if scenario.impact == "depth"]  # fmt: skip
+    all_series = (*trades, *marks, *fundings, *pre_rolls, *held, *known_fills, *(series for _, series in seen_books))
     coverage = tuple(series.row() for series in all_series)
     flags = (
         *proxy_flags(profile, tapes),
         *window_flags(event, scenario, window, tapes),
         *unit_flags(profile, units),
         *series_flags(all_series),
+        *funding_flags(paid),
     )
     sources = [(tape.venue, tape.where) for tape in tapes]
     identity = repr((event.id, profile.id, BAR_S, units, sources, funding, coverage, flags))
@@ -148,6 +157,7 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
         flags=flags,
         actual=actual,
         digest=_digest(identity, open_ts, trade, mark, volume, bridged),
+        books=tuple(book for book, _ in seen_books),
     )
 
 
@@ -361,18 +371,14 @@ def _in_quanta(frame: pl.DataFrame, unit: Instrument, where: str) -> Ints:
     return bars
 
 
-def _funding(
-    profile: VenueProfile, index: int, unit: Instrument, window: Window
-) -> tuple[list[tuple[int, int, int]], Series]:
-    """Return the funding events of a symbol as (bar, symbol, rate in 1e-9); an event belongs to the bar it falls in."""
-    where = shown(series_folder(profile.id, unit.symbol, "funding"))
-    frame, facts = check_funding(read_series(profile.id, unit.symbol, "funding", *window), unit.symbol, where)
-    if not frame.height:
-        return [], Series("funding", unit.symbol, "", "missing", None, None, "no funding data in the window")
-    bars = (frame["ts"].to_physical().to_numpy() - micros(window[0])) // (BAR_S * 1_000_000)
-    rates = [rate_e9(rate) for rate in frame["rate"].to_list()]
-    rows = [(bar, index, rate) for bar, rate in zip(bars.tolist(), rates, strict=True)]
-    return rows, Series("funding", unit.symbol, f"{profile.id}: {where}", "measured", None, facts)
+def _book(
+    profile: VenueProfile, tape: Tape, unit: Instrument, window: Window, open_ts: Ints
+) -> tuple[OrderBook, Series]:
+    """Return the order book beside the bars, in lots; the venue's own, else that of the venue whose bars are walked."""
+    places = [(profile.id, unit.symbol), *((tape.venue, name) for name in symbols_of(tape.venue, tape.coin))]
+    distances, depth, series = read_depth(list(dict.fromkeys(places)), unit.symbol, window, open_ts, BAR_S)
+    lots = in_units(depth, unit.lot, ROUND_FLOOR, unit.symbol)
+    return OrderBook(tuple(rate_e9(distance) for distance in distances.tolist()), lots), series
 
 
 def _pre_roll(event: CrashEvent, trade: Series, frame: pl.DataFrame, window: Window, known: bool) -> Series:

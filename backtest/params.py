@@ -73,12 +73,38 @@ PARAMS: tuple[Param, ...] = (
         0,
         1,
     ),
+    Param(
+        "positions_per_account",
+        "float",
+        "",
+        1.0,
+        "mean positions, each of another coin, of an account of the synthetic book, as far as coins have enough",
+        1,
+        1000,
+    ),
+    Param(
+        "hedged_frac", "float", "0..1", 0.0, "share of the accounts of several coins that hold longs and shorts", 0, 1
+    ),
+    Param(
+        "cross_frac", "float", "0..1", 0.0, "share of the accounts of several coins in cross margin; U, not known", 0, 1
+    ),
     Param("liquidity_scale", "per_coin", "", 1.0, "traded volume of the venue over that of the bars walked", 0, 1000),
     Param("liquidity_factor", "float", "", 1.0, "multiplies every liquidity scale; 0.5 halves the liquidity", 0, 1000),
     Param("participation_frac", "float", "0..1", 1.0, "share of traded volume that can take forced orders", 0, 1),
-    Param("impact", "text", "", "sqrt", "price impact of forced orders: none, sqrt or linear"),
-    Param("impact_y", "float", "", 1.0, "Y of the impact formula", 0, 100),
+    Param("impact", "text", "", "sqrt", "price impact of forced orders: none, sqrt, linear or depth (of the book)"),
+    Param("impact_y", "float", "", 1.0, "Y of the impact formula; with depth it multiplies the book's own", 0, 100),
     Param("impact_sigma_frac", "float", "0..1", 0.003, "sigma of the impact formula: volatility of a bar", 0, 1),
+    Param("path", "text", "", "tape", "tape, or feedback: the run's flow beyond the baseline's displaces the prices"),
+    Param(
+        "feedback_half_life_s",
+        "float",
+        "s",
+        300.0,
+        "half-life of what flow displaced the prices by; 0 leaves nothing to the next price",
+        0,
+        1e9,
+    ),
+    Param("max_rounds", "int", "", 10, "rounds of liquidation and impact at one price of the feedback path", 1, 1000),
     Param(
         "stepper",
         "text",
@@ -157,7 +183,11 @@ PARAMS: tuple[Param, ...] = (
     Param("on_exhausted", "text", "", RULE, "lots without a candidate: uncovered or fund_negative"),
     Param("spared", "int", "", 20, "candidates behind the last one closed that are recorded per wave", 0, 1_000_000),
     Param(
-        "watch", "watch", "", (), "positions of mine to follow: name, coin, side, size_base, entry_px, leverage, hedged"
+        "watch",
+        "watch",
+        "",
+        (),
+        "positions of mine to follow: name, coin, side, size_base, entry_px, leverage, hedged, margin_mode",
     ),
 )
 BY_NAME = {param.name: param for param in PARAMS}

@@ -7,7 +7,7 @@ import hashlib
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,19 +18,21 @@ from backtest.assets import asset, runs_folder
 from backtest.book.importer import book_of_frame, read_positions
 from backtest.book.sheet import PositionBook
 from backtest.book.synthesis import synthesize
+from backtest.engine.prices import flow_of
 from backtest.engine.run import Progress, simulate
 from backtest.engine.state import World
 from backtest.errors import ConfigError, RangeError, RunError, UnknownNameError
 from backtest.events import CrashEvent, get_event
 from backtest.market import MarketPath, build_market, walk_market
-from backtest.mechanics.exact import exact_sum, quanta, rate_e9, ratio
+from backtest.mechanics.exact import RATE_ONE, exact_sum, quanta, rate_e9, ratio
+from backtest.mechanics.feedback import HIGHEST, Feedback, decay_e9
 from backtest.mechanics.path import HIGH, LOW
 from backtest.mechanics.pools import DropRule, PoolRule, divide, fund_groups, grouped
 from backtest.mechanics.rules import Rules, VaultRule
 from backtest.mechanics.steppers import PartRule
 from backtest.params import PARAMS
 from backtest.results import Run, write_run
-from backtest.scenario import Scenario, build, check_values, merge, per_coin
+from backtest.scenario import Scenario, baseline_of, build, check_values, merge, per_coin
 from backtest.schema import MONEY_LIMIT
 from backtest.venue import VenueProfile, get_venue
 
@@ -42,18 +44,19 @@ IDENTITY = ("numpy", "polars", "pyarrow")
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A scenario with everything it names, and where each value came from."""
+    """A scenario with everything it names, and where each value came from; ``untouched`` is that of nothing given."""
 
     event: CrashEvent
     venue: VenueProfile
     scenario: Scenario
+    untouched: Scenario
     sources: Mapping[str, str]
     flags: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A replay ready to run."""
+    """A replay ready to run; ``baseline`` is the world that runs on the tape first where the path is feedback."""
 
     resolved: Resolved
     market: MarketPath
@@ -61,6 +64,7 @@ class Prepared:
     first_bar: int
     world: World
     run_id: str
+    baseline: World | None = None
 
 
 def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
@@ -103,7 +107,9 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
     notes += [stale] if sources["fund_start_usd"] != "given" else []
     if venue.id not in event.venues:
         notes.append(f"{venue.id} is not among the venues of the event ({', '.join(event.venues)})")
-    return Resolved(event, venue, scenario, sources, tuple(note[0].upper() + note[1:] + "." for note in notes if note))
+    untouched = untouched.with_(fund_inventory_limit_usd=0.0 if limit is None else limit * start)
+    flags = tuple(note[0].upper() + note[1:] + "." for note in notes if note)
+    return Resolved(event, venue, scenario, untouched, sources, flags)
 
 
 def _known_coins(scenario: Scenario, venue: VenueProfile) -> None:
@@ -137,7 +143,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
         raise ConfigError("the window holds no bar to walk; give a wider start and end")
     mark0 = path.mark[:, 0]
     book = _book(resolved, market, tables, mark0, positions)
-    watched = [int(np.flatnonzero(book.account_id == account)[0]) for account in book.watched]
+    watched = [row for account in book.watched for row in np.flatnonzero(book.account_id == account).tolist()]
     world = World(
         symbols=tuple(unit.symbol for unit in market.instruments),
         q_tick=tuple(unit.q_tick for unit in market.instruments),
@@ -148,7 +154,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
         trade_low=market.trade[:, bars, LOW],
         trade_high=market.trade[:, bars, HIGH],
         volume=market.volume_lots[:, bars],
-        funding=tuple((bar - first, symbol, rate) for bar, symbol, rate in market.funding if bar >= first),
+        funding=tuple((s.bar - first, s.symbol, s.rate_e9, s.oracle) for s in market.funding if s.bar >= first),
         account=book.account_id,
         symbol=book.symbol,
         side=book.side,
@@ -156,20 +162,33 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
         cost=book.cost,
         wallet=book.wallet,
         watched=tuple(watched),
+        cross=book.cross,
         rules=rules_of(scenario, venue, market.bar_s, path.parts, _interest(book, market, mark0)),
+        books=tuple(replace(seen, lots=seen.lots[bars]) for seen in market.books),
     )
-    _within_tables(world)
-    return Prepared(resolved, market, book, first, world, _identity(resolved, market, book))
+    _within_tables(world, HIGHEST if scenario.path == "feedback" else 1)
+    baseline = None
+    if scenario.path == "feedback":
+        plain = replace(resolved, scenario=baseline_of(scenario, resolved.untouched))
+        baseline = prepare(plain, positions, market).world
+    return Prepared(resolved, market, book, first, world, _identity(resolved, market, book), baseline)
 
 
-def _within_tables(world: World) -> None:
-    """Refuse a world whose money could leave the DECIMAL(18,6) of the result tables, before it is simulated."""
+def _within_tables(world: World, most: int) -> None:
+    """Refuse a world whose money could leave the DECIMAL(18,6) of the result tables, before it is simulated.
+
+    Prices reach at most ``most`` times those of the bars.
+    """
     rules = world.rules
     pools = abs(rules.fund_start) + (rules.vault.capital if rules.vault else 0)
     for symbol, name in enumerate(world.symbols):
         held = world.symbol == symbol
-        top = int(world.trade_high[symbol].max()) * world.q_tick[symbol]
-        reach = pools + 2 * max(exact_sum(world.lots[held]) * top, exact_sum(world.cost[held]))
+        top = most * int(world.trade_high[symbol].max()) * world.q_tick[symbol]
+        lots, worth = exact_sum(world.lots[held]), world.worth(symbol)
+        charged = max(worth.one(most * int(world.walk.mark[symbol].max())), top)
+        events = [(abs(rate), oracle) for _, where, rate, oracle in world.funding if where == symbol]
+        paid = sum(rate * max(charged, worth.one(oracle) if oracle else 0) for rate, oracle in events)
+        reach = pools + 2 * max(lots * top, exact_sum(world.cost[held])) + lots * paid // RATE_ONE
         if reach >= MONEY_LIMIT:
             raise RangeError(
                 f"{name}: lots x price with fund and vault reaches {reach / MONEY_LIMIT:.3g} times the exact range of "
@@ -271,7 +290,7 @@ def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int, in
         close_price=scenario.close_price,
         on_exhausted=scenario.on_exhausted,
         impact=scenario.impact,
-        strength=ratio(scenario.impact_y) * ratio(scenario.impact_sigma_frac),
+        strength=ratio(scenario.impact_y) * (1 if scenario.impact == "depth" else ratio(scenario.impact_sigma_frac)),
         scale=tuple(ratio(scale) * factor for scale in scales),
         participation=ratio(scenario.participation_frac),
         seed=scenario.seed,
@@ -323,7 +342,7 @@ def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = 
         except RunError:
             pass  # a broken folder is written again
     began = time.time()
-    outcome = simulate(prepared.world, progress)
+    outcome = simulate(prepared.world if prepared.baseline is None else _displaced(prepared, progress), progress)
     simulated = time.time()
     from backtest.describe import facts_of, meta_of
 
@@ -333,6 +352,16 @@ def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = 
     log = {"began": dt.datetime.fromtimestamp(began, dt.UTC).isoformat(), "engine_s": round(simulated - began, 3),
            "tables_s": round(time.time() - simulated, 3)}  # fmt: skip
     return Run(write_run(tables, meta_of(prepared, facts), log))
+
+
+def _displaced(prepared: Prepared, progress: Progress | None) -> World:
+    """Run the baseline on the tape; return the world with what its flow was."""
+    world, baseline, scenario = prepared.world, prepared.baseline, prepared.resolved.scenario
+    assert baseline is not None
+    forced, flow = flow_of(simulate(baseline, progress).recorder, len(world.symbols), world.steps)
+    rules, left = baseline.rules, decay_e9(scenario.feedback_half_life_s, world.bar_s)
+    feedback = Feedback(left, scenario.max_rounds, forced, flow, rules.impact, rules.strength, rules.scale)
+    return replace(world, feedback=feedback)
 
 
 def replay(

@@ -28,7 +28,7 @@ Mix = Mapping[str, tuple[tuple[float, float, float], ...]]
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """A position of mine to follow: it joins the book as an account of its own."""
+    """A position of mine to follow: it joins the book as an account of its own, cross ones of one name as one."""
 
     name: str
     coin: str
@@ -37,6 +37,7 @@ class Watch:
     entry_px: float
     leverage: float
     hedged: bool = False
+    margin_mode: str = "isolated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +63,18 @@ class Scenario:
     size_tail_frac: float
     size_cap_frac: float
     entry_spread_frac: float
+    positions_per_account: float
+    hedged_frac: float
+    cross_frac: float
     liquidity_scale: PerCoin
     liquidity_factor: float
     participation_frac: float
     impact: str
     impact_y: float
     impact_sigma_frac: float
+    path: str
+    feedback_half_life_s: float
+    max_rounds: int
     stepper: str
     first_share_frac: float
     first_above_usd: float
@@ -118,6 +125,34 @@ class Scenario:
         import orjson
 
         return orjson.dumps(self.plain(), option=orjson.OPT_SORT_KEYS)
+
+
+# what the baseline of the feedback path keeps of a scenario: which world it is and how it is read
+KEPT = (
+    "event", "venue", "coins", "start", "end", "seed", "intrabar", "mark_half_life_s", "allow_gaps", "positions",
+    "positions_file", "balance_with_market", "watch", "impact", "impact_y", "impact_sigma_frac",
+    "feedback_half_life_s", "max_rounds", "spared",
+)  # fmt: skip
+
+
+def baseline_of(scenario: Scenario, untouched: Scenario) -> Scenario:
+    """Return the run on the tape that a feedback run is compared with: every choice but those ``KEPT`` at its default.
+
+    What the defaults do not know of a coin, such as the open interest of a further one, stays as it is.
+
+    Parameters
+    ----------
+    untouched
+        The scenario of the event and the venue as nobody changed it.
+    """
+    values: dict[str, Any] = {"path": "tape"}
+    for param in PARAMS:
+        own, default = getattr(scenario, param.name), getattr(untouched, param.name)
+        if param.name in KEPT or default is None:
+            values[param.name] = own
+        elif param.kind in {"per_coin", "mix"}:
+            values[param.name] = merge({param.name: own}, {param.name: default})[param.name]
+    return untouched.with_(**values)
 
 
 def per_coin(value: PerCoin | None, coin: str, name: str) -> float:
@@ -261,6 +296,7 @@ def _watch(reader: Reader, param: Param) -> tuple[Watch, ...]:
             row.get("entry_px", float),
             row.get("leverage", float),
             row.get("hedged", bool, False),
+            row.choice("margin_mode", ("isolated", "cross"), "isolated"),
         )
         row.done()
         numbers = (watch.size_base, watch.entry_px, watch.leverage)
@@ -269,10 +305,20 @@ def _watch(reader: Reader, param: Param) -> tuple[Watch, ...]:
         if not watch.name.strip() or any(unicodedata.category(letter) in {"Cc", "Zl", "Zp"} for letter in watch.name):
             raise ConfigError(f"{row.where}: name = {shown(watch.name)}; write one line without control characters")
         rows.append(watch)
-    names = [watch.name for watch in rows]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"{reader.where}: two [[watch]] tables share a name; give each its own")
+    _check_names(rows, reader.where)
     return tuple(rows)
+
+
+def _check_names(rows: list[Watch], where: str) -> None:
+    """Let only the positions of one cross account share a name, one a coin and side."""
+    first: dict[str, Watch] = {}
+    for watch in rows:
+        other = first.setdefault(watch.name, watch)
+        if other is not watch and {other.margin_mode, watch.margin_mode} != {"cross"}:
+            fix = 'give each its own, or margin_mode = "cross" to all positions of one account'
+            raise ConfigError(f"{where}: two [[watch]] tables share a name; {fix}")
+    if len({(watch.name, watch.coin, watch.side) for watch in rows}) < len(rows):
+        raise ConfigError(f"{where}: two [[watch]] tables share name, coin and side; merge them")
 
 
 _SPECIAL = {"time": _time, "coins": _coins, "per_coin": _numbers, "mix": _mix, "watch": _watch}

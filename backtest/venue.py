@@ -11,9 +11,11 @@ from typing import Any
 
 from backtest.assets import asset
 from backtest.errors import ConfigError, NotBuiltError, UnknownNameError
+from backtest.funding import FundingRule, read_funding
 from backtest.mechanics.exact import RATE_ONE, quanta, rate_e9
 from backtest.mechanics.margin import Tiers, deductions
 from backtest.mechanics.rules import CHOICES, SCHEDULES
+from backtest.mechanics.stepped import risk_limits
 from backtest.mechanics.steppers import STEPPERS
 from backtest.params import MOST
 from backtest.scenario import check_values
@@ -21,12 +23,17 @@ from backtest.tomlio import Reader, read_toml, shown
 
 MARKS = {"V": "primary source", "S": "secondary source", "D": "derived", "U": "not verified"}
 A_YEAR = dt.timedelta(days=366)
+RATES = ("maintenance", "initial", "rate_step")
+MOST_STEPS = 1000  # of a risk limit rule
 SMALLEST_UNIT, LARGEST_UNIT = Decimal("1e-12"), Decimal("1e9")
 
 
 @dataclass(frozen=True, slots=True)
 class MarginTable:
-    """A dated table of one coin (``*``: any coin without its own): (floor in USD, rate in 1e-9, max leverage)."""
+    """A dated table of one coin (``*``: any coin without its own): (floor in USD, rate in 1e-9, max leverage).
+
+    ``kind`` is a name in ``SCHEDULES``: whether rates are marginal or each applies to the whole position.
+    """
 
     coin: str
     valid_from: dt.date
@@ -34,12 +41,19 @@ class MarginTable:
     source: str
     mark: str
     note: str
+    kind: str = "tiered"
 
     def schedule(self) -> tuple[Tiers, tuple[float, ...]]:
-        """Return maintenance tiers in quanta, deductions by the recurrence, and the largest leverage of each tier."""
+        """Return maintenance tiers in quanta and the largest leverage of each tier.
+
+        Marginal rates have deductions by the recurrence. A risk limit includes its end; above it is the next.
+        """
         floors = [quanta(floor) for floor, _, _ in self.tiers]
         rates = [rate for _, rate, _ in self.tiers]
-        rows = list(zip(floors, rates, deductions(floors, rates), strict=True))
+        less = deductions(floors, rates)
+        if self.kind == "risk_limits":
+            floors, less = [floor + (floor > 0) for floor in floors], [0] * len(rates)
+        rows = list(zip(floors, rates, less, strict=True))
         return Tiers.of(rows), tuple(limit for _, _, limit in self.tiers)
 
 
@@ -72,8 +86,7 @@ class VenueProfile:
     balances: tuple[tuple[dt.date, float, str], ...]
     inventory_limit_frac: float | None
     takeover: tuple[int, int]
-    funding_interval_s: int
-    funding_notional: str
+    funding: FundingRule
     points: tuple[Point, ...]
     simplified: tuple[Mapping[str, str], ...]
     unverified: tuple[str, ...]
@@ -179,14 +192,11 @@ def parse_venue(table: Mapping[str, Any], where: str) -> VenueProfile:
         balances=balances,
         inventory_limit_frac=limit,
         takeover=takeover,
-        funding_interval_s=_positive(funding, "interval_s"),
-        funding_notional=funding.choice("notional", ("mark", "oracle")),
+        funding=read_funding(funding),
         points=tuple(points),
         simplified=tuple(map(_simplified, top.tables("simplified"))),
         unverified=tuple(_unverified(table)),
     )
-    funding.get("hours_utc", list, [])
-    funding.get("cap_frac", str, "")
     _point(funding, "funding", "")
     top.done()
     return profile
@@ -229,18 +239,13 @@ def _margin(section: Reader, points: list[Point]) -> tuple[str, tuple[MarginTabl
     schedule = section.get("schedule", str)
     _built("margin schedule", schedule, SCHEDULES, section.where)
     threshold = section.choice("threshold", ("<", "<="))
-    tables = tuple(map(_table, section.tables("table")))
+    tables = tuple(_table(row, schedule) for row in section.tables("table"))
     points.append(_point(section, "margin", f"{schedule}, liquidation at equity {threshold} maintenance"))
     return threshold, tables
 
 
-def _table(row: Reader) -> MarginTable:
-    tiers = []
-    for tier in row.get("tiers", list):
-        kinds = [type(value) for value in tier] if isinstance(tier, list) else []
-        if kinds not in ([int, str, int], [int, str, float]):
-            raise ConfigError(f"{row.where}: tier {shown(tier)}; write [floor in whole USD, 'rate', largest leverage]")
-        tiers.append((tier[0], rate_e9(_decimal(tier[1], row.where)), float(tier[2])))
+def _table(row: Reader, kind: str) -> MarginTable:
+    tiers = _limits(row) if kind == "risk_limits" and "tiers" not in row.table else _tiers(row)
     rising = all(a[0] < b[0] and a[1] < b[1] and a[2] >= b[2] for a, b in pairwise(tiers))
     if not tiers or tiers[0][0] != 0 or tiers[-1][0] > MOST or not rising:
         raise ConfigError(f"{row.where}: tiers must start at 0, with floors and rates rising and leverage not rising")
@@ -249,10 +254,32 @@ def _table(row: Reader) -> MarginTable:
         raise ConfigError(f"{row.where}: a tier's rate is between 0 and 1, its leverage above 0 and at most 1 / rate")
     table = MarginTable(
         row.get("coin", str), row.get("valid_from", dt.date), tuple(tiers), row.get("source", str),
-        row.choice("mark", tuple(MARKS)), row.get("note", str, ""),
+        row.choice("mark", tuple(MARKS)), row.get("note", str, ""), kind,
     )  # fmt: skip
     row.done()
     return table
+
+
+def _tiers(row: Reader) -> list[tuple[int, int, float]]:
+    tiers = []
+    for tier in row.get("tiers", list):
+        kinds = [type(value) for value in tier] if isinstance(tier, list) else []
+        if kinds not in ([int, str, int], [int, str, float]):
+            raise ConfigError(f"{row.where}: tier {shown(tier)}; write [floor in whole USD, 'rate', largest leverage]")
+        tiers.append((tier[0], rate_e9(_decimal(tier[1], row.where)), float(tier[2])))
+    return tiers
+
+
+def _limits(row: Reader) -> list[tuple[int, int, float]]:
+    """Return the tiers of a risk limit rule: limit and step in USD, maintenance and initial rate, their step."""
+    base, step, steps = _positive(row, "base_usd"), _positive(row, "step_usd"), _positive(row, "steps")
+    if steps > MOST_STEPS:
+        raise ConfigError(f"{row.where}: steps = {steps}; allowed: 1 to {MOST_STEPS}")
+    rate, initial, more = (rate_e9(_decimal(row.get(key, str), row.where)) for key in RATES)
+    if min(rate, initial, more) <= 0:
+        raise ConfigError(f"{row.where}: {', '.join(RATES)} must be above zero")
+    rows = risk_limits(base, step, rate, more, steps)
+    return [(floor, own, float(RATE_ONE // (initial + k * more) or 1)) for k, (floor, own) in enumerate(rows)]
 
 
 def _decimal(text: str, where: str) -> Decimal:
@@ -287,7 +314,8 @@ def _fund(
         "quiet_s": section.get("quiet_s", float),
     }
     drop = section.get("drop", dict, None)
-    rules |= _drop(Reader(drop, f"{section.where} drop"), points) if drop else NO_DROP
+    rules |= {"fund_drop": "none", **{f"fund_{key}": value for key, value in DROP.items()}}
+    rules |= _drop(Reader(drop, f"{section.where} drop"), points) if drop else {}
     limit = section.get("inventory_limit_frac", float, None)
     if limit is not None and not 0 < limit <= 1000:
         raise ConfigError(f"{section.where}: inventory_limit_frac = {limit:g}; allowed: 0 to 1000, without it no limit")
@@ -300,26 +328,15 @@ def _fund(
     return rules, tuple(balances), limit
 
 
-NO_DROP = {
-    "fund_drop": "none",
-    "fund_trigger_frac": 1.0,
-    "fund_stop_frac": 1.0,
-    "fund_above_usd": 0.0,
-    "fund_window_s": 28_800,
-}
+DROP = {"trigger_frac": 1.0, "stop_frac": 1.0, "above_usd": 0.0, "window_s": 28_800}  # where a profile has none
 
 
 def _drop(section: Reader, points: list[Point]) -> dict[str, Any]:
     """Read what fall of the fund switches deleveraging on, and off again."""
-    rules = {
-        "fund_drop": section.choice("rule", CHOICES["fund_drop"]),
-        "fund_trigger_frac": section.get("trigger_frac", float),
-        "fund_stop_frac": section.get("stop_frac", float),
-        "fund_above_usd": section.get("above_usd", float),
-        "fund_window_s": section.get("window_s", int),
-    }
-    points.append(_point(section, "fund drop", f"{rules['fund_drop']}, on at {rules['fund_trigger_frac']:g}"))
-    return rules
+    rule = section.choice("rule", CHOICES["fund_drop"])
+    rules = {f"fund_{key}": section.get(key, type(value)) for key, value in DROP.items()}
+    points.append(_point(section, "fund drop", f"{rule}, on at {rules['fund_trigger_frac']:g}"))
+    return {"fund_drop": rule, **rules}
 
 
 def _vault(section: Reader) -> tuple[dict[str, Any], tuple[int, int]]:

@@ -309,7 +309,10 @@ def test_a_lopsided_book_runs_only_against_a_declared_market(
         (COLUMNS + PAIR.replace("long,1,48000", "long,1,inf"), ["entry_px: 'inf'; it must be a number"]),
         (COLUMNS + PAIR.replace("long,1,48000", "long,1,0"), ["entry_px: 0; it must be above zero"]),
         (COLUMNS + PAIR.replace("long,1,", "long,-1,"), ["quantity_base: -1; it must be above zero"]),
-        (COLUMNS + "1,BTC,short,1,48000,9\n" + PAIR, ["account: '1' has this symbol in row 2 already; merge them"]),
+        (
+            COLUMNS + "1,BTC,short,1,48000,9\n" + PAIR,
+            ["account: '1' has this side of this symbol in row 2 already; merge them"],
+        ),
         (COLUMNS + PAIR + "3,../../x,long,1,48000,9\n", ["symbol: '../../x'; simulated: BTC"]),
         (COLUMNS + PAIR + '3,BTC,"lo\nng\x1b[31m",1,48000,9\n', [r"side: 'lo\nng\x1b[31m'; allowed: long, short"]),
         (COLUMNS + PAIR.replace(",1,", ",1e9,"), ["is worth over 1.1e12 USD"] * 2),

@@ -19,6 +19,7 @@ from backtest.engine.run import simulate
 from backtest.errors import CrashbookError, NotBuiltError, UnknownNameError, UsageError
 from backtest.instrument import Instrument
 from backtest.mechanics.rankings import RANKINGS, Candidates
+from backtest.mechanics.stepped import steps_up
 from backtest.venue import get_venue, venue_names
 from tests.engine.small import bar, small
 from tests.reference.adapter import build
@@ -40,6 +41,25 @@ def integers(venue: str, asked: Asked, coin: str = "BTC", on: dt.date = DAY) -> 
     profile = get_venue(venue)
     unit = Instrument.of(profile.symbol(coin), coin, *profile.instrument(coin))
     return take_position(profile, unit, profile.table(coin, on)[0], asked)[0]
+
+
+def test_a_risk_limit_holds_for_the_whole_position() -> None:
+    # BitMEX: up to 1,000,000 USDT 0.5 %, to 2,000,000 1 %. 10 BTC at 100,000 with 12,000: at the limit 5,000 are due,
+    # one step of the mark above it 10,000; with 8,000 that rise liquidates.
+    answer = figures("bitmex", ask("long", 10, 100_000, margin=12_000), on=None)
+    assert [str(answer.value(name)) for name in ("tier", "maintenance_margin_usd", "deduction_usd")] == [
+        "1", "5000.000000", "0.000000",
+    ]  # fmt: skip
+    assert str(answer.value("liquidation_px")) == "99296.4"
+    # equity 12,000 - 10 x (100,000 - P) below 0.05 P: P < 988,000 / 9.95
+    assert str(answer.value("liquidation_exact_px")) == "99296.48241"
+    assert not any("rise" in note for note in answer.notes)
+    answer = figures("bitmex", ask("long", 10, 100_000, margin=8_000), on=None)
+    assert "a rise to 100000.1 liquidates too: a higher rate then holds for the whole" in answer.notes
+    above = figures("bitmex", ask("long", 10, 100_000, margin=8_000, mark="100000.1"), on=None)
+    assert [str(above.value(name)) for name in ("tier", "maintenance_margin_usd", "state", "liquidation_px")] == [
+        "2", "10000.010000", "liquidated", "100000.1",
+    ]  # fmt: skip
 
 
 # The formulas' vectors, at marks inside the tiers they name: Binance USD-M brackets of 2024-10-24 (freqtrade snapshot
@@ -333,9 +353,13 @@ def test_equity_meets_maintenance_margin_within_a_step_of_the_mark(
     there = replace(held, mark=int(D(str(at)) / step))
     before = replace(there, mark=there.mark + held.side)
     assert there.breached()
+    stepped = steps_up(held.tiers)
+    if stepped and there.mark == held.mark:  # in breach here; what a loss left behind does not count
+        return
     assert not before.breached()
     assert there.equity - there.need <= 0 <= before.equity - before.need
-    assert before.equity - before.need <= 2 * there.lots * held.instrument.q_mark
+    # where a schedule steps, a short may breach at the edge of a tier
+    assert (stepped and held.side < 0) or before.equity - before.need <= 2 * there.lots * held.instrument.q_mark
     # maintenance margin rounded up by a quantum moves the mark by no more than a step
     assert exact is None or abs(D(str(at)) - D(str(exact))) <= 2 * step
 

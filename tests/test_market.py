@@ -336,11 +336,12 @@ def test_duplicates_are_dropped_and_flagged() -> None:
 
 def test_funding_belongs_to_the_bar_it_falls_in() -> None:
     store(flat(utc("09:00"), 6))
-    jitter = utc("09:03") + dt.timedelta(milliseconds=7)
+    jitter = utc("09:03") + dt.timedelta(milliseconds=7)  # venues stamp late
     store(pl.DataFrame({"ts": [utc("09:00"), jitter, utc("09:06")], "rate": [1e-4, -3.75e-5, 9e-4]}), "funding")
     path = build_market(SMALL, FakeVenue(), scenario())
-    assert path.funding == ((0, 0, 100_000), (3, 0, -37_500))
-    assert not any("funding" in flag for flag in path.flags)
+    assert path.funding == ((0, 0, 100_000, 0, 100_000), (3, 0, -37_500, 0, -37_500))
+    off = "has 1 settlement off the venue's clock (every 1 h), the first at 2025-10-10T09:03:00: paid as fetched."
+    assert [flag for flag in path.flags if "unding" in flag] == [f"Funding of {BTC} {off}"]
 
 
 def test_absent_funding_is_flagged() -> None:

@@ -20,7 +20,7 @@ PACKAGE = ROOT / "backtest"
 LAYERS = [
     "errors columns schema assets tomlio",
     "mechanics",
-    "instrument params scenario events venue calculator",
+    "instrument params scenario events funding venue calculator",
     "ingest",
     "market",
     "book",

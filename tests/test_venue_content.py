@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from backtest.mechanics.rankings import RANKINGS
+from backtest.mechanics.rules import SCHEDULES
 from backtest.mechanics.steppers import STEPPERS
 
 VENUES = Path(__file__).resolve().parents[1] / "data" / "venues"
@@ -28,7 +29,7 @@ POINTS = {"margin", "liquidation", "fund", "ranking", "close_price", "residual",
 
 # (point, section, key holding its value, allowed values or None, prefix of its source and mark)
 SEVEN: list[tuple[str, str, str, set[str] | None, str]] = [
-    ("margin schedule", "margin", "schedule", {"tiered"}, ""),
+    ("margin schedule", "margin", "schedule", set(SCHEDULES), ""),
     ("liquidation stepper", "liquidation", "stepper", set(STEPPERS), ""),
     ("fund rule", "fund", "rule", {"fund", "vault"}, ""),
     ("ranking", "adl", "ranking", set(RANKINGS), "ranking_"),
@@ -40,12 +41,12 @@ CHOICES = [
     ("margin", "threshold", {"<", "<="}),
     ("fund", "shortfall", {"divisible", "all_or_nothing"}),
     ("fund", "takeover", {"bankruptcy", "none"}),
-    ("fund", "inventory_adl", {"none", "below_floor"}),
+    ("fund", "inventory_adl", {"none", "below_floor", "to_trigger"}),
     ("adl", "losers", {"last", "ranked", "excluded"}),
     ("adl", "on_exhausted", {"uncovered", "fund_negative"}),
     ("fee", "owner", {"venue", "fund"}),
     ("funding", "notional", {"mark", "oracle"}),
-    ("liquidity", "impact", {"sqrt", "linear", "none"}),
+    ("liquidity", "impact", {"sqrt", "linear", "none", "depth"}),
 ]
 
 # Published maintenance deductions in USD by (venue, coin, day of the table).
@@ -102,9 +103,18 @@ def profile(name: str) -> dict[str, Any]:
     return tomllib.loads((VENUES / f"{name}.toml").read_text(encoding="utf-8"))
 
 
+def tiers_of(t: dict[str, Any]) -> list[list[Any]]:
+    """Rows of [floor, rate, leverage]: as written, or by the risk limit rule."""
+    if "tiers" in t:
+        return list(t["tiers"])
+    maintenance, initial, more = (Decimal(t[key]) for key in ("maintenance", "initial", "rate_step"))
+    floors = [0, *(t["base_usd"] + k * t["step_usd"] for k in range(t["steps"]))]
+    return [[f, str(maintenance + k * more), int(1 / (initial + k * more))] for k, f in enumerate(floors)]
+
+
 def table(name: str, coin: str, day: str) -> list[list[Any]]:
     found = [
-        t["tiers"]
+        tiers_of(t)
         for t in profile(name)["margin"]["table"]
         if t["coin"] == coin and t["valid_from"] == date.fromisoformat(day)
     ]
@@ -199,7 +209,7 @@ def test_a_table_for_all_other_coins_is_marked_as_unverified_and_says_why(name: 
 @venue
 def test_ladders_rise_in_floor_and_rate_and_fall_in_leverage(name: str) -> None:
     for t in profile(name)["margin"]["table"]:
-        floors, rates, leverages = zip(*t["tiers"], strict=True)
+        floors, rates, leverages = zip(*tiers_of(t), strict=True)
         assert floors[0] == 0
         assert all(isinstance(x, int) for x in (*floors, *leverages))
         assert all(isinstance(r, str) for r in rates), "rates are strings, so that they are exact"
@@ -251,7 +261,9 @@ def test_funding_settles_on_its_hours(name: str) -> None:
     assert hours == sorted(set(hours))
     assert len(hours) * f["interval_s"] == 24 * 3600
     assert all(b - a == f["interval_s"] // 3600 for a, b in pairwise(hours))
-    assert 0 < Decimal(f["cap_frac"]) < 1
+    caps = {row["coin"]: Decimal(row["cap_frac"]) for row in f["cap"]}
+    assert all(0 < cap < 1 for cap in caps.values())
+    assert {"BTC", "*"} & set(caps)
 
 
 @venue

@@ -134,9 +134,10 @@ def _market(events: Events, market: int, tally: Tally) -> Iterator[tuple[Any, ..
             side = _side(size, row.get("side"))
             amounts = abs(size), _number(row, "entry_price"), abs(_number(row, "notional_size"))
             value = _number(row, "account_value") if row.get("account_value") is not None else None
+            cross = int(row.get("is_cross") is not False)
             if min(amounts[0] * amounts[1], amounts[2]) < SMALLEST_USD:
                 raise ValueError("worth less than 1e-6 USD at entry_price or by notional_size")
-            yield (tally.read, market, _user(row), side, *amounts, value)
+            yield (tally.read, market, _user(row), side, *amounts, value, cross)
         except ValueError as error:
             tally.faults[str(error)] += 1
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backtest.book.accounts import described, weak_margin
 from backtest.book.sheet import (
     COLUMNS,
     LARGEST,
@@ -25,7 +26,7 @@ from backtest.book.sheet import (
 from backtest.errors import BookError, near_matches
 from backtest.instrument import Instrument
 from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Ints, exact_sum, half_even
-from backtest.mechanics.margin import in_breach, tier_of
+from backtest.mechanics.margin import tier_of
 from backtest.scenario import Watch
 from backtest.tomlio import shown
 
@@ -33,21 +34,23 @@ if TYPE_CHECKING:
     import polars as pl
 
 FILE_COLUMNS = {
-    "account": "owner: text or a whole number; may hold several symbols, each with its own collateral",
+    "account": "owner: text or a whole number; may hold several symbols, and both sides of one",
     "symbol": "unified symbol such as BTC/USDT:USDT, or the coin",
     "side": "long or short",
     "quantity_base": "size in base units, above zero; floored to lots, what is left is reported",
     "entry_px": "average entry price, above zero",
-    "collateral_usd": "isolated margin left after realised PnL and funding, may be negative; this or leverage",
+    "collateral_usd": "margin left after realised PnL and funding, may be negative; this or leverage",
     "leverage": "leverage at entry, above zero, within its tier's limit; collateral = entry value / leverage",
+    "margin_mode": "optional: isolated, or cross for rows that share the sum of their collateral; isolated if empty",
     "cohort": "optional: group of accounts for reports; imported where empty",
     "name": "optional: name of the account",
 }
-OPTIONAL = ("cohort", "name")
+OPTIONAL = ("margin_mode", "cohort", "name")
 MARGIN = ("collateral_usd", "leverage")
 REQUIRED = tuple(name for name in FILE_COLUMNS if name not in OPTIONAL + MARGIN)
 NEEDED = f"columns {', '.join(REQUIRED)}, {' or '.join(MARGIN)}; optional: {', '.join(OPTIONAL)}"
 COHORT = "imported"
+MODES = ("isolated", "cross")
 SHOWN = 50
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?$"
 LONGEST_NUMBER = 60  # characters
@@ -159,9 +162,12 @@ def book_of_frame(
     collateral are rounded once to quanta of 1e-6, half to even. Whole-number accounts keep their ids; if any is other
     text, all are numbered from 1 in sorted order and named. Watch accounts follow with the next ids.
 
+    The cross rows of an account are one cross account. Its collateral is the sum over them: an exchange's figure for
+    the account may stand in one row, the others left empty. An account may be cross in some rows, isolated in others.
+
     Positions in breach at the first mark, or with less collateral than their tier asks at entry, are kept and noted:
-    funding and losses bring real books there. Longs and shorts must be equal in lots for every symbol unless
-    ``balance_with_market``.
+    funding and losses bring real books there. A cross account is judged as a whole. Longs and shorts must be equal in
+    lots for every symbol unless ``balance_with_market``.
 
     Parameters
     ----------
@@ -182,6 +188,8 @@ def book_of_frame(
     faults = _Faults(table["row"].to_list())
     symbol = _symbols(table, instruments, faults)
     side = _sides(table, faults)
+    cross = _modes(table, faults)
+    table = _with_shared_collateral(table, cross, faults)
     _check_accounts(table.with_columns(index=symbol), faults)
     columns, left_out = _amounts(table, symbol, instruments, tiers, mark0, faults=faults)
     faults.check(f"{where} ({'the header is row 1' if first_row == 2 else 'the first position is row 1'})")
@@ -189,10 +197,11 @@ def book_of_frame(
     cohorts = sorted(set(table["cohort"]))
     codes = table["cohort"].replace_strict(cohorts, range(len(cohorts))).to_numpy()
     columns |= {"account_id": account, "symbol": symbol, "side": side, "cohort": codes.astype(np.int64)}
+    columns["cross"] = cross.astype(np.int64)
     watch = watch_rows(
         watches, instruments, tiers, mark0, inclusive=inclusive, first_id=int(account.max()) + 1, cohort=len(cohorts)
     )
-    notes = left_out + _weak_margin(columns, instruments, tiers, mark0, inclusive)
+    notes = left_out + described(account, cross) + weak_margin(columns, instruments, tiers, mark0, inclusive)
     columns = {name: np.concatenate([columns[name], watch.columns[name]]) for name in COLUMNS}
     differences = _differences(columns, instruments)
     if differences and not balance_with_market:
@@ -254,15 +263,41 @@ def _sides(table: pl.DataFrame, faults: _Faults) -> Ints:
     return side
 
 
+def _modes(table: pl.DataFrame, faults: _Faults) -> Bools:
+    """Return which rows are in cross margin."""
+    texts = table["margin_mode"].fill_null(MODES[0]).to_list()
+    mode = np.array([MODES.index(text) if text in MODES else -1 for text in texts], dtype=np.int64)
+    faults.add(mode < 0, "margin_mode", lambda row: f"{_quoted(texts[row])}; allowed: {', '.join(MODES)}")
+    crossed: Bools = mode == 1
+    return crossed
+
+
+def _with_shared_collateral(table: pl.DataFrame, cross: Bools, faults: _Faults) -> pl.DataFrame:
+    """Put zero where a cross row leaves the collateral to another row of its account; one must give it."""
+    import polars as pl
+
+    margin = pl.col("collateral_usd")
+    if "collateral_usd" not in table.columns or not cross.any():
+        return table
+    marked = table.with_columns(shares=pl.Series(cross) & pl.col("account").is_not_null())
+    shared = marked.with_columns(given=margin.is_not_null().any().over("account", "shares"))
+    first = pl.struct("account", "shares").is_first_distinct()
+    bare = shared.select(pl.col("shares") & ~pl.col("given"), first.alias("first"))
+    missing = bare["shares"].to_numpy()
+    text = "nothing in any cross row of the account; give it in one of them"
+    faults.add(missing & bare["first"].to_numpy(), "collateral_usd", lambda row: text)
+    return shared.with_columns(pl.when("shares").then(margin.fill_null("0")).otherwise(margin)).drop("shares", "given")
+
+
 def _quoted(text: str | None) -> str:
     return "nothing" if text is None else shown(text)
 
 
 def _check_accounts(table: pl.DataFrame, faults: _Faults) -> None:
-    """Refuse rows without an account, second positions of one in a symbol, and second names of one."""
+    """Refuse rows without an account, second positions of one on a side of a symbol, and second names of one."""
     import polars as pl
 
-    pair, number = ("account", "index"), pl.col("row")
+    pair, number = ("account", "index", "side"), pl.col("row")
     known = pl.col("account").is_not_null() & (pl.col("index") >= 0)
     first_name = pl.col("name").drop_nulls().first().over("account")
     found = table.select(
@@ -275,7 +310,7 @@ def _check_accounts(table: pl.DataFrame, faults: _Faults) -> None:
     owner, rows, names = table["account"].to_list(), found["first_row"].to_list(), found["first_name"].to_list()
     empty, again, renamed = (found[name].to_numpy() for name in ("empty", "again", "renamed"))
     faults.add(empty, "account", lambda row: "nothing; give every position an owner")
-    again_text = "{} has this symbol in row {} already; merge them"
+    again_text = "{} has this side of this symbol in row {} already; merge them"
     faults.add(again, "account", lambda row: again_text.format(shown(owner[row]), rows[row]))
     faults.add(renamed, "name", lambda row: f"{shown(owner[row])} is {shown(names[row])} elsewhere; keep one")
 
@@ -371,29 +406,6 @@ def _account_ids(table: pl.DataFrame) -> tuple[Ints, dict[int, str]]:
     given = dict(zip(names["account"], names["name"], strict=True))
     ids = np.array([numbers[text] for text in accounts.to_list()], dtype=np.int64)
     return ids, {number: given.get(text, text) for text, number in numbers.items()}
-
-
-def _weak_margin(
-    columns: Mapping[str, Ints],
-    instruments: Sequence[Instrument],
-    tiers: Sequence[MarginTable],
-    mark0: Ints,
-    inclusive: bool,
-) -> list[str]:
-    """Say how many positions hold less than initial margin, and how many are in breach already."""
-    notes = []
-    for k, item in enumerate(instruments):
-        mine = columns["symbol"] == k
-        side, lots, cost, wallet = (columns[name][mine] for name in ("side", "lots", "cost", "wallet"))
-        table, limits = tiers[k]
-        thin = int((wallet * np.array(limits)[tier_of(cost, table)] < cost * (1 - 1e-9)).sum())
-        marks = np.full(len(lots), mark0[k])
-        breach = in_breach(wallet - side * cost, side * lots, marks, item.q_mark, table, inclusive)
-        if thin:
-            notes.append(f"{item.coin}: positions with less collateral than their tier asks at entry: {thin:,}")
-        if breach.any():
-            notes.append(f"{item.coin}: positions in breach at the first mark: {int(breach.sum()):,}")
-    return notes
 
 
 def _differences(columns: Mapping[str, Ints], instruments: Sequence[Instrument]) -> list[str]:

@@ -15,11 +15,11 @@ import numpy as np
 from backtest.errors import BookError, ConfigError
 from backtest.instrument import Instrument
 from backtest.mechanics.exact import LIMIT, QUANTA_PER_USD, Bools, Ints, exact_sum, ratio
-from backtest.mechanics.margin import Tiers, in_breach, tier_of
+from backtest.mechanics.margin import Tiers, maintenance, tier_of
 from backtest.scenario import Watch
 
 MarginTable = tuple[Tiers, tuple[float, ...]]  # maintenance schedule in quanta, highest leverage of each tier
-COLUMNS = ("account_id", "symbol", "side", "lots", "cost", "wallet", "cohort")
+COLUMNS = ("account_id", "symbol", "side", "lots", "cost", "wallet", "cohort", "cross")
 SIDES = {"long": 1, "short": -1}
 WATCH_COHORT = "watch"
 LARGEST = LIMIT // 4  # of one position's value, cost or wallet, so that their sums stay in 64 bits
@@ -35,6 +35,9 @@ class PositionBook:
         Columns, int64. ``symbol`` indexes the instruments, ``side`` is +1 or -1, ``lots`` > 0, ``cost`` is the entry
         value and ``wallet`` the isolated collateral posted, both in quanta of 1e-6; ``cohort`` indexes ``cohorts``.
         A wallet is above zero except in imported books, where funding and realised losses may have drained it.
+    cross
+        Whether a position shares its collateral with the other cross positions of its account, whose wallets then
+        only count as a sum; see ``backtest.book.accounts``.
     cohorts
         Names of the cohorts.
     names
@@ -58,6 +61,7 @@ class PositionBook:
     cost: Ints
     wallet: Ints
     cohort: Ints
+    cross: Bools
     cohorts: tuple[str, ...]
     names: dict[int, str]
     hedged: frozenset[int]
@@ -82,7 +86,7 @@ def assemble(
     watched: Sequence[int] = (),
     notes: Sequence[str] = (),
 ) -> PositionBook:
-    """Sort the columns, work out the market's lots and digest the whole.
+    """Sort the columns, work out the market's lots and digest the whole; without ``cross`` all are isolated.
 
     Raises
     ------
@@ -97,7 +101,8 @@ def assemble(
     >>> book.lots.tolist(), book.market_lots
     ([5, 3], (-2,))
     """
-    arrays = {name: np.ascontiguousarray(columns[name], dtype="<i8") for name in COLUMNS}
+    given = {"cross": np.zeros(len(columns["lots"]), dtype=np.int64), **columns}
+    arrays = {name: np.ascontiguousarray(given[name], dtype="<i8") for name in COLUMNS}
     block, account = arrays["symbol"] * 2 + (arrays["side"] < 0), arrays["account_id"]
     if not _ascending(block, account).all():
         order = np.lexsort((account, block))
@@ -109,14 +114,16 @@ def assemble(
     named = dict(sorted((names or {}).items()))
     digest = hashlib.sha256()
     for name in COLUMNS:
-        arrays[name].flags.writeable = False
         digest.update(arrays[name].data)
     digest.update(json.dumps([list(cohorts), list(named.items()), sorted(hedged), list(watched), label]).encode())
     ends = np.searchsorted(block, np.arange(2 * symbols + 1)).tolist()
     lots = [exact_sum(arrays["lots"][first:last]) for first, last in pairwise(ends)]
     market = tuple(short - long for long, short in zip(lots[::2], lots[1::2], strict=True))
+    held = {**arrays, "cross": arrays["cross"].astype(np.bool_)}
+    for column in held.values():
+        column.flags.writeable = False
     return PositionBook(
-        **arrays, cohorts=tuple(cohorts), names=named, hedged=hedged, watched=tuple(watched), market_lots=market,
+        **held, cohorts=tuple(cohorts), names=named, hedged=hedged, watched=tuple(watched), market_lots=market,
         label=label, notes=tuple(notes), digest=digest.hexdigest(),
     )  # fmt: skip
 
@@ -141,7 +148,7 @@ def base_text(lots: int, instrument: Instrument) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WatchRows:
-    """Positions of the scenario's ``watch`` tables, one account each, in the order they were written."""
+    """Positions of the scenario's ``watch`` tables in the order they were written; one name is one account."""
 
     columns: dict[str, Ints]
     names: dict[int, str]
@@ -168,7 +175,7 @@ def watch_rows(
     first_id: int,
     cohort: int,
 ) -> WatchRows:
-    """Turn watch tables into positions.
+    """Turn watch tables into positions; tables of one name are the positions of one cross account.
 
     The size is floored to lots and the rest noted. Collateral is size x entry price / leverage, so leverage is that
     at entry; it is limited by the tier of the entry value.
@@ -176,7 +183,7 @@ def watch_rows(
     Parameters
     ----------
     first_id
-        Account id of the first watch account; the others follow.
+        Account id of the first watch account; the others follow in the order of their names.
     cohort
         Index of the cohort ``watch``.
 
@@ -187,7 +194,9 @@ def watch_rows(
     """
     rows: list[tuple[int, ...]] = []
     notes: list[str] = []
-    for number, watch in enumerate(watches):
+    ids = {name: first_id + number for number, name in enumerate(dict.fromkeys(watch.name for watch in watches))}
+    standing: dict[str, list[tuple[int, int]]] = {name: [] for name in ids}
+    for watch in watches:
         who = f"watch '{watch.name}'"
         index = _symbol_of(watch.coin, instruments)
         if index is None:
@@ -213,18 +222,23 @@ def watch_rows(
                 f"{who}: leverage {watch.leverage:g} on {cost / QUANTA_PER_USD:,.0f} USD of {inst.coin}; "
                 f"its tier allows at most {limit:g}; lower leverage or size_base"
             )
-        cash, signed = np.array([wallet - side * cost]), np.array([side * lots])
-        if in_breach(cash, signed, mark0[index : index + 1], inst.q_mark, table, inclusive)[0]:
+        value = lots * int(mark0[index]) * inst.q_mark
+        standing[watch.name].append((wallet + side * (value - cost), int(maintenance(np.array([value]), table)[0])))
+        rows.append((ids[watch.name], index, side, lots, cost, wallet, cohort, int(watch.margin_mode == "cross")))
+    for watch in watches:
+        equity, need = (sum(amounts) for amounts in zip(*standing[watch.name], strict=True))
+        if equity < need or (inclusive and equity == need):
+            index = rows[watches.index(watch)][1]
+            mark = f"{int(mark0[index]) * instruments[index].mark_quantum:f}"
             raise ConfigError(
-                f"{who}: already in breach of maintenance margin at the first mark "
-                f"{int(mark0[index]) * inst.mark_quantum:f}; lower leverage or correct entry_px"
+                f"watch '{watch.name}': already in breach of maintenance margin at the first mark "
+                f"{mark}; lower leverage or correct entry_px"
             )
-        rows.append((first_id + number, index, side, lots, cost, wallet, cohort))
     table_of = np.array(rows, dtype=np.int64).reshape(-1, len(COLUMNS))
     return WatchRows(
         {name: table_of[:, k] for k, name in enumerate(COLUMNS)},
-        {first_id + number: watch.name for number, watch in enumerate(watches)},
-        frozenset(first_id + number for number, watch in enumerate(watches) if watch.hedged),
+        {number: name for name, number in ids.items()},
+        frozenset(ids[watch.name] for watch in watches if watch.hedged),
         tuple(notes),
     )
 

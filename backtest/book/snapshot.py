@@ -5,12 +5,15 @@ values. Both are read as a stream. What is assumed of them:
 
 - ``size`` is signed, below zero for a short; where it is above zero, ``side`` decides if there is one.
 - ``notional_size`` is the position at the mark of the snapshot, without a sign.
-- ``account_value`` is the equity of the perpetual account, unrealised profit included.
+- ``account_value`` is the equity of the perpetual account, unrealised profit included, over all its positions.
+- ``is_cross`` false is an isolated position; Hyperliquid's default is cross.
 
-Hyperliquid accounts are cross-margined and this version's engine is isolated, so an account's value is allocated to
-its positions in proportion to notional, over all its markets. A position's collateral is what it was allocated less
-its unrealised profit at the snapshot's mark: its equity there is then exactly its part of the account value, and its
-collateral may be below zero. The account values themselves are written beside the book.
+An account's value is allocated to its positions in proportion to notional, over all its markets. A position's
+collateral is what it was allocated less its unrealised profit at the snapshot's mark: its equity there is then exactly
+its part of the account value, and its collateral may be below zero. The cross positions of a user become one cross
+account, whose collateral is their sum: all of the account value if all its positions are in the book. Positions that
+are not (coins not asked for, isolated ones) keep their part, since the rest of the value stands behind them. With
+``margin = isolated`` every position stands alone with its part. The account values are written beside the book.
 """
 
 from __future__ import annotations
@@ -33,16 +36,18 @@ from backtest.ingest.blocks import COIN
 if TYPE_CHECKING:
     import duckdb
 
-RULE = (
-    "account values allocated to positions in proportion to notional: Hyperliquid accounts are cross-margined, "
-    "the engine is isolated"
-)
+SHARED = "account values allocated to positions in proportion to notional"
+RULES = {
+    "cross": f"{SHARED}; the cross positions of a user are one cross account",
+    "isolated": f"{SHARED}; each position is isolated with its part, though Hyperliquid accounts are cross-margined",
+}
 PREFIX = "hyperliquid:"
 SPILL_ROWS = 50_000
 TABLES = {
     "positions": {
         "place": "BIGINT", "market": "BIGINT", "account": "VARCHAR", "side": "BIGINT", "quantity_base": "DOUBLE",
         "entry_px": "DOUBLE", "notional_usd": "DOUBLE", "account_value_usd": "DOUBLE",
+        "is_cross": "BIGINT",
     },
     "account_values": {"place": "BIGINT", "account": "VARCHAR", "account_value_usd": "DOUBLE"},
     "markets": {
@@ -110,6 +115,7 @@ def import_snapshot(
     *,
     coins: Sequence[str] | None = None,
     lots: Mapping[str, Decimal] | None = None,
+    margin: str = "cross",
     on_progress: Progress | None = None,
 ) -> SnapshotReport:
     """Turn a snapshot into a Parquet book with the columns of ``backtest.book.importer``.
@@ -124,6 +130,8 @@ def import_snapshot(
         allocated over all markets in either case.
     lots
         Lot of a coin in base units; positions below it are left out, since a replay refuses them.
+    margin
+        ``cross``, or ``isolated`` to let every position stand alone.
 
     Raises
     ------
@@ -146,7 +154,7 @@ def import_snapshot(
         _load(con, "markets", _markets(tally.names, coins, lots or {}), folder)
         con.execute(_OWNERS)
         con.execute(_JUDGED)
-        return _write(con, tally, target)
+        return _write(con, tally, target, margin)
 
 
 def _load(con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[tuple[Any, ...]], folder: Path) -> None:
@@ -179,7 +187,7 @@ def _markets(
             yield market, coin, float(lots.get(coin, 0)), 0, None if asked else "coin not asked for"
 
 
-def _write(con: duckdb.DuckDBPyConnection, tally: Tally, target: Path) -> SnapshotReport:
+def _write(con: duckdb.DuckDBPyConnection, tally: Tally, target: Path, margin: str) -> SnapshotReport:
     import duckdb
 
     counts = dict(
@@ -193,7 +201,7 @@ def _write(con: duckdb.DuckDBPyConnection, tally: Tally, target: Path) -> Snapsh
     beside = target.with_suffix(".accounts.parquet")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        for path, query in ((beside, _ACCOUNTS), (target, _BOOK)):
+        for path, query in ((beside, _ACCOUNTS), (target, _BOOK[margin])):
             partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
             con.sql(query).write_parquet(str(partial), compression="zstd")
             partial.replace(path)
@@ -202,8 +210,8 @@ def _write(con: duckdb.DuckDBPyConnection, tally: Tally, target: Path) -> Snapsh
     accounts, notional = _one(con, "SELECT count(DISTINCT account), sum(notional) FROM judged WHERE why IS NULL")
     (poor,) = _one(con, "SELECT count(*) FROM owners WHERE account_value_usd <= 0")
     return SnapshotReport(
-        target, beside, RULE, tally.read, sum(market.positions for market in markets), accounts, float(notional),
-        left_out, tally.values_unread, poor, markets,
+        target, beside, RULES[margin], tally.read, sum(market.positions for market in markets), accounts,
+        float(notional), left_out, tally.values_unread, poor, markets,
     )  # fmt: skip
 
 
@@ -230,7 +238,7 @@ FROM held LEFT JOIN published USING (account)
 """
 _JUDGED = """
 CREATE TABLE judged AS
-SELECT m.coin, p.account, p.side, p.quantity_base, p.entry_px, p.notional_usd::DECIMAL(28, 6) AS notional,
+SELECT m.coin, p.account, p.side, p.is_cross, p.quantity_base, p.entry_px, p.notional_usd::DECIMAL(28, 6) AS notional,
        o.account_value_usd * p.notional_usd / o.notional_usd::DOUBLE
          - p.side * (p.notional_usd - p.quantity_base * p.entry_px) AS collateral_usd,
        CASE WHEN m.coin IS NULL THEN 'market without a name'
@@ -241,12 +249,16 @@ SELECT m.coin, p.account, p.side, p.quantity_base, p.entry_px, p.notional_usd::D
             WHEN p.quantity_base < m.lot_base THEN 'below one lot' END AS why
 FROM positions p LEFT JOIN markets m USING (market) LEFT JOIN owners o ON o.account = p.account
 """
-_BOOK = """
+_ROWS = """
 SELECT account, coin AS symbol, CASE side WHEN 1 THEN 'long' ELSE 'short' END AS side, quantity_base, entry_px,
-       round(collateral_usd, 6) AS collateral_usd
+       round(collateral_usd, 6) AS collateral_usd, {mode} AS margin_mode
 FROM judged WHERE why IS NULL
 ORDER BY symbol, side, account
 """
+_BOOK = {
+    "cross": _ROWS.format(mode="CASE is_cross WHEN 1 THEN 'cross' ELSE 'isolated' END"),
+    "isolated": _ROWS.format(mode="'isolated'"),
+}
 _ACCOUNTS = """
 SELECT account, account_value_usd, notional_usd::DOUBLE AS notional_usd, positions FROM owners ORDER BY account
 """

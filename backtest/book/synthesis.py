@@ -14,15 +14,18 @@ from statistics import NormalDist
 
 import numpy as np
 
+from backtest.book.joining import check_joining, join
 from backtest.book.sheet import COLUMNS, WATCH_COHORT, MarginTable, PositionBook, assemble, base_text, watch_rows
 from backtest.errors import ConfigError, RangeError
 from backtest.instrument import Instrument
 from backtest.mechanics.exact import LIMIT, QUANTA_PER_USD, RATE_ONE, Floats, Ints, half_even, mul_rate_up, quanta
 from backtest.mechanics.margin import Tiers, maintenance, tier_of
+from backtest.mechanics.stepped import steps_up
 from backtest.scenario import Scenario, per_coin
 
 Mixture = tuple[tuple[float, float, float], ...]
 Profile = tuple[Ints, Floats]  # prices in ticks, volume traded there
+JOINING = 3  # key of the generator that joins positions to accounts
 LOWEST_LEVERAGE = 0.5  # of a bucket that starts at 0: half of the notional stands against twice its collateral
 
 
@@ -41,9 +44,10 @@ def synthesize(
     """Draw the book of a scenario.
 
     Positions are split over coins in proportion to open interest, at least two per coin, and half per side (an odd one
-    is long); each is an account of its own. Longs and shorts of a coin have equal lots: open interest over the value of
-    a lot at the first mark, half to even. The draws of a coin depend on the seed, its name and its number of positions:
-    another coin beside it changes no row of it but through that number and the account ids.
+    is long); each is an account of its own unless ``positions_per_account`` joins them (``backtest.book.joining``),
+    which changes owners only. Longs and shorts of a coin have equal lots: open interest over the value of a lot at the
+    first mark, half to even. The draws of a coin depend on the seed, its name and its number of positions: another coin
+    beside it changes no row of it but through that number and the account ids.
 
     Sizes are stratified quantiles of a lognormal body with a Pareto tail, capped at a share of the side. Leverage is
     notional over equity at the first mark; its mixture is filled by notional within one account. Its limit is that of
@@ -73,6 +77,7 @@ def synthesize(
     ConfigError
         Too few positions for the coins, more positions than lots, a watch account that cannot be.
     """
+    check_joining(scenario, len(instruments))
     totals = [_open_lots(scenario, item, int(mark0[k])) for k, item in enumerate(instruments)]
     counts = _positions_per_coin(scenario, totals, instruments)
     mixes = [_mixture(scenario, item.coin) for item in instruments]
@@ -97,17 +102,32 @@ def synthesize(
             drawn, said = _draw_side(scenario, coin, side, count, totals[k], watched=watch.lots(k, side), rng=stream)
             drawn["cohort"] = codes[drawn["cohort"]]
             drawn["account_id"] = np.arange(account, account + count)
-            drawn |= {"symbol": np.full(count, k), "side": np.full(count, side)}
+            drawn |= {"symbol": np.full(count, k), "side": np.full(count, side), "cross": np.full(count, 0)}
             followed = watch.of(k, side)
             for name, column in columns.items():
                 column[row : row + count] = drawn[name]
                 column[row + count : row + count + len(followed[name])] = followed[name]
             row, account = row + count + len(followed["lots"]), account + count
             notes += said
+    if scenario.positions_per_account > 1:
+        notes += _join(scenario, columns, instruments, mark0, root)
     return assemble(
         columns, len(instruments), cohorts, "synthetic",
         names=watch.names, hedged=watch.hedged, watched=list(watch.names), notes=notes,
     )  # fmt: skip
+
+
+def _join(
+    scenario: Scenario, columns: dict[str, Ints], instruments: Sequence[Instrument], mark0: Ints, root: int
+) -> tuple[str, ...]:
+    """Join the drawn positions to accounts; those to watch stay as they are."""
+    mine = columns["account_id"] <= scenario.positions
+    account, symbol, side, lots = (columns[name][mine] for name in ("account_id", "symbol", "side", "lots"))
+    worth = np.array([int(mark) * item.q_mark for mark, item in zip(mark0, instruments, strict=True)], dtype=np.int64)
+    stream = np.random.Generator(np.random.PCG64(np.random.SeedSequence([root, JOINING])))
+    joined = join(account, symbol, side, lots * worth[symbol], [item.coin for item in instruments], scenario, stream)
+    columns["account_id"][mine], columns["cross"][mine] = joined.account_id, joined.cross
+    return joined.notes
 
 
 def _mixture(scenario: Scenario, coin: str) -> Mixture:
@@ -243,6 +263,11 @@ class _Coin:
         """Return the least equity at the first mark: initial margin, and no breach at the worst mark since entry."""
         worst = lots * extremes * self.instrument.q_mark
         survival = maintenance(worst, self.tiers) + int(self.inclusive) - side * (worst - self.value(lots))
+        if side > 0 and steps_up(self.tiers):  # where a tier above the worst mark begins, a long needs more than there
+            for floor, rate in zip(self.tiers.floors.tolist(), self.tiers.rates_e9.tolist(), strict=True):
+                passed = (worst < floor) & (floor <= self.value(lots))
+                need = -(-floor * rate // RATE_ONE) + int(self.inclusive) - (floor - self.value(lots))
+                survival = np.where(passed, np.maximum(survival, need), survival)
         return np.maximum(mul_rate_up(self.value(lots), self.initial_rate_e9(lots)), survival)
 
     def entries(self, side: int, count: int, spread: float, rng: np.random.Generator) -> tuple[Ints, Ints]:

@@ -13,8 +13,9 @@ from backtest.calculator.position import Asked, Position, coin_of, row, take_pos
 from backtest.instrument import Instrument
 from backtest.mechanics import contracts
 from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, half_even
-from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, breach_mark, tier_of
+from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, tier_of
 from backtest.mechanics.rankings import RANKINGS, Candidates
+from backtest.mechanics.stepped import breaches_around, first_breach_mark, steps_up
 from backtest.venue import MarginTable, VenueProfile
 
 HIGHEST_MARK = 2**52  # mark quanta; the engine looks no further for a short's breach
@@ -103,8 +104,19 @@ def position_figures(profile: VenueProfile, symbol: str, asked: Asked, on: dt.da
         *_prices(held, profile),
         *_adl(held, profile),
     )
-    known = [warning, f"margin table: {table.note}" if table.note else "", *notes, "fees and funding are in no figure"]
+    known = [warning, f"margin table: {table.note}" if table.note else "", *notes, _other_way(held)]
+    known.append("fees and funding are in no figure")
     return Answer(profile, unit.symbol, day, table, figures, (*filter(None, known), *_simplified(profile, mode)))
+
+
+def _other_way(held: Position) -> str:
+    """Say where a gain liquidates: into a tier whose rate on the whole position asks for more than it brings."""
+    if held.side < 0 or not steps_up(held.tiers) or held.breached():
+        return ""
+    above = int(breaches_around(*held.engine(), row(held.mark))[1][0])
+    if above == NEVER_SHORT:
+        return ""
+    return f"a rise to {_mark_price(above, held.instrument):f} liquidates too: a higher rate then holds for the whole"
 
 
 def _simplified(profile: VenueProfile, mode: str) -> Iterator[str]:
@@ -127,7 +139,10 @@ def _inputs(held: Position, side: str, mode: str) -> Iterator[Figure]:
 def _margin(held: Position, table: MarginTable) -> Iterator[Figure]:
     tiers, place = held.tiers, int(tier_of(row(held.value), held.tiers)[0])
     origin = table.source, table.mark
-    tier = f"of {len(tiers)}, by notional, floors inclusive; table of {table.valid_from}"
+    whole = table.kind == "risk_limits"
+    ends = "limits inclusive, one rate on the whole position" if whole else "floors inclusive"
+    tier = f"of {len(tiers)}, by notional, {ends}; table of {table.valid_from}"
+    less = "none: the rate is not marginal" if whole else "previous + floor x step of the rate"
     rate = Fraction(int(tiers.rates_e9[place]), RATE_ONE)
     value, need, equity = Fraction(held.value), Fraction(held.need), Fraction(held.equity)
     ratio, leverage = contracts.margin_ratio(need, equity), contracts.effective_leverage(value, equity)
@@ -135,7 +150,7 @@ def _margin(held: Position, table: MarginTable) -> Iterator[Figure]:
     yield Figure("notional_usd", _usd(held.value), "size x mark")
     yield Figure("tier", place + 1, tier, *origin)
     yield Figure("maintenance_rate_frac", _decimal(rate, RATIO_PLACES), "of the tier", *origin)
-    yield Figure("deduction_usd", _usd(int(tiers.deductions[place])), "previous + floor x step of the rate", *origin)
+    yield Figure("deduction_usd", _usd(int(tiers.deductions[place])), less, *origin)
     yield Figure("maintenance_margin_usd", _usd(held.need), "notional x rate, rounded up, - deduction", *origin)
     yield Figure("unrealised_pnl_usd", _usd(held.pnl), "side x (notional - entry value)")
     yield Figure("equity_usd", _usd(held.equity), "collateral + unrealised PnL")
@@ -150,16 +165,20 @@ def _prices(held: Position, profile: VenueProfile) -> Iterator[Figure]:
     breach = f"equity {'<=' if held.inclusive else '<'} maintenance margin"
     state = "bankrupt" if held.equity < 0 else "liquidated" if held.breached() else "open"
     yield Figure("state", state, f"at this mark; liquidated where {breach}", *origin)
-    first = int(breach_mark(row(held.cash), row(held.side * held.lots), unit.q_mark, held.tiers, held.inclusive)[0])
+    stepped = steps_up(held.tiers)
+    first = int(first_breach_mark(*held.engine(), row(held.mark))[0])
     if first in {NEVER_LONG, NEVER_SHORT}:
         reach = "above zero" if held.side > 0 else f"up to {HIGHEST_MARK * unit.mark_quantum:,f}"
         yield Figure("liquidation_px", None, f"{NO_VALUE}no mark {reach} breaches", *origin)
     else:
-        rule = f"first mark with {breach}, in steps of {unit.mark_quantum:f}"
+        way = " from this mark on" if stepped else ""
+        rule = f"first mark{way} with {breach}, in steps of {unit.mark_quantum:f}"
         yield Figure("liquidation_px", _mark_price(first, unit), rule, *origin)
     without = NO_VALUE + "at no price above zero"
     solved, broke = (
-        contracts.liquidation_price(exact, contracts.exact_tiers(held.tiers)),
+        contracts.liquidation_price(
+            exact, contracts.exact_tiers(held.tiers), held.mark * Fraction(unit.mark_quantum) if stepped else None
+        ),
         contracts.bankruptcy_price(exact),
     )
     price, tier = (solved[0], solved[1] + 1) if solved else (None, None)

@@ -14,6 +14,7 @@ from backtest.instrument import Instrument
 from backtest.mechanics import contracts
 from backtest.mechanics.exact import QUANTA_PER_USD, Ints, half_even
 from backtest.mechanics.margin import Tiers, in_breach, maintenance, tier_of
+from backtest.mechanics.worth import Worth
 from backtest.params import MOST
 from backtest.venue import MarginTable, VenueProfile
 
@@ -89,6 +90,10 @@ class Position:
         """Return whether the engine liquidates at the mark."""
         at = row(self.cash), row(self.side * self.lots), row(self.mark)
         return bool(in_breach(*at, self.instrument.q_mark, self.tiers, self.inclusive)[0])
+
+    def engine(self) -> tuple[Ints, Ints, Worth, Tiers, bool]:
+        """Return cash, signed lots, worth of a lot, schedule and comparison: what a search for a breach takes."""
+        return row(self.cash), row(self.side * self.lots), Worth(self.instrument.q_mark), self.tiers, self.inclusive
 
     def exact(self) -> contracts.Holding:
         """Return the position in base and USD."""

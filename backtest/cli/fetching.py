@@ -63,14 +63,16 @@ class Order:
               help="Hyperliquid clearinghouse snapshot (.json): the true book, for --positions.")  # fmt: skip
 @click.option("--account-values", type=click.Path(path_type=Path), metavar="FILE", help="Values that go with it.")
 @click.option("--book", type=click.Path(path_type=Path), metavar="FILE", help="Where the book of a snapshot goes.")
+@click.option("--margin", type=click.Choice(["cross", "isolated"]),
+              help="Positions of a user in a snapshot: one cross account (as they are), or each alone.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show the plan and ask nobody.")
 @click.option("--reach", is_flag=True, help="Show how far back each venue's data go.")
 @read_options
 def fetch(
     event: str | None, venue: str | None, coins: str | None, series: str | None, start: dt.datetime | None,
     end: dt.datetime | None, timeframe: str, only: bool, roots: tuple[str, ...], config: Path | None,
-    fills: tuple[Path, ...], snapshot: Path | None, account_values: Path | None, book: Path | None, dry_run: bool,
-    reach: bool, sink: Sink,
+    fills: tuple[Path, ...], snapshot: Path | None, account_values: Path | None, book: Path | None, margin: str | None,
+    dry_run: bool, reach: bool, sink: Sink,
 ) -> None:  # fmt: skip
     """Bring a crash from exchanges and archives into the lake.
 
@@ -89,10 +91,10 @@ def fetch(
     if (fills or snapshot) and dry_run:
         raise click.UsageError("--dry-run shows the plan of a fetch; --fills and --snapshot read files: leave one out")
     if fills or snapshot:
-        _import(event, _listed(coins), fills, snapshot, account_values, book, sink)
+        _import(event, _listed(coins), fills, snapshot, account_values, book, margin, sink)
         return
-    if account_values or book:
-        raise click.UsageError("--account-values and --book go with --snapshot FILE")
+    if account_values or book or margin:
+        raise click.UsageError("--account-values, --book and --margin go with --snapshot FILE")
     order = _order(event, venue, coins, series, start, end, timeframe, only, roots, config)
     if dry_run:
         emit(frame_of(plan_rows(order.wanted), ("series", "coins", "source", "days", "requests", "note")), sink)
@@ -104,7 +106,7 @@ def fetch(
 
 def _import(
     event: str, coins: Sequence[str], fills: Sequence[Path], snapshot: Path | None, values: Path | None,
-    book: Path | None, sink: Sink,
+    book: Path | None, margin: str | None, sink: Sink,
 ) -> None:  # fmt: skip
     """Read what Hyperliquid publishes of its node: fills into the lake, a snapshot into a book."""
     from backtest.cli.importing import take_fills, take_snapshot
@@ -114,7 +116,7 @@ def _import(
     if fills:
         take_fills(fills, sink)
     if snapshot:
-        take_snapshot(crash.id, coins or crash.coins, snapshot, values, book, sink)
+        take_snapshot(crash.id, coins or crash.coins, snapshot, values, book, margin or "cross", sink)
 
 
 def _order(

@@ -44,7 +44,7 @@ def _tell_fills(report: FillReport, sink: Sink) -> None:
 
 
 def take_snapshot(
-    event: str, coins: Sequence[str], positions: Path, values: Path | None, book: Path | None, sink: Sink
+    event: str, coins: Sequence[str], positions: Path, values: Path | None, book: Path | None, margin: str, sink: Sink
 ) -> None:
     """Turn a clearinghouse snapshot into a book that a replay takes, and print it market by market."""
     from backtest.assets import workspace
@@ -57,8 +57,9 @@ def take_snapshot(
     with stages(sink.quiet) as stage:
         show = stage("reading the snapshot")
         report = import_snapshot(
-            positions, values, target, coins=coins, lots=lots, on_progress=lambda path, done, size: show(done, size)
-        )
+            positions, values, target, coins=coins, lots=lots, margin=margin,
+            on_progress=lambda path, done, size: show(done, size),
+        )  # fmt: skip
     columns = ("coin", "positions", "longs_base", "shorts_base", "difference_base", "snapshot_difference_base")
     emit(frame_of([{name: getattr(market, name) for name in columns} for market in report.markets], columns), sink)
     _tell_snapshot(event, report, sink)

@@ -50,7 +50,7 @@ def text(venue: VenueProfile) -> str:
             ("venue", f"{venue.id}  {venue.name}"),
             ("as of", venue.as_of.isoformat()),
             ("settles", f"{venue.settle}, linear, isolated margin"),
-            ("funding", f"every {venue.funding_interval_s // 3600} h on the {venue.funding_notional} notional"),
+            ("funding", venue.funding.text()),
         ]
     )
     simplified = (f"{row['point']}: {row['venue_rule']} Here: {row['runs_here']}" for row in venue.simplified)

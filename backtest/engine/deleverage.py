@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from backtest.engine import drops, liquidate
+from backtest.engine import drops, liquidate, own_legs
 from backtest.engine.ladder import Ladder
 from backtest.engine.liquidate import Breaches
 from backtest.engine.recorder import ACCOUNT, FUND, MARKET, NONE, UNCOVERED, VAULT, Recorder
+from backtest.engine.settling import settle, settle_owner
 from backtest.engine.state import LONG, SHORT, State
+from backtest.engine.stepped import SteppedLadder
 from backtest.engine.takeover import hand_over
 from backtest.engine.waves import Slices, Wave, open_wave, record, standings
 from backtest.mechanics.adl import Matches, match, match_pool
@@ -27,9 +29,9 @@ def _walk(state: State, wave: Wave, bankrupts: list[tuple[int, int]], missing: i
         order = wave.queue.prefix(reach, spare)
         lots, equity = wave.queue.top.lots.tolist(), wave.queue.top.equity.tolist()
         if wave.source == ACCOUNT:
-            out = match(bankrupts, wave.side, lots, equity, each, wave.price)
+            out = match(bankrupts, wave.sign, lots, equity, each, wave.price)
         else:
-            out = match_pool(*bankrupts[0], wave.side, lots, equity, each, wave.price, missing)
+            out = match_pool(*bankrupts[0], wave.sign, lots, equity, each, wave.price, missing)
         last = max(out.place[-1:] + out.skipped[-1:], default=-1)
         if len(order) == wave.queue.size or last + spare + 1 < len(order):
             return out
@@ -51,57 +53,84 @@ def bankrupts(state: State, recorder: Recorder, breaches: Breaches, previous: li
 def _wave_of_accounts(
     state: State, recorder: Recorder, breaches: Breaches, at: Ints, symbol: int, side: int, previous: int
 ) -> Ints:
-    wave = open_wave(state, symbol, side, ACCOUNT, previous)
     breaches.adl_lots[at] = breaches.left[at]
     breaches.adl_amount[at] = breaches.owed[at]
+    bankrupts, wanted = len(at), int(breaches.left[at].sum())
+    own = _against_own_legs(state, recorder, breaches, at, symbol, previous)
+    wave = open_wave(state, symbol, side, ACCOUNT, previous)
+    at = at[breaches.left[at] > 0]
     pairs = list(zip(breaches.left[at].tolist(), breaches.owed[at].tolist(), strict=True))
     out = _walk(state, wave, pairs, None)
     before = standings(state, wave)
-    rows = breaches.rows[at]
-    number = np.array(out.bankrupt, dtype=np.int64)
+    number, place = np.array(out.bankrupt, dtype=np.int64), np.array(out.place, dtype=np.int64)
     lots, amount, owed = (np.array(part, dtype=np.int64) for part in (out.lots, out.amount, out.owed))
-    liquidate.settle(state, recorder, rows)
-    winners, cost = _close_winners(state, recorder, wave, out, lots, amount)
-    # bankrupts: cash at the close amount, lots gone
-    np.add.at(state.cash, rows[number], side * amount)
-    np.subtract.at(state.lots, rows[number], lots)
-    state.accounts_lots[symbol] -= side * int(lots.sum())
-    state.accounts_cash += side * int(amount.sum())
-    recorder.transfer(
-        state.step, "adl", symbol, ACCOUNT, rows[number], ACCOUNT, winners, -side * lots, side * amount,
-        breaches.serial[at][number],
-    )  # fmt: skip
-    difference = side * (amount - owed)
-    np.subtract.at(breaches.left, at[number], lots)
-    np.subtract.at(breaches.owed, at[number], owed)
-    _book_difference(state, recorder, breaches, at[number], difference)
+    slices = _close(state, recorder, breaches, at[number], wave.first + wave.queue.order[place], lots, amount, owed)
     unmatched = sum(_exhausted(state, recorder, breaches, int(at[n]), lots_) for n, lots_, _ in out.unmatched)
+    rows = breaches.rows[at]
     state.cost[rows] = np.where(state.lots[rows] == 0, 0, state.cost[rows])
-    slices = Slices(winners, rows[number], breaches.serial[at][number], lots, amount, owed, cost)
-    wanted = int(breaches.adl_lots[at].sum())
-    record(state, recorder, wave, out, before, slices, bankrupts=len(at), wanted=wanted, unmatched=unmatched)
-    return winners
+    both = slices if own is None else own_legs.joined(own, slices)
+    record(state, recorder, wave, out, before, both, bankrupts=bankrupts, wanted=wanted, unmatched=unmatched)
+    return both.winners
 
 
-def _close_winners(
-    state: State, recorder: Recorder, wave: Wave, out: Matches, lots: Ints, amount: Ints
-) -> tuple[Ints, Ints]:
-    """Take lots, amounts and entry value off the winners; return row and entry value of each slice.
+def _against_own_legs(
+    state: State, recorder: Recorder, breaches: Breaches, at: Ints, symbol: int, previous: int
+) -> Slices | None:
+    """Close bankrupts against the opposite positions of their own accounts, before the queue is frozen."""
+    pairs = own_legs.pairs(state, breaches, at, symbol, previous)
+    if pairs is None:
+        return None
+    claims, winners, lots, amount, owed = pairs
+    slices = _close(state, recorder, breaches, claims, winners, lots, amount, owed)
+    rows = breaches.rows[claims]
+    state.cost[rows] = np.where(state.lots[rows] == 0, 0, state.cost[rows])
+    return slices
 
-    The caller records the transfer.
+
+def _close(
+    state: State, recorder: Recorder, breaches: Breaches, claims: Ints, winners: Ints, lots: Ints, amount: Ints,
+    owed: Ints,
+) -> Slices:  # fmt: skip
+    """Close slices of bankrupts (``claims``) against winners of one symbol at their amounts."""
+    rows, serial = breaches.rows[claims], breaches.serial[claims]
+    if not len(lots):
+        return Slices(winners, rows, serial, lots, amount, owed, lots)
+    symbol, side, sign = (int(column[claims[0]]) for column in (breaches.symbol, breaches.side, breaches.worth))
+    settle(state, recorder, np.unique(rows))
+    cost = _close_winners(state, recorder, winners, sign, lots, amount)
+    state.accounts_lots[symbol] += side * int(lots.sum())
+    # bankrupts: cash at the close amount, lots gone
+    np.add.at(state.cash, rows, sign * amount)
+    np.subtract.at(state.lots, rows, lots)
+    state.accounts_lots[symbol] -= side * int(lots.sum())
+    state.accounts_cash += sign * int(amount.sum())
+    recorder.transfer(
+        state.step, "adl", symbol, ACCOUNT, rows, ACCOUNT, winners, -side * lots, sign * amount, serial
+    )  # fmt: skip
+    np.subtract.at(breaches.left, claims, lots)
+    np.subtract.at(breaches.owed, claims, owed)
+    if state.crossed is not None:
+        state.crossed.stale(rows)
+    _book_difference(state, recorder, breaches, claims, sign * (amount - owed))
+    return Slices(winners, rows, serial, lots, amount, owed, cost)
+
+
+def _close_winners(state: State, recorder: Recorder, winners: Ints, sign: int, lots: Ints, amount: Ints) -> Ints:
+    """Take lots, amounts and entry value off the winners; return the entry value of each slice.
+
+    ``sign`` is that of the bankrupts' value. The caller records the transfer and counts the lots.
     """
-    place = np.array(out.place, dtype=np.int64)
-    winners = wave.first + wave.queue.order[place]
     touched = np.unique(winners)
-    liquidate.settle(state, recorder, touched)
+    settle(state, recorder, touched)
     cost = _cut_costs(state, winners, lots)
-    np.add.at(state.cash, winners, -wave.side * amount)
+    np.add.at(state.cash, winners, -sign * amount)
     np.subtract.at(state.cost, winners, cost)
     np.subtract.at(state.lots, winners, lots)
-    state.accounts_cash -= wave.side * int(amount.sum())
-    state.accounts_lots[wave.symbol] += wave.side * int(lots.sum())
+    state.accounts_cash -= sign * int(amount.sum())
     state.mirror.update(state, touched)
-    return winners, cost
+    if state.crossed is not None:
+        state.crossed.stale(touched)
+    return cost
 
 
 def _cut_costs(state: State, winners: Ints, lots: Ints) -> Ints:
@@ -154,25 +183,27 @@ def _exhausted(state: State, recorder: Recorder, breaches: Breaches, i: int, lot
     """Place lots for which the queue had nobody: with ``market`` at the mark, or with the fund at its amount."""
     rules = state.world.rules
     symbol, side, row = int(breaches.symbol[i]), int(breaches.side[i]), int(breaches.rows[i])
+    sign = int(breaches.worth[i])
     if rules.on_exhausted == "fund_negative":
         fund = state.fund_for(symbol)
         hand_over(state, recorder, breaches, np.array([i]), np.array([lots]), fund, FUND, "exhausted")
         recorder.unmatched.append((state.step, symbol, row, lots, "fund"))
         return lots
     at, value = np.array([i]), lots * state.value_per_lot(symbol)
-    liquidate.settle_owner(state, recorder, state.market, symbol)
+    settle(state, recorder, breaches.rows[at])
+    settle_owner(state, recorder, state.market, symbol)
     owed = int(liquidate.cut(state, breaches, at, np.array([lots], dtype=np.int64))[0])
-    state.cash[row] += side * value
-    state.accounts_cash += side * value
+    state.cash[row] += sign * value
+    state.accounts_cash += sign * value
     state.accounts_lots[symbol] -= side * lots
-    state.market.cash -= side * value
+    state.market.cash -= sign * value
     state.market.lots[symbol] += side * lots
     recorder.transfer(
-        state.step, "exhausted", symbol, ACCOUNT, np.array([row]), MARKET, NONE, -side * lots, side * value,
+        state.step, "exhausted", symbol, ACCOUNT, np.array([row]), MARKET, NONE, -side * lots, sign * value,
         breaches.serial[at],
     )  # fmt: skip
     recorder.unmatched.append((state.step, symbol, row, lots, "market"))
-    _book_difference(state, recorder, breaches, at, np.array([side * (value - owed)], dtype=np.int64))
+    _book_difference(state, recorder, breaches, at, np.array([sign * (value - owed)], dtype=np.int64))
     return lots
 
 
@@ -212,12 +243,16 @@ def _pool_waves(
         before = standings(state, wave)
         lots, amount, owed = (np.array(part, dtype=np.int64) for part in (out.lots, out.amount, out.owed))
         if lots.size:
-            liquidate.settle_owner(state, recorder, pool, symbol)
-        winners, cost = _close_winners(state, recorder, wave, out, lots, amount)
-        pool.receive(symbol, side * int(amount.sum()))
+            settle_owner(state, recorder, pool, symbol)
+        winners = wave.first + wave.queue.order[np.array(out.place, dtype=np.int64)]
+        cost = _close_winners(state, recorder, winners, wave.sign, lots, amount)
+        state.accounts_lots[symbol] += side * int(lots.sum())
+        pool.receive(symbol, wave.sign * int(amount.sum()))
         for part in zip(out.lots, out.amount, strict=True):
             absorb(pool, symbol, -side, *part)
-        recorder.transfer(state.step, "adl", symbol, owner, pool.number, ACCOUNT, winners, -side * lots, side * amount)
+        recorder.transfer(
+            state.step, "adl", symbol, owner, pool.number, ACCOUNT, winners, -side * lots, wave.sign * amount
+        )
         none = np.full(len(lots), NONE, dtype=np.int64)
         slices = Slices(winners, none, none, lots, amount, owed, cost)
         left = held - int(lots.sum())
@@ -226,7 +261,7 @@ def _pool_waves(
     return touched
 
 
-def unwind(state: State, recorder: Recorder, trades: Ints) -> None:
+def unwind(state: State, recorder: Recorder) -> None:
     """After enough quiet steps, trade pool inventory into the liquidity left, at the trade price with own impact."""
     if state.quiet < state.world.rules.quiet_steps:
         return
@@ -236,16 +271,18 @@ def unwind(state: State, recorder: Recorder, trades: Ints) -> None:
             if lots <= 0:
                 continue
             side = LONG if pool.lots[symbol] > 0 else SHORT
-            base = np.array([trades[symbol, 1]], dtype=np.int64)
+            base = state.prices.trades[symbol, 1:]
             price = int(liquidate.forced_price(state, symbol, side, base, int(base[0]), lots)[0])
-            value = price * lots * state.world.q_tick[symbol]
-            liquidate.settle_owner(state, recorder, pool, symbol)
-            liquidate.settle_owner(state, recorder, state.market, symbol)
+            value = int(state.world.traded(symbol, np.array([price]))[0]) * lots
+            sign = side * state.kind[symbol]
+            settle_owner(state, recorder, pool, symbol)
+            settle_owner(state, recorder, state.market, symbol)
             absorb(pool, symbol, -side, lots, value)
-            pool.receive(symbol, side * value)
-            state.market.cash -= side * value
+            pool.receive(symbol, sign * value)
+            state.market.cash -= sign * value
             state.market.lots[symbol] += side * lots
             state.used[symbol] += lots
+            state.flow[symbol] -= side * lots
             recorder.transfer(
                 state.step,
                 "unwind",
@@ -255,13 +292,17 @@ def unwind(state: State, recorder: Recorder, trades: Ints) -> None:
                 MARKET,
                 NONE,
                 np.array([-side * lots]),
-                np.array([side * value]),
+                np.array([sign * value]),
             )
 
 
-def reinsert(ladders: Mapping[tuple[int, int], Ladder], state: State, rows: Ints) -> None:
-    """Tell the ladders which open positions changed."""
-    rows = np.unique(rows[state.lots[rows] > 0])
+def reinsert(ladders: Mapping[tuple[int, int], Ladder | SteppedLadder], state: State, rows: Ints) -> None:
+    """Tell the ladders which open positions changed, and the cross accounts which of theirs."""
+    rows = np.unique(rows)
+    if state.crossed is not None:
+        state.crossed.touched(rows)
+        rows = rows[state.crossed.of[rows] < 0]
+    rows = rows[state.lots[rows] > 0]
     for symbol in np.unique(state.world.symbol[rows]).tolist():
         for side in (LONG, SHORT):
             mine = rows[(state.world.symbol[rows] == symbol) & (state.world.side[rows] == side)]

@@ -65,7 +65,8 @@ def enter(state: State, last: int) -> None:
 def profit(state: State, fund: Pool, symbol: int) -> int:
     """Return what a symbol has brought its fund since the start: cash and inventory at mark, funding included."""
     due = fund.lots[symbol] * (state.index[symbol] - fund.index[symbol]) // 1_000_000
-    return fund.earned[symbol] + fund.lots[symbol] * state.value_per_lot(symbol) - due
+    value: int = state.kind[symbol] * fund.lots[symbol] * state.value_per_lot(symbol)
+    return fund.earned[symbol] + value - due
 
 
 def _levels(state: State, symbol: int) -> tuple[int, int, int, int]:
@@ -120,7 +121,7 @@ def leave(state: State, recorder: Recorder) -> None:
         peak.keep(profit(state, state.fund_for(symbol), symbol))
 
 
-def refused(state: State, recorder: Recorder, symbol: int, side: int, lots: int, owed: int) -> None:
+def refused(state: State, recorder: Recorder, symbol: int, sign: int, lots: int, owed: int) -> None:
     """Note the first claim that a fund does not take whole, and whether trigger, floor or limit is in its way."""
     number = state.fund_of[symbol]
     if state.watch.refused[number]:
@@ -128,10 +129,10 @@ def refused(state: State, recorder: Recorder, symbol: int, side: int, lots: int,
     state.watch.refused[number] = True
     each, fund = state.value_per_lot(symbol), state.funds[number]
     headroom = state.pool_equity(fund) - state.world.rules.fund_floor
-    if state.watch.on[symbol] and lots_within_floor(side, lots, owed, each, 0) < lots:
+    if state.watch.on[symbol] and lots_within_floor(sign, lots, owed, each, 0) < lots:
         cause = "trigger"
     else:
-        cause = "floor" if lots_within_floor(side, lots, owed, each, headroom) < lots else "limit"
+        cause = "floor" if lots_within_floor(sign, lots, owed, each, headroom) < lots else "limit"
     _note(state, recorder, number, symbol, "refused", cause)
 
 

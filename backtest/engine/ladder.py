@@ -3,7 +3,9 @@
 For tier (r, c), quanta q per mark quantum and lot, funding index F in 1e-6 quanta per lot and a position that
 settled at f, the breach test divides by lots into a part of the position and a part of the market:
 
-    s * (m * q * (1 - s * r) - F / 1e6)   <   -(cash + c) / lots - s * f / 1e6
+    w * V(m) * (1 - w * r) - s * F / 1e6   <   -(cash + c) / lots - s * f / 1e6
+
+with V(m) the worth of a lot at a mark and w the sign of the position's value: s, for an inverse contract -s.
 
 The right side is the rung's key and does not change while the position is untouched: funding and price move only
 the left side, one number per (symbol, side, tier). Keys are floats with a safe margin; every candidate is judged by
@@ -17,12 +19,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from backtest.engine.state import MILLIONTH, State
-from backtest.mechanics.exact import RATE_ONE, Floats, Ints
+from backtest.mechanics.exact import RATE_ONE, Bools, Floats, Ints
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, breach_estimate, breach_mark
 
 MAX_EXTRAS = 4096
 MAX_DRIFT = 1e-3  # of the mark; beyond it the rungs are sorted anew
-ROUNDING = 4.0  # quanta per lot: maintenance rounds up, deductions and funding (now and when sorted) down
+ROUNDING = 5.0  # quanta per lot: maintenance rounds up, deductions and funding (now, when sorted) down, worth to half
 
 
 @dataclass(slots=True)
@@ -43,7 +45,8 @@ class Ladder:
     def __init__(self, state: State, symbol: int, side: int) -> None:
         self.state, self.symbol, self.side = state, symbol, side
         self.block = state.blocks[symbol, side]
-        self.q = state.world.q_mark(symbol)
+        self.worth = state.world.worth(symbol)
+        self.sign = side * self.worth.kind
         self.tiers = state.world.tiers[symbol]
         self.inclusive = state.world.rules.inclusive
         self.loose = np.zeros(self.block.stop - self.block.start, dtype=bool)  # rows judged one by one
@@ -52,7 +55,7 @@ class Ladder:
         self.extra_index = 0
         self.groups: list[Rungs] = []
         self.built_at = 0
-        self.growth: Floats = 1.0 / (1.0 - side * self.tiers.rates_e9 / RATE_ONE)  # of the rung's mark with funding
+        self.growth: Floats = 1.0 / (1.0 - self.sign * self.tiers.rates_e9 / RATE_ONE)  # of a rung with funding
         self.steepest = float(self.growth.max())
         self.build()
 
@@ -64,13 +67,14 @@ class Ladder:
         self.loose[:] = False
         self._set_extras(self.extras[:0])
         lots = state.lots[self.block]
-        alive = np.flatnonzero(lots > 0) if not lots.all() else np.arange(len(lots))
+        alone = state.isolated(self.block)
+        alive = np.flatnonzero(lots > 0) if alone is None else np.flatnonzero((lots > 0) & alone)
         rows = alive + start
         cash = state.cash[rows]
         if index or state.settled[rows].any():
             cash = cash - state.owed_funding(rows)
         lots = lots[alive]
-        _, tier = breach_estimate(cash, self.side * lots, self.q, self.tiers)
+        _, tier = breach_estimate(cash, self.sign * lots, 1, self.tiers)
         self.groups = []
         for k in range(len(self.tiers)):
             mine = np.flatnonzero(tier == k) if len(self.tiers) > 1 else np.arange(len(rows))
@@ -95,23 +99,31 @@ class Ladder:
 
     def _level(self, group: Rungs, mark: int) -> float:
         """Return the largest negated key that can be in breach at a mark, margin included."""
-        now = self.state.index[self.symbol]
-        position = self.side * (mark * self.q * (1.0 - self.side * group.rate) - now / MILLIONTH)
-        return -position + ROUNDING + abs(position) * 1e-12 + self._drift(group, mark * self.q)
+        return sum(self._line(group, mark))
 
-    def _marks(self, group: Rungs, keys: Floats) -> Floats:
-        """Return the marks at which rungs with these keys breach by the line of their tier: ``_level`` inverted."""
-        index = self.state.index[self.symbol] / MILLIONTH
-        marks: Floats = (index - self.side * keys) / (self.q * (1.0 - self.side * group.rate))
-        return marks
+    def _line(self, group: Rungs, mark: int) -> tuple[float, float]:
+        """Return the negated key that is in breach at a mark by the line of its tier, and the margin of that."""
+        now = self.state.index[self.symbol]
+        worth = self.worth.near(mark)
+        position = self.sign * worth * (1.0 - self.sign * group.rate) - self.side * now / MILLIONTH
+        return -position, ROUNDING + abs(position) * 1e-12 + self._drift(group, worth)
+
+    def _worths(self, group: Rungs, keys: Floats) -> Floats:
+        """Return what a lot is worth where rungs with these keys breach by the line of their tier."""
+        index = self.side * self.state.index[self.symbol] / MILLIONTH
+        worths: Floats = self.sign * (index - keys) / (1.0 - self.sign * group.rate)
+        return worths
 
     def _mark(self, group: Rungs) -> float:
         """Return the first mark at which the next rung can be in breach, margin included."""
-        key, free = float(group.keys[group.at]), 1.0 - self.side * group.rate
-        index = self.state.index[self.symbol] / MILLIONTH
-        drift = self._drift(group, (index - self.side * key) / free)
-        key -= ROUNDING + drift + abs(key) * 1e-11
-        return (index - self.side * key) / (self.q * free)
+        keys = group.keys[group.at : group.at + 1]
+        drift = self._drift(group, abs(float(self._worths(group, keys)[0])))
+        nearer = self._worths(group, keys - (ROUNDING + drift + np.abs(keys) * 1e-11))
+        return float(self.worth.price(nearer)[0])
+
+    def bounds(self) -> tuple[int, int]:
+        """Return the marks strictly between which no position of the side may breach."""
+        return (self.bound(), NEVER_SHORT) if self.side > 0 else (NEVER_LONG, self.bound())
 
     def bound(self) -> int:
         """Return the mark from which on the next position may breach: at or below it for longs, above for shorts."""
@@ -136,7 +148,7 @@ class Ladder:
     def funded(self) -> None:
         """Take a change of the funding index into account."""
         now, mark = self.state.index[self.symbol], self.state.marks[self.symbol]
-        if abs(now - self.built_at) / MILLIONTH > MAX_DRIFT * mark * self.q:
+        if abs(now - self.built_at) / MILLIONTH > MAX_DRIFT * self.worth.near(mark):
             self.build()
         elif self.extras.size:
             self._set_extras(self.extras[self.state.lots[self.extras] > 0])
@@ -160,7 +172,27 @@ class Ladder:
     def _exact(self, rows: Ints, estimate: Floats | None = None) -> Ints:
         state = self.state
         cash = state.cash[rows] - state.owed_funding(rows)
-        return breach_mark(cash, self.side * state.lots[rows], self.q, self.tiers, self.inclusive, estimate)
+        signed = self.sign * state.lots[rows]
+        return breach_mark(cash, signed, self.worth.q, self.tiers, self.inclusive, estimate, self.worth.num)
+
+    def ahead(self, mark: int) -> int:
+        """Return the lots of positions that are in breach at a mark or before; nothing is taken off."""
+        lots, total = self.state.lots, 0
+        for group in self.groups:
+            line, margin = self._line(group, mark)
+            keys = group.keys[group.at :]
+            sure, found = (int(np.searchsorted(keys, at, side="right")) for at in (line - margin, line + margin))
+            rows = group.rows[group.at : group.at + found]
+            held = np.where(self.loose[rows - self.block.start], 0, lots[rows])
+            doubt = sure + np.flatnonzero(held[sure:])
+            total += int(held[:sure].sum())
+            if doubt.size:
+                total += int(held[doubt][self._reached(self._exact(rows[doubt]), mark)].sum())
+        return total + int(lots[self.extras[self._reached(self.extra_marks, mark)]].sum())
+
+    def _reached(self, rungs: Ints, mark: int) -> Bools:
+        reached: Bools = rungs >= mark if self.side > 0 else rungs <= mark
+        return reached
 
     def crossed(self, start: int, end: int, gap: bool) -> tuple[Ints, Ints]:
         """Take off the positions that breach between two marks; return their rows and the marks of the breach.
@@ -178,7 +210,7 @@ class Ladder:
             open_ = (self.state.lots[reach] > 0) & ~self.loose[reach - self.block.start]
             exact = np.full(found, NEVER_LONG if self.side > 0 else NEVER_SHORT, dtype=np.int64)
             reached = group.keys[group.at : group.at + found][open_]
-            exact[open_] = self._exact(reach[open_], self._marks(group, reached))
+            exact[open_] = self._exact(reach[open_], self.worth.price(self._worths(group, reached)))
             hit = open_ & (exact >= worst if self.side > 0 else exact <= worst)
             stay = open_ & ~hit
             rows.append(reach[hit])

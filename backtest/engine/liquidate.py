@@ -8,9 +8,12 @@ from fractions import Fraction
 
 import numpy as np
 
+from backtest.engine import cross
 from backtest.engine.ladder import Ladder
-from backtest.engine.recorder import ACCOUNT, FUND, MARKET, NONE, ROUNDING, VAULT, VENUE, Recorder
+from backtest.engine.recorder import ACCOUNT, FUND, MARKET, NONE, VAULT, VENUE, Recorder
+from backtest.engine.settling import settle, settle_owner
 from backtest.engine.state import LONG, SHORT, Owner, State
+from backtest.engine.stepped import SteppedLadder
 from backtest.mechanics.exact import Bools, Ints, mul_rate
 from backtest.mechanics.fund import Pool
 from backtest.mechanics.margin import maintenance
@@ -26,12 +29,14 @@ class Breaches:
     """Positions in breach in one step, in crossing order; money in quanta.
 
     ``owed`` is the bankruptcy amount of the lots ``left``; ``passed`` of ``length`` is the crossing's place on
-    the segment. ``taken_by`` is an owner code or -1.
+    the segment. ``worth`` is the sign of the position's value. ``others`` is the maintenance of what else the account
+    of a cross position holds, where that is liquidated later. ``taken_by`` is an owner code or -1.
     """
 
     rows: Ints
     symbol: Ints
     side: Ints
+    worth: Ints
     mark: Ints
     passed: Ints
     length: Ints
@@ -39,6 +44,7 @@ class Breaches:
     bankruptcy: Ints
     equity: Ints
     need: Ints
+    others: Ints
     serial: Ints
     left: Ints
     owed: Ints
@@ -56,76 +62,91 @@ class Breaches:
     kept: Ints
 
 
-def find(state: State, ladders: Mapping[tuple[int, int], Ladder], starts: list[int], recorder: Recorder) -> Breaches:
-    """Find all breaches on the step's path, in crossing order: fraction of the segment, symbol, account."""
-    gap = bool(state.world.walk.gap[state.step - 1])
+def find(state: State, ladders: Mapping[tuple[int, int], Ladder | SteppedLadder], recorder: Recorder) -> Breaches:
+    """Find all breaches on the segment, in crossing order: fraction of the segment, symbol, account, long first."""
+    gap, starts = state.prices.gap, state.prices.starts
     found: list[tuple[Ints, ...]] = []
-    for (symbol, side), ladder in ladders.items():
+    for (symbol, _), ladder in ladders.items():
         rows, marks = ladder.crossed(starts[symbol], state.marks[symbol], gap)
         if rows.size:
             length = 1 if gap else max(abs(state.marks[symbol] - starts[symbol]), 1)
             passed = np.zeros_like(marks) if gap else np.abs(marks - starts[symbol])
-            same = [np.full(len(rows), value, dtype=np.int64) for value in (symbol, side, length)]
-            found.append((rows, same[0], same[1], marks, passed, same[2]))
-    none = np.empty(0, dtype=np.int64)
-    columns = [np.concatenate([none, *(part[k] for part in found)]) for k in range(6)]
-    order = _crossing_order(columns[4], columns[5], columns[1], state.world.account[columns[0]])
-    return _judge(state, recorder, *(column[order] for column in columns))
+            found.append(_isolated(state, rows, marks, passed, np.full(len(rows), length, dtype=np.int64)))
+    rows = _sorted([part[0] for part in found])
+    state.breached = np.union1d(state.breached, rows) if state.breached.size else rows  # of earlier rounds too
+    if state.crossed is not None:
+        found += cross.find(state, recorder, starts, gap)
+    return judge(state, recorder, found)
 
 
-def _crossing_order(passed: Ints, length: Ints, symbol: Ints, account: Ints) -> Ints:
-    """Order by passed / length exactly, then symbol, then account."""
+def find_again(state: State, recorder: Recorder, before: Breaches) -> Breaches:
+    """Find the next positions of cross accounts whose first ones are gone, at the marks at the end of the step."""
+    return judge(state, recorder, cross.find_again(state, before.rows[before.kept > 0]))
+
+
+def _sorted(parts: list[Ints]) -> Ints:
+    return np.sort(np.concatenate([np.empty(0, dtype=np.int64), *parts]))
+
+
+def _isolated(state: State, rows: Ints, marks: Ints, passed: Ints, length: Ints) -> tuple[Ints, ...]:
+    """Return what detection fixes of isolated positions: bankruptcy amount (funding settled), equity, maintenance."""
+    symbol = int(state.world.symbol[rows[0]])
+    value = state.lots[rows] * state.world.worth(symbol).many(marks)
+    cash = state.cash[rows] - state.owed_funding(rows)
+    sign = state.worth_side[rows]
+    need = maintenance(value, state.world.tiers[symbol])
+    return rows, marks, passed, length, -sign * cash, cash + sign * value, need, np.zeros_like(need)
+
+
+def _crossing_order(passed: Ints, length: Ints, symbol: Ints, account: Ints, side: Ints) -> Ints:
+    """Order by passed / length exactly, then symbol, account, longs first."""
     fraction = passed / length if len(passed) else passed
     if len(passed) and int(length.max()) >= 2**25:  # two different fractions could share a float
         exact = [Fraction(int(a), int(b)) for a, b in zip(passed, length, strict=True)]
         places = {value: place for place, value in enumerate(sorted(set(exact)))}
         fraction = np.array([places[value] for value in exact], dtype=np.int64)
-    return np.lexsort((account, symbol, fraction))
+    return np.lexsort((-side, account, symbol, fraction))
 
 
-def _judge(
-    state: State, recorder: Recorder, rows: Ints, symbol: Ints, side: Ints, mark: Ints, passed: Ints, length: Ints
-) -> Breaches:
-    """Fix what detection fixes: lots, bankruptcy amount (funding settled), equity and maintenance at the mark."""
+def judge(state: State, recorder: Recorder, found: list[tuple[Ints, ...]]) -> Breaches:
+    """Put positions in breach in crossing order; what detection fixed of each is given, funding settled."""
+    world, none = state.world, np.empty(0, dtype=np.int64)
+    columns = [np.concatenate([none, *(part[k] for part in found)]) for k in range(8)]
+    rows = columns[0]
+    order = _crossing_order(columns[2], columns[3], world.symbol[rows], world.account[rows], world.side[rows])
+    rows, mark, passed, length, owed, equity, need, others = (column[order] for column in columns)
     count = len(rows)
     lots = state.lots[rows]
-    q_mark = np.array([state.world.q_mark(k) for k in range(len(state.world.symbols))], dtype=np.int64)
-    value = lots * mark * q_mark[symbol]
-    cash = state.cash[rows] - state.owed_funding(rows)
-    need = np.empty(count, dtype=np.int64)
-    for k in np.unique(symbol).tolist():
-        mine = symbol == k
-        need[mine] = maintenance(value[mine], state.world.tiers[k])
-    state.breached = np.sort(rows)
     serial = np.arange(recorder.serial, recorder.serial + count)
     recorder.serial += count
-    owed = -side * cash
 
     def zeros() -> Ints:
         return np.zeros(count, dtype=np.int64)
 
     return Breaches(
-        rows, symbol, side, mark, passed, length, lots, owed, cash + side * value, need, serial, lots.copy(),
-        owed.copy(), np.zeros(count, dtype=bool), zeros(), zeros(), zeros(), zeros(), zeros(), zeros(), zeros(),
-        np.full(count, NONE, dtype=np.int64), zeros(), zeros(), zeros(),
+        rows, world.symbol[rows], world.side[rows], state.worth_side[rows], mark, passed, length, lots, owed, equity,
+        need, others, serial, lots.copy(), owed.copy(), np.zeros(count, dtype=bool), zeros(), zeros(), zeros(),
+        zeros(), zeros(), zeros(), zeros(), np.full(count, NONE, dtype=np.int64), zeros(), zeros(), zeros(),
     )  # fmt: skip
 
 
-def to_book(state: State, recorder: Recorder, breaches: Breaches, trades: Ints) -> None:
+def to_book(state: State, recorder: Recorder, breaches: Breaches, *, at_end: bool) -> None:
     """Send orders to the book, symbol by symbol: sizes, base prices, one shift per side, limits, one bucket.
 
-    ``trades`` of shape (symbols, 2) are the trade prices at the start and end of the step.
+    ``at_end`` orders are based on the trade price at the end of the segment.
     """
     rules = state.world.rules
     stepper = STEPPERS[rules.stepper]
     for symbol in np.unique(breaches.symbol).tolist():
         bucket = state.bucket(symbol)
         mine = np.flatnonzero(breaches.symbol == symbol)
-        distress = _distress(state, breaches, symbol, mine)
+        distress = _distress(state, breaches, symbol, mine, at_end)
         if not distress.ordered.any():
             continue
         wanted = stepper.sizes(distress, rules.part)
-        fills = stepper.fill(distress, wanted, _prices(state, breaches, symbol, mine, wanted, bucket, trades), bucket)
+        start, end = state.prices.trades[symbol].tolist()
+        base = np.full(len(mine), end) if at_end else trade_at(start, end, breaches.passed[mine], breaches.length[mine])
+        fills = stepper.fill(distress, wanted, _prices(state, breaches, symbol, mine, wanted, bucket, base), bucket)
         state.sent(breaches.rows[mine[(wanted > 0) & distress.first]])
         breaches.refused[mine] = fills.refused
         hit = fills.lots > 0
@@ -134,34 +155,30 @@ def to_book(state: State, recorder: Recorder, breaches: Breaches, trades: Ints) 
         breaches.kept[mine[fills.waits]] = breaches.left[mine[fills.waits]]
 
 
-def _distress(state: State, breaches: Breaches, symbol: int, mine: Ints) -> Distress:
+def _distress(state: State, breaches: Breaches, symbol: int, mine: Ints, at_end: bool) -> Distress:
     """Return the positions of a symbol as a stepper sees them."""
     world, rules = state.world, state.world.rules
-    first, paused = state.episode(breaches.rows[mine], breaches.passed[mine])
+    passed = breaches.passed[mine]
+    first, paused = state.episode(breaches.rows[mine], np.zeros_like(passed) if at_end else passed)
     return Distress(
-        side=breaches.side[mine],
+        sign=breaches.worth[mine],
         lots=breaches.lots[mine],
         bankruptcy=breaches.bankruptcy[mine],
-        worth=breaches.mark[mine] * world.q_mark(symbol),
+        worth=world.worth(symbol).many(breaches.mark[mine]),
         ordered=breaches.equity[mine] >= 0,
         first=first,
         paused=paused,
         tiers=world.tiers[symbol],
         inclusive=rules.inclusive,
-        q_tick=world.q_tick[symbol],
+        unit=world.worth(symbol),
+        per_tick=world.mark_per_tick[symbol],
         fee_e9=rules.fee_e9,
+        others=breaches.others[mine],
     )
 
 
-def _prices(state: State, breaches: Breaches, symbol: int, mine: Ints, wanted: Ints, bucket: int, trades: Ints) -> Ints:
+def _prices(state: State, breaches: Breaches, symbol: int, mine: Ints, wanted: Ints, bucket: int, base: Ints) -> Ints:
     """Return fill prices in ticks: the trade price at the crossing, less one shift per side."""
-    start, end = trades[symbol]
-    gap = bool(state.world.walk.gap[state.step - 1])
-    base = (
-        np.full(len(mine), end, dtype=np.int64)
-        if gap
-        else trade_at(int(start), int(end), breaches.passed[mine], breaches.length[mine])
-    )
     price = base
     for side in (LONG, SHORT):
         alike = breaches.side[mine] == side
@@ -181,9 +198,10 @@ def _shifted(state: State, symbol: int, side: int, base: Ints, wanted: Ints, buc
 def forced_price(state: State, symbol: int, side: int, base: Ints, first: int, lots: int) -> Ints:
     """Return ``base`` less the impact of ``lots`` ordered at ``first``, clamped to the bar's trade range."""
     rules, bar = state.world.rules, state.bar
-    low, high = int(state.world.trade_low[symbol, bar]), int(state.world.trade_high[symbol, bar])
-    volume = Fraction(int(state.world.volume[symbol, bar])) * rules.scale[symbol]
-    shift = IMPACTS[rules.impact](first, rules.strength, lots, volume)
+    low, high = state.prices.trade_range(symbol, bar)
+    scale = rules.scale[symbol]
+    volume = Fraction(int(state.world.volume[symbol, bar])) * scale
+    shift = IMPACTS[rules.impact](first, rules.strength, lots, volume, state.world.bands(symbol, bar, -side, scale))
     if shift is None:  # liquidity carried without volume: the worst price of the bar
         return np.full(len(base), low if side > 0 else high, dtype=np.int64)
     return np.clip(base - side * shift, low, high)
@@ -193,15 +211,16 @@ def _fill(state: State, recorder: Recorder, breaches: Breaches, symbol: int, at:
     rows, side = breaches.rows[at], breaches.side[at]
     settle(state, recorder, rows)
     settle_owner(state, recorder, state.market, symbol)
-    value = price * lots * state.world.q_tick[symbol]
+    value = state.world.traded(symbol, price) * lots
     owed = cut(state, breaches, at, lots)
     breaches.book_lots[at] = lots
     breaches.book_value[at] = value
     breaches.book_owed[at] = owed
-    cash, moved = side * value, side * lots
+    cash, moved = breaches.worth[at] * value, side * lots
     state.cash[rows] += cash
     move_to(state, symbol, state.market, int(cash.sum()), int(moved.sum()))
     state.used[symbol] += int(lots.sum())
+    state.flow[symbol] -= int(moved.sum())
     recorder.transfer(state.step, "book", symbol, ACCOUNT, rows, MARKET, NONE, -moved, cash, breaches.serial[at])
 
 
@@ -241,7 +260,7 @@ def fees(state: State, recorder: Recorder, breaches: Breaches) -> None:
     at = np.flatnonzero(breaches.book_lots)
     if not at.size:
         return
-    surplus = breaches.side[at] * (breaches.book_value[at] - breaches.book_owed[at])
+    surplus = breaches.worth[at] * (breaches.book_value[at] - breaches.book_owed[at])
     breaches.fee[at] = np.minimum(mul_rate(breaches.book_value[at], rules.fee_e9), surplus)
     breaches.residual[at] = surplus - breaches.fee[at]
     _pay(state, recorder, breaches, at, breaches.fee[at], rules.fee_owner, "fee")
@@ -283,36 +302,3 @@ def pay_owner(state: State, owner: str, symbols: Ints, amount: Ints) -> Ints | i
     else:
         state.vault.cash += total
     return NONE
-
-
-def settle(state: State, recorder: Recorder, rows: Ints) -> None:
-    """Settle funding of positions whose lots are about to change; ``rounding`` takes the other side."""
-    if not state.funded:
-        return
-    due = state.owed_funding(rows)
-    state.settled[rows] = np.asarray(state.index, dtype=np.int64)[state.world.symbol[rows]]
-    paying = np.flatnonzero(due)
-    if not paying.size:
-        return
-    rows, due = rows[paying], due[paying]
-    state.cash[rows] -= due
-    total = int(due.sum())
-    state.accounts_cash -= total
-    state.rounding_cash += total
-    symbols = state.world.symbol[rows]
-    recorder.transfer(state.step, "funding", symbols, ACCOUNT, rows, ROUNDING, NONE, np.zeros_like(due), -due)
-
-
-def settle_owner(state: State, recorder: Recorder, owner: Owner | Pool, symbol: int) -> None:
-    """Settle funding of fund, vault or market in one symbol before its lots change."""
-    due = owner.lots[symbol] * (state.index[symbol] - owner.index[symbol]) // 1_000_000
-    owner.index[symbol] = state.index[symbol]
-    if due:
-        if isinstance(owner, Owner):
-            code, row = MARKET, NONE
-            owner.cash -= due
-        else:
-            code, row = FUND if owner.owner == "fund" else VAULT, owner.number
-            owner.receive(symbol, -due)
-        state.rounding_cash += due
-        recorder.transfer(state.step, "funding", symbol, code, row, ROUNDING, NONE, np.array([0]), np.array([-due]))

@@ -11,14 +11,14 @@ from backtest.mechanics.exact import Ints
 
 OWNERS = ("account", "fund", "vault", "venue", "market", "rounding", "uncovered", "opening")
 ACCOUNT, FUND, VAULT, VENUE, MARKET, ROUNDING, UNCOVERED, OPENING = range(len(OWNERS))
-CAUSES = ("book", "fee", "residual", "takeover", "adl", "difference", "exhausted", "unwind", "funding")
+CAUSES = ("book", "fee", "residual", "takeover", "adl", "difference", "exhausted", "unwind", "funding", "net")
 NONE = -1
 
-TRANSFER = ("step", "cause", "symbol", "a", "a_row", "b", "b_row", "lots", "amount", "serial")
+TRANSFER = ("step", "cause", "symbol", "a", "a_row", "b", "b_row", "lots", "amount", "serial", "round")
 BREACH = (
     "serial", "step", "row", "symbol", "side", "mark", "passed", "length", "lots", "equity", "need", "bankruptcy",
     "skipped", "refused", "book_lots", "book_value", "fee", "residual", "taken", "taken_amount", "taken_by",
-    "adl_lots", "adl_amount", "kept",
+    "adl_lots", "adl_amount", "kept", "others", "round",
 )  # fmt: skip
 SLICE = (
     "wave", "step", "symbol", "side", "source", "bankrupt_row", "serial", "winner_row", "rank", "lots", "amount",
@@ -66,6 +66,15 @@ def _column(values: list[Any], counts: Ints, kind: type) -> Any:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """A step of several rounds, or cut by their cap: how many, and the marks at the end of each."""
+
+    step: int
+    capped: bool
+    marks: list[list[int]]
+
+
 @dataclass(slots=True)
 class Recorder:
     """The record of a run. ``rows`` are positions; ``serial`` numbers breaches in order of crossing."""
@@ -80,6 +89,9 @@ class Recorder:
     pool_events: list[dict[str, Any]] = field(default_factory=list)
     unmatched: list[tuple[int, int, int, int, str]] = field(default_factory=list)
     skipped: list[tuple[int, int, int]] = field(default_factory=list)
+    ahead: list[tuple[int, int, int]] = field(default_factory=list)  # bar, symbol, lots a small move would liquidate
+    rounds: list[Rounds] = field(default_factory=list)
+    round: int = 1  # of the step in progress
     serial: int = 0
 
     def transfer(
@@ -88,4 +100,5 @@ class Recorder:
     ) -> None:  # fmt: skip
         """Write down that owner ``a`` got ``lots`` and ``amount`` and owner ``b`` the opposite."""
         count = max((len(v) for v in (a_row, b_row, lots, amount) if isinstance(v, np.ndarray)), default=1)
-        self.transfers.add(count, step, CAUSES.index(cause), symbol, a, a_row, b, b_row, lots, amount, serial)
+        code = CAUSES.index(cause)
+        self.transfers.add(count, step, code, symbol, a, a_row, b, b_row, lots, amount, serial, self.round)

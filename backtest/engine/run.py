@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtest.engine import liquidate
+from backtest.engine import criticality, settling
 from backtest.engine.recorder import Recorder
 from backtest.engine.state import Owner, State, World
 from backtest.engine.step import FULL_CHECK_EVERY, Replay, step
-from backtest.mechanics.exact import Ints
 from backtest.mechanics.fund import Pool
 
 CHUNK = 1024
@@ -44,7 +43,11 @@ def simulate(world: World, progress: Progress | None = None) -> Outcome:
     replay = Replay.begin(world)
     replay.state.check(full=True)
     number, checked = 0, 0
-    while (number := _next(replay, number + 1)) <= world.steps:
+    while True:
+        before, number = number, _next(replay, number + 1)
+        criticality.measure(replay, max(before, 1), number - 1)
+        if number > world.steps:
+            break
         if number // FULL_CHECK_EVERY > checked:
             checked = number // FULL_CHECK_EVERY
             replay.state.check(full=True)
@@ -63,42 +66,30 @@ def _next(replay: Replay, number: int) -> int:
     last = world.steps + 1
     if number >= last or state.vault.holds or any(fund.holds for fund in state.funds):
         return number
-    due = min((at for at in replay.funding_at if at >= number), default=last)
+    due = state.prices.next_flow(number, min((at for at in replay.funding_at if at >= number), default=last))
     leaves = state.watch.leaves()
     if leaves is not None:  # a peak leaves the window of a fund's drop
         due = min(due, max(number, 1 + int(np.searchsorted(state.clocks[1:], leaves, side="right"))))
     for symbol in range(len(world.symbols)):
-        low, high = replay.ladders[symbol, 1].bound(), replay.ladders[symbol, -1].bound()
+        lows, highs = zip(replay.ladders[symbol, 1].bounds(), replay.ladders[symbol, -1].bounds(), strict=True)
+        low, high = max(lows), min(highs)
         if not low < state.marks[symbol] < high:  # left in breach: judged at the start of the next segment
             return number
-        due = min(due, _first_touch(world.walk.mark[symbol], number - 1, due - 1, low, high) + 1)
-    return due
-
-
-def _first_touch(marks: Ints, start: int, stop: int, low: int, high: int) -> int:
-    """Return the first place in [start, stop) where the mark is at or below ``low`` or at or above ``high``."""
-    while start < stop:
-        end = min(start + CHUNK, stop)
-        part = marks[start:end]
-        hit = (part <= low) | (part >= high)
-        at = int(hit.argmax())
-        if hit[at]:
-            return start + at
-        start = end
-    return stop
+        due = min(due, state.prices.first_touch(symbol, number - 1, due - 1, low, high) + 1)
+    return due if state.crossed is None else state.crossed.first(number, due)
 
 
 def _finish(replay: Replay) -> None:
     """Bring every owner's cash up to date: unsettled funding is part of it; ``rounding`` takes the difference."""
     state, world = replay.state, replay.world
     state.step = world.steps
-    state.marks = [int(mark) for mark in world.walk.mark[:, -1]]
+    state.marks = state.prices.finish()
     if state.funded:
         for first in range(0, len(state.lots), CHUNK * 32):
             open_ = first + np.flatnonzero(state.lots[first : first + CHUNK * 32])
-            liquidate.settle(state, replay.recorder, open_)
+            settling.settle(state, replay.recorder, open_)
         owners: list[Pool | Owner] = [*state.funds, state.vault, state.market]
         for owner in owners:
             for symbol in range(len(world.symbols)):
-                liquidate.settle_owner(state, replay.recorder, owner, symbol)
+                settling.settle_owner(state, replay.recorder, owner, symbol)
     state.check(full=True)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
+from backtest.engine.accounts import Accounts, members
 from backtest.engine.drops import Watch
+from backtest.engine.prices import Prices
 from backtest.errors import ConservationError, RangeError
 from backtest.mechanics.exact import LIMIT, RATE_ONE, Bools, Floats, Ints, exact_sum
+from backtest.mechanics.feedback import HIGHEST, LOWEST, Feedback
 from backtest.mechanics.fund import Pool
+from backtest.mechanics.impact import Bands, OrderBook
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import Walk, freed
 from backtest.mechanics.pools import PoolRule
 from backtest.mechanics.rules import Rules
+from backtest.mechanics.worth import Worth
 
 FLOAT_EXACT = 2**53
 MILLIONTH = 1_000_000  # the funding index counts in 1e-6 quanta per lot
@@ -26,7 +33,10 @@ class World:
     """Everything a run is a function of.
 
     Positions are sorted by symbol, side (long first) and account. Arrays over bars have shape (symbols, bars).
-    ``funding`` rows are (bar, symbol, rate in 1e-9). ``watched`` are position rows.
+    ``funding`` rows are (bar, symbol, rate in 1e-9, oracle price in mark quanta or 0). ``watched`` are position rows.
+    ``inverse`` holds the numerator of each inverse contract and 0 for a linear one; ``cross`` marks the positions whose
+    account bears them together. ``books`` are the order books that impact by depth reads; ``feedback`` None: the prices
+    are those of the tape.
     """
 
     symbols: tuple[str, ...]
@@ -38,7 +48,7 @@ class World:
     trade_low: Ints
     trade_high: Ints
     volume: Ints
-    funding: tuple[tuple[int, int, int], ...]
+    funding: tuple[tuple[int, int, int, int], ...]
     account: Ints
     symbol: Ints
     side: Ints
@@ -47,6 +57,10 @@ class World:
     wallet: Ints
     watched: tuple[int, ...]
     rules: Rules
+    inverse: tuple[int, ...] = ()
+    cross: Bools | None = None
+    books: tuple[OrderBook, ...] = ()
+    feedback: Feedback | None = None
 
     @property
     def steps(self) -> int:
@@ -56,6 +70,22 @@ class World:
     def q_mark(self, symbol: int) -> int:
         """Return quanta per mark quantum and lot."""
         return self.q_tick[symbol] // self.mark_per_tick[symbol]
+
+    def worth(self, symbol: int) -> Worth:
+        """Return what a lot is worth at a mark."""
+        return Worth(self.q_mark(symbol), self.inverse[symbol] if self.inverse else 0)
+
+    def traded(self, symbol: int, price: Ints) -> Ints:
+        """Return what a lot is worth at trade prices in ticks."""
+        return self.worth(symbol).many(price * self.mark_per_tick[symbol])
+
+    def bands(self, symbol: int, bar: int, flow: int, scale: Fraction) -> Bands:
+        """Return the order book that takes a flow of signed lots in a bar."""
+        return self.books[symbol].side(bar, flow, scale) if self.books else ()
+
+    def kinds(self) -> Ints:
+        """Return +1 for each linear symbol, -1 for each inverse one."""
+        return np.array([self.worth(symbol).kind for symbol in range(len(self.symbols))], dtype=np.int64)
 
 
 @dataclass(slots=True)
@@ -100,16 +130,23 @@ class State:
         check_range(world)
         self.lots: Ints = world.lots.copy()
         self.cost: Ints = world.cost.copy()
-        self.cash: Ints = world.wallet - world.side * world.cost
+        self.units = tuple(world.worth(symbol) for symbol in range(count))
+        self.kind = world.kinds().tolist()
+        self.worth_side: Ints = world.side * world.kinds()[world.symbol] if any(world.inverse) else world.side
+        self.cash: Ints = world.wallet - self.worth_side * world.cost
         self.settled: Ints = np.zeros(len(world.lots), dtype=np.int64)
         self.mirror = Mirror(self)
-        if world.rules.part is not None:  # the step each position was last in breach at, and when it first ordered
+        if world.rules.part is not None:  # the segment each position was last in breach on, and when it first ordered
             self.seen: Ints = np.full(len(world.lots), -1, dtype=np.int64)
             self.sent_at: Ints = np.full(len(world.lots), NEVER, dtype=np.int64)
         self.breached: Ints = np.empty(0, dtype=np.int64)  # rows in breach in this step, ascending
+        self.in_round: Ints = np.empty(0, dtype=np.int64)  # cross accounts in the present round of the step
         self.index = [0] * count
         self.funded = False  # whether any funding has moved an index, which may stand at zero again
         self.blocks = {(symbol, side): _block(world, symbol, side) for symbol in range(count) for side in (LONG, SHORT)}
+        self.opposite = _opposites(world, self.blocks)
+        owners = members(world)
+        self.crossed = None if owners is None else Accounts(self, owners)
         self.accounts_cash = exact_sum(self.cash)
         signed = world.side * world.lots
         self.accounts_lots = [int(signed[world.symbol == symbol].sum()) for symbol in range(count)]
@@ -123,16 +160,23 @@ class State:
         self.clocks: Ints = np.append(0, (3 * world.walk.bar + part) * world.bar_s)
         self.watch = Watch.begin(rules.drop, self.funds, self.fund_of)
         held = [-lots for lots in self.accounts_lots]
-        first = [int(world.walk.mark[symbol, 0]) * world.q_mark(symbol) for symbol in range(count)]
+        first = [k * world.worth(symbol).one(int(world.walk.mark[symbol, 0])) for symbol, k in enumerate(self.kind)]
         self.market = Owner("market", -sum(a * b for a, b in zip(held, first, strict=True)), held, [0] * count)
         self.venue_cash = self.rounding_cash = self.uncovered_cash = 0
         self.opening_cash = -(self.accounts_cash + self.funds_cash() + self.vault.cash + self.market.cash)
-        self.marks = [int(mark) for mark in world.walk.mark[:, 0]]
+        self.prices = Prices(world)
+        self.marks = self.prices.ends
         self.step = 0
+        self.segment = 0  # counts steps, and what is walked again within one
+        self.flow = [0] * count  # signed lots that went through the book in this step
         self.bar = -1
         self.used = [0] * count  # liquidity used in the present bar
         self.quiet = 0
         self.waves = 0
+
+    def isolated(self, rows: slice) -> Bools | None:
+        """Return which rows are isolated positions; None if all are."""
+        return None if self.crossed is None else self.crossed.of[rows] < 0
 
     def episode(self, rows: Ints, passed: Ints) -> tuple[Bools, Bools]:
         """Return which positions in breach have sent no order in this episode, and which pause after their first.
@@ -143,9 +187,9 @@ class State:
         if self.world.rules.part is None:
             yes = np.ones(len(rows), dtype=bool)
             return yes, ~yes
-        fresh = rows[(self.seen[rows] != self.step - 1) | (passed > 0)]
+        fresh = rows[(self.seen[rows] < self.segment - 1) | (passed > 0)]
         self.sent_at[fresh] = NEVER
-        self.seen[rows] = self.step
+        self.seen[rows] = self.segment
         sent = self.sent_at[rows]
         return sent == NEVER, (sent != NEVER) & (self.clock() < sent + 3 * self.world.rules.part.pause_s)
 
@@ -172,7 +216,7 @@ class State:
 
     def value_per_lot(self, symbol: int) -> int:
         """Return quanta per lot at the mark at the end of the step."""
-        return self.marks[symbol] * self.world.q_mark(symbol)
+        return self.units[symbol].one(self.marks[symbol])
 
     def pool_equity(self, pool: Pool) -> int:
         """Return cash plus inventory at mark, unsettled funding included."""
@@ -180,7 +224,7 @@ class State:
         for symbol, lots in enumerate(pool.lots):
             if lots:
                 due = lots * (self.index[symbol] - pool.index[symbol]) // MILLIONTH
-                equity += lots * self.value_per_lot(symbol) - due
+                equity += self.kind[symbol] * lots * self.value_per_lot(symbol) - due
         return equity
 
     def gross_inventory(self, pool: Pool) -> int:
@@ -197,8 +241,9 @@ class State:
         if len(rows) > 64 and (change == change[0]).all():  # division by one number is several times faster
             part, remainder = divmod(int(change[0]), MILLIONTH)
             return signed * part + signed * remainder // MILLIONTH
-        whole, rest = np.divmod(change, MILLIONTH)
-        return signed * whole + signed * rest // MILLIONTH
+        whole = change // MILLIONTH  # twice floor division by one number is faster than divmod
+        owed: Ints = signed * whole + signed * (change - whole * MILLIONTH) // MILLIONTH
+        return owed
 
     def bucket(self, symbol: int) -> int:
         """Return the liquidity left in the bar at this step, in lots."""
@@ -250,6 +295,25 @@ def _pool(owner: str, cash: int, symbols: int, number: int = -1, limit: int | No
     return Pool(owner, cash, lots, basis, index, number, earned, limit)
 
 
+def _opposites(world: World, blocks: Mapping[tuple[int, int], slice]) -> Ints | None:
+    """Return for each row the row of the same account on the other side of its symbol, or -1; None if all are alone."""
+    found = []
+    for symbol in range(len(world.symbols)):
+        long, short = blocks[symbol, LONG], blocks[symbol, SHORT]
+        ours, theirs = world.account[long], world.account[short]
+        if not ours.size or not theirs.size or ours[-1] < theirs[0] or theirs[-1] < ours[0]:
+            continue
+        place = np.minimum(np.searchsorted(theirs, ours), len(theirs) - 1)
+        same = np.flatnonzero(theirs[place] == ours)
+        found.append((same + long.start, place[same] + short.start))
+    if not any(len(longs) for longs, _ in found):
+        return None
+    out = np.full(len(world.lots), -1, dtype=np.int64)
+    for longs, shorts in found:
+        out[longs], out[shorts] = shorts, longs
+    return out
+
+
 def _block(world: World, symbol: int, side: int) -> slice:
     mine = np.flatnonzero((world.symbol == symbol) & (world.side == side))
     if not mine.size:
@@ -275,11 +339,12 @@ def _bounds(world: World, symbol: int) -> dict[str, tuple[int, str]]:
     Money counts lots at the highest price on both sides, wallets and all funding that could fall due.
     """
     held = _held(world, symbol)
-    lots, mark = exact_sum(world.lots[held]), int(world.walk.mark[symbol].max())
-    trade = int(world.trade_high[symbol].max())
-    rates = sum(abs(rate) for _, where, rate in world.funding if where == symbol)
-    top = max(mark * world.q_mark(symbol), trade * world.q_tick[symbol])
-    index = top * rates * MILLIONTH // RATE_ONE
+    most = 1 if world.feedback is None else HIGHEST
+    lots, mark = exact_sum(world.lots[held]), most * int(world.walk.mark[symbol].max())
+    trade = most * int(world.trade_high[symbol].max())
+    worth, top = world.worth(symbol), _most_worth(world, symbol)
+    events = [(abs(rate), worth.one(oracle) if oracle else 0) for _, k, rate, oracle in world.funding if k == symbol]
+    index = sum(rate * max(top, charged) for rate, charged in events) * MILLIONTH // RATE_ONE
     money = 2 * max(lots * top, exact_sum(world.cost[held])) + exact_sum(np.abs(world.wallet[held]))
     return {
         "lots x price": (money + lots * index // MILLIONTH, "a coarser lot or a smaller open interest"),
@@ -287,6 +352,16 @@ def _bounds(world: World, symbol: int) -> dict[str, tuple[int, str]]:
         "the funding index": (index, "a finer lot, lower rates or a shorter window"),
         "trade price x mark": (2 * trade * mark, "a coarser tick or mark quantum"),
     }
+
+
+def _most_worth(world: World, symbol: int) -> int:
+    """Return the most that a lot is worth at any price: at the highest, of an inverse contract at the lowest."""
+    worth, ticks = world.worth(symbol), world.mark_per_tick[symbol]
+    lowest = min(int(world.walk.mark[symbol].min()), int(world.trade_low[symbol].min()) * ticks)
+    highest = max(int(world.walk.mark[symbol].max()), int(world.trade_high[symbol].max()) * ticks)
+    if world.feedback is not None:  # how far displaced prices may lie from the tape
+        lowest, highest = -(-lowest // LOWEST), highest * HIGHEST
+    return max(worth.one(lowest), worth.one(highest))
 
 
 def _refuse(name: str, factor: str, largest: int, fix: str) -> None:
@@ -303,7 +378,7 @@ def _fits_floats(world: World) -> bool:
     """Return whether every position's cost, and its value at any mark, is exact as a float."""
     for symbol in range(len(world.symbols)):
         held = _held(world, symbol)
-        top = int(world.walk.mark[symbol].max()) * world.q_mark(symbol)
+        top = _most_worth(world, symbol)
         largest = max(int(world.lots[held].max(initial=0)) * top, int(world.cost[held].max(initial=0)))
         if largest >= FLOAT_EXACT:
             return False

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from backtest.engine import drops
-from backtest.engine.liquidate import Breaches, cut, move_to, settle, settle_owner
+from backtest.engine import cross, drops
+from backtest.engine.liquidate import Breaches, cut, move_to
 from backtest.engine.recorder import ACCOUNT, FUND, VAULT, Recorder
+from backtest.engine.settling import settle, settle_owner
 from backtest.engine.state import State
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.fund import Pool, absorb, lots_within_floor, lots_within_limit
@@ -29,11 +30,22 @@ def takeovers(state: State, recorder: Recorder, breaches: Breaches) -> None:
     elif rules.vault and not rules.fund_takes_over:
         _vault_at_once(state, recorder, breaches, waiting)
     elif rules.vault:
-        for i in waiting.tolist():  # the fund's share of one claim decides what the vault sees
-            if not breaches.kept[i]:
+        for claims in _by_account(state, breaches):  # the fund's share of a claim decides what the vault sees
+            for i in claims[(breaches.left[claims] > 0) & (breaches.kept[claims] == 0)].tolist():
                 _fund_takes(state, recorder, breaches, i)
-            if breaches.left[i]:
-                _vault_at_once(state, recorder, breaches, np.array([i]))
+            claims = claims[breaches.left[claims] > 0]
+            if claims.size:
+                _vault_at_once(state, recorder, breaches, claims)
+
+
+def _by_account(state: State, breaches: Breaches) -> list[Ints]:
+    """Return claims in crossing order, all those of a cross account together at its first one."""
+    if state.crossed is None:
+        return list(np.arange(len(breaches.rows))[:, None])
+    groups: dict[int, list[int]] = {}
+    for i, owner in enumerate(state.crossed.of[breaches.rows].tolist()):
+        groups.setdefault(owner if owner >= 0 else -1 - i, []).append(i)
+    return [np.array(group) for group in groups.values()]
 
 
 def _fund_in_runs(state: State, recorder: Recorder, breaches: Breaches, waiting: Ints) -> None:
@@ -47,7 +59,7 @@ def _fund_in_runs(state: State, recorder: Recorder, breaches: Breaches, waiting:
             hand_over(state, recorder, breaches, run[:taken], breaches.left[run[:taken]], fund, FUND)
         else:
             i = run[0]
-            claim = breaches.symbol[i], breaches.side[i], breaches.left[i], breaches.owed[i]
+            claim = breaches.symbol[i], breaches.worth[i], breaches.left[i], breaches.owed[i]
             drops.refused(state, recorder, *map(int, claim))
             refused = _leading(_fits_not_at_all(state, breaches, run))
             taken = refused or 1
@@ -66,7 +78,7 @@ def _fits_whole(state: State, breaches: Breaches, run: Ints) -> Bools:
     rules, fund = state.world.rules, state.fund_for(int(breaches.symbol[run[0]]))
     symbol, side, lots = breaches.symbol[run], breaches.side[run], breaches.left[run]
     each = _value_per_lot(state)[symbol]
-    loss = side * (breaches.owed[run] - lots * each)
+    loss = breaches.worth[run] * (breaches.owed[run] - lots * each)
     equity = state.pool_equity(fund) - np.cumsum(loss)
     ok = (loss <= 0) | (equity >= rules.fund_floor) & ~_on(state)[symbol]
     if fund.limit is None:
@@ -86,12 +98,12 @@ def _fits_not_at_all(state: State, breaches: Breaches, run: Ints) -> Bools:
     """Return for each claim whether the fund as it stands may take nothing of it: its floor or its limit forbids."""
     rules, fund = state.world.rules, state.fund_for(int(breaches.symbol[run[0]]))
     symbol, side, lots = breaches.symbol[run], breaches.side[run], breaches.left[run]
-    each = _value_per_lot(state)[symbol]
-    loss = side * (breaches.owed[run] - lots * each)
+    each, sign = _value_per_lot(state)[symbol], breaches.worth[run]
+    loss = sign * (breaches.owed[run] - lots * each)
     headroom = np.where(_on(state)[symbol], 0, max(state.pool_equity(fund) - rules.fund_floor, 0))
     least = 1 if rules.fund_divisible else lots  # lots the fund would have to take
     if rules.fund_divisible:
-        floor_forbids = (loss > 0) & np.where(side > 0, headroom + 1 <= loss // lots, headroom < -(-loss // lots))
+        floor_forbids = (loss > 0) & np.where(sign > 0, headroom + 1 <= loss // lots, headroom < -(-loss // lots))
     else:
         floor_forbids = loss > headroom
     if fund.limit is None:
@@ -119,32 +131,57 @@ def _fund_takes(state: State, recorder: Recorder, breaches: Breaches, i: int) ->
     lots, owed = int(breaches.left[i]), int(breaches.owed[i])
     each = state.value_per_lot(symbol)
     headroom = 0 if state.watch.on[symbol] else state.pool_equity(fund) - rules.fund_floor
-    k = lots_within_floor(side, lots, owed, each, headroom)
+    sign = int(breaches.worth[i])
+    k = lots_within_floor(sign, lots, owed, each, headroom)
     gross = state.gross_inventory(fund)
     k = min(k, lots_within_limit(side, lots, fund.lots[symbol], each, gross, fund.limit))
     if k < lots:
-        drops.refused(state, recorder, symbol, side, lots, owed)
+        drops.refused(state, recorder, symbol, sign, lots, owed)
     if k > 0 and (rules.fund_divisible or k == lots):
         hand_over(state, recorder, breaches, np.array([i]), np.array([k], dtype=np.int64), fund, FUND)
 
 
 def _vault_at_once(state: State, recorder: Recorder, breaches: Breaches, waiting: Ints) -> None:
-    """Below zero: ADL. Below the vault's share of maintenance: position and collateral go to the vault. Else wait."""
+    """Below zero: ADL. Below the vault's share of maintenance: position and collateral go to the vault. Else wait.
+
+    Positions of a cross account go with the account.
+    """
     rule = state.world.rules.vault
     assert rule is not None
-    symbol, side, lots = breaches.symbol[waiting], breaches.side[waiting], breaches.left[waiting]
+    symbol, lots = breaches.symbol[waiting], breaches.left[waiting]
     value = lots * _value_per_lot(state)[symbol]
-    equity = side * (value - breaches.owed[waiting])
+    equity = breaches.worth[waiting] * (value - breaches.owed[waiting])
     need = np.zeros(len(waiting), dtype=np.int64)
     for k in np.unique(symbol).tolist():
         mine = symbol == k
         need[mine] = maintenance(value[mine], state.world.tiers[k])
+    together = np.empty(0, dtype=np.int64)
+    if state.crossed is not None:
+        together = np.flatnonzero(state.crossed.of[breaches.rows[waiting]] >= 0)
+    if together.size:
+        equity[together], need[together], owed = cross.fix_anew(state, breaches.rows[waiting[together]])
     low = equity * rule.den < rule.num * need
     waits = (equity >= 0) & ~low
     breaches.kept[waiting] = np.where(waits, lots, 0)
-    taken = waiting[(equity >= 0) & low]
+    goes = (equity >= 0) & low
+    if together.size:
+        gone = ~waits[together]
+        breaches.owed[waiting[together[gone]]] = owed[gone]
+        taken = waiting[goes][np.argsort(_first_claims(state, breaches, waiting[goes]), kind="stable")]
+    else:
+        taken = waiting[goes]
     if taken.size:
         hand_over(state, recorder, breaches, taken, breaches.left[taken], state.vault, VAULT)
+
+
+def _first_claims(state: State, breaches: Breaches, at: Ints) -> Ints:
+    """Return the place of the first claim in the step of the account of each claim."""
+    assert state.crossed is not None
+    owner = state.crossed.of[breaches.rows]
+    own = np.where(owner >= 0, owner, -1 - np.arange(len(owner)))
+    _, first, place = np.unique(own, return_index=True, return_inverse=True)
+    out: Ints = first[place][at]
+    return out
 
 
 def hand_over(
@@ -152,15 +189,15 @@ def hand_over(
     cause: str = "takeover",
 ) -> None:  # fmt: skip
     """Move lots in breach to a pool at their bankruptcy amount, in order."""
-    rows, symbols, side = breaches.rows[at], breaches.symbol[at], breaches.side[at]
+    rows, symbols, side, sign = breaches.rows[at], breaches.symbol[at], breaches.side[at], breaches.worth[at]
     settle(state, recorder, rows)
     for symbol in np.unique(symbols).tolist():
         settle_owner(state, recorder, pool, symbol)
     amount = cut(state, breaches, at, lots)
-    state.cash[rows] += side * amount
+    state.cash[rows] += sign * amount
     for symbol in np.unique(symbols).tolist():
         mine = symbols == symbol
-        move_to(state, symbol, pool, int((side * amount)[mine].sum()), int((side * lots)[mine].sum()))
+        move_to(state, symbol, pool, int((sign * amount)[mine].sum()), int((side * lots)[mine].sum()))
     for claim in zip(symbols.tolist(), side.tolist(), lots.tolist(), amount.tolist(), strict=True):
         absorb(pool, *claim)
     if cause == "takeover":
@@ -168,5 +205,5 @@ def hand_over(
         breaches.taken_amount[at] += amount
         breaches.taken_by[at] = owner
     recorder.transfer(
-        state.step, cause, symbols, ACCOUNT, rows, owner, pool.number, -side * lots, side * amount, breaches.serial[at]
+        state.step, cause, symbols, ACCOUNT, rows, owner, pool.number, -side * lots, sign * amount, breaches.serial[at]
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from backtest.engine.candidates import of_accounts
 from backtest.engine.recorder import ACCOUNT, FUND, VAULT, Recorder
 from backtest.engine.state import MILLIONTH, State
 from backtest.mechanics.adl import Matches, Queue
@@ -23,6 +25,7 @@ class Wave:
     number: int
     symbol: int
     side: int  # of the bankrupts
+    sign: int  # of the value of their positions
     source: int
     first: int
     queue: Queue
@@ -41,6 +44,7 @@ class Slices:
     amount: Ints
     owed: Ints
     cost: Ints
+    own: int = 0  # of the first slices: bankrupts against the opposite position of their own account
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,30 +58,42 @@ class Standing:
     score: float
 
 
+def close_price(state: State, symbol: int, previous: int) -> int | None:
+    """Return the close price of ADL in quanta per lot, None where it is the bankruptcy amount."""
+    rule = state.world.rules.close_price
+    if rule == "bankruptcy":
+        return None
+    return state.value_per_lot(symbol) if rule == "mark" else state.world.worth(symbol).one(previous)
+
+
 def open_wave(state: State, symbol: int, side: int, source: int, previous: int) -> Wave:
     """Freeze the queue against one bankrupt side: open, solvent positions that are not in breach in this step."""
     rules, block, each = state.world.rules, state.blocks[symbol, -side], state.value_per_lot(symbol)
-    tiers = state.world.tiers[symbol]
+    tiers, sign = state.world.tiers[symbol], -side * state.kind[symbol]
+    ahead = of_accounts(state, block)
 
     def fetch(places: Ints) -> Candidates:
         rows = places + block.start
         lots, cost = state.lots[rows], state.cost[rows]
         value = lots * each
-        equity = state.cash[rows] - side * value
+        equity = state.cash[rows] + sign * value
         if state.funded:
             equity -= state.owed_funding(rows)
-        return Candidates(-side, lots, cost, value, side * (cost - value), equity, tiers)
+        found = Candidates(-side, lots, cost, value, sign * (value - cost), equity, tiers)
+        return found if ahead is None else ahead.exact(rows, found)
 
     def approximate(piece: slice) -> Candidates:
         rows = slice(piece.start + block.start, piece.stop + block.start)
-        lots, cost = state.mirror.lots[rows], state.mirror.cost[rows]
+        lots: Any = state.mirror.lots[rows]
+        cost: Any = state.mirror.cost[rows]
         value = lots * each
-        equity = state.mirror.cash[rows] - lots * (side * (each - state.index[symbol] / MILLIONTH))
-        delicate = np.flatnonzero((equity < value * DELICATE + QUANTA_PER_USD) & (lots > 0))
+        equity = state.mirror.cash[rows] + lots * (sign * each + side * (state.index[symbol] / MILLIONTH))
+        found = Candidates(-side, state.lots[rows], cost, value, sign * (value - cost), equity, tiers)
+        found = found if ahead is None else ahead.near(rows, found)
+        delicate = np.flatnonzero((found.equity < value * DELICATE + QUANTA_PER_USD) & (lots > 0))
         if delicate.size:
-            equity[delicate] = fetch(delicate + piece.start).equity
-        pnl = side * (cost - value)
-        return Candidates(-side, state.lots[rows], cost, value, pnl, equity, tiers)  # type: ignore[arg-type]
+            found.equity[delicate] = fetch(delicate + piece.start).equity
+        return found
 
     def scan(piece: slice) -> tuple[Candidates, Bools]:
         found = approximate(piece) if state.mirror.exact else fetch(np.arange(piece.start, piece.stop))
@@ -88,8 +104,8 @@ def open_wave(state: State, symbol: int, side: int, source: int, previous: int) 
 
     state.waves += 1
     queue = Queue(scan, fetch, block.stop - block.start, rules.ranking, rules.losers, rules.seed + state.waves)
-    price = {"bankruptcy": None, "mark": each, "previous_mark": previous * state.world.q_mark(symbol)}
-    return Wave(state.waves, symbol, side, source, block.start, queue, previous, price[rules.close_price])
+    price = close_price(state, symbol, previous)
+    return Wave(state.waves, symbol, side, -sign, source, block.start, queue, previous, price)
 
 
 def standings(state: State, wave: Wave) -> list[Standing]:
@@ -119,20 +135,22 @@ def record(
     """Write down a wave: its slices, the part of the queue that is kept, those passed over, the watched positions."""
     top, order = wave.queue.top, wave.queue.order
     place = np.array(out.place, dtype=np.int64)
+    queued = slice(slices.own, None)
     reached = max([*out.place[-1:], *out.skipped[-1:]], default=-1) + 1
     kept = min(reached + state.world.rules.spared, len(order))
     shown, value = order[:kept], top.value[:kept]
     ahead = np.cumsum(value) - value
     score = wave.queue.scores[:kept]
     closed = np.zeros(len(shown), dtype=np.int64)
-    np.add.at(closed, place, slices.lots)
+    np.add.at(closed, place, slices.lots[queued])
     skipped = np.zeros(len(shown), dtype=np.int64)
     skipped[np.array(out.skipped, dtype=np.int64)] = 1
     mark, step, symbol = state.marks[wave.symbol], state.step, wave.symbol
+    none = np.zeros(slices.own, dtype=np.int64)
     recorder.slices.add(
         len(slices.lots), wave.number, step, symbol, wave.side, wave.source, slices.bankrupts, slices.serial,
-        slices.winners, place + 1, slices.lots, slices.amount, slices.owed, mark, wave.previous, ahead[place],
-        slices.cost, score[place],
+        slices.winners, np.concatenate([none, place + 1]), slices.lots, slices.amount, slices.owed, mark, wave.previous,
+        np.concatenate([none, ahead[place]]), slices.cost, np.concatenate([none, score[place]]),
     )  # fmt: skip
     recorder.queue.add(
         len(shown), wave.number, step, symbol, wave.first + shown, np.arange(1, len(shown) + 1), -wave.side,
@@ -158,7 +176,7 @@ def record(
             "skipped": len(out.skipped),
             "mark": mark,
             "previous": wave.previous,
-            "difference": wave.side * int((slices.amount - slices.owed).sum()),
+            "difference": wave.sign * int((slices.amount - slices.owed).sum()),
         }
     )
     for standing in watched:

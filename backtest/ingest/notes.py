@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from backtest.ingest.coverage import Series, describe, hole_text
 from backtest.ingest.lake import Window, read_series, series_folder, shown
 from backtest.ingest.sample import Tape
+from backtest.ingest.settlements import NO_RATES
 from backtest.instrument import Instrument
 from backtest.scenario import Scenario, per_coin
 
@@ -133,6 +134,6 @@ def series_flags(series: Sequence[Series]) -> Iterator[str]:
     for source, note in dict.fromkeys((row.source, row.note) for row in modelled):
         symbols = ", ".join(row.symbol for row in modelled if (row.source, row.note) == (source, note))
         yield f"The mark of {symbols} is modelled ({source}): {note}."
-    unpaid = ", ".join(row.symbol for row in series if row.name == "funding" and row.label == "missing")
+    unpaid = ", ".join(row.symbol for row in series if row.name == "funding" and row.note == NO_RATES)
     if unpaid:
         yield f"There is no funding data in the window: {unpaid}."

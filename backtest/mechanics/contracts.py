@@ -113,12 +113,15 @@ def maintenance_margin(notional: Fraction, tiers: Sequence[Tier]) -> Fraction:
     return max(notional * tier.rate - tier.deduction, Fraction(0))
 
 
-def liquidation_price(held: Holding, tiers: Sequence[Tier]) -> tuple[Fraction, int] | None:
+def liquidation_price(
+    held: Holding, tiers: Sequence[Tier], start: Fraction | None = None
+) -> tuple[Fraction, int] | None:
     """Return the price at which equity equals maintenance margin, with its tier; None if no positive price does.
 
     The price is solved in each tier and kept where it lies in that tier's own bracket; of several the one reached
-    first in the direction of loss holds. Where a schedule steps up (one rate on the whole position), it is the edge of
-    the bracket. Without a solution: a linear long with ``balance + deduction >= entry value``, an inverse short alike.
+    first in the direction of loss holds. Where a schedule steps up (one rate on the whole position), it may be the edge
+    of the bracket, and depends on the price to ``start`` from: what a loss leaves behind does not count. Without a
+    solution: a linear long with ``balance + deduction >= entry value``, an inverse short alike.
 
     Source: the tier at the price itself, as Binance states the re-substitution for COIN-M
     (support FAQ b3c689c1f50a44cabb3a84e663b81d93).
@@ -134,9 +137,12 @@ def liquidation_price(held: Holding, tiers: Sequence[Tier]) -> tuple[Fraction, i
     """
     gains = _gains(held)
     edges = [tier.floor / held.size for tier in tiers]
+    from_x = None if start is None else start ** EXPONENT[held.kind]
     found = []
     for k, (low, high) in enumerate(zip(edges, [*edges[1:], None], strict=True)):
         x = _solve(held, tiers[k])
+        if from_x is not None:
+            x = min(x, from_x) if gains > 0 else max(x, from_x)
         if gains > 0 and x >= low:  # breached from x down to the bottom of the bracket
             found.append((x if high is None else min(x, high), k))
         if gains < 0 and (high is None or x < high):  # from x up to its top

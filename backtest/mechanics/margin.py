@@ -1,7 +1,8 @@
 """Equity, tiered maintenance margin and the exact mark at which a position breaches.
 
 All money in quanta. Notional of k lots at a mark of m mark quanta is ``k * m * q`` with
-``q`` quanta per (mark quantum x lot). Side s is +1 for long, -1 for short.
+``q`` quanta per (mark quantum x lot), of an inverse contract ``k * round(num / m)``. Signed lots carry the sign of a
+position's value: that of its side, for an inverse contract the opposite one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backtest.mechanics.exact import RATE_ONE, Bools, Floats, Ints, mul_rate_up
+from backtest.mechanics.worth import Worth
 
 NEVER_LONG = -1  # no mark at or above zero breaches
 NEVER_SHORT = 2**62
@@ -84,9 +86,9 @@ def maintenance(notional: Ints, tiers: Tiers) -> Ints:
     return need
 
 
-def in_breach(cash: Ints, signed_lots: Ints, marks: Ints, q: int, tiers: Tiers, inclusive: bool) -> Bools:
+def in_breach(cash: Ints, signed_lots: Ints, marks: Ints, q: int, tiers: Tiers, inclusive: bool, num: int = 0) -> Bools:
     """Return whether equity is below (``inclusive``: at or below) maintenance margin at the marks."""
-    value = signed_lots * marks * q
+    value = signed_lots * Worth(q, num).many(marks)
     need = maintenance(np.abs(value), tiers)
     equity = cash + value
     breached: Bools = equity <= need if inclusive else equity < need
@@ -127,12 +129,19 @@ def _estimate(cash: Ints, signed_lots: Ints, q: float, tiers: Tiers) -> tuple[Fl
 
 
 def breach_mark(
-    cash: Ints, signed_lots: Ints, q: int, tiers: Tiers, inclusive: bool, estimate: Floats | None = None
+    cash: Ints,
+    signed_lots: Ints,
+    q: int,
+    tiers: Tiers,
+    inclusive: bool,
+    estimate: Floats | None = None,
+    num: int = 0,
 ) -> Ints:
     """Return the exact mark at which each position first breaches: highest for longs, lowest for shorts.
 
-    A long that breaches at no positive mark gets ``NEVER_LONG``. A float estimate (``breach_estimate`` unless given)
-    is corrected by the exact comparison, so the result does not depend on floating point.
+    A long that breaches at no positive mark gets ``NEVER_LONG``. The schedule is continuous: all marks beyond are
+    in breach too; ``stepped`` has the others. A float estimate (``breach_estimate`` unless given) is corrected by the
+    exact comparison, so the result does not depend on floating point.
 
     Examples
     --------
@@ -143,19 +152,20 @@ def breach_mark(
     >>> breach_mark(np.array([-900_000]), np.array([10]), 100, five, inclusive=False).tolist()
     [947]
     """
+    worth = Worth(q, num)
     if estimate is None:
-        estimate, _ = breach_estimate(cash, signed_lots, q, tiers)
-    long = signed_lots > 0
+        estimate = worth.price(breach_estimate(cash, signed_lots, 1, tiers)[0])
+    long = signed_lots * worth.kind > 0
     marks = np.rint(np.clip(np.nan_to_num(estimate, nan=0.0), 1.0, 2.0**52)).astype(np.int64)
     worse = np.where(long, -1, 1)  # the direction of loss
     todo = np.flatnonzero(signed_lots)
     while todo.size:  # away from the loss until safe ...
-        bad = in_breach(cash[todo], signed_lots[todo], marks[todo], q, tiers, inclusive)
-        todo = todo[bad & (marks[todo] > 0)]
+        bad = in_breach(cash[todo], signed_lots[todo], marks[todo], q, tiers, inclusive, num)
+        todo = todo[bad & (marks[todo] > 0) & (marks[todo] < 2**52)]
         marks[todo] -= worse[todo]
     todo = np.flatnonzero(signed_lots)
     while todo.size:  # ... then toward it until the first mark that breaches
         marks[todo] += worse[todo]
-        bad = in_breach(cash[todo], signed_lots[todo], marks[todo], q, tiers, inclusive)
+        bad = in_breach(cash[todo], signed_lots[todo], marks[todo], q, tiers, inclusive, num)
         todo = todo[~bad & (marks[todo] > 0) & (marks[todo] < 2**52)]
     return np.where(long & (marks <= 0), NEVER_LONG, np.where(marks >= 2**52, NEVER_SHORT, marks))

@@ -21,7 +21,8 @@ class Candidates:
     """Accounts on the opposite side, in quanta: one row each, ascending account id; floats in the filter.
 
     ``value`` is lots at mark, ``pnl`` unrealised profit without funding, ``equity`` cash plus signed value, funding
-    included.
+    included. In cross margin ``equity`` is the account's, and so are ``account_pnl`` and ``account_need`` (None: those
+    of the position).
     """
 
     side: int
@@ -31,6 +32,13 @@ class Candidates:
     pnl: Ints
     equity: Ints
     tiers: Tiers
+    account_pnl: Ints | None = None
+    account_need: Ints | None = None
+
+    @property
+    def borne(self) -> Ints:
+        """Return the profit that stands against the equity: the account's in cross margin."""
+        return self.pnl if self.account_pnl is None else self.account_pnl
 
 
 Filter = Callable[[Candidates], Floats]
@@ -75,12 +83,12 @@ def _maintenance_exact(rows: Candidates, i: int) -> int:
 
 
 def _wallet(rows: Candidates) -> Floats:
-    wallet: Floats = np.maximum(rows.equity - rows.pnl, QUANTA_PER_USD)
+    wallet: Floats = np.maximum(rows.equity - rows.borne, QUANTA_PER_USD)
     return wallet
 
 
 def _wallet_exact(rows: Candidates, i: int) -> int:
-    return max(int(rows.equity[i]) - int(rows.pnl[i]), QUANTA_PER_USD)
+    return max(int(rows.equity[i]) - int(rows.borne[i]), QUANTA_PER_USD)
 
 
 def _margin_ratio(rows: Candidates) -> Floats:
@@ -125,13 +133,14 @@ def _return_exact(rows: Candidates, i: int) -> Fraction:
 
 
 def _binance(rows: Candidates) -> Floats:
-    score: Floats = np.maximum(rows.pnl, 0) / _wallet(rows) * (_maintenance(rows) / rows.equity)
+    need = _maintenance(rows) if rows.account_need is None else rows.account_need
+    score: Floats = np.maximum(rows.borne, 0) / _wallet(rows) * (need / rows.equity)
     return score
 
 
 def _binance_exact(rows: Candidates, i: int) -> Fraction:
-    profit = max(int(rows.pnl[i]), 0)
-    return Fraction(profit * _maintenance_exact(rows, i), _wallet_exact(rows, i) * int(rows.equity[i]))
+    need = _maintenance_exact(rows, i) if rows.account_need is None else int(rows.account_need[i])
+    return Fraction(max(int(rows.borne[i]), 0) * need, _wallet_exact(rows, i) * int(rows.equity[i]))
 
 
 def _hyperliquid(rows: Candidates) -> Floats:
@@ -164,6 +173,7 @@ def _leverage_then_profit(rows: Candidates, i: int) -> Fraction:
     return _leverage_exact(rows, i) + Fraction(pnl, 2**190) - Fraction(equity - pnl, 2**256)
 
 
+OF_ACCOUNTS = frozenset({"binance", "aevo", "bybit"})  # ask for profit or maintenance of the whole account
 _BY_LEVERAGE = _divided_when_losing(_leverage, _leverage_exact)
 
 RANKINGS: dict[str, Ranking | None] = {

@@ -8,17 +8,27 @@ from fractions import Fraction
 from typing import Any
 
 from backtest.mechanics import impact
+from backtest.mechanics.allocation import ALLOCATIONS, ORDERS
 from backtest.mechanics.pools import DROPS, DropRule, PoolRule
 from backtest.mechanics.rankings import RANKINGS
 from backtest.mechanics.steppers import STEPPERS, PartRule
 
-IMPACTS: dict[str, impact.Impact] = {"none": impact.no_impact, "sqrt": impact.square_root, "linear": impact.linear}
-SCHEDULES = {"tiered": "marginal rates with continuous deductions"}
+IMPACTS: dict[str, impact.Impact] = {
+    "none": impact.no_impact,
+    "sqrt": impact.square_root,
+    "linear": impact.linear,
+    "depth": impact.book_depth,
+}
+SCHEDULES = {
+    "tiered": "marginal rates with continuous deductions",
+    "risk_limits": "one rate on the whole position, a tier from above its floor",
+}
 
 CHOICES: Mapping[str, Mapping[str, Any] | tuple[str, ...]] = {
     "intrabar": ("ohlc", "adverse_first", "close"),
     "stepper": STEPPERS,
     "impact": IMPACTS,
+    "path": ("tape", "feedback"),
     "fund_shortfall": ("divisible", "all_or_nothing"),
     "fund_takeover": ("bankruptcy", "none"),
     "fund_drop": DROPS,
@@ -29,6 +39,8 @@ CHOICES: Mapping[str, Mapping[str, Any] | tuple[str, ...]] = {
     "losers": ("last", "ranked", "excluded"),
     "close_price": ("bankruptcy", "mark", "previous_mark"),
     "on_exhausted": ("uncovered", "fund_negative"),
+    "cross_allocation": ALLOCATIONS,
+    "cross_order": ORDERS,
 }
 
 
@@ -49,7 +61,8 @@ class Rules:
     ``inventory_limit`` None: no limit. Of several funds, ``pools`` divides start and limit, ``fund_of`` names each
     symbol's (both empty: one fund). ``drop`` switches deleveraging on.
     ``quiet_steps``: steps without a breach, the present one included, before pools unwind.
-    ``strength``: Y times sigma of the impact formula. ``scale``: liquidity scale per symbol.
+    ``cross_allocation``, ``cross_order``: how a cross account in breach is liquidated.
+    ``strength``: Y times sigma of the impact formula, Y alone for book depth. ``scale``: liquidity scale per symbol.
     """
 
     inclusive: bool
@@ -80,3 +93,5 @@ class Rules:
     participation: Fraction
     seed: int
     spared: int
+    cross_allocation: str = "by_maintenance"
+    cross_order: str = "maintenance"

@@ -14,6 +14,7 @@ import numpy as np
 
 from backtest.mechanics.exact import Bools, Ints, mul_rate, mul_rate_up
 from backtest.mechanics.margin import Tiers, maintenance, tier_of
+from backtest.mechanics.worth import Worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +22,12 @@ class Distress:
     """Positions in breach of one symbol, in crossing order.
 
     ``bankruptcy`` is the bankruptcy amount of all ``lots`` and ``worth`` the value of one lot at the mark of the
-    breach, in quanta; ``ordered`` is false where equity was below zero: no order is sent. ``first`` says that no order
-    was sent in this episode of distress, ``paused`` that one was, too short a time ago.
+    breach, in quanta; ``sign`` is that of the position's value. ``ordered`` is false where equity was below zero: no
+    order is sent. ``first`` says that no order was sent in this episode of distress, ``paused`` that one was, too short
+    a time ago. ``others`` is maintenance that the equity must bear besides.
     """
 
-    side: Ints
+    sign: Ints
     lots: Ints
     bankruptcy: Ints
     worth: Ints
@@ -34,17 +36,23 @@ class Distress:
     paused: Bools
     tiers: Tiers
     inclusive: bool
-    q_tick: int
+    unit: Worth
+    per_tick: int
     fee_e9: int
+    others: Ints
+
+    def paid(self, price: Ints) -> Ints:
+        """Return what a lot is worth at prices in ticks."""
+        return self.unit.many(price * self.per_tick)
 
     def within(self, price: Ints) -> Bools:
-        """Return whether prices in ticks are within the limit: ``side * (price * lots - bankruptcy) >= 0``."""
-        inside: Bools = self.side * (price * self.lots * self.q_tick - self.bankruptcy) >= 0
+        """Return whether prices in ticks are within the limit: ``sign * (worth * lots - bankruptcy) >= 0``."""
+        inside: Bools = self.sign * (self.paid(price) * self.lots - self.bankruptcy) >= 0
         return inside
 
     def equity(self) -> Ints:
         """Return equity at the mark of the breach, in quanta."""
-        equity: Ints = self.side * (self.lots * self.worth - self.bankruptcy)
+        equity: Ints = self.sign * (self.lots * self.worth - self.bankruptcy)
         return equity
 
 
@@ -164,10 +172,10 @@ def _enough(rows: Distress, price: Ints) -> Ints:
 
 def _compliant(rows: Distress, lots: Ints, price: Ints) -> Bools:
     """Return whether what is left after a sale at a price, fee paid, is not in breach at the mark of the breach."""
-    value = lots * price * rows.q_tick
+    value = lots * rows.paid(price)
     rest = (rows.lots - lots) * rows.worth
-    equity = rows.side * (rest + value - rows.bankruptcy) - mul_rate(value, rows.fee_e9)
-    need = maintenance(rest, rows.tiers)
+    equity = rows.sign * (rest + value - rows.bankruptcy) - mul_rate(value, rows.fee_e9)
+    need = maintenance(rest, rows.tiers) + rows.others
     safe: Bools = equity > need if rows.inclusive else equity >= need
     return safe
 
@@ -233,5 +241,5 @@ def _distress(
     yes, no = np.ones(count, dtype=bool), np.zeros(count, dtype=bool)
     return Distress(
         np.full(count, side), np.array(lots), np.array(bankruptcy), np.array(worth), yes, yes, no, Tiers.of(rows),
-        False, 100 if worth[0] > 10_000 else 1, 0,
+        False, Worth(100 if worth[0] > 10_000 else 1), 1, 0, np.zeros(count, dtype=np.int64),
     )  # fmt: skip

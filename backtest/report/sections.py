@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from backtest.report import adds_up, headlines, published
+from backtest.report import adds_up, by_account, headlines, published
 from backtest.report import what_happened as happened
 from backtest.report import who_paid as paid
 from backtest.report import who_was_closed as closed
@@ -45,6 +45,10 @@ def _story(f: Findings) -> Markup:
 
 def _watched(f: Findings) -> bool:
     return bool(f.meta.get("watch"))
+
+
+def _cross(f: Findings) -> bool:
+    return bool(f.meta.get("cross"))
 
 
 SECTIONS = (
@@ -111,6 +115,25 @@ SECTIONS = (
         ),
     ),
     Section(
+        "cross",
+        "Cross margin",
+        "What did cross margin change?",
+        by_account.contagion_answer,
+        (
+            Part(
+                "Dragged along: liquidated though its own price would not have done it. Carried: the other way round",
+                by_account.contagion_table,
+                ("cross_contagion",),
+            ),
+            Part(
+                "Accounts that lost several coins in one step, the largest",
+                by_account.several_table,
+                ("accounts_lost_in_several_coins",),
+            ),
+        ),
+        shown=_cross,
+    ),
+    Section(
         "paid",
         "Who paid",
         "Who paid?",
@@ -119,6 +142,7 @@ SECTIONS = (
             Part("Cash and equity of fund and vault", paid.balance_figures, ("fund_balance",)),
             Part("From collateral to uncovered, USD; the stages sum to zero", paid.waterfall, ("loss_waterfall",)),
             Part("Movements of fund and vault by cause", paid.flows_table, ("fund_flows",)),
+            Part("Funding paid and received by side; it sums to zero", paid.funding_table, ("funding_flows",)),
         ),
     ),
     Section(

@@ -21,6 +21,14 @@ FLOWS = columns("""
     outflow_usd     cents  cash out, USD
     net_usd         cents  net, USD
 """)
+FUNDING = columns("""
+    symbol      head   symbol
+    side        words  side
+    events      whole  settlements
+    on_oracle   whole  on the oracle price
+    clipped     whole  clipped to the cap
+    amount_usd  cents  received, USD
+""")
 # The colour of a stage of the waterfall, by a word in its name; grey is context.
 _STAGE_COLOURS = (("fund", "pool"), ("vault", "pool"), ("adl", "adl"), ("winners", "adl"), ("uncovered", "ink"))
 
@@ -62,6 +70,24 @@ def flows_table(f: Findings) -> Markup:
     """List inflow and outflow by cause."""
     rows = [row for row in f.rows("fund_flows") if row["inflow_usd"] or row["outflow_usd"] or row["lots_movements"]]
     return table(rows, FLOWS) if rows else empty("Neither fund nor vault moved.")
+
+
+def funding_table(f: Findings) -> Markup:
+    """List what each side of a symbol received as funding; settlements not on the oracle price are on the mark."""
+    sides: dict[tuple[str, str], list[Row]] = {}
+    for row in f.rows("funding_flows"):
+        sides.setdefault((row["symbol"], row["side"]), []).append(row)
+    counts = ("events", "on_oracle", "clipped")
+    rows = [
+        {
+            "symbol": symbol,
+            "side": side,
+            **{name: max(row[name] for row in group) for name in counts},
+            "amount_usd": sum(row["amount_usd"] for row in group),
+        }
+        for (symbol, side), group in sides.items()
+    ]
+    return table(rows, FUNDING) if rows else empty("No funding was charged in this run.")
 
 
 def waterfall(f: Findings) -> Markup:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -30,10 +31,7 @@ def run_seeds(resolved: Resolved, market: MarketPath, first: Run, count: int, pr
     summaries, ids = [], []
     compared: dict[str, list[float]] = {}
     for k in range(count):
-        changed = Resolved(
-            resolved.event, resolved.venue, resolved.scenario.with_(seed=resolved.scenario.seed + k),
-            resolved.sources, resolved.flags,
-        )  # fmt: skip
+        changed = replace(resolved, scenario=resolved.scenario.with_(seed=resolved.scenario.seed + k))
         run = first if k == 0 else execute(prepare(changed, market=market))
         summaries.append(_plain(run.summary()))
         ids.append(run.run_id)
@@ -78,8 +76,12 @@ def bands(summaries: list[dict[str, Any]]) -> dict[str, list[float]]:
 
 
 def run_grid(resolved: Resolved, given: Mapping[str, Any], first: Run, progress: Progress | None = None) -> Run:
-    """Run the event's sensitivity grid, one setting changed at a time; return the first run with the grid."""
-    entries = resolved.event.sensitivity
+    """Run the event's sensitivity grid, one setting changed at a time; return the first run with the grid.
+
+    Settings of accounts of several coins are left out where the book is imported or has fewer coins.
+    """
+    drawn = 1 if resolved.scenario.positions_file else len(resolved.scenario.coins)
+    entries = [e for e in resolved.event.sensitivity if e["set"].get("positions_per_account", 1) <= drawn]
     if not entries:
         raise ConfigError(f"event {resolved.event.id} has no sensitivity grid; change settings with --set instead")
     grid = [{"label": "nothing: this run", "run_id": first.run_id, "metrics": grid_metrics(first)}]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pyarrow as pa
 
 from backtest.schema import TABLES
-from backtest.tables import actual, adl, book, ledger, liquidation, steps
+from backtest.tables import actual, adl, book, criticality, ledger, liquidation, steps
 from backtest.tables.arrow import build
 from backtest.tables.shared import Columns, Finished, Shared
 
@@ -21,6 +21,7 @@ def result_tables(done: Finished) -> dict[str, pa.Table]:
         "runs": book.runs,
         "coverage": book.coverage,
         "steps": steps.steps,
+        "criticality": criticality.criticality,
         "accounts": book.accounts,
         "positions": book.positions,
         "liquidations": liquidation.liquidations,

@@ -27,7 +27,7 @@ def funding(s: Shared) -> tuple[int, Columns]:
             if held:
                 rows.append((event, "long" if held > 0 else "short", name, held))
     step = np.array([event["step"] for event, *_ in rows], dtype=np.int64)
-    marks = [event["mark"] * float(s.mark_unit[event["symbol"]]) for event, *_ in rows]
+    fetched = _fetched(s, [event for event, *_ in rows])
     return len(rows), {
         "step": step,
         "ts": s.ts(step),
@@ -35,10 +35,21 @@ def funding(s: Shared) -> tuple[int, Columns]:
         "side": [side for _, side, _, _ in rows],
         "cohort": [cohort for _, _, cohort, _ in rows],
         "rate": [event["rate"] / 1e9 for event, *_ in rows],
-        "mark_px": marks,
+        "mark_px": [event["mark"] * float(s.mark_unit[event["symbol"]]) for event, *_ in rows],
         "lots": [abs(held) for *_, held in rows],
         "amount_usd": [-held * event["change"] for event, _, _, held in rows],
+        "notional_basis": ["oracle" if event["oracle"] else "mark" for event, *_ in rows],
+        "notional_px": [(event["oracle"] or event["mark"]) * float(s.mark_unit[event["symbol"]]) for event, *_ in rows],
+        "fetched_rate": [rate / 1e9 for rate in fetched],
+        "clipped": [rate != event["rate"] for rate, (event, *_) in zip(fetched, rows, strict=True)],
     }
+
+
+def _fetched(s: Shared, events: list[dict[str, Any]]) -> list[int]:
+    """Return the rate of each event before the venue's cap, in 1e-9."""
+    known = {(row.bar - s.done.first_bar, row.symbol): row.fetched_e9 for row in s.market.funding}
+    bars = s.world.walk.bar
+    return [known[int(bars[event["step"] - 1]), event["symbol"]] for event in events]
 
 
 def ledger(s: Shared) -> tuple[int, Columns]:

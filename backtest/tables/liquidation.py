@@ -17,7 +17,7 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
     symbol, side, lots = b["symbol"], b["side"], b["lots"]
     start = s.step_ts[np.maximum(b["step"] - 2, 0)]
     end = s.step_ts[b["step"] - 1]
-    gap = s.world.walk.gap[b["step"] - 1]
+    gap = s.world.walk.gap[b["step"] - 1] | (b["round"] > 1)  # no time passes
     ts = np.where(gap, end, start + (end - start) * b["passed"] // np.maximum(b["length"], 1))
     order_ts = np.maximum.accumulate(end) if len(end) else end
     cascade = 1 + np.cumsum(np.diff(order_ts, prepend=order_ts[:1]) > CASCADE_GAP_US)
@@ -30,6 +30,7 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
         "liquidation_id": np.arange(1, len(rows) + 1),
         "cascade_id": cascade,
         "step": b["step"],
+        "round": b["round"],
         "ts": ts.astype("datetime64[us]"),
         "symbol": s.symbol(symbol),
         "account_id": s.world.account[rows],
@@ -39,8 +40,9 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
         "lots": lots,
         "quantity_base": lots * s.lot[symbol],
         "mark_px": b["mark"] * s.mark_unit[symbol],
+        "end_mark_px": s.mark_then(symbol, b["step"], b["round"]) * s.mark_unit[symbol],
         "equity_usd": b["equity"],
-        "maintenance_usd": b["need"],
+        "maintenance_usd": b["need"] + b["others"],
         "notional_usd": lots * b["mark"] * s.q_mark[symbol],
         "closed_usd": closed * b["mark"] * s.q_mark[symbol],
         "bankruptcy_usd": b["bankruptcy"],
@@ -80,6 +82,7 @@ def fund(s: Shared) -> tuple[int, Columns]:
         own = pools == code
         cash[own] = np.cumsum(amount[own])
     zeros = np.zeros(head, dtype=np.int64)
+    marks = s.mark_then(t["symbol"][at], t["step"][at], t["round"][at]) * s.mark_unit[t["symbol"][at]]
     step = np.concatenate([zeros, t["step"][at]])
     causes = ("opening", *CAUSES)
     return len(pools), {
@@ -91,6 +94,7 @@ def fund(s: Shared) -> tuple[int, Columns]:
         "symbol": named(np.concatenate([zeros, t["symbol"][at] + 1]), ("", *s.symbols)),
         "liquidation_id": s.liquidation(np.concatenate([zeros + NONE, t["serial"][at]])),
         "lots": np.concatenate([zeros, sign * t["lots"][at]]),
+        "mark_px": nullable(np.concatenate([np.zeros(head), marks]), np.arange(len(pools)) < head),
         "amount_usd": amount,
         "cash_usd": cash,
     }

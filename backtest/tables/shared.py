@@ -50,6 +50,7 @@ class Shared:
         self.tick = np.array([float(unit.tick) for unit in units])
         self.mark_unit = np.array([float(unit.mark_quantum) for unit in units])
         self.q_mark = np.array([unit.q_mark for unit in units], dtype=np.int64)
+        self.mark, self.trade = self.state.prices.mark, self.state.prices.trade  # as they were walked
         self.step_ts, self.bar_ts = self._clock()
         self.cohorts = np.asarray(done.book.cohort)
 
@@ -58,6 +59,16 @@ class Shared:
         bar_ts = self.market.open_ts[self.done.first_bar :][walk.bar]
         within = walk.part * bar_us // 3 if walk.parts == 4 else np.full(len(walk.part), bar_us)
         return bar_ts + within, bar_ts
+
+    def mark_then(self, symbol: Ints, step: Ints, number: Ints) -> Ints:
+        """Return the marks at the end of rounds of steps, in mark quanta; step 0 has that of the first."""
+        out: Ints = self.mark[symbol, np.maximum(step, 1) - 1]
+        for rounds in self.recorder.rounds:
+            first, last = np.searchsorted(step, [rounds.step, rounds.step + 1])  # the record is in order of steps
+            for earlier in range(1, len(rounds.marks)):
+                mine = first + np.flatnonzero(number[first:last] == earlier)
+                out[mine] = np.array(rounds.marks[earlier - 1])[symbol[mine]]
+        return out
 
     def ts(self, step: Ints) -> Any:
         """Return the time of steps; step 0 is the opening."""

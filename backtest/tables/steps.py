@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from backtest.engine.prices import flow_of
 from backtest.engine.recorder import ACCOUNT, CAUSES, FUND, VAULT
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.path import freed
@@ -17,7 +18,7 @@ def steps(s: Shared) -> tuple[int, Columns]:
     world, walk, first = s.world, s.world.walk, s.done.first_bar
     steps, symbols = world.steps, len(s.symbols)
     shape = (symbols, steps)
-    value = walk.mark * s.q_mark[:, None]  # quanta per lot
+    value = s.mark * s.q_mark[:, None]  # quanta per lot
     long_lots, short_lots = _open_interest(s, shape)
     fund, vault = _pool(s, FUND, shape, value), _pool(s, VAULT, shape, value)
     b = s.breaches
@@ -37,6 +38,10 @@ def steps(s: Shared) -> tuple[int, Columns]:
         return np.ascontiguousarray(np.broadcast_to(values, shape).T).ravel()
 
     used = total(at, b["book_lots"]) + _unwound(s, shape)
+    moved, lowest = s.trade - walk.trade, np.minimum(world.trade_low[:, walk.bar], 1)
+    rounds, capped = np.ones(steps, dtype=np.int64), np.zeros(steps, dtype=bool)
+    for each_step in s.recorder.rounds:
+        rounds[each_step.step - 1], capped[each_step.step - 1] = len(each_step.marks), each_step.capped
     columns = {
         "step": each(np.arange(1, steps + 1)),
         "ts": each(s.step_ts).astype("datetime64[us]"),
@@ -44,10 +49,11 @@ def steps(s: Shared) -> tuple[int, Columns]:
         "symbol": s.symbol(each(np.arange(symbols)[:, None])),
         "gap": each(walk.gap),
         "bridged": each(s.market.bridged[:, first:][:, walk.bar]),
-        "trade_px": each(walk.trade * s.tick[:, None]),
-        "mark_px": each(walk.mark * s.mark_unit[:, None]),
-        "trade_low_px": each(world.trade_low[:, walk.bar] * s.tick[:, None]),
-        "trade_high_px": each(world.trade_high[:, walk.bar] * s.tick[:, None]),
+        "trade_px": each(s.trade * s.tick[:, None]),
+        "mark_px": each(s.mark * s.mark_unit[:, None]),
+        "trade_low_px": each(np.maximum(world.trade_low[:, walk.bar] + moved, lowest) * s.tick[:, None]),
+        "trade_high_px": each((world.trade_high[:, walk.bar] + moved) * s.tick[:, None]),
+        "tape_mark_px": each(walk.mark * s.mark_unit[:, None]),
         "long_lots": each(long_lots),
         "short_lots": each(short_lots),
         "long_oi_usd": each(long_lots * value),
@@ -59,6 +65,9 @@ def steps(s: Shared) -> tuple[int, Columns]:
             total((wave_symbol, wave_step), np.array([wave["notional"] for wave in waves], dtype=np.int64))
         ),
         "bucket_lots": each(_buckets(s, used)),
+        "flow_lots": each(flow_of(s.recorder, symbols, steps)[1]),
+        "rounds": each(rounds),
+        "rounds_capped": each(capped),
         "fund_usd": each(fund[0]),
         "fund_equity_usd": each(fund[1]),
         "vault_usd": each(vault[0]),

@@ -2,7 +2,7 @@
 -- params: none
 -- grain: one row per offending take-over
 -- units: _usd at the marks of the step; equity_usd fund cash plus inventory after the take-over; first_value_usd what the take-over added to it
--- note: wants the floor in rules.fund_floor_usd, checks nothing without it; looks at steps before funding first reaches the fund
+-- note: wants the floor in rules.fund_floor_usd, checks nothing without it; looks at steps of one round before funding first reaches the fund
 WITH floors AS (SELECT (to_json(r) ->> 'fund_floor_usd')::DECIMAL(18, 6) AS floor_usd FROM rules r),
 lot_sizes AS (SELECT symbol, max(quantity_base / lots) AS lot_base FROM liquidations GROUP BY symbol),
 per_lot AS (
@@ -27,5 +27,6 @@ judged AS (
 SELECT j.movement_id, j.step, j.symbol, j.equity_usd, j.first_value_usd, f.floor_usd
 FROM judged j CROSS JOIN floors f
 WHERE j.cause = 'takeover' AND j.first_value_usd < 0 AND j.equity_usd < f.floor_usd
+  AND j.step NOT IN (SELECT step FROM steps WHERE rounds > 1)
   AND j.step < coalesce((SELECT min(step) FROM funding WHERE cohort = 'fund'), j.step + 1)
 ORDER BY j.movement_id

@@ -13,7 +13,7 @@ settled AS (
 ),
 -- What one lot of a side received up to each event, in 1e-12 USD: whole numbers.
 charges AS (
-  SELECT symbol, side, step, sum(max((amount_usd::DECIMAL(38, 6) * 1000000000000)::HUGEINT // lots)) OVER (PARTITION BY symbol, side ORDER BY step) AS per_lot
+  SELECT symbol, side, step, sum(max((amount_usd * 1000000000000)::HUGEINT // lots)) OVER (PARTITION BY symbol, side ORDER BY step) AS per_lot
   FROM funding WHERE lots > 0 GROUP BY symbol, side, step
 ),
 totals AS (SELECT symbol, side, arg_max(per_lot, step) AS per_lot FROM charges GROUP BY symbol, side),

@@ -4,6 +4,6 @@
 -- units: mark_px the payment was charged on
 SELECT f.step, f.ts, f.symbol, any_value(f.mark_px) AS mark_px, any_value(s.bridged) AS bridged
 FROM funding f LEFT JOIN steps s USING (step, symbol)
-WHERE s.bridged IS DISTINCT FROM false
+WHERE s.bridged IS DISTINCT FROM false AND f.notional_basis <> 'oracle'
 GROUP BY f.step, f.ts, f.symbol
 ORDER BY f.step, f.symbol

@@ -2,20 +2,25 @@
 -- params: none
 -- grain: one row per offending position
 -- units: lots; expected_lots from the ledger, signed like the position
+-- note: the ledger tells accounts and symbols apart: both sides of one account in a symbol are held against it as a sum
 WITH legs AS (
   SELECT account_id, symbol, sum(lots) AS lots FROM ledger
   WHERE owner = 'account' AND cause <> 'opening' GROUP BY account_id, symbol
 ),
 signed AS (
-  SELECT account_id, symbol, any_value(fate) AS fate, min(position_id) AS position_id,
-         sum(CASE side WHEN 'long' THEN lots ELSE -lots END) AS opening_lots,
-         sum(CASE side WHEN 'long' THEN final_lots ELSE -final_lots END) AS final_lots
-  FROM positions GROUP BY account_id, symbol
+  SELECT *, CASE side WHEN 'long' THEN lots ELSE -lots END AS opening_signed,
+         CASE side WHEN 'long' THEN final_lots ELSE -final_lots END AS final_signed
+  FROM positions
+),
+judged AS (
+  SELECT p.*, sum(opening_signed - final_signed) OVER (PARTITION BY account_id, symbol) + coalesce(l.lots, 0) AS missing_lots
+  FROM signed p LEFT JOIN legs l USING (account_id, symbol)
 )
-SELECT p.position_id, p.account_id, p.symbol, p.fate, p.opening_lots, p.final_lots, p.opening_lots + coalesce(l.lots, 0) AS expected_lots
-FROM signed p LEFT JOIN legs l USING (account_id, symbol)
-WHERE p.final_lots <> p.opening_lots + coalesce(l.lots, 0)
-   OR (p.fate = 'open') <> (p.final_lots = p.opening_lots)
-   OR (p.fate IN ('liquidated', 'deleveraged') AND p.final_lots <> 0)
-   OR (p.fate IN ('part_liquidated', 'part_deleveraged') AND p.final_lots = 0)
-ORDER BY p.position_id
+SELECT position_id, account_id, symbol, fate, opening_signed AS opening_lots, final_signed AS final_lots,
+       final_signed + missing_lots AS expected_lots
+FROM judged
+WHERE missing_lots <> 0
+   OR (fate = 'open') <> (final_lots = lots)
+   OR (fate IN ('liquidated', 'deleveraged') AND final_lots <> 0)
+   OR (fate IN ('part_liquidated', 'part_deleveraged') AND final_lots = 0)
+ORDER BY position_id

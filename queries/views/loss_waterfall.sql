@@ -14,10 +14,10 @@ at_breach AS (
          l.lots - l.kept_lots AS left_lots,
          l.takeover_lots + l.adl_lots AS passed_lots,
          (l.notional_usd::DECIMAL(38, 6) * 1000000)::HUGEINT // l.lots AS breach_quanta,
-         round(s.mark_px * l.quantity_base / l.lots * 1000000)::HUGEINT AS end_quanta,
+         round(l.end_mark_px * l.quantity_base / l.lots * 1000000)::HUGEINT AS end_quanta,
          l.takeover_usd + l.adl_usd + CASE l.book_lots WHEN l.lots THEN l.bankruptcy_usd
            ELSE ((l.bankruptcy_usd::DECIMAL(38, 6) * 1000000)::HUGEINT * l.book_lots // l.lots)::DECIMAL(32, 0) * 0.000001 END AS bankruptcy_usd
-  FROM liquidations l LEFT JOIN steps s USING (step, symbol)
+  FROM liquidations l
 ),
 exits AS (
   SELECT *,
@@ -39,10 +39,9 @@ sums AS (
 ),
 pool_moves AS (
   SELECT f.pool, f.cause, f.amount_usd,
-         (f.lots * round(s.mark_px * z.lot_base * 1000000)::HUGEINT)::DECIMAL(32, 0) * 0.000001 AS then_usd,
+         (f.lots * round(f.mark_px * z.lot_base * 1000000)::HUGEINT)::DECIMAL(32, 0) * 0.000001 AS then_usd,
          (f.lots * round(m.mark_px * z.lot_base * 1000000)::HUGEINT)::DECIMAL(32, 0) * 0.000001 AS last_usd
   FROM fund f
-  LEFT JOIN steps s USING (step, symbol)
   LEFT JOIN last_marks m USING (symbol)
   LEFT JOIN lot_sizes z USING (symbol)
   WHERE f.cause <> 'opening'
@@ -71,8 +70,8 @@ parts AS (
 )
 SELECT stage_no, stage, amount_usd::DECIMAL(38, 6) AS amount_usd, note
 FROM parts, LATERAL (VALUES
-  (1, 'collateral posted', posted_usd, 'isolated margin of the lots that were liquidated'),
-  (2, 'result up to the breach', breach_equity_usd - posted_usd, 'profit and loss at the mark of the breach, funding included'),
+  (1, 'collateral posted', posted_usd, 'collateral posted for the lots that were liquidated'),
+  (2, 'result up to the breach', breach_equity_usd - posted_usd, 'profit and loss at the mark of the breach, funding included; in cross margin also what other positions of the account gave'),
   (3, 'slippage in the book', slippage_usd, 'book fills against the mark of the breach'),
   (4, 'move to the end of the step', move_usd, 'lots the book did not take, from the breach to the mark of the step'),
   (5, 'moves on inventory', carried_usd, 'mark moves, funding and unwinding of lots taken over by the fund or vault'),

@@ -10,6 +10,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +118,26 @@ def engine(positions: int) -> None:
     print(f"  peak memory of the process          {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:6.2f} GB")
 
 
+def feedback(positions: int) -> None:
+    """Time the feedback path, its baseline included, against the tape: the same world with half the liquidity."""
+    from backtest.engine.prices import flow_of
+    from backtest.engine.run import simulate
+    from backtest.mechanics.feedback import Feedback, decay_e9
+    from tests.bench.engine_world import engine_world
+
+    whole = engine_world(positions)
+    half = replace(whole, rules=replace(whole.rules, scale=(Fraction(1, 2),)))
+
+    def displaced() -> None:
+        flows = flow_of(simulate(whole).recorder, 1, whole.steps)
+        left, rules = decay_e9(300, whole.bar_s), whole.rules
+        simulate(replace(half, feedback=Feedback(left, 10, *flows, rules.impact, rules.strength, rules.scale)))
+
+    tape = best(lambda: simulate(half), 2)
+    both = best(displaced, 2)
+    print(f"feedback, its baseline included       {both:6.2f} s   ratio to the tape {both / tape:.2f} (limit 3)")
+
+
 def ingest() -> None:
     """Run what fills and reads the lake, each in processes of its own."""
     with tempfile.TemporaryDirectory() as folder:
@@ -155,4 +177,5 @@ if __name__ == "__main__":
         sys.exit()
     if "--engine-only" not in sys.argv:
         command_line()
+    feedback(1_000_000)
     engine(10_000_000 if "--large" in sys.argv else 1_000_000)

@@ -59,7 +59,7 @@ def engine_world(positions: int, bars: int = 4320, seed: int = 1) -> World:
         on_exhausted="uncovered", impact="sqrt", strength=Fraction(3, 1000), scale=(Fraction(1),),
         participation=Fraction(1), seed=seed, spared=20,
     )  # fmt: skip
-    funding = tuple((bar, 0, 100_000) for bar in range(0, bars, 480))
+    funding = tuple((bar, 0, 100_000, 0) for bar in range(0, bars, 480))
     return World(
         ("BTC",), (quanta,), (1,), (tiers,), walk(prices, prices, "ohlc"), 60, prices[..., LOW], prices[..., HIGH],
         volume, funding, np.arange(positions), np.zeros(positions, dtype=np.int64), side, lots, cost, wallet, (), rules,

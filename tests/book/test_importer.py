@@ -149,8 +149,11 @@ GOOD = "3,BTC,short,0.5,101000,9000"
         ("7,BTC,long,0.0009,98000,100", "row 3, quantity_base: 0.0009 is below one lot of 0.001 BTC"),
         ("7,BTC,long,1e20,98000,100", "row 3, quantity_base: 1E+20 is worth over 1.1e12 USD, too much for int64"),
         ("7,BTC,long,0.5,1e-9,100", "row 3, entry_px: 1E-9 makes the entry value less than 1e-6"),
-        ("3,BTC,long,0.5,98000,100", "row 3, account: '3' has this symbol in row 2 already; merge them"),
-        ("3,BTC/USDT:USDT,short,1,98000,1", "row 3, account: '3' has this symbol in row 2 already; merge them"),
+        ("3,BTC,short,0.5,98000,1", "row 3, account: '3' has this side of this symbol in row 2 already; merge them"),
+        (
+            "3,BTC/USDT:USDT,short,1,9,1",
+            "row 3, account: '3' has this side of this symbol in row 2 already; merge them",
+        ),
     ],
 )
 def test_each_violation_names_row_and_column(book_of: Any, row: str, said: str) -> None:
@@ -301,6 +304,53 @@ def test_positions_short_of_margin_are_kept_and_noted(book_of: Any) -> None:
         "SOL: positions with less collateral than their tier asks at entry: 1",
         "SOL: positions in breach at the first mark: 1",
     )
+
+
+MODED = HEAD + ",margin_mode"
+
+
+def test_the_collateral_of_a_cross_account_may_stand_in_one_row(book_of: Any) -> None:
+    """Account 5 is cross in BTC and SOL and isolated in a BTC short: both sides of a symbol may be held."""
+    book = book_of(
+        MODED, "5,BTC,long,0.5,98000,20000,cross", "5,SOL,short,100,200,,cross", "5,BTC,short,0.5,101000,9000,",
+        "6,SOL,long,100,200,5000,isolated",
+    )  # fmt: skip
+    assert book.cross.tolist() == [True, False, False, True]
+    assert book.wallet.tolist() == [20_000_000_000, 9_000_000_000, 5_000_000_000, 0]
+    assert book.notes == ("cross accounts: 1 with 2 of 4 positions",)
+
+
+def test_a_cross_account_is_judged_as_a_whole(book_of: Any) -> None:
+    """At 100,000 and 200 equity is X - 1,000 + 1,000 - 5,000, maintenance 200 + 80: X = 5,280 is just enough.
+
+    Initial margin is 490 + 150 of X - 1,000. The SOL short alone would be bankrupt.
+    """
+    rows = ["5,SOL,short,100,150,-1000,cross", "6,SOL,long,100,200,5000,", "7,BTC,short,0.5,98000,9000,"]
+
+    def notes(posted: str) -> list[str]:
+        found = book_of(MODED, f"5,BTC,long,0.5,98000,{posted},cross", *rows).notes
+        return [note.removeprefix("cross accounts").lstrip(": ") for note in found]
+
+    one, breach = "1 with 2 of 4 positions", "in breach at the first mark: 1"
+    assert notes("5280") == [one]
+    assert notes("5279.999999") == [one, breach]
+    assert notes("1639.999") == [one, "with less collateral than their positions ask at entry: 1", breach]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("3,BTC,short,0.5,101000,9000,portfolio", "row 2, margin_mode: 'portfolio'; allowed: isolated, cross"),
+        ("3,BTC,short,0.5,101000,,", "row 2, collateral_usd: nothing; it must be a number such as 1250.75"),
+        (
+            "3,BTC,short,0.5,101000,,cross",
+            "row 2, collateral_usd: nothing in any cross row of the account; give it in one of them",
+        ),
+    ],
+)
+def test_modes_and_collateral_of_cross_rows_are_checked(book_of: Any, row: str, said: str) -> None:
+    text = refusal(book_of, MODED, row, "4,BTC,long,0.5,98000,10000,isolated", "3,BTC,long,1,98000,10000,")
+    assert text == f"book.csv (the header is row 1): 1 violation\n  {said}"
 
 
 def test_watch_accounts_join_an_imported_book_if_it_stays_balanced(book_of: Any) -> None:

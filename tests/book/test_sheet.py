@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from backtest.book.sheet import COLUMNS, PositionBook, assemble, watch_rows
 from backtest.errors import BookError, ConfigError
 from backtest.mechanics.exact import exact_sum
-from backtest.scenario import Watch
+from backtest.scenario import Watch, check_values
 from tests.book.support import BTC, SOL, TIERS, marks
 
-ROWS = [  # account_id, symbol, side, lots, cost, wallet, cohort
-    (7, 1, -1, 4, 400, 40, 0),
-    (9, 0, -1, 3, 300, 30, 1),
-    (2, 0, 1, 5, 500, 50, 0),
-    (1, 1, 1, 4, 404, 44, 1),
-    (1, 0, 1, 6, 606, 66, 1),
+ROWS: list[tuple[int, ...]] = [  # account_id, symbol, side, lots, cost, wallet, cohort, cross
+    (7, 1, -1, 4, 400, 40, 0, 0),
+    (9, 0, -1, 3, 300, 30, 1, 0),
+    (2, 0, 1, 5, 500, 50, 0, 0),
+    (1, 1, 1, 4, 404, 44, 1, 0),
+    (1, 0, 1, 6, 606, 66, 1, 0),
 ]
 DESK = Watch("desk", "BTC", "short", 25.0, 98_000.0, 4.0, hedged=True)
 
@@ -63,7 +63,8 @@ def test_order_of_input_does_not_matter(rows: list[tuple[int, ...]]) -> None:
         {"names": {1: "mine"}},
         {"hedged": frozenset({1})},
         {"watched": [1]},
-        {"rows": [(7, 1, -1, 4, 400, 41, 0), *ROWS[1:]]},
+        {"rows": [(7, 1, -1, 4, 400, 41, 0, 0), *ROWS[1:]]},
+        {"rows": [(7, 1, -1, 4, 400, 40, 0, 1), *ROWS[1:]]},
     ],
 )
 def test_digest_covers_everything_that_reaches_results(change: dict[str, Any]) -> None:
@@ -72,7 +73,7 @@ def test_digest_covers_everything_that_reaches_results(change: dict[str, Any]) -
 
 def test_second_position_on_a_side_is_refused() -> None:
     with pytest.raises(BookError, match="account 7 holds two positions on one side of a symbol"):
-        book([*ROWS, (7, 1, -1, 1, 100, 10, 0)])
+        book([*ROWS, (7, 1, -1, 1, 100, 10, 0, 0)])
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1)))
@@ -90,7 +91,7 @@ def test_watch_collateral_is_entry_value_over_leverage() -> None:
     found = rows_for(DESK)
     assert {name: column.tolist() for name, column in found.columns.items()} == {
         "account_id": [11], "symbol": [0], "side": [-1], "lots": [25_000],
-        "cost": [2_450_000 * 10**6], "wallet": [612_500 * 10**6], "cohort": [3],
+        "cost": [2_450_000 * 10**6], "wallet": [612_500 * 10**6], "cohort": [3], "cross": [0],
     }  # fmt: skip
     assert found.names == {11: "desk"}
     assert found.hedged == {11}
@@ -121,6 +122,52 @@ def test_watch_that_cannot_be_is_refused_by_name(watch: Watch, said: str) -> Non
     with pytest.raises(ConfigError, match=said) as raised:
         rows_for(DESK, watch)
     assert "\n" not in str(raised.value)
+
+
+BOTH = (
+    Watch("pair", "BTC", "long", 1.0, 100_000.0, 20.0, margin_mode="cross"),
+    Watch("pair", "SOL", "short", 100.0, 150.0, 10.0, hedged=True, margin_mode="cross"),
+)
+
+
+def test_watch_tables_of_one_name_are_one_cross_account() -> None:
+    """The SOL short is bankrupt alone: 1,500 posted, 5,000 lost at 200. With 5,000 of BTC behind it 1,500 are left."""
+    found = rows_for(DESK, *BOTH, Watch("other", "BTC", "long", 1.0, 100_000.0, 2.0))
+    assert found.columns["account_id"].tolist() == [11, 12, 12, 13]
+    assert found.columns["cross"].tolist() == [0, 1, 1, 0]
+    assert (found.names, found.hedged) == ({11: "desk", 12: "pair", 13: "other"}, {11, 12})
+
+
+def test_a_watched_cross_account_is_in_breach_as_a_whole() -> None:
+    """Maintenance is 700 on 100,000 of BTC and 80 on 20,000 of SOL; a short from 130 with 1,300 has lost 7,000."""
+    short = Watch("pair", "SOL", "short", 100.0, 130.0, 10.0, margin_mode="cross")
+    for posted, fine in ((6_480.01, True), (6_479.99, False)):
+        long = Watch("pair", "BTC", "long", 1.0, 100_000.0, 100_000 / posted, margin_mode="cross")
+        if fine:
+            assert len(rows_for(long, short).names) == 1
+        else:
+            with pytest.raises(ConfigError, match="watch 'pair': already in breach of maintenance margin"):
+                rows_for(long, short)
+
+
+def table(**more: Any) -> dict[str, Any]:
+    return {"name": "pair", "coin": "BTC", "side": "long", "size_base": 1, "entry_px": 1e5, "leverage": 2, **more}
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        (table(coin="SOL", margin_mode="isolated"), "two .* share a name; give each its own, or margin_mode"),
+        (table(margin_mode="cross"), "share name, coin and side; merge them"),
+        (table(name="other", margin_mode="both"), "margin_mode = 'both'; allowed: isolated, cross"),
+    ],
+)
+def test_only_the_positions_of_a_cross_account_share_a_name(second: dict[str, Any], said: str) -> None:
+    first = table(margin_mode="cross")
+    with pytest.raises(ConfigError, match=said):
+        check_values({"watch": [first, second]}, "mine.toml")
+    pair = check_values({"watch": [first, table(coin="SOL", side="short", margin_mode="cross")]}, "mine.toml")["watch"]
+    assert [(watch.name, watch.margin_mode) for watch in pair] == [("pair", "cross")] * 2
 
 
 def test_watch_at_maintenance_follows_the_comparison_of_the_venue() -> None:

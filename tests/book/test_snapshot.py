@@ -12,7 +12,7 @@ import pytest
 
 from backtest.book import snapshot as module
 from backtest.book.importer import read_positions
-from backtest.book.snapshot import RULE, SnapshotReport, import_snapshot
+from backtest.book.snapshot import RULES, SnapshotReport, import_snapshot
 from backtest.errors import BookError
 from backtest.pipeline import replay
 from tests.book.support import BTC, SOL, TIERS, marks
@@ -67,16 +67,16 @@ def held(report: SnapshotReport) -> set[tuple[str, str]]:
 
 def test_an_allocation_by_hand(snapshot: Any) -> None:
     report = snapshot(*PAIR)
-    columns = ("account", "symbol", "side", "quantity_base", "entry_px", "collateral_usd")
+    columns = ("account", "symbol", "side", "quantity_base", "entry_px", "collateral_usd", "margin_mode")
     # A: 22,300 over 204,000 and 19,000 gives 20,400 and 1,900, of which 4,000 and 1,000 are profit not yet realised
     assert [tuple(row.values()) for row in book(report)] == [
-        (A, "BTC", "long", 2.0, 100_000.0, 16_400.0),
-        (B, "BTC", "short", 2.0, 101_000.0, 11_000.0),
-        (C, "SOL", "long", 100.0, 180.0, 4_000.0),
-        (A, "SOL", "short", 100.0, 200.0, 900.0),
+        (A, "BTC", "long", 2.0, 100_000.0, 16_400.0, "cross"),
+        (B, "BTC", "short", 2.0, 101_000.0, 11_000.0, "cross"),
+        (C, "SOL", "long", 100.0, 180.0, 4_000.0, "cross"),
+        (A, "SOL", "short", 100.0, 200.0, 900.0, "cross"),
     ]
     assert tuple(book(report)[0]) == columns
-    assert (report.rule, report.read, report.positions, report.accounts) == (RULE, 4, 4, 3)
+    assert (report.rule, report.read, report.positions, report.accounts) == (RULES["cross"], 4, 4, 3)
     assert (report.notional_usd, report.left_out, report.balanced) == (446_000.0, {}, True)
 
 
@@ -99,6 +99,18 @@ def test_the_importer_takes_the_file_as_it_is(snapshot: Any) -> None:
     assert read.wallet.tolist() == [16_400_000_000, 11_000_000_000, 4_000_000_000, 900_000_000]
     assert read.names == {1: A, 2: B, 3: C}
     assert (read.label, read.market_lots) == ("imported", (0, 0))
+    assert "cross accounts: 1 with 2 of 4 positions" in read.notes  # those of A; one position is no cross account
+
+
+def test_a_user_may_hold_isolated_positions_and_isolated_reading_is_a_switch(snapshot: Any) -> None:
+    own = market(
+        "hyperliquid:XRP", position(A, 10.0, 2.0, 2.0, 22_300, is_cross=False), position(B, -10.0, 2.0, 2.0, 9e3)
+    )
+    modes = {(row["account"], row["symbol"]): row["margin_mode"] for row in book(snapshot(*PAIR, own))}
+    assert {pair for pair, mode in modes.items() if mode == "isolated"} == {(A, "XRP")}
+    alone = snapshot(*PAIR, own, margin="isolated")
+    assert {row["margin_mode"] for row in book(alone)} == {"isolated"}
+    assert alone.rule == RULES["isolated"]
 
 
 def test_account_values_stand_beside_the_book(snapshot: Any) -> None:

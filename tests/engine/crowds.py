@@ -164,10 +164,12 @@ def _funding(rng: Random, names: tuple[str, ...], bars: int) -> list[dict[str, A
         "huge": (70_000_000, -70_000_000, 400_000_000, -900_000_000, 1_500_000_000),
     }
     out = []
+    oracles = Random(bars)  # its own, so that the other draws of a seed stay what they were
     for bar in range(bars):
         for name in names:
+            oracle = {"oracle": oracles.randint(1, 3000)} if oracles.random() < 0.4 else {}
             if kind == "alternating":
-                out.append({"bar": bar, "symbol": name, "rate_e9": 10_000_000 * (-1) ** bar})
+                out.append({"bar": bar, "symbol": name, "rate_e9": 10_000_000 * (-1) ** bar, **oracle})
             elif kind != "none" and (rate := rng.choice(rates[kind])):
-                out.append({"bar": bar, "symbol": name, "rate_e9": rate})
+                out.append({"bar": bar, "symbol": name, "rate_e9": rate, **oracle})
     return out

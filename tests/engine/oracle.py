@@ -13,7 +13,7 @@ import pytest
 from tests.reference import slow_adl, slow_engine
 from tests.reference.slow_adl import SCORES, pnl
 from tests.reference.slow_engine import replay
-from tests.reference.slow_ledger import FUND, VAULT
+from tests.reference.slow_ledger import FUND, VAULT, Position
 from tests.reference.slow_state import Claim, State, bankruptcy_amount, mark_value
 
 
@@ -22,6 +22,7 @@ class Standing:
     """One candidate at the start of a wave."""
 
     account: int
+    row: Position
     lots: int
     value: int
     pnl: int
@@ -47,6 +48,7 @@ class SlowWave:
     slices: list[list[Any]] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
     unmatched: int = 0
+    own: int = 0  # slices against own opposite legs, the first ones
     cost_cut: dict[int, int] = field(default_factory=dict)
 
 
@@ -76,6 +78,7 @@ def _watch_waves(patch: pytest.MonkeyPatch, out: Trace) -> None:
     def one_wave(state: State, wave: SlowWave) -> Iterator[None]:
         out.waves.append(wave)
         before = [len(rows) for rows in (state.adl, state.skipped, state.unmatched)]
+        wave.own = -before[0]
         yield
         adl, skipped, unmatched = (
             rows[start:] for rows, start in zip((state.adl, state.skipped, state.unmatched), before, strict=True)
@@ -83,7 +86,7 @@ def _watch_waves(patch: pytest.MonkeyPatch, out: Trace) -> None:
         wave.slices, wave.skipped = adl, [row[2] for row in skipped]
         wave.unmatched = sum(row[3] for row in unmatched)
         for stand in wave.queue:
-            wave.cost_cut[stand.account] = stand.cost - state.ledger.cost[stand.account][wave.symbol]
+            wave.cost_cut[stand.account] = stand.cost - state.ledger.cost[stand.row][wave.symbol]
 
     def start(state: State, symbol: str, side: int, source: str, count: int, wanted: int) -> SlowWave:
         marks = state.step.mark[symbol], state.step.previous_mark[symbol]
@@ -99,15 +102,16 @@ def _watch_waves(patch: pytest.MonkeyPatch, out: Trace) -> None:
         with one_wave(state, start(state, symbol, 1 if held > 0 else -1, owner.split(maxsplit=1)[0], 1, abs(held))):
             inventory_wave(state, owner, symbol, wanted)
 
-    def queue(state: State, symbol: str, side: int) -> list[int]:
+    def queue(state: State, symbol: str, side: int) -> list[Position]:
         order = new_wave(state, symbol, side)
+        out.waves[-1].own += len(state.adl)
         ranking, ahead = state.profile["ranking"], 0
-        for account in order:
-            score = None if ranking == "random" else SCORES[ranking](state, account, symbol)
-            value = abs(state.value(symbol, state.lots(account, symbol)))
+        for row in order:
+            score = None if ranking == "random" else SCORES[ranking](state, row)
+            value = abs(state.value(symbol, state.lots(row, symbol)))
             stand = Standing(
-                account, abs(state.lots(account, symbol)), value, pnl(state, account, symbol), state.equity(account),
-                state.ledger.cost[account][symbol], score, ahead,
+                row.account, row, abs(state.lots(row, symbol)), value, pnl(state, row), state.equity(row),
+                state.ledger.cost[row][symbol], score, ahead,
             )  # fmt: skip
             out.waves[-1].queue.append(stand)
             ahead += value
@@ -119,21 +123,23 @@ def _watch_waves(patch: pytest.MonkeyPatch, out: Trace) -> None:
 
 
 def _watch_breaches(patch: pytest.MonkeyPatch, out: Trace) -> None:
-    breaches = slow_engine.breaches
+    breaches, next_claims = slow_engine.breaches, slow_engine.next_claims
 
-    def kept(state: State) -> list[Claim]:
-        claims = breaches(state)
+    def kept(state: State, claims: list[Claim]) -> list[Claim]:
         for claim in claims:
-            assert claim.amount == bankruptcy_amount(state.ledger, claim.owner, claim.side)
+            assert isinstance(claim.owner, Position)
+            if len(state.account(claim)) == 1:
+                assert claim.amount == bankruptcy_amount(state.ledger, claim.owner)
             out.breaches.append((state.step.number, claim, claim.lots, claim.amount))
         return claims
 
-    patch.setattr(slow_engine, "breaches", kept)
+    patch.setattr(slow_engine, "breaches", lambda state: kept(state, breaches(state)))
+    patch.setattr(slow_engine, "next_claims", lambda state, claims: kept(state, next_claims(state, claims)))
 
 
 def equity_at_detection(world: dict[str, Any], claim: Claim, lots: int, amount: int) -> int:
     """Return the equity of a position at the mark of its breach."""
-    return claim.side * (mark_value(world, claim.symbol, lots, claim.mark) - amount)
+    return claim.worth * (mark_value(world, claim.symbol, lots, claim.mark) - amount)
 
 
 __all__ = ["FUND", "VAULT", "Standing", "Trace", "equity_at_detection", "trace"]

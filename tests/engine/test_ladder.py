@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from fractions import Fraction
 from random import Random
 from typing import Any
@@ -10,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backtest.engine import ladder, liquidate
+from backtest.engine import ladder, liquidate, stepped
 from backtest.engine.ladder import Ladder
 from backtest.engine.run import simulate
 from backtest.engine.state import State, World
+from backtest.engine.stepped import SteppedLadder
 from backtest.mechanics.exact import Ints
-from backtest.mechanics.margin import NEVER_LONG, Tiers, breach_mark, deductions, in_breach
+from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, Tiers, breach_mark, deductions, in_breach
 from tests.bench.engine_world import engine_world
 
 FIVE = Tiers.of([(0, 50_000_000, 0)])
@@ -167,11 +169,14 @@ def test_ladder_takes_off_exactly_those_a_rescan_finds(spread: float) -> None:
     assert found > 1000
 
 
-def rescan_agrees(world: World, pick: Random) -> int:
+def rescan_agrees(world: World, pick: Random, kind: type[Ladder] | type[SteppedLadder] = Ladder) -> int:
     """Walk random gaps with random funding and touches; return how many breaches were compared."""
     state = State(world)
     state.funded = True
-    ladders = {side: Ladder(state, 0, side) for side in (1, -1)}
+    ladders = {side: kind(state, 0, side) for side in (1, -1)}
+    for rungs in ladders.values():
+        if isinstance(rungs, SteppedLadder):
+            rungs.reach = 0, 2 * 10**6  # of the walk below
     everyone, mark, found = np.arange(len(world.lots)), 10**6, 0
     for _ in range(40):
         if pick.random() < 0.5:
@@ -187,8 +192,8 @@ def rescan_agrees(world: World, pick: Random) -> int:
         bad = in_breach(cash, world.side * state.lots, marks, Q, world.tiers[0], world.rules.inclusive)
         for side, rungs in ladders.items():
             expected = everyone[bad & (world.side == side) & (state.lots > 0)]
-            bound = rungs.bound()
-            assert not expected.size or side * (bound - mark) >= 0
+            low, high = rungs.bounds()
+            assert not expected.size or not low < mark < high
             rows, _ = rungs.crossed(mark, mark, True)
             assert sorted(rows.tolist()) == expected.tolist()
             found += len(rows)
@@ -196,7 +201,7 @@ def rescan_agrees(world: World, pick: Random) -> int:
     return found
 
 
-def touch(state: State, ladders: dict[int, Ladder], rows: Ints) -> None:
+def touch(state: State, ladders: Mapping[int, Ladder | SteppedLadder], rows: Ints) -> None:
     """Change cash and half of the lots of some positions, as ADL does."""
     state.settled[rows] = state.index[0]
     state.cash[rows] += state.world.side[rows] * (state.lots[rows] // 2) * 10**6 * Q
@@ -210,14 +215,14 @@ def test_crossing_order_is_exact_where_floats_would_tie() -> None:
     third, length = 10**17, 3 * 10**17
     assert third / length == (third + 1) / length
     passed, lengths = np.array([third + 1, third, 1]), np.array([length, length, 3])
-    order = liquidate._crossing_order(passed, lengths, np.array([0, 1, 0]), np.array([5, 6, 9]))
+    order = liquidate._crossing_order(passed, lengths, np.array([0, 1, 0]), np.array([5, 6, 9]), np.ones(3))
     assert order.tolist() == [2, 1, 0]  # 1/3 twice by symbol, then the longer one
     assert Fraction(third + 1, length) > Fraction(1, 3)
 
 
 def test_equal_fractions_go_by_symbol_then_account() -> None:
     passed, lengths = np.array([1, 2, 3, 0]), np.array([2, 4, 6, 7])
-    order = liquidate._crossing_order(passed, lengths, np.array([1, 0, 0, 1]), np.array([1, 8, 3, 2]))
+    order = liquidate._crossing_order(passed, lengths, np.array([1, 0, 0, 1]), np.array([1, 8, 3, 2]), np.ones(4))
     assert order.tolist() == [3, 2, 1, 0]
 
 
@@ -234,3 +239,72 @@ def test_steps_without_an_event_are_passed_over_and_no_other(monkeypatch: pytest
         assert all((a[column] == b[column]).all() for column in a)
     assert quick.recorder.waves == slow.recorder.waves
     assert quick.state.cash.tolist() == slow.state.cash.tolist()
+
+
+# --- schedules that step -------------------------------------------------------------------------------------------
+# One per cent of the whole position up to 950,000 and five above. A long of 10 lots that is bankrupt at 920,000 has
+# 40,000 of 48,000 at 960 and 31,000 of 47,550 at 951; at 950 its 30,000 are more than 9,500, at 929 its 9,000 less
+# than 9,290.
+STEP = Tiers.of([(0, 10_000_000, 0), (950_001, 50_000_000, 0)])
+
+
+def stepped_ladder(mark: int, wallet: int = 80_000) -> SteppedLadder:
+    state = state_of([1], [10], [1_000_000], [wallet], STEP)
+    state.marks = [mark]
+    rungs = SteppedLadder(state, 0, 1)
+    rungs.reach = 0, 10**6
+    rungs.build(mark)
+    return rungs
+
+
+def test_a_fall_leaves_a_breach_and_enters_the_next_one() -> None:
+    rungs = stepped_ladder(990)
+    assert rungs.bounds()[0] == 968  # 48,000 of 48,400; at 969 49,000 of 48,450
+    assert [part.tolist() for part in rungs.crossed(990, 900, False)] == [[0], [968]]
+    below = stepped_ladder(940)
+    assert below.bounds() == (929, 951)
+    assert [part.tolist() for part in below.crossed(940, 900, False)] == [[0], [929]]
+
+
+def test_a_rise_breaches_where_a_higher_rate_begins() -> None:
+    rungs = stepped_ladder(940)
+    assert rungs.crossed(940, 950, False)[0].tolist() == []
+    assert [part.tolist() for part in rungs.crossed(950, 980, False)] == [[0], [951]]
+
+
+def test_a_gap_over_a_breach_leaves_it_behind() -> None:
+    rungs = stepped_ladder(990)
+    assert rungs.crossed(990, 940, True)[0].tolist() == []  # 951 to 968 were passed over
+    assert rungs.bounds() == (929, 951)
+    assert [part.tolist() for part in rungs.crossed(940, 960, False)] == [[0], [951]]
+    again = stepped_ladder(940)
+    assert again.crossed(940, 990, True)[0].tolist() == []
+    assert again.bounds()[0] == 968
+    assert [part.tolist() for part in stepped_ladder(990).crossed(990, 925, True)] == [[0], [925]]
+
+
+def test_in_breach_at_the_start_of_a_segment() -> None:
+    assert [part.tolist() for part in stepped_ladder(960).crossed(960, 940, False)] == [[0], [960]]
+    assert [part.tolist() for part in stepped_ladder(960).crossed(960, 960, False)] == [[0], [960]]
+
+
+def test_funding_opens_a_breach_that_was_none() -> None:
+    # With 92,000 the long is safe at 951 (43,000 of 47,550 ... 50,449 at 951.8): 100 quanta a lot more and it is not.
+    rungs = stepped_ladder(940, wallet=98_000)
+    assert rungs.bounds() == (911, NEVER_SHORT)  # 48,000 at 950, 49,000 at 951 of 47,550
+    rungs.state.index[0], rungs.state.funded = 200 * 10**6, True
+    rungs.funded()
+    assert rungs.bounds() == (913, 951)  # 2,000 less: 47,000 of 47,550
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("extras", [3, 4096])
+def test_stepped_ladder_takes_off_exactly_those_a_rescan_finds(monkeypatch: pytest.MonkeyPatch, extras: int) -> None:
+    monkeypatch.setattr(stepped, "MAX_EXTRAS", extras)
+    found = 0
+    for seed in range(10):
+        world = crowd_of(seed, 0.1)
+        rows = zip(world.tiers[0].floors.tolist(), (5_000_000 * 3**k for k in range(9)), strict=False)
+        whole = Tiers.of([(floor, min(rate, 600_000_000), 0) for floor, rate in rows])
+        found += rescan_agrees(dataclasses.replace(world, tiers=(whole,)), Random(seed), SteppedLadder)
+    assert found > 500

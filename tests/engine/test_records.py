@@ -16,6 +16,7 @@ from backtest.engine.run import Outcome, simulate
 from tests.engine.crowds import crowd
 from tests.engine.oracle import SlowWave, Trace, equity_at_detection, trace
 from tests.reference.adapter import build, shape
+from tests.reference.slow_ledger import name_of
 from tests.reference.slow_state import maintenance_margin, mark_value
 from tests.reference.worlds_strategy import worlds
 
@@ -135,7 +136,7 @@ def check_breaches(world: dict[str, Any], outcome: Outcome, slow: Trace) -> None
     for number, (fast, (step, claim, lots, amount)) in enumerate(zip(breaches, slow.breaches, strict=True)):
         equity = equity_at_detection(world, claim, lots, amount)
         notional = mark_value(world, claim.symbol, lots, claim.mark)
-        assert (fast["serial"], fast["step"], account[fast["row"]]) == (number, step, claim.owner)
+        assert (fast["serial"], fast["step"], account[fast["row"]]) == (number, step, name_of(claim.owner))
         assert (names[fast["symbol"]], fast["side"], fast["mark"]) == (claim.symbol, claim.side, claim.mark)
         assert Fraction(fast["passed"], fast["length"]) == claim.fraction
         assert (fast["lots"], fast["bankruptcy"], fast["equity"]) == (lots, amount, equity)

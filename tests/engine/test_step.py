@@ -16,7 +16,7 @@ from tests.reference.slow_engine import replay
 M = 10**6
 ACTS = (
     (step, "fund_positions"),
-    (step, "move_marks"),
+    (step, "walk"),
     (liquidate, "find"),
     (liquidate, "to_book"),
     (liquidate, "fees"),
@@ -47,9 +47,9 @@ def test_acts_follow_the_order_of_the_page(monkeypatch: pytest.MonkeyPatch) -> N
     def noted(owner: Any, name: str) -> None:
         act = getattr(owner, name)
 
-        def noting(*args: Any) -> Any:
+        def noting(*args: Any, **named: Any) -> Any:
             called.append(name)
-            return act(*args)
+            return act(*args, **named)
 
         monkeypatch.setattr(owner, name, noting)
 
@@ -88,6 +88,21 @@ def test_funding_is_due_before_marks_are_judged() -> None:
     assert both(world)["liquidations"] == []
     world["funding"] = [{"bar": 1, "symbol": "BTC", "rate_e9": 1_000_000}]
     assert [row[:2] for row in both(world)["liquidations"]] == [[2, 1]]
+
+
+def test_funding_is_charged_on_the_oracle_price_an_event_carries() -> None:
+    # As above with 0.05 %: 474 on the mark leave 126. On an oracle of 1202 it is 601, one too many; on 1199 599.5, of
+    # which the long pays 599 and the short receives 600.
+    world = small([bar(1000), bar(948)])
+    world["funding"] = [{"bar": 1, "symbol": "BTC", "rate_e9": 500_000}]
+    assert both(world)["liquidations"] == []
+    world["funding"][0]["oracle"] = 1202
+    assert [row[:2] for row in both(world)["liquidations"]] == [[2, 1]]
+    world["funding"][0]["oracle"] = 1199
+    result = both(world)
+    assert result["liquidations"] == []
+    assert (cash(result, 1), cash(result, 2)) == (-900_000 - 599, 1_200_000 + 600)
+    assert cash(result, "rounding") == -1
 
 
 def test_funding_is_settled_where_the_index_has_come_back_to_zero() -> None:

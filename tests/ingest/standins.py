@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from backtest.funding import Cap, FundingRule
 from backtest.ingest.lake import BAR_COLUMNS
 from backtest.scenario import Scenario, build
 
@@ -70,11 +71,16 @@ class FakeEvent:
     venues: tuple[str, ...] = ("binanceusdm",)
 
 
+EVERY_HOUR = FundingRule(3600, tuple(range(24)), "mark", None, ())
+ON_ORACLE = FundingRule(3600, tuple(range(24)), "oracle", None, (Cap("*", dt.date.min, 40_000_000),))
+
+
 @dataclass(frozen=True)
 class FakeVenue:
     id: str = "binanceusdm"
     quote: str = "USDT"
     settle: str = "USDT"
+    funding: FundingRule = EVERY_HOUR
 
     def symbol(self, coin: str) -> str:
         return f"{coin}/{self.quote}:{self.settle}"

@@ -240,3 +240,26 @@ def test_positions_end_as_ledger_says(tables: Make) -> None:
         (5, 5, 5, 5, "deleveraged"),
         (6, 5, 1, 1, "liquidated"),
     ]
+
+
+def test_both_sides_of_an_account_in_a_symbol_are_held_against_the_ledger_as_a_sum(tables: Make) -> None:
+    run = tables(
+        positions=rows(
+            """
+            position_id account_id side  lots final_lots fate
+            1           1          long  5    2          netted
+            2           1          short 3    0          netted
+            3           2          long  5    5          open
+            4           2          short 3    2          part_liquidated
+            5           3          long  5    4          open
+            6           3          short 3    2          netted
+            """,
+            symbol=BTC,
+        ),
+        ledger=rows("account_id lots\n1 -3\n1 3\n2 2\n3 -1\n3 1", owner="account", symbol=BTC),
+    )
+    assert run.ask("positions_end_as_ledger_says", "position_id opening_lots final_lots expected_lots fate") == [
+        (3, 5, 5, 6, "open"),
+        (4, -3, -2, -1, "part_liquidated"),
+        (5, 5, 4, 4, "open"),
+    ]

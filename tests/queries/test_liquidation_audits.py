@@ -36,22 +36,38 @@ def test_no_liquidation_above_maintenance(threshold: str | None, offending: list
     assert run.ask("no_liquidation_above_maintenance", "liquidation_id") == offending
 
 
+def test_a_cross_position_bears_its_part_of_the_equity_to_a_quantum_per_other_position(tables: Make) -> None:
+    equity = "1 1 3.000002\n2 2 3.000003\n3 3 3.000001\n4 4 2.999999"
+    run = tables(
+        rules=[{"threshold": "<"}],
+        accounts=rows("account_id positions\n1 3\n2 3\n3 1\n4 1"),
+        positions=rows("position_id account_id\n1 1\n2 2\n3 3\n4 4", margin_mode="cross"),
+        liquidations=[
+            {**row, "account_id": row["position_id"], "maintenance_usd": 3}
+            for row in rows(f"liquidation_id position_id equity_usd\n{equity}")
+        ],
+    )
+    assert run.ask("no_liquidation_above_maintenance", "liquidation_id") == [(2,), (3,)]
+
+
 def test_adl_opposite_side_only(tables: Make) -> None:
     run = tables(
         adl_events=[WAVE],
         adl_fills=rows(
             f"""
-            fill_id wave_id symbol account_id side
-            1       1       {BTC}  1          short
-            2       1       {BTC}  2          long
-            3       1       {ETH}  3          short
-            4       1       {BTC}  9          short
-            5       2       {BTC}  5          short
+            fill_id wave_id symbol account_id side  rank
+            1       1       {BTC}  1          short 1
+            2       1       {BTC}  2          long  2
+            3       1       {ETH}  3          short 3
+            4       1       {BTC}  9          short 4
+            5       2       {BTC}  5          short 5
+            6       1       {BTC}  9          short 0
+            7       1       {BTC}  6          short 0
             """,
             bankrupt="9",
         ),
     )
-    assert run.ask("adl_opposite_side_only", "fill_id") == [(2,), (3,), (4,), (5,)]
+    assert run.ask("adl_opposite_side_only", "fill_id") == [(2,), (3,), (4,), (5,), (7,)]
 
 
 def test_adl_winners_had_equity(tables: Make) -> None:
@@ -130,7 +146,7 @@ def test_adl_never_exceeds_position(tables: Make) -> None:
     run = tables(
         positions=rows("position_id lots\n1 5\n2 5\n3 5\n4 5"),
         adl_queue=rows("wave_id position_id closed_lots\n1 1 4\n1 2 4\n2 2 4\n1 3 5\n1 4 2", lots=4),
-        adl_fills=rows("wave_id position_id lots\n1 1 4\n1 2 4\n2 2 4\n1 3 5\n1 4 1"),
+        adl_fills=rows("wave_id position_id rank lots\n1 1 1 4\n1 2 1 4\n2 2 1 4\n1 3 1 5\n1 4 1 1\n1 1 0 1"),
     )
     assert run.ask("adl_never_exceeds_position", "against position_id closed_lots allowed_lots") == [
         ("opening size", 2, 8, 5),

@@ -45,16 +45,19 @@ def test_book_vault_and_adl(tables: Make) -> None:
             1           10   920          880            6         534      2       4            4
             """,
             takeover_usd=352,
+            end_mark_px=90,
         )
-        + liquidated("position_id lots notional_usd bankruptcy_usd adl_lots adl_usd\n2 5 475 470 5 470"),
+        + liquidated(
+            "position_id lots notional_usd bankruptcy_usd adl_lots adl_usd end_mark_px\n2 5 475 470 5 470 90",
+        ),
         adl_fills=[{"lots": 5, "amount_usd": 470, "notional_usd": 450, "immediate_usd": -20}],
         # four lots worth 360 taken at 352, one sold at 78 when the mark is 80, three left at 80
         fund=rows(
             """
-            movement_id step cause    lots amount_usd
-            1           0    opening  0    100
-            2           2    takeover 4    -352
-            3           3    unwind   -1   78
+            movement_id step cause    lots amount_usd mark_px
+            1           0    opening  0    100        -
+            2           2    takeover 4    -352       90
+            3           3    unwind   -1   78         80
             """,
             pool="vault",
             symbol=BTC,
@@ -85,6 +88,7 @@ def test_what_nobody_could_bear(tables: Make) -> None:
             1           4    412          420            4        420
             """,
             side="short",
+            end_mark_px=110,
         ),
         adl_fills=[{"lots": 3, "amount_usd": 330, "notional_usd": 330, "immediate_usd": 0}],
         ledger=[{"owner": "uncovered", "amount_usd": -15}, {"owner": "uncovered", "amount_usd": -5}],
@@ -108,6 +112,7 @@ def test_a_difference_that_stays_with_the_fund(tables: Make) -> None:
             1           2    190          180            2        180     12
             """,
             residual_owner="fund",
+            end_mark_px=94,
         ),
         adl_fills=[{"lots": 2, "amount_usd": 192, "notional_usd": 188, "immediate_usd": -4}],
         fund=[{"step": 2, "pool": "fund", "cause": "residual", "symbol": BTC, "amount_usd": 12}],
@@ -131,6 +136,7 @@ def test_a_position_that_waits(tables: Make) -> None:
             position_id lots notional_usd bankruptcy_usd book_lots book_usd residual_usd kept_lots
             1           10   920          900            4         364      4            6
             """,
+            end_mark_px=90,
         ),
     )
     assert losses(run) == {
@@ -152,14 +158,15 @@ def test_inventory_closed_by_adl_and_funding(tables: Make) -> None:
             1           4    364          352            4             352
             """,
             step=1,
+            end_mark_px=90,
         ),
         adl_fills=[{"bankrupt": "vault", "lots": 4, "amount_usd": 352, "notional_usd": 320, "immediate_usd": -32}],
         fund=rows(
             """
-            movement_id step cause    lots amount_usd
-            1           1    takeover 4    -352
-            2           2    funding  0    -3
-            3           2    adl      -4   352
+            movement_id step cause    lots amount_usd mark_px
+            1           1    takeover 4    -352       90
+            2           2    funding  0    -3         80
+            3           2    adl      -4   352        80
             """,
             pool="vault",
             symbol=BTC,

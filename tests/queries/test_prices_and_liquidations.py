@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.queries.conftest import Make, Rows, at
+from tests.queries.conftest import Make, Rows, at, rows
 
 BTC, ETH = "BTC/USD:USD", "ETH/USD:USD"
 
@@ -244,6 +244,40 @@ def test_funding_flows(tables: Make) -> None:
         (BTC, "long", "2x", 2, "-3.000000000001"),
         (BTC, "short", "2x", 1, "1.000000000001"),
     ]
+    run.add("funding", [{**event(17, "short", "3"), "notional_basis": "oracle", "clipped": True}])
+    assert run.ask("funding_flows", "side events on_oracle clipped") == [("long", 2, 0, 0), ("short", 2, 1, 1)]
+
+
+def test_position_funding_follows_the_lots(tables: Make) -> None:
+    # A long of 10 pays 0.000123456789 a lot at step 1, loses 4 in step 5, in which it still pays for all 10, and
+    # receives 0.5 a lot for its 6 at step 9; it is gone before step 13. The short of 7 has the other side until step 9.
+    rates = {1: "-0.000864197523", 5: "-7", 9: "3.5", 13: "-7"}  # of a cohort of 7 lots
+    run = tables(
+        accounts=[{"account_id": 1, "name": "mine"}, {"account_id": 2}],
+        positions=rows("account_id side lots quantity_base\n1 long 10 0.1\n2 short 7 0.07", symbol=BTC),
+        funding=[
+            {"step": step, "symbol": BTC, "side": "long", "lots": 7, "amount_usd": usd, "notional_basis": "oracle",
+             "rate": 0.01, "fetched_rate": 0.02, "clipped": True}
+            for step, usd in rates.items()
+        ],
+        ledger=rows(
+            "account_id step cause lots\n1 0 opening 10\n1 5 adl -4\n1 12 adl -6\n2 9 adl 7",
+            owner="account",
+            symbol=BTC,
+        ),
+    )  # fmt: skip
+    asked = "step lots amount_usd total_usd"
+    watched = [(int(step), lots, str(usd), str(total)) for step, lots, usd, total in run.ask("position_funding", asked)]
+    assert watched == [
+        (1, 10, "-0.001234567890", "-0.001234567890"),
+        (5, 10, "-10.000000000000", "-10.001234567890"),
+        (9, 6, "3.000000000000", "-7.001234567890"),
+    ]
+    *_, (step, lots, size, total) = run.ask("position_funding", "step lots quantity_base total_usd", account_id=2)
+    assert (step, lots, size, str(total)) == (9, -7, -0.07, "3.500864197523")
+    assert run.ask("position_funding", "name rate fetched_rate clipped notional_basis")[0] == (
+        "mine", 0.01, 0.02, True, "oracle",
+    )  # fmt: skip
 
 
 def test_data_coverage(tables: Make) -> None:

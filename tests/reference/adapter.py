@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from backtest.engine.prices import flow_of
 from backtest.engine.recorder import ACCOUNT, FUND, VAULT
 from backtest.engine.run import Outcome, simulate
 from backtest.engine.state import World
+from backtest.mechanics.feedback import Feedback
+from backtest.mechanics.impact import OrderBook
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import HIGH, LOW, walk
 from backtest.mechanics.pools import DropRule, PoolRule
@@ -43,7 +46,9 @@ def build(case: dict[str, Any]) -> World:
         trade_low=trade[..., LOW],
         trade_high=trade[..., HIGH],
         volume=np.array([[bar[name]["volume_lots"] for bar in case["bars"]] for name in names], dtype=np.int64),
-        funding=tuple((row["bar"], names.index(row["symbol"]), row["rate_e9"]) for row in case["funding"]),
+        funding=tuple(
+            (row["bar"], names.index(row["symbol"]), row["rate_e9"], row.get("oracle", 0)) for row in case["funding"]
+        ),
         account=column(lambda row: row["id"]),
         symbol=column(lambda row: names.index(row["symbol"])),
         side=column(lambda row: row["side"]),
@@ -52,7 +57,38 @@ def build(case: dict[str, Any]) -> World:
         wallet=column(lambda row: row["wallet"]),
         watched=(),
         rules=_rules(case, len(names)),
+        **_depth_and_feedback(case),
+        **_kinds(case, rows),
     )
+
+
+def _kinds(case: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return which rows are cross and which symbols inverse, where there are any."""
+    kinds: dict[str, Any] = {}
+    if any(row.get("cross") for row in rows):
+        kinds["cross"] = np.array([row.get("cross", False) for row in rows], dtype=np.bool_)
+    if any(symbol.get("inverse") for symbol in case["symbols"].values()):
+        kinds["inverse"] = tuple(symbol.get("inverse", 0) for symbol in case["symbols"].values())
+    return kinds
+
+
+def _depth_and_feedback(case: dict[str, Any]) -> dict[str, Any]:
+    """Return the order books, and what a feedback run knows of its baseline, where there are any."""
+    found: dict[str, Any] = {}
+    if "depth" in case:
+        books = [case["depth"][name] for name in case["symbols"]]
+        found["books"] = tuple(
+            OrderBook(tuple(book["distances_e9"]), np.array([book["bids"], book["asks"]]).swapaxes(0, 1))
+            for book in books
+        )
+    if "feedback" in case:
+        rules = case["feedback"]
+        world = build({key: part for key, part in {**case, **rules["baseline"]}.items() if key != "feedback"})
+        flows = flow_of(simulate(world).recorder, len(world.symbols), world.steps)
+        found["feedback"] = Feedback(
+            rules["decay_e9"], rules["max_rounds"], *flows, world.rules.impact, world.rules.strength, world.rules.scale
+        )
+    return found
 
 
 def _bars(case: dict[str, Any], names: list[str], kind: str) -> Any:
@@ -62,6 +98,7 @@ def _bars(case: dict[str, Any], names: list[str], kind: str) -> Any:
 def _rules(case: dict[str, Any], count: int) -> Rules:
     profile, liquidity = case["profile"], case["liquidity"]
     fund, vault = profile["fund"], profile.get("vault")
+    sigma_e9 = BILLION if liquidity["impact"] == "depth" else liquidity["sigma_e9"]
     literal = profile["ranking"] == "hyperliquid" and profile.get("hl_literal")
     return Rules(
         inclusive=profile["threshold"] == "<=",
@@ -85,11 +122,12 @@ def _rules(case: dict[str, Any], count: int) -> Rules:
         close_price=profile["close_price"],
         on_exhausted=profile["on_exhausted"],
         impact=liquidity["impact"],
-        strength=Fraction(liquidity["impact_y_e9"] * liquidity["sigma_e9"], BILLION**2),
+        strength=Fraction(liquidity["impact_y_e9"] * sigma_e9, BILLION**2),
         scale=(Fraction(liquidity["scale_e9"], BILLION),) * count,
         participation=Fraction(liquidity["participation_e9"], BILLION),
         seed=case["seed"],
         spared=3,
+        **{key: profile[key] for key in ("cross_allocation", "cross_order") if key in profile},
     )
 
 
@@ -132,13 +170,12 @@ def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
     }
     if case["profile"].get("vault"):
         owners["vault"] = owner(state.vault.cash, state.vault.lots)
+    held: dict[int, dict[str, Any]] = {account: owner(0) for account in accounts}
     signed = (world.side * state.lots).tolist()
-    owners["accounts"] = {
-        str(account): owner(cash, [lots if k == symbol else 0 for k in range(len(names))])
-        for account, cash, lots, symbol in zip(
-            accounts, state.cash.tolist(), signed, world.symbol.tolist(), strict=True
-        )
-    }
+    for account, cash, lots, symbol in zip(accounts, state.cash.tolist(), signed, world.symbol.tolist(), strict=True):
+        held[account]["cash"] += cash
+        held[account]["lots"][names[symbol]] += lots
+    owners["accounts"] = {str(account): row for account, row in held.items()}
     b = out.recorder.breaches.join()
     moved = np.flatnonzero(b["book_lots"] + b["taken"] + b["adl_lots"])
     columns = ("step", "row", "symbol", "side", "book_lots", "book_value", "taken", "adl_lots", "residual", "fee")
@@ -160,7 +197,7 @@ def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
          row["balance"]]
         for row in out.recorder.pool_events
     ]  # fmt: skip
-    return {
+    result = {
         "owners": owners,
         **({"fund_events": events, "funds": funds} if in_parts(case) else {}),
         "liquidations": liquidations,
@@ -171,3 +208,13 @@ def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
         ],
         "steps": world.steps,
     }
+    if world.feedback is not None:
+        rounds = {each.step: (len(each.marks), each.capped) for each in out.recorder.rounds}
+        walked = [
+            [dict(zip(names, column, strict=True)) for column in prices.T.tolist()]
+            for prices in (state.prices.mark, state.prices.trade)
+        ]
+        result["prices"] = [
+            [mark, trade, *rounds.get(n, (1, False))] for n, (mark, trade) in enumerate(zip(*walked, strict=True), 1)
+        ]
+    return result

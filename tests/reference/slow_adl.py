@@ -4,20 +4,25 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from .slow_funds import is_fund, owner_of
-from .slow_ledger import E6, FUND, MARKET, UNCOVERED, VAULT, sign
+from .slow_ledger import E6, FUND, MARKET, UNCOVERED, VAULT, Position, name_of, sign
+from .slow_path import Prices
 from .slow_pools import equity_of_fund, inventory_of_fund, judge, wanted_by_adl
-from .slow_state import Claim, State, close_with_market, maintenance_margin
+from .slow_state import Claim, State, close_with_market, maintenance_margin, mark_value
 
 CURRENCY_UNIT = E6  # quanta
 
 
 def adl(state: State, claims: list[Claim]) -> None:
-    """Act 6: the bankrupts of every (symbol, side), then the fund's inventory, then the vault's."""
+    """Act 6: the bankrupts of every (symbol, side)."""
     for symbol in state.symbols:
         for side in (1, -1):
             bankrupts = [claim for claim in claims if (claim.symbol, claim.side) == (symbol, side) and claim.lots]
             if bankrupts:
                 bankrupt_wave(state, symbol, side, bankrupts)
+
+
+def inventories(state: State) -> None:
+    """Act 6, its end: the fund's inventory, then the vault's."""
     fund_inventory(state)
     if state.profile.get("vault") and state.equity(VAULT) < 0:
         for symbol in state.symbols:
@@ -26,13 +31,25 @@ def adl(state: State, claims: list[Claim]) -> None:
 
 
 def bankrupt_wave(state: State, symbol: str, side: int, bankrupts: list[Claim]) -> None:
-    """Close the bankrupts of one side against one queue, in crossing order."""
-    queue = new_wave(state, symbol, -side)
+    """Close the bankrupts of one side, in crossing order, against legs of their own, then against one queue."""
     for claim in bankrupts:
         claim.lots_adl = claim.lots
+        own_leg(state, claim)
+    queue = new_wave(state, symbol, -side)
+    for claim in bankrupts:
         walk_queue(state, claim, queue, lambda claim, most: most)
         if claim.lots:
             exhausted(state, claim)
+
+
+def own_leg(state: State, claim: Claim) -> None:
+    """Close a bankrupt against the opposite position of its own id; all that both hold, or nothing."""
+    for leg in candidates(state, claim.symbol, -claim.side):
+        if leg.account == name_of(claim.owner):
+            lots = min(claim.lots, abs(state.lots(leg, claim.symbol)))
+            amount = close_amount(state, claim, lots)
+            if can_bear(state, claim, leg, lots, amount):
+                close_slice(state, claim, leg, lots, amount)
 
 
 def fund_inventory(state: State) -> None:
@@ -63,7 +80,7 @@ def fewest(state: State, target: int) -> Callable[[Claim, int], int]:
         equity = state.equity(claim.owner)
         for lots in range(most):
             amount = close_amount(state, claim, lots)
-            if equity + equity_gain(state, claim.symbol, claim.side, lots, amount) >= target:
+            if equity + equity_gain(state, claim.symbol, claim.worth, lots, amount) >= target:
                 return lots
         return most
 
@@ -73,11 +90,12 @@ def fewest(state: State, target: int) -> Callable[[Claim, int], int]:
 def inventory_wave(state: State, owner: str, symbol: str, wanted: Callable[[Claim, int], int]) -> None:
     """Close the inventory of the fund or the vault in one symbol; what finds no candidate stays where it is."""
     held = state.lots(owner, symbol)
-    claim = Claim(owner, symbol, sign(held), abs(held), state.ledger.cost[owner][symbol])
+    worth = state.kind(symbol) * sign(held)
+    claim = Claim(owner, symbol, sign(held), worth, abs(held), state.ledger.cost[owner][symbol])
     walk_queue(state, claim, new_wave(state, symbol, -claim.side), wanted)
 
 
-def walk_queue(state: State, claim: Claim, queue: list[int], wanted: Callable[[Claim, int], int]) -> None:
+def walk_queue(state: State, claim: Claim, queue: list[Position], wanted: Callable[[Claim, int], int]) -> None:
     """Close lots of the claim against the winners at the head of the queue.
 
     `wanted` names how many lots are wanted of a winner who can give `most`; with 0 the walk is over. Winners who
@@ -90,18 +108,28 @@ def walk_queue(state: State, claim: Claim, queue: list[int], wanted: Callable[[C
         if lots == 0:
             return
         amount = close_amount(state, claim, lots)
-        if state.equity(winner) + equity_gain(state, claim.symbol, -claim.side, lots, amount) < 0:
-            state.skipped.append([state.step.number, claim.symbol, winner])
+        if not can_bear(state, claim, winner, lots, amount):
+            state.skipped.append([state.step.number, claim.symbol, winner.account])
             queue.pop(0)
             continue
-        due = claim.take(lots)
-        state.ledger.hand_over(claim.symbol, claim.owner, winner, claim.side * lots, amount)
-        bankrupt = FUND if is_fund(claim.owner) else claim.owner
-        state.adl.append([state.step.number, claim.symbol, bankrupt, winner, lots, amount])
-        if claim.owner != VAULT and not is_fund(claim.owner):
-            book_difference(state, claim, claim.side * (amount - due))
+        close_slice(state, claim, winner, lots, amount)
         if lots == held:
             queue.pop(0)
+
+
+def can_bear(state: State, claim: Claim, winner: Position, lots: int, amount: int) -> bool:
+    """Tell whether closing lots against a winner leaves the equity of the winner's account at zero or above."""
+    return state.equity(winner) + equity_gain(state, claim.symbol, -claim.worth, lots, amount) >= 0
+
+
+def close_slice(state: State, claim: Claim, winner: Position, lots: int, amount: int) -> None:
+    """Close lots of the claim against a winner for an amount."""
+    due = claim.take(lots)
+    state.ledger.hand_over(claim.symbol, claim.owner, winner, claim.side * lots, amount)
+    bankrupt = FUND if is_fund(claim.owner) else name_of(claim.owner)
+    state.adl.append([state.step.number, claim.symbol, bankrupt, winner.account, lots, amount])
+    if claim.owner != VAULT and not is_fund(claim.owner):
+        book_difference(state, claim, claim.worth * (amount - due))
 
 
 def close_amount(state: State, claim: Claim, lots: int) -> int:
@@ -117,9 +145,9 @@ def close_amount(state: State, claim: Claim, lots: int) -> int:
             raise ValueError(f"close price {unknown!r}")
 
 
-def equity_gain(state: State, symbol: str, side: int, lots: int, amount: int) -> int:
-    """Return by how much closing lots of one side for an amount changes the equity of who held them."""
-    return side * (amount - state.value(symbol, lots))
+def equity_gain(state: State, symbol: str, worth: int, lots: int, amount: int) -> int:
+    """Return by how much closing lots for an amount changes the equity of who held them, `worth` their sign."""
+    return worth * (amount - state.value(symbol, lots))
 
 
 def book_difference(state: State, claim: Claim, difference: int) -> None:
@@ -141,120 +169,141 @@ def exhausted(state: State, claim: Claim) -> None:
     else:
         amount = state.value(claim.symbol, lots)
         close_with_market(state, claim.owner, claim.symbol, lots, amount)
-        book_difference(state, claim, claim.side * (amount - due))
+        book_difference(state, claim, claim.worth * (amount - due))
         taker = MARKET
-    state.unmatched.append([state.step.number, claim.symbol, claim.owner, lots, taker])
+    state.unmatched.append([state.step.number, claim.symbol, name_of(claim.owner), lots, taker])
 
 
-def new_wave(state: State, symbol: str, side: int) -> list[int]:
+def candidates(state: State, symbol: str, side: int) -> list[Position]:
+    """Return the positions on one side whose account has equity and was not in breach in this step, by id."""
+    rows = [
+        row
+        for row, account in state.account_of.items()
+        if (row.symbol, row.side) == (symbol, side)
+        and state.lots(row, symbol)
+        and state.equity(row) > 0
+        and account not in state.in_breach
+    ]
+    return sorted(rows, key=lambda row: row.account)
+
+
+def new_wave(state: State, symbol: str, side: int) -> list[Position]:
     """Count a wave and return its candidates on one side, first to be closed first."""
     state.waves += 1
-    candidates = sorted(
-        row["id"]
-        for row in state.world["accounts"]
-        if sign(state.lots(row["id"], symbol)) == side
-        and state.equity(row["id"]) > 0
-        and row["id"] not in state.in_breach
-    )
-    losers = [account for account in candidates if pnl(state, account, symbol) < 0]
+    queue = candidates(state, symbol, side)
+    losers = [row for row in queue if pnl(state, row) < 0]
     if state.profile["losers"] == "excluded":
-        candidates = [account for account in candidates if account not in losers]
+        queue = [row for row in queue if row not in losers]
     if state.profile["ranking"] == "random":
-        first = (state.world["seed"] + state.waves) % len(candidates) if candidates else 0
-        candidates = candidates[first:] + candidates[:first]
+        first = (state.world["seed"] + state.waves) % len(queue) if queue else 0
+        queue = queue[first:] + queue[:first]
     else:
         score = SCORES[state.profile["ranking"]]
         # Sorting is stable: equal scores stay in the order of the ids.
         if state.profile["ranking"] == "ethereal":
-            candidates.sort(key=lambda account: wallet_balance(state, account, symbol))
-            candidates.sort(key=lambda account: -pnl(state, account, symbol))
-        candidates.sort(key=lambda account: -score(state, account, symbol))
+            queue.sort(key=lambda row: wallet_balance(state, row))
+            queue.sort(key=lambda row: -pnl(state, row))
+        queue.sort(key=lambda row: -score(state, row))
     if state.profile["losers"] == "last":
-        candidates.sort(key=lambda account: account in losers)
-    return candidates
+        queue.sort(key=lambda row: row in losers)
+    return queue
 
 
-def pnl(state: State, account: int, symbol: str) -> int:
-    """Return the unrealised profit at the mark in quanta, funding not counted."""
-    held = state.lots(account, symbol)
-    return state.value(symbol, held) - sign(held) * state.ledger.cost[account][symbol]
+def pnl(state: State, row: Position) -> int:
+    """Return the unrealised profit of a position at the mark in quanta, funding not counted."""
+    return pnl_at(state, row, state.step.mark)
 
 
-def wallet_balance(state: State, account: int, symbol: str) -> int:
-    """Return equity less unrealised profit."""
-    return state.equity(account) - pnl(state, account, symbol)
+def pnl_at(state: State, row: Position, marks: Prices) -> int:
+    """Return the unrealised profit of a position at some marks."""
+    value = mark_value(state.world, row.symbol, abs(state.lots(row, row.symbol)), marks[row.symbol])
+    return state.kind(row.symbol) * row.side * (value - state.ledger.cost[row][row.symbol])
 
 
-def pnl_share(state: State, account: int, symbol: str) -> Fraction:
+def account_pnl(state: State, row: Position) -> int:
+    """Return the unrealised profit of all open rows of a position's account."""
+    return sum(pnl(state, other) for other in state.open_rows(state.account_of[row]))
+
+
+def wallet_balance(state: State, row: Position) -> int:
+    """Return the equity of the account less its unrealised profit."""
+    return state.equity(row) - account_pnl(state, row)
+
+
+def pnl_share(state: State, row: Position) -> Fraction:
     """Return the profit as a share of the entry value."""
-    return Fraction(pnl(state, account, symbol), state.ledger.cost[account][symbol])
+    return Fraction(pnl(state, row), state.ledger.cost[row][row.symbol])
 
 
-def position_value(state: State, account: int, symbol: str) -> int:
+def position_value(state: State, row: Position) -> int:
     """Return the absolute value of a position at the mark."""
-    return state.value(symbol, abs(state.lots(account, symbol)))
+    return state.value(row.symbol, abs(state.lots(row, row.symbol)))
 
 
-def effective_leverage(state: State, account: int, symbol: str) -> Fraction:
+def effective_leverage(state: State, row: Position) -> Fraction:
     """Return position value over equity."""
-    return Fraction(position_value(state, account, symbol), state.equity(account))
+    return Fraction(position_value(state, row), state.equity(row))
 
 
-def maintenance(state: State, account: int, symbol: str) -> int:
+def maintenance(state: State, row: Position) -> int:
     """Return the maintenance margin of a position."""
-    return maintenance_margin(state.world["symbols"][symbol]["tiers"], position_value(state, account, symbol))
+    return maintenance_margin(state.world["symbols"][row.symbol]["tiers"], position_value(state, row))
 
 
-def bitmex_score(state: State, account: int, symbol: str) -> Fraction:
+def account_maintenance(state: State, row: Position) -> int:
+    """Return the maintenance margin of all open rows of a position's account."""
+    return sum(maintenance(state, other) for other in state.open_rows(state.account_of[row]))
+
+
+def bitmex_score(state: State, row: Position) -> Fraction:
     """Return profit over cost, times the effective leverage; a loss is divided by it."""
-    profit, leverage = pnl_share(state, account, symbol), effective_leverage(state, account, symbol)
+    profit, leverage = pnl_share(state, row), effective_leverage(state, row)
     return profit * leverage if profit > 0 else profit / leverage
 
 
-def htx_score(state: State, account: int, symbol: str) -> Fraction:
+def htx_score(state: State, row: Position) -> Fraction:
     """Return profit over cost, divided by the margin ratio; a loss is multiplied by it.
 
     The venue says that a lower margin ratio is closed earlier: equity over position value.
     """
-    profit = pnl_share(state, account, symbol)
-    ratio = Fraction(state.equity(account), position_value(state, account, symbol))
+    profit = pnl_share(state, row)
+    ratio = Fraction(state.equity(row), position_value(state, row))
     return profit * ratio if profit < 0 else profit / ratio
 
 
-def okx_score(state: State, account: int, symbol: str) -> Fraction:
+def okx_score(state: State, row: Position) -> Fraction:
     """Return profit over cost times the effective leverage, for losses too."""
-    return pnl_share(state, account, symbol) * effective_leverage(state, account, symbol)
+    return pnl_share(state, row) * effective_leverage(state, row)
 
 
-def bybit_score(state: State, account: int, symbol: str) -> Fraction:
+def bybit_score(state: State, row: Position) -> Fraction:
     """Return profit over the margin of the position, at least one unit of the currency."""
-    return Fraction(pnl(state, account, symbol), max(CURRENCY_UNIT, wallet_balance(state, account, symbol)))
+    return Fraction(pnl(state, row), max(CURRENCY_UNIT, wallet_balance(state, row)))
 
 
-def binance_score(state: State, account: int, symbol: str) -> Fraction:
-    """Return profit over wallet balance (at least one unit of the currency), times the margin ratio."""
-    profit = pnl(state, account, symbol)
-    balance = max(CURRENCY_UNIT, wallet_balance(state, account, symbol))
-    ratio = Fraction(maintenance(state, account, symbol), state.equity(account))
-    return Fraction(max(0, profit), balance) * ratio
+def binance_score(state: State, row: Position) -> Fraction:
+    """Return the account's profit over wallet balance (at least one unit of the currency), times its margin ratio."""
+    balance = max(CURRENCY_UNIT, wallet_balance(state, row))
+    ratio = Fraction(account_maintenance(state, row), state.equity(row))
+    return Fraction(max(0, account_pnl(state, row)), balance) * ratio
 
 
-def extended_score(state: State, account: int, symbol: str) -> Fraction:
+def extended_score(state: State, row: Position) -> Fraction:
     """Return profit over cost times R, a loss divided by R: maintenance over equity of at least one unit."""
-    profit = pnl_share(state, account, symbol)
-    r = Fraction(maintenance(state, account, symbol), max(CURRENCY_UNIT, state.equity(account)))
+    profit = pnl_share(state, row)
+    r = Fraction(maintenance(state, row), max(CURRENCY_UNIT, state.equity(row)))
     return profit / r if profit < 0 else profit * r
 
 
-def hyperliquid_score(state: State, account: int, symbol: str) -> Fraction:
+def hyperliquid_score(state: State, row: Position) -> Fraction:
     """Return mark over entry (shorts: entry over mark, unless taken literally), times notional over equity."""
-    gain = Fraction(position_value(state, account, symbol), state.ledger.cost[account][symbol])
-    if state.lots(account, symbol) < 0 and not state.profile.get("hl_literal", False):
+    gain = Fraction(position_value(state, row), state.ledger.cost[row][row.symbol])
+    if row.side < 0 and not state.profile.get("hl_literal", False):
         gain = 1 / gain
-    return gain * effective_leverage(state, account, symbol)
+    return gain * effective_leverage(state, row)
 
 
-SCORES: dict[str, Callable[[State, int, str], Fraction]] = {
+SCORES: dict[str, Callable[[State, Position], Fraction]] = {
     "bitmex": bitmex_score,
     "binance": binance_score,
     "bybit": bybit_score,

@@ -1,12 +1,15 @@
 """MECHANISM.md section 4: the acts of a step, one after the other."""
 
 from collections.abc import Sequence
-from math import isqrt
+from fractions import Fraction
 from typing import Any
 
-from .slow_adl import adl
+from .slow_adl import adl, inventories
+from .slow_cross import cross_breaches, next_round, vault_rule
+from .slow_feedback import Flows, path_of
 from .slow_funds import owner_of
-from .slow_ledger import E9, VAULT, VENUE, owners_table, sign
+from .slow_impact import impact_shift
+from .slow_ledger import E9, VAULT, VENUE, Position, name_of, owners_table, sign
 from .slow_path import steps
 from .slow_pools import (
     end_of_step,
@@ -18,6 +21,7 @@ from .slow_pools import (
     owners_of_fund,
 )
 from .slow_state import (
+    Account,
     Claim,
     State,
     bankruptcy_amount,
@@ -38,36 +42,53 @@ def replay(world: dict[str, Any]) -> dict[str, Any]:
     ----------
     world : dict
         Symbols, profile, liquidity, bars, funding and accounts; money in quanta, trades in ticks, marks in mark
-        quanta, sizes in lots. Keys that may be absent: a symbol's `mark_per_tick` (mark quanta in a tick, 1), the
+        quanta, sizes in lots. Keys that may be absent: a symbol's `mark_per_tick` (mark quanta in a tick, 1) and
+        `inverse` (linear; else a lot is worth `inverse` over the mark), an account row's `cross` (isolated), the
         profile's `vault` (none: no such owner; else its `capital`, and the share `num`/`den` of maintenance below
-        which it takes over), `hl_literal` (false) and `stepper` (`full_position`; `part_first` has `first_share`
-        as [numerator, denominator], `first_above` in quanta and `pause_s`).
+        which it takes over), `hl_literal` (false), `stepper` (`full_position`; `part_first` has `first_share`
+        as [numerator, denominator], `first_above` in quanta and `pause_s`), `cross_allocation` (`by_maintenance`)
+        and `cross_order` (`maintenance`).
 
     Returns
     -------
     dict
         Cash and lots of every owner at the end, the rows of liquidations, ADL, skipped winners and unmatched lots,
-        and the number of steps.
+        and the number of steps. On the feedback path (`feedback`, see `path_of`) the displaced `prices` too: per step
+        the mark and trade price of each symbol, the number of rounds and whether the cap left a mark behind.
     """
+    return run(world)[0]
+
+
+def run(world: dict[str, Any]) -> tuple[dict[str, Any], Flows]:
+    """Walk a world; return the result and what it moved through the book."""
     walked = list(steps(world))
+    path = path_of(world, lambda other: run(other)[1])
     state = opening_state(world, walked[0])
+    prices = []
     for step in walked:
-        state.step = step
+        state.step = path.begin(step)
+        state.flows.begin(step.number)
+        state.in_breach = set()
         funding(state)
         free_liquidity(state)
-        claims = breaches(state)
-        state.in_breach = {claim.owner for claim in claims}
-        state.quiet_steps = 0 if claims else state.quiet_steps + 1
-        book_fills(state, claims)
-        fees(state, claims)
-        residuals(state, claims)
-        takeovers(state, claims)
-        adl(state, [claim for claim in claims if not waits(state, claim)])
+        while True:
+            claims = breaches(state)
+            while claims:
+                liquidate(state, claims)
+                record(state, claims)
+                claims = next_claims(state, claims)
+            inventories(state)
+            segment = path.again(state.flows.book)
+            if segment is None:
+                break
+            state.step = segment
+        state.quiet_steps = 0 if state.in_breach else state.quiet_steps + 1
         unwind(state)
         end_of_step(state)
-        record(state, claims)
+        path.end(state.flows.whole)
         state.ledger.check()
-    return {
+        prices.append([state.step.mark, state.step.trade, path.rounds, path.capped])
+    result = {
         **merged(state, owners_table(state.ledger)),
         "liquidations": state.liquidations,
         "adl": state.adl,
@@ -75,15 +96,29 @@ def replay(world: dict[str, Any]) -> dict[str, Any]:
         "unmatched": state.unmatched,
         "steps": len(walked),
     }
+    return result | ({"prices": prices} if "feedback" in world else {}), state.flows
+
+
+def liquidate(state: State, claims: list[Claim]) -> None:
+    """Acts 4 to 6 of a round."""
+    book_fills(state, claims)
+    fees(state, claims)
+    residuals(state, claims)
+    takeovers(state, claims)
+    adl(state, [claim for claim in claims if not claim.waits])
 
 
 def funding(state: State) -> None:
-    """Act 1: at the first price of a bar its funding raises the index, floor(value per lot x rate) in 1e-6 quanta."""
+    """Act 1: at the first price of a bar its funding raises the index, floor(value per lot x rate) in 1e-6 quanta.
+
+    The value is that at the event's oracle price, given in mark quanta; without one that at the mark.
+    """
     for event in state.world["funding"]:
         if state.step.price == 0 and event["bar"] == state.step.bar:
             # 1e6 index units per quantum, 1e9 rate units per 1.
-            value_per_lot = state.value(event["symbol"], 1)
-            state.ledger.index[event["symbol"]] += value_per_lot * event["rate_e9"] // 1000
+            symbol = event["symbol"]
+            value_per_lot = mark_value(state.world, symbol, 1, event.get("oracle", state.step.mark[symbol]))
+            state.ledger.index[symbol] += value_per_lot * event["rate_e9"] // 1000
 
 
 def free_liquidity(state: State) -> None:
@@ -100,12 +135,34 @@ def free_liquidity(state: State) -> None:
 
 def breaches(state: State) -> list[Claim]:
     """Act 3: the positions that meet the liquidation comparison on this segment, in crossing order."""
+    claims = isolated_breaches(state)
+    state.in_breach |= {state.account(claim) for claim in claims}
+    return in_crossing_order(state, claims + cross_breaches(state))
+
+
+def next_claims(state: State, claims: list[Claim]) -> list[Claim]:
+    """Act 3 of the next round, in crossing order."""
+    return in_crossing_order(state, next_round(state, claims))
+
+
+def in_crossing_order(state: State, claims: list[Claim]) -> list[Claim]:
+    """Sort by fraction, symbol, account id, the long first."""
+
+    def place(claim: Claim) -> tuple[Fraction, int, int, int]:
+        assert isinstance(claim.owner, Position)
+        return claim.fraction, state.symbols.index(claim.symbol), claim.owner.account, -claim.side
+
+    return sorted(claims, key=place)
+
+
+def isolated_breaches(state: State) -> list[Claim]:
+    """Return the isolated positions in breach on this segment; a cross account of one row is one."""
     claims = []
-    for row in state.world["accounts"]:
-        held = state.lots(row["id"], row["symbol"])
-        if held:
-            amount = bankruptcy_amount(state.ledger, row["id"], sign(held))
-            claim = Claim(row["id"], row["symbol"], sign(held), abs(held), amount)
+    for row, account in state.account_of.items():
+        if len(account) == 1 and state.lots(row, row.symbol):
+            amount = bankruptcy_amount(state.ledger, row)
+            worth = state.kind(row.symbol) * row.side
+            claim = Claim(row, row.symbol, row.side, worth, abs(state.lots(row, row.symbol)), amount)
             marks = state.step.marks_walked(claim.symbol)
             if first_breach(state.world, claim, marks[:1]) is None:
                 end_episode(state, claim)
@@ -113,27 +170,27 @@ def breaches(state: State) -> list[Claim]:
             if mark is not None:
                 claim.mark, claim.fraction = mark, state.step.fraction(claim.symbol, mark)
                 claims.append(claim)
-    return sorted(claims, key=lambda claim: (claim.fraction, state.symbols.index(claim.symbol), claim.owner))
+    return claims
 
 
 def out_of_reach(world: dict[str, Any], claim: Claim, marks: Sequence[int]) -> bool:
     """Tell whether no mark between two can be a breach, which spares looking at each of them.
 
-    Equity is least at one of the two ends. Maintenance is nowhere above what any tier that begins below the highest
-    notional would ask of that notional.
+    Equity is least at one of the two ends: the value rises or falls all the way. Maintenance is nowhere above what any
+    tier that begins below the highest notional would ask of that notional.
     """
     ends = [mark_value(world, claim.symbol, claim.lots, mark) for mark in (marks[0], marks[-1])]
     highest = max(ends)
     tiers = [tier for tier in world["symbols"][claim.symbol]["tiers"] if tier[0] <= highest]
     most_maintenance = max(maintenance_margin([tier], highest) for tier in tiers)
-    return min(claim.side * (notional - claim.amount) for notional in ends) > most_maintenance
+    return min(claim.worth * (notional - claim.amount) for notional in ends) > most_maintenance
 
 
 def first_breach(world: dict[str, Any], claim: Claim, marks: Sequence[int]) -> int | None:
     """Return the first of some marks at which the position is in breach."""
     for mark in marks:
         notional = mark_value(world, claim.symbol, claim.lots, mark)
-        if is_breach(world, claim.symbol, notional, claim.side * (notional - claim.amount)):
+        if is_breach(world, claim.symbol, notional, claim.worth * (notional - claim.amount)):
             return mark
     return None
 
@@ -144,7 +201,7 @@ def book_fills(state: State, claims: list[Claim]) -> None:
     judged = [
         claim
         for claim in claims
-        if claim.side * (mark_value(state.world, claim.symbol, claim.lots, claim.mark) - claim.amount) >= 0
+        if claim.worth * (mark_value(state.world, claim.symbol, claim.lots, claim.mark) - claim.amount) >= 0
     ]
     orders = [(claim, ordered(state, claim)) for claim in judged]
     shifts = impact_shifts(state, [(claim, lots) for claim, lots in orders if lots])
@@ -153,23 +210,23 @@ def book_fills(state: State, claims: list[Claim]) -> None:
         # A position without an order, alone on its side, has no shift and needs none.
         shift = shifts.get((claim.symbol, claim.side), 0)
         price = shifted_price(state, claim.symbol, claim.side, base, shift)
-        within_limit = claim.side * (trade_value(state.world, claim.symbol, claim.lots, price) - claim.amount) >= 0
+        within_limit = claim.worth * (trade_value(state.world, claim.symbol, claim.lots, price) - claim.amount) >= 0
         filled, rest_waits = sent(state, claim, Terms(lots, price, within_limit, state.bucket[claim.symbol]))
         if filled:
             fill(state, claim, filled, trade_value(state.world, claim.symbol, filled, price))
         claim.waits = rest_waits and claim.lots > 0
 
 
-def impact_shifts(state: State, orders: list[tuple[Claim, int]]) -> dict[tuple[str, int], int]:
+def impact_shifts(state: State, orders: list[tuple[Claim, int]]) -> dict[tuple[str, int], int | None]:
     """Return the shift in ticks of every (symbol, side), from the bucket before the step's first fill."""
-    shifts = {}
+    shifts: dict[tuple[str, int], int | None] = {}
     for symbol in state.symbols:
         for side in (1, -1):
             alike = [(claim, lots) for claim, lots in orders if (claim.symbol, claim.side) == (symbol, side)]
             if alike:
                 lots = min(sum(lots for _, lots in alike), state.bucket[symbol])
                 base = state.step.trade_at(symbol, alike[0][0].fraction)
-                shifts[symbol, side] = impact_ticks(state, symbol, base, lots)
+                shifts[symbol, side] = impact_ticks(state, symbol, side, base, lots)
     return shifts
 
 
@@ -177,26 +234,23 @@ def fill(state: State, order: Claim, lots: int, amount: int) -> None:
     """Close lots of an order with `market`; the residual is what they brought above their bankruptcy amount."""
     state.bucket[order.symbol] -= lots
     close_with_market(state, order.owner, order.symbol, lots, amount)
+    state.flows.add(order.symbol, -order.side * lots, forced=True)
     order.lots_book, order.book_amount = lots, amount
-    order.residual = order.side * (amount - order.take(lots))
+    order.residual = order.worth * (amount - order.take(lots))
 
 
-def impact_ticks(state: State, symbol: str, base: int, lots: int) -> int:
-    """Return floor(base x Y x sigma x sqrt(lots / volume)) in ticks."""
-    liquidity = state.world["liquidity"]
-    volume_e9: int = state.world["bars"][state.step.bar][symbol]["volume_lots"] * liquidity["scale_e9"]
-    if liquidity["impact"] == "none" or lots == 0:
-        return 0
-    # Lots can only be free in a bar with volume, so the quotient exists.
-    numerator: int = (base * liquidity["impact_y_e9"] * liquidity["sigma_e9"]) ** 2 * lots * E9
-    return isqrt(numerator // (E9**4 * volume_e9))
+def impact_ticks(state: State, symbol: str, side: int, base: int, lots: int) -> int | None:
+    """Return how many ticks an order that closes a side moves its price; None where there is nothing to trade with."""
+    return impact_shift(state.world, state.step.bar, symbol, base, lots, side > 0)
 
 
-def shifted_price(state: State, symbol: str, side: int, base: int, shift: int) -> int:
-    """Return the base moved against who closes a side, within the bar's trade range."""
-    trade: list[int] = state.world["bars"][state.step.bar][symbol]["trade"]
-    _, high, low, _ = trade
-    return min(max(base - side * shift, low), high)
+def shifted_price(state: State, symbol: str, side: int, base: int, shift: int | None) -> int:
+    """Return the base moved against who closes a side, within the bar's trade range; without a shift its worst."""
+    _, high, low, _ = state.world["bars"][state.step.bar][symbol]["trade"]
+    lowest, highest = state.step.trade_range(symbol, low, high)
+    if shift is None:
+        return lowest if side > 0 else highest
+    return min(max(base - side * shift, lowest), highest)
 
 
 def fees(state: State, claims: list[Claim]) -> None:
@@ -217,14 +271,50 @@ def residuals(state: State, claims: list[Claim]) -> None:
 
 
 def takeovers(state: State, claims: list[Claim]) -> None:
-    """Act 5c: the fund takes what its rule allows of what does not wait, then the vault."""
+    """Act 5c: the fund takes what its rule allows of what does not wait, then the vault.
+
+    Where there is a vault, a cross account is visited once, at its first row.
+    """
     judge(state)
+    visited = set()
     for claim in claims:
-        if claim.lots and not claim.waits and state.profile["fund"]["takeover"] == "bankruptcy":
-            lots = fund_lots(state, claim)
-            first_refusal(state, claim, lots, passes_floor(state, claim, claim.lots))
-            take_over(state, claim, owner_of(state.world, claim.symbol), lots)
-        if claim.lots and vault_takes(state, claim):
+        account = state.account(claim)
+        if not state.profile.get("vault"):
+            ask_fund(state, claim)
+        elif len(account) == 1:
+            ask_fund(state, claim)
+            ask_vault(state, claim)
+        elif account not in visited:
+            visited.add(account)
+            take_account(state, account, [other for other in claims if state.account(other) == account])
+
+
+def ask_fund(state: State, claim: Claim) -> None:
+    """Let the fund take what its rule allows of a claim that does not wait."""
+    if claim.lots and not claim.waits and state.profile["fund"]["takeover"] == "bankruptcy":
+        lots = fund_lots(state, claim)
+        first_refusal(state, claim, lots, passes_floor(state, claim, claim.lots))
+        take_over(state, claim, owner_of(state.world, claim.symbol), lots)
+
+
+def ask_vault(state: State, claim: Claim) -> None:
+    """Let the vault take an isolated position below its share of maintenance; above, the position waits."""
+    if claim.lots and vault_takes(state, claim):
+        take_over(state, claim, VAULT, claim.lots)
+    claim.waits = claim.lots > 0 and equity_left(state, claim) >= 0
+
+
+def take_account(state: State, account: Account, claims: list[Claim]) -> None:
+    """Ask the fund for the rows of a cross account, then let the vault's rule decide for all of what is left."""
+    for claim in claims:
+        ask_fund(state, claim)
+    left = [claim for claim in claims if claim.lots]
+    if not left:
+        return
+    rule = vault_rule(state, account, left)
+    for claim in left:
+        claim.waits = rule == "waits"
+        if rule == VAULT:
             take_over(state, claim, VAULT, claim.lots)
 
 
@@ -247,7 +337,7 @@ def fund_lots(state: State, claim: Claim) -> int:
 
 def passes_floor(state: State, claim: Claim, lots: int) -> bool:
     """Tell whether a take-over leaves the fund at or above its floor, or does not lower its equity."""
-    gain = claim.side * (state.value(claim.symbol, lots) - claim.slice(lots))
+    gain = claim.worth * (state.value(claim.symbol, lots) - claim.slice(lots))
     equity = equity_of_fund(state, state.funds.number(claim.symbol))
     return gain >= 0 or (not state.funds.on[claim.symbol] and equity + gain >= state.profile["fund"]["floor"])
 
@@ -264,23 +354,16 @@ def passes_limit(state: State, claim: Claim, lots: int) -> bool:
 
 def equity_left(state: State, claim: Claim) -> int:
     """Return the equity of what is left of a claim at the end of the step, against its bankruptcy amount."""
-    return claim.side * (state.value(claim.symbol, claim.lots) - claim.amount)
+    return claim.worth * (state.value(claim.symbol, claim.lots) - claim.amount)
 
 
 def vault_takes(state: State, claim: Claim) -> bool:
     """Tell whether the vault takes a claim: 0 <= equity < num/den of maintenance."""
-    vault = state.profile.get("vault")
-    if not vault:
-        return False
+    vault = state.profile["vault"]
     tiers = state.world["symbols"][claim.symbol]["tiers"]
     maintenance = maintenance_margin(tiers, state.value(claim.symbol, claim.lots))
     num, den = int(vault["num"]), int(vault["den"])
     return 0 <= den * equity_left(state, claim) < num * maintenance
-
-
-def waits(state: State, claim: Claim) -> bool:
-    """Tell whether a claim keeps its position: the vault's rule (not below zero) where there is one, or the stepper."""
-    return equity_left(state, claim) >= 0 if state.profile.get("vault") else claim.waits
 
 
 def unwind(state: State) -> None:
@@ -291,22 +374,23 @@ def unwind(state: State) -> None:
     for owner in [*funds, VAULT] if state.profile.get("vault") else funds:
         for symbol in state.symbols:
             held = state.lots(owner, symbol)
-            lots = min(abs(held), state.bucket[symbol])
+            lots, side = min(abs(held), state.bucket[symbol]), sign(held)
             if lots:
                 base = state.step.trade[symbol]
-                price = shifted_price(state, symbol, sign(held), base, impact_ticks(state, symbol, base, lots))
+                price = shifted_price(state, symbol, side, base, impact_ticks(state, symbol, side, base, lots))
                 state.bucket[symbol] -= lots
+                state.flows.add(symbol, -side * lots, forced=False)
                 close_with_market(state, owner, symbol, lots, trade_value(state.world, symbol, lots, price))
 
 
 def record(state: State, claims: list[Claim]) -> None:
-    """Act 9: a row for every position of which lots moved, in crossing order."""
+    """Act 9: a row for every position of a round of which lots moved, in crossing order."""
     for claim in claims:
         if claim.lots_book or claim.lots_takeover or claim.lots_adl:
             state.liquidations.append(
                 [
                     state.step.number,
-                    claim.owner,
+                    name_of(claim.owner),
                     claim.symbol,
                     claim.side,
                     claim.lots_book,

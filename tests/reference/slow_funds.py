@@ -59,7 +59,7 @@ def owner_of(world: dict[str, Any], symbol: str) -> str:
     return f"{FUND} {symbol}" if in_parts(world) else FUND
 
 
-def is_fund(owner: int | str) -> bool:
+def is_fund(owner: object) -> bool:
     """Tell whether an owner is a fund or a part of one."""
     return isinstance(owner, str) and owner.startswith(FUND)
 

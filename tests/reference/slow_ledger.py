@@ -1,14 +1,23 @@
 """MECHANISM.md sections 1 and 2: who owns how much cash and how many lots."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from .slow_funds import fund_owners
 
 E6 = 10**6
 E9 = 10**9
 
-Owner = int | str  # an account id, or the name of one of the other owners
+
+class Position(NamedTuple):
+    """A row of the book: who holds it, in which symbol, on which side."""
+
+    account: int
+    symbol: str
+    side: int
+
+
+Owner = Position | str  # a row of the book, or the name of one of the other owners
 MARKET, FUND, VAULT, VENUE = "market", "fund", "vault", "venue"
 ROUNDING, UNCOVERED, OPENING = "rounding", "uncovered", "opening"
 
@@ -47,6 +56,7 @@ class Ledger:
     cost: dict[Owner, dict[str, int]] = field(default_factory=dict)
     settled_at: dict[Owner, dict[str, int]] = field(default_factory=dict)
     index: dict[str, int] = field(default_factory=dict)  # 1e-6 quanta per lot
+    kind: dict[str, int] = field(default_factory=dict)  # 1 where a lot gains with the price (linear), -1 (inverse)
 
     def add_owner(self, owner: Owner, cash: int = 0) -> None:
         """Enter an owner who holds cash and no lots."""
@@ -82,12 +92,12 @@ class Ledger:
     def hand_over(self, symbol: str, giver: Owner, taker: Owner, signed_lots: int, amount: int) -> None:
         """Move lots from giver to taker for `amount` quanta, the value of all of them.
 
-        Long lots are paid for by the taker, short lots by the giver. An ADL winner, who is on the opposite side, is
-        the taker of the bankrupt's lots.
+        Long lots are paid for by the taker, short lots by the giver; of an inverse contract the other way round. An
+        ADL winner, who is on the opposite side, is the taker of the bankrupt's lots.
         """
         self.settle(giver, symbol)
         self.settle(taker, symbol)
-        self.pay(taker, giver, sign(signed_lots) * amount)
+        self.pay(taker, giver, self.kind[symbol] * sign(signed_lots) * amount)
         self._change_lots(giver, symbol, -signed_lots, amount)
         self._change_lots(taker, symbol, signed_lots, amount)
 
@@ -120,7 +130,8 @@ def opening_ledger(world: dict[str, Any], first_value_per_lot: dict[str, int]) -
         Quanta per lot at the first mark walked, the price at which `market` holds what leaves the book unbalanced.
     """
     symbols = list(world["symbols"])
-    ledger = Ledger(symbols, index=dict.fromkeys(symbols, 0))
+    kind = {symbol: kind_of(rules) for symbol, rules in world["symbols"].items()}
+    ledger = Ledger(symbols, index=dict.fromkeys(symbols, 0), kind=kind)
     for owner in (MARKET, VENUE, ROUNDING, UNCOVERED, OPENING):
         ledger.add_owner(owner)
     for owner, start in fund_owners(world).items():
@@ -128,22 +139,42 @@ def opening_ledger(world: dict[str, Any], first_value_per_lot: dict[str, int]) -
     if world["profile"].get("vault"):
         ledger.add_owner(VAULT, world["profile"]["vault"]["capital"])
     for row in world["accounts"]:
-        account, symbol, side = row["id"], row["symbol"], row["side"]
-        ledger.add_owner(account, row["wallet"] - side * row["cost"])
-        ledger.lots[account][symbol] = side * row["lots"]
-        ledger.cost[account][symbol] = row["cost"]
+        position = position_of(row)
+        symbol, side = position.symbol, position.side
+        ledger.add_owner(position, row["wallet"] - kind[symbol] * side * row["cost"])
+        ledger.lots[position][symbol] = side * row["lots"]
+        ledger.cost[position][symbol] = row["cost"]
         ledger.lots[MARKET][symbol] -= side * row["lots"]
     for symbol, value_per_lot in first_value_per_lot.items():
-        ledger.cash[MARKET] -= ledger.lots[MARKET][symbol] * value_per_lot
+        ledger.cash[MARKET] -= kind[symbol] * ledger.lots[MARKET][symbol] * value_per_lot
     ledger.cash[OPENING] = -sum(ledger.cash.values())
     return ledger
 
 
+def position_of(row: dict[str, Any]) -> Position:
+    """Return the position of an account row."""
+    return Position(row["id"], row["symbol"], row["side"])
+
+
+def kind_of(rules: dict[str, Any]) -> int:
+    """Return 1 for a linear symbol, -1 for an inverse one."""
+    return -1 if rules.get("inverse") else 1
+
+
+def name_of(owner: Owner) -> int | str:
+    """Return how the records name an owner: the id of the account, or the name."""
+    return owner.account if isinstance(owner, Position) else owner
+
+
 def owners_table(ledger: Ledger) -> dict[str, Any]:
-    """Return cash and lots of every owner in the result format."""
+    """Return cash and lots of every owner in the result format; the rows of an account id are added up."""
     table: dict[str, Any] = {"accounts": {}}
     for owner in ledger.cash:
         cash = ledger.rounding_cash() if owner == ROUNDING else ledger.cash_of(owner)
-        place = table["accounts"] if isinstance(owner, int) else table
-        place[str(owner)] = {"cash": cash, "lots": dict(ledger.lots[owner])}
+        place = table["accounts"] if isinstance(owner, Position) else table
+        nothing = {"cash": 0, "lots": dict.fromkeys(ledger.symbols, 0)}
+        entry = place.setdefault(str(name_of(owner)), nothing)
+        entry["cash"] += cash
+        for symbol, lots in ledger.lots[owner].items():
+            entry["lots"][symbol] += lots
     return table

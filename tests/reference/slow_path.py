@@ -27,6 +27,12 @@ class Step:
     start_trade: Prices
     trade: Prices
     previous_mark: Prices
+    moved: tuple[Prices, Prices] = ({}, {})  # what the trade prices at both ends are displaced by, none on the tape
+
+    def trade_range(self, symbol: str, low: int, high: int) -> tuple[int, int]:
+        """Return the range of a bar's trades as it is displaced on this segment."""
+        shifts = [moved.get(symbol, 0) for moved in self.moved]
+        return max(min(1, low), low + min(shifts)), high + max(shifts)
 
     def fraction(self, symbol: str, mark: int) -> Fraction:
         """Return how far along the segment `mark` lies, 0 where the segment is flat."""

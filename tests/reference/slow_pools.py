@@ -103,7 +103,7 @@ def first_refusal(state: State, claim: Claim, lots: int, passes_floor: bool) -> 
     if lots == claim.lots or number in funds.refused:
         return
     funds.refused.add(number)
-    costs = claim.side * (state.value(claim.symbol, claim.lots) - claim.amount) < 0
+    costs = claim.worth * (state.value(claim.symbol, claim.lots) - claim.amount) < 0
     cause = "trigger" if funds.on[claim.symbol] and costs else "limit" if passes_floor else "floor"
     funds.events.append([state.step.number, number, claim.symbol, "refused", cause, equity_of_fund(state, number)])
 

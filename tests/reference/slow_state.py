@@ -4,9 +4,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from .slow_feedback import Flows
 from .slow_funds import Funds, owner_of
-from .slow_ledger import E9, MARKET, Ledger, Owner, opening_ledger, sign, slice_of
-from .slow_path import Step
+from .slow_ledger import E9, MARKET, Ledger, Owner, Position, opening_ledger, position_of, sign, slice_of
+from .slow_path import Prices, Step
+
+Account = tuple[Position, ...]  # the rows of a cross account by symbol, long first; or one isolated position
 
 
 @dataclass
@@ -14,12 +17,15 @@ class Claim:
     """A position that has to go: what is left of it, and what has happened to it so far.
 
     `lots` and `amount` are the remaining lots and the remaining bankruptcy amount (for an inventory: its average
-    take-over amount), from which every slice is taken.
+    take-over amount), from which every slice is taken. `worth` is the sign of its money: its side in a linear
+    contract, the opposite in an inverse one. `others` is the maintenance of its account's open rows that are not in
+    the step.
     """
 
     owner: Owner
     symbol: str
     side: int
+    worth: int
     lots: int
     amount: int
     fraction: Fraction = Fraction(0)
@@ -30,7 +36,8 @@ class Claim:
     lots_adl: int = 0
     residual: int = 0
     fee: int = 0
-    waits: bool = False  # the stepper keeps what the book left for the next mark
+    waits: bool = False  # the stepper, after it the vault's rule, keeps what is left for the next mark
+    others: int = 0
 
     def slice(self, lots: int) -> int:
         """Return the share of `lots` in what is left."""
@@ -52,10 +59,12 @@ class State:
     ledger: Ledger
     step: Step
     funds: Funds
-    in_breach: set[Owner] = field(default_factory=set)  # in this step
+    account_of: dict[Position, Account] = field(default_factory=dict)
+    in_breach: set[Account] = field(default_factory=set)  # in this step
     bucket: dict[str, int] = field(default_factory=dict)
     quiet_steps: int = 0
     waves: int = 0
+    flows: Flows = field(default_factory=Flows)
     first_orders: dict[Owner, int] = field(default_factory=dict)  # end of the step of an episode's first order
     liquidations: list[list[Any]] = field(default_factory=list)
     adl: list[list[Any]] = field(default_factory=list)
@@ -85,10 +94,36 @@ class State:
         """Return the value in quanta of some lots at the previous mark."""
         return mark_value(self.world, symbol, lots, self.step.previous_mark[symbol])
 
+    def kind(self, symbol: str) -> int:
+        """Return 1 for a linear symbol, -1 for an inverse one."""
+        return self.ledger.kind[symbol]
+
     def equity(self, owner: Owner) -> int:
-        """Return cash, unsettled funding included, plus lots at the marks at the end of the step."""
-        lots_value = sum(self.value(symbol, self.lots(owner, symbol)) for symbol in self.symbols)
-        return self.ledger.cash_of(owner) + lots_value
+        """Return cash, unsettled funding included, plus lots at the marks at the end of the step.
+
+        The equity of a position is that of its account.
+        """
+        owners = self.account_of[owner] if isinstance(owner, Position) else (owner,)
+        return self.equity_at(owners, self.step.mark)
+
+    def account(self, claim: Claim) -> Account:
+        """Return the account of a claim that is no inventory."""
+        assert isinstance(claim.owner, Position)
+        return self.account_of[claim.owner]
+
+    def equity_at(self, owners: tuple[Owner, ...], marks: Prices) -> int:
+        """Return the cash of some owners, unsettled funding included, plus their lots at some marks."""
+        total = 0
+        for owner in owners:
+            total += self.ledger.cash_of(owner)
+            for symbol in self.symbols:
+                value = mark_value(self.world, symbol, self.lots(owner, symbol), marks[symbol])
+                total += self.kind(symbol) * value
+        return total
+
+    def open_rows(self, account: Account) -> list[Position]:
+        """Return the rows of an account that hold lots."""
+        return [row for row in account if self.lots(row, row.symbol)]
 
     def give_residual(self, claim: Claim, amount: int) -> None:
         """Leave a positive amount on the bankrupt's account to the owner of residual collateral."""
@@ -101,6 +136,8 @@ class State:
 def mark_value(world: dict[str, Any], symbol: str, lots: int, mark: int) -> int:
     """Return the value in quanta of lots at a mark in mark quanta."""
     rules = world["symbols"][symbol]
+    if rules.get("inverse"):
+        return lots * round(Fraction(rules["inverse"], mark))  # half to even
     quanta, rest = divmod(lots * mark * rules["quanta_per_tick_lot"], rules.get("mark_per_tick", 1))
     assert rest == 0, f"{lots} lots at {mark} are no whole number of quanta"
     return int(quanta)
@@ -108,7 +145,10 @@ def mark_value(world: dict[str, Any], symbol: str, lots: int, mark: int) -> int:
 
 def trade_value(world: dict[str, Any], symbol: str, lots: int, price: int) -> int:
     """Return the value in quanta of lots at a trade price in ticks."""
-    return int(lots * price * world["symbols"][symbol]["quanta_per_tick_lot"])
+    rules = world["symbols"][symbol]
+    if rules.get("inverse"):
+        return lots * round(Fraction(rules["inverse"], price * rules.get("mark_per_tick", 1)))
+    return int(lots * price * rules["quanta_per_tick_lot"])
 
 
 def maintenance_margin(tiers: list[list[int]], notional: int) -> int:
@@ -125,19 +165,34 @@ def maintenance_margin(tiers: list[list[int]], notional: int) -> int:
 
 def is_breach(world: dict[str, Any], symbol: str, notional: int, equity: int) -> bool:
     """Tell whether an equity meets the liquidation comparison for a position value, both in quanta."""
-    maintenance = maintenance_margin(world["symbols"][symbol]["tiers"], notional)
+    return is_below(world, equity, maintenance_margin(world["symbols"][symbol]["tiers"], notional))
+
+
+def is_below(world: dict[str, Any], equity: int, maintenance: int) -> bool:
+    """Tell whether an equity meets the liquidation comparison."""
     return equity < maintenance or (equity == maintenance and world["profile"]["threshold"] == "<=")
 
 
-def bankruptcy_amount(ledger: Ledger, account: Owner, side: int) -> int:
-    """Return the value of the position at which nothing would be left, in quanta."""
-    return -side * ledger.cash_of(account)
+def bankruptcy_amount(ledger: Ledger, position: Position) -> int:
+    """Return the value of an isolated position at which nothing would be left, in quanta."""
+    return -ledger.kind[position.symbol] * position.side * ledger.cash_of(position)
 
 
 def opening_state(world: dict[str, Any], first: Step) -> State:
     """Return the state before the first step."""
     value_per_lot = {symbol: mark_value(world, symbol, 1, first.mark[symbol]) for symbol in world["symbols"]}
-    return State(world, opening_ledger(world, value_per_lot), first, Funds(world))
+    return State(world, opening_ledger(world, value_per_lot), first, Funds(world), account_of=accounts_of(world))
+
+
+def accounts_of(world: dict[str, Any]) -> dict[Position, Account]:
+    """Return the account of every position: all cross rows of an id are one, every other row is one of its own."""
+    symbols = list(world["symbols"])
+    rows = sorted(world["accounts"], key=lambda row: (symbols.index(row["symbol"]), -row["side"]))
+    crossed: dict[int, list[Position]] = {}
+    for row in rows:
+        if row.get("cross"):
+            crossed.setdefault(row["id"], []).append(position_of(row))
+    return {position_of(row): tuple(crossed[row["id"]]) if row.get("cross") else (position_of(row),) for row in rows}
 
 
 def close_with_market(state: State, owner: Owner, symbol: str, lots: int, amount: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .slow_ledger import E9
-from .slow_state import Claim, State, is_breach, mark_value, trade_value
+from .slow_state import Claim, State, is_below, maintenance_margin, mark_value, trade_value
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,9 @@ def is_enough(state: State, claim: Claim, lots: int, price: int) -> bool:
     amount = trade_value(state.world, claim.symbol, lots, price)
     fee = amount * state.profile["fee_e9"] // E9
     rest = (claim.lots - lots) * lot_value(state, claim)
-    return not is_breach(state.world, claim.symbol, rest, claim.side * (rest + amount - claim.amount) - fee)
+    tiers = state.world["symbols"][claim.symbol]["tiers"]
+    equity = claim.worth * (rest + amount - claim.amount) - fee
+    return not is_below(state.world, equity, maintenance_margin(tiers, rest) + claim.others)
 
 
 # --- two_tiers -----------------------------------------------------------------------------------------------------
@@ -108,7 +110,7 @@ def steps_two_down(state: State, claim: Claim) -> bool:
     tiers = tiers_reached(state, claim)
     notional = claim.lots * lot_value(state, claim)
     lowest = -(-notional * tiers[0][1] // E9)
-    return len(tiers) > 2 and claim.side * (notional - claim.amount) >= lowest
+    return len(tiers) > 2 and claim.worth * (notional - claim.amount) >= lowest
 
 
 def two_tiers_down(state: State, claim: Claim) -> int:

@@ -17,13 +17,16 @@ RANKINGS = (
     "ethereal",
 )  # fmt: skip
 STEPPERS = ("tier_by_tier", "reduce_once", "two_tiers", "part_first")
+UNITS = (1, 7, 100)
+VAULTS = st.sampled_from((False, False, True))
+HOLDINGS = ("cross", "cross", "cross", "isolated", "hedge", "mixed", "lone")
 
 
 @st.composite
-def symbol_rules(draw: st.DrawFn) -> dict[str, Any]:
+def symbol_rules(draw: st.DrawFn, units: tuple[int, ...]) -> dict[str, Any]:
     """Draw the unit of a symbol and a ladder whose deductions make the maintenance margin continuous."""
     mark_per_tick = draw(st.sampled_from((1, 1, 2, 10)))
-    unit = draw(st.sampled_from((1, 7, 100)))
+    unit = draw(st.sampled_from(units))
     # Floors are multiples of 1000 quanta and rates of 1e6 e-9, so that every deduction is a whole number. Positions
     # are worth a few thousand to a few ten thousand units, on both sides of most floors.
     floors = draw(st.lists(st.integers(1, 25).map(lambda k: k * unit), max_size=4, unique=True).map(sorted))
@@ -100,7 +103,7 @@ def balanced(
         open_lots = sum(row["side"] * row["lots"] for row in rows if row["symbol"] == symbol)
         if open_lots:
             lots = abs(open_lots)
-            cost = lots * first_px[symbol] * symbols[symbol]["quanta_per_tick_lot"]
+            cost = lots * lot_value(symbols[symbol], first_px[symbol])
             side = -1 if open_lots > 0 else 1
             account = 100 + number
             rows.append(
@@ -209,28 +212,56 @@ def stepper(draw: st.DrawFn, book_value: int) -> dict[str, Any]:
 
 @st.composite
 def worlds(draw: st.DrawFn, with_vault: bool | None = None) -> dict[str, Any]:
-    """Draw a world.
+    """Draw a world of isolated positions in linear contracts, one an account.
 
     Parameters
     ----------
     with_vault : bool, optional
         Always or never configure a vault; both where absent.
     """
-    names = SYMBOLS[: draw(st.sampled_from((1, 1, 2, 3)))]
+    symbols = draw(markets((1, 1, 2, 3)))
+    ticks = draw(first_prices(symbols))
+    rows = draw(accounts(symbols, ticks))
+    return draw(surroundings(symbols, ticks, rows, with_vault))
+
+
+@st.composite
+def markets(draw: st.DrawFn, counts: tuple[int, ...], units: tuple[int, ...] = UNITS) -> dict[str, dict[str, Any]]:
+    """Draw the symbols and their order."""
+    names = SYMBOLS[: draw(st.sampled_from(counts))]
     if draw(st.integers(0, 3)) == 0:
         names = names[::-1]
-    symbols = {name: draw(symbol_rules()) for name in names}
-    # A finer mark starts from a lower price, so that a bar has about as many marks to look at.
-    ticks = {
+    return {name: draw(symbol_rules(units)) for name in names}
+
+
+@st.composite
+def first_prices(draw: st.DrawFn, symbols: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """Draw about where the prices start, in ticks.
+
+    A finer mark starts from a lower price, so that a bar has about as many marks to look at.
+    """
+    return {
         name: draw(st.integers(60, 150) if rules.get("mark_per_tick", 1) == 10 else st.integers(100, 900))
         for name, rules in symbols.items()
     }
-    rows = draw(accounts(symbols, ticks))
+
+
+@st.composite
+def surroundings(
+    draw: st.DrawFn,
+    symbols: dict[str, dict[str, Any]],
+    ticks: dict[str, int],
+    rows: list[dict[str, Any]],
+    with_vault: bool | None,
+) -> dict[str, Any]:
+    """Draw what a book meets: prices, liquidity, funding and the rules of a venue."""
+    names = list(symbols)
     count = draw(st.sampled_from((2, 3, 1, 4, 5, 6)))
     paths = {name: draw(bars(ticks[name], rules.get("mark_per_tick", 1), count)) for name, rules in symbols.items()}
     rate_e9 = st.sampled_from((100_000, -375_000, 12_345_678, -30_000_001, 70_000_000, -70_000_000))
     event = st.fixed_dictionaries(
-        {"bar": st.integers(0, count - 1), "symbol": st.sampled_from(names), "rate_e9": rate_e9}
+        {"bar": st.integers(0, count - 1), "symbol": st.sampled_from(names), "rate_e9": rate_e9},
+        optional={"oracle": st.integers(50, 2_000)},
     )
     return {
         "symbols": symbols,
@@ -249,3 +280,108 @@ def worlds(draw: st.DrawFn, with_vault: bool | None = None) -> dict[str, Any]:
         "accounts": rows,
         "seed": draw(st.integers(0, 20)),
     }
+
+
+# --- cross accounts, two legs, inverse contracts -------------------------------------------------------------------
+
+
+@st.composite
+def account_worlds(draw: st.DrawFn, with_vault: bool | None = None, inverse: bool | None = None) -> dict[str, Any]:
+    """Draw a world with cross accounts, ids with several rows and, in half of the worlds, inverse contracts.
+
+    Parameters
+    ----------
+    with_vault, inverse : bool, optional
+        Always or never configure a vault, draw inverse symbols; both where absent.
+    """
+    with_inverse = draw(st.booleans()) if inverse is None else inverse
+    symbols = draw(markets((1, 2, 3, 3), (7, 100, 1000) if with_inverse else UNITS))
+    ticks = draw(first_prices(symbols))
+    if with_inverse:
+        for name, rules in symbols.items():
+            if draw(st.sampled_from((True, True, False))):
+                # A contract is worth 500 to 1000 units at first, as a lot of the linear symbols.
+                value = rules["quanta_per_tick_lot"] // rules.get("mark_per_tick", 1) * draw(st.integers(500, 1000))
+                mark = ticks[name] * rules.get("mark_per_tick", 1)
+                rules["inverse"] = value * mark + draw(st.integers(0, 999))
+    rows = draw(holdings(symbols, ticks))
+    world = draw(surroundings(symbols, ticks, rows, draw(VAULTS) if with_vault is None else with_vault))
+    world["profile"] |= draw(allocations(bool(world["profile"].get("vault"))))
+    return world
+
+
+@st.composite
+def allocations(draw: st.DrawFn, with_vault: bool) -> dict[str, str]:
+    """Draw how the equity of a cross account is allocated; row by row only where no vault takes whole accounts."""
+    rules = {}
+    allocation = draw(st.sampled_from((None, "by_maintenance", *["one_first"] * 3)))
+    if allocation:
+        rules["cross_allocation"] = "by_maintenance" if with_vault else allocation
+    order = draw(st.sampled_from((None, "maintenance", "loss", "loss", "notional")))
+    if order:
+        rules["cross_order"] = order
+    return rules
+
+
+@st.composite
+def holdings(draw: st.DrawFn, symbols: dict[str, dict[str, Any]], first_px: dict[str, int]) -> list[dict[str, Any]]:
+    """Draw cross accounts, isolated positions, ids with two isolated legs and ids with both kinds."""
+    rows: list[dict[str, Any]] = []
+    for account in draw(st.lists(st.integers(1, 99), min_size=2, max_size=8, unique=True)):
+        rows += draw(holding(account, symbols, first_px))
+    return balanced(rows, symbols, first_px) if draw(st.booleans()) else rows
+
+
+@st.composite
+def holding(
+    draw: st.DrawFn, account: int, symbols: dict[str, dict[str, Any]], first_px: dict[str, int]
+) -> list[dict[str, Any]]:
+    """Draw the rows of one id."""
+    kind = draw(st.sampled_from(HOLDINGS))
+    slots = draw(st.permutations([(symbol, side) for symbol in symbols for side in (1, -1)]))
+    if kind in ("isolated", "lone"):
+        slots = slots[:1]
+    elif kind == "hedge":
+        slots = [slots[0], (slots[0][0], -slots[0][1])]
+    else:
+        slots = slots[: draw(st.integers(2, 4))]
+    rows = [draw(leg(account, symbol, side, symbols[symbol], first_px[symbol])) for symbol, side in slots]
+    isolated = {"cross": 0, "lone": 0, "mixed": 1}.get(kind, len(rows))
+    for row in rows[:isolated]:
+        row["wallet"] = draw(margin(row["cost"]))
+    crossed = rows[isolated:]
+    # The wallet of a cross account lies on its rows as it may; two legs against each other need little of it.
+    left = draw(margin(sum(row["cost"] for row in crossed)))
+    for row in crossed:
+        row["cross"] = True
+        share = left if row is crossed[-1] else left * draw(st.sampled_from((0, 300, 500, 1000, 1500, -700))) // 1000
+        row["wallet"] = share
+        left -= share
+    return rows
+
+
+@st.composite
+def leg(draw: st.DrawFn, account: int, symbol: str, side: int, rules: dict[str, Any], first_px: int) -> dict[str, Any]:
+    """Draw one row, its wallet not yet."""
+    lots = draw(st.integers(1, 60))
+    entry_px = moved(first_px, draw(st.integers(-60, 60)))
+    cost = max(1, lots * lot_value(rules, entry_px) + draw(st.integers(-3, 3)))
+    return {"id": account, "symbol": symbol, "side": side, "lots": lots, "cost": cost, "wallet": 0}
+
+
+@st.composite
+def margin(draw: st.DrawFn, cost: int) -> int:
+    """Draw the wallet behind positions of some cost; one in fifteen is bankrupt at the start."""
+    if draw(st.integers(0, 14)) == 13:
+        return int(-(cost // draw(st.sampled_from((4, 15, 50)))))
+    return int(cost // draw(st.sampled_from((4, 8, 12, 20, 20, 33, 50, 100))) + draw(st.integers(0, 7)))
+
+
+def lot_value(rules: dict[str, Any], px: int) -> int:
+    """Return about what a lot is worth at a price in ticks, in quanta.
+
+    >>> lot_value({"quanta_per_tick_lot": 7}, 100), lot_value({"quanta_per_tick_lot": 7, "inverse": 1_000}, 30)
+    (700, 33)
+    """
+    num = rules.get("inverse")
+    return round(num / (px * rules.get("mark_per_tick", 1))) if num else int(px * rules["quanta_per_tick_lot"])

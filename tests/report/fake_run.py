@@ -82,6 +82,7 @@ class FakeRun:
         adl: bool = True,
         pool: str = "vault",
         watch: bool = False,
+        cross: bool = False,
         seeds: int = 0,
         tag: str = "",
         failing_audit: bool = False,
@@ -93,6 +94,7 @@ class FakeRun:
         self.minutes = {coin: self._minutes(coin) for coin in coins}
         self.queue = self._queue()
         self.meta = meta(self.q_run_summary().row(0, named=True), coins, tag, watch, seeds)
+        self.meta["cross"] = cross
 
     def query(self, name: str, /, **params: Any) -> pl.DataFrame:
         made: pl.DataFrame = getattr(self, f"q_{name}")(**params)
@@ -357,6 +359,10 @@ class FakeRun:
         rows = [(self.pool, *flow, flow[3] + flow[4]) for flow in flows]
         return self._if(self.liquidated, "pool cause movements lots_movements inflow_usd outflow_usd net_usd", *rows)
 
+    def q_funding_flows(self) -> pl.DataFrame:
+        rows = [("BTC/USDC:USDC", side, "5x", 2, usd, 2, 1) for side, usd in (("long", -9e6), ("short", 9e6))]
+        return self._if(self.liquidated, "symbol side cohort events amount_usd on_oracle clipped", *rows)
+
     def q_loss_waterfall(self) -> pl.DataFrame:
         stages = [
             ("collateral posted", "431000000.000000", "isolated margin of the lots that were liquidated"),
@@ -516,6 +522,26 @@ class FakeRun:
             for coin, symbol in self.symbols.items()
         ]
         return frame("symbol liquidated_usd adl_usd adl_share_frac waves positions first_adl_ts mean_close_px", *rows)
+
+    # --- cross accounts ---
+
+    def q_cross_contagion(self) -> pl.DataFrame:
+        names = (
+            "symbol margin_mode side accounts positions opening_usd liquidated dragged dragged_usd carried carried_usd"
+        )
+        kinds = (("cross", 400, 500, 120, 7, 2.5e6, 9, 3.5e6), ("isolated", 90, 90, 30, 0, 0.0, 0, 0.0))
+        rows = [
+            (self.symbols[coin], mode, "long", accounts, held, 9e8, lost, *rest)
+            for coin in self.coins
+            for mode, accounts, held, lost, *rest in kinds
+        ]
+        return frame(names, *rows)
+
+    def q_accounts_lost_in_several_coins(self, limit: int = 50) -> pl.DataFrame:
+        names = "ts account_id name margin_mode coins symbols sides liquidations notional_usd closed_usd"
+        both = ", ".join(self.symbols.values())
+        rows = [(ADL_AT, 7 + i % 20, self.tag, "cross", 2, both, "long", 2, 5e6 - i, 4e6) for i in range(30)]
+        return self._if(self.liquidated and len(self.coins) > 1, names, *rows[:limit])
 
     # --- watched positions ---
 

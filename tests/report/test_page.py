@@ -21,7 +21,20 @@ from backtest.report.findings import Findings
 from backtest.report.story import sentences
 from tests.report.fake_run import EVIL, FakeRun
 
-ORDER = ["story", "numbers", "price", "liquidated", "map", "cascade", "paid", "queue", "mine", "sure", "checks"]
+ORDER = [
+    "story",
+    "numbers",
+    "price",
+    "liquidated",
+    "map",
+    "cascade",
+    "cross",
+    "paid",
+    "queue",
+    "mine",
+    "sure",
+    "checks",
+]
 CASES: dict[str, dict[str, Any]] = {
     "vault and ADL": {},
     "fund and ADL": {"pool": "fund"},
@@ -32,7 +45,9 @@ CASES: dict[str, dict[str, Any]] = {
     "watched": {"watch": True},
     "watched, no ADL": {"watch": True, "adl": False},
     "several seeds": {"seeds": 5},
-    "evil names": {"tag": EVIL, "watch": True, "seeds": 3},
+    "evil names": {"tag": EVIL, "watch": True, "seeds": 3, "cross": True},
+    "cross accounts": {"cross": True},
+    "cross accounts of one coin": {"cross": True, "coins": ("BTC",)},
 }
 
 
@@ -75,8 +90,8 @@ def plain(markup: object) -> str:
 @pytest.mark.parametrize("case", CASES)
 def test_sections_come_in_order(case: str) -> None:
     found = [attrs["id"] for tag, attrs in read(case).elements if tag == "section"]
-    watched = CASES[case].get("watch", False)
-    assert found == [name for name in ORDER if watched or name != "mine"]
+    left_out = {name for name, shown in (("mine", "watch"), ("cross", "cross")) if not CASES[case].get(shown)}
+    assert found == [name for name in ORDER if name not in left_out]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -135,6 +150,14 @@ def test_the_story_has_five_to_eight_sentences_and_each_links_to_its_section(cas
 def test_the_story_tells_each_case(case: str, words: str) -> None:
     story = re.search(r'<section id="story">.*?</section>', page(case), re.DOTALL)[0]
     assert words in plain(story)
+
+
+def test_the_section_on_cross_margin_tells_both_effects_and_the_accounts() -> None:
+    text = " ".join(plain(page("cross accounts")).split())
+    assert "12.5 M USD in 35 cross positions was liquidated although the price of its own coin" in text
+    assert "17.5 M USD in 45, whose own collateral would not have been enough, stood on that of other coins." in text
+    assert "20 accounts lost several coins in one step." in text
+    assert "No account lost positions in several coins within one step." in read("cross accounts of one coin").text
 
 
 def test_empty_sections_say_why() -> None:

@@ -1,0 +1,126 @@
+"""Cross accounts of a book: which positions stand together, what they are worth and need as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from backtest.instrument import Instrument
+from backtest.mechanics.exact import Bools, Ints
+from backtest.mechanics.margin import Tiers, maintenance, tier_of
+
+MODES = ("isolated", "cross", "mixed")  # mixed: an account with positions of both kinds
+MarginTables = Sequence[tuple[Tiers, tuple[float, ...]]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CrossAccounts:
+    """The cross accounts of a book: an account with one cross position only is an isolated position, and not here.
+
+    Attributes
+    ----------
+    rows
+        Rows of the book that belong to one, ascending.
+    place
+        For each of them the place of its account in ``ids``.
+    ids
+        Account ids, rising.
+    """
+
+    rows: Ints
+    place: Ints
+    ids: Ints
+
+    def total(self, values: Ints) -> Ints:
+        """Return the sum over each account's rows; ``values`` are those of ``rows``."""
+        out = np.zeros(len(self.ids), dtype=np.int64)
+        np.add.at(out, self.place, values)
+        return out
+
+
+def cross_accounts(account: Ints, cross: Bools) -> CrossAccounts:
+    """Return the cross accounts.
+
+    Examples
+    --------
+    Account 7 holds two cross positions and an isolated one; account 9 has one cross position, which is isolated.
+
+    >>> found = cross_accounts(np.array([7, 9, 7, 7]), np.array([True, True, False, True]))
+    >>> found.rows.tolist(), found.place.tolist(), found.ids.tolist()
+    ([0, 3], [0, 0], [7])
+    """
+    rows = np.flatnonzero(cross)
+    ids, place, count = np.unique(account[rows], return_inverse=True, return_counts=True)
+    several = count > 1
+    kept = several[place]
+    return CrossAccounts(rows[kept], (np.cumsum(several) - 1)[place[kept]], ids[several])
+
+
+def margin_modes(account: Ints, cross: Bools) -> tuple[Ints, Ints]:
+    """Return account ids, rising, and the margin mode of each as an index of ``MODES``.
+
+    Examples
+    --------
+    >>> ids, mode = margin_modes(np.array([7, 9, 7, 8]), np.array([True, True, False, False]))
+    >>> [(account, MODES[k]) for account, k in zip(ids.tolist(), mode.tolist())]
+    [(7, 'mixed'), (8, 'isolated'), (9, 'cross')]
+    """
+    ids, place, count = np.unique(account, return_inverse=True, return_counts=True)
+    crossed = np.bincount(place, cross, len(ids)).astype(np.int64)
+    return ids, np.where(crossed == 0, 0, np.where(crossed == count, 1, 2))
+
+
+def needed(symbol: Ints, value: Ints, tiers: Sequence[Tiers]) -> Ints:
+    """Return the maintenance margin of positions worth ``value``, each rounded up, in quanta."""
+    out = np.zeros(len(value), dtype=np.int64)
+    for k, table in enumerate(tiers):
+        mine = symbol == k
+        out[mine] = maintenance(value[mine], table)
+    return out
+
+
+def weak_margin(
+    columns: Mapping[str, Ints], instruments: Sequence[Instrument], tiers: MarginTables, mark0: Ints, inclusive: bool
+) -> list[str]:
+    """Say how many positions and cross accounts hold less than initial margin, and how many are in breach already.
+
+    A cross account is judged as a whole: its collateral against what all its positions ask, both legs of a hedge in
+    full.
+    """
+    symbol, cost, wallet = columns["symbol"], columns["cost"], columns["wallet"]
+    worth = np.array([int(mark) * item.q_mark for mark, item in zip(mark0, instruments, strict=True)], dtype=np.int64)
+    value = columns["lots"] * worth[symbol]
+    equity = wallet + columns["side"] * (value - cost)
+    need = needed(symbol, value, [table for table, _ in tiers])
+    asked = np.empty(len(cost))  # initial margin, in floats: it is only counted
+    for k, (table, limits) in enumerate(tiers):
+        mine = symbol == k
+        asked[mine] = cost[mine] / np.array(limits)[tier_of(cost[mine], table)]
+    whole = cross_accounts(columns["account_id"], columns["cross"].astype(np.bool_))
+    alone = np.ones(len(cost), dtype=np.bool_)
+    alone[whole.rows] = False
+    thin, breach = wallet < asked * (1 - 1e-9), equity <= need if inclusive else equity < need
+    notes = []
+    for k, item in enumerate(instruments):
+        mine = alone & (symbol == k)
+        notes += _counted(f"{item.coin}: positions", int((mine & thin).sum()), int((mine & breach).sum()))
+    sums = {name: whole.total(column[whole.rows]) for name, column in (("w", wallet), ("e", equity), ("n", need))}
+    asked_of = np.bincount(whole.place, asked[whole.rows], len(whole.ids))
+    fallen = sums["e"] <= sums["n"] if inclusive else sums["e"] < sums["n"]
+    return notes + _counted("cross accounts", int((sums["w"] < asked_of * (1 - 1e-9)).sum()), int(fallen.sum()))
+
+
+def _counted(who: str, thin: int, breach: int) -> list[str]:
+    their = "their positions ask" if who.startswith("cross") else "their tier asks"
+    notes = [f"{who} with less collateral than {their} at entry: {thin:,}"] if thin else []
+    return notes + ([f"{who} in breach at the first mark: {breach:,}"] if breach else [])
+
+
+def described(account: Ints, cross: Bools) -> list[str]:
+    """Say how many cross accounts a book holds, if any."""
+    whole = cross_accounts(account, cross)
+    if not len(whole.ids):
+        return []
+    return [f"cross accounts: {len(whole.ids):,} with {len(whole.rows):,} of {len(account):,} positions"]

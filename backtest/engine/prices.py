@@ -1,0 +1,240 @@
+"""The prices a run walks: those of the tape, on the feedback path displaced by what its own flow adds to them.
+
+The only place where prices of the walk are read. A step's segment leads from ``starts`` to ``ends``; on the feedback
+path a step may walk several, one for each round.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backtest.engine.recorder import CAUSES, Recorder
+from backtest.mechanics.exact import Ints
+from backtest.mechanics.feedback import HIGHEST, LOWEST, PARTS, decayed, displaced, moved, push, thirds
+from backtest.mechanics.path import previous_mark
+from backtest.mechanics.rules import IMPACTS
+
+if TYPE_CHECKING:
+    from backtest.engine.state import World
+
+CHUNK, FIRST_CHUNK = 1024, 8  # steps looked at in one go: of the tape; of displaced prices, which change soon
+
+
+class Prices:
+    """Marks and trade prices, and the segment in progress.
+
+    ``mark`` and ``trade`` (symbols, steps) are walked prices: all of them on the tape, on the feedback path those of
+    the first ``known`` steps. ``trades`` and ``range_shift`` (symbols, 2) are the trade prices at both ends of the
+    segment, and what the low and the high of the bar's trade range are displaced by. ``walked`` are the marks at the
+    end of each round of the step in progress, ``capped`` whether the cap of rounds left a mark behind.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world, self.walk, self.feedback = world, world.walk, world.feedback
+        count = len(world.symbols)
+        self.mark, self.trade = world.walk.mark, world.walk.trade
+        self.known = world.steps
+        if self.feedback is not None:
+            self.mark, self.trade = self.mark.copy(), self.trade.copy()
+            self.known = 0
+            self.due = np.flatnonzero((self.feedback.forced != 0).any(axis=0) | (self.feedback.flow != 0).any(axis=0))
+        self.displacement = [0] * count  # as step ``at`` began, decayed; between steps as it ended
+        self.at = 0
+        self._ahead = [0] * count  # at step ``known``
+        self.step = 0
+        self.gap = True
+        self.starts = self.ends = [int(mark) for mark in self.mark[:, 0]]
+        self.before = self.starts
+        self.trades: Ints = self.trade[:, [0, 0]]
+        self.range_shift: Ints = np.zeros((count, 2), dtype=np.int64)
+        self.walked, self.capped = [self.ends], False
+        self.boxes = 0  # counts how often the slack changed
+        self._slack: Ints = np.zeros((count, 2), dtype=np.int64)  # how far prices may be displaced down and up
+
+    # -- what is walked ------------------------------------------------------------------------------------------
+
+    def enter(self, number: int) -> None:
+        """Begin a step: its segment leads from where the last one ended to the prices of the step."""
+        self.reach(number)
+        self.step, self.gap = number, bool(self.walk.gap[number - 1])
+        last = max(number - 2, 0)
+        self.starts = [int(mark) for mark in self.mark[:, last]]
+        self.ends = [int(mark) for mark in self.mark[:, number - 1]]
+        pairs = zip(self.starts, self.ends, strict=True)
+        self.before = [previous_mark(*pair, self.gap, self.world.bar_s) for pair in pairs]
+        self.trades = self.trade[:, [last, number - 1]]
+        self.walked, self.capped = [self.ends], False
+        if self.feedback is not None:
+            self._fade(number)
+            first = number - 1 if self.gap else last
+            self.range_shift = self.trade[:, [first, number - 1]] - self.walk.trade[:, [first, number - 1]]
+
+    def trade_range(self, symbol: int, bar: int) -> tuple[int, int]:
+        """Return the range that fills are clamped to: the bar's, displaced with the segment."""
+        low, high = int(self.world.trade_low[symbol, bar]), int(self.world.trade_high[symbol, bar])
+        shift = self.range_shift[symbol]
+        return max(low + int(shift.min()), min(low, 1)), high + int(shift.max())
+
+    def next_flow(self, number: int, stop: int) -> int:
+        """Return the first step in [number, stop) at which the baseline traded, ``stop`` if none."""
+        if self.feedback is None:
+            return stop
+        place = int(np.searchsorted(self.due, number - 1))
+        return min(stop, int(self.due[place]) + 1) if place < len(self.due) else stop
+
+    def first_touch(self, symbol: int, start: int, stop: int, low: int, high: int) -> int:
+        """Return the first place in [start, stop) where a mark is at or below ``low`` or at or above ``high``."""
+        size = CHUNK if self.feedback is None else FIRST_CHUNK
+        while start < stop:
+            end = min(start + size, stop)
+            self.reach(end)
+            part = self.mark[symbol, start:end]
+            hit = (part <= low) | (part >= high)
+            at = int(hit.argmax())
+            if hit[at]:
+                return start + at
+            start, size = end, min(2 * size, CHUNK)
+        return stop
+
+    def marks_at(self, step: int) -> Ints:
+        """Return the marks of a step if nothing more is traded before."""
+        self.reach(step)
+        return self.mark[:, step - 1]
+
+    def box(self, start: int, stop: int) -> Ints:
+        """Return the least and the highest marks of the steps in (start, stop], shape (2, symbols).
+
+        They hold for displaced prices until ``boxes`` changes.
+        """
+        marks = self.walk.mark[:, start:stop]
+        low, high = marks.min(axis=1), marks.max(axis=1)
+        if self.feedback is None:
+            return np.stack([low, high])
+        down = np.maximum(low + self._slack[:, 0], -(-low // LOWEST))
+        return np.stack([down, np.minimum(high + self._slack[:, 1], high * HIGHEST)])
+
+    def reachable(self, symbol: int) -> tuple[int, int]:
+        """Return the least and the highest mark that can be walked at all."""
+        low, high = int(self.walk.mark[symbol].min()), int(self.walk.mark[symbol].max())
+        return (low, high) if self.feedback is None else (-(-low // LOWEST), high * HIGHEST)
+
+    def finish(self) -> list[int]:
+        """Return the marks at the end of the run; all prices are as they were walked."""
+        self.reach(self.world.steps)
+        return [int(mark) for mark in self.mark[:, -1]]
+
+    def reach(self, stop: int) -> None:
+        """Displace the prices of the first ``stop`` steps by what is left of past flow."""
+        first = self.known
+        if stop <= first or self.feedback is None:
+            return
+        for symbol, displacement in enumerate(self._ahead):
+            marks, trades = self.mark[symbol], self.trade[symbol]
+            marks[first:stop] = self.walk.mark[symbol, first:stop]
+            trades[first:stop] = self.walk.trade[symbol, first:stop]
+            for place in range(first, stop):
+                if not displacement:
+                    break
+                displacement = decayed(displacement, self.feedback.left_e9, self._thirds(place))
+                marks[place], trades[place] = self._walked(symbol, place, displacement)
+            self._ahead[symbol] = displacement
+        self.known = stop
+
+    def _thirds(self, place: int) -> int:
+        return thirds(int(self.walk.part[place]), self.walk.parts)
+
+    def _walked(self, symbol: int, place: int, displacement: int) -> tuple[int, int]:
+        """Return mark and trade price of a step as they are displaced."""
+        mark = displaced(int(self.walk.mark[symbol, place]), displacement)
+        per_tick = self.world.mark_per_tick[symbol]
+        return mark, displaced(int(self.walk.trade[symbol, place]), displacement, per_tick)
+
+    # -- what flow does ------------------------------------------------------------------------------------------
+
+    def _fade(self, number: int) -> None:
+        """Let the displacement decay to the beginning of a step."""
+        assert self.feedback is not None
+        if any(self.displacement):
+            passed = sum(self._thirds(place) for place in range(self.at, number))
+            self.displacement = [decayed(each, self.feedback.left_e9, passed) for each in self.displacement]
+        self.at = number
+
+    def again(self, forced: list[int]) -> bool:
+        """Return whether the forced orders of the step so far move a mark, and lead the next segment there.
+
+        The marks at the end of the step are left where they are once ``max_rounds`` segments were walked.
+        """
+        if self.feedback is None:
+            return False
+        theirs = [int(lots) for lots in self.feedback.forced[:, self.step - 1]]
+        if not any(forced) and not any(theirs):
+            return False
+        place, after = self.step - 1, self._after(forced, theirs)
+        pairs = [self._walked(k, place, each) for k, each in enumerate(after)]
+        marks = [mark for mark, _ in pairs]
+        if marks == self.ends:
+            return False
+        if len(self.walked) == self.feedback.max_rounds:
+            self.capped = True
+            return False
+        self.gap = False
+        self.starts, self.ends = self.ends, marks
+        self.walked.append(marks)
+        self.trades = np.array([[old, new] for old, (_, new) in zip(self.trades[:, 1].tolist(), pairs, strict=True)])
+        self.range_shift = self.trades - self.walk.trade[:, [place, place]]
+        self.mark[:, place], self.trade[:, place] = self.ends, self.trades[:, 1]
+        self._keep_in_box(after)
+        return True
+
+    def leave(self, flow: list[int]) -> None:
+        """End a step: what its whole flow displaces beyond the marks walked shows at the next price."""
+        if self.feedback is None:
+            return
+        theirs = [int(lots) for lots in self.feedback.flow[:, self.step - 1]]
+        if any(flow) or any(theirs):
+            self.displacement = self._after(flow, theirs)
+            self.known, self._ahead = self.step, list(self.displacement)
+            self._keep_in_box(self.displacement)
+
+    def _keep_in_box(self, displacement: list[int]) -> None:
+        """Widen the slack where a displacement leaves it: it has to hold while it decays, and a little beyond."""
+        for symbol, each in enumerate(displacement):
+            whole = each // PARTS
+            if not self._slack[symbol, 0] <= whole <= self._slack[symbol, 1]:
+                spare = abs(whole) // 4 + self.ends[symbol] // 1000
+                self._slack[symbol] = min(whole, 0) - spare, max(whole, 0) + spare
+                self.boxes += 1
+
+    def _after(self, ours: list[int], theirs: list[int]) -> list[int]:
+        """Return the displacement with this run's flow and without that of the baseline."""
+        assert self.feedback is not None
+        rules, feedback, out = self.world.rules, self.feedback, []
+        for symbol, displacement in enumerate(self.displacement):
+            if not ours[symbol] and not theirs[symbol]:
+                out.append(displacement)
+                continue
+            added = self._push(symbol, ours[symbol], rules.impact, rules.strength, rules.scale[symbol])
+            added -= self._push(symbol, theirs[symbol], feedback.impact, feedback.strength, feedback.scale[symbol])
+            out.append(moved(displacement, added, int(self.walk.mark[symbol, self.step - 1])))
+        return out
+
+    def _push(self, symbol: int, flow: int, impact: str, strength: Fraction, scale: Fraction) -> int:
+        if not flow:
+            return 0
+        bar = int(self.walk.bar[self.step - 1])
+        mark, volume = int(self.walk.mark[symbol, self.step - 1]), int(self.world.volume[symbol, bar]) * scale
+        return push(IMPACTS[impact], mark, strength, flow, volume, self.world.bands(symbol, bar, flow, scale))
+
+
+def flow_of(recorder: Recorder, symbols: int, steps: int) -> tuple[Ints, Ints]:
+    """Return the signed lots a run moved through the book, shape (symbols, steps): by forced orders, and all of it."""
+    found = recorder.transfers.join()
+    forced, flow = (np.zeros((symbols, steps), dtype=np.int64) for _ in range(2))
+    for cause, into in (("book", (forced, flow)), ("unwind", (flow,))):
+        mine = np.flatnonzero(found["cause"] == CAUSES.index(cause))
+        for each in into:
+            np.add.at(each, (found["symbol"][mine], found["step"][mine] - 1), found["lots"][mine])
+    return forced, flow
