@@ -30,6 +30,7 @@ from backtest.market import MarketPath, build_market, walk_market
 from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, exact_sum, quanta, rate_e9, ratio
 from backtest.mechanics.feedback import HIGHEST, LOWEST, Feedback, decay_e9
 from backtest.mechanics.path import HIGH, LOW
+from backtest.mechanics.pools import DropRule, PoolRule, divide, fund_groups, grouped
 from backtest.mechanics.rules import Rules, VaultRule
 from backtest.mechanics.steppers import BlockRule, PartRule
 from backtest.params import PARAMS
@@ -97,17 +98,18 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
     rules = {**venue.rules, "fund_start_usd": start}
     limit = venue.inventory_limit_frac
     basis = given.get("fund_start_usd", start)
+    if isinstance(basis, Mapping):  # a sum for each coin
+        basis = sum(per_coin(basis, coin, "fund_start_usd") for coin in given.get("coins", event.coins))
     rules["fund_inventory_limit_usd"] = 0.0 if limit is None else limit * basis
     base = {"event": event.id, "venue": venue.id, "coins": event.coins}
     untouched = build(merge(base, rules, defaults))
+    if isinstance(given.get("fund_start_usd"), Mapping):  # the sum over all coins is no default for one
+        del rules["fund_start_usd"]
     scenario = build(merge(base, rules, defaults, {**given, "event": event.id, "venue": venue.id}))
-    per_coin_names = _named_coins(scenario)
-    venue, terms = contract_terms(
-        venue, scenario.coins, event.day, event=event.id, others=[coin for _, coin in per_coin_names]
-    )
-    for name, coin in per_coin_names:
-        if coin not in venue.instruments:
-            raise UnknownNameError(f"coin in {name}", coin, ["default", *venue.instruments])
+    named = _named_coins(scenario)
+    others = [coin for _, coin in named]
+    venue, terms = contract_terms(venue, scenario.coins, event.day, event=event.id, others=others)
+    _known_coins(named, scenario, venue)
     inverse = [bool(venue.face(coin)) for coin in scenario.coins]
     refuse_mixed(venue.id, scenario.coins, inverse)
     in_coins = venue.fund_coins(event.day) if any(inverse) and "fund_start_usd" not in given else None
@@ -135,9 +137,22 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
 
 
 def _named_coins(scenario: Scenario) -> list[tuple[str, str]]:
-    """Return the coins in tables per coin, each with the field it stands in."""
+    """Return the coins in tables per coin and in groups of funds, each with the field it stands in."""
     tables = [(p.name, getattr(scenario, p.name)) for p in PARAMS if p.kind in {"per_coin", "mix"}]
-    return [(name, coin) for name, table in tables if isinstance(table, Mapping) for coin in table if coin != "default"]
+    pooled = [("fund_pools", coin) for group in grouped(scenario.fund_pools) for coin in group]
+    named = [(name, coin) for name, table in tables if isinstance(table, Mapping) for coin in table]
+    return pooled + [(name, coin) for name, coin in named if coin != "default"]
+
+
+def _known_coins(named: list[tuple[str, str]], scenario: Scenario, venue: VenueProfile) -> None:
+    """Refuse coins of the scenario's fields that the venue does not have, and a coin with two funds."""
+    pooled = [coin for name, coin in named if name == "fund_pools"]
+    for name, coin in named:
+        if coin not in venue.instruments:
+            words = ["shared", "isolated"] if name == "fund_pools" else ["default"]
+            raise UnknownNameError(f"coin in {name}", coin, [*words, *venue.instruments])
+        if name == "fund_pools" and pooled.count(coin) > 1:
+            raise ConfigError(f"fund_pools = '{scenario.fund_pools}' names {coin} twice; a coin has one fund")
 
 
 def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: MarketPath | None = None) -> Prepared:
@@ -178,7 +193,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
         watched=tuple(watched),
         inverse=tuple(unit.worth(mark).num for unit, mark in zip(market.instruments, mark0.tolist(), strict=True)),
         cross=book.cross,
-        rules=rules_of(scenario, venue, market.bar_s, path.parts),
+        rules=rules_of(scenario, venue, market.bar_s, path.parts, _interest(book, market, mark0)),
         books=tuple(replace(seen, lots=seen.lots[bars]) for seen in market.books),
     )
     _within_tables(world, HIGHEST if scenario.path == "feedback" else 1)
@@ -250,10 +265,54 @@ def _book(
     )  # fmt: skip
 
 
-def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int) -> Rules:
-    """Turn the scenario's rules into integers."""
+def _interest(book: PositionBook, market: MarketPath, mark0: Any) -> list[int]:
+    """Return the open interest of each symbol at the first mark, the larger side, in quanta."""
+    out = []
+    for symbol, unit in enumerate(market.instruments):
+        sides = [exact_sum(book.lots[(book.symbol == symbol) & (book.side == side)]) for side in (1, -1)]
+        out.append(max(sides) * int(mark0[symbol]) * unit.q_mark)
+    return out
+
+
+def funds_of(scenario: Scenario, interest: list[int]) -> dict[str, Any]:
+    """Return the funds, what each begins with, and their drop rule; ``interest`` divides a common start."""
+    start, coins = scenario.fund_start_usd, scenario.coins
+    if isinstance(start, Mapping):
+        weights = [quanta(per_coin(start, coin, "fund_start_usd")) for coin in coins]
+        total = sum(weights)
+    else:
+        weights, total = interest, quanta(start)
+    fund_of = fund_groups(scenario.fund_pools, coins)
+    shares = [
+        sum(w for w, n in zip(weights, fund_of, strict=True) if n == number) for number in range(max(fund_of) + 1)
+    ]
+    limit = quanta(scenario.fund_inventory_limit_usd)
+    limits = divide(limit, shares) if limit else [None] * len(shares)
+    pools = tuple(PoolRule(*pair) for pair in zip(divide(total, shares), limits, strict=True))
+    several = {"pools": pools, "fund_of": fund_of} if len(pools) > 1 else {}
+    return {"fund_start": total, "inventory_limit": limit or None, "drop": _drop(scenario), **several}
+
+
+def _drop(scenario: Scenario) -> DropRule | None:
+    if scenario.fund_drop == "none":
+        if scenario.inventory_adl == "to_trigger":
+            raise ConfigError("inventory_adl = 'to_trigger' but fund_drop = 'none'; name what switches it on")
+        return None
+    trigger, stop = (
+        tuple(ratio(per_coin(getattr(scenario, name), coin, name)) for coin in scenario.coins)
+        for name in ("fund_trigger_frac", "fund_stop_frac")
+    )
+    for coin, on, off in zip(scenario.coins, trigger, stop, strict=True):
+        if off > on:
+            raise ConfigError(
+                f"fund_stop_frac of {coin} is {float(off):g}, above fund_trigger_frac of {float(on):g}; it must not be"
+            )
+    return DropRule(scenario.fund_drop, trigger, stop, quanta(scenario.fund_above_usd), 3 * scenario.fund_window_s)
+
+
+def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int, interest: list[int]) -> Rules:
+    """Turn the scenario's rules into integers; ``interest`` is the open interest of each symbol in quanta."""
     vault = any(point.name == "fund" and point.value == "vault" for point in venue.points)
-    limit = scenario.fund_inventory_limit_usd
     factor = ratio(scenario.liquidity_factor)
     scales = [per_coin(scenario.liquidity_scale, coin, "liquidity_scale") for coin in scenario.coins]
     share = ratio(scenario.first_share_frac)
@@ -274,11 +333,10 @@ def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int) ->
         part=part if scenario.stepper == "part_first" else None,
         block=block if scenario.stepper in {"fillable_price", "incremental"} else None,
         adl_visits=scenario.adl_visits,
-        fund_start=quanta(scenario.fund_start_usd),
+        **funds_of(scenario, interest),
         fund_floor=quanta(scenario.fund_floor_usd),
         fund_divisible=scenario.fund_shortfall == "divisible",
         fund_takes_over=scenario.fund_takeover == "bankruptcy",
-        inventory_limit=quanta(limit) if limit else None,
         inventory_adl=scenario.inventory_adl,
         inventory_stop=quanta(scenario.inventory_stop_usd),
         quiet_steps=math.ceil(scenario.quiet_s * parts / bar_s),
