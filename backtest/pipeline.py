@@ -210,13 +210,13 @@ def _within_tables(world: World, most: int) -> None:
     for symbol, name in enumerate(world.symbols):
         held = world.symbol == symbol
         lots, worth, ticks = exact_sum(world.lots[held]), world.worth(symbol), world.mark_per_tick[symbol]
-        top = worth.one(most * ticks * int(world.trade_high[symbol].max()))
+        marks, trades = world.walk.mark[symbol], ticks * world.trade_high[symbol]
+        top = max(worth.one(most * int(marks.max())), worth.one(most * int(trades.max())))
         if worth.num:  # worth most at the lowest price
-            least = min(int(world.walk.mark[symbol].min()), ticks * int(world.trade_low[symbol].min()))
+            least = min(int(marks.min()), ticks * int(world.trade_low[symbol].min()))
             top = worth.one(-(-least // (LOWEST if most > 1 else 1)))
-        charged = max(worth.one(most * int(world.walk.mark[symbol].max())), top)
         events = [(abs(rate), oracle) for _, where, rate, oracle in world.funding if where == symbol]
-        paid = sum(rate * max(charged, worth.one(oracle) if oracle else 0) for rate, oracle in events)
+        paid = sum(rate * max(top, worth.one(oracle) if oracle else 0) for rate, oracle in events)
         reach = pools + 2 * max(lots * top, exact_sum(world.cost[held])) + lots * paid // RATE_ONE
         if reach >= MONEY_LIMIT:
             raise RangeError(
