@@ -78,7 +78,6 @@ class Shared:
         """Return the time of steps; step 0 is the opening."""
         return np.where(step > 0, self.step_ts[np.maximum(step, 1) - 1], self.bar_ts[0]).astype("datetime64[us]")
 
-<<<<<<< HEAD
     def each(self, symbol: Ints, marks: Ints) -> Ints:
         """Return what a lot of each row's symbol is worth at the row's mark, in quanta."""
         if len(self.worth) == 1:
@@ -92,7 +91,7 @@ class Shared:
     def at(self, marks: Ints) -> Ints:
         """Return what a lot of each symbol is worth at marks of shape (symbols, ...)."""
         return np.stack([worth.many(row) for worth, row in zip(self.worth, marks, strict=True)])
-=======
+
     def serves(self, owner: Ints, number: Ints) -> pa.Array:
         """Return the symbols that the fund of a number serves; empty for other owners and for one fund over all."""
         names = [
@@ -100,7 +99,6 @@ class Shared:
         ]
         several = (owner == FUND) & (len(names) > 1)
         return named(np.where(several, number + 1, 0), ("", *names))
->>>>>>> pools
 
     def px(self, value: Ints, lots: Ints, symbol: Ints) -> Any:
         """Return the price at which lots are worth so many quanta; NaN without lots, or where no price is."""
