@@ -142,6 +142,14 @@ STEPPING = {
 }
 
 
+CROSSED = {
+    "by_maintenance": "Of a cross account in breach all positions are liquidated, each with its share of the account's "
+    "equity in proportion to maintenance.",
+    "one_first": "Of a cross account in breach one position at a time is liquidated with all the account's equity "
+    "behind it, that of the largest {order} first.",
+}
+
+
 def assumptions(prepared: Prepared) -> list[str]:
     """Return the assumptions of the run in plain sentences."""
     scenario = prepared.resolved.scenario
@@ -180,16 +188,10 @@ def assumptions(prepared: Prepared) -> list[str]:
     )
     drawn = [sizes] if prepared.book.label == "synthetic" else []
     displaced = [feedback] if scenario.path == "feedback" else []
-    return [
-        walked,
-        liquidity,
-        impact,
-        *displaced,
-        stepper,
-        EXHAUSTED[scenario.on_exhausted],
-        *_funding(prepared),
-        *drawn,
-    ]
+    crossed = CROSSED[scenario.cross_allocation].format(order=scenario.cross_order)
+    accounts = [crossed] if prepared.book.cross.any() else []
+    left = EXHAUSTED[scenario.on_exhausted]
+    return [walked, liquidity, impact, *displaced, stepper, *accounts, left, *_funding(prepared), *drawn]
 
 
 def _funding(prepared: Prepared) -> list[str]:

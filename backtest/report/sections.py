@@ -111,6 +111,12 @@ SECTIONS = (
                 happened.pressure_figure,
                 ("liquidity_pressure",),
             ),
+            Part(
+                "R: notional a further move of 10 bps would liquidate over the notional the book takes for that move; "
+                "above 1 the move carries itself on",
+                happened.criticality_figure,
+                ("criticality_by_minute",),
+            ),
             Part("Cascades: liquidations without a quiet minute between them", happened.cascade_table, ("cascades",)),
         ),
     ),

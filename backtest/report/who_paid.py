@@ -30,7 +30,14 @@ FUNDING = columns("""
     amount_usd  cents  received, USD
 """)
 # The colour of a stage of the waterfall, by a word in its name; grey is context.
-_STAGE_COLOURS = (("fund", "pool"), ("vault", "pool"), ("adl", "adl"), ("winners", "adl"), ("uncovered", "ink"))
+_STAGE_COLOURS = (
+    ("fund", "pool"),
+    ("vault", "pool"),
+    ("adl", "adl"),
+    ("winners", "adl"),
+    ("shared", "adl"),
+    ("uncovered", "ink"),
+)
 
 
 def paid_answer(f: Findings) -> Markup:

@@ -39,6 +39,7 @@ class SlowWave:
     step: int
     symbol: str
     side: int
+    worth: int
     source: str
     bankrupts: int
     wanted: int
@@ -90,7 +91,7 @@ def _watch_waves(patch: pytest.MonkeyPatch, out: Trace) -> None:
 
     def start(state: State, symbol: str, side: int, source: str, count: int, wanted: int) -> SlowWave:
         marks = state.step.mark[symbol], state.step.previous_mark[symbol]
-        return SlowWave(state.step.number, symbol, side, source, count, wanted, *marks)
+        return SlowWave(state.step.number, symbol, side, state.kind(symbol) * side, source, count, wanted, *marks)
 
     def bankrupts(state: State, symbol: str, side: int, claims: list[Claim]) -> None:
         wanted = sum(claim.lots for claim in claims)

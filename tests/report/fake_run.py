@@ -258,11 +258,18 @@ class FakeRun:
                 rows.append((ts, self.symbols[coin], longs + shorts, (longs + shorts) * took, ratio, took))
         return frame("minute_ts symbol ordered_usd book_usd pressure_ratio book_share_frac", *sorted(rows))
 
+    def q_criticality_by_minute(self) -> pl.DataFrame:
+        rows = self.q_liquidity_pressure().filter(pl.col("ordered_usd") > 0)
+        ahead, absorbed = pl.col("ordered_usd"), pl.col("ordered_usd") / pl.col("pressure_ratio")
+        return rows.select(
+            "minute_ts", "symbol", ahead_usd=ahead, absorbed_usd=absorbed, criticality=pl.col("pressure_ratio")
+        )
+
     # --- prices and totals ---
 
     def q_price_path(self, symbol: str) -> pl.DataFrame:
         hole = pl.col("ts").is_between(at("22:02:00"), at("22:06:00")) & (self.coin(symbol) == "BTC")
-        return self.paths[self.coin(symbol)].with_columns(hole.alias("bridged"))
+        return self.paths[self.coin(symbol)].with_columns(hole.alias("bridged"), tape_mark_px="mark_px")
 
     def q_price_moves(self) -> pl.DataFrame:
         rows = []
