@@ -197,7 +197,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         end_notional_usd money  all lots at end_mark_px
         bankruptcy_usd money    bankruptcy amount of all lots
         bankruptcy_px float     price at which the lots are worth it, null if none
-        skipped_book bool       equity below zero at detection, so no order was sent
+        skipped_book bool       no order was sent: equity below zero, or beyond the venue's orders per block
         refused bool            the fill would have been worse than the bankruptcy amount
         book_lots int           lots the order book took
         book_usd money          value of the book fills
@@ -208,7 +208,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         takeover_lots int       lots taken over at the bankruptcy amount
         takeover_usd money      bankruptcy amount of those lots
         takeover_by str         fund or vault, empty without a take-over
-        adl_lots int            lots sent to ADL, unmatched ones included
+        adl_lots int            lots sent to ADL, unmatched ones included unless they wait
         adl_usd money           bankruptcy amount of those lots
         kept_lots int           lots that stay on the account and wait for the next price
         """,
@@ -223,7 +223,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         ts ts                   time of the step
         pool str                fund or vault
         serves str              symbols the fund serves, joined by +; empty for the vault and for one fund over all
-        cause str               opening, fee, residual, takeover, adl, difference, exhausted, unwind, funding
+        cause str               opening, or a cause of the ledger that moves a pool
         symbol str              symbol, empty for the opening
         liquidation_id int      liquidation that caused it, null otherwise
         lots int                signed change of inventory
@@ -268,7 +268,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         lots_wanted int         bankrupt lots
         lots_closed int         lots closed against winners
         lots_unmatched int      lots left over when the queue ran out
-        unmatched_to str        market, fund or the pool itself; empty if nothing was left
+        unmatched_to str        market, fund, account (they wait) or the pool itself; empty if nothing was left
         notional_usd money      closed lots at the step's mark
         candidate_usd money     notional of all candidates at the step's mark
         winners int             accounts touched
@@ -389,7 +389,8 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         entry_id int            entry; its legs sum to zero in cash and, per symbol, in lots
         step int                step, 0 for the opening
         ts ts                   time of the step
-        cause str               opening, book, fee, residual, takeover, adl, difference, exhausted, unwind, funding, net
+        cause str               opening, book, fee, residual, takeover, adl, difference, exhausted, unwind, funding, \
+net, shortfall (paid by the fund) or socialised
         symbol str              symbol, empty for opening cash
         owner str               account, fund, vault, venue, market, rounding, uncovered or opening
         serves str              symbols the fund serves where there are several, joined by +; else empty

@@ -42,7 +42,14 @@ SWITCHES = columns("""
     lasted_s    rounded   lasted, s
 """)
 # The colour of a stage of the waterfall, by a word in its name; grey is context.
-_STAGE_COLOURS = (("fund", "pool"), ("vault", "pool"), ("adl", "adl"), ("winners", "adl"), ("uncovered", "ink"))
+_STAGE_COLOURS = (
+    ("fund", "pool"),
+    ("vault", "pool"),
+    ("adl", "adl"),
+    ("winners", "adl"),
+    ("shared", "adl"),
+    ("uncovered", "ink"),
+)
 
 
 def paid_answer(f: Findings) -> Markup:
