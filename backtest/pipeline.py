@@ -106,10 +106,14 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
     if isinstance(given.get("fund_start_usd"), Mapping):  # the sum over all coins is no default for one
         del rules["fund_start_usd"]
     scenario = build(merge(base, rules, defaults, {**given, "event": event.id, "venue": venue.id}))
-    named = _named_coins(scenario)
-    others = [coin for _, coin in named]
-    venue, terms = contract_terms(venue, scenario.coins, event.day, event=event.id, others=others)
-    _known_coins(named, scenario, venue)
+    per_coin_names = _named_coins(scenario)
+    venue, terms = contract_terms(
+        venue, scenario.coins, event.day, event=event.id, others=[coin for _, coin in per_coin_names]
+    )
+    for name, coin in per_coin_names:
+        if coin not in venue.instruments:
+            words = ["shared", "isolated"] if name == "fund_pools" else ["default"]
+            raise UnknownNameError(f"coin in {name}", coin, [*words, *venue.instruments])
     inverse = [bool(venue.face(coin)) for coin in scenario.coins]
     refuse_mixed(venue.id, scenario.coins, inverse)
     in_coins = venue.fund_coins(event.day) if any(inverse) and "fund_start_usd" not in given else None
@@ -137,22 +141,14 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
 
 
 def _named_coins(scenario: Scenario) -> list[tuple[str, str]]:
-    """Return the coins in tables per coin and in groups of funds, each with the field it stands in."""
-    tables = [(p.name, getattr(scenario, p.name)) for p in PARAMS if p.kind in {"per_coin", "mix"}]
-    pooled = [("fund_pools", coin) for group in grouped(scenario.fund_pools) for coin in group]
-    named = [(name, coin) for name, table in tables if isinstance(table, Mapping) for coin in table]
-    return pooled + [(name, coin) for name, coin in named if coin != "default"]
-
-
-def _known_coins(named: list[tuple[str, str]], scenario: Scenario, venue: VenueProfile) -> None:
-    """Refuse coins of the scenario's fields that the venue does not have, and a coin with two funds."""
-    pooled = [coin for name, coin in named if name == "fund_pools"]
-    for name, coin in named:
-        if coin not in venue.instruments:
-            words = ["shared", "isolated"] if name == "fund_pools" else ["default"]
-            raise UnknownNameError(f"coin in {name}", coin, [*words, *venue.instruments])
-        if name == "fund_pools" and pooled.count(coin) > 1:
+    """Return the coins in tables per coin and in ``fund_pools``, each with the field it stands in."""
+    pooled = [coin for group in grouped(scenario.fund_pools) for coin in group]
+    for coin in pooled:
+        if pooled.count(coin) > 1:
             raise ConfigError(f"fund_pools = '{scenario.fund_pools}' names {coin} twice; a coin has one fund")
+    tables = [(p.name, getattr(scenario, p.name)) for p in PARAMS if p.kind in {"per_coin", "mix"}]
+    rows = [(name, coin) for name, table in tables if isinstance(table, Mapping) for coin in table if coin != "default"]
+    return rows + [("fund_pools", coin) for coin in pooled]
 
 
 def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: MarketPath | None = None) -> Prepared:
@@ -229,13 +225,13 @@ def _within_tables(world: World, most: int) -> None:
     for symbol, name in enumerate(world.symbols):
         held = world.symbol == symbol
         lots, worth, ticks = exact_sum(world.lots[held]), world.worth(symbol), world.mark_per_tick[symbol]
-        top = worth.one(most * ticks * int(world.trade_high[symbol].max()))
+        marks, trades = world.walk.mark[symbol], ticks * world.trade_high[symbol]
+        top = max(worth.one(most * int(marks.max())), worth.one(most * int(trades.max())))
         if worth.num:  # worth most at the lowest price
-            least = min(int(world.walk.mark[symbol].min()), ticks * int(world.trade_low[symbol].min()))
+            least = min(int(marks.min()), ticks * int(world.trade_low[symbol].min()))
             top = worth.one(-(-least // (LOWEST if most > 1 else 1)))
-        charged = max(worth.one(most * int(world.walk.mark[symbol].max())), top)
         events = [(abs(rate), oracle) for _, where, rate, oracle in world.funding if where == symbol]
-        paid = sum(rate * max(charged, worth.one(oracle) if oracle else 0) for rate, oracle in events)
+        paid = sum(rate * max(top, worth.one(oracle) if oracle else 0) for rate, oracle in events)
         reach = pools + 2 * max(lots * top, exact_sum(world.cost[held])) + lots * paid // RATE_ONE
         if reach >= MONEY_LIMIT:
             raise RangeError(

@@ -13,10 +13,11 @@ from backtest.calculator.position import Asked, Position, coin_of, reference_px,
 from backtest.instrument import Instrument
 from backtest.margin_tables import MarginTable
 from backtest.mechanics import contracts
-from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, half_even
+from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, half_even, rate_e9
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, tier_of
 from backtest.mechanics.rankings import RANKINGS, Candidates
 from backtest.mechanics.stepped import breaches_around, first_breach_mark, steps_up
+from backtest.mechanics.steppers import fillable_discount
 from backtest.venue import VenueProfile
 
 HIGHEST_MARK = 2**52  # mark quanta; the engine looks no further for a short's breach
@@ -198,12 +199,32 @@ def _prices(held: Position, profile: VenueProfile) -> Iterator[Figure]:
     yield Figure("liquidation_exact_px", _price(price, unit), rule if solved else without, *origin)
     yield Figure("liquidation_tier", tier, "tier at that price" if solved else without, *origin)
     yield Figure("bankruptcy_px", _price(broke, unit), "equity = 0" if broke else without)
+    if profile.rules["stepper"] == "fillable_price":
+        yield _fillable(held, profile)
+
+
+def _fillable(held: Position, profile: VenueProfile) -> Figure:
+    """Return the limit of a liquidation order at this mark where it is not the bankruptcy price."""
+    origin = _origin(profile, "liquidation")
+    if not held.breached():
+        return Figure("fillable_px", None, NO_VALUE + "not liquidated at this mark", *origin)
+    adjustment, spread = (rate_e9(profile.rules[f"fillable_{name}"]) for name in ("adjustment", "spread"))
+    need, equity = row(held.need), row(held.equity)
+    amount = held.value - held.side * int(fillable_discount(need, need, equity, adjustment, spread)[0])
+    price = Fraction(amount, QUANTA_PER_USD) / held.exact().size
+    rule = "mark - side x BA (1 - equity / maintenance) x SMMR x maintenance / size, BA (...) within 0 and 1"
+    return Figure("fillable_px", _price(price, held.instrument), rule, *origin)
 
 
 def _adl(held: Position, profile: VenueProfile) -> Iterator[Figure]:
     score, rule = _score(held, str(profile.rules["ranking"]), str(profile.rules["losers"]))
     yield Figure("adl_score", score, rule, *_origin(profile, "ranking"))
     close, origin = str(profile.rules["close_price"]), _origin(profile, "close_price")
+    if profile.rules["ranking"] == "none":
+        rule = f"no ADL: closed at the mark; what that lacks: {profile.rules['on_exhausted']}"
+        yield Figure("adl_close_rule", "none", rule, *origin)
+        yield Figure("adl_close_px", None, NO_VALUE + "the venue has no ADL", *origin)
+        return
     yield Figure("adl_close_rule", close, CLOSE_PRICE[close], *origin)
     prices = {
         "bankruptcy": contracts.bankruptcy_price(held.exact()),
@@ -217,8 +238,9 @@ def _adl(held: Position, profile: VenueProfile) -> Iterator[Figure]:
 
 def _score(held: Position, name: str, losers: str) -> tuple[float | None, str]:
     """Return the score of the position as a candidate at this mark and the rule, or why there is none."""
-    ranking, losing = RANKINGS[name], LOSING.get(losers, "") if held.pnl < 0 else ""
+    ranking, losing = RANKINGS.get(name), LOSING.get(losers, "") if held.pnl < 0 else ""
     reasons = {
+        "the venue has no ADL": name == "none",
         "the order is pseudo-random": ranking is None,
         "not in the queue without equity": held.equity <= 0,
         "not in the queue while in breach": held.breached(),

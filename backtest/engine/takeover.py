@@ -23,29 +23,16 @@ def takeovers(state: State, recorder: Recorder, breaches: Breaches) -> None:
     waiting = np.flatnonzero(breaches.left)
     if not waiting.size:
         return
-    if rules.fund_takes_over and not rules.vault:
+    if rules.fund_takes_over:
         claims = waiting[breaches.kept[waiting] == 0]
+        if rules.vault and state.crossed is not None:  # an account is visited once, at its first claim
+            claims = claims[np.argsort(_first_claims(state, breaches, claims), kind="stable")]
         for fund in state.funds:
             _fund_in_runs(state, recorder, breaches, claims[state.fund_rows[breaches.symbol[claims]] == fund.number])
-    elif rules.vault and not rules.fund_takes_over:
-        _vault_at_once(state, recorder, breaches, waiting)
-    elif rules.vault:
-        for claims in _by_account(state, breaches):  # the fund's share of a claim decides what the vault sees
-            for i in claims[(breaches.left[claims] > 0) & (breaches.kept[claims] == 0)].tolist():
-                _fund_takes(state, recorder, breaches, i)
-            claims = claims[breaches.left[claims] > 0]
-            if claims.size:
-                _vault_at_once(state, recorder, breaches, claims)
-
-
-def _by_account(state: State, breaches: Breaches) -> list[Ints]:
-    """Return claims in crossing order, all those of a cross account together at its first one."""
-    if state.crossed is None:
-        return list(np.arange(len(breaches.rows))[:, None])
-    groups: dict[int, list[int]] = {}
-    for i, owner in enumerate(state.crossed.of[breaches.rows].tolist()):
-        groups.setdefault(owner if owner >= 0 else -1 - i, []).append(i)
-    return [np.array(group) for group in groups.values()]
+    if rules.vault:  # asked for what the fund left; neither's answer depends on what the other holds
+        waiting = np.flatnonzero(breaches.left)
+        if waiting.size:
+            _vault_at_once(state, recorder, breaches, waiting)
 
 
 def _fund_in_runs(state: State, recorder: Recorder, breaches: Breaches, waiting: Ints) -> None:
