@@ -89,6 +89,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         trade_low_px float      low of the bar's trade range, displaced as the trade price is
         trade_high_px float     high of the bar's trade range, displaced likewise
         tape_mark_px float      mark of the tape; mark_px differs from it on the feedback path only
+        lot_usd money           worth of a lot at mark_px
         long_lots int           open long lots of accounts after the step
         short_lots int          open short lots of accounts after the step
         long_oi_usd money       open long interest of accounts at mark after the step
@@ -152,7 +153,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         cohort str              leverage bucket
         margin_mode str         isolated or cross; a single cross position of an account is isolated in every respect
         lots int                size in lots
-        quantity_base float     size in base units
+        quantity_base float     size in base units, of an inverse contract in contracts
         cost_usd money          entry value
         entry_px float          average entry price
         collateral_usd money    margin posted; of cross positions only the sum over the account counts
@@ -190,8 +191,9 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         maintenance_usd money   maintenance margin at mark_px that the equity stands against
         notional_usd money      lots at that mark
         closed_usd money        lots that left the account (all but kept_lots) at that mark
+        end_notional_usd money  all lots at end_mark_px
         bankruptcy_usd money    bankruptcy amount of all lots
-        bankruptcy_px float     the same per base unit
+        bankruptcy_px float     price at which the lots are worth it, null if none
         skipped_book bool       no order was sent: equity below zero, or beyond the venue's orders per block
         refused bool            the fill would have been worse than the bankruptcy amount
         book_lots int           lots the order book took
@@ -222,6 +224,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         liquidation_id int      liquidation that caused it, null otherwise
         lots int                signed change of inventory
         mark_px float           mark at the end of the round, null for the opening
+        worth_usd money         what that change is worth at mark_px: signed lots, of an inverse contract the other way
         amount_usd money        change of cash
         cash_usd money          cash after the movement
         """,
@@ -299,7 +302,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         lots int                lots closed
         quantity_base float     the same in base units
         amount_usd money        value at which they were closed
-        close_px float          the same per base unit
+        close_px float          price at which the lots are worth it
         mark_px float           mark at the end of the step
         notional_usd money      lots at that mark
         notional_ahead_usd money     notional of all candidates in front of the winner

@@ -190,8 +190,8 @@ def assumptions(prepared: Prepared) -> list[str]:
     displaced = [feedback] if scenario.path == "feedback" else []
     crossed = CROSSED[scenario.cross_allocation].format(order=scenario.cross_order)
     accounts = [crossed] if prepared.book.cross.any() else []
-    left = EXHAUSTED[scenario.on_exhausted]
-    return [walked, liquidity, impact, *displaced, stepper, *accounts, left, *_funding(prepared), *drawn]
+    exhausted = EXHAUSTED[scenario.on_exhausted]
+    return [walked, liquidity, impact, *displaced, stepper, exhausted, *accounts, *_funding(prepared), *drawn]
 
 
 def _funding(prepared: Prepared) -> list[str]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from backtest.assets import asset
-from backtest.brackets import MARKS, MarginTable, decimal_of, positive, read_table
 from backtest.errors import ConfigError, NotBuiltError, UnknownNameError
 from backtest.funding import FundingRule, read_funding
+from backtest.listings import Listing, in_force, read_listings
+from backtest.margin_tables import MarginTable, read_table
 from backtest.mechanics.rules import CHOICES, SCHEDULES
 from backtest.mechanics.steppers import STEPPERS
 from backtest.params import MANY, MOST
 from backtest.scenario import check_values
-from backtest.tomlio import Reader, read_toml
+from backtest.tomlio import MARKS, Reader, decimal_of, positive, read_toml
 
 PART = {"first_share_frac": 1.0, "first_above_usd": 0.0, "first_pause_s": 0}
 BLOCK = {"block_s": 1.0, "block_share_frac": 1.0}
@@ -27,7 +28,6 @@ LIMITS = {
 FIGURES: Mapping[str, Any] = {**PART, **BLOCK, **LIMITS}  # of steppers; the others keep these
 OWN_FIGURES = {"part_first": (*PART,), "incremental": (*BLOCK,), "fillable_price": (*BLOCK, *LIMITS)}
 A_YEAR = dt.timedelta(days=366)
-SMALLEST_UNIT, LARGEST_UNIT = Decimal("1e-12"), Decimal("1e9")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,11 @@ class VenueProfile:
     sources: Mapping[str, Mapping[str, str]]
     inclusive: bool
     tables: tuple[MarginTable, ...]
-    instruments: Mapping[str, tuple[Decimal, Decimal]]
+    listings: tuple[Listing, ...]
+    instruments: Mapping[str, Listing]
     rules: Mapping[str, Any]
     balances: tuple[tuple[dt.date, float, str], ...]
+    start_coin: float | None
     inventory_limit_frac: float | None
     takeover: tuple[int, int]
     funding: FundingRule
@@ -64,19 +66,45 @@ class VenueProfile:
     simplified: tuple[Mapping[str, str], ...]
     unverified: tuple[str, ...]
 
+    def on(self, day: dt.date, contract: str = "listed") -> VenueProfile:
+        """Return the profile with the contracts of a day: all that are linear or inverse, or those ``listed``.
+
+        Of a coin listed both ways the linear contract counts from its first day, the inverse one before.
+        """
+        chosen = in_force(self.listings, day, contract)
+        if not chosen:
+            has = ", ".join(dict.fromkeys(row.kind for row in self.listings))
+            raise ConfigError(f"contract = {contract}: {self.id} lists none in this profile; allowed: listed, {has}")
+        return replace(self, instruments=chosen)
+
     def symbol(self, coin: str) -> str:
-        """Return the unified symbol of a coin's linear perpetual."""
-        return f"{coin}/{self.quote}:{self.settle}"
+        """Return the unified symbol of a coin's perpetual: linear, or inverse and settled in the coin."""
+        inverse = coin in self.instruments and self.instruments[coin].face
+        return f"{coin}/USD:{coin}" if inverse else f"{coin}/{self.quote}:{self.settle}"
 
     def instrument(self, coin: str) -> tuple[Decimal, Decimal]:
         """Return tick and lot of a coin."""
+        return self.listing(coin).tick, self.listing(coin).lot
+
+    def listing(self, coin: str) -> Listing:
+        """Return the contract of a coin."""
         if coin not in self.instruments:
             raise UnknownNameError(f"coin at {self.id}", coin, self.instruments)
         return self.instruments[coin]
 
+    def face(self, coin: str) -> Decimal:
+        """Return the USD value of a coin's inverse contract, 0 if its contract is linear."""
+        return self.listing(coin).face
+
     def table(self, coin: str, day: dt.date) -> tuple[MarginTable, str]:
-        """Return the margin table in force on a day, and a warning if the nearest one is not dated for it."""
-        own = [table for table in self.tables if table.coin == coin] or [t for t in self.tables if t.coin == "*"]
+        """Return the margin table in force on a day, and a warning if the nearest one is not dated for it.
+
+        An inverse contract has tables in its coin; without one, the table of any coin in USD.
+        """
+        unit = "coin" if coin in self.instruments and self.instruments[coin].face else "usd"
+        places = dict.fromkeys([(coin, unit), ("*", unit), ("*", "usd")])
+        found = ([t for t in self.tables if (t.coin, t.unit) == place] for place in places)
+        own: list[MarginTable] = next(filter(None, found), [])
         if not own:
             raise UnknownNameError(f"margin table at {self.id}", coin, {table.coin for table in self.tables})
         past = [table for table in own if table.valid_from <= day]
@@ -102,6 +130,20 @@ class VenueProfile:
             f"no fund balance of {self.id} is published within a year before {day}; the profile's {start:,.0f} USD runs"
         )
         return start, f"profile of {self.as_of}", warning if start else ""
+
+    def fund_coins(self, day: dt.date) -> tuple[float, str, str] | None:
+        """Return the same in coins, for contracts that settle in one; None where no balance in coins is known."""
+        known = [row for row in self.balances if row[2] == "coin" and day - A_YEAR <= row[0] <= day]
+        if known:
+            when, value, _ = max(known)
+            return value, f"published balance of {when}", ""
+        if self.start_coin is None:
+            return None
+        warning = (
+            f"no fund balance of {self.id} in coins is published within a year before {day}; "
+            f"the profile's {self.start_coin:,g} run"
+        )
+        return self.start_coin, f"profile of {self.as_of}", warning
 
 
 def venue_names() -> list[str]:
@@ -136,9 +178,10 @@ def parse_venue(table: Mapping[str, Any], where: str) -> VenueProfile:
     sources = {row["id"]: row for row in map(_source, top.tables("source"))}
     points: list[Point] = []
     margin, tables = _margin(top.table_of("margin"), points)
+    listings = read_listings(top.tables("instrument"), where)
     liquidation = top.table_of("liquidation")
     stepping = _liquidation(liquidation, points)
-    rules, balances, limit = _fund(top.table_of("fund"), points)
+    rules, balances, limit, start_coin = _fund(top.table_of("fund"), points)
     rules |= stepping | _cross(top.table_of("cross"), points)
     vault_rules, takeover = _vault(top.table_of("vault"))
     rules |= vault_rules
@@ -160,9 +203,11 @@ def parse_venue(table: Mapping[str, Any], where: str) -> VenueProfile:
         sources=sources,
         inclusive=margin == "<=",
         tables=tables,
-        instruments=_instruments(top.tables("instrument"), where),
+        listings=listings,
+        instruments={},
         rules=rules,
         balances=balances,
+        start_coin=start_coin,
         inventory_limit_frac=limit,
         takeover=takeover,
         funding=read_funding(funding),
@@ -172,7 +217,7 @@ def parse_venue(table: Mapping[str, Any], where: str) -> VenueProfile:
     )
     _point(funding, "funding", "")
     top.done()
-    return profile
+    return profile.on(profile.as_of)
 
 
 def _source(row: Reader) -> dict[str, str]:
@@ -217,9 +262,11 @@ def _margin(section: Reader, points: list[Point]) -> tuple[str, tuple[MarginTabl
 
 def _fund(
     section: Reader, points: list[Point]
-) -> tuple[dict[str, Any], tuple[tuple[dt.date, float, str], ...], float | None]:
+) -> tuple[dict[str, Any], tuple[tuple[dt.date, float, str], ...], float | None, float | None]:
+    """Return the rules, published balances, the limit of the inventory and the start in coins."""
     rule = section.choice("rule", ("fund", "vault"))
     rules: dict[str, Any] = {
+        "fund_pools": section.get("pools", str, "shared"),
         "fund_start_usd": section.get("start_usd", float),
         "fund_floor_usd": section.get("floor_usd", float),
         "fund_shortfall": section.choice("shortfall", CHOICES["fund_shortfall"]),
@@ -228,6 +275,12 @@ def _fund(
         "inventory_stop_usd": section.get("inventory_stop_usd", float),
         "quiet_s": section.get("quiet_s", float),
     }
+    start_coin = section.get("start_coin", float, None)
+    if start_coin is not None and start_coin < 0:
+        raise ConfigError(f"{section.where}: start_coin = {start_coin:g}; it must not be below zero")
+    drop = section.get("drop", dict, None)
+    rules |= {"fund_drop": "none", **{f"fund_{key}": value for key, value in DROP.items()}}
+    rules |= _drop(Reader(drop, f"{section.where} drop"), points) if drop else {}
     limit = section.get("inventory_limit_frac", float, None)
     if limit is not None and not 0 < limit <= 1000:
         raise ConfigError(f"{section.where}: inventory_limit_frac = {limit:g}; allowed: 0 to 1000, without it no limit")
@@ -237,7 +290,18 @@ def _fund(
         check_values({"fund_start_usd": balances[-1][1]}, row.where)
         _point(row, "balance", "")
     points.append(_point(section, "fund", rule))
-    return rules, tuple(balances), limit
+    return rules, tuple(balances), limit, start_coin
+
+
+DROP = {"trigger_frac": 1.0, "stop_frac": 1.0, "above_usd": 0.0, "window_s": 28_800}  # where a profile has none
+
+
+def _drop(section: Reader, points: list[Point]) -> dict[str, Any]:
+    """Read what fall of the fund switches deleveraging on, and off again."""
+    rule = section.choice("rule", CHOICES["fund_drop"])
+    rules = {f"fund_{key}": section.get(key, type(value)) for key, value in DROP.items()}
+    points.append(_point(section, "fund drop", f"{rule}, on at {rules['fund_trigger_frac']:g}"))
+    return {"fund_drop": rule, **rules}
 
 
 def _vault(section: Reader) -> tuple[dict[str, Any], tuple[int, int]]:
@@ -286,21 +350,6 @@ def _residual_and_fee(top: Reader, points: list[Point]) -> dict[str, Any]:
     points.append(_point(residual, "residual", owner))
     points.append(_point(fee, "fee", f"{rate:g} to {fee_owner}"))
     return {"residual_owner": owner, "fee_rate": rate, "fee_owner": fee_owner}
-
-
-def _instruments(rows: list[Reader], where: str) -> dict[str, tuple[Decimal, Decimal]]:
-    """Return tick and lot by coin."""
-    out: dict[str, tuple[Decimal, Decimal]] = {}
-    for row in rows:
-        coin = row.get("coin", str)
-        units = decimal_of(row.get("tick", str), row.where), decimal_of(row.get("lot", str), row.where)
-        if coin in out:
-            raise ConfigError(f"{where}: two [[instrument]] tables for {coin}; keep one")
-        if not all(SMALLEST_UNIT <= unit <= LARGEST_UNIT for unit in units):
-            raise ConfigError(f"{row.where}: tick and lot of {coin} must be between {SMALLEST_UNIT} and {LARGEST_UNIT}")
-        _point(row, "instrument", coin)
-        out[coin] = units
-    return out
 
 
 def _simplified(row: Reader) -> dict[str, str]:

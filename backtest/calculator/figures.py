@@ -9,9 +9,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import overload
 
-from backtest.brackets import MarginTable
 from backtest.calculator.position import Asked, Position, coin_of, row, take_position
 from backtest.instrument import Instrument
+from backtest.margin_tables import MarginTable
 from backtest.mechanics import contracts
 from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, half_even, rate_e9
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, tier_of

@@ -9,9 +9,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from backtest.brackets import MarginTable
 from backtest.errors import NotBuiltError, UnknownNameError, UsageError
 from backtest.instrument import Instrument
+from backtest.margin_tables import MarginTable
 from backtest.mechanics import contracts
 from backtest.mechanics.exact import QUANTA_PER_USD, Ints, half_even
 from backtest.mechanics.margin import Tiers, in_breach, maintenance, tier_of

@@ -68,6 +68,19 @@ def mul_div(amounts: Ints, numerator: int, denominator: int) -> Ints:
     return out
 
 
+def share_up(amounts: Ints, num: int, den: int) -> Ints:
+    """Return ``ceil(amount * num / den)`` for a share num / den of at most 1, for arrays without leaving 64 bits.
+
+    Examples
+    --------
+    >>> share_up(np.array([4_000_000_000_000_000_001, 3, -2]), 2, 3).tolist()
+    [2666666666666666668, 2, -1]
+    """
+    whole: Ints = amounts // den
+    out: Ints = whole * num - -(amounts - whole * den) * num // den
+    return out
+
+
 def half_even(numerator: int, denominator: int) -> int:
     """Return ``numerator / denominator`` rounded to the nearest integer, ties to even.
 

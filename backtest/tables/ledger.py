@@ -88,8 +88,8 @@ def _opening(s: Shared) -> list[dict[str, int]]:
     for symbol in range(len(s.symbols)):
         mine = world.symbol == symbol
         lots = int((world.side * world.lots)[mine].sum())
-        cash = int((world.wallet - world.side * world.cost)[mine].sum())
-        market = lots * int(world.walk.mark[symbol, 0]) * int(s.q_mark[symbol])
+        cash = int((world.wallet - s.sign * world.cost)[mine].sum())
+        market = int(s.kind[symbol]) * lots * s.worth[symbol].one(int(world.walk.mark[symbol, 0]))
         total += cash + market
         legs += [
             {"owner": OWNERS.index("account"), "symbol": symbol, "lots": lots, "amount": cash},

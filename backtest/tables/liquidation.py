@@ -26,6 +26,7 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
     paid = np.isin(b["serial"], s.transfers["serial"][s.transfers["cause"] == CAUSES.index("residual")])
     stays = (b["residual"] > 0) & ~paid  # of a position that waits it stays on the account, whatever the rule
     taken_by = np.where(b["taken_by"] == FUND, 1, np.where(b["taken_by"] == VAULT, 2, 0))
+    each, end_mark = s.each(symbol, b["mark"]), s.mark_then(symbol, b["step"], b["round"])
     return len(rows), {
         "liquidation_id": np.arange(1, len(rows) + 1),
         "cascade_id": cascade,
@@ -40,18 +41,19 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
         "lots": lots,
         "quantity_base": lots * s.lot[symbol],
         "mark_px": b["mark"] * s.mark_unit[symbol],
-        "end_mark_px": s.mark_then(symbol, b["step"], b["round"]) * s.mark_unit[symbol],
+        "end_mark_px": end_mark * s.mark_unit[symbol],
         "equity_usd": b["equity"],
         "maintenance_usd": b["need"] + b["others"],
-        "notional_usd": lots * b["mark"] * s.q_mark[symbol],
-        "closed_usd": closed * b["mark"] * s.q_mark[symbol],
+        "notional_usd": lots * each,
+        "closed_usd": closed * each,
+        "end_notional_usd": lots * s.each(symbol, end_mark),
         "bankruptcy_usd": b["bankruptcy"],
-        "bankruptcy_px": s.px(b["bankruptcy"], lots, symbol),
+        "bankruptcy_px": s.px_or_null(b["bankruptcy"], lots, symbol),
         "skipped_book": b["skipped"].astype(bool),
         "refused": b["refused"].astype(bool),
         "book_lots": b["book_lots"],
         "book_usd": b["book_value"],
-        "book_px": nullable(s.px(b["book_value"], b["book_lots"], symbol), b["book_lots"] == 0),
+        "book_px": s.px_or_null(b["book_value"], b["book_lots"], symbol, b["book_lots"] == 0),
         "fee_usd": b["fee"],
         "residual_usd": b["residual"],
         "residual_owner": named(stays.astype(np.int64), (rule, "account")),
@@ -82,7 +84,8 @@ def fund(s: Shared) -> tuple[int, Columns]:
         own = pools == code
         cash[own] = np.cumsum(amount[own])
     zeros = np.zeros(head, dtype=np.int64)
-    marks = s.mark_then(t["symbol"][at], t["step"][at], t["round"][at]) * s.mark_unit[t["symbol"][at]]
+    symbol, moved = t["symbol"][at], sign * t["lots"][at]
+    marks = s.mark_then(symbol, t["step"][at], t["round"][at])
     step = np.concatenate([zeros, t["step"][at]])
     causes = ("opening", *CAUSES)
     return len(pools), {
@@ -93,8 +96,11 @@ def fund(s: Shared) -> tuple[int, Columns]:
         "cause": named(np.concatenate([zeros, t["cause"][at] + 1]), causes),
         "symbol": named(np.concatenate([zeros, t["symbol"][at] + 1]), ("", *s.symbols)),
         "liquidation_id": s.liquidation(np.concatenate([zeros + NONE, t["serial"][at]])),
-        "lots": np.concatenate([zeros, sign * t["lots"][at]]),
-        "mark_px": nullable(np.concatenate([np.zeros(head), marks]), np.arange(len(pools)) < head),
+        "lots": np.concatenate([zeros, moved]),
+        "mark_px": nullable(
+            np.concatenate([np.zeros(head), marks * s.mark_unit[symbol]]), np.arange(len(pools)) < head
+        ),
+        "worth_usd": np.concatenate([zeros, s.kind[symbol] * moved * s.each(symbol, marks)]),
         "amount_usd": amount,
         "cash_usd": cash,
     }

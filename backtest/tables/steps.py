@@ -18,11 +18,11 @@ def steps(s: Shared) -> tuple[int, Columns]:
     world, walk, first = s.world, s.world.walk, s.done.first_bar
     steps, symbols = world.steps, len(s.symbols)
     shape = (symbols, steps)
-    value = s.mark * s.q_mark[:, None]  # quanta per lot
+    value = s.at(s.mark)  # quanta per lot
     long_lots, short_lots = _open_interest(s, shape)
     fund, vault = _pool(s, FUND, shape, value), _pool(s, VAULT, shape, value)
     b = s.breaches
-    notional = (b["lots"] - b["kept"]) * b["mark"] * s.q_mark[b["symbol"]]
+    notional = (b["lots"] - b["kept"]) * s.each(b["symbol"], b["mark"])
     is_long = b["side"] > 0
     at = (b["symbol"], b["step"] - 1)
     waves = s.recorder.waves
@@ -54,6 +54,7 @@ def steps(s: Shared) -> tuple[int, Columns]:
         "trade_low_px": each(np.maximum(world.trade_low[:, walk.bar] + moved, lowest) * s.tick[:, None]),
         "trade_high_px": each((world.trade_high[:, walk.bar] + moved) * s.tick[:, None]),
         "tape_mark_px": each(walk.mark * s.mark_unit[:, None]),
+        "lot_usd": each(value),
         "long_lots": each(long_lots),
         "short_lots": each(short_lots),
         "long_oi_usd": each(long_lots * value),
@@ -113,7 +114,7 @@ def _pool(s: Shared, owner: int, shape: tuple[int, int], value: Ints) -> tuple[I
     balance, held = start + np.cumsum(paid), np.cumsum(change, axis=1)
     moved = np.zeros(shape, dtype=bool)
     moved[symbol[lots != 0], step[lots != 0]] = True
-    equity = balance + (held * value).sum(axis=0) - _unsettled(s, held, moved)
+    equity = balance + (s.kind[:, None] * held * value).sum(axis=0) - _unsettled(s, held, moved)
     return balance, equity, held
 
 
@@ -159,11 +160,11 @@ def _buckets(s: Shared, used: Ints) -> Ints:
 def _residual(s: Shared, steps: int) -> Ints:
     """Return the sum of all owners' cash after each step, from opening balances and both legs of every transfer."""
     world, rules = s.world, s.world.rules
-    opening = int((world.wallet - world.side * world.cost).sum()) + rules.fund_start
+    opening = int((world.wallet - s.sign * world.cost).sum()) + rules.fund_start
     opening += rules.vault.capital if rules.vault else 0
     for symbol in range(len(s.symbols)):
         signed = int((world.side * world.lots)[world.symbol == symbol].sum())
-        opening += signed * int(world.walk.mark[symbol, 0]) * int(s.q_mark[symbol])
+        opening += int(s.kind[symbol]) * signed * s.worth[symbol].one(int(world.walk.mark[symbol, 0]))
     change = np.zeros(steps, dtype=np.int64)
     for owner in range(8):
         step, _, _, _, cash = _legs(s, owner)

@@ -4,10 +4,8 @@
 -- units: _usd at the marks of the step; equity_usd fund cash plus inventory after the take-over; first_value_usd what the take-over added to it
 -- note: wants the floor in rules.fund_floor_usd, checks nothing without it; looks at steps of one round before funding first reaches the fund
 WITH floors AS (SELECT (to_json(r) ->> 'fund_floor_usd')::DECIMAL(18, 6) AS floor_usd FROM rules r),
-lot_sizes AS (SELECT symbol, max(quantity_base / lots) AS lot_base FROM liquidations GROUP BY symbol),
-per_lot AS (
-  SELECT s.step, s.symbol, (s.mark_px * z.lot_base)::DECIMAL(18, 6) AS usd FROM steps s JOIN lot_sizes z USING (symbol)
-),
+-- A long lot of an inverse contract is owed: it is worth less than nothing, and a short one more.
+per_lot AS (SELECT step, symbol, worth_sign('long', symbol) * lot_usd AS usd FROM steps),
 movements AS (
   SELECT f.movement_id, f.step, f.symbol, f.cause, f.lots, f.cash_usd, f.lots * p.usd AS lots_usd,
          f.amount_usd + f.lots * p.usd AS first_value_usd

@@ -4,18 +4,17 @@
 -- units: amount_usd plus = put in, minus = lost to the market or paid out; the stages sum to exactly zero
 -- note: stages 1 to 5 are what the liquidated positions brought and lost, 6 to 11 who received the rest or made up the deficit
 WITH last_marks AS (
-  SELECT symbol, arg_max(mark_px, step) AS mark_px FROM steps GROUP BY symbol
+  SELECT symbol, (arg_max(lot_usd, step)::DECIMAL(38, 6) * 1000000)::HUGEINT AS quanta FROM steps GROUP BY symbol
 ),
-lot_sizes AS (SELECT symbol, max(quantity_base / lots) AS lot_base FROM liquidations GROUP BY symbol),
 -- Amounts per lot are whole quanta, so that everything below is exact; // rounds to zero, the engine's slices down.
 at_breach AS (
   SELECT l.position_id, l.residual_owner, l.residual_usd, l.book_usd, l.book_lots,
-         CASE l.side WHEN 'long' THEN 1 ELSE -1 END AS sign,
+         worth_sign(l.side, l.symbol) AS sign,
          l.lots - l.kept_lots AS left_lots,
          (l.bankruptcy_usd::DECIMAL(38, 6) * 1000000)::HUGEINT * l.book_lots AS slice_quanta,
          l.takeover_lots + l.adl_lots AS passed_lots,
          (l.notional_usd::DECIMAL(38, 6) * 1000000)::HUGEINT // l.lots AS breach_quanta,
-         round(l.end_mark_px * l.quantity_base / l.lots * 1000000)::HUGEINT AS end_quanta,
+         (l.end_notional_usd::DECIMAL(38, 6) * 1000000)::HUGEINT // l.lots AS end_quanta,
          l.takeover_usd + l.adl_usd + CASE l.book_lots WHEN l.lots THEN l.bankruptcy_usd
            ELSE (slice_quanta // l.lots - (slice_quanta % l.lots < 0)::HUGEINT)::DECIMAL(32, 0) * 0.000001 END AS bankruptcy_usd
   FROM liquidations l
@@ -40,11 +39,10 @@ sums AS (
 ),
 pool_moves AS (
   SELECT f.pool, f.cause, f.amount_usd,
-         (f.lots * round(f.mark_px * z.lot_base * 1000000)::HUGEINT)::DECIMAL(32, 0) * 0.000001 AS then_usd,
-         (f.lots * round(m.mark_px * z.lot_base * 1000000)::HUGEINT)::DECIMAL(32, 0) * 0.000001 AS last_usd
+         f.worth_usd::DECIMAL(38, 6) AS then_usd,
+         (worth_sign('long', f.symbol) * f.lots * m.quanta)::DECIMAL(32, 0) * 0.000001 AS last_usd
   FROM fund f
   LEFT JOIN last_marks m USING (symbol)
-  LEFT JOIN lot_sizes z USING (symbol)
   WHERE f.cause <> 'opening'
 ),
 pools AS (

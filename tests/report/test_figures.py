@@ -183,4 +183,4 @@ def test_a_displaced_mark_is_drawn_beside_that_of_the_tape() -> None:
     as_taped, displaced = (
         texts(market.price([market.PriceSeries("X/USDT:USDT", each, minutes(), frame("ts"))])) for each in (rows, moved)
     )
-    assert [text for text in displaced if text not in as_taped] == ["tape&#39;s mark"]
+    assert [text for text in displaced if text not in as_taped] == ["tape's mark"]
