@@ -139,7 +139,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
     if not path.mark.size:
         raise ConfigError("the window holds no bar to walk; give a wider start and end")
     mark0 = path.mark[:, 0]
-    px = coin_px(market.instruments, mark0)
+    px = coin_px(market.instruments, mark0.tolist())
     resolved = _fund_at(resolved, px)
     scenario = resolved.scenario
     tables = [venue.table(coin, event.day)[0].schedule(px or Fraction(1)) for coin in scenario.coins]

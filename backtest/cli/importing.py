@@ -53,7 +53,7 @@ def take_snapshot(
 
     target = book or workspace() / "data" / "books" / f"{event}-{VENUE}.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
-    lots = {coin: lot for coin, (_, lot) in get_venue(VENUE).instruments.items()}
+    lots = {coin: listing.lot for coin, listing in get_venue(VENUE).instruments.items()}
     with stages(sink.quiet) as stage:
         show = stage("reading the snapshot")
         report = import_snapshot(
