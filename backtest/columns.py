@@ -102,8 +102,11 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         flow_lots int           signed lots that forced orders and unwinding moved through the book: bought +, sold -
         rounds int              times breaches were looked for at the step; above 1 where impact moved a mark
         rounds_capped bool      true where max_rounds left a mark to the next price
-        fund_usd money          cash of the fund after the step
+        fund_usd money          cash of the fund, or of all funds, after the step
         fund_equity_usd money   fund cash plus inventory at mark, over all symbols
+        own_fund_usd money      cash of the fund that serves this symbol
+        own_fund_equity_usd money    cash plus inventory at mark of that fund
+        adl_on bool             true where a drop of the fund has deleveraging on for this symbol
         vault_usd money         cash of the vault after the step
         vault_equity_usd money  vault cash plus inventory at mark, over all symbols
         pool_lots int           signed inventory of fund and vault in this symbol
@@ -219,6 +222,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         step int                step, 0 for the opening
         ts ts                   time of the step
         pool str                fund or vault
+        serves str              symbols the fund serves, joined by +; empty for the vault and for one fund over all
         cause str               opening, or a cause of the ledger that moves a pool
         symbol str              symbol, empty for the opening
         liquidation_id int      liquidation that caused it, null otherwise
@@ -226,7 +230,26 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         mark_px float           mark at the end of the round, null for the opening
         worth_usd money         what that change is worth at mark_px: signed lots, of an inverse contract the other way
         amount_usd money        change of cash
-        cash_usd money          cash after the movement
+        cash_usd money          cash of that fund, or of the vault, after the movement
+        """,
+    ),
+    (
+        "fund_events",
+        "switch of a fund",
+        "When deleveraging was switched on and off by a fund's drop, when a fund was empty, what it first refused.",
+        """
+        event_id int            number, from 1
+        step int                step
+        ts ts                   time of the step
+        serves str              symbols the fund serves where there are several, joined by +; else empty
+        symbol str              symbol, empty where the event is the whole fund's
+        event str               adl_on, adl_off, depleted, restored or refused
+        cause str               of adl_on drop or empty; of refused (a claim not taken whole) floor, limit or trigger
+        equity_usd money        equity of the fund
+        peak_usd money          largest equity of the fund in the window; 0 where no drop is judged
+        compared_usd money      what the ratio compares: what the symbol brought the fund, or its equity
+        compared_peak_usd money    largest value of that in the window
+        drop_ratio float        (compared - its peak) / peak of the fund, null where there is none
         """,
     ),
     (
@@ -370,6 +393,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
 net, shortfall (paid by the fund) or socialised
         symbol str              symbol, empty for opening cash
         owner str               account, fund, vault, venue, market, rounding, uncovered or opening
+        serves str              symbols the fund serves where there are several, joined by +; else empty
         account_id int          account, null for other owners and for the summed opening of accounts
         lots int                signed change of lots
         amount_usd money        change of cash

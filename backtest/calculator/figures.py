@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import overload
 
-from backtest.calculator.position import Asked, Position, coin_of, row, take_position
+from backtest.calculator.position import Asked, Position, coin_of, reference_px, row, take_position
 from backtest.instrument import Instrument
 from backtest.margin_tables import MarginTable
 from backtest.mechanics import contracts
@@ -63,7 +63,13 @@ class Answer:
         return next(figure.value for figure in self.figures if figure.column == column)
 
 
-def position_figures(profile: VenueProfile, symbol: str, asked: Asked, on: dt.date | None = None) -> Answer:
+def position_figures(
+    profile: VenueProfile,
+    symbol: str,
+    asked: Asked,
+    on: dt.date | None = None,
+    terms: tuple[Callable[[Fraction], MarginTable], Sequence[str]] | None = None,
+) -> Answer:
     """Return the figures of one linear position at a venue.
 
     Parameters
@@ -76,6 +82,8 @@ def position_figures(profile: VenueProfile, symbol: str, asked: Asked, on: dt.da
         The position.
     on
         Day whose margin table holds; the profile's own day if None.
+    terms
+        What gives the margin table for a price (the mark, else the average entry), and notes on it; None: the profile.
 
     Raises
     ------
@@ -97,7 +105,10 @@ def position_figures(profile: VenueProfile, symbol: str, asked: Asked, on: dt.da
     coin = coin_of(profile, symbol)
     unit = Instrument.of(profile.symbol(coin), coin, *profile.instrument(coin))
     day = profile.as_of if on is None else on
-    table, warning = profile.table(coin, day)
+    if terms is None:
+        table, *warnings = profile.table(coin, day)
+    else:
+        table, warnings = terms[0](reference_px(asked, unit)), [*terms[1]]
     held, notes = take_position(profile, unit, table, asked)
     mode = "isolated" if asked.wallet is None else "cross"
     figures = (
@@ -106,7 +117,7 @@ def position_figures(profile: VenueProfile, symbol: str, asked: Asked, on: dt.da
         *_prices(held, profile),
         *_adl(held, profile),
     )
-    known = [warning, f"margin table: {table.note}" if table.note else "", *notes, _other_way(held)]
+    known = [*warnings, f"margin table: {table.note}" if table.note else "", *notes, _other_way(held)]
     known.append("fees and funding are in no figure")
     return Answer(profile, unit.symbol, day, table, figures, (*filter(None, known), *_simplified(profile, mode)))
 

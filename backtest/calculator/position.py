@@ -142,6 +142,14 @@ def take_position(
     return held, notes
 
 
+def reference_px(asked: Asked, unit: Instrument) -> Fraction:
+    """Return the mark asked for, else the average entry price, unrounded."""
+    if asked.mark is None:
+        return _entry(asked, unit)[0]
+    _check("mark", asked.mark, unit.mark_quantum, MOST_PX, "quote per base")
+    return Fraction(asked.mark)
+
+
 def _entry(asked: Asked, unit: Instrument) -> tuple[Fraction, Fraction]:
     """Return average entry price and size."""
     entries, size = asked.entries, asked.size
