@@ -31,6 +31,11 @@ class Listing:
         """Return linear or inverse."""
         return "inverse" if self.face else "linear"
 
+    @property
+    def unit(self) -> str:
+        """Return what sizes count."""
+        return f"contracts of {self.face:f} USD" if self.face else "base"
+
 
 def in_force(listings: Sequence[Listing], day: dt.date, contract: str = "listed") -> dict[str, Listing]:
     """Return the contract of each coin on a day: linear or inverse as asked, or the one ``listed``.
@@ -67,12 +72,12 @@ def read_listings(rows: list[Reader], where: str) -> tuple[Listing, ...]:
     out: dict[tuple[str, str, dt.date], Listing] = {}
     for row in rows:
         coin, start = row.get("coin", str), row.get("valid_from", dt.date, dt.date.min)
-        units = [decimal_of(row.get(name, str), row.where) for name in ("tick", "lot")]
+        tick, lot = (decimal_of(row.get(name, str), row.where) for name in ("tick", "lot"))
         face = decimal_of(row.get("face", str, "0"), row.where)
-        if not all(SMALLEST_UNIT <= unit <= LARGEST_UNIT for unit in [*units, face or units[0]]):
+        if not all(SMALLEST_UNIT <= unit <= LARGEST_UNIT for unit in (tick, lot, face or tick)):
             names = "tick, lot and face" if face else "tick and lot"
             raise ConfigError(f"{row.where}: {names} of {coin} must be between {SMALLEST_UNIT} and {LARGEST_UNIT}")
-        listing = Listing(coin, *units, face, start)
+        listing = Listing(coin, tick, lot, face, start)
         row.get("source", str)
         row.choice("mark", tuple(MARKS))
         row.get("note", str, "")

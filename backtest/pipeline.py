@@ -161,7 +161,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
     if not path.mark.size:
         raise ConfigError("the window holds no bar to walk; give a wider start and end")
     mark0 = path.mark[:, 0]
-    px = coin_px(market.instruments, mark0)
+    px = coin_px(market.instruments, mark0.tolist())
     resolved = _fund_at(resolved, px)
     scenario = resolved.scenario
     first_px = [int(mark) * Fraction(unit.mark_quantum) for mark, unit in zip(mark0, market.instruments, strict=True)]

@@ -85,7 +85,7 @@ def in_lots(base: Floats, prices: Floats, unit: Instrument) -> Ints:
     """
     if not unit.inverse:
         return in_units(base, unit.lot, ROUND_FLOOR, unit.symbol)
-    means = [sum(map(Decimal, map(repr, four))) / 4 for four in prices.tolist()]
+    means = [sum(map(Decimal, map(repr, four)), Decimal(0)) / 4 for four in prices.tolist()]
     amounts = base.reshape(len(means), -1).tolist()
     lots = [[int(Decimal(repr(amount)) * mean / (unit.face * unit.lot)) for amount in row]
             for row, mean in zip(amounts, means, strict=True)]  # fmt: skip

@@ -82,6 +82,10 @@ class VenueProfile:
         inverse = coin in self.instruments and self.instruments[coin].face
         return f"{coin}/USD:{coin}" if inverse else f"{coin}/{self.quote}:{self.settle}"
 
+    def name_of(self, listing: Listing) -> str:
+        """Return the unified symbol of a contract."""
+        return replace(self, instruments={listing.coin: listing}).symbol(listing.coin)
+
     def instrument(self, coin: str) -> tuple[Decimal, Decimal]:
         """Return tick and lot of a coin."""
         return self.listing(coin).tick, self.listing(coin).lot

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backtest.calculator.figures import Answer, position_figures
-from backtest.calculator.position import MOST_USD, Asked, Position, coin_of, row, take_position
+from backtest.calculator.position import MOST_USD, Asked, Position, contract_of, row, take_position
 from backtest.engine.run import simulate
 from backtest.errors import CrashbookError, NotBuiltError, UnknownNameError, UsageError
 from backtest.instrument import Instrument
@@ -39,7 +39,7 @@ def figures(venue: str, asked: Asked, symbol: str = "BTC", on: dt.date | None = 
 
 def integers(venue: str, asked: Asked, coin: str = "BTC", on: dt.date = DAY) -> Position:
     profile = get_venue(venue)
-    unit = Instrument.of(profile.symbol(coin), coin, *profile.instrument(coin))
+    unit = Instrument.of(profile.symbol(coin), coin, *profile.instrument(coin), face=profile.face(coin))
     return take_position(profile, unit, profile.table(coin, on)[0], asked)[0]
 
 
@@ -195,7 +195,7 @@ def test_rules_cite_the_profile() -> None:
 
 @pytest.mark.parametrize("symbol", ["BTC", "BTC/USDT:USDT"])
 def test_a_coin_and_its_symbol_are_the_same(symbol: str) -> None:
-    assert coin_of(get_venue("binanceusdm"), symbol) == "BTC"
+    assert contract_of(get_venue("binanceusdm"), symbol, dt.date(2025, 10, 10))[1] == "BTC"
 
 
 def test_several_entries_give_their_mean() -> None:

@@ -91,17 +91,8 @@ def synthesize(
     notes = list(watch.notes)
     root, row, account = int(rng.integers(2**63)), 0, 1
     for k, item in enumerate(instruments):
-        coin = _Coin(
-            item,
-            int(mark0[k]),
-            item.worth(int(mark0[k])),
-            *tiers[k],
-            inclusive,
-            profiles[k],
-            lows[k],
-            highs[k],
-            mixes[k],
-        )
+        units = item, int(mark0[k]), item.worth(int(mark0[k]))
+        coin = _Coin(*units, *tiers[k], inclusive, profiles[k], lows[k], highs[k], mixes[k])
         coin_key = int.from_bytes(hashlib.sha256(item.coin.encode()).digest()[:8], "big")
         codes = np.array([cohorts.index(bucket_name(line)) for line in mixes[k]], dtype=np.int64)
         if coin.profile is None:
@@ -295,9 +286,8 @@ def _draw_side(
     weights = sizes(count, scenario.size_sigma, scenario.size_alpha, scenario.size_tail_frac, rng)
     lots = apportion(weights, total, 1, cap)[rng.permutation(count)]
     entries, worst = coin.entries(side, count, scenario.entry_spread_frac, rng)
-    marks = [entries * item.mark_per_tick, worst, np.array([coin.mark0])]
-    most = max(int(coin.worth.many(each).max()) for each in marks)
-    if total * most >= LIMIT:
+    ends = [int(end) * item.mark_per_tick for end in (entries.min(), entries.max())]
+    if total * max(map(coin.worth.one, [*ends, int(worst.min()), int(worst.max()), coin.mark0])) >= LIMIT:
         fix = "lower open_interest_usd or entry_spread_frac"
         at = "lowest" if item.inverse else "highest"
         raise RangeError(f"{where}: open interest at the {at} entry is too large for 64-bit integers; {fix}")
