@@ -222,8 +222,28 @@ def assumptions(prepared: Prepared) -> list[str]:
     crossed = CROSSED[scenario.cross_allocation].format(order=scenario.cross_order)
     accounts = [crossed] if prepared.book.cross.any() else []
     exhausted, dated = EXHAUSTED[scenario.on_exhausted], _tables(prepared)
-    rules = [stepper, exhausted, *accounts, dated, *_funding(prepared)]
+    rules = [stepper, exhausted, *accounts, *_funds(prepared), dated, *_funding(prepared)]
     return [walked, liquidity, impact, *displaced, *rules, *drawn]
+
+
+DROP = {
+    "pnl_ratio": "A coin that has lost more of its fund's peak of {hours:g} h than its trigger",
+    "pool_drop": "A fund that has fallen by more of its peak of {hours:g} h than the trigger",
+}
+
+
+def _funds(prepared: Prepared) -> list[str]:
+    """Return what is said of several funds and of the drop that switches deleveraging on."""
+    scenario, rules, said = prepared.resolved.scenario, prepared.world.rules, []
+    if rules.pools:
+        how = "by open interest" if not isinstance(scenario.fund_start_usd, Mapping) else "as stated per coin"
+        said.append(f"{len(rules.pools)} insurance funds ({scenario.fund_pools}), their start divided {how}.")
+    if scenario.fund_drop != "none":
+        what = DROP[scenario.fund_drop].format(hours=scenario.fund_window_s / 3600)
+        trigger, stop = (f"{value:.0%}" if isinstance(value, float) else "its share by coin"
+                         for value in (scenario.fund_trigger_frac, scenario.fund_stop_frac))  # fmt: skip
+        said.append(f"{what} ({trigger}) switches deleveraging on until it is back within the stop ({stop}).")
+    return said
 
 
 def _funding(prepared: Prepared) -> list[str]:

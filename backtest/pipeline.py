@@ -266,7 +266,8 @@ def _interest(book: PositionBook, market: MarketPath, mark0: Any) -> list[int]:
     out = []
     for symbol, unit in enumerate(market.instruments):
         sides = [exact_sum(book.lots[(book.symbol == symbol) & (book.side == side)]) for side in (1, -1)]
-        out.append(max(sides) * int(mark0[symbol]) * unit.q_mark)
+        mark = int(mark0[symbol])
+        out.append(max(sides) * unit.worth(mark).one(mark))
     return out
 
 
