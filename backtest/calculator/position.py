@@ -11,12 +11,13 @@ import numpy as np
 
 from backtest.errors import NotBuiltError, UnknownNameError, UsageError
 from backtest.instrument import Instrument
+from backtest.margin_tables import MarginTable
 from backtest.mechanics import contracts
 from backtest.mechanics.exact import QUANTA_PER_USD, Ints, half_even
 from backtest.mechanics.margin import Tiers, in_breach, maintenance, tier_of
 from backtest.mechanics.worth import Worth
 from backtest.params import MOST
-from backtest.venue import MarginTable, VenueProfile
+from backtest.venue import VenueProfile
 
 SIDES = {"long": 1, "short": -1}
 MOST_USD = Decimal(MOST)
@@ -139,6 +140,14 @@ def take_position(
     held = Position(unit, tiers, profile.inclusive, SIDES[asked.side], lots, cost, collateral, mark)
     _quanta("size x mark price", Fraction(held.value, QUANTA_PER_USD), "lower size")
     return held, notes
+
+
+def reference_px(asked: Asked, unit: Instrument) -> Fraction:
+    """Return the mark asked for, else the average entry price, unrounded."""
+    if asked.mark is None:
+        return _entry(asked, unit)[0]
+    _check("mark", asked.mark, unit.mark_quantum, MOST_PX, "quote per base")
+    return Fraction(asked.mark)
 
 
 def _entry(asked: Asked, unit: Instrument) -> tuple[Fraction, Fraction]:

@@ -86,6 +86,7 @@ def position(
     """
     from backtest.calculator.figures import position_figures
     from backtest.calculator.position import Asked
+    from backtest.ingest.terms import contract_terms
     from backtest.venue import get_venue
 
     if (mode == "cross") != (numbers["wallet"] is not None):
@@ -94,7 +95,12 @@ def position(
         )
     decimals = {name: number(f"--{name}", text) for name, text in numbers.items() if text is not None}
     asked = Asked(side=side, entries=[entry(text) for text in entries], **decimals)
-    answer = position_figures(get_venue(venue), symbol, asked, on and on.date())
+    profile, day, terms = get_venue(venue), on and on.date(), None
+    coin = symbol.partition("/")[0]
+    if symbol in {coin, profile.symbol(coin)}:
+        profile, (found,) = contract_terms(profile, [coin], day or profile.as_of)
+        terms = found.at, (found.warning, *found.told)
+    answer = position_figures(profile, symbol, asked, day, terms)
     if sink.pretty:
         page(_text(answer), sink)
     else:

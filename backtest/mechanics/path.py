@@ -7,7 +7,7 @@ from typing import overload
 
 import numpy as np
 
-from backtest.mechanics.exact import Bools, Ints, half_even, half_even_array
+from backtest.mechanics.exact import LIMIT, Bools, Ints, half_even, half_even_array
 
 OPEN, HIGH, LOW, CLOSE = range(4)
 PREVIOUS_MARK_S = 3
@@ -105,6 +105,10 @@ def trade_at(start: int, end: int, passed: Ints, length: Ints) -> Ints:
     >>> trade_at(1000, 900, np.array([3]), np.array([4])).tolist()
     [925]
     """
+    if max(start, end) * int(length.max(initial=1)) >= LIMIT // 2:  # a price that leaps by orders of magnitude
+        pairs = zip(passed.tolist(), length.tolist(), strict=True)
+        exact = [half_even(start * whole + (end - start) * part, whole) for part, whole in pairs]
+        return np.array(exact, dtype=np.int64)
     return half_even_array(start * length + (end - start) * passed, length)
 
 

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.book.importer import EXACT, book_of_frame, exact_amounts, read_positions
+from backtest.book.amounts import EXACT, exact_amounts
+from backtest.book.importer import book_of_frame, read_positions
 from backtest.book.sheet import PositionBook
 from backtest.errors import BookError, ConfigError
 from backtest.scenario import Watch
