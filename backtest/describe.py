@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from backtest.mechanics.exact import RATE_ONE
 from backtest.params import PARAMS
 from backtest.scenario import Scenario
 
@@ -93,6 +94,7 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
         "scenario": named.plain(),
         "scenario_toml": scenario_toml(named),
         "scenario_sources": dict(resolved.sources),
+        "contracts": contracts_of(prepared),
         "labels": labels_of(prepared),
         "assumptions": assumptions(prepared),
         "not_simulated": [others, *_not_simulated(prepared)],
@@ -106,6 +108,35 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
         "seed_summaries": [],
         "sensitivity": [],
     }  # fmt: skip
+
+
+def contracts_of(prepared: Prepared) -> list[dict[str, Any]]:
+    """Return tick, lot and the margin table in force of every symbol, and where they come from."""
+    resolved, out = prepared.resolved, []
+    profile = f"profile of {resolved.venue.as_of}"
+    for unit, terms, table in zip(prepared.market.instruments, resolved.terms, prepared.tables, strict=True):
+        used = {row.name: row.source for row in terms.rows}
+        tiers = [[floor, rate / RATE_ONE, limit] for floor, rate, limit in table.tiers]  # limit: largest leverage
+        out.append(
+            {
+                "symbol": unit.symbol, "tick_px": f"{unit.tick:f}", "lot": f"{unit.lot:f}", "lot_of": unit.unit,
+                "units_from": used["limits"] if terms.listed else profile,
+                "margin_table_from": table.valid_from.isoformat(), "margin_table_coin": table.coin,
+                "margin_source": used.get("leverage_tiers", f"{profile}: {table.source}"), "margin_mark": table.mark,
+                "margin_note": table.note, "floors_in": table.unit, "tiers": tiers,
+            }
+        )  # fmt: skip
+    return out
+
+
+def _tables(prepared: Prepared) -> str:
+    """Say which margin table is in force for each coin."""
+    named = []
+    for terms, table in zip(prepared.resolved.terms, prepared.tables, strict=True):
+        lake = any(row.name == "leverage_tiers" for row in terms.rows)
+        own = "" if table.coin == terms.coin else ", of any coin without its own"
+        named.append(f"{terms.coin} of {table.valid_from} ({'lake' if lake else 'profile'}{own})")
+    return f"Margin tables in force on {prepared.resolved.event.day}: {', '.join(named)}."
 
 
 def _not_simulated(prepared: Prepared) -> list[str]:
@@ -190,8 +221,9 @@ def assumptions(prepared: Prepared) -> list[str]:
     displaced = [feedback] if scenario.path == "feedback" else []
     crossed = CROSSED[scenario.cross_allocation].format(order=scenario.cross_order)
     accounts = [crossed] if prepared.book.cross.any() else []
-    exhausted = EXHAUSTED[scenario.on_exhausted]
-    return [walked, liquidity, impact, *displaced, stepper, exhausted, *accounts, *_funding(prepared), *drawn]
+    exhausted, dated = EXHAUSTED[scenario.on_exhausted], _tables(prepared)
+    rules = [stepper, exhausted, *accounts, dated, *_funding(prepared)]
+    return [walked, liquidity, impact, *displaced, *rules, *drawn]
 
 
 def _funding(prepared: Prepared) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
@@ -64,18 +66,23 @@ def read_table(row: Reader, kind: str) -> MarginTable:
     """Read one table of a schedule; rates and floors rise, and no tier liquidates at its own largest leverage."""
     unit = row.choice("unit", UNITS, "usd")
     tiers = _limits(row, unit) if kind == "risk_limits" and "tiers" not in row.table else _tiers(row, unit)
-    rising = all(a[0] < b[0] and a[1] < b[1] and a[2] >= b[2] for a, b in pairwise(tiers))
-    if not tiers or tiers[0][0] != 0 or tiers[-1][0] > MOST or not rising:
-        raise ConfigError(f"{row.where}: tiers must start at 0, with floors and rates rising and leverage not rising")
-    # a tier whose largest leverage leaves less than maintenance margin would liquidate at the opening
-    if not all(0 < rate < RATE_ONE and limit > 0 and rate * limit <= RATE_ONE for _, rate, limit in tiers):
-        raise ConfigError(f"{row.where}: a tier's rate is between 0 and 1, its leverage above 0 and at most 1 / rate")
+    check_tiers(tiers, row.where)
     table = MarginTable(
         row.get("coin", str), row.get("valid_from", dt.date), tuple(tiers), row.get("source", str),
         row.choice("mark", tuple(MARKS)), row.get("note", str, ""), kind, unit,
     )  # fmt: skip
     row.done()
     return table
+
+
+def check_tiers(tiers: Sequence[tuple[int | Decimal, int, float]], where: str) -> None:
+    """Refuse tiers that do not rise or that liquidate at their own largest leverage."""
+    rising = all(a[0] < b[0] and a[1] < b[1] and a[2] >= b[2] for a, b in pairwise(tiers))
+    if not tiers or tiers[0][0] != 0 or tiers[-1][0] > MOST or not rising:
+        raise ConfigError(f"{where}: tiers must start at 0, with floors and rates rising and leverage not rising")
+    # a tier whose largest leverage leaves less than maintenance margin would liquidate at the opening
+    if not all(0 < rate < RATE_ONE and limit > 0 and rate * limit <= RATE_ONE for _, rate, limit in tiers):
+        raise ConfigError(f"{where}: a tier's rate is between 0 and 1, its leverage above 0 and at most 1 / rate")
 
 
 def _tiers(row: Reader, unit: str) -> list[tuple[int, int, float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -82,12 +82,14 @@ class MarketPath:
     books: tuple[OrderBook, ...] = ()
 
 
-def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -> MarketPath:
+def build_market(
+    event: CrashEvent, profile: VenueProfile, scenario: Scenario, terms: Sequence[Series] = ()
+) -> MarketPath:
     """Read, check and align the bars of a replay and express them in integer units.
 
     Trade bars come from the lake, else from the committed sample (``find_tape``); bars of another venue are a declared
     proxy. Marks come from the lake where they fill the window: the venue's own, or those of the venue whose trade bars
-    stand in; else from ``model_mark``.
+    stand in; else from ``model_mark``. ``terms`` are rows of coverage of the contracts, told with the others.
 
     Raises
     ------
@@ -127,7 +129,8 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
         seen_books = [_book(profile, *each, window, open_ts) for each in zip(tapes, units, prices, strict=True)]
     else:
         seen_books = []
-    all_series = (*trades, *marks, *fundings, *pre_rolls, *held, *known_fills, *(series for _, series in seen_books))
+    depths = [series for _, series in seen_books]
+    all_series = (*trades, *marks, *fundings, *pre_rolls, *held, *known_fills, *depths, *terms)
     coverage = tuple(series.row() for series in all_series)
     flags = (
         *proxy_flags(profile, tapes),

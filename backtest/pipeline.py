@@ -24,10 +24,13 @@ from backtest.engine.run import Progress, simulate
 from backtest.engine.state import World
 from backtest.errors import ConfigError, RangeError, RunError, UnknownNameError
 from backtest.events import CrashEvent, get_event
+from backtest.ingest.terms import Terms, contract_terms
+from backtest.margin_tables import MarginTable
 from backtest.market import MarketPath, build_market, walk_market
 from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, exact_sum, quanta, rate_e9, ratio
 from backtest.mechanics.feedback import HIGHEST, LOWEST, Feedback, decay_e9
 from backtest.mechanics.path import HIGH, LOW
+from backtest.mechanics.pools import DropRule, PoolRule, divide, fund_groups, grouped
 from backtest.mechanics.rules import Rules, VaultRule
 from backtest.mechanics.steppers import BlockRule, PartRule
 from backtest.params import PARAMS
@@ -45,7 +48,10 @@ IDENTITY = ("numpy", "polars", "pyarrow")
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A scenario with everything it names, and where each value came from; ``untouched`` is that of nothing given."""
+    """A scenario with everything it names, and where each value came from; ``untouched`` is that of nothing given.
+
+    ``venue`` lists the coins of the lake that its profile lacks; ``terms`` are those of the scenario's coins.
+    """
 
     event: CrashEvent
     venue: VenueProfile
@@ -53,12 +59,16 @@ class Resolved:
     untouched: Scenario
     sources: Mapping[str, str]
     flags: tuple[str, ...]
+    terms: tuple[Terms, ...]
     fund_coins: float | None = None  # start of a fund that settles in a coin, until the first mark is known
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A replay ready to run; ``baseline`` is the world that runs on the tape first where the path is feedback."""
+    """A replay ready to run; ``baseline`` is the world that runs on the tape first where the path is feedback.
+
+    ``tables`` are the margin tables in force, by symbol.
+    """
 
     resolved: Resolved
     market: MarketPath
@@ -66,6 +76,7 @@ class Prepared:
     first_bar: int
     world: World
     run_id: str
+    tables: tuple[MarginTable, ...]
     baseline: World | None = None
 
 
@@ -87,11 +98,22 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
     rules = {**venue.rules, "fund_start_usd": start}
     limit = venue.inventory_limit_frac
     basis = given.get("fund_start_usd", start)
+    if isinstance(basis, Mapping):  # a sum for each coin
+        basis = sum(per_coin(basis, coin, "fund_start_usd") for coin in given.get("coins", event.coins))
     rules["fund_inventory_limit_usd"] = 0.0 if limit is None else limit * basis
     base = {"event": event.id, "venue": venue.id, "coins": event.coins}
     untouched = build(merge(base, rules, defaults))
+    if isinstance(given.get("fund_start_usd"), Mapping):  # the sum over all coins is no default for one
+        del rules["fund_start_usd"]
     scenario = build(merge(base, rules, defaults, {**given, "event": event.id, "venue": venue.id}))
-    _known_coins(scenario, venue)
+    per_coin_names = _named_coins(scenario)
+    venue, terms = contract_terms(
+        venue, scenario.coins, event.day, event=event.id, others=[coin for _, coin in per_coin_names]
+    )
+    for name, coin in per_coin_names:
+        if coin not in venue.instruments:
+            words = ["shared", "isolated"] if name == "fund_pools" else ["default"]
+            raise UnknownNameError(f"coin in {name}", coin, [*words, *venue.instruments])
     inverse = [bool(venue.face(coin)) for coin in scenario.coins]
     refuse_mixed(venue.id, scenario.coins, inverse)
     in_coins = venue.fund_coins(event.day) if any(inverse) and "fund_start_usd" not in given else None
@@ -107,32 +129,32 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
             sources[param.name] = balance if param.name == "fund_start_usd" else "venue profile"
         else:
             sources[param.name] = "event" if param.name in base else "default"
-    notes = [venue.table(coin, event.day)[1] for coin in scenario.coins]
+    notes = [each.warning for each in terms]
     notes += [stale] if sources["fund_start_usd"] != "given" else []
     if venue.id not in event.venues:
         notes.append(f"{venue.id} is not among the venues of the event ({', '.join(event.venues)})")
+    notes += [sentence for each in terms for sentence in each.told]
     untouched = untouched.with_(fund_inventory_limit_usd=0.0 if limit is None else limit * start)
     flags = tuple(note[0].upper() + note[1:] + "." for note in notes if note)
-    return Resolved(event, venue, scenario, untouched, sources, flags, None if in_coins is None else in_coins[0])
+    fund_coins = None if in_coins is None else in_coins[0]
+    return Resolved(event, venue, scenario, untouched, sources, flags, terms, fund_coins)
 
 
-def _known_coins(scenario: Scenario, venue: VenueProfile) -> None:
-    """Refuse coins that the venue does not have, among those simulated and in the tables per coin."""
-    for coin in scenario.coins:
-        if coin not in venue.instruments:
-            raise UnknownNameError(f"coin at {venue.id}", coin, venue.instruments, "Choose with --coins")
-    for param in PARAMS:
-        table = getattr(scenario, param.name)
-        if param.kind in {"per_coin", "mix"} and isinstance(table, Mapping):
-            for coin in table:
-                if coin != "default" and coin not in venue.instruments:
-                    raise UnknownNameError(f"coin in {param.name}", coin, ["default", *venue.instruments])
+def _named_coins(scenario: Scenario) -> list[tuple[str, str]]:
+    """Return the coins in tables per coin and in ``fund_pools``, each with the field it stands in."""
+    pooled = [coin for group in grouped(scenario.fund_pools) for coin in group]
+    for coin in pooled:
+        if pooled.count(coin) > 1:
+            raise ConfigError(f"fund_pools = '{scenario.fund_pools}' names {coin} twice; a coin has one fund")
+    tables = [(p.name, getattr(scenario, p.name)) for p in PARAMS if p.kind in {"per_coin", "mix"}]
+    rows = [(name, coin) for name, table in tables if isinstance(table, Mapping) for coin in table if coin != "default"]
+    return rows + [("fund_pools", coin) for coin in pooled]
 
 
 def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: MarketPath | None = None) -> Prepared:
     """Build market path, book and world of a resolved scenario; meaning is checked here."""
     scenario, venue, event = resolved.scenario, resolved.venue, resolved.event
-    market = market or build_market(event, venue, scenario)
+    market = market or build_market(event, venue, scenario, [row for each in resolved.terms for row in each.rows])
     first = market.core_bar if all(profile is not None for profile in market.entry_profiles) else 0
     bars = slice(first, None)
     path = walk_market(market, scenario.intrabar, scenario.mark_half_life_s, first)
@@ -142,7 +164,9 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
     px = coin_px(market.instruments, mark0.tolist())
     resolved = _fund_at(resolved, px)
     scenario = resolved.scenario
-    tables = [venue.table(coin, event.day)[0].schedule(px or Fraction(1)) for coin in scenario.coins]
+    first_px = [int(mark) * Fraction(unit.mark_quantum) for mark, unit in zip(mark0, market.instruments, strict=True)]
+    in_force = tuple(terms.at(first) for terms, first in zip(resolved.terms, first_px, strict=True))
+    tables = [table.schedule(px or Fraction(1)) for table in in_force]
     book = _book(resolved, market, tables, mark0, positions)
     watched = [row for account in book.watched for row in np.flatnonzero(book.account_id == account).tolist()]
     world = World(
@@ -165,7 +189,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
         watched=tuple(watched),
         inverse=tuple(unit.worth(mark).num for unit, mark in zip(market.instruments, mark0.tolist(), strict=True)),
         cross=book.cross,
-        rules=rules_of(scenario, venue, market.bar_s, path.parts),
+        rules=rules_of(scenario, venue, market.bar_s, path.parts, _interest(book, market, mark0)),
         books=tuple(replace(seen, lots=seen.lots[bars]) for seen in market.books),
     )
     _within_tables(world, HIGHEST if scenario.path == "feedback" else 1)
@@ -173,7 +197,9 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
     if scenario.path == "feedback":
         plain = replace(resolved, scenario=baseline_of(scenario, resolved.untouched))
         baseline = prepare(plain, positions, market).world
-    return Prepared(resolved, market, book, first, world, _identity(resolved, market, book), baseline)
+    return Prepared(
+        resolved, market, book, first, world, _identity(resolved, market, book, in_force), in_force, baseline
+    )
 
 
 def _fund_at(resolved: Resolved, px: Fraction | None) -> Resolved:
@@ -199,13 +225,13 @@ def _within_tables(world: World, most: int) -> None:
     for symbol, name in enumerate(world.symbols):
         held = world.symbol == symbol
         lots, worth, ticks = exact_sum(world.lots[held]), world.worth(symbol), world.mark_per_tick[symbol]
-        top = worth.one(most * ticks * int(world.trade_high[symbol].max()))
+        marks, trades = world.walk.mark[symbol], ticks * world.trade_high[symbol]
+        top = max(worth.one(most * int(marks.max())), worth.one(most * int(trades.max())))
         if worth.num:  # worth most at the lowest price
-            least = min(int(world.walk.mark[symbol].min()), ticks * int(world.trade_low[symbol].min()))
+            least = min(int(marks.min()), ticks * int(world.trade_low[symbol].min()))
             top = worth.one(-(-least // (LOWEST if most > 1 else 1)))
-        charged = max(worth.one(most * int(world.walk.mark[symbol].max())), top)
         events = [(abs(rate), oracle) for _, where, rate, oracle in world.funding if where == symbol]
-        paid = sum(rate * max(charged, worth.one(oracle) if oracle else 0) for rate, oracle in events)
+        paid = sum(rate * max(top, worth.one(oracle) if oracle else 0) for rate, oracle in events)
         reach = pools + 2 * max(lots * top, exact_sum(world.cost[held])) + lots * paid // RATE_ONE
         if reach >= MONEY_LIMIT:
             raise RangeError(
@@ -235,10 +261,54 @@ def _book(
     )  # fmt: skip
 
 
-def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int) -> Rules:
-    """Turn the scenario's rules into integers."""
+def _interest(book: PositionBook, market: MarketPath, mark0: Any) -> list[int]:
+    """Return the open interest of each symbol at the first mark, the larger side, in quanta."""
+    out = []
+    for symbol, unit in enumerate(market.instruments):
+        sides = [exact_sum(book.lots[(book.symbol == symbol) & (book.side == side)]) for side in (1, -1)]
+        out.append(max(sides) * unit.worth(int(mark0[symbol])).one(int(mark0[symbol])))
+    return out
+
+
+def funds_of(scenario: Scenario, interest: list[int]) -> dict[str, Any]:
+    """Return the funds, what each begins with, and their drop rule; ``interest`` divides a common start."""
+    start, coins = scenario.fund_start_usd, scenario.coins
+    if isinstance(start, Mapping):
+        weights = [quanta(per_coin(start, coin, "fund_start_usd")) for coin in coins]
+        total = sum(weights)
+    else:
+        weights, total = interest, quanta(start)
+    fund_of = fund_groups(scenario.fund_pools, coins)
+    shares = [
+        sum(w for w, n in zip(weights, fund_of, strict=True) if n == number) for number in range(max(fund_of) + 1)
+    ]
+    limit = quanta(scenario.fund_inventory_limit_usd)
+    limits = divide(limit, shares) if limit else [None] * len(shares)
+    pools = tuple(PoolRule(*pair) for pair in zip(divide(total, shares), limits, strict=True))
+    several = {"pools": pools, "fund_of": fund_of} if len(pools) > 1 else {}
+    return {"fund_start": total, "inventory_limit": limit or None, "drop": _drop(scenario), **several}
+
+
+def _drop(scenario: Scenario) -> DropRule | None:
+    if scenario.fund_drop == "none":
+        if scenario.inventory_adl == "to_trigger":
+            raise ConfigError("inventory_adl = 'to_trigger' but fund_drop = 'none'; name what switches it on")
+        return None
+    trigger, stop = (
+        tuple(ratio(per_coin(getattr(scenario, name), coin, name)) for coin in scenario.coins)
+        for name in ("fund_trigger_frac", "fund_stop_frac")
+    )
+    for coin, on, off in zip(scenario.coins, trigger, stop, strict=True):
+        if off > on:
+            raise ConfigError(
+                f"fund_stop_frac of {coin} is {float(off):g}, above fund_trigger_frac of {float(on):g}; it must not be"
+            )
+    return DropRule(scenario.fund_drop, trigger, stop, quanta(scenario.fund_above_usd), 3 * scenario.fund_window_s)
+
+
+def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int, interest: list[int]) -> Rules:
+    """Turn the scenario's rules into integers; ``interest`` is the open interest of each symbol in quanta."""
     vault = any(point.name == "fund" and point.value == "vault" for point in venue.points)
-    limit = scenario.fund_inventory_limit_usd
     factor = ratio(scenario.liquidity_factor)
     scales = [per_coin(scenario.liquidity_scale, coin, "liquidity_scale") for coin in scenario.coins]
     share = ratio(scenario.first_share_frac)
@@ -259,11 +329,10 @@ def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int) ->
         part=part if scenario.stepper == "part_first" else None,
         block=block if scenario.stepper in {"fillable_price", "incremental"} else None,
         adl_visits=scenario.adl_visits,
-        fund_start=quanta(scenario.fund_start_usd),
+        **funds_of(scenario, interest),
         fund_floor=quanta(scenario.fund_floor_usd),
         fund_divisible=scenario.fund_shortfall == "divisible",
         fund_takes_over=scenario.fund_takeover == "bankruptcy",
-        inventory_limit=quanta(limit) if limit else None,
         inventory_adl=scenario.inventory_adl,
         inventory_stop=quanta(scenario.inventory_stop_usd),
         quiet_steps=math.ceil(scenario.quiet_s * parts / bar_s),
@@ -316,13 +385,13 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def _identity(resolved: Resolved, market: MarketPath, book: PositionBook) -> str:
+def _identity(resolved: Resolved, market: MarketPath, book: PositionBook, tables: tuple[MarginTable, ...]) -> str:
     scenario = resolved.scenario
     imported = book.digest if book.label == "imported" else ""
     profile = hashlib.sha256(asset("data", "venues", f"{resolved.venue.id}.toml").read_bytes()).hexdigest()
     canonical = scenario.with_(positions_file=imported or None).canonical().decode()  # contents, not the place
     event = hashlib.sha256(repr(resolved.event).encode()).hexdigest()
-    parts = [canonical, market.digest, imported, profile, event, code_digest()]
+    parts = [canonical, market.digest, imported, profile, event, repr(tables), code_digest()]
     parts += [f"{name}={version(name)}" for name in IDENTITY]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 

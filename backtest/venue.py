@@ -71,7 +71,9 @@ class VenueProfile:
 
         Of a coin listed both ways the linear contract counts from its first day, the inverse one before.
         """
-        chosen = in_force(self.listings, day, contract)
+        known = {listing.coin for listing in self.listings}
+        others = {coin: row for coin, row in self.instruments.items() if coin not in known}  # not of the profile
+        chosen = {**others, **in_force(self.listings, day, contract)}
         if not chosen:
             has = ", ".join(dict.fromkeys(row.kind for row in self.listings))
             raise ConfigError(f"contract = {contract}: {self.id} lists none in this profile; allowed: listed, {has}")
@@ -270,6 +272,7 @@ def _fund(
     """Return the rules, published balances, the limit of the inventory and the start in coins."""
     rule = section.choice("rule", ("fund", "vault"))
     rules: dict[str, Any] = {
+        "fund_pools": section.get("pools", str, "shared"),
         "fund_start_usd": section.get("start_usd", float),
         "fund_floor_usd": section.get("floor_usd", float),
         "fund_shortfall": section.choice("shortfall", CHOICES["fund_shortfall"]),
@@ -281,6 +284,9 @@ def _fund(
     start_coin = section.get("start_coin", float, None)
     if start_coin is not None and start_coin < 0:
         raise ConfigError(f"{section.where}: start_coin = {start_coin:g}; it must not be below zero")
+    drop = section.get("drop", dict, None)
+    rules |= {"fund_drop": "none", **{f"fund_{key}": value for key, value in DROP.items()}}
+    rules |= _drop(Reader(drop, f"{section.where} drop"), points) if drop else {}
     limit = section.get("inventory_limit_frac", float, None)
     if limit is not None and not 0 < limit <= 1000:
         raise ConfigError(f"{section.where}: inventory_limit_frac = {limit:g}; allowed: 0 to 1000, without it no limit")
@@ -291,6 +297,17 @@ def _fund(
         _point(row, "balance", "")
     points.append(_point(section, "fund", rule))
     return rules, tuple(balances), limit, start_coin
+
+
+DROP = {"trigger_frac": 1.0, "stop_frac": 1.0, "above_usd": 0.0, "window_s": 28_800}  # where a profile has none
+
+
+def _drop(section: Reader, points: list[Point]) -> dict[str, Any]:
+    """Read what fall of the fund switches deleveraging on, and off again."""
+    rule = section.choice("rule", CHOICES["fund_drop"])
+    rules = {f"fund_{key}": section.get(key, type(value)) for key, value in DROP.items()}
+    points.append(_point(section, "fund drop", f"{rule}, on at {rules['fund_trigger_frac']:g}"))
+    return {"fund_drop": rule, **rules}
 
 
 def _vault(section: Reader) -> tuple[dict[str, Any], tuple[int, int]]:

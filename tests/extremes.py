@@ -26,6 +26,8 @@ VENUES = tuple(venue_names())
 COINS = ("BTC", "SOL")
 FIRST = {"BTC": 50_000.0, "SOL": 100.0}
 MINUTES = 12
+NO_WORDS = re.compile(r"<style>.*?</style>|<script>.*?</script>|data:[^\"')]*|<[^>]*>", re.DOTALL)
+NOT_FINITE = re.compile(r".{0,40}\b(?:nan|inf|infinity)\b.{0,40}", re.IGNORECASE)
 Bars = dict[str, list[list[float]]]
 ROW = {"account": "", "symbol": "BTC", "side": "long", "quantity_base": 0.0, "entry_px": 50_000.0,
        "collateral_usd": 0.0, "margin_mode": "isolated"}  # fmt: skip
@@ -126,12 +128,8 @@ def sound(run: Run, page: bool = False) -> Run:
             assert column.is_finite().all(), (name, column.name)
     words = f"{run!r} {' '.join(run.meta['flags'])} {' '.join(run.meta['assumptions'])}"
     if page:
-        words += re.sub(
-            r"<style>.*?</style>|<script>.*?</script>|data:[^\"')]*|<[^>]*>", " ", render_html(run), flags=re.S
-        )
-    assert not re.search(r"\b(nan|inf|infinity|NaN|Infinity)\b", words), re.findall(
-        r".{40}\b(?:nan|inf|NaN)\b.{40}", words
-    )
+        words += NO_WORDS.sub(" ", render_html(run))
+    assert not NOT_FINITE.findall(words)
     return run
 
 

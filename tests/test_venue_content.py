@@ -41,7 +41,7 @@ CHOICES = [
     ("margin", "threshold", {"<", "<="}),
     ("fund", "shortfall", {"divisible", "all_or_nothing"}),
     ("fund", "takeover", {"bankruptcy", "none"}),
-    ("fund", "inventory_adl", {"none", "below_floor"}),
+    ("fund", "inventory_adl", {"none", "below_floor", "to_trigger"}),
     ("adl", "losers", {"last", "ranked", "excluded"}),
     ("adl", "on_exhausted", {"uncovered", "fund_negative", "waits", "socialised_winners", "socialised_both"}),
     ("fee", "owner", {"venue", "fund"}),

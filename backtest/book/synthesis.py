@@ -14,8 +14,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from backtest.book.accounts import worths
-from backtest.book.joining import check_joining, join
+from backtest.book.joining import check_joining, join_drawn
 from backtest.book.sheet import COLUMNS, WATCH_COHORT, MarginTable, PositionBook, assemble, base_text, watch_rows
 from backtest.errors import ConfigError, RangeError
 from backtest.instrument import Instrument
@@ -27,7 +26,6 @@ from backtest.scenario import Scenario, per_coin
 
 Mixture = tuple[tuple[float, float, float], ...]
 Profile = tuple[Ints, Floats]  # prices in ticks, volume traded there
-JOINING = 3  # key of the generator that joins positions to accounts
 LOWEST_LEVERAGE = 0.5  # of a bucket that starts at 0: half of the notional stands against twice its collateral
 
 
@@ -113,24 +111,11 @@ def synthesize(
             row, account = row + count + len(followed["lots"]), account + count
             notes += said
     if scenario.positions_per_account > 1:
-        notes += _join(scenario, columns, instruments, mark0, root)
+        notes += join_drawn(scenario, columns, instruments, mark0, root)
     return assemble(
         columns, len(instruments), cohorts, "synthetic",
         names=watch.names, hedged=watch.hedged, watched=list(watch.names), notes=notes,
     )  # fmt: skip
-
-
-def _join(
-    scenario: Scenario, columns: dict[str, Ints], instruments: Sequence[Instrument], mark0: Ints, root: int
-) -> tuple[str, ...]:
-    """Join the drawn positions to accounts; those to watch stay as they are."""
-    mine = columns["account_id"] <= scenario.positions
-    account, symbol, side, lots = (columns[name][mine] for name in ("account_id", "symbol", "side", "lots"))
-    stream = np.random.Generator(np.random.PCG64(np.random.SeedSequence([root, JOINING])))
-    value, coins = lots * worths(instruments, mark0)[symbol], [item.coin for item in instruments]
-    joined = join(account, symbol, side, value, coins, scenario, stream)
-    columns["account_id"][mine], columns["cross"][mine] = joined.account_id, joined.cross
-    return joined.notes
 
 
 def _mixture(scenario: Scenario, coin: str) -> Mixture:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import overload
 
-from backtest.calculator.position import Asked, Position, contract_of, row, take_position
+from backtest.calculator.position import Asked, Position, contract_of, reference_px, row, take_position
 from backtest.instrument import Instrument
 from backtest.margin_tables import MarginTable
 from backtest.mechanics import contracts
-from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, half_even
+from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, half_even, rate_e9
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, tier_of
 from backtest.mechanics.rankings import RANKINGS, Candidates
 from backtest.mechanics.stepped import breaches_around, first_breach_mark, steps_up
+from backtest.mechanics.steppers import fillable_discount
 from backtest.venue import VenueProfile
 
 HIGHEST_MARK = 2**52  # mark quanta; the engine looks no further for a short's breach
@@ -64,7 +65,13 @@ class Answer:
         return next(figure.value for figure in self.figures if figure.column == column)
 
 
-def position_figures(profile: VenueProfile, symbol: str, asked: Asked, on: dt.date | None = None) -> Answer:
+def position_figures(
+    profile: VenueProfile,
+    symbol: str,
+    asked: Asked,
+    on: dt.date | None = None,
+    terms: tuple[Callable[[Fraction], MarginTable], Sequence[str]] | None = None,
+) -> Answer:
     """Return the figures of one position at a venue; money of an inverse contract is in its coin.
 
     Parameters
@@ -77,6 +84,8 @@ def position_figures(profile: VenueProfile, symbol: str, asked: Asked, on: dt.da
         The position.
     on
         Day whose margin table holds; the profile's own day if None.
+    terms
+        What gives the margin table for a price (the mark, else the average entry), and notes on it; None: the profile.
 
     Raises
     ------
@@ -105,7 +114,10 @@ def position_figures(profile: VenueProfile, symbol: str, asked: Asked, on: dt.da
     day = profile.as_of if on is None else on
     profile, coin = contract_of(profile, symbol, day)
     unit = Instrument.of(profile.symbol(coin), coin, *profile.instrument(coin), face=profile.face(coin))
-    table, warning = profile.table(coin, day)
+    if terms is None:
+        table, *warnings = profile.table(coin, day)
+    else:
+        table, warnings = terms[0](reference_px(asked, unit)), [*terms[1]]
     held, notes = take_position(profile, unit, table, asked)
     mode = "isolated" if asked.wallet is None else "cross"
     figures = (
@@ -114,7 +126,7 @@ def position_figures(profile: VenueProfile, symbol: str, asked: Asked, on: dt.da
         *_prices(held, profile),
         *_adl(held, profile),
     )
-    known = [warning, f"margin table: {table.note}" if table.note else "", *notes, _other_way(held)]
+    known = [*warnings, f"margin table: {table.note}" if table.note else "", *notes, _other_way(held)]
     known.append("fees and funding are in no figure")
     return Answer(
         profile,
@@ -214,12 +226,32 @@ def _prices(held: Position, profile: VenueProfile) -> Iterator[Figure]:
     yield Figure("liquidation_exact_px", _price(price, unit), rule if solved else without, *origin)
     yield Figure("liquidation_tier", tier, "tier at that price" if solved else without, *origin)
     yield Figure("bankruptcy_px", _price(broke, unit), "equity = 0" if broke else without)
+    if profile.rules["stepper"] == "fillable_price":
+        yield _fillable(held, profile)
+
+
+def _fillable(held: Position, profile: VenueProfile) -> Figure:
+    """Return the limit of a liquidation order at this mark where it is not the bankruptcy price."""
+    origin = _origin(profile, "liquidation")
+    if not held.breached():
+        return Figure("fillable_px", None, NO_VALUE + "not liquidated at this mark", *origin)
+    adjustment, spread = (rate_e9(profile.rules[f"fillable_{name}"]) for name in ("adjustment", "spread"))
+    need, equity = row(held.need), row(held.equity)
+    amount = held.value - held.side * int(fillable_discount(need, need, equity, adjustment, spread)[0])
+    price = Fraction(amount, QUANTA_PER_USD) / held.exact().size
+    rule = "mark - side x BA (1 - equity / maintenance) x SMMR x maintenance / size, BA (...) within 0 and 1"
+    return Figure("fillable_px", _price(price, held.instrument), rule, *origin)
 
 
 def _adl(held: Position, profile: VenueProfile) -> Iterator[Figure]:
     score, rule = _score(held, str(profile.rules["ranking"]), str(profile.rules["losers"]))
     yield Figure("adl_score", score, rule, *_origin(profile, "ranking"))
     close, origin = str(profile.rules["close_price"]), _origin(profile, "close_price")
+    if profile.rules["ranking"] == "none":
+        rule = f"no ADL: closed at the mark; what that lacks: {profile.rules['on_exhausted']}"
+        yield Figure("adl_close_rule", "none", rule, *origin)
+        yield Figure("adl_close_px", None, NO_VALUE + "the venue has no ADL", *origin)
+        return
     yield Figure("adl_close_rule", close, CLOSE_PRICE[close], *origin)
     prices = {
         "bankruptcy": contracts.bankruptcy_price(held.exact()),
@@ -233,8 +265,9 @@ def _adl(held: Position, profile: VenueProfile) -> Iterator[Figure]:
 
 def _score(held: Position, name: str, losers: str) -> tuple[float | None, str]:
     """Return the score of the position as a candidate at this mark and the rule, or why there is none."""
-    ranking, losing = RANKINGS[name], LOSING.get(losers, "") if held.pnl < 0 else ""
+    ranking, losing = RANKINGS.get(name), LOSING.get(losers, "") if held.pnl < 0 else ""
     reasons = {
+        "the venue has no ADL": name == "none",
         "the order is pseudo-random": ranking is None,
         "not in the queue without equity": held.equity <= 0,
         "not in the queue while in breach": held.breached(),

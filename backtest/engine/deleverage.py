@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from backtest.engine import liquidate, own_legs
+from backtest.engine import drops, liquidate, own_legs
 from backtest.engine.ladder import Ladder
 from backtest.engine.liquidate import Breaches
 from backtest.engine.recorder import ACCOUNT, FUND, MARKET, NONE, UNCOVERED, VAULT, Recorder
@@ -220,23 +220,34 @@ def _exhausted(state: State, recorder: Recorder, breaches: Breaches, i: int, lot
 
 
 def pools(state: State, recorder: Recorder, previous: list[int]) -> list[Ints]:
-    """Send inventory into the queue: the fund's below its floor up to its stop, the vault's below zero all of it."""
+    """Send inventory into the queue: a fund's below its floor up to its stop, or a symbol's back to its trigger; the
+    vault's below zero all of it.
+    """
     rules, touched = state.world.rules, []
-    for fund in state.funds if rules.inventory_adl == "below_floor" else []:
-        if fund.holds and state.pool_equity(fund) < rules.fund_floor:
-            touched += _pool_waves(state, recorder, fund, FUND, previous, rules.inventory_stop)
+    drops.judge(state, recorder)
+    for fund in state.funds:
+        if rules.inventory_adl == "none" or not fund.holds:
+            continue
+        if rules.inventory_adl == "to_trigger":
+            touched += _pool_waves(state, recorder, fund, FUND, previous, lambda symbol: drops.missing(state, symbol))
+        elif state.pool_equity(fund) < rules.fund_floor:
+            touched += _pool_waves(state, recorder, fund, FUND, previous, _to_stop(state, fund))
     if rules.vault and state.vault.holds and state.pool_equity(state.vault) < 0:
-        touched += _pool_waves(state, recorder, state.vault, VAULT, previous, None)
+        touched += _pool_waves(state, recorder, state.vault, VAULT, previous, lambda _: None)
     return touched
 
 
+def _to_stop(state: State, fund: Pool) -> Callable[[int], int]:
+    return lambda _: state.world.rules.inventory_stop - state.pool_equity(fund)
+
+
 def _pool_waves(
-    state: State, recorder: Recorder, pool: Pool, owner: int, previous: list[int], stop: int | None
+    state: State, recorder: Recorder, pool: Pool, owner: int, previous: list[int], wanted: Callable[[int], int | None]
 ) -> list[Ints]:
     touched = []
     for symbol in range(len(state.world.symbols)):
-        missing = None if stop is None else stop - state.pool_equity(pool)
-        if not pool.lots[symbol] or (missing is not None and missing <= 0):
+        missing = wanted(symbol) if pool.lots[symbol] else 0
+        if missing is not None and missing <= 0:
             continue
         held, side = abs(pool.lots[symbol]), LONG if pool.lots[symbol] > 0 else SHORT
         wave = open_wave(state, symbol, side, owner, previous[symbol])
@@ -248,7 +259,7 @@ def _pool_waves(
         winners = wave.first + wave.queue.order[np.array(out.place, dtype=np.int64)]
         cost = _close_winners(state, recorder, winners, wave.sign, lots, amount)
         state.accounts_lots[symbol] += side * int(lots.sum())
-        pool.cash += wave.sign * int(amount.sum())
+        pool.receive(symbol, wave.sign * int(amount.sum()))
         for part in zip(out.lots, out.amount, strict=True):
             absorb(pool, symbol, -side, *part)
         recorder.transfer(
@@ -279,7 +290,7 @@ def unwind(state: State, recorder: Recorder) -> None:
             settle_owner(state, recorder, pool, symbol)
             settle_owner(state, recorder, state.market, symbol)
             absorb(pool, symbol, -side, lots, value)
-            pool.cash += sign * value
+            pool.receive(symbol, sign * value)
             state.market.cash -= sign * value
             state.market.lots[symbol] += side * lots
             state.used[symbol] += lots

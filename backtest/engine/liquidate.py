@@ -169,7 +169,7 @@ def fund_pays(state: State, recorder: Recorder, breaches: Breaches, mine: Ints, 
         fund = state.fund_for(symbol)
         state.cash[breaches.rows[at]] += amount
         state.accounts_cash += int(amount.sum())
-        fund.cash -= int(amount.sum())
+        fund.receive(symbol, -int(amount.sum()))
         recorder.transfer(
             state.step, "shortfall", symbol, ACCOUNT, breaches.rows[at], FUND, fund.number, np.zeros_like(amount),
             amount, breaches.serial[at],
@@ -261,9 +261,11 @@ def move_to(state: State, symbol: int, other: Owner | Pool, cash: int, lots: int
     """Move summed cash from ``other`` to accounts and signed lots from accounts to ``other``."""
     state.accounts_cash += cash
     state.accounts_lots[symbol] -= lots
-    other.cash -= cash
     if isinstance(other, Owner):
+        other.cash -= cash
         other.lots[symbol] += lots
+    else:
+        other.receive(symbol, -cash)
 
 
 def cut(state: State, breaches: Breaches, at: Ints, lots: Ints) -> Ints:
@@ -326,8 +328,8 @@ def pay_owner(state: State, owner: str, symbols: Ints, amount: Ints) -> Ints | i
     total = int(amount.sum())
     state.accounts_cash -= total
     if owner == "fund":
-        for fund in state.funds:
-            fund.cash += total if len(state.funds) == 1 else int(amount[state.fund_rows[symbols] == fund.number].sum())
+        for symbol in np.unique(symbols).tolist():
+            state.fund_for(symbol).receive(symbol, int(amount[symbols == symbol].sum()))
         return state.fund_rows[symbols]
     if owner == "venue":
         state.venue_cash += total

@@ -99,6 +99,7 @@ class Recorder:
     waves: list[dict[str, Any]] = field(default_factory=list)
     watch: list[dict[str, Any]] = field(default_factory=list)
     funding: list[dict[str, Any]] = field(default_factory=list)
+    pool_events: list[dict[str, Any]] = field(default_factory=list)
     unmatched: list[tuple[int, int, int, int, str]] = field(default_factory=list)
     skipped: list[tuple[int, int, int]] = field(default_factory=list)
     ahead: list[tuple[int, int, int]] = field(default_factory=list)  # bar, symbol, lots a small move would liquidate

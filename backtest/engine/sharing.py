@@ -32,7 +32,7 @@ def _fund_pays(state: State, recorder: Recorder, symbol: int, loss: int) -> int:
     paid = min(loss, max(state.pool_equity(fund) - state.world.rules.fund_floor, 0))
     if paid:
         _to_uncovered(state, recorder, "shortfall", symbol, FUND, fund.number, np.array([paid], dtype=np.int64))
-        fund.cash -= paid
+        fund.receive(symbol, -paid)
     return paid
 
 
@@ -85,6 +85,6 @@ def _both_sides_pay(state: State, recorder: Recorder, symbol: int, loss: int) ->
     paid = _accounts_pay(state, recorder, symbol, rows, each * lots)
     excess, fund = each * total - loss, state.fund_for(symbol)
     if excess:
-        fund.cash += excess
+        fund.receive(symbol, excess)
         _to_uncovered(state, recorder, "socialised", symbol, FUND, fund.number, np.array([-excess], dtype=np.int64))
     return paid

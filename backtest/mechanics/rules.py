@@ -9,6 +9,7 @@ from typing import Any
 
 from backtest.mechanics import impact
 from backtest.mechanics.allocation import ALLOCATIONS, ORDERS
+from backtest.mechanics.pools import DROPS, DropRule, PoolRule
 from backtest.mechanics.rankings import RANKINGS
 from backtest.mechanics.steppers import STEPPERS, BlockRule, PartRule
 
@@ -31,7 +32,8 @@ CHOICES: Mapping[str, Mapping[str, Any] | tuple[str, ...]] = {
     "path": ("tape", "feedback"),
     "fund_shortfall": ("divisible", "all_or_nothing"),
     "fund_takeover": ("bankruptcy", "none"),
-    "inventory_adl": ("none", "below_floor"),
+    "fund_drop": DROPS,
+    "inventory_adl": ("none", "below_floor", "to_trigger"),
     "residual_owner": ("account", "fund", "vault"),
     "fee_owner": ("venue", "fund"),
     "ranking": (*RANKINGS, "none"),
@@ -59,7 +61,8 @@ class Rules:
     ``inclusive``: liquidation at equity equal to maintenance. ``part``: of the stepper ``part_first`` only.
     ``block``: of the steppers ``fillable_price`` and ``incremental``. ``ranking`` none: no ADL, no queue.
     ``adl_visits``: candidates a bankrupt looks at, 0 for all.
-    ``inventory_limit`` None: no limit.
+    ``inventory_limit`` None: no limit. Of several funds, ``pools`` divides start and limit, ``fund_of`` names each
+    symbol's (both empty: one fund). ``drop`` switches deleveraging on.
     ``quiet_steps``: steps without a breach, the present one included, before pools unwind.
     ``cross_allocation``, ``cross_order``: how a cross account in breach is liquidated.
     ``strength``: Y times sigma of the impact formula, Y alone for book depth. ``scale``: liquidity scale per symbol.
@@ -76,6 +79,9 @@ class Rules:
     inventory_limit: int | None
     inventory_adl: str
     inventory_stop: int
+    pools: tuple[PoolRule, ...] = ()
+    fund_of: tuple[int, ...] = ()
+    drop: DropRule | None = None
     quiet_steps: int
     vault: VaultRule | None
     residual_owner: str

@@ -260,15 +260,24 @@ def fillable_amount(rows: Distress) -> Ints:
     """
     assert rows.block is not None
     need = maintenance(rows.lots * rows.worth, rows.tiers)
-    whole = need + rows.others
-    lacking = np.maximum(whole - rows.equity(), 0)
-    # equity below minus BA of maintenance is clamped anyway; kept small, the product stays exact
-    lacking = np.minimum(lacking, whole * (RATE_ONE // max(rows.block.adjustment_e9, 1) + 1))
-    part = np.minimum(mul_rate(lacking, rows.block.adjustment_e9), whole)
-    at = np.flatnonzero(rows.others)
-    part[at] = [int(p) * int(n) // int(w) for p, n, w in zip(part[at], need[at], whole[at], strict=True)]
-    amount: Ints = rows.lots * rows.worth - rows.sign * mul_rate(part, rows.block.spread_e9)
+    rule = rows.block
+    less = fillable_discount(need, need + rows.others, rows.equity(), rule.adjustment_e9, rule.spread_e9)
+    amount: Ints = rows.lots * rows.worth - rows.sign * less
     return amount
+
+
+def fillable_discount(need: Ints, whole: Ints, equity: Ints, adjustment_e9: int, spread_e9: int) -> Ints:
+    """Return by how much a fillable amount is worse than the value: ``SMMR M clamp(BA (1 - equity / T), 0, 1)``.
+
+    ``need`` is the maintenance M of the position, ``whole`` that of its account T. Each product is floored.
+    """
+    lacking = np.maximum(whole - equity, 0)
+    # beyond what is clamped anyway the amount does not matter; kept small, the product stays exact
+    lacking = np.minimum(lacking, whole * (RATE_ONE // max(adjustment_e9, 1) + 1))
+    part = np.minimum(mul_rate(lacking, adjustment_e9), whole)
+    at = np.flatnonzero(whole != need)
+    part[at] = [int(p) * int(n) // int(w) for p, n, w in zip(part[at], need[at], whole[at], strict=True)]
+    return mul_rate(part, spread_e9)
 
 
 def part_per_block(rows: Distress, part: PartRule | None) -> Ints:

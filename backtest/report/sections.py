@@ -148,6 +148,7 @@ SECTIONS = (
             Part("Cash and equity of fund and vault", paid.balance_figures, ("fund_balance",)),
             Part("From collateral to uncovered, USD; the stages sum to zero", paid.waterfall, ("loss_waterfall",)),
             Part("Movements of fund and vault by cause", paid.flows_table, ("fund_flows",)),
+            Part("Funds that ran dry, refused or had deleveraging on", paid.switches, ("fund_switches",)),
             Part("Funding paid and received by side; it sums to zero", paid.funding_table, ("funding_flows",)),
         ),
     ),

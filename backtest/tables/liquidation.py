@@ -1,11 +1,13 @@
-"""The tables liquidations and fund."""
+"""The tables liquidations, fund and fund_events."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from backtest.engine.recorder import CAUSES, FUND, NONE, VAULT
+from backtest.mechanics.exact import Ints
 from backtest.tables.arrow import named, nullable, side_name
+from backtest.tables.ledger import fund_starts
 from backtest.tables.shared import Columns, Shared
 
 CASCADE_GAP_US = 60_000_000  # a quiet minute ends a cascade
@@ -73,15 +75,18 @@ def fund(s: Shared) -> tuple[int, Columns]:
     at = np.flatnonzero(mine_a | mine_b)
     as_a = mine_a[at]
     pool = np.where(as_a, t["a"][at], t["b"][at])
+    number = np.where(as_a, t["a_row"][at], t["b_row"][at])
     sign = np.where(as_a, 1, -1)
     rules = s.world.rules
-    opening = [(FUND, rules.fund_start)] + ([(VAULT, rules.vault.capital)] if rules.vault else [])
+    opening = [(FUND, number, start) for number, start in enumerate(fund_starts(s))]
+    opening += [(VAULT, NONE, rules.vault.capital)] if rules.vault else []
     head = len(opening)
-    pools = np.concatenate([np.array([code for code, _ in opening], dtype=np.int64), pool])
-    amount = np.concatenate([np.array([cash for _, cash in opening], dtype=np.int64), sign * t["amount"][at]])
+    first = np.array(opening, dtype=np.int64)
+    pools, numbers = np.concatenate([first[:, 0], pool]), np.concatenate([first[:, 1], number])
+    amount = np.concatenate([first[:, 2], sign * t["amount"][at]])
     cash = np.zeros(len(pools), dtype=np.int64)
-    for code in (FUND, VAULT):
-        own = pools == code
+    for code, each in {(code, number) for code, number, _ in opening}:
+        own = (pools == code) & (numbers == each)
         cash[own] = np.cumsum(amount[own])
     zeros = np.zeros(head, dtype=np.int64)
     symbol, moved = t["symbol"][at], sign * t["lots"][at]
@@ -93,6 +98,7 @@ def fund(s: Shared) -> tuple[int, Columns]:
         "step": step,
         "ts": s.ts(step),
         "pool": named((pools == VAULT).astype(np.int64), ("fund", "vault")),
+        "serves": s.serves(pools, numbers),
         "cause": named(np.concatenate([zeros, t["cause"][at] + 1]), causes),
         "symbol": named(np.concatenate([zeros, t["symbol"][at] + 1]), ("", *s.symbols)),
         "liquidation_id": s.liquidation(np.concatenate([zeros + NONE, t["serial"][at]])),
@@ -103,4 +109,30 @@ def fund(s: Shared) -> tuple[int, Columns]:
         "worth_usd": np.concatenate([zeros, s.kind[symbol] * moved * s.each(symbol, marks)]),
         "amount_usd": amount,
         "cash_usd": cash,
+    }
+
+
+def fund_events(s: Shared) -> tuple[int, Columns]:
+    """Return when deleveraging was on, when a fund was empty, and what each first refused."""
+    events = s.recorder.pool_events
+
+    def column(name: str) -> Ints:
+        return np.array([0 if event[name] is None else event[name] for event in events], dtype=np.int64)
+
+    step, peak = column("step"), column("fund_peak")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = (column("now") - column("peak")) / peak
+    return len(events), {
+        "event_id": np.arange(1, len(events) + 1),
+        "step": step,
+        "ts": s.ts(step),
+        "serves": s.serves(np.full(len(events), FUND), column("fund")),
+        "symbol": named(column("symbol") + 1, ("", *s.symbols)),
+        "event": [event["event"] for event in events],
+        "cause": [event["cause"] for event in events],
+        "equity_usd": column("balance"),
+        "peak_usd": peak,
+        "compared_usd": column("now"),
+        "compared_peak_usd": column("peak"),
+        "drop_ratio": nullable(ratio, peak <= 0),
     }

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from backtest.book.sheet import PositionBook
-from backtest.engine.recorder import NONE
+from backtest.engine.recorder import FUND, NONE
 from backtest.engine.run import Outcome
 from backtest.market import MarketPath
 from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Ints
@@ -46,6 +46,7 @@ class Shared:
         self.liquidation_of[self.breaches["serial"]] = np.arange(1, len(moved) + 1)
         units = self.market.instruments
         self.symbols = self.world.symbols
+        self.funds = range(len(self.state.funds))
         self.lot = np.array([float(unit.lot) for unit in units])
         self.tick = np.array([float(unit.tick) for unit in units])
         self.mark_unit = np.array([float(unit.mark_quantum) for unit in units])
@@ -90,6 +91,14 @@ class Shared:
     def at(self, marks: Ints) -> Ints:
         """Return what a lot of each symbol is worth at marks of shape (symbols, ...)."""
         return np.stack([worth.many(row) for worth, row in zip(self.worth, marks, strict=True)])
+
+    def serves(self, owner: Ints, number: Ints) -> pa.Array:
+        """Return the symbols that the fund of a number serves; empty for other owners and for one fund over all."""
+        names = [
+            "+".join(s for s, n in zip(self.symbols, self.state.fund_of, strict=True) if n == k) for k in self.funds
+        ]
+        several = (owner == FUND) & (len(names) > 1)
+        return named(np.where(several, number + 1, 0), ("", *names))
 
     def px(self, value: Ints, lots: Ints, symbol: Ints) -> Any:
         """Return the price at which lots are worth so many quanta; NaN without lots, or where no price is."""

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from backtest.engine.prices import flow_of
-from backtest.engine.recorder import ACCOUNT, CAUSES, FUND, VAULT
+from backtest.engine.recorder import ACCOUNT, CAUSES, FUND, NONE, VAULT
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.path import freed
+from backtest.tables.ledger import fund_starts
 from backtest.tables.shared import Columns, Shared
 
 
@@ -20,7 +21,10 @@ def steps(s: Shared) -> tuple[int, Columns]:
     shape = (symbols, steps)
     value = s.at(s.mark)  # quanta per lot
     long_lots, short_lots = _open_interest(s, shape)
-    fund, vault = _pool(s, FUND, shape, value), _pool(s, VAULT, shape, value)
+    funds = [_pool(s, FUND, shape, value, number) for number in s.funds]
+    fund = tuple(sum(parts) for parts in zip(*funds, strict=True)) if len(funds) > 1 else funds[0]
+    vault = _pool(s, VAULT, shape, value)
+    own = s.state.fund_of
     b = s.breaches
     notional = (b["lots"] - b["kept"]) * s.each(b["symbol"], b["mark"])
     is_long = b["side"] > 0
@@ -71,6 +75,9 @@ def steps(s: Shared) -> tuple[int, Columns]:
         "rounds_capped": each(capped),
         "fund_usd": each(fund[0]),
         "fund_equity_usd": each(fund[1]),
+        "own_fund_usd": each(np.stack([funds[number][0] for number in own])),
+        "own_fund_equity_usd": each(np.stack([funds[number][1] for number in own])),
+        "adl_on": each(_adl_on(s, shape)),
         "vault_usd": each(vault[0]),
         "vault_equity_usd": each(vault[1]),
         "pool_lots": each(fund[2] + vault[2]),
@@ -103,11 +110,24 @@ def _open_interest(s: Shared, shape: tuple[int, int]) -> tuple[Ints, Ints]:
     return out[0], out[1]
 
 
-def _pool(s: Shared, owner: int, shape: tuple[int, int], value: Ints) -> tuple[Ints, Ints, Ints]:
-    """Return cash, equity (steps) and signed lots (symbols, steps) of a pool after each step."""
+def _adl_on(s: Shared, shape: tuple[int, int]) -> Any:
+    """Return where deleveraging is on at the end of a step."""
+    out = np.zeros(shape, dtype=bool)
+    if s.world.rules.drop:
+        starts = fund_starts(s)
+        out[[starts[number] <= 0 for number in s.state.fund_of]] = True
+    for event in s.recorder.pool_events:
+        if event["event"] in {"adl_on", "adl_off"}:
+            out[event["symbol"], event["step"] - 1 :] = event["event"] == "adl_on"
+    return out
+
+
+def _pool(s: Shared, owner: int, shape: tuple[int, int], value: Ints, number: int = NONE) -> tuple[Ints, Ints, Ints]:
+    """Return cash, equity (steps) and signed lots (symbols, steps) of a fund or the vault after each step."""
     rules = s.world.rules
-    start = rules.fund_start if owner == FUND else (rules.vault.capital if rules.vault else 0)
-    step, symbol, _, lots, cash = _legs(s, owner)
+    start = fund_starts(s)[number] if owner == FUND else (rules.vault.capital if rules.vault else 0)
+    legs = _legs(s, owner)
+    step, symbol, _, lots, cash = (part[legs[2] == number] for part in legs)
     paid, change = np.zeros(shape[1], dtype=np.int64), np.zeros(shape, dtype=np.int64)
     np.add.at(paid, step, cash)
     np.add.at(change, (symbol, step), lots)

@@ -63,6 +63,7 @@ parts AS (
          coalesce(pools.vault_usd, 0) AS vault_usd,
          coalesce(pools.carried_usd, 0) AS carried_usd,
          (SELECT coalesce(sum(immediate_usd), 0) FROM adl_fills) AS winners_usd,
+         (SELECT coalesce(-sum(amount_usd), 0) FROM ledger WHERE owner = 'account' AND cause = 'socialised') AS shared_usd,
          (SELECT coalesce(sum(amount_usd), 0) FROM ledger WHERE owner = 'venue') AS venue_usd,
          (SELECT coalesce(sum(amount_usd), 0) FROM ledger WHERE owner = 'uncovered') AS uncovered_usd
   FROM posted, sums, pools
@@ -79,6 +80,7 @@ FROM parts, LATERAL (VALUES
   (8, 'insurance fund', -fund_usd, 'cash change plus inventory at the last mark; plus = the fund paid'),
   (9, 'vault', -vault_usd, 'cash change plus inventory at the last mark; plus = the vault paid'),
   (10, 'ADL winners', -winners_usd, 'closed below what the mark would have given; plus = the winners paid'),
-  (11, 'uncovered', -uncovered_usd, 'losses nobody could bear')
+  (11, 'shared by accounts', shared_usd, 'losses socialised over winners or over all holders; plus = they paid'),
+  (12, 'uncovered', -uncovered_usd, 'losses nobody could bear')
 ) AS stages(stage_no, stage, amount_usd, note)
 ORDER BY stage_no

@@ -42,7 +42,7 @@ clock AS (
 equity AS (
   SELECT 'fund' AS pool, step, ts, fund_equity_usd AS usd FROM clock
   UNION ALL SELECT 'vault', step, ts, vault_equity_usd FROM clock
-  UNION ALL SELECT pool, 0, ts, cash_usd FROM fund WHERE cause = 'opening'
+  UNION ALL SELECT pool, 0, min(ts), sum(amount_usd) FROM fund WHERE cause = 'opening' GROUP BY pool
 ),
 lows AS (
   SELECT pool, arg_min(usd, step) AS start_usd, arg_max(usd, step) AS end_usd, min(usd) AS low_usd FROM equity GROUP BY pool

@@ -100,7 +100,7 @@ def _watch_waves(patch: pytest.MonkeyPatch, out: Trace) -> None:
 
     def inventory(state: State, owner: str, symbol: str, wanted: Any) -> None:
         held = state.lots(owner, symbol)
-        with one_wave(state, start(state, symbol, 1 if held > 0 else -1, owner, 1, abs(held))):
+        with one_wave(state, start(state, symbol, 1 if held > 0 else -1, owner.split(maxsplit=1)[0], 1, abs(held))):
             inventory_wave(state, owner, symbol, wanted)
 
     def queue(state: State, symbol: str, side: int) -> list[Position]:

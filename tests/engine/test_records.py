@@ -170,6 +170,7 @@ def check_transfers(outcome: Outcome) -> None:
         side = int(world.side[place])
         assert start[place] + cash["account", place] == int(state.cash[place])
         assert side * int(world.lots[place]) + lots["account", place, symbol] == side * int(state.lots[place])
+    assert sum(rule.start for rule in world.rules.pools) in {0, world.rules.fund_start}
     assert world.rules.fund_start + sum(cash["fund", fund.number] for fund in state.funds) == state.funds_cash()
     assert (world.rules.vault.capital if world.rules.vault else 0) + cash["vault", -1] == state.vault.cash
     for name, held in (

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from .slow_ledger import E9, FUND, UNCOVERED, Position
+from .slow_funds import owner_of
+from .slow_ledger import E9, UNCOVERED, Position
+from .slow_pools import equity_of_fund
 from .slow_state import Account, Claim, State, is_breach, maintenance_margin, mark_value, trade_value
 
 
@@ -68,7 +70,8 @@ def fill_or_void(state: State, claim: Claim, terms: Any) -> tuple[int, bool]:
     """Fill what is free, if the fund can pay what it brings too little; below zero and unfilled, nothing waits."""
     filled = min(terms.lots, terms.free) if terms.within_limit else 0
     lacking = claim.worth * (claim.slice(filled) - trade_value(state.world, claim.symbol, filled, terms.price))
-    if lacking > 0 and state.equity(FUND) - lacking < state.profile["fund"]["floor"]:
+    fund = equity_of_fund(state, state.funds.number(claim.symbol))
+    if lacking > 0 and fund - lacking < state.profile["fund"]["floor"]:
         filled = 0
     return filled, filled > 0 or equity(state, claim) >= 0
 
@@ -124,8 +127,9 @@ def share_losses(state: State) -> None:
     for symbol in state.symbols:
         loss = state.losses.pop(symbol, 0)
         if loss and rule in ("socialised_winners", "socialised_both"):
-            paid = min(loss, max(0, state.equity(FUND) - state.profile["fund"]["floor"]))
-            state.ledger.pay(FUND, UNCOVERED, paid)
+            equity_left = equity_of_fund(state, state.funds.number(symbol)) - state.profile["fund"]["floor"]
+            paid = min(loss, max(0, equity_left))
+            state.ledger.pay(owner_of(state.world, symbol), UNCOVERED, paid)
             if loss > paid and rule == "socialised_winners":
                 winners_pay(state, loss - paid)
             elif loss > paid:
@@ -164,4 +168,4 @@ def holders_pay(state: State, symbol: str, loss: int) -> None:
         per_lot = -(-loss // lots)
         for row in rows:
             state.ledger.pay(row, UNCOVERED, per_lot * abs(state.lots(row, symbol)))
-        state.ledger.pay(UNCOVERED, FUND, per_lot * lots - loss)
+        state.ledger.pay(UNCOVERED, owner_of(state.world, symbol), per_lot * lots - loss)
