@@ -116,7 +116,7 @@ def contract_terms(
     units = lake_units(profile, (*coins, *others))
     found = {coin: Listing(coin, each.tick, each.lot) for coin, each in units.items()}
     instruments = {**profile.instruments, **found}
-    profile = replace(profile, instruments=instruments)
+    profile = replace(profile, listings=(*profile.listings, *found.values()), instruments=instruments)
     for coin in coins:
         if coin not in instruments:
             hint = f"Choose with --coins, or bring its contract: {fetch_hint(profile, coin, event)}"

@@ -240,3 +240,10 @@ def test_a_damaged_file_is_named() -> None:
     day_file("bybit", "BTC/USDT:USDT", "leverage_tiers", CRASH).write_bytes(b"damaged")
     with pytest.raises(DataError, match=r"2025-10-10\.parquet: not a whole Parquet file"):
         one("bybit", "BTC")
+
+
+def test_a_coin_of_the_lake_stays_listed_on_another_day() -> None:
+    put_limits("bybit", "ADA", CRASH)
+    put_tiers("bybit", "ADA", CRASH)
+    profile, _ = one("bybit", "ADA")
+    assert profile.on(dt.date(2024, 8, 5)).instrument("ADA") == profile.instrument("ADA")
