@@ -20,7 +20,7 @@ PACKAGE = ROOT / "backtest"
 LAYERS = [
     "errors columns schema assets tomlio",
     "mechanics",
-    "instrument params scenario events funding listings margin_tables venue settlement calculator",
+    "instrument params scenario events funding listings margin_tables venue rulebook settlement calculator",
     "ingest",
     "units market",
     "book",
