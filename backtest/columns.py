@@ -1,7 +1,4 @@
-"""Every column of every result table: name, kind and meaning, one line each.
-
-Kinds are those of ``schema.Kind``; the unit of a column is its name's suffix.
-"""
+"""Every column of every result table: name, kind (of ``schema.Kind``) and meaning; the unit is the name's suffix."""
 
 from __future__ import annotations
 

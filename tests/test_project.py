@@ -25,7 +25,7 @@ LAYERS = [
     "units market",
     "book",
     "engine",
-    "tables query describe results summary pipeline",
+    "tables query describe results summary funds pipeline",
     "studies plots",
     "report",
     "cli __main__ __init__",
