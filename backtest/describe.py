@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from backtest.mechanics.exact import RATE_ONE
 from backtest.params import PARAMS
 from backtest.scenario import Scenario
+from backtest.settlement import coin_px, sentence
 
 if TYPE_CHECKING:
     from backtest.pipeline import Prepared
@@ -96,9 +97,10 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
         "scenario_sources": dict(resolved.sources),
         "contracts": contracts_of(prepared),
         "labels": labels_of(prepared),
+        "settlement": settlement_of(prepared),
         "assumptions": assumptions(prepared),
         "not_simulated": [others, *_not_simulated(prepared)],
-        "flags": [*market.flags, *resolved.flags, *prepared.book.notes],
+        "flags": [*counted(prepared), *market.flags, *resolved.flags, *prepared.book.notes],
         "versions": {name: version(name) for name in VERSIONS},
         "digests": {"data": market.digest, "book": prepared.book.digest, "code": facts["code_sha256"],
                     "scenario": facts["scenario_sha256"]},
@@ -137,6 +139,22 @@ def _tables(prepared: Prepared) -> str:
         own = "" if table.coin == terms.coin else ", of any coin without its own"
         named.append(f"{terms.coin} of {table.valid_from} ({'lake' if lake else 'profile'}{own})")
     return f"Margin tables in force on {prepared.resolved.event.day}: {', '.join(named)}."
+
+
+def settlement_of(prepared: Prepared) -> dict[str, Any]:
+    """Return what the run's money is: the settlement currency and, of a coin, the first mark at which it counts."""
+    unit = prepared.market.instruments[0]
+    px = coin_px([unit], [int(prepared.world.walk.mark[0, 0])])
+    if px is None:
+        return {"contract": "linear", "currency": unit.symbol.partition(":")[2], "coin_px": None}
+    return {"contract": "inverse", "currency": unit.coin, "coin_px": float(px)}
+
+
+def counted(prepared: Prepared) -> list[str]:
+    """Return the sentence on amounts of a run settled in a coin, none where it settles in dollars."""
+    unit = prepared.market.instruments[0]
+    px = coin_px([unit], [int(prepared.world.walk.mark[0, 0])])
+    return [] if px is None else [sentence(unit, px)]
 
 
 def _not_simulated(prepared: Prepared) -> list[str]:
@@ -223,7 +241,7 @@ def assumptions(prepared: Prepared) -> list[str]:
     accounts = [crossed] if prepared.book.cross.any() else []
     exhausted, dated = EXHAUSTED[scenario.on_exhausted], _tables(prepared)
     rules = [stepper, exhausted, *accounts, *_funds(prepared), dated, *_funding(prepared)]
-    return [walked, liquidity, impact, *displaced, *rules, *drawn]
+    return [*counted(prepared), walked, liquidity, impact, *displaced, *rules, *drawn]
 
 
 DROP = {

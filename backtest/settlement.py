@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import Any
 
 from backtest.errors import ConfigError
 from backtest.instrument import Instrument
@@ -38,11 +39,24 @@ def sentence(unit: Instrument, px: Fraction) -> str:
     --------
     >>> from decimal import Decimal
     >>> unit = Instrument.of("BTC/USD:BTC", "BTC", Decimal("0.1"), Decimal(1), face=Decimal(100))
-    >>> print(sentence(unit, Fraction(7934)))
-    Amounts are BTC, counted at the first mark: USD here is BTC x 7,934, whatever BTC costs later; divide to get BTC.
+    >>> print(sentence(unit, Fraction(7934)))  # doctest: +ELLIPSIS
+    Amounts are BTC, counted at the first mark: USD here is BTC x 7,934, whatever BTC costs later. ...
     """
     coin = unit.coin
     return (
         f"Amounts are {coin}, counted at the first mark: USD here is {coin} x {float(px):,.10g}, whatever {coin} costs "
-        f"later; divide to get {coin}."
+        "later. Published dollars are of their own time."
     )
+
+
+def unit_of_account(settlement: Mapping[str, Any] | None) -> str:
+    """Return what USD means in a run whose ``run.json`` says it settles in a coin, empty for dollars.
+
+    Examples
+    --------
+    >>> unit_of_account({"contract": "inverse", "currency": "BTC", "coin_px": 7934.5})
+    'USD are BTC x 7,934.5, the first mark'
+    """
+    if not settlement or settlement["coin_px"] is None:
+        return ""
+    return f"USD are {settlement['currency']} x {settlement['coin_px']:,.10g}, the first mark"

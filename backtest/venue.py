@@ -71,7 +71,9 @@ class VenueProfile:
 
         Of a coin listed both ways the linear contract counts from its first day, the inverse one before.
         """
-        chosen = in_force(self.listings, day, contract)
+        known = {listing.coin for listing in self.listings}
+        others = {coin: row for coin, row in self.instruments.items() if coin not in known}  # not of the profile
+        chosen = {**others, **in_force(self.listings, day, contract)}
         if not chosen:
             has = ", ".join(dict.fromkeys(row.kind for row in self.listings))
             raise ConfigError(f"contract = {contract}: {self.id} lists none in this profile; allowed: listed, {has}")

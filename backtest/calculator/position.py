@@ -131,21 +131,24 @@ def counted_at(unit: Instrument, mark: int) -> Fraction:
     return mark * Fraction(unit.mark_quantum) if unit.inverse else Fraction(1)
 
 
+def contract_kind(profile: VenueProfile, symbol: str) -> str:
+    """Return linear or inverse where a unified symbol names such a contract of the profile, else listed."""
+    rows = (row for row in profile.listings if profile.name_of(row) == symbol)
+    return next((row.kind for row in rows), "listed")
+
+
 def contract_of(profile: VenueProfile, symbol: str, day: dt.date) -> tuple[VenueProfile, str]:
-    """Return the coin of a coin name or of a unified symbol, and the profile with that contract on a day."""
+    """Return the profile with the contract that a coin or a unified symbol names on a day, and its coin."""
     coin, slash, rest = symbol.partition("/")
-    kinds = ("listed", "linear", "inverse") if slash else ("listed",)
-    for kind in kinds:
-        if kind == "listed" or any(row.kind == kind for row in profile.listings):
-            found = profile.on(day, kind)
-            if not slash or (coin in found.instruments and symbol == found.symbol(coin)):
-                found.listing(coin)
-                return found, coin
+    found = profile.on(day, contract_kind(profile, symbol))
+    if not slash or symbol == found.symbol(coin):
+        found.listing(coin)
+        return found, coin
     if coin and rest.partition(":")[2].partition("-")[0] == coin:
-        row_of = next(iter(profile.on(day).instruments.values()))
+        known = next(iter(found.instruments.values()))
         raise NotBuiltError(
             f"{symbol} is coin-margined: the profile {profile.id} states neither the face value of an inverse contract "
-            f"nor a margin table in {coin}; ask for a {row_of.kind} symbol such as {profile.name_of(row_of)}"
+            f"nor a margin table in {coin}; ask for a {known.kind} symbol such as {profile.name_of(known)}"
         )
     raise UnknownNameError(f"symbol at {profile.id}", symbol, map(profile.name_of, profile.listings))
 

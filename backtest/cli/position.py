@@ -86,7 +86,7 @@ def position(
     Other formats than table give one row, a column a figure, with the rule and source of each in the column rules.
     """
     from backtest.calculator.figures import position_figures
-    from backtest.calculator.position import Asked
+    from backtest.calculator.position import Asked, contract_kind
     from backtest.ingest.terms import contract_terms
     from backtest.venue import get_venue
 
@@ -98,6 +98,7 @@ def position(
     asked = Asked(side=side, entries=[entry(text) for text in entries], **decimals)
     profile, day, terms = get_venue(venue), on and on.date(), None
     coin = symbol.partition("/")[0]
+    profile = profile.on(day or profile.as_of, contract_kind(profile, symbol))
     if symbol in {coin, profile.symbol(coin)}:
         profile, (found,) = contract_terms(profile, [coin], day or profile.as_of)
         terms = found.at, (found.warning, *found.told)

@@ -218,7 +218,7 @@ def test_blank_lines_are_passed_over_and_counted(book_of: Any) -> None:
     [
         ("account,symbol,sied,quantity_base,entry_px,leverage", "unknown column 'sied'; did you mean side?"),
         ("account,symbol,sied,quantity_base,entry_px,leverage", "column 'side' is missing"),
-        (HEAD.removesuffix(",margin"), "give exactly one of the columns collateral_usd, collateral_coin, leverage"),
+        (HEAD.removesuffix(",collateral_usd"), "give exactly one of the columns collateral_usd, collateral_coin"),
         (HEAD + ",leverage", "give exactly one of the columns collateral_usd, collateral_coin, leverage"),
         (HEAD + ",zzz", "unknown column 'zzz'"),
         (HEAD + ",side", "column 'side' comes twice"),
