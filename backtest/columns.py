@@ -1,7 +1,4 @@
-"""Every column of every result table: name, kind and meaning, one line each.
-
-Kinds are those of ``schema.Kind``; the unit of a column is its name's suffix.
-"""
+"""Every column of every result table: name, kind (of ``schema.Kind``) and meaning; a name's suffix is the unit."""
 
 from __future__ import annotations
 
@@ -89,6 +86,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         trade_low_px float      low of the bar's trade range, displaced as the trade price is
         trade_high_px float     high of the bar's trade range, displaced likewise
         tape_mark_px float      mark of the tape; mark_px differs from it on the feedback path only
+        lot_usd money           worth of a lot at mark_px
         long_lots int           open long lots of accounts after the step
         short_lots int          open short lots of accounts after the step
         long_oi_usd money       open long interest of accounts at mark after the step
@@ -101,8 +99,11 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         flow_lots int           signed lots that forced orders and unwinding moved through the book: bought +, sold -
         rounds int              times breaches were looked for at the step; above 1 where impact moved a mark
         rounds_capped bool      true where max_rounds left a mark to the next price
-        fund_usd money          cash of the fund after the step
+        fund_usd money          cash of the fund, or of all funds, after the step
         fund_equity_usd money   fund cash plus inventory at mark, over all symbols
+        own_fund_usd money      cash of the fund that serves this symbol
+        own_fund_equity_usd money    cash plus inventory at mark of that fund
+        adl_on bool             true where a drop of the fund has deleveraging on for this symbol
         vault_usd money         cash of the vault after the step
         vault_equity_usd money  vault cash plus inventory at mark, over all symbols
         pool_lots int           signed inventory of fund and vault in this symbol
@@ -152,7 +153,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         cohort str              leverage bucket
         margin_mode str         isolated or cross; a single cross position of an account is isolated in every respect
         lots int                size in lots
-        quantity_base float     size in base units
+        quantity_base float     size in base units, of an inverse contract in contracts
         cost_usd money          entry value
         entry_px float          average entry price
         collateral_usd money    margin posted; of cross positions only the sum over the account counts
@@ -190,9 +191,10 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         maintenance_usd money   maintenance margin at mark_px that the equity stands against
         notional_usd money      lots at that mark
         closed_usd money        lots that left the account (all but kept_lots) at that mark
+        end_notional_usd money  all lots at end_mark_px
         bankruptcy_usd money    bankruptcy amount of all lots
-        bankruptcy_px float     the same per base unit
-        skipped_book bool       equity below zero at detection, so no order was sent
+        bankruptcy_px float     price at which the lots are worth it, null if none
+        skipped_book bool       no order was sent: equity below zero, or beyond the venue's orders per block
         refused bool            the fill would have been worse than the bankruptcy amount
         book_lots int           lots the order book took
         book_usd money          value of the book fills
@@ -203,7 +205,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         takeover_lots int       lots taken over at the bankruptcy amount
         takeover_usd money      bankruptcy amount of those lots
         takeover_by str         fund or vault, empty without a take-over
-        adl_lots int            lots sent to ADL, unmatched ones included
+        adl_lots int            lots sent to ADL, unmatched ones included unless they wait
         adl_usd money           bankruptcy amount of those lots
         kept_lots int           lots that stay on the account and wait for the next price
         """,
@@ -217,13 +219,34 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         step int                step, 0 for the opening
         ts ts                   time of the step
         pool str                fund or vault
-        cause str               opening, fee, residual, takeover, adl, difference, exhausted, unwind, funding
+        serves str              symbols the fund serves, joined by +; empty for the vault and for one fund over all
+        cause str               opening, or a cause of the ledger that moves a pool
         symbol str              symbol, empty for the opening
         liquidation_id int      liquidation that caused it, null otherwise
         lots int                signed change of inventory
         mark_px float           mark at the end of the round, null for the opening
+        worth_usd money         what that change is worth at mark_px: signed lots, of an inverse contract the other way
         amount_usd money        change of cash
-        cash_usd money          cash after the movement
+        cash_usd money          cash of that fund, or of the vault, after the movement
+        """,
+    ),
+    (
+        "fund_events",
+        "switch of a fund",
+        "When deleveraging was switched on and off by a fund's drop, when a fund was empty, what it first refused.",
+        """
+        event_id int            number, from 1
+        step int                step
+        ts ts                   time of the step
+        serves str              symbols the fund serves where there are several, joined by +; else empty
+        symbol str              symbol, empty where the event is the whole fund's
+        event str               adl_on, adl_off, depleted, restored or refused
+        cause str               of adl_on drop or empty; of refused (a claim not taken whole) floor, limit or trigger
+        equity_usd money        equity of the fund
+        peak_usd money          largest equity of the fund in the window; 0 where no drop is judged
+        compared_usd money      what the ratio compares: what the symbol brought the fund, or its equity
+        compared_peak_usd money    largest value of that in the window
+        drop_ratio float        (compared - its peak) / peak of the fund, null where there is none
         """,
     ),
     (
@@ -242,7 +265,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         lots_wanted int         bankrupt lots
         lots_closed int         lots closed against winners
         lots_unmatched int      lots left over when the queue ran out
-        unmatched_to str        market, fund or the pool itself; empty if nothing was left
+        unmatched_to str        market, fund, account (they wait) or the pool itself; empty if nothing was left
         notional_usd money      closed lots at the step's mark
         candidate_usd money     notional of all candidates at the step's mark
         winners int             accounts touched
@@ -299,7 +322,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         lots int                lots closed
         quantity_base float     the same in base units
         amount_usd money        value at which they were closed
-        close_px float          the same per base unit
+        close_px float          price at which the lots are worth it
         mark_px float           mark at the end of the step
         notional_usd money      lots at that mark
         notional_ahead_usd money     notional of all candidates in front of the winner
@@ -363,9 +386,11 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         entry_id int            entry; its legs sum to zero in cash and, per symbol, in lots
         step int                step, 0 for the opening
         ts ts                   time of the step
-        cause str               opening, book, fee, residual, takeover, adl, difference, exhausted, unwind, funding, net
+        cause str               opening, book, fee, residual, takeover, adl, difference, exhausted, unwind, funding, \
+net, shortfall (paid by the fund) or socialised
         symbol str              symbol, empty for opening cash
         owner str               account, fund, vault, venue, market, rounding, uncovered or opening
+        serves str              symbols the fund serves where there are several, joined by +; else empty
         account_id int          account, null for other owners and for the summed opening of accounts
         lots int                signed change of lots
         amount_usd money        change of cash

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from backtest.mechanics.exact import RATE_ONE
 from backtest.params import PARAMS
 from backtest.scenario import Scenario
+from backtest.settlement import coin_px, sentence
 
 if TYPE_CHECKING:
     from backtest.pipeline import Prepared
@@ -93,10 +95,12 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
         "scenario": named.plain(),
         "scenario_toml": scenario_toml(named),
         "scenario_sources": dict(resolved.sources),
+        "contracts": contracts_of(prepared),
         "labels": labels_of(prepared),
+        "settlement": settlement_of(prepared),
         "assumptions": assumptions(prepared),
         "not_simulated": [others, *_not_simulated(prepared)],
-        "flags": [*market.flags, *resolved.flags, *prepared.book.notes],
+        "flags": [*counted(prepared), *market.flags, *resolved.flags, *prepared.book.notes],
         "versions": {name: version(name) for name in VERSIONS},
         "digests": {"data": market.digest, "book": prepared.book.digest, "code": facts["code_sha256"],
                     "scenario": facts["scenario_sha256"]},
@@ -108,11 +112,66 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def contracts_of(prepared: Prepared) -> list[dict[str, Any]]:
+    """Return tick, lot and the margin table in force of every symbol, and where they come from."""
+    resolved, out = prepared.resolved, []
+    profile = f"profile of {resolved.venue.as_of}"
+    for unit, terms, table in zip(prepared.market.instruments, resolved.terms, prepared.tables, strict=True):
+        used = {row.name: row.source for row in terms.rows}
+        tiers = [[floor, rate / RATE_ONE, limit] for floor, rate, limit in table.tiers]  # limit: largest leverage
+        out.append(
+            {
+                "symbol": unit.symbol, "tick_px": f"{unit.tick:f}", "lot": f"{unit.lot:f}", "lot_of": unit.unit,
+                "units_from": used["limits"] if terms.listed else profile,
+                "margin_table_from": table.valid_from.isoformat(), "margin_table_coin": table.coin,
+                "margin_source": used.get("leverage_tiers", f"{profile}: {table.source}"), "margin_mark": table.mark,
+                "margin_note": table.note, "floors_in": table.unit, "tiers": tiers,
+            }
+        )  # fmt: skip
+    return out
+
+
+def _tables(prepared: Prepared) -> str:
+    """Say which margin table is in force for each coin."""
+    named = []
+    for terms, table in zip(prepared.resolved.terms, prepared.tables, strict=True):
+        lake = any(row.name == "leverage_tiers" for row in terms.rows)
+        own = "" if table.coin == terms.coin else ", of any coin without its own"
+        named.append(f"{terms.coin} of {table.valid_from} ({'lake' if lake else 'profile'}{own})")
+    return f"Margin tables in force on {prepared.resolved.event.day}: {', '.join(named)}."
+
+
+def settlement_of(prepared: Prepared) -> dict[str, Any]:
+    """Return what the run's money is: the settlement currency and, of a coin, the first mark at which it counts."""
+    unit = prepared.market.instruments[0]
+    px = coin_px([unit], [int(prepared.world.walk.mark[0, 0])])
+    if px is None:
+        return {"contract": "linear", "currency": unit.symbol.partition(":")[2], "coin_px": None}
+    return {"contract": "inverse", "currency": unit.coin, "coin_px": float(px)}
+
+
+def counted(prepared: Prepared) -> list[str]:
+    """Return the sentence on amounts of a run settled in a coin, none where it settles in dollars."""
+    unit = prepared.market.instruments[0]
+    px = coin_px([unit], [int(prepared.world.walk.mark[0, 0])])
+    return [] if px is None else [sentence(unit, px)]
+
+
 def _not_simulated(prepared: Prepared) -> list[str]:
     isolated = [] if prepared.book.cross.any() else [ALL_ISOLATED]
     return [*isolated, *NOT_SIMULATED, *([TAPE] if prepared.resolved.scenario.path == "tape" else [])]
 
 
+EXHAUSTED = {
+    "uncovered": "Lots that no candidate takes are closed at the mark; what they lack is uncovered.",
+    "fund_negative": "Lots that no candidate takes go to the fund at their bankruptcy price, whatever its floor.",
+    "waits": "Lots that no candidate takes stay with the account and are tried again at the next price.",
+    "socialised_winners": "Lots that no candidate takes are closed at the mark; what they lack is borne by the fund "
+    "down to its floor, then pro rata by accounts that have gained since the start, each at most its gain; the rest is "
+    "uncovered.",
+    "socialised_both": "Lots that no candidate takes are closed at the mark; what they lack is borne by the fund "
+    "down to its floor, then by every open lot of the symbol, longs and shorts alike; without one it is uncovered.",
+}
 REST = "what the book does not take goes to the fund or vault by its rule, the rest to ADL."
 STEPPING = {
     "full_position": f"A position in breach is sent to the book whole, with its bankruptcy amount as limit; {REST}",
@@ -122,8 +181,21 @@ STEPPING = {
     f"is not filled, {REST}",
     "two_tiers": "A position in breach two margin tiers or more above the lowest is reduced by two tiers at a time "
     f"and judged anew; else it is sent to the book whole: {REST}",
+    "fillable_price": "Of positions in breach the first {orders} per block of {block} order {part} of their value, at "
+    "least {least} and at most {most} each block, down to the fillable price; the fund pays what a fill lacks to the "
+    "bankruptcy price or the order is void. What was filled nothing and is below zero goes to ADL, the rest waits.",
+    "incremental": "A position in breach orders {part} of itself once every {block}, until the rest is not in breach; "
+    "what the book does not take waits, below zero it goes to the fund by its rule or to ADL.",
     "part_first": "A position in breach above {above} first orders {share}, pauses for {pause}, then orders all of it; "
     "what the book does not take waits, and goes to fund or vault by its rule or, below zero, to ADL.",
+}
+
+
+CROSSED = {
+    "by_maintenance": "Of a cross account in breach all positions are liquidated, each with its share of the account's "
+    "equity in proportion to maintenance.",
+    "one_first": "Of a cross account in breach one position at a time is liquidated with all the account's equity "
+    "behind it, that of the largest {order} first.",
 }
 
 
@@ -152,6 +224,11 @@ def assumptions(prepared: Prepared) -> list[str]:
         share=f"{scenario.first_share_frac:.0%}",
         above=f"{scenario.first_above_usd:,.0f} USD",
         pause=f"{scenario.first_pause_s} s",
+        orders=f"{scenario.block_orders:,}",
+        block=f"{scenario.block_s:g} s",
+        part=f"{scenario.block_share_frac:g}",
+        least=f"{scenario.block_least_usd:,.0f} USD",
+        most=f"{scenario.block_most_usd:,.0f} USD",
     )
     sizes = (
         f"Sizes: stratified quantiles of a lognormal body (sigma {scenario.size_sigma:g}) with a Pareto tail (alpha "
@@ -160,7 +237,31 @@ def assumptions(prepared: Prepared) -> list[str]:
     )
     drawn = [sizes] if prepared.book.label == "synthetic" else []
     displaced = [feedback] if scenario.path == "feedback" else []
-    return [walked, liquidity, impact, *displaced, stepper, *_funding(prepared), *drawn]
+    crossed = CROSSED[scenario.cross_allocation].format(order=scenario.cross_order)
+    accounts = [crossed] if prepared.book.cross.any() else []
+    exhausted, dated = EXHAUSTED[scenario.on_exhausted], _tables(prepared)
+    rules = [stepper, exhausted, *accounts, *_funds(prepared), dated, *_funding(prepared)]
+    return [*counted(prepared), walked, liquidity, impact, *displaced, *rules, *drawn]
+
+
+DROP = {
+    "pnl_ratio": "A coin that has lost more of its fund's peak of {hours:g} h than its trigger",
+    "pool_drop": "A fund that has fallen by more of its peak of {hours:g} h than the trigger",
+}
+
+
+def _funds(prepared: Prepared) -> list[str]:
+    """Return what is said of several funds and of the drop that switches deleveraging on."""
+    scenario, rules, said = prepared.resolved.scenario, prepared.world.rules, []
+    if rules.pools:
+        how = "by open interest" if not isinstance(scenario.fund_start_usd, Mapping) else "as stated per coin"
+        said.append(f"{len(rules.pools)} insurance funds ({scenario.fund_pools}), their start divided {how}.")
+    if scenario.fund_drop != "none":
+        what = DROP[scenario.fund_drop].format(hours=scenario.fund_window_s / 3600)
+        trigger, stop = (f"{value:.0%}" if isinstance(value, float) else "its share by coin"
+                         for value in (scenario.fund_trigger_frac, scenario.fund_stop_frac))  # fmt: skip
+        said.append(f"{what} ({trigger}) switches deleveraging on until it is back within the stop ({stop}).")
+    return said
 
 
 def _funding(prepared: Prepared) -> list[str]:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from backtest.errors import ConfigError, DataError, DataGapError, RangeError
+from backtest.errors import ConfigError, DataError, DataGapError
 from backtest.ingest.actual import read_actual
 from backtest.ingest.align import on_one_clock
 from backtest.ingest.coverage import Series, check_bars, describe, hole_text
@@ -34,17 +33,17 @@ from backtest.ingest.sample import Asked, Tape, common_window, find_tape
 from backtest.ingest.settlements import Settlement, funding_flags, read_settlements
 from backtest.ingest.sources import symbols_of
 from backtest.instrument import Instrument
-from backtest.mechanics.exact import LIMIT, Bools, Floats, Ints, half_even_array, rate_e9
+from backtest.mechanics.exact import Bools, Floats, Ints, half_even_array, rate_e9
 from backtest.mechanics.impact import OrderBook
 from backtest.mechanics.path import HIGH, LOW, Walk, walk
 from backtest.scenario import Scenario
+from backtest.units import in_lots, in_units, instrument_of, refuse_no_value
 
 if TYPE_CHECKING:
     from backtest.events import CrashEvent
     from backtest.venue import VenueProfile
 
 BAR_S = 60
-MAX_DIGITS = 12
 EntryProfile = tuple[Ints, Floats]
 
 
@@ -83,12 +82,14 @@ class MarketPath:
     books: tuple[OrderBook, ...] = ()
 
 
-def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -> MarketPath:
+def build_market(
+    event: CrashEvent, profile: VenueProfile, scenario: Scenario, terms: Sequence[Series] = ()
+) -> MarketPath:
     """Read, check and align the bars of a replay and express them in integer units.
 
     Trade bars come from the lake, else from the committed sample (``find_tape``); bars of another venue are a declared
     proxy. Marks come from the lake where they fill the window: the venue's own, or those of the venue whose trade bars
-    stand in; else from ``model_mark``.
+    stand in; else from ``model_mark``. ``terms`` are rows of coverage of the contracts, told with the others.
 
     Raises
     ------
@@ -106,9 +107,8 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
     prices = np.stack([columns[name] for name in PRICES], axis=-1)
     units = tuple(_instrument(profile, tape, prices[s]) for s, tape in enumerate(tapes))
     trade = np.stack([in_units(prices[s], unit.tick, symbol=unit.symbol) for s, unit in enumerate(units)])
-    volume = np.stack(
-        [in_units(columns["volume"][s], unit.lot, ROUND_FLOOR, unit.symbol) for s, unit in enumerate(units)]
-    )
+    volume = np.stack([in_lots(columns["volume"][s], prices[s], unit) for s, unit in enumerate(units)])
+    refuse_no_value(units, trade)
     marked = [_mark(profile, scenario, tapes[s], unit, window, trade[s]) for s, unit in enumerate(units)]
     mark, marks = np.stack([bars for bars, _ in marked]), [series for _, series in marked]
     paid = [read_settlements(profile, s, unit, window) for s, unit in enumerate(units)]
@@ -125,9 +125,12 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
     actual, known_fills = read_actual(profile.id, [unit.symbol for unit in units], window)
     before = [float(each[max(core_bar - 1, 0), -1]) for each in prices]
     held = known_open_interest(event, profile, scenario, units, before)
-    seen_books = [_book(profile, tape, unit, window, open_ts) for tape, unit in zip(tapes, units, strict=True)
-                  if scenario.impact == "depth"]  # fmt: skip
-    all_series = (*trades, *marks, *fundings, *pre_rolls, *held, *known_fills, *(series for _, series in seen_books))
+    if scenario.impact == "depth":
+        seen_books = [_book(profile, *each, window, open_ts) for each in zip(tapes, units, prices, strict=True)]
+    else:
+        seen_books = []
+    depths = [series for _, series in seen_books]
+    all_series = (*trades, *marks, *fundings, *pre_rolls, *held, *known_fills, *depths, *terms)
     coverage = tuple(series.row() for series in all_series)
     flags = (
         *proxy_flags(profile, tapes),
@@ -159,59 +162,6 @@ def build_market(event: CrashEvent, profile: VenueProfile, scenario: Scenario) -
         digest=_digest(identity, open_ts, trade, mark, volume, bridged),
         books=tuple(book for book, _ in seen_books),
     )
-
-
-def instrument_of(symbol: str, coin: str, tick: Decimal, lot: Decimal, prices: Floats) -> Instrument:
-    """Build the instrument of a tape: the venue's tick, or a finer one where the prices are no multiples of it.
-
-    The finer tick divides both the venue's and the decimal step of the prices.
-
-    Examples
-    --------
-    Doge steps in 0.00001, and one lot of 1 coin times that step is ten quanta of 1e-6.
-
-    >>> doge = instrument_of("DOGE/USDT:USDT", "DOGE", Decimal("0.00001"), Decimal(1), np.array([0.23351]))
-    >>> doge.tick, doge.q_tick
-    (Decimal('0.00001'), 10)
-    >>> instrument_of("BTC/USDT:USDT", "BTC", Decimal("0.5"), Decimal("0.001"), np.array([5.07, 6.5])).tick
-    Decimal('0.01')
-    """
-    unique = [Decimal(repr(price)) for price in np.unique(prices).tolist()]
-    for price in unique:
-        # more digits than any venue prints are the noise of a computed float; a tick that fine would make lots huge
-        if max(len(price.normalize().as_tuple().digits), _decimals(price)) > MAX_DIGITS:
-            raise DataError(f"{symbol}: price {price}; allowed: at most {MAX_DIGITS} digits; round it as published")
-    if any(price % tick for price in unique):
-        finest = max(_decimals(price) for price in unique)
-        scale = max(finest, _decimals(tick))
-        step = math.gcd(int(tick.scaleb(scale)), 10 ** (scale - finest))
-        tick = Decimal(step).scaleb(-scale)
-    return Instrument.of(symbol, coin, tick, lot)
-
-
-def _decimals(value: Decimal) -> int:
-    exponent = value.normalize().as_tuple().exponent
-    return max(-int(exponent), 0)
-
-
-def in_units(values: Floats, unit: Decimal, rounding: str = ROUND_HALF_EVEN, symbol: str = "") -> Ints:
-    """Return decimals as whole units, each rounded once; the shortest text of a float is taken as its value.
-
-    ``symbol`` is named where a value is too large.
-
-    Examples
-    --------
-    >>> in_units(np.array([0.3, 117590.8]), Decimal("0.1")).tolist()
-    [3, 1175908]
-    >>> in_units(np.array([0.19]), Decimal("0.1"), ROUND_FLOOR).tolist()
-    [1]
-    """
-    unique, place = np.unique(values, return_inverse=True)
-    whole = [int((Decimal(repr(value)) / unit).to_integral_value(rounding)) for value in unique.tolist()]
-    if whole and whole[-1] >= LIMIT:
-        found = f"{symbol}: {unique[-1]}" if symbol else f"{unique[-1]}"
-        raise RangeError(f"{found} in units of {unit} exceeds 2**62; allowed: smaller values or a larger unit")
-    return np.array(whole, dtype=np.int64)[place].reshape(values.shape)
 
 
 def model_mark(trade: Ints, bar_s: int, half_life_s: float, mark_per_tick: int = 1) -> Ints:
@@ -305,7 +255,7 @@ def entry_profile(trade: Ints, volume_lots: Ints) -> EntryProfile | None:
 
 def _instrument(profile: VenueProfile, tape: Tape, prices: Floats) -> Instrument:
     tick, lot = profile.instrument(tape.coin)
-    return instrument_of(tape.symbol, tape.coin, tick, lot, prices)
+    return instrument_of(tape.symbol, tape.coin, tick, lot, prices, profile.face(tape.coin))
 
 
 def _whole_minutes(scenario: Scenario) -> Asked:
@@ -372,12 +322,12 @@ def _in_quanta(frame: pl.DataFrame, unit: Instrument, where: str) -> Ints:
 
 
 def _book(
-    profile: VenueProfile, tape: Tape, unit: Instrument, window: Window, open_ts: Ints
+    profile: VenueProfile, tape: Tape, unit: Instrument, prices: Floats, window: Window, open_ts: Ints
 ) -> tuple[OrderBook, Series]:
     """Return the order book beside the bars, in lots; the venue's own, else that of the venue whose bars are walked."""
     places = [(profile.id, unit.symbol), *((tape.venue, name) for name in symbols_of(tape.venue, tape.coin))]
     distances, depth, series = read_depth(list(dict.fromkeys(places)), unit.symbol, window, open_ts, BAR_S)
-    lots = in_units(depth, unit.lot, ROUND_FLOOR, unit.symbol)
+    lots = in_lots(depth, prices, unit)
     return OrderBook(tuple(rate_e9(distance) for distance in distances.tolist()), lots), series
 
 

@@ -22,12 +22,20 @@ class Param:
     high: float | None = None
 
 
+MANY = 1_000_000_000  # of a count, as good as no limit
 MOST = 999e9  # USD; money columns end below 1e12
 RULE = "from the venue profile"
 EVENT = "from the event"
 PARAMS: tuple[Param, ...] = (
     Param("event", "text", "", "", "id, date or alias of a crash in the catalogue"),
     Param("venue", "text", "", EVENT, "venue profile whose rules run"),
+    Param(
+        "contract",
+        "text",
+        "",
+        "listed",
+        "linear, inverse (settled in the coin, one coin a run) or what the venue listed on the day",
+    ),
     Param("coins", "coins", "", EVENT, "coins simulated together, for example BTC,SOL"),
     Param("start", "time", "UTC", None, "first bar; none: as early as all coins have bars, or the event's window"),
     Param("end", "time", "UTC", None, "end of the window, exclusive"),
@@ -110,7 +118,8 @@ PARAMS: tuple[Param, ...] = (
         "text",
         "",
         RULE,
-        "how positions in breach are ordered: full_position, tier_by_tier, reduce_once, two_tiers or part_first",
+        "how positions in breach are ordered: full_position, tier_by_tier, reduce_once, two_tiers, part_first, "
+        "fillable_price or incremental",
     ),
     Param(
         "cross_allocation",
@@ -124,7 +133,24 @@ PARAMS: tuple[Param, ...] = (
     Param("first_share_frac", "float", "0..1", RULE, "share that part_first orders first of a large position", 1e-9, 1),
     Param("first_above_usd", "float", "usd", RULE, "notional above which a position is large to part_first", 0, MOST),
     Param("first_pause_s", "int", "s", RULE, "pause of part_first after its first order", 0, 86_400),
-    Param("fund_start_usd", "float", "usd", RULE, "insurance fund at the start", 0, MOST),
+    Param("block_s", "float", "s", RULE, "block of fillable_price, round of incremental", 0.001, 86_400),
+    Param("block_share_frac", "float", "0..1", RULE, "share of a position's value ordered per block or round", 1e-9, 1),
+    Param("block_least_usd", "float", "usd", RULE, "value that fillable_price orders at least per block", 0, MOST),
+    Param("block_most_usd", "float", "usd", RULE, "value that it orders at most per block and account", 1e-6, MOST),
+    Param("block_orders", "int", "", RULE, "liquidation orders of fillable_price per block", 0, MANY),
+    Param("block_deleverages", "int", "", RULE, "positions that it sends to ADL per block", 0, MANY),
+    Param("fillable_adjustment", "float", "", RULE, "BA of the fillable price: weight of the missing margin", 0, 9),
+    Param("fillable_spread", "float", "", RULE, "SMMR of the fillable price: its spread over maintenance", 0, 9),
+    Param("fund_pools", "text", "", RULE, "shared (one fund), isolated (one per coin) or groups: BTC+ETH,SOL+XRP"),
+    Param(
+        "fund_start_usd",
+        "per_coin",
+        "usd",
+        RULE,
+        "insurance fund at the start, divided over several by open interest; or what each coin brings its fund",
+        0,
+        MOST,
+    ),
     Param(
         "fund_floor_usd", "float", "usd", RULE, "equity below which the fund takes nothing that lowers it", -MOST, MOST
     ),
@@ -139,7 +165,32 @@ PARAMS: tuple[Param, ...] = (
         0,
         MOST,
     ),
-    Param("inventory_adl", "text", "", RULE, "none, or below_floor: the fund's inventory enters the ADL queue"),
+    Param(
+        "fund_drop",
+        "text",
+        "",
+        RULE,
+        "what switches deleveraging on: none, pnl_ratio (a coin's loss, Bybit) or pool_drop (the fund's fall, OKX)",
+    ),
+    Param(
+        "fund_trigger_frac",
+        "per_coin",
+        "0..1",
+        RULE,
+        "fall, as a share of the fund's peak, that switches it on",
+        0,
+        1,
+    ),
+    Param("fund_stop_frac", "per_coin", "0..1", RULE, "fall below which it is switched off again", 0, 1),
+    Param("fund_above_usd", "float", "usd", RULE, "equity of the fund above which the fall counts", 0, MOST),
+    Param("fund_window_s", "int", "s", RULE, "time over which the peaks of fund_drop are taken", 0, 10_000_000),
+    Param(
+        "inventory_adl",
+        "text",
+        "",
+        RULE,
+        "when the fund's inventory enters the ADL queue: none, below_floor, or to_trigger while fund_drop is on",
+    ),
     Param("inventory_stop_usd", "float", "usd", RULE, "equity at which the fund's own ADL stops", -MOST, MOST),
     Param("quiet_s", "float", "s", RULE, "quiet time before fund or vault unwind", 0, 1e7),
     Param("vault_capital_usd", "float", "usd", RULE, "capital of the liquidator vault", 0, MOST),
@@ -151,11 +202,18 @@ PARAMS: tuple[Param, ...] = (
         "text",
         "",
         RULE,
-        "ADL ranking: a name of mechanics/rankings.py, such as bitmex or binance",
+        "ADL ranking: a name of mechanics/rankings.py, such as bitmex or binance; none: the venue has no ADL",
     ),
     Param("losers", "text", "", RULE, "positions at a loss in the queue: last, ranked or excluded"),
     Param("close_price", "text", "", RULE, "price of ADL: bankruptcy, mark or previous_mark"),
-    Param("on_exhausted", "text", "", RULE, "lots without a candidate: uncovered or fund_negative"),
+    Param("adl_visits", "int", "", RULE, "candidates that one bankrupt looks at in the queue; 0 is all", 0, MANY),
+    Param(
+        "on_exhausted",
+        "text",
+        "",
+        RULE,
+        "lots without a candidate: uncovered, fund_negative, waits, socialised_winners or socialised_both",
+    ),
     Param("spared", "int", "", 20, "candidates behind the last one closed that are recorded per wave", 0, 1_000_000),
     Param(
         "watch",

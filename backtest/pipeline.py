@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,16 +23,19 @@ from backtest.engine.run import Progress, simulate
 from backtest.engine.state import World
 from backtest.errors import ConfigError, RangeError, RunError, UnknownNameError
 from backtest.events import CrashEvent, get_event
+from backtest.ingest.terms import Terms, contract_terms
+from backtest.margin_tables import MarginTable
 from backtest.market import MarketPath, build_market, walk_market
-from backtest.mechanics.exact import RATE_ONE, exact_sum, quanta, rate_e9, ratio
-from backtest.mechanics.feedback import HIGHEST, Feedback, decay_e9
+from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, exact_sum
+from backtest.mechanics.feedback import HIGHEST, LOWEST, Feedback, decay_e9
 from backtest.mechanics.path import HIGH, LOW
-from backtest.mechanics.rules import Rules, VaultRule
-from backtest.mechanics.steppers import PartRule
+from backtest.mechanics.pools import grouped
 from backtest.params import PARAMS
 from backtest.results import Run, write_run
+from backtest.rulebook import rules_of
 from backtest.scenario import Scenario, baseline_of, build, check_values, merge, per_coin
 from backtest.schema import MONEY_LIMIT
+from backtest.settlement import coin_px, refuse_mixed
 from backtest.venue import VenueProfile, get_venue
 
 if TYPE_CHECKING:
@@ -43,7 +46,10 @@ IDENTITY = ("numpy", "polars", "pyarrow")
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A scenario with everything it names, and where each value came from; ``untouched`` is that of nothing given."""
+    """A scenario with everything it names, and where each value came from; ``untouched`` is that of nothing given.
+
+    ``venue`` lists the coins of the lake that its profile lacks; ``terms`` are those of the scenario's coins.
+    """
 
     event: CrashEvent
     venue: VenueProfile
@@ -51,11 +57,16 @@ class Resolved:
     untouched: Scenario
     sources: Mapping[str, str]
     flags: tuple[str, ...]
+    terms: tuple[Terms, ...]
+    fund_coins: float | None = None  # start of a fund that settles in a coin, until the first mark is known
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A replay ready to run; ``baseline`` is the world that runs on the tape first where the path is feedback."""
+    """A replay ready to run; ``baseline`` is the world that runs on the tape first where the path is feedback.
+
+    ``tables`` are the margin tables in force, by symbol.
+    """
 
     resolved: Resolved
     market: MarketPath
@@ -63,6 +74,7 @@ class Prepared:
     first_bar: int
     world: World
     run_id: str
+    tables: tuple[MarginTable, ...]
     baseline: World | None = None
 
 
@@ -78,16 +90,33 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
     """
     event = get_event(event_name)
     venue = get_venue(given.get("venue") or event.venues[0])
+    defaults = event.default(venue.id)
+    venue = venue.on(event.day, str(given.get("contract") or defaults.get("contract", "listed")))
     start, balance, stale = venue.fund_start(event.day)
     rules = {**venue.rules, "fund_start_usd": start}
     limit = venue.inventory_limit_frac
     basis = given.get("fund_start_usd", start)
+    if isinstance(basis, Mapping):  # a sum for each coin
+        basis = sum(per_coin(basis, coin, "fund_start_usd") for coin in given.get("coins", event.coins))
     rules["fund_inventory_limit_usd"] = 0.0 if limit is None else limit * basis
     base = {"event": event.id, "venue": venue.id, "coins": event.coins}
-    defaults = event.default(venue.id)
     untouched = build(merge(base, rules, defaults))
+    if isinstance(given.get("fund_start_usd"), Mapping):  # the sum over all coins is no default for one
+        del rules["fund_start_usd"]
     scenario = build(merge(base, rules, defaults, {**given, "event": event.id, "venue": venue.id}))
-    _known_coins(scenario, venue)
+    per_coin_names = _named_coins(scenario)
+    venue, terms = contract_terms(
+        venue, scenario.coins, event.day, event=event.id, others=[coin for _, coin in per_coin_names]
+    )
+    for name, coin in per_coin_names:
+        if coin not in venue.instruments:
+            words = ["shared", "isolated"] if name == "fund_pools" else ["default"]
+            raise UnknownNameError(f"coin in {name}", coin, [*words, *venue.instruments])
+    inverse = [bool(venue.face(coin)) for coin in scenario.coins]
+    refuse_mixed(venue.id, scenario.coins, inverse)
+    in_coins = venue.fund_coins(event.day) if any(inverse) and "fund_start_usd" not in given else None
+    if in_coins is not None:
+        balance, stale = f"{in_coins[1]}: {in_coins[0]:,g} {scenario.coins[0]} at the first mark", in_coins[2]
     sources = {}
     for param in PARAMS:
         if getattr(scenario, param.name) != getattr(untouched, param.name):
@@ -98,39 +127,44 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
             sources[param.name] = balance if param.name == "fund_start_usd" else "venue profile"
         else:
             sources[param.name] = "event" if param.name in base else "default"
-    notes = [venue.table(coin, event.day)[1] for coin in scenario.coins]
+    notes = [each.warning for each in terms]
     notes += [stale] if sources["fund_start_usd"] != "given" else []
     if venue.id not in event.venues:
         notes.append(f"{venue.id} is not among the venues of the event ({', '.join(event.venues)})")
+    notes += [sentence for each in terms for sentence in each.told]
     untouched = untouched.with_(fund_inventory_limit_usd=0.0 if limit is None else limit * start)
     flags = tuple(note[0].upper() + note[1:] + "." for note in notes if note)
-    return Resolved(event, venue, scenario, untouched, sources, flags)
+    fund_coins = None if in_coins is None else in_coins[0]
+    return Resolved(event, venue, scenario, untouched, sources, flags, terms, fund_coins)
 
 
-def _known_coins(scenario: Scenario, venue: VenueProfile) -> None:
-    """Refuse coins that the venue does not have, among those simulated and in the tables per coin."""
-    for coin in scenario.coins:
-        if coin not in venue.instruments:
-            raise UnknownNameError(f"coin at {venue.id}", coin, venue.instruments, "Choose with --coins")
-    for param in PARAMS:
-        table = getattr(scenario, param.name)
-        if param.kind in {"per_coin", "mix"} and isinstance(table, Mapping):
-            for coin in table:
-                if coin != "default" and coin not in venue.instruments:
-                    raise UnknownNameError(f"coin in {param.name}", coin, ["default", *venue.instruments])
+def _named_coins(scenario: Scenario) -> list[tuple[str, str]]:
+    """Return the coins in tables per coin and in ``fund_pools``, each with the field it stands in."""
+    pooled = [coin for group in grouped(scenario.fund_pools) for coin in group]
+    for coin in pooled:
+        if pooled.count(coin) > 1:
+            raise ConfigError(f"fund_pools = '{scenario.fund_pools}' names {coin} twice; a coin has one fund")
+    tables = [(p.name, getattr(scenario, p.name)) for p in PARAMS if p.kind in {"per_coin", "mix"}]
+    rows = [(name, coin) for name, table in tables if isinstance(table, Mapping) for coin in table if coin != "default"]
+    return rows + [("fund_pools", coin) for coin in pooled]
 
 
 def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: MarketPath | None = None) -> Prepared:
     """Build market path, book and world of a resolved scenario; meaning is checked here."""
     scenario, venue, event = resolved.scenario, resolved.venue, resolved.event
-    market = market or build_market(event, venue, scenario)
+    market = market or build_market(event, venue, scenario, [row for each in resolved.terms for row in each.rows])
     first = market.core_bar if all(profile is not None for profile in market.entry_profiles) else 0
-    tables = [venue.table(coin, event.day)[0].schedule() for coin in scenario.coins]
     bars = slice(first, None)
     path = walk_market(market, scenario.intrabar, scenario.mark_half_life_s, first)
     if not path.mark.size:
         raise ConfigError("the window holds no bar to walk; give a wider start and end")
     mark0 = path.mark[:, 0]
+    px = coin_px(market.instruments, mark0.tolist())
+    resolved = _fund_at(resolved, px)
+    scenario = resolved.scenario
+    first_px = [int(mark) * Fraction(unit.mark_quantum) for mark, unit in zip(mark0, market.instruments, strict=True)]
+    in_force = tuple(terms.at(first) for terms, first in zip(resolved.terms, first_px, strict=True))
+    tables = [table.schedule(px or Fraction(1)) for table in in_force]
     book = _book(resolved, market, tables, mark0, positions)
     watched = [row for account in book.watched for row in np.flatnonzero(book.account_id == account).tolist()]
     world = World(
@@ -151,8 +185,9 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
         cost=book.cost,
         wallet=book.wallet,
         watched=tuple(watched),
+        inverse=tuple(unit.worth(mark).num for unit, mark in zip(market.instruments, mark0.tolist(), strict=True)),
         cross=book.cross,
-        rules=rules_of(scenario, venue, market.bar_s, path.parts),
+        rules=rules_of(scenario, venue, market.bar_s, path.parts, _interest(book, market, mark0)),
         books=tuple(replace(seen, lots=seen.lots[bars]) for seen in market.books),
     )
     _within_tables(world, HIGHEST if scenario.path == "feedback" else 1)
@@ -160,7 +195,22 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
     if scenario.path == "feedback":
         plain = replace(resolved, scenario=baseline_of(scenario, resolved.untouched))
         baseline = prepare(plain, positions, market).world
-    return Prepared(resolved, market, book, first, world, _identity(resolved, market, book), baseline)
+    return Prepared(
+        resolved, market, book, first, world, _identity(resolved, market, book, in_force), in_force, baseline
+    )
+
+
+def _fund_at(resolved: Resolved, px: Fraction | None) -> Resolved:
+    """Return a scenario whose fund starts with coins, counted at the first mark; its inventory limit follows."""
+    if px is None or resolved.fund_coins is None:
+        return resolved
+    start = float(round(Fraction(str(resolved.fund_coins)) * px * QUANTA_PER_USD) / QUANTA_PER_USD)
+    limit = resolved.venue.inventory_limit_frac
+    changes = {"fund_start_usd": start}
+    if limit is not None and resolved.sources["fund_inventory_limit_usd"] != "given":
+        changes["fund_inventory_limit_usd"] = limit * start
+    scenario, untouched = resolved.scenario.with_(**changes), resolved.untouched.with_(**changes)
+    return replace(resolved, scenario=scenario, untouched=untouched, fund_coins=None)
 
 
 def _within_tables(world: World, most: int) -> None:
@@ -172,16 +222,20 @@ def _within_tables(world: World, most: int) -> None:
     pools = abs(rules.fund_start) + (rules.vault.capital if rules.vault else 0)
     for symbol, name in enumerate(world.symbols):
         held = world.symbol == symbol
-        lots, worth = exact_sum(world.lots[held]), world.worth(symbol)
-        traded = most * int(world.trade_high[symbol].max()) * world.q_tick[symbol]
-        top = max(worth.one(most * int(world.walk.mark[symbol].max())), traded)
+        lots, worth, ticks = exact_sum(world.lots[held]), world.worth(symbol), world.mark_per_tick[symbol]
+        marks, trades = world.walk.mark[symbol], ticks * world.trade_high[symbol]
+        top = max(worth.one(most * int(marks.max())), worth.one(most * int(trades.max())))
+        if worth.num:  # worth most at the lowest price
+            least = min(int(marks.min()), ticks * int(world.trade_low[symbol].min()))
+            top = worth.one(-(-least // (LOWEST if most > 1 else 1)))
         events = [(abs(rate), oracle) for _, where, rate, oracle in world.funding if where == symbol]
         paid = sum(rate * max(top, worth.one(oracle) if oracle else 0) for rate, oracle in events)
         reach = pools + 2 * max(lots * top, exact_sum(world.cost[held])) + lots * paid // RATE_ONE
         if reach >= MONEY_LIMIT:
             raise RangeError(
                 f"{name}: lots x price with fund and vault reaches {reach / MONEY_LIMIT:.3g} times the exact range of "
-                "the result tables, 1e12 USD; use a smaller open interest, fund or vault"
+                f"the result tables, 1e12 USD{' of coins at the first mark' if worth.num else ''}; use a smaller open "
+                "interest, fund or vault"
             )
 
 
@@ -205,61 +259,14 @@ def _book(
     )  # fmt: skip
 
 
-def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int) -> Rules:
-    """Turn the scenario's rules into integers."""
-    vault = any(point.name == "fund" and point.value == "vault" for point in venue.points)
-    limit = scenario.fund_inventory_limit_usd
-    factor = ratio(scenario.liquidity_factor)
-    scales = [per_coin(scenario.liquidity_scale, coin, "liquidity_scale") for coin in scenario.coins]
-    share = ratio(scenario.first_share_frac)
-    part = PartRule(share.numerator, share.denominator, quanta(scenario.first_above_usd), scenario.first_pause_s)
-    return Rules(
-        inclusive=venue.inclusive,
-        stepper=scenario.stepper,
-        part=part if scenario.stepper == "part_first" else None,
-        fund_start=quanta(scenario.fund_start_usd),
-        fund_floor=quanta(scenario.fund_floor_usd),
-        fund_divisible=scenario.fund_shortfall == "divisible",
-        fund_takes_over=scenario.fund_takeover == "bankruptcy",
-        inventory_limit=quanta(limit) if limit else None,
-        inventory_adl=scenario.inventory_adl,
-        inventory_stop=quanta(scenario.inventory_stop_usd),
-        quiet_steps=math.ceil(scenario.quiet_s * parts / bar_s),
-        vault=VaultRule(quanta(scenario.vault_capital_usd), *venue.takeover)
-        if vault or scenario.vault_capital_usd
-        else None,
-        residual_owner=_residual_owner(scenario, vault),
-        fee_e9=rate_e9(scenario.fee_rate),
-        fee_owner=scenario.fee_owner,
-        ranking=scenario.ranking,
-        losers=scenario.losers,
-        close_price=scenario.close_price,
-        on_exhausted=scenario.on_exhausted,
-        impact=scenario.impact,
-        strength=ratio(scenario.impact_y) * (1 if scenario.impact == "depth" else ratio(scenario.impact_sigma_frac)),
-        scale=tuple(ratio(scale) * factor for scale in scales),
-        participation=ratio(scenario.participation_frac),
-        seed=scenario.seed,
-        spared=scenario.spared,
-        cross_allocation=_allocation(scenario, vault),
-        cross_order=scenario.cross_order,
-    )
-
-
-def _allocation(scenario: Scenario, vault: bool) -> str:
-    if scenario.cross_allocation == "one_first" and (vault or scenario.vault_capital_usd):
-        raise ConfigError(
-            "cross_allocation = 'one_first' but the vault takes an account's positions together; set by_maintenance"
-        )
-    return scenario.cross_allocation
-
-
-def _residual_owner(scenario: Scenario, vault: bool) -> str:
-    if scenario.residual_owner == "vault" and not (vault or scenario.vault_capital_usd):
-        raise ConfigError(
-            "residual_owner = 'vault' but there is no vault; set vault_capital_usd or name account or fund"
-        )
-    return scenario.residual_owner
+def _interest(book: PositionBook, market: MarketPath, mark0: Any) -> list[int]:
+    """Return the open interest of each symbol at the first mark, the larger side, in quanta."""
+    out = []
+    for symbol, unit in enumerate(market.instruments):
+        sides = [exact_sum(book.lots[(book.symbol == symbol) & (book.side == side)]) for side in (1, -1)]
+        mark = int(mark0[symbol])
+        out.append(max(sides) * unit.worth(mark).one(mark))
+    return out
 
 
 def code_digest() -> str:
@@ -274,13 +281,13 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def _identity(resolved: Resolved, market: MarketPath, book: PositionBook) -> str:
+def _identity(resolved: Resolved, market: MarketPath, book: PositionBook, tables: tuple[MarginTable, ...]) -> str:
     scenario = resolved.scenario
     imported = book.digest if book.label == "imported" else ""
     profile = hashlib.sha256(asset("data", "venues", f"{resolved.venue.id}.toml").read_bytes()).hexdigest()
     canonical = scenario.with_(positions_file=imported or None).canonical().decode()  # contents, not the place
     event = hashlib.sha256(repr(resolved.event).encode()).hexdigest()
-    parts = [canonical, market.digest, imported, profile, event, code_digest()]
+    parts = [canonical, market.digest, imported, profile, event, repr(tables), code_digest()]
     parts += [f"{name}={version(name)}" for name in IDENTITY]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 

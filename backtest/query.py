@@ -27,6 +27,17 @@ SAMPLE_ROWS = 5
 _HEADER = re.compile(r"-- (title|params|grain|units|note): (\S.*)")
 _PARAM = re.compile(r"(\w+) ([A-Z]+)(?: = ([^()]*[^() ]))?(?: \((.+)\))?")
 _EXPLAIN = re.compile(r"explain(\s+analyze\b)?(\s*\([^)]*\))?", re.IGNORECASE)
+# What queries need of a contract: by its unified symbol, inverse where it settles in its own coin (BTC/USD:BTC).
+MACROS = {
+    "is_inverse(symbol)": "symbol LIKE '%/%:%' AND split_part(symbol, ':', 2) = split_part(symbol, '/', 1)",
+    # +1 for a position that gains when its lots' worth rises
+    "worth_sign(side, symbol)": "CASE WHEN (side = 'long') <> coalesce(is_inverse(symbol), false) THEN 1 ELSE -1 END",
+    # mean price of slices of one symbol: by size, of an inverse contract harmonic; a slice's price gives what a lot
+    # is worth times its price, which is the same for all
+    "mean_px(symbol, px, amount, lots, size)": "CASE WHEN is_inverse(symbol) THEN "
+    "max(px * amount::DOUBLE / lots) * sum(lots)::DOUBLE / sum(amount)::DOUBLE "
+    "ELSE sum(amount) / (sum(lots)::BIGINT * max(size / lots)) END",
+}
 _LOCK = (
     "SET python_enable_replacements = false",
     "SET autoinstall_known_extensions = false",
@@ -272,7 +283,9 @@ def run_audits(con: duckdb.DuckDBPyConnection) -> list[AuditResult]:
 
 
 def create_views(con: duckdb.DuckDBPyConnection) -> None:
-    """Create the views over the tables registered with ``con``."""
+    """Create the functions of ``MACROS`` and the views over the tables registered with ``con``."""
+    for head, body in MACROS.items():
+        con.execute(f"CREATE OR REPLACE TEMP MACRO {head} AS {body}").fetchall()
     for name in view_names():
         con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS\n{get_query(name).sql}").fetchall()
 

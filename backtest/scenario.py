@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 import tomllib
 import unicodedata
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from backtest.mechanics.rules import CHOICES
 from backtest.params import BY_NAME, EVENT, PARAMS, RULE, Param
 from backtest.tomlio import Reader, read_toml, shown
 
+POOLS = re.compile(r"\w+(\+\w+)*(\s*,\s*\w+(\+\w+)*)*")
 PerCoin = float | Mapping[str, float]
 Mix = Mapping[str, tuple[tuple[float, float, float], ...]]
 
@@ -44,6 +46,7 @@ class Scenario:
 
     event: str
     venue: str
+    contract: str
     coins: tuple[str, ...]
     start: dt.datetime | None
     end: dt.datetime | None
@@ -79,11 +82,25 @@ class Scenario:
     first_share_frac: float
     first_above_usd: float
     first_pause_s: int
-    fund_start_usd: float
+    block_s: float
+    block_share_frac: float
+    block_least_usd: float
+    block_most_usd: float
+    block_orders: int
+    block_deleverages: int
+    fillable_adjustment: float
+    fillable_spread: float
+    fund_pools: str
+    fund_start_usd: PerCoin
     fund_floor_usd: float
     fund_shortfall: str
     fund_takeover: str
     fund_inventory_limit_usd: float
+    fund_drop: str
+    fund_trigger_frac: PerCoin
+    fund_stop_frac: PerCoin
+    fund_above_usd: float
+    fund_window_s: int
     inventory_adl: str
     inventory_stop_usd: float
     quiet_s: float
@@ -94,6 +111,7 @@ class Scenario:
     ranking: str
     losers: str
     close_price: str
+    adl_visits: int
     on_exhausted: str
     spared: int
     watch: tuple[Watch, ...]
@@ -201,6 +219,9 @@ def _check(reader: Reader, param: Param) -> Any:
             reader.choice(param.name, tuple(CHOICES[param.name]))
         if param.kind in {"int", "float"}:
             _bound(value, param, reader.where)
+        if param.name == "fund_pools" and not POOLS.fullmatch(value):
+            wrong = f"{reader.where}: fund_pools = {shown(value)}"
+            raise ConfigError(f"{wrong}; write shared, isolated or groups of coins such as BTC+ETH,SOL+XRP")
         if value == "":
             raise ConfigError(f"{reader.where}: {param.name} is empty; give a value or leave it out")
         return value

@@ -6,6 +6,8 @@ import datetime as dt
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from backtest.settlement import unit_of_account
+
 if TYPE_CHECKING:
     from backtest.results import Run
 
@@ -56,10 +58,12 @@ def lines(run: Run) -> list[tuple[str, str]]:
     pool = s["pool"]
     equity = [usd(s[f"pool_{when}_usd"]) for when in ("start", "end", "low")]
     after = s["first_adl_after_s"]
+    unit = unit_of_account(run.meta.get("settlement"))
     onset = f" ({after:.0f} s after the first liquidation)" if after is not None else ""
     rows = [
         ("event", f"{s['event_id']} at {s['venue']}, {span(s['start_ts'], s['end_ts'])} UTC"),
         ("symbols", s["symbols"].replace(",", ", ")),
+        *([("unit", unit)] if unit else []),
         ("positions", f"{s['positions']:,} ({run.meta['labels']['book']['badge']} book, seed {s['seed']})"),
         ("open interest", f"{usd(s['open_interest_usd'])} a side"),
         ("liquidated", f"{usd(s['liquidated_usd'])} in {s['liquidations']:,} liquidations"),

@@ -6,6 +6,7 @@ import datetime as dt
 import math
 import tomllib
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -23,6 +24,7 @@ _WORDS: dict[type, str] = {
     dt.datetime: "a UTC time such as 2025-10-10T21:00:00, without offset",
     dt.date: "a date such as 2025-10-10",
 }
+MARKS = {"V": "primary source", "S": "secondary source", "D": "derived", "U": "not verified"}
 LONGEST_SHOWN = 60  # characters of a wrong value
 
 
@@ -134,3 +136,22 @@ def shown(value: Any) -> str:
     if isinstance(value, dt.date):  # a datetime too
         text = value.isoformat()
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
+
+
+def decimal_of(text: str, where: str) -> Decimal:
+    """Return a finite decimal written as text."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise ConfigError(f"{where}: {shown(text)} is not a number; write it as a decimal in quotes")
+    return number
+
+
+def positive(section: Reader, key: str) -> int:
+    """Return a whole number above zero."""
+    number = section.get(key, int)
+    if number <= 0:
+        raise ConfigError(f"{section.where}: {key} = {number}; it must be above zero")
+    return number

@@ -9,7 +9,7 @@ waves AS (
 ),
 closes AS (
   SELECT symbol, count(DISTINCT position_id) AS positions,
-         sum(amount_usd) / (sum(lots)::BIGINT * max(quantity_base / lots)) AS mean_px
+         mean_px(symbol, close_px, amount_usd, lots, quantity_base) AS mean_px
   FROM adl_fills GROUP BY symbol
 )
 SELECT s.symbol,

@@ -9,15 +9,16 @@ WITH chosen AS (
 queue AS (SELECT q.*, c.mark_px FROM adl_queue q JOIN chosen c USING (wave_id)),
 reached AS (SELECT coalesce(max(rank) FILTER (closed_lots > 0), 0) AS last_rank FROM queue),
 closes AS (
-  SELECT f.position_id, sum(f.amount_usd) AS amount_usd, sum(f.lots)::BIGINT AS lots, max(f.quantity_base / f.lots) AS lot_base
-  FROM adl_fills f JOIN chosen c USING (wave_id) GROUP BY f.position_id
+  SELECT f.position_id, sum(f.amount_usd) AS amount_usd, sum(f.lots)::BIGINT AS lots, 
+         mean_px(f.symbol, f.close_px, f.amount_usd, f.lots, f.quantity_base) AS close_px
+  FROM adl_fills f JOIN chosen c USING (wave_id) GROUP BY f.position_id, f.symbol
 ),
-last_marks AS (SELECT symbol, arg_max(mark_px, step) AS last_px FROM steps GROUP BY symbol)
+last_marks AS (SELECT symbol, arg_max(lot_usd, step) AS last_usd FROM steps GROUP BY symbol)
 SELECT q.wave_id, q.rank, q.account_id, q.side, q.cohort, q.lots, q.notional_usd, q.score, q.pnl_usd, q.leverage,
        q.notional_ahead_usd, q.closed_lots, q.closed_lots / q.lots AS closed_frac, q.status,
-       c.amount_usd / (c.lots * c.lot_base) AS close_px,
+       c.close_px,
        q.mark_px,
-       CASE q.side WHEN 'long' THEN 1 ELSE -1 END * (c.lots * (m.last_px * c.lot_base)::DECIMAL(18, 6) - c.amount_usd) AS forgone_usd,
+       worth_sign(q.side, q.symbol) * (c.lots * m.last_usd - c.amount_usd) AS forgone_usd,
        q.symbol, q.position_id
 FROM queue q
 CROSS JOIN reached r

@@ -8,14 +8,14 @@ WITH seen AS (
   FROM steps WINDOW past AS (PARTITION BY symbol ORDER BY step)
 ),
 ends AS (
-  SELECT symbol, arg_min(mark_px, step) AS first_px, min(mark_px) AS low_px, max(mark_px) AS high_px FROM steps GROUP BY symbol
+  SELECT symbol, arg_min(lot_usd, step) AS first_usd, min(mark_px) AS low_px, max(mark_px) AS high_px FROM steps GROUP BY symbol
 ),
 lost AS (
   SELECT position_id, min(step) AS step, sum(closed_usd) AS closed_usd FROM liquidations GROUP BY position_id
 ),
 judged AS (
   SELECT p.symbol, p.margin_mode, p.side, p.account_id, p.fate, l.closed_usd,
-         p.lots * (e.first_px * p.quantity_base / p.lots)::DECIMAL(18, 6) AS opening_usd,
+         p.lots * e.first_usd AS opening_usd,
          l.position_id IS NOT NULL AS was_lost,
          coalesce(CASE p.side WHEN 'long' THEN coalesce(s.low_px, e.low_px) <= p.isolated_liquidation_px
                               ELSE coalesce(s.high_px, e.high_px) >= p.isolated_liquidation_px END, false) AS alone_lost

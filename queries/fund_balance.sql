@@ -1,17 +1,26 @@
 -- title: How did the fund and the vault hold?
 -- params: none
--- grain: one row per pool and change of its cash or equity, the opening, first and last step included
+-- grain: one row per fund (serves), or vault, and change of its cash or equity, the opening, first and last step included
 -- units: cash_usd; equity_usd cash plus inventory at mark over all symbols; step 0 is the opening
-WITH clock AS (SELECT * FROM steps WHERE symbol = (SELECT min(symbol) FROM steps)),
-pools AS (SELECT pool, min(ts) FILTER (cause = 'opening') AS ts, sum(amount_usd) FILTER (cause = 'opening') AS usd FROM fund GROUP BY pool),
+WITH pools AS (
+  SELECT pool, serves, min(ts) FILTER (cause = 'opening') AS ts, sum(amount_usd) FILTER (cause = 'opening') AS usd
+  FROM fund GROUP BY pool, serves
+),
+-- Of the symbols a fund serves, one tells its balance; the vault's stands in every row.
+told AS (
+  SELECT pool, serves, min(symbol) AS symbol
+  FROM pools JOIN (SELECT DISTINCT symbol FROM steps) ON serves = '' OR list_contains(string_split(serves, '+'), symbol)
+  GROUP BY pool, serves
+),
 path AS (
-  SELECT 0 AS step, ts, pool, usd AS cash_usd, usd AS equity_usd FROM pools WHERE usd IS NOT NULL
-  UNION ALL SELECT step, ts, 'fund', fund_usd, fund_equity_usd FROM clock WHERE 'fund' IN (SELECT pool FROM pools)
-  UNION ALL SELECT step, ts, 'vault', vault_usd, vault_equity_usd FROM clock WHERE 'vault' IN (SELECT pool FROM pools)
+  SELECT 0 AS step, ts, pool, serves, usd AS cash_usd, usd AS equity_usd FROM pools WHERE usd IS NOT NULL
+  UNION ALL SELECT step, ts, pool, serves, CASE WHEN pool = 'vault' THEN vault_usd WHEN serves = '' THEN fund_usd ELSE own_fund_usd END,
+                   CASE WHEN pool = 'vault' THEN vault_equity_usd WHEN serves = '' THEN fund_equity_usd ELSE own_fund_equity_usd END
+  FROM steps JOIN told USING (symbol)
 )
-SELECT step, ts, pool, cash_usd, equity_usd
+SELECT step, ts, pool, serves, cash_usd, equity_usd
 FROM path
-WINDOW by_pool AS (PARTITION BY pool ORDER BY step)
+WINDOW by_pool AS (PARTITION BY pool, serves ORDER BY step)
 QUALIFY step <= 1 OR lead(step) OVER by_pool IS NULL
      OR cash_usd IS DISTINCT FROM lag(cash_usd) OVER by_pool OR equity_usd IS DISTINCT FROM lag(equity_usd) OVER by_pool
-ORDER BY pool, step
+ORDER BY pool, serves, step

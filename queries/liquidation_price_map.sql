@@ -4,11 +4,11 @@
 -- units: _px quote per base; notional_usd of the opening book at the first mark, by its liquidation price; outside_usd of the side outside all bins or without a liquidation price
 -- note: the bins span the range traded and the book's liquidation prices up to half the first mark away; reached = the mark traded in the bin
 WITH marks AS (
-  SELECT symbol, arg_min(mark_px, step) AS first_px, min(mark_px) AS low_px, max(mark_px) AS high_px
+  SELECT symbol, arg_min(mark_px, step) AS first_px, arg_min(lot_usd, step) AS first_usd, min(mark_px) AS low_px, max(mark_px) AS high_px
   FROM steps WHERE $symbol IS NULL OR $symbol IN (symbol, split_part(symbol, '/', 1)) GROUP BY symbol
 ),
 book AS (
-  SELECT p.symbol, p.side, p.liquidation_px, p.lots * (m.first_px * p.quantity_base / p.lots)::DECIMAL(18, 6) AS notional_usd
+  SELECT p.symbol, p.side, p.liquidation_px, p.lots * m.first_usd AS notional_usd
   FROM positions p JOIN marks m USING (symbol)
 ),
 bounds AS (

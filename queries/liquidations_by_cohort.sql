@@ -7,10 +7,10 @@ WITH liquidated AS (
          sum(closed_usd) AS closed_usd
   FROM liquidations GROUP BY symbol, cohort, side
 ),
-first_marks AS (SELECT symbol, arg_min(mark_px, step) AS mark_px FROM steps GROUP BY symbol),
+first_marks AS (SELECT symbol, arg_min(lot_usd, step) AS first_usd FROM steps GROUP BY symbol),
 opening AS (
   SELECT symbol, cohort, side, count(*) AS positions, sum(p.lots) AS lots,
-         sum(p.lots * (m.mark_px * p.quantity_base / p.lots)::DECIMAL(18, 6)) AS notional_usd,
+         sum(p.lots * m.first_usd) AS notional_usd,
          min(leverage) AS low_leverage
   FROM positions p LEFT JOIN first_marks m USING (symbol) GROUP BY symbol, cohort, side
 )

@@ -3,22 +3,22 @@
 -- grain: one row per minute bar and symbol with liquidations
 -- units: ordered_usd breached notional, a position that waits counted once; book_usd what the book took of it; pressure_ratio ordered notional over what the bar's liquidity took and had left, null without liquidity; book_share_frac by lots
 WITH bars AS (
-  SELECT symbol, bar_ts, arg_max(bucket_lots, step) AS left_lots, arg_max(mark_px, step) AS mark_px
+  SELECT symbol, bar_ts, arg_max(bucket_lots, step) AS left_lots, arg_max(lot_usd, step) AS lot_usd
   FROM steps GROUP BY symbol, bar_ts
 ),
 orders AS (
   SELECT s.bar_ts, l.symbol, l.position_id,
          arg_min(l.notional_usd, l.liquidation_id) AS ordered_usd, arg_min(l.lots, l.liquidation_id) AS ordered_lots,
-         sum(l.book_usd) AS book_usd, sum(l.book_lots) AS book_lots, max(l.quantity_base / l.lots) AS lot_base
+         sum(l.book_usd) AS book_usd, sum(l.book_lots) AS book_lots
   FROM liquidations l JOIN steps s USING (step, symbol) GROUP BY s.bar_ts, l.symbol, l.position_id
 ),
 sums AS (
   SELECT bar_ts, symbol, sum(ordered_usd) AS ordered_usd, sum(ordered_lots) AS ordered_lots,
-         coalesce(sum(book_usd), 0) AS book_usd, sum(book_lots) AS book_lots, max(lot_base) AS lot_base
+         coalesce(sum(book_usd), 0) AS book_usd, sum(book_lots) AS book_lots
   FROM orders GROUP BY bar_ts, symbol
 )
 SELECT date_trunc('minute', bar_ts) AS minute_ts, symbol, o.ordered_usd, o.book_usd,
-       o.ordered_usd / nullif(o.book_usd + b.left_lots * (b.mark_px * o.lot_base)::DECIMAL(18, 6), 0) AS pressure_ratio,
+       o.ordered_usd / nullif(o.book_usd + b.left_lots * b.lot_usd, 0) AS pressure_ratio,
        o.book_lots::DOUBLE / o.ordered_lots::DOUBLE AS book_share_frac
 FROM sums o JOIN bars b USING (bar_ts, symbol)
 ORDER BY bar_ts, symbol

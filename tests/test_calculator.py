@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backtest.calculator.figures import Answer, position_figures
-from backtest.calculator.position import MOST_USD, Asked, Position, coin_of, row, take_position
+from backtest.calculator.position import MOST_USD, Asked, Position, contract_of, row, take_position
 from backtest.engine.run import simulate
 from backtest.errors import CrashbookError, NotBuiltError, UnknownNameError, UsageError
 from backtest.instrument import Instrument
@@ -39,7 +39,7 @@ def figures(venue: str, asked: Asked, symbol: str = "BTC", on: dt.date | None = 
 
 def integers(venue: str, asked: Asked, coin: str = "BTC", on: dt.date = DAY) -> Position:
     profile = get_venue(venue)
-    unit = Instrument.of(profile.symbol(coin), coin, *profile.instrument(coin))
+    unit = Instrument.of(profile.symbol(coin), coin, *profile.instrument(coin), face=profile.face(coin))
     return take_position(profile, unit, profile.table(coin, on)[0], asked)[0]
 
 
@@ -53,13 +53,30 @@ def test_a_risk_limit_holds_for_the_whole_position() -> None:
     assert str(answer.value("liquidation_px")) == "99296.4"
     # equity 12,000 - 10 x (100,000 - P) below 0.05 P: P < 988,000 / 9.95
     assert str(answer.value("liquidation_exact_px")) == "99296.48241"
-    assert not any("rise" in note for note in answer.notes)
+    assert not any("a rise to" in note for note in answer.notes)
     answer = figures("bitmex", ask("long", 10, 100_000, margin=8_000), on=None)
     assert "a rise to 100000.1 liquidates too: a higher rate then holds for the whole" in answer.notes
     above = figures("bitmex", ask("long", 10, 100_000, margin=8_000, mark="100000.1"), on=None)
     assert [str(above.value(name)) for name in ("tier", "maintenance_margin_usd", "state", "liquidation_px")] == [
         "2", "10000.010000", "liquidated", "100000.1",
     ]  # fmt: skip
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize(
+    ("margin", "mark", "state", "fillable"),
+    [
+        (800, 100_000, "liquidated", "99400"),
+        (300, 99_400, "bankrupt", "97610.8"),  # -300: all of 1.5 x 1,192.8 below the mark
+        (2000, 100_000, "open", None),
+    ],
+)
+def test_dydx_fillable_price_is_the_limit_of_an_order(margin: int, mark: int, state: str, fillable: str | None) -> None:
+    # v4-chain, x/clob/keeper/liquidations.go: long 1 at 100,000, maintenance 1.2 %, BA 1, SMMR 1.5.
+    answer = figures("dydx", ask("long", 1, 100_000, margin=margin, mark=mark), on=None)
+    assert answer.value("state") == state
+    found = answer.value("fillable_px")
+    assert found is None if fillable is None else D(str(found)) == D(fillable)
 
 
 # The formulas' vectors, at marks inside the tiers they name: Binance USD-M brackets of 2024-10-24 (freqtrade snapshot
@@ -178,7 +195,7 @@ def test_rules_cite_the_profile() -> None:
 
 @pytest.mark.parametrize("symbol", ["BTC", "BTC/USDT:USDT"])
 def test_a_coin_and_its_symbol_are_the_same(symbol: str) -> None:
-    assert coin_of(get_venue("binanceusdm"), symbol) == "BTC"
+    assert contract_of(get_venue("binanceusdm"), symbol, dt.date(2025, 10, 10))[1] == "BTC"
 
 
 def test_several_entries_give_their_mean() -> None:
@@ -258,13 +275,19 @@ def test_the_state_at_a_mark(mark: Any, state: str, ratio: bool) -> None:
 def test_score_and_close_price_are_the_rules_of_the_venue(venue: str, side: str, mark: int) -> None:
     profile, asked = get_venue(venue), ask(side, 1, 100_000, leverage=10, mark=mark)
     answer, held = figures(venue, asked), integers(venue, asked)
-    rule, amounts = RANKINGS[str(profile.rules["ranking"])], (held.lots, held.cost, held.value, held.pnl, held.equity)
+    rule, amounts = (
+        RANKINGS.get(str(profile.rules["ranking"])),
+        (held.lots, held.cost, held.value, held.pnl, held.equity),
+    )
     if rule is None or (profile.rules["losers"] == "excluded" and held.pnl < 0):
         assert answer.value("adl_score") is None
     else:
         lots, cost, value, pnl, equity = map(row, amounts)
         expected = rule.exact(Candidates(held.side, lots, cost, value, pnl, equity, held.tiers), 0)
         assert answer.value("adl_score") == float(expected)
+    if profile.rules["ranking"] == "none":
+        assert (answer.value("adl_close_rule"), answer.value("adl_close_px")) == ("none", None)
+        return
     close = profile.rules["close_price"]
     assert answer.value("adl_close_rule") == close
     expected_px = {"bankruptcy": answer.value("bankruptcy_px"), "mark": mark, "previous_mark": None}
@@ -286,7 +309,7 @@ def test_a_loser_stands_where_the_venue_puts_it(losers: str) -> None:
 
 @pytest.mark.parametrize("venue", venue_names())
 @pytest.mark.parametrize("side", ["long", "short"])
-@pytest.mark.parametrize(("size", "leverage"), [("0.013", 40), (7, 10), (2500, 3)])
+@pytest.mark.parametrize(("size", "leverage"), [("0.013", 20), (7, 10), (2500, 3)])
 def test_the_engine_liquidates_at_that_mark_and_not_one_before(venue: str, side: str, size: Any, leverage: int) -> None:
     asked = ask(side, size, "61234.5", leverage=leverage)
     held, unit = integers(venue, asked), get_venue(venue).instrument("BTC")

@@ -20,6 +20,9 @@ FUND: dict[str, Any] = {
 RULES: tuple[dict[str, Any], ...] = (
     {}, FUND, {"ranking": "binance", "stepper": "tier_by_tier"}, {"stepper": "reduce_once", "vault_capital_usd": 0.0},
 )  # fmt: skip
+ONE_FIRST: dict[str, Any] = {
+    "venue": "okx", "cross_allocation": "one_first", "cross_order": "loss", "stepper": "reduce_once",
+}  # fmt: skip
 FATES = "SELECT position_id, lots, cost_usd, collateral_usd, final_lots, final_cash_usd FROM positions ORDER BY 1"
 
 
@@ -27,7 +30,7 @@ def failed(run: Run) -> list[str]:
     return [audit.name for audit in run.audits() if not audit.passed]
 
 
-@pytest.mark.parametrize("rules", RULES[:2], ids=["vault", "fund"])
+@pytest.mark.parametrize("rules", [*RULES[:2], ONE_FIRST], ids=["vault", "fund", "one_first"])
 def test_cross_and_isolated_accounts_hold_the_same_positions_and_both_add_up(rules: dict[str, Any]) -> None:
     alone, cross = replay(**JOINED, **rules), replay(**JOINED, **rules, cross_frac=1.0)
     given = "SELECT position_id, account_id, symbol, side, lots, cost_usd, collateral_usd FROM positions ORDER BY 1"
@@ -38,6 +41,13 @@ def test_cross_and_isolated_accounts_hold_the_same_positions_and_both_add_up(rul
     assert min(found["cross"]) > 5
     assert found.get("isolated", (0, 0))[0] == 0
     assert alone.query("cross_contagion")["dragged"].sum() == 0
+
+
+def test_the_rounds_of_one_position_first_add_up() -> None:
+    run = replay(**JOINED | {"positions": 2000}, **ONE_FIRST, cross_frac=1.0)
+    several = "SELECT 1 FROM liquidations GROUP BY step, account_id HAVING count(DISTINCT symbol) > 1"
+    assert run.sql(several).height > 0
+    assert failed(run) == []
 
 
 def test_a_loss_in_one_coin_takes_a_position_that_its_own_price_would_have_spared() -> None:

@@ -20,9 +20,9 @@ PACKAGE = ROOT / "backtest"
 LAYERS = [
     "errors columns schema assets tomlio",
     "mechanics",
-    "instrument params scenario events funding venue calculator",
+    "instrument params scenario events funding listings margin_tables venue rulebook settlement calculator",
     "ingest",
-    "market",
+    "units market",
     "book",
     "engine",
     "tables query describe results summary pipeline",

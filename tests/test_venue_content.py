@@ -21,7 +21,7 @@ from backtest.mechanics.steppers import STEPPERS
 
 VENUES = Path(__file__).resolve().parents[1] / "data" / "venues"
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-IDS = ("binanceusdm", "bitmex", "bybit", "dydx", "hyperliquid", "okx")
+IDS = ("binanceusdm", "bitmex", "bybit", "deribit", "drift", "dydx", "hyperliquid", "okx")
 COINS = ("BTC", "ETH", "SOL", "XRP", "DOGE", "LINK")
 MARKS = {"V", "S", "D", "U"}
 QUANTUM_USD = Decimal("0.000001")
@@ -32,7 +32,7 @@ SEVEN: list[tuple[str, str, str, set[str] | None, str]] = [
     ("margin schedule", "margin", "schedule", set(SCHEDULES), ""),
     ("liquidation stepper", "liquidation", "stepper", set(STEPPERS), ""),
     ("fund rule", "fund", "rule", {"fund", "vault"}, ""),
-    ("ranking", "adl", "ranking", set(RANKINGS), "ranking_"),
+    ("ranking", "adl", "ranking", {*RANKINGS, "none"}, "ranking_"),
     ("close price", "adl", "close_price", {"bankruptcy", "mark", "previous_mark"}, "close_price_"),
     ("residual", "residual", "owner", {"account", "fund", "vault"}, ""),
     ("fee", "fee", "rate", None, ""),
@@ -41,9 +41,9 @@ CHOICES = [
     ("margin", "threshold", {"<", "<="}),
     ("fund", "shortfall", {"divisible", "all_or_nothing"}),
     ("fund", "takeover", {"bankruptcy", "none"}),
-    ("fund", "inventory_adl", {"none", "below_floor"}),
+    ("fund", "inventory_adl", {"none", "below_floor", "to_trigger"}),
     ("adl", "losers", {"last", "ranked", "excluded"}),
-    ("adl", "on_exhausted", {"uncovered", "fund_negative"}),
+    ("adl", "on_exhausted", {"uncovered", "fund_negative", "waits", "socialised_winners", "socialised_both"}),
     ("fee", "owner", {"venue", "fund"}),
     ("funding", "notional", {"mark", "oracle"}),
     ("liquidity", "impact", {"sqrt", "linear", "none", "depth"}),
@@ -285,6 +285,8 @@ def test_stand_in_rankings_are_declared() -> None:
         "hyperliquid": "hyperliquid",
         "okx": "okx",
         "bybit": "bybit",
+        "deribit": "none",
+        "drift": "none",
     }
     assert {n: profile(n)["adl"]["ranking"] for n in own} == own
     bybit = profile("bybit")
@@ -292,16 +294,38 @@ def test_stand_in_rankings_are_declared() -> None:
     assert "ranking" in {s["point"] for s in bybit["simplified"]}
 
 
-def test_thresholds_and_close_prices_of_the_six_venues() -> None:
+def test_thresholds_and_close_prices_of_the_venues() -> None:
     found = {n: (profile(n)["margin"]["threshold"], profile(n)["adl"]["close_price"]) for n in IDS}
     assert found == {
         "binanceusdm": ("<=", "bankruptcy"),
         "bitmex": ("<", "bankruptcy"),
         "bybit": ("<=", "bankruptcy"),
+        "deribit": ("<=", "mark"),
+        "drift": ("<", "mark"),
         "dydx": ("<", "bankruptcy"),
         "hyperliquid": ("<", "previous_mark"),
         "okx": ("<=", "mark"),
     }
+
+
+@pytest.mark.parametrize(
+    ("coin", "day", "base", "slope", "px"),
+    [
+        ("BTC", "2020-01-01", "0.00525", "0.00005", 8_000),
+        ("BTC", "2022-01-11", "0.01", "0.00005", 40_000),
+        ("BTC", "2025-01-01", "0.01", "0.00005", 100_000),
+        ("ETH", "2020-01-01", "0.00575", "0.000004", 200),
+        ("ETH", "2022-01-11", "0.01", "0.000004", 3_000),
+        ("ETH", "2025-01-01", "0.01", "0.000004", 3_500),
+    ],
+)
+def test_deribit_meets_the_formula_of_its_maintenance_at_every_floor(
+    coin: str, day: str, base: str, slope: str, px: int
+) -> None:
+    # support.deribit.com: 1 % + 0.005 % x size in BTC, 1 % + 0.0004 % x size in ETH, of the whole value
+    tiers = table("deribit", coin, day)
+    for (floor, rate, _), less in zip(tiers, deductions_usd(tiers), strict=True):
+        assert floor * Decimal(rate) - less == floor * (Decimal(base) + Decimal(slope) * floor / px)
 
 
 @pytest.mark.golden

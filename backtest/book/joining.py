@@ -25,10 +25,13 @@ from fractions import Fraction
 
 import numpy as np
 
-from backtest.book.accounts import cross_accounts
+from backtest.book.accounts import cross_accounts, worths
 from backtest.errors import ConfigError
+from backtest.instrument import Instrument
 from backtest.mechanics.exact import Bools, Ints, half_even, ratio
 from backtest.scenario import Scenario
+
+KEY = 3  # of the generator that joins positions; a coin and side have keys of three numbers, this one of two
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +55,19 @@ def check_joining(scenario: Scenario, coins: int) -> None:
                 f"{name} = {getattr(scenario, name):g}, but no account holds several coins; "
                 "set positions_per_account above 1"
             )
+
+
+def join_drawn(
+    scenario: Scenario, columns: dict[str, Ints], instruments: Sequence[Instrument], mark0: Ints, root: int
+) -> tuple[str, ...]:
+    """Join the positions of a drawn book, in place, by a generator of their own; those to watch stay as they are."""
+    mine = columns["account_id"] <= scenario.positions
+    account, symbol, side, lots = (columns[name][mine] for name in ("account_id", "symbol", "side", "lots"))
+    stream = np.random.Generator(np.random.PCG64(np.random.SeedSequence([root, KEY])))
+    value, coins = lots * worths(instruments, mark0)[symbol], [item.coin for item in instruments]
+    joined = join(account, symbol, side, value, coins, scenario, stream)
+    columns["account_id"][mine], columns["cross"][mine] = joined.account_id, joined.cross
+    return joined.notes
 
 
 def join(

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from backtest.book.accounts import kinds, worths
 from backtest.errors import BookError, ConfigError
 from backtest.instrument import Instrument
 from backtest.mechanics.exact import LIMIT, QUANTA_PER_USD, Bools, Ints, exact_sum, ratio
@@ -143,7 +144,25 @@ def base_text(lots: int, instrument: Instrument) -> str:
     >>> base_text(1500, Instrument.of("BTC/USDT:USDT", "BTC", tick=Decimal("0.1"), lot=Decimal("0.001")))
     '1,500 lots (1.5 BTC)'
     """
-    return f"{lots:,} lots ({(lots * instrument.lot).normalize():f} {instrument.coin})"
+    return f"{lots:,} lots ({(lots * instrument.lot).normalize():f} {instrument.unit})"
+
+
+def entry_value(instrument: Instrument, mark0: int, lots: int, entry_px: Fraction) -> int:
+    """Return the entry value of lots in quanta, half to even; ``mark0`` is the mark at which coins are counted.
+
+    Examples
+    --------
+    Ten contracts of 100 USD entered at 40,000 in a run that opens at 50,000: 0.025 coins are 1,250 USD there.
+
+    >>> from decimal import Decimal
+    >>> unit = Instrument.of("BTC/USD:BTC", "BTC", Decimal("0.1"), Decimal(1), face=Decimal(100))
+    >>> entry_value(unit, 500_000, 10, Fraction(40_000)) / 10**6
+    1250.0
+    """
+    if instrument.inverse:
+        coins = Fraction(lots * instrument.face_quanta) / entry_px
+        return round(coins * mark0 * Fraction(instrument.mark_quantum))
+    return round(lots * Fraction(instrument.lot) * entry_px * QUANTA_PER_USD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +196,9 @@ def watch_rows(
 ) -> WatchRows:
     """Turn watch tables into positions; tables of one name are the positions of one cross account.
 
-    The size is floored to lots and the rest noted. Collateral is size x entry price / leverage, so leverage is that
-    at entry; it is limited by the tier of the entry value.
+    The size, of an inverse contract (named by its symbol) in contracts, is floored to lots and the rest noted.
+    Collateral is size x entry price / leverage, so leverage is that at entry; it is limited by the tier of the entry
+    value.
 
     Parameters
     ----------
@@ -196,24 +216,31 @@ def watch_rows(
     notes: list[str] = []
     ids = {name: first_id + number for number, name in enumerate(dict.fromkeys(watch.name for watch in watches))}
     standing: dict[str, list[tuple[int, int]]] = {name: [] for name in ids}
+    each, kind = worths(instruments, np.asarray(mark0)), kinds(instruments)
     for watch in watches:
         who = f"watch '{watch.name}'"
         index = _symbol_of(watch.coin, instruments)
         if index is None:
             known = ", ".join(item.coin for item in instruments)
             raise ConfigError(f"{who}: {watch.coin} is not simulated; allowed: {known}; add it to coins or correct it")
+        if instruments[index].inverse and watch.coin != instruments[index].symbol:
+            counted = f"sizes are {instruments[index].unit} here"
+            raise ConfigError(
+                f'{who}: {counted}; write coin = "{instruments[index].symbol}" and size_base in contracts'
+            )
         if not all(map(math.isfinite, (watch.size_base, watch.entry_px, watch.leverage))):
             raise ConfigError(f"{who}: size_base, entry_px and leverage must be finite; give numbers")
         inst, side = instruments[index], SIDES[watch.side]
         lots, left = divmod(ratio(watch.size_base), Fraction(inst.lot))
         if lots < 1:
             size = f"size_base {watch.size_base:g}"
-            raise ConfigError(f"{who}: {size} is below one lot of {inst.lot:f} {inst.coin}; raise it")
+            raise ConfigError(f"{who}: {size} is below one lot of {inst.lot:f} {inst.unit}; raise it")
         if left:
-            notes.append(f"{who}: {float(left):g} {inst.coin} below a lot of {inst.lot:f} left out")
-        cost = round(lots * Fraction(inst.lot) * ratio(watch.entry_px) * QUANTA_PER_USD)
+            notes.append(f"{who}: {float(left):g} {inst.unit} below a lot of {inst.lot:f} left out")
+        cost = entry_value(inst, int(mark0[index]), lots, ratio(watch.entry_px))
         wallet = round(cost / ratio(watch.leverage))
-        if max(cost, wallet, lots * int(mark0[index]) * inst.q_mark) >= LARGEST:
+        value, sign = lots * int(each[index]), side * int(kind[index])
+        if max(cost, wallet, value) >= LARGEST:
             raise ConfigError(f"{who}: worth over 1.1e12 USD, too large for int64; lower size_base")
         table, limits = tiers[index]
         limit = limits[int(tier_of(np.array([cost]), table)[0])]
@@ -222,8 +249,7 @@ def watch_rows(
                 f"{who}: leverage {watch.leverage:g} on {cost / QUANTA_PER_USD:,.0f} USD of {inst.coin}; "
                 f"its tier allows at most {limit:g}; lower leverage or size_base"
             )
-        value = lots * int(mark0[index]) * inst.q_mark
-        standing[watch.name].append((wallet + side * (value - cost), int(maintenance(np.array([value]), table)[0])))
+        standing[watch.name].append((wallet + sign * (value - cost), int(maintenance(np.array([value]), table)[0])))
         rows.append((ids[watch.name], index, side, lots, cost, wallet, cohort, int(watch.margin_mode == "cross")))
     for watch in watches:
         equity, need = (sum(amounts) for amounts in zip(*standing[watch.name], strict=True))

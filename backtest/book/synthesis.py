@@ -14,18 +14,18 @@ from statistics import NormalDist
 
 import numpy as np
 
-from backtest.book.joining import check_joining, join
+from backtest.book.joining import check_joining, join_drawn
 from backtest.book.sheet import COLUMNS, WATCH_COHORT, MarginTable, PositionBook, assemble, base_text, watch_rows
 from backtest.errors import ConfigError, RangeError
 from backtest.instrument import Instrument
 from backtest.mechanics.exact import LIMIT, QUANTA_PER_USD, RATE_ONE, Floats, Ints, half_even, mul_rate_up, quanta
 from backtest.mechanics.margin import Tiers, maintenance, tier_of
 from backtest.mechanics.stepped import steps_up
+from backtest.mechanics.worth import Worth
 from backtest.scenario import Scenario, per_coin
 
 Mixture = tuple[tuple[float, float, float], ...]
 Profile = tuple[Ints, Floats]  # prices in ticks, volume traded there
-JOINING = 3  # key of the generator that joins positions to accounts
 LOWEST_LEVERAGE = 0.5  # of a bucket that starts at 0: half of the notional stands against twice its collateral
 
 
@@ -91,7 +91,8 @@ def synthesize(
     notes = list(watch.notes)
     root, row, account = int(rng.integers(2**63)), 0, 1
     for k, item in enumerate(instruments):
-        coin = _Coin(item, int(mark0[k]), *tiers[k], inclusive, profiles[k], lows[k], highs[k], mixes[k])
+        units = item, int(mark0[k]), item.worth(int(mark0[k]))
+        coin = _Coin(*units, *tiers[k], inclusive, profiles[k], lows[k], highs[k], mixes[k])
         coin_key = int.from_bytes(hashlib.sha256(item.coin.encode()).digest()[:8], "big")
         codes = np.array([cohorts.index(bucket_name(line)) for line in mixes[k]], dtype=np.int64)
         if coin.profile is None:
@@ -110,24 +111,11 @@ def synthesize(
             row, account = row + count + len(followed["lots"]), account + count
             notes += said
     if scenario.positions_per_account > 1:
-        notes += _join(scenario, columns, instruments, mark0, root)
+        notes += join_drawn(scenario, columns, instruments, mark0, root)
     return assemble(
         columns, len(instruments), cohorts, "synthetic",
         names=watch.names, hedged=watch.hedged, watched=list(watch.names), notes=notes,
     )  # fmt: skip
-
-
-def _join(
-    scenario: Scenario, columns: dict[str, Ints], instruments: Sequence[Instrument], mark0: Ints, root: int
-) -> tuple[str, ...]:
-    """Join the drawn positions to accounts; those to watch stay as they are."""
-    mine = columns["account_id"] <= scenario.positions
-    account, symbol, side, lots = (columns[name][mine] for name in ("account_id", "symbol", "side", "lots"))
-    worth = np.array([int(mark) * item.q_mark for mark, item in zip(mark0, instruments, strict=True)], dtype=np.int64)
-    stream = np.random.Generator(np.random.PCG64(np.random.SeedSequence([root, JOINING])))
-    joined = join(account, symbol, side, lots * worth[symbol], [item.coin for item in instruments], scenario, stream)
-    columns["account_id"][mine], columns["cross"][mine] = joined.account_id, joined.cross
-    return joined.notes
 
 
 def _mixture(scenario: Scenario, coin: str) -> Mixture:
@@ -151,9 +139,10 @@ def bucket_name(row: tuple[float, float, float]) -> str:
 def _open_lots(scenario: Scenario, instrument: Instrument, mark0: int) -> int:
     """Return open interest of one side in lots at the first mark."""
     usd = per_coin(scenario.open_interest_usd, instrument.coin, "open_interest_usd")
-    lots = half_even(quanta(usd), mark0 * instrument.q_mark)
+    each = instrument.worth(mark0).one(mark0)
+    lots = half_even(quanta(usd), each)
     if lots < 1:
-        least = mark0 * instrument.q_mark / QUANTA_PER_USD
+        least = each / QUANTA_PER_USD
         raise ConfigError(f"open_interest_usd of {instrument.coin} is {usd:g}, below one lot; give at least {least:g}")
     return lots
 
@@ -242,6 +231,7 @@ class _Coin:
 
     instrument: Instrument
     mark0: int
+    worth: Worth
     tiers: Tiers
     limits: tuple[float, ...]
     inclusive: bool
@@ -252,7 +242,7 @@ class _Coin:
 
     def value(self, lots: Ints) -> Ints:
         """Return notional at the first mark, in quanta."""
-        return lots * (self.mark0 * self.instrument.q_mark)
+        return lots * self.worth.one(self.mark0)
 
     def initial_rate_e9(self, lots: Ints) -> Ints:
         """Return initial margin over notional at the highest leverage of each position's tier, in 1e-9."""
@@ -261,9 +251,9 @@ class _Coin:
 
     def least_equity(self, lots: Ints, side: int, extremes: Ints) -> Ints:
         """Return the least equity at the first mark: initial margin, and no breach at the worst mark since entry."""
-        worst = lots * extremes * self.instrument.q_mark
-        survival = maintenance(worst, self.tiers) + int(self.inclusive) - side * (worst - self.value(lots))
-        if side > 0 and steps_up(self.tiers):  # where a tier above the worst mark begins, a long needs more than there
+        worst, sign = lots * self.worth.many(extremes), side * self.worth.kind
+        survival = maintenance(worst, self.tiers) + int(self.inclusive) - sign * (worst - self.value(lots))
+        if sign > 0 and steps_up(self.tiers):  # where a tier above the worst mark begins, a long needs more than there
             for floor, rate in zip(self.tiers.floors.tolist(), self.tiers.rates_e9.tolist(), strict=True):
                 passed = (worst < floor) & (floor <= self.value(lots))
                 need = -(-floor * rate // RATE_ONE) + int(self.inclusive) - (floor - self.value(lots))
@@ -296,10 +286,11 @@ def _draw_side(
     weights = sizes(count, scenario.size_sigma, scenario.size_alpha, scenario.size_tail_frac, rng)
     lots = apportion(weights, total, 1, cap)[rng.permutation(count)]
     entries, worst = coin.entries(side, count, scenario.entry_spread_frac, rng)
-    highest = max(int(entries.max()) * item.mark_per_tick, int(worst.max()), coin.mark0)
-    if total * highest * item.q_mark >= LIMIT:
+    ends = [int(end) * item.mark_per_tick for end in (entries.min(), entries.max())]
+    if total * max(map(coin.worth.one, [*ends, int(worst.min()), int(worst.max()), coin.mark0])) >= LIMIT:
         fix = "lower open_interest_usd or entry_spread_frac"
-        raise RangeError(f"{where}: open interest at the highest entry is too large for 64-bit integers; {fix}")
+        at = "lowest" if item.inverse else "highest"
+        raise RangeError(f"{where}: open interest at the {at} entry is too large for 64-bit integers; {fix}")
     least = coin.least_equity(lots, side, worst)
     limits = coin.value(lots) / least
     walk, bucket, leverage = rng.permutation(count), np.empty(count, dtype=np.int64), np.empty(count)
@@ -316,17 +307,19 @@ def _draw_side(
         least = coin.least_equity(lots, side, worst)
     value = coin.value(lots)
     equity = np.maximum(least, np.ceil(value / leverage).astype(np.int64))
-    cost = _cost_within_margin(coin, side, lots, lots * entries * item.q_tick, equity)
-    return {"lots": lots, "cost": cost, "wallet": equity + side * (cost - value), "cohort": bucket}, notes
+    sign = side * coin.worth.kind
+    cost = _cost_within_margin(coin, sign, lots, lots * coin.worth.many(entries * item.mark_per_tick), equity)
+    return {"lots": lots, "cost": cost, "wallet": equity + sign * (cost - value), "cohort": bucket}, notes
 
 
-def _cost_within_margin(coin: _Coin, side: int, lots: Ints, cost: Ints, equity: Ints) -> Ints:
+def _cost_within_margin(coin: _Coin, sign: int, lots: Ints, cost: Ints, equity: Ints) -> Ints:
     """Move entry values towards the first mark until collateral posted is initial margin, and above zero.
 
-    Collateral is equity + side x (cost - value), initial margin is rate x cost: the bound solves for cost.
+    Collateral is equity + sign x (cost - value), initial margin is rate x cost: the bound solves for cost. ``sign`` is
+    that of the position's value: its side, of an inverse contract the other.
     """
     value, rate = coin.value(lots), coin.initial_rate_e9(lots) / RATE_ONE
-    if side > 0:
+    if sign > 0:
         least = np.ceil(np.maximum(value - equity, 0) / np.maximum(1 - rate, 1e-9)).astype(np.int64)
         higher: Ints = np.maximum(cost, np.maximum(least, value - equity + 1))
         return higher

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import overload
 
-from backtest.calculator.position import Asked, Position, coin_of, row, take_position
+from backtest.calculator.position import Asked, Position, contract_of, reference_px, row, take_position
 from backtest.instrument import Instrument
+from backtest.margin_tables import MarginTable
 from backtest.mechanics import contracts
-from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, half_even
+from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, half_even, rate_e9
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, tier_of
 from backtest.mechanics.rankings import RANKINGS, Candidates
 from backtest.mechanics.stepped import breaches_around, first_breach_mark, steps_up
-from backtest.venue import MarginTable, VenueProfile
+from backtest.mechanics.steppers import fillable_discount
+from backtest.venue import VenueProfile
 
 HIGHEST_MARK = 2**52  # mark quanta; the engine looks no further for a short's breach
 MORE_PLACES = 4  # decimals shown beyond the mark quantum where a price is not a mark
 RATIO_PLACES = 9
+COIN_PLACES = 10
 CONCERNED = {"margin", "ranking", "close_price"}  # simplifications that touch a figure here
 NO_VALUE = "no value: "
 LOSING = {"last": "losing, so behind every winner", "excluded": "losing, so not in the queue"}
@@ -51,6 +54,7 @@ class Answer:
 
     profile: VenueProfile
     symbol: str
+    kind: str
     day: dt.date
     table: MarginTable
     figures: tuple[Figure, ...]
@@ -61,26 +65,34 @@ class Answer:
         return next(figure.value for figure in self.figures if figure.column == column)
 
 
-def position_figures(profile: VenueProfile, symbol: str, asked: Asked, on: dt.date | None = None) -> Answer:
-    """Return the figures of one linear position at a venue.
+def position_figures(
+    profile: VenueProfile,
+    symbol: str,
+    asked: Asked,
+    on: dt.date | None = None,
+    terms: tuple[Callable[[Fraction], MarginTable], Sequence[str]] | None = None,
+) -> Answer:
+    """Return the figures of one position at a venue; money of an inverse contract is in its coin.
 
     Parameters
     ----------
     profile
         The venue.
     symbol
-        A coin or a unified symbol, BTC or BTC/USDT:USDT.
+        A coin (its contract of the day) or a unified symbol, BTC or BTC/USDT:USDT or BTC/USD:BTC.
     asked
         The position.
     on
         Day whose margin table holds; the profile's own day if None.
+    terms
+        What gives the margin table for a price (the mark, else the average entry), and notes on it; None: the profile.
 
     Raises
     ------
     UsageError
         For an unknown name or a number out of range.
     NotBuiltError
-        For a coin-margined symbol.
+        For a coin-margined symbol that the profile does not list.
 
     Examples
     --------
@@ -91,11 +103,21 @@ def position_figures(profile: VenueProfile, symbol: str, asked: Asked, on: dt.da
     >>> answer = position_figures(get_venue("binanceusdm"), "BTC", long, dt.date(2024, 10, 24))
     >>> [str(answer.value(name)) for name in ("maintenance_margin_usd", "liquidation_px", "bankruptcy_px")]
     ['450.000000', '90402.0', '90000.00000']
+
+    1,000 contracts of 100 USD at 50,000, which are 2 BTC, with 0.2 BTC: bankrupt where they are 2.2.
+
+    >>> long = Asked(side="long", entries=[(Decimal(50_000), Decimal(1000))], margin=Decimal("0.2"))
+    >>> answer = position_figures(get_venue("binancecoinm"), "BTC", long)
+    >>> str(answer.value("notional_coin")), str(answer.value("bankruptcy_px"))
+    ('2.0000000000', '45454.54545')
     """
-    coin = coin_of(profile, symbol)
-    unit = Instrument.of(profile.symbol(coin), coin, *profile.instrument(coin))
     day = profile.as_of if on is None else on
-    table, warning = profile.table(coin, day)
+    profile, coin = contract_of(profile, symbol, day)
+    unit = Instrument.of(profile.symbol(coin), coin, *profile.instrument(coin), face=profile.face(coin))
+    if terms is None:
+        table, *warnings = profile.table(coin, day)
+    else:
+        table, warnings = terms[0](reference_px(asked, unit)), [*terms[1]]
     held, notes = take_position(profile, unit, table, asked)
     mode = "isolated" if asked.wallet is None else "cross"
     figures = (
@@ -104,19 +126,28 @@ def position_figures(profile: VenueProfile, symbol: str, asked: Asked, on: dt.da
         *_prices(held, profile),
         *_adl(held, profile),
     )
-    known = [warning, f"margin table: {table.note}" if table.note else "", *notes, _other_way(held)]
+    known = [*warnings, f"margin table: {table.note}" if table.note else "", *notes, _other_way(held)]
     known.append("fees and funding are in no figure")
-    return Answer(profile, unit.symbol, day, table, figures, (*filter(None, known), *_simplified(profile, mode)))
+    return Answer(
+        profile,
+        unit.symbol,
+        profile.listing(coin).kind,
+        day,
+        table,
+        figures,
+        (*filter(None, known), *_simplified(profile, mode)),
+    )
 
 
 def _other_way(held: Position) -> str:
     """Say where a gain liquidates: into a tier whose rate on the whole position asks for more than it brings."""
-    if held.side < 0 or not steps_up(held.tiers) or held.breached():
+    if held.sign < 0 or not steps_up(held.tiers) or held.breached():
         return ""
-    above = int(breaches_around(*held.engine(), row(held.mark))[1][0])
-    if above == NEVER_SHORT:
+    below, above = (int(marks[0]) for marks in breaches_around(*held.engine(), row(held.mark)))
+    at, move = (above, "rise") if held.side > 0 else (below, "fall")
+    if at in {NEVER_LONG, NEVER_SHORT}:
         return ""
-    return f"a rise to {_mark_price(above, held.instrument):f} liquidates too: a higher rate then holds for the whole"
+    return f"a {move} to {_mark_price(at, held.instrument):f} liquidates too: a higher rate then holds for the whole"
 
 
 def _simplified(profile: VenueProfile, mode: str) -> Iterator[str]:
@@ -130,10 +161,15 @@ def _inputs(held: Position, side: str, mode: str) -> Iterator[Figure]:
     size = held.exact().size
     yield Figure("side", side, "")
     yield Figure("mode", mode, "")
-    yield Figure("size_base", _decimal(size, _places(unit.lot)), f"whole lots of {unit.lot:f}")
-    yield Figure("entry_px", _price(held.exact().entry_px, unit), "entry value / size")
+    if unit.inverse:
+        whole = f"whole lots of {unit.lot:f}, {unit.unit}"
+        yield Figure("size_contracts", _decimal(held.lots * Fraction(unit.lot), _places(unit.lot)), whole)
+        yield Figure("entry_px", _price(held.exact().entry_px, unit), "face / entry value, the harmonic mean of fills")
+    else:
+        yield Figure("size_base", _decimal(size, _places(unit.lot)), f"whole lots of {unit.lot:f}")
+        yield Figure("entry_px", _price(held.exact().entry_px, unit), "entry value / size")
     yield Figure("mark_px", _mark_price(held.mark, unit), f"multiple of {unit.mark_quantum:f}")
-    yield Figure("collateral_usd", _usd(held.collateral), "isolated margin" if mode == "isolated" else "whole wallet")
+    yield _money(held, "collateral", held.collateral, "isolated margin" if mode == "isolated" else "whole wallet")
 
 
 def _margin(held: Position, table: MarginTable) -> Iterator[Figure]:
@@ -147,13 +183,15 @@ def _margin(held: Position, table: MarginTable) -> Iterator[Figure]:
     value, need, equity = Fraction(held.value), Fraction(held.need), Fraction(held.equity)
     ratio, leverage = contracts.margin_ratio(need, equity), contracts.effective_leverage(value, equity)
     without = NO_VALUE + "equity is not above zero"
-    yield Figure("notional_usd", _usd(held.value), "size x mark")
+    inverse = held.instrument.inverse
+    yield _money(held, "notional", held.value, "face / mark" if inverse else "size x mark")
     yield Figure("tier", place + 1, tier, *origin)
     yield Figure("maintenance_rate_frac", _decimal(rate, RATIO_PLACES), "of the tier", *origin)
-    yield Figure("deduction_usd", _usd(int(tiers.deductions[place])), less, *origin)
-    yield Figure("maintenance_margin_usd", _usd(held.need), "notional x rate, rounded up, - deduction", *origin)
-    yield Figure("unrealised_pnl_usd", _usd(held.pnl), "side x (notional - entry value)")
-    yield Figure("equity_usd", _usd(held.equity), "collateral + unrealised PnL")
+    yield _money(held, "deduction", int(tiers.deductions[place]), less, *origin)
+    yield _money(held, "maintenance_margin", held.need, "notional x rate, rounded up, - deduction", *origin)
+    pnl = "side x (entry value - notional)" if inverse else "side x (notional - entry value)"
+    yield _money(held, "unrealised_pnl", held.pnl, pnl)
+    yield _money(held, "equity", held.equity, "collateral + unrealised PnL")
     rule = "maintenance margin / equity; 1 at liquidation"
     yield Figure("margin_ratio_frac", _decimal(ratio, RATIO_PLACES), rule if ratio is not None else without)
     rule = "notional / equity"
@@ -177,7 +215,9 @@ def _prices(held: Position, profile: VenueProfile) -> Iterator[Figure]:
     without = NO_VALUE + "at no price above zero"
     solved, broke = (
         contracts.liquidation_price(
-            exact, contracts.exact_tiers(held.tiers), held.mark * Fraction(unit.mark_quantum) if stepped else None
+            exact,
+            contracts.exact_tiers(held.tiers, QUANTA_PER_USD * held.coin_px),
+            held.mark * Fraction(unit.mark_quantum) if stepped else None,
         ),
         contracts.bankruptcy_price(exact),
     )
@@ -186,12 +226,32 @@ def _prices(held: Position, profile: VenueProfile) -> Iterator[Figure]:
     yield Figure("liquidation_exact_px", _price(price, unit), rule if solved else without, *origin)
     yield Figure("liquidation_tier", tier, "tier at that price" if solved else without, *origin)
     yield Figure("bankruptcy_px", _price(broke, unit), "equity = 0" if broke else without)
+    if profile.rules["stepper"] == "fillable_price":
+        yield _fillable(held, profile)
+
+
+def _fillable(held: Position, profile: VenueProfile) -> Figure:
+    """Return the limit of a liquidation order at this mark where it is not the bankruptcy price."""
+    origin = _origin(profile, "liquidation")
+    if not held.breached():
+        return Figure("fillable_px", None, NO_VALUE + "not liquidated at this mark", *origin)
+    adjustment, spread = (rate_e9(profile.rules[f"fillable_{name}"]) for name in ("adjustment", "spread"))
+    need, equity = row(held.need), row(held.equity)
+    amount = held.value - held.side * int(fillable_discount(need, need, equity, adjustment, spread)[0])
+    price = Fraction(amount, QUANTA_PER_USD) / held.exact().size
+    rule = "mark - side x BA (1 - equity / maintenance) x SMMR x maintenance / size, BA (...) within 0 and 1"
+    return Figure("fillable_px", _price(price, held.instrument), rule, *origin)
 
 
 def _adl(held: Position, profile: VenueProfile) -> Iterator[Figure]:
     score, rule = _score(held, str(profile.rules["ranking"]), str(profile.rules["losers"]))
     yield Figure("adl_score", score, rule, *_origin(profile, "ranking"))
     close, origin = str(profile.rules["close_price"]), _origin(profile, "close_price")
+    if profile.rules["ranking"] == "none":
+        rule = f"no ADL: closed at the mark; what that lacks: {profile.rules['on_exhausted']}"
+        yield Figure("adl_close_rule", "none", rule, *origin)
+        yield Figure("adl_close_px", None, NO_VALUE + "the venue has no ADL", *origin)
+        return
     yield Figure("adl_close_rule", close, CLOSE_PRICE[close], *origin)
     prices = {
         "bankruptcy": contracts.bankruptcy_price(held.exact()),
@@ -205,8 +265,9 @@ def _adl(held: Position, profile: VenueProfile) -> Iterator[Figure]:
 
 def _score(held: Position, name: str, losers: str) -> tuple[float | None, str]:
     """Return the score of the position as a candidate at this mark and the rule, or why there is none."""
-    ranking, losing = RANKINGS[name], LOSING.get(losers, "") if held.pnl < 0 else ""
+    ranking, losing = RANKINGS.get(name), LOSING.get(losers, "") if held.pnl < 0 else ""
     reasons = {
+        "the venue has no ADL": name == "none",
         "the order is pseudo-random": ranking is None,
         "not in the queue without equity": held.equity <= 0,
         "not in the queue while in breach": held.breached(),
@@ -225,8 +286,12 @@ def _origin(profile: VenueProfile, name: str) -> tuple[str, str]:
     return point.source, point.mark
 
 
-def _usd(quanta: int) -> Decimal:
-    return _decimal(Fraction(quanta, QUANTA_PER_USD), 6)
+def _money(held: Position, name: str, quanta: int, rule: str, source: str = "", mark: str = "") -> Figure:
+    """Return a figure of money, in USD or in the coin the contract settles in."""
+    amount = Fraction(quanta, QUANTA_PER_USD)
+    if held.instrument.inverse:
+        return Figure(f"{name}_coin", _decimal(amount / held.coin_px, COIN_PLACES), rule, source, mark)
+    return Figure(f"{name}_usd", _decimal(amount, 6), rule, source, mark)
 
 
 def _mark_price(mark: int, unit: Instrument) -> Decimal:

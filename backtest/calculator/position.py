@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,23 +12,25 @@ import numpy as np
 
 from backtest.errors import NotBuiltError, UnknownNameError, UsageError
 from backtest.instrument import Instrument
+from backtest.margin_tables import MarginTable
 from backtest.mechanics import contracts
 from backtest.mechanics.exact import QUANTA_PER_USD, Ints, half_even
 from backtest.mechanics.margin import Tiers, in_breach, maintenance, tier_of
 from backtest.mechanics.worth import Worth
 from backtest.params import MOST
-from backtest.venue import MarginTable, VenueProfile
+from backtest.venue import VenueProfile
 
 SIDES = {"long": 1, "short": -1}
 MOST_USD = Decimal(MOST)
 MOST_PX, MOST_BASE = Decimal("1e12"), Decimal("1e15")
 LEAST_USD = Decimal(1) / QUANTA_PER_USD
+LEAST_COIN = Decimal("1e-12")
 LEVERAGE = (Decimal("0.001"), Decimal(1000))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A position as it is asked for, in base, USD and quote per base.
+    """A position as it is asked for, in base, USD and quote per base; of an inverse contract in contracts and coins.
 
     ``side`` is long or short. ``entries`` are entry prices with the size traded at each; one alone may have None for
     its size and take ``size``. Of ``margin`` (isolated), ``leverage`` (isolated, entry value over margin) and
@@ -50,7 +53,10 @@ def row(value: int) -> Ints:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A position in the engine's integers: lots, mark quanta, money in quanta; arrays hold one row."""
+    """A position in the engine's integers: lots, mark quanta, money in quanta; arrays hold one row.
+
+    Money of an inverse contract is coins at the mark, as in a run that opens there.
+    """
 
     instrument: Instrument
     tiers: Tiers
@@ -62,14 +68,29 @@ class Position:
     mark: int
 
     @property
+    def worth(self) -> Worth:
+        """Return what a lot is worth at a mark."""
+        return self.instrument.worth(self.mark)
+
+    @property
+    def sign(self) -> int:
+        """Return the sign of the position's value: its side, of an inverse contract the other."""
+        return self.side * self.worth.kind
+
+    @property
+    def coin_px(self) -> Fraction:
+        """Return the dollars that one unit of the money asked for stands for: the mark of a coin, else 1."""
+        return counted_at(self.instrument, self.mark)
+
+    @property
     def value(self) -> int:
         """Return the notional at the mark."""
-        return self.lots * self.mark * self.instrument.q_mark
+        return self.lots * self.worth.one(self.mark)
 
     @property
     def pnl(self) -> int:
         """Return the unrealised profit at the mark."""
-        return self.side * (self.value - self.cost)
+        return self.sign * (self.value - self.cost)
 
     @property
     def equity(self) -> int:
@@ -79,7 +100,7 @@ class Position:
     @property
     def cash(self) -> int:
         """Return the ledger's cash, from which the engine detects breaches."""
-        return self.collateral - self.side * self.cost
+        return self.collateral - self.sign * self.cost
 
     @property
     def need(self) -> int:
@@ -88,33 +109,48 @@ class Position:
 
     def breached(self) -> bool:
         """Return whether the engine liquidates at the mark."""
-        at = row(self.cash), row(self.side * self.lots), row(self.mark)
-        return bool(in_breach(*at, self.instrument.q_mark, self.tiers, self.inclusive)[0])
+        at = row(self.cash), row(self.sign * self.lots), row(self.mark)
+        return bool(in_breach(*at, self.worth.q, self.tiers, self.inclusive, self.worth.num)[0])
 
     def engine(self) -> tuple[Ints, Ints, Worth, Tiers, bool]:
         """Return cash, signed lots, worth of a lot, schedule and comparison: what a search for a breach takes."""
-        return row(self.cash), row(self.side * self.lots), Worth(self.instrument.q_mark), self.tiers, self.inclusive
+        return row(self.cash), row(self.sign * self.lots), self.worth, self.tiers, self.inclusive
 
     def exact(self) -> contracts.Holding:
-        """Return the position in base and USD."""
+        """Return the position in base and USD; of an inverse contract its face in USD, and coins."""
         size = self.lots * Fraction(self.instrument.lot)
-        entry = Fraction(self.cost, QUANTA_PER_USD) / size
-        return contracts.Holding("linear", self.side, size, entry, Fraction(self.collateral, QUANTA_PER_USD))
+        cost, balance = (Fraction(money, QUANTA_PER_USD) / self.coin_px for money in (self.cost, self.collateral))
+        if self.instrument.inverse:
+            face = size * Fraction(self.instrument.face)
+            return contracts.Holding("inverse", self.side, face, face / cost, balance)
+        return contracts.Holding("linear", self.side, size, cost / size, balance)
 
 
-def coin_of(profile: VenueProfile, symbol: str) -> str:
-    """Return the coin of a coin name or of a unified symbol that the profile lists."""
+def counted_at(unit: Instrument, mark: int) -> Fraction:
+    """Return the dollars per unit of the settlement currency: a coin's mark, 1 for dollars."""
+    return mark * Fraction(unit.mark_quantum) if unit.inverse else Fraction(1)
+
+
+def contract_kind(profile: VenueProfile, symbol: str) -> str:
+    """Return linear or inverse where a unified symbol names such a contract of the profile, else listed."""
+    rows = (row for row in profile.listings if profile.name_of(row) == symbol)
+    return next((row.kind for row in rows), "listed")
+
+
+def contract_of(profile: VenueProfile, symbol: str, day: dt.date) -> tuple[VenueProfile, str]:
+    """Return the profile with the contract that a coin or a unified symbol names on a day, and its coin."""
     coin, slash, rest = symbol.partition("/")
-    if not slash or symbol == profile.symbol(coin):
-        profile.instrument(coin)
-        return coin
+    found = profile.on(day, contract_kind(profile, symbol))
+    if not slash or symbol == found.symbol(coin):
+        found.listing(coin)
+        return found, coin
     if coin and rest.partition(":")[2].partition("-")[0] == coin:
-        linear = profile.symbol(next(iter(profile.instruments)))
+        known = next(iter(found.instruments.values()))
         raise NotBuiltError(
             f"{symbol} is coin-margined: the profile {profile.id} states neither the face value of an inverse contract "
-            f"nor a margin table in {coin}; ask for a linear symbol such as {linear}"
+            f"nor a margin table in {coin}; ask for a {known.kind} symbol such as {profile.name_of(known)}"
         )
-    raise UnknownNameError(f"symbol at {profile.id}", symbol, map(profile.symbol, profile.instruments))
+    raise UnknownNameError(f"symbol at {profile.id}", symbol, map(profile.name_of, profile.listings))
 
 
 def take_position(
@@ -130,15 +166,25 @@ def take_position(
     notes: list[str] = []
     if asked.side not in SIDES:
         raise UnknownNameError("side", asked.side, SIDES)
-    tiers, limits = table.schedule()
     entry, size = _entry(asked, unit)
     lots = _lots(size, unit, notes)
-    cost = _quanta("size x entry price", lots * Fraction(unit.lot) * entry, "lower size")
-    collateral = _collateral(asked, cost, limits[int(tier_of(row(cost), tiers)[0])], notes)
     mark = _mark(asked.mark, entry, unit, notes)
+    coin_px = counted_at(unit, mark)
+    tiers, limits = table.schedule(coin_px)
+    full = lots * Fraction(unit.lot) * (Fraction(unit.face) / entry if unit.inverse else entry)
+    cost = _quanta("size x entry price" if not unit.inverse else "entry value", full * coin_px, "lower size")
+    collateral = _collateral(asked, cost, limits[int(tier_of(row(cost), tiers)[0])], notes, coin_px)
     held = Position(unit, tiers, profile.inclusive, SIDES[asked.side], lots, cost, collateral, mark)
-    _quanta("size x mark price", Fraction(held.value, QUANTA_PER_USD), "lower size")
+    _quanta("size x mark price" if not unit.inverse else "notional", Fraction(held.value, QUANTA_PER_USD), "lower size")
     return held, notes
+
+
+def reference_px(asked: Asked, unit: Instrument) -> Fraction:
+    """Return the mark asked for, else the average entry price, unrounded."""
+    if asked.mark is None:
+        return _entry(asked, unit)[0]
+    _check("mark", asked.mark, unit.mark_quantum, MOST_PX, "quote per base")
+    return Fraction(asked.mark)
 
 
 def _entry(asked: Asked, unit: Instrument) -> tuple[Fraction, Fraction]:
@@ -147,9 +193,9 @@ def _entry(asked: Asked, unit: Instrument) -> tuple[Fraction, Fraction]:
     for price, part in entries:
         _check("entry", price, unit.mark_quantum, MOST_PX, "quote per base")
         if part is not None:
-            _check("size of an entry", part, unit.lot, MOST_BASE, unit.coin)
+            _check("size of an entry", part, unit.lot, MOST_BASE, unit.unit)
     if size is not None:
-        _check("size", size, unit.lot, MOST_BASE, unit.coin)
+        _check("size", size, unit.lot, MOST_BASE, unit.unit)
     if len(entries) == 1 and entries[0][1] is None:
         if size is None:
             raise UsageError("no size: give size, or entry as PRICE:SIZE")
@@ -159,18 +205,18 @@ def _entry(asked: Asked, unit: Instrument) -> tuple[Fraction, Fraction]:
         raise UsageError("several entries need a size each; give every entry as PRICE:SIZE")
     total = sum((part for _, part in fills), Fraction(0))
     if size is not None and total != Fraction(size):
-        raise UsageError(f"entries sum to {float(total):.12g} {unit.coin}, size is {size:f}; drop size or correct one")
-    return contracts.average_entry("linear", fills), total
+        raise UsageError(f"entries sum to {float(total):.12g} {unit.unit}, size is {size:f}; drop size or correct one")
+    return contracts.average_entry("inverse" if unit.inverse else "linear", fills), total
 
 
 def _lots(size: Fraction, unit: Instrument, notes: list[str]) -> int:
     lots, left = divmod(size, Fraction(unit.lot))
     if left:
-        notes.append(f"{float(left):.12g} {unit.coin} below a lot of {unit.lot:f} left out")
+        notes.append(f"{float(left):.12g} {unit.unit} below a lot of {unit.lot:f} left out")
     return lots
 
 
-def _collateral(asked: Asked, cost: int, limit: float, notes: list[str]) -> int:
+def _collateral(asked: Asked, cost: int, limit: float, notes: list[str], coin_px: Fraction) -> int:
     """Return the collateral in quanta from whichever of the three is given; ``limit``: the tier's largest leverage."""
     given = {"margin": asked.margin, "leverage": asked.leverage, "wallet": asked.wallet}
     named = [(name, value) for name, value in given.items() if value is not None]
@@ -183,8 +229,8 @@ def _collateral(asked: Asked, cost: int, limit: float, notes: list[str]) -> int:
             worth = f"leverage {value:f} on {cost / QUANTA_PER_USD:,.0f} USD"
             raise UsageError(f"{worth}; its tier allows at most {limit:g}; lower leverage or size")
         return _quanta("margin", Fraction(cost, QUANTA_PER_USD) / Fraction(value), "raise leverage or lower size")
-    _check(name, value, LEAST_USD, MOST_USD, "USD")
-    collateral = _quanta(name, Fraction(value), f"lower {name}")
+    _check(name, value, *((LEAST_USD, MOST_USD, "USD") if coin_px == 1 else (LEAST_COIN, MOST_BASE, "coins")))
+    collateral = _quanta(name, Fraction(value) * coin_px, f"lower {name}")
     if name == "wallet":
         notes.append("cross: this position against the whole wallet; other positions and open orders are not known")
     elif cost > Fraction(limit) * collateral:

@@ -49,11 +49,14 @@ def take_snapshot(
     """Turn a clearinghouse snapshot into a book that a replay takes, and print it market by market."""
     from backtest.assets import workspace
     from backtest.book.snapshot import import_snapshot
+    from backtest.ingest.terms import lake_units
     from backtest.venue import get_venue
 
     target = book or workspace() / "data" / "books" / f"{event}-{VENUE}.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
-    lots = {coin: lot for coin, (_, lot) in get_venue(VENUE).instruments.items()}
+    profile = get_venue(VENUE)
+    lots = {coin: listing.lot for coin, listing in profile.instruments.items()}
+    lots |= {coin: units.lot for coin, units in lake_units(profile, coins).items()}
     with stages(sink.quiet) as stage:
         show = stage("reading the snapshot")
         report = import_snapshot(

@@ -51,17 +51,18 @@ def entry(text: str) -> tuple[Decimal, Decimal | None]:
     "crashbook position --venue binanceusdm --symbol BTC --side long --size 1 --entry 100000 --leverage 10",
     "crashbook position --venue bybit --symbol BTC/USDT:USDT --side short --entry 100000:1 --entry 90000:2 "
     "--mode cross --wallet 60000 --mark 95000 --on 2025-10-10",
+    "crashbook position --venue binancecoinm --symbol BTC --side long --size 1000 --entry 50000 --margin 0.2",
 )
 @click.option("--venue", required=True, help="Venue profile whose rules hold.")
-@click.option("--symbol", required=True, help="A coin or a unified symbol: BTC or BTC/USDT:USDT.")
+@click.option("--symbol", required=True, help="A coin or a unified symbol: BTC, BTC/USDT:USDT, BTC/USD:BTC.")
 @click.option("--side", required=True, type=click.Choice(["long", "short"]))
-@click.option("--size", help="Size in base; not needed where entries state theirs.")
+@click.option("--size", help="Size in base, or in contracts of an inverse symbol; not needed where entries state it.")
 @click.option("--entry", "entries", required=True, multiple=True,
               help="Entry price; several as PRICE:SIZE give the average entry.")  # fmt: skip
-@click.option("--margin", help="Isolated margin in USD.")
+@click.option("--margin", help="Isolated margin in USD, or in the coin of an inverse symbol.")
 @click.option("--leverage", help="Entry value over isolated margin, in place of --margin.")
 @click.option("--mode", type=click.Choice(["isolated", "cross"]), default="isolated", show_default=True)
-@click.option("--wallet", help="Wallet in USD of a cross account that holds nothing else.")
+@click.option("--wallet", help="Wallet, in what the margin is in, of a cross account that holds nothing else.")
 @click.option("--mark", help="Mark price; by default the average entry.")
 @click.option("--on", type=click.DateTime(["%Y-%m-%d"]), help="Day of the margin table; by default the profile's own.")
 @read_options
@@ -81,11 +82,12 @@ def position(
     PnL, ADL score and close price at a mark.
 
     The functions are the engine's: money to 1e-6 USD, maintenance margin rounded up, marks in steps of the venue's
-    tick. Cross means this one position against the whole wallet. Other formats than table give one row, a column a
-    figure, with the rule and source of each in the column rules.
+    tick; money of a coin-margined contract is in its coin. Cross means this one position against the whole wallet.
+    Other formats than table give one row, a column a figure, with the rule and source of each in the column rules.
     """
     from backtest.calculator.figures import position_figures
-    from backtest.calculator.position import Asked
+    from backtest.calculator.position import Asked, contract_kind
+    from backtest.ingest.terms import contract_terms
     from backtest.venue import get_venue
 
     if (mode == "cross") != (numbers["wallet"] is not None):
@@ -94,7 +96,13 @@ def position(
         )
     decimals = {name: number(f"--{name}", text) for name, text in numbers.items() if text is not None}
     asked = Asked(side=side, entries=[entry(text) for text in entries], **decimals)
-    answer = position_figures(get_venue(venue), symbol, asked, on and on.date())
+    profile, day, terms = get_venue(venue), on and on.date(), None
+    coin = symbol.partition("/")[0]
+    profile = profile.on(day or profile.as_of, contract_kind(profile, symbol))
+    if symbol in {coin, profile.symbol(coin)}:
+        profile, (found,) = contract_terms(profile, [coin], day or profile.as_of)
+        terms = found.at, (found.warning, *found.told)
+    answer = position_figures(profile, symbol, asked, day, terms)
     if sink.pretty:
         page(_text(answer), sink)
     else:
@@ -106,7 +114,7 @@ def _text(answer: Answer) -> str:
     table, profile = answer.table, answer.profile
     head = [
         ("venue", f"{profile.id}  {profile.name}"),
-        ("symbol", f"{answer.symbol}, linear"),
+        ("symbol", f"{answer.symbol}, {answer.kind}"),
         ("day", f"{answer.day}, margin table of {table.valid_from}"),
     ]
     rows = [

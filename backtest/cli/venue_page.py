@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def listed(venues: Sequence[VenueProfile]) -> pl.DataFrame:
     """Return one row per venue: the rules that tell it from the others."""
     rows = [
-        {"id": venue.id, "name": venue.name, "as_of": venue.as_of, "settles_in": venue.settle,
+        {"id": venue.id, "name": venue.name, "as_of": venue.as_of, "settles_in": _settles(venue),
          "ranking": venue.rules["ranking"], "close_price": venue.rules["close_price"],
          "pool": next(point.value for point in venue.points if point.name == "fund"),
          "coins": ", ".join(venue.instruments), "unverified": len(venue.unverified)}
@@ -49,7 +50,7 @@ def text(venue: VenueProfile) -> str:
         [
             ("venue", f"{venue.id}  {venue.name}"),
             ("as of", venue.as_of.isoformat()),
-            ("settles", f"{venue.settle}, linear, isolated margin"),
+            ("settles", f"{_settles(venue)}; {_kinds(venue)}"),
             ("funding", venue.funding.text()),
         ]
     )
@@ -69,6 +70,20 @@ def text(venue: VenueProfile) -> str:
     )
 
 
+def _settles(venue: VenueProfile) -> str:
+    """Return what contracts settle in: the profile's currency, the coin itself, or both."""
+    kinds = {row.kind for row in venue.listings}
+    names = [venue.settle] * ("linear" in kinds) + ["the coin"] * ("inverse" in kinds)
+    return " or ".join(names)
+
+
+def _kinds(venue: VenueProfile) -> str:
+    """Return the kinds of contracts, and what the amounts of a run in coins are."""
+    kinds = sorted({row.kind for row in venue.listings}, reverse=True)
+    counted = "; a run of an inverse contract counts coins at its first mark" if "inverse" in kinds else ""
+    return f"{' and '.join(kinds)} contracts{counted}"
+
+
 def _url(venue: VenueProfile, source: str) -> str:
     return venue.sources.get(source, {}).get("url", "")
 
@@ -81,11 +96,12 @@ def _rules(venue: VenueProfile) -> pl.DataFrame:
 def _tables(venue: VenueProfile) -> pl.DataFrame:
     rows = [
         {"coin": "any other" if table.coin == "*" else table.coin, "valid_from": table.valid_from,
-         "source": table.source, "mark": table.mark, "tiers": _tiers(table.tiers), "note": table.note}
+         "source": table.source, "mark": table.mark, "floors_in": table.unit, "tiers": _tiers(table.tiers),
+         "note": table.note}
         for table in venue.tables
     ]  # fmt: skip
-    columns = ("coin", "valid_from", "source", "mark", "tiers", "note")
-    return frame_of(rows, columns).rename({"tiers": "tiers: from USD, maintenance, leverage"})
+    columns = ("coin", "valid_from", "source", "mark", "floors_in", "tiers", "note")
+    return frame_of(rows, columns).rename({"tiers": "tiers: from, maintenance, leverage"})
 
 
 def _tiers(tiers: Sequence[tuple[int, int, float]]) -> str:
@@ -94,10 +110,11 @@ def _tiers(tiers: Sequence[tuple[int, int, float]]) -> str:
 
 def _instruments(venue: VenueProfile) -> pl.DataFrame:
     rows = [
-        {"symbol": venue.symbol(coin), "tick_px": f"{tick:f}", "lot_base": f"{lot:f}"}
-        for coin, (tick, lot) in venue.instruments.items()
-    ]
-    return frame_of(rows, ("symbol", "tick_px", "lot_base"))
+        {"symbol": venue.name_of(row), "valid_from": None if row.valid_from == dt.date.min else row.valid_from,
+         "tick_px": f"{row.tick:f}", "lot": f"{row.lot:f}", "lot_in": row.unit}
+        for row in venue.listings
+    ]  # fmt: skip
+    return frame_of(rows, ("symbol", "valid_from", "tick_px", "lot", "lot_in"))
 
 
 def _balances(venue: VenueProfile) -> pl.DataFrame:

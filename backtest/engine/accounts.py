@@ -285,6 +285,14 @@ class Accounts:
         self._stale.clear()
         return self._dense[1]
 
+    def gathered(self, *columns: Ints) -> tuple[Ints, ...]:
+        """Return the first row of every cross account and all isolated rows, ascending, and their sums of columns."""
+        alone, first = np.flatnonzero(self.of < 0), self.rows[self.starts[:-1]]
+        rows = np.concatenate([alone, first])
+        order = np.argsort(rows)
+        sums = [np.concatenate([c[alone], np.add.reduceat(c[self.rows], self.starts[:-1])])[order] for c in columns]
+        return rows[order], *sums
+
     def stale(self, rows: Ints) -> None:
         """Note rows that changed within a step."""
         numbers = self.of[rows]

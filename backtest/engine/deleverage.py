@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from backtest.engine import liquidate, own_legs
+from backtest.engine import drops, liquidate, own_legs
 from backtest.engine.ladder import Ladder
 from backtest.engine.liquidate import Breaches
 from backtest.engine.recorder import ACCOUNT, FUND, MARKET, NONE, UNCOVERED, VAULT, Recorder
 from backtest.engine.settling import settle, settle_owner
+from backtest.engine.sharing import SHARING, share
 from backtest.engine.state import LONG, SHORT, State
 from backtest.engine.stepped import SteppedLadder
 from backtest.engine.takeover import hand_over
@@ -29,7 +30,7 @@ def _walk(state: State, wave: Wave, bankrupts: list[tuple[int, int]], missing: i
         order = wave.queue.prefix(reach, spare)
         lots, equity = wave.queue.top.lots.tolist(), wave.queue.top.equity.tolist()
         if wave.source == ACCOUNT:
-            out = match(bankrupts, wave.sign, lots, equity, each, wave.price)
+            out = match(bankrupts, wave.sign, lots, equity, each, wave.price, state.world.rules.adl_visits)
         else:
             out = match_pool(*bankrupts[0], wave.sign, lots, equity, each, wave.price, missing)
         last = max(out.place[-1:] + out.skipped[-1:], default=-1)
@@ -39,14 +40,17 @@ def _walk(state: State, wave: Wave, bankrupts: list[tuple[int, int]], missing: i
 
 
 def bankrupts(state: State, recorder: Recorder, breaches: Breaches, previous: list[int]) -> list[Ints]:
-    """Run the waves of this step's bankrupts: symbols in order, longs first; return the winners' rows."""
-    touched = []
+    """Run the waves of this step's bankrupts: symbols in order, longs first; return the rows of those who bore them."""
+    rules, touched = state.world.rules, []
     for symbol in np.unique(breaches.symbol).tolist():
         for side in (LONG, SHORT):
             mine = (breaches.symbol == symbol) & (breaches.side == side)
             at = np.flatnonzero(mine & (breaches.left > breaches.kept))
             if at.size:
                 touched.append(_wave_of_accounts(state, recorder, breaches, at, symbol, side, previous[symbol]))
+    if rules.on_exhausted in SHARING and any(state.to_share):
+        touched += share(state, recorder)
+    state.to_share = [0] * len(state.to_share)
     return touched
 
 
@@ -100,6 +104,8 @@ def _close(
     cost = _close_winners(state, recorder, winners, sign, lots, amount)
     state.accounts_lots[symbol] += side * int(lots.sum())
     # bankrupts: cash at the close amount, lots gone
+    if state.world.rules.on_exhausted == "waits":  # else nothing of them is left, and what they paid does not matter
+        np.subtract.at(state.cost, rows, _cut_costs(state, rows, lots))
     np.add.at(state.cash, rows, sign * amount)
     np.subtract.at(state.lots, rows, lots)
     state.accounts_lots[symbol] -= side * int(lots.sum())
@@ -180,10 +186,15 @@ def _pay_slices(
 
 
 def _exhausted(state: State, recorder: Recorder, breaches: Breaches, i: int, lots: int) -> int:
-    """Place lots for which the queue had nobody: with ``market`` at the mark, or with the fund at its amount."""
+    """Place lots for which the queue had nobody: with ``market`` at the mark, with the fund at its amount; or wait."""
     rules = state.world.rules
     symbol, side, row = int(breaches.symbol[i]), int(breaches.side[i]), int(breaches.rows[i])
     sign = int(breaches.worth[i])
+    if rules.on_exhausted == "waits":
+        breaches.kept[i], breaches.adl_lots[i] = lots, breaches.adl_lots[i] - lots
+        breaches.adl_amount[i] -= breaches.owed[i]
+        recorder.unmatched.append((state.step, symbol, row, lots, "account"))
+        return lots
     if rules.on_exhausted == "fund_negative":
         fund = state.fund_for(symbol)
         hand_over(state, recorder, breaches, np.array([i]), np.array([lots]), fund, FUND, "exhausted")
@@ -204,27 +215,39 @@ def _exhausted(state: State, recorder: Recorder, breaches: Breaches, i: int, lot
     )  # fmt: skip
     recorder.unmatched.append((state.step, symbol, row, lots, "market"))
     _book_difference(state, recorder, breaches, at, np.array([sign * (value - owed)], dtype=np.int64))
+    state.to_share[symbol] += max(sign * (owed - value), 0)
     return lots
 
 
 def pools(state: State, recorder: Recorder, previous: list[int]) -> list[Ints]:
-    """Send inventory into the queue: the fund's below its floor up to its stop, the vault's below zero all of it."""
+    """Send inventory into the queue: a fund's below its floor up to its stop, or a symbol's back to its trigger; the
+    vault's below zero all of it.
+    """
     rules, touched = state.world.rules, []
-    for fund in state.funds if rules.inventory_adl == "below_floor" else []:
-        if fund.holds and state.pool_equity(fund) < rules.fund_floor:
-            touched += _pool_waves(state, recorder, fund, FUND, previous, rules.inventory_stop)
+    drops.judge(state, recorder)
+    for fund in state.funds:
+        if rules.inventory_adl == "none" or not fund.holds:
+            continue
+        if rules.inventory_adl == "to_trigger":
+            touched += _pool_waves(state, recorder, fund, FUND, previous, lambda symbol: drops.missing(state, symbol))
+        elif state.pool_equity(fund) < rules.fund_floor:
+            touched += _pool_waves(state, recorder, fund, FUND, previous, _to_stop(state, fund))
     if rules.vault and state.vault.holds and state.pool_equity(state.vault) < 0:
-        touched += _pool_waves(state, recorder, state.vault, VAULT, previous, None)
+        touched += _pool_waves(state, recorder, state.vault, VAULT, previous, lambda _: None)
     return touched
 
 
+def _to_stop(state: State, fund: Pool) -> Callable[[int], int]:
+    return lambda _: state.world.rules.inventory_stop - state.pool_equity(fund)
+
+
 def _pool_waves(
-    state: State, recorder: Recorder, pool: Pool, owner: int, previous: list[int], stop: int | None
+    state: State, recorder: Recorder, pool: Pool, owner: int, previous: list[int], wanted: Callable[[int], int | None]
 ) -> list[Ints]:
     touched = []
     for symbol in range(len(state.world.symbols)):
-        missing = None if stop is None else stop - state.pool_equity(pool)
-        if not pool.lots[symbol] or (missing is not None and missing <= 0):
+        missing = wanted(symbol) if pool.lots[symbol] else 0
+        if missing is not None and missing <= 0:
             continue
         held, side = abs(pool.lots[symbol]), LONG if pool.lots[symbol] > 0 else SHORT
         wave = open_wave(state, symbol, side, owner, previous[symbol])
@@ -236,7 +259,7 @@ def _pool_waves(
         winners = wave.first + wave.queue.order[np.array(out.place, dtype=np.int64)]
         cost = _close_winners(state, recorder, winners, wave.sign, lots, amount)
         state.accounts_lots[symbol] += side * int(lots.sum())
-        pool.cash += wave.sign * int(amount.sum())
+        pool.receive(symbol, wave.sign * int(amount.sum()))
         for part in zip(out.lots, out.amount, strict=True):
             absorb(pool, symbol, -side, *part)
         recorder.transfer(
@@ -267,7 +290,7 @@ def unwind(state: State, recorder: Recorder) -> None:
             settle_owner(state, recorder, pool, symbol)
             settle_owner(state, recorder, state.market, symbol)
             absorb(pool, symbol, -side, lots, value)
-            pool.cash += sign * value
+            pool.receive(symbol, sign * value)
             state.market.cash -= sign * value
             state.market.lots[symbol] += side * lots
             state.used[symbol] += lots

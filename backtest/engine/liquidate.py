@@ -48,6 +48,7 @@ class Breaches:
     serial: Ints
     left: Ints
     owed: Ints
+    skipped: Bools
     refused: Bools
     book_lots: Ints
     book_value: Ints
@@ -125,8 +126,8 @@ def judge(state: State, recorder: Recorder, found: list[tuple[Ints, ...]]) -> Br
 
     return Breaches(
         rows, world.symbol[rows], world.side[rows], state.worth_side[rows], mark, passed, length, lots, owed, equity,
-        need, others, serial, lots.copy(), owed.copy(), np.zeros(count, dtype=bool), zeros(), zeros(), zeros(),
-        zeros(), zeros(), zeros(), zeros(), np.full(count, NONE, dtype=np.int64), zeros(), zeros(), zeros(),
+        need, others, serial, lots.copy(), owed.copy(), equity < 0, np.zeros(count, dtype=bool), zeros(), zeros(),
+        zeros(), zeros(), zeros(), zeros(), zeros(), np.full(count, NONE, dtype=np.int64), zeros(), zeros(), zeros(),
     )  # fmt: skip
 
 
@@ -141,18 +142,38 @@ def to_book(state: State, recorder: Recorder, breaches: Breaches, *, at_end: boo
         bucket = state.bucket(symbol)
         mine = np.flatnonzero(breaches.symbol == symbol)
         distress = _distress(state, breaches, symbol, mine, at_end)
-        if not distress.ordered.any():
+        if not distress.ordered.any() and not stepper.per_block:
             continue
         wanted = stepper.sizes(distress, rules.part)
         start, end = state.prices.trades[symbol].tolist()
         base = np.full(len(mine), end) if at_end else trade_at(start, end, breaches.passed[mine], breaches.length[mine])
         fills = stepper.fill(distress, wanted, _prices(state, breaches, symbol, mine, wanted, bucket, base), bucket)
         state.sent(breaches.rows[mine[(wanted > 0) & distress.first]])
-        breaches.refused[mine] = fills.refused
+        breaches.refused[mine], breaches.skipped[mine] = fills.refused, ~distress.ordered
         hit = fills.lots > 0
         if hit.any():
             _fill(state, recorder, breaches, symbol, mine[hit], fills.lots[hit], fills.price[hit])
+        if fills.short is not None:
+            fund_pays(state, recorder, breaches, mine, fills.short)
         breaches.kept[mine[fills.waits]] = breaches.left[mine[fills.waits]]
+    if stepper.per_block and rules.block is not None:  # of those that go on to ADL, the first; the others wait
+        later = np.flatnonzero(breaches.left > breaches.kept)[state.blocks_passed() * rules.block.deleverages :]
+        breaches.kept[later] = breaches.left[later]
+
+
+def fund_pays(state: State, recorder: Recorder, breaches: Breaches, mine: Ints, short: Ints) -> None:
+    """Let the fund pay what book fills of a symbol lack to their bankruptcy amount."""
+    at = mine[short > 0]
+    if at.size:
+        amount, symbol = short[short > 0], int(breaches.symbol[at[0]])
+        fund = state.fund_for(symbol)
+        state.cash[breaches.rows[at]] += amount
+        state.accounts_cash += int(amount.sum())
+        fund.receive(symbol, -int(amount.sum()))
+        recorder.transfer(
+            state.step, "shortfall", symbol, ACCOUNT, breaches.rows[at], FUND, fund.number, np.zeros_like(amount),
+            amount, breaches.serial[at],
+        )  # fmt: skip
 
 
 def _distress(state: State, breaches: Breaches, symbol: int, mine: Ints, at_end: bool) -> Distress:
@@ -165,7 +186,7 @@ def _distress(state: State, breaches: Breaches, symbol: int, mine: Ints, at_end:
         lots=breaches.lots[mine],
         bankruptcy=breaches.bankruptcy[mine],
         worth=world.worth(symbol).many(breaches.mark[mine]),
-        ordered=breaches.equity[mine] >= 0,
+        ordered=_may_order(state, breaches, mine),
         first=first,
         paused=paused,
         tiers=world.tiers[symbol],
@@ -174,7 +195,18 @@ def _distress(state: State, breaches: Breaches, symbol: int, mine: Ints, at_end:
         per_tick=world.mark_per_tick[symbol],
         fee_e9=rules.fee_e9,
         others=breaches.others[mine],
+        blocks=state.blocks_passed(),
+        block=rules.block,
+        purse=max(state.pool_equity(state.fund_for(symbol)) - rules.fund_floor, 0),
     )
+
+
+def _may_order(state: State, breaches: Breaches, mine: Ints) -> Bools:
+    """Return who sends an order: those not below zero, or by the venue's number of orders the first to cross."""
+    rules = state.world.rules
+    if not STEPPERS[rules.stepper].per_block or rules.block is None:
+        return breaches.equity[mine] >= 0
+    return mine < state.blocks_passed() * rules.block.orders
 
 
 def _prices(state: State, breaches: Breaches, symbol: int, mine: Ints, wanted: Ints, bucket: int, base: Ints) -> Ints:
@@ -229,9 +261,11 @@ def move_to(state: State, symbol: int, other: Owner | Pool, cash: int, lots: int
     """Move summed cash from ``other`` to accounts and signed lots from accounts to ``other``."""
     state.accounts_cash += cash
     state.accounts_lots[symbol] -= lots
-    other.cash -= cash
     if isinstance(other, Owner):
+        other.cash -= cash
         other.lots[symbol] += lots
+    else:
+        other.receive(symbol, -cash)
 
 
 def cut(state: State, breaches: Breaches, at: Ints, lots: Ints) -> Ints:
@@ -260,6 +294,7 @@ def fees(state: State, recorder: Recorder, breaches: Breaches) -> None:
     if not at.size:
         return
     surplus = breaches.worth[at] * (breaches.book_value[at] - breaches.book_owed[at])
+    surplus = np.maximum(surplus, 0)  # below zero where the fund has paid
     breaches.fee[at] = np.minimum(mul_rate(breaches.book_value[at], rules.fee_e9), surplus)
     breaches.residual[at] = surplus - breaches.fee[at]
     _pay(state, recorder, breaches, at, breaches.fee[at], rules.fee_owner, "fee")
@@ -293,8 +328,8 @@ def pay_owner(state: State, owner: str, symbols: Ints, amount: Ints) -> Ints | i
     total = int(amount.sum())
     state.accounts_cash -= total
     if owner == "fund":
-        for fund in state.funds:
-            fund.cash += total if len(state.funds) == 1 else int(amount[state.fund_rows[symbols] == fund.number].sum())
+        for symbol in np.unique(symbols).tolist():
+            state.fund_for(symbol).receive(symbol, int(amount[symbols == symbol].sum()))
         return state.fund_rows[symbols]
     if owner == "venue":
         state.venue_cash += total

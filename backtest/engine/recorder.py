@@ -11,7 +11,20 @@ from backtest.mechanics.exact import Ints
 
 OWNERS = ("account", "fund", "vault", "venue", "market", "rounding", "uncovered", "opening")
 ACCOUNT, FUND, VAULT, VENUE, MARKET, ROUNDING, UNCOVERED, OPENING = range(len(OWNERS))
-CAUSES = ("book", "fee", "residual", "takeover", "adl", "difference", "exhausted", "unwind", "funding", "net")
+CAUSES = (
+    "book",
+    "fee",
+    "residual",
+    "takeover",
+    "adl",
+    "difference",
+    "exhausted",
+    "unwind",
+    "funding",
+    "net",
+    "shortfall",
+    "socialised",
+)
 NONE = -1
 
 TRANSFER = ("step", "cause", "symbol", "a", "a_row", "b", "b_row", "lots", "amount", "serial", "round")
@@ -86,6 +99,7 @@ class Recorder:
     waves: list[dict[str, Any]] = field(default_factory=list)
     watch: list[dict[str, Any]] = field(default_factory=list)
     funding: list[dict[str, Any]] = field(default_factory=list)
+    pool_events: list[dict[str, Any]] = field(default_factory=list)
     unmatched: list[tuple[int, int, int, int, str]] = field(default_factory=list)
     skipped: list[tuple[int, int, int]] = field(default_factory=list)
     ahead: list[tuple[int, int, int]] = field(default_factory=list)  # bar, symbol, lots a small move would liquidate

@@ -67,6 +67,9 @@ def _next(replay: Replay, number: int) -> int:
     if number >= last or state.vault.holds or any(fund.holds for fund in state.funds):
         return number
     due = state.prices.next_flow(number, min((at for at in replay.funding_at if at >= number), default=last))
+    leaves = state.watch.leaves()
+    if leaves is not None:  # a peak leaves the window of a fund's drop
+        due = min(due, max(number, 1 + int(np.searchsorted(state.clocks[1:], leaves, side="right"))))
     for symbol in range(len(world.symbols)):
         lows, highs = zip(replay.ladders[symbol, 1].bounds(), replay.ladders[symbol, -1].bounds(), strict=True)
         low, high = max(lows), min(highs)

@@ -33,8 +33,11 @@ def settle_owner(state: State, recorder: Recorder, owner: Owner | Pool, symbol: 
     due = owner.lots[symbol] * (state.index[symbol] - owner.index[symbol]) // 1_000_000
     owner.index[symbol] = state.index[symbol]
     if due:
-        name, row = (owner.name, NONE) if isinstance(owner, Owner) else (owner.owner, owner.number)
-        code = {"market": MARKET, "fund": FUND, "vault": VAULT}[name]
-        owner.cash -= due
+        if isinstance(owner, Owner):
+            code, row = MARKET, NONE
+            owner.cash -= due
+        else:
+            code, row = FUND if owner.owner == "fund" else VAULT, owner.number
+            owner.receive(symbol, -due)
         state.rounding_cash += due
         recorder.transfer(state.step, "funding", symbol, code, row, ROUNDING, NONE, np.array([0]), np.array([-due]))

@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from backtest.engine.accounts import Accounts, members
+from backtest.engine.drops import Watch
 from backtest.engine.prices import Prices
 from backtest.errors import ConservationError, RangeError
 from backtest.mechanics.exact import LIMIT, RATE_ONE, Bools, Floats, Ints, exact_sum
@@ -17,6 +18,7 @@ from backtest.mechanics.fund import Pool
 from backtest.mechanics.impact import Bands, OrderBook
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import Walk, freed
+from backtest.mechanics.pools import PoolRule
 from backtest.mechanics.rules import Rules
 from backtest.mechanics.worth import Worth
 
@@ -149,10 +151,14 @@ class State:
         signed = world.side * world.lots
         self.accounts_lots = [int(signed[world.symbol == symbol].sum()) for symbol in range(count)]
         rules = world.rules
-        self.fund_of = [0] * count  # symbol -> its fund
+        self.fund_of = list(rules.fund_of) or [0] * count  # symbol -> its fund
         self.fund_rows: Ints = np.array(self.fund_of, dtype=np.int64)
-        self.funds = [Pool("fund", rules.fund_start, [0] * count, [0] * count, [0] * count, 0)]
-        self.vault = Pool("vault", rules.vault.capital if rules.vault else 0, [0] * count, [0] * count, [0] * count)
+        pools = rules.pools or (PoolRule(rules.fund_start, rules.inventory_limit),)
+        self.funds = [_pool("fund", rule.start, count, number, rule.limit) for number, rule in enumerate(pools)]
+        self.vault = _pool("vault", rules.vault.capital if rules.vault else 0, count)
+        part = world.walk.part if world.walk.parts > 1 else 3
+        self.clocks: Ints = np.append(0, (3 * world.walk.bar + part) * world.bar_s)
+        self.watch = Watch.begin(rules.drop, self.funds, self.fund_of)
         held = [-lots for lots in self.accounts_lots]
         first = [k * world.worth(symbol).one(int(world.walk.mark[symbol, 0])) for symbol, k in enumerate(self.kind)]
         self.market = Owner("market", -sum(a * b for a, b in zip(held, first, strict=True)), held, [0] * count)
@@ -160,8 +166,16 @@ class State:
         self.opening_cash = -(self.accounts_cash + self.funds_cash() + self.vault.cash + self.market.cash)
         self.prices = Prices(world)
         self.marks = self.prices.ends
+        if rules.on_exhausted == "socialised_winners":
+            self.opening_equity: Ints = (
+                self.cash
+                + self.worth_side
+                * self.lots
+                * np.array([self.value_per_lot(symbol) for symbol in range(count)], dtype=np.int64)[world.symbol]
+            )
         self.step = 0
         self.segment = 0  # counts steps, and what is walked again within one
+        self.to_share = [0] * count  # quanta that exhausted queues have left uncovered in this round
         self.flow = [0] * count  # signed lots that went through the book in this step
         self.bar = -1
         self.used = [0] * count  # liquidity used in the present bar
@@ -194,9 +208,20 @@ class State:
 
     def clock(self) -> int:
         """Return the end of the step in thirds of a second since the first bar opened."""
-        walk, bar_s = self.world.walk, self.world.bar_s
-        part = int(walk.part[self.step - 1]) if walk.parts > 1 else 3
-        return (3 * int(walk.bar[self.step - 1]) + part) * bar_s
+        return self.clock_at(self.step)
+
+    def clock_at(self, step: int) -> int:
+        """Return the same of another step; the run's start is at 0."""
+        return int(self.clocks[step])
+
+    def blocks_passed(self) -> int:
+        """Return how many blocks or rounds of the venue pass from the price before to the step, at least one."""
+        rule, walk = self.world.rules.block, self.world.walk
+        if rule is None or self.step == 1:
+            return 1
+        bars = int(walk.bar[self.step - 1]) - int(walk.bar[self.step - 2])
+        parts = int(walk.part[self.step - 1]) - int(walk.part[self.step - 2]) if walk.parts > 1 else 0
+        return max((3 * bars + parts) * self.world.bar_s * 1000 // (3 * rule.time_ms), 1)
 
     def fund_for(self, symbol: int) -> Pool:
         """Return the fund that serves a symbol."""
@@ -280,6 +305,11 @@ class State:
             if self_total + other != self.accounts_lots[symbol]:
                 name = self.world.symbols[symbol]
                 raise ConservationError(f"step {self.step}: lots of {name} in accounts do not match their total")
+
+
+def _pool(owner: str, cash: int, symbols: int, number: int = -1, limit: int | None = None) -> Pool:
+    lots, basis, index, earned = ([0] * symbols for _ in range(4))
+    return Pool(owner, cash, lots, basis, index, number, earned, limit)
 
 
 def _opposites(world: World, blocks: Mapping[tuple[int, int], slice]) -> Ints | None:

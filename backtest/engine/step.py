@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from backtest.engine import deleverage, liquidate, takeover
+from backtest.engine import deleverage, drops, liquidate, takeover
 from backtest.engine.ladder import Ladder
 from backtest.engine.recorder import Recorder, Rounds
 from backtest.engine.state import LONG, SHORT, State, World
@@ -56,6 +56,7 @@ def step(replay: Replay, number: int) -> None:
         recorder.round += 1
         walk(replay)
     deleverage.unwind(state, recorder)  # 8 unwinding
+    drops.leave(state, recorder)
     state.prices.leave(state.flow)
     record(replay)  # 9 record, check
 
@@ -102,7 +103,8 @@ def enter(replay: Replay, number: int) -> None:
     replay.recorder.round = 1
     state.quiet += number - state.step
     state.segment += number - state.step
-    state.step = number
+    last, state.step = state.step, number
+    drops.enter(state, last)
     state.flow = [0] * count
     state.breached = state.breached[:0]
     bar = int(replay.world.walk.bar[number - 1])
@@ -148,6 +150,6 @@ def record(replay: Replay) -> None:
 def _write(recorder: Recorder, number: int, b: liquidate.Breaches) -> None:
     recorder.breaches.add(
         len(b.rows), b.serial, number, b.rows, b.symbol, b.side, b.mark, b.passed, b.length, b.lots, b.equity, b.need,
-        b.bankruptcy, b.equity < 0, b.refused, b.book_lots, b.book_value, b.fee, b.residual, b.taken, b.taken_amount,
+        b.bankruptcy, b.skipped, b.refused, b.book_lots, b.book_value, b.fee, b.residual, b.taken, b.taken_amount,
         b.taken_by, b.adl_lots, b.adl_amount, b.kept, b.others, recorder.round,
     )  # fmt: skip

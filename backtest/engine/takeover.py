@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backtest.engine import cross
+from backtest.engine import cross, drops
 from backtest.engine.liquidate import Breaches, cut, move_to
 from backtest.engine.recorder import ACCOUNT, FUND, VAULT, Recorder
 from backtest.engine.settling import settle, settle_owner
@@ -19,32 +19,20 @@ FIRST_RUN, LONGEST_RUN = 32, 1 << 16
 def takeovers(state: State, recorder: Recorder, breaches: Breaches) -> None:
     """Hand what the book left to fund or vault, in crossing order; what neither takes goes on to ADL."""
     rules = state.world.rules
+    drops.judge(state, recorder)
     waiting = np.flatnonzero(breaches.left)
     if not waiting.size:
         return
-    if rules.fund_takes_over and not rules.vault:
+    if rules.fund_takes_over:
         claims = waiting[breaches.kept[waiting] == 0]
+        if rules.vault and state.crossed is not None:  # an account is visited once, at its first claim
+            claims = claims[np.argsort(_first_claims(state, breaches, claims), kind="stable")]
         for fund in state.funds:
             _fund_in_runs(state, recorder, breaches, claims[state.fund_rows[breaches.symbol[claims]] == fund.number])
-    elif rules.vault and not rules.fund_takes_over:
-        _vault_at_once(state, recorder, breaches, waiting)
-    elif rules.vault:
-        for claims in _by_account(state, breaches):  # the fund's share of a claim decides what the vault sees
-            for i in claims[(breaches.left[claims] > 0) & (breaches.kept[claims] == 0)].tolist():
-                _fund_takes(state, recorder, breaches, i)
-            claims = claims[breaches.left[claims] > 0]
-            if claims.size:
-                _vault_at_once(state, recorder, breaches, claims)
-
-
-def _by_account(state: State, breaches: Breaches) -> list[Ints]:
-    """Return claims in crossing order, all those of a cross account together at its first one."""
-    if state.crossed is None:
-        return list(np.arange(len(breaches.rows))[:, None])
-    groups: dict[int, list[int]] = {}
-    for i, owner in enumerate(state.crossed.of[breaches.rows].tolist()):
-        groups.setdefault(owner if owner >= 0 else -1 - i, []).append(i)
-    return [np.array(group) for group in groups.values()]
+    if rules.vault:  # asked for what the fund left; neither's answer depends on what the other holds
+        waiting = np.flatnonzero(breaches.left)
+        if waiting.size:
+            _vault_at_once(state, recorder, breaches, waiting)
 
 
 def _fund_in_runs(state: State, recorder: Recorder, breaches: Breaches, waiting: Ints) -> None:
@@ -57,6 +45,9 @@ def _fund_in_runs(state: State, recorder: Recorder, breaches: Breaches, waiting:
             fund = state.fund_for(int(breaches.symbol[run[0]]))
             hand_over(state, recorder, breaches, run[:taken], breaches.left[run[:taken]], fund, FUND)
         else:
+            i = run[0]
+            claim = breaches.symbol[i], breaches.worth[i], breaches.left[i], breaches.owed[i]
+            drops.refused(state, recorder, *map(int, claim))
             refused = _leading(_fits_not_at_all(state, breaches, run))
             taken = refused or 1
             if not refused:
@@ -76,8 +67,8 @@ def _fits_whole(state: State, breaches: Breaches, run: Ints) -> Bools:
     each = _value_per_lot(state)[symbol]
     loss = breaches.worth[run] * (breaches.owed[run] - lots * each)
     equity = state.pool_equity(fund) - np.cumsum(loss)
-    ok = (loss <= 0) | (equity >= rules.fund_floor)
-    if rules.inventory_limit is None:
+    ok = (loss <= 0) | (equity >= rules.fund_floor) & ~_on(state)[symbol]
+    if fund.limit is None:
         return ok
     gross = np.zeros(len(run), dtype=np.int64)
     not_raised = np.zeros(len(run), dtype=bool)
@@ -87,7 +78,7 @@ def _fits_whole(state: State, breaches: Breaches, run: Ints) -> Bools:
         held = fund.lots[k] + np.cumsum(moved)
         gross += np.abs(held) * state.value_per_lot(k)
         not_raised |= mine & (np.abs(held) <= np.abs(held - moved))
-    return ok & (not_raised | (gross <= rules.inventory_limit))
+    return ok & (not_raised | (gross <= fund.limit))
 
 
 def _fits_not_at_all(state: State, breaches: Breaches, run: Ints) -> Bools:
@@ -96,18 +87,23 @@ def _fits_not_at_all(state: State, breaches: Breaches, run: Ints) -> Bools:
     symbol, side, lots = breaches.symbol[run], breaches.side[run], breaches.left[run]
     each, sign = _value_per_lot(state)[symbol], breaches.worth[run]
     loss = sign * (breaches.owed[run] - lots * each)
-    headroom = max(state.pool_equity(fund) - rules.fund_floor, 0)
+    headroom = np.where(_on(state)[symbol], 0, max(state.pool_equity(fund) - rules.fund_floor, 0))
     least = 1 if rules.fund_divisible else lots  # lots the fund would have to take
     if rules.fund_divisible:
         floor_forbids = (loss > 0) & np.where(sign > 0, headroom + 1 <= loss // lots, headroom < -(-loss // lots))
     else:
         floor_forbids = loss > headroom
-    if rules.inventory_limit is None:
+    if fund.limit is None:
         return floor_forbids
     held = np.array(fund.lots, dtype=np.int64)[symbol]
     after = np.abs(held + side * least)
     gross = state.gross_inventory(fund) + (after - np.abs(held)) * each
-    return floor_forbids | ((after > np.abs(held)) & (gross > rules.inventory_limit))
+    return floor_forbids | ((after > np.abs(held)) & (gross > fund.limit))
+
+
+def _on(state: State) -> Bools:
+    """Return the symbols for which deleveraging is on: their fund takes nothing that lowers its equity."""
+    return np.array(state.watch.on)
 
 
 def _value_per_lot(state: State) -> Ints:
@@ -121,10 +117,13 @@ def _fund_takes(state: State, recorder: Recorder, breaches: Breaches, i: int) ->
     fund = state.fund_for(symbol)
     lots, owed = int(breaches.left[i]), int(breaches.owed[i])
     each = state.value_per_lot(symbol)
+    headroom = 0 if state.watch.on[symbol] else state.pool_equity(fund) - rules.fund_floor
     sign = int(breaches.worth[i])
-    k = lots_within_floor(sign, lots, owed, each, state.pool_equity(fund) - rules.fund_floor)
+    k = lots_within_floor(sign, lots, owed, each, headroom)
     gross = state.gross_inventory(fund)
-    k = min(k, lots_within_limit(side, lots, fund.lots[symbol], each, gross, rules.inventory_limit))
+    k = min(k, lots_within_limit(side, lots, fund.lots[symbol], each, gross, fund.limit))
+    if k < lots:
+        drops.refused(state, recorder, symbol, sign, lots, owed)
     if k > 0 and (rules.fund_divisible or k == lots):
         hand_over(state, recorder, breaches, np.array([i]), np.array([k], dtype=np.int64), fund, FUND)
 

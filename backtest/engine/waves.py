@@ -103,7 +103,8 @@ def open_wave(state: State, symbol: int, side: int, source: int, previous: int) 
         return found, eligible
 
     state.waves += 1
-    queue = Queue(scan, fetch, block.stop - block.start, rules.ranking, rules.losers, rules.seed + state.waves)
+    count = 0 if rules.ranking == "none" else block.stop - block.start
+    queue = Queue(scan, fetch, count, rules.ranking, rules.losers, rules.seed + state.waves)
     price = close_price(state, symbol, previous)
     return Wave(state.waves, symbol, side, -sign, source, block.start, queue, previous, price)
 

@@ -82,6 +82,11 @@ def unit_flags(profile: VenueProfile, units: Sequence[Instrument]) -> Iterator[s
     """Give sentences on ticks and lots that are not the venue's own."""
     for unit in units:
         tick, lot = profile.instrument(unit.coin)
+        if unit.inverse:
+            yield (
+                f"{unit.symbol}: sizes are contracts of {unit.face:f} USD; traded volume in {unit.coin} counts at the "
+                "mean of its bar's four prices."
+            )
         if unit.tick != tick:
             yield f"{unit.symbol}: prices are no multiples of the venue's tick {tick:f}; the tick is {unit.tick:f}."
         if unit.lot != lot:

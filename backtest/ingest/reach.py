@@ -51,7 +51,8 @@ class Reach:
     volume_linear, volume_inverse
         Unit of the volume of a bar; empty where it means nothing.
     amount_linear, amount_inverse, value_linear, value_inverse
-        Units of ``openInterestAmount`` and ``openInterestValue``.
+        Units of ``openInterestAmount`` and ``openInterestValue``; of the floors of ``leverage_tiers`` where these are
+        contracts.
     ratio_long, ratio_short
         Fields of ``info`` whose quotient is the long/short ratio, where ``longShortRatio`` is another figure.
     source, mark, note

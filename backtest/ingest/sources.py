@@ -153,7 +153,7 @@ def targets(
     unknown = [name for name in series if name not in FETCHABLE]
     if unknown:
         raise UsageError(f"no series '{unknown[0]}' to fetch; allowed: {', '.join(FETCHABLE)}")
-    strange = [coin for coin in coins if not _is_name(coin)]
+    strange = [coin for coin in coins if not is_name(coin)]
     if strange:
         name = ascii(strange[0])[1:-1][:NAME_SHOWN]
         raise UsageError(f"no coin '{name}'; allowed: printable names of up to {LONGEST_NAME} bytes; correct the name")
@@ -176,7 +176,7 @@ def targets(
     return out
 
 
-def _is_name(coin: str) -> bool:
+def is_name(coin: str) -> bool:
     """Return whether a coin's symbols can be names of folders and words of a line."""
     return bool(coin) and coin.isprintable() and len(quote(coin, safe="")) <= LONGEST_NAME
 

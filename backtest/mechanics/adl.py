@@ -45,7 +45,7 @@ class Queue:
 
     def __init__(self, scan: Scan, fetch: Fetch, count: int, ranking: str, losers: str, start: int) -> None:
         self.fetch = fetch
-        self.rule = RANKINGS[ranking]
+        self.rule = RANKINGS.get(ranking)
         self.coarse: Floats = np.empty(count)
         self.eligible: Bools = np.empty(count, dtype=bool)
         self.late: Bools = np.zeros(count, dtype=bool)
@@ -193,6 +193,7 @@ def match(
     equity: list[int],
     value_per_lot: int,
     price_per_lot: int | None,
+    visits: int = 0,
 ) -> Matches:
     """Match bankrupts in order against the queue with one pointer.
 
@@ -211,6 +212,8 @@ def match(
         Mark times quanta.
     price_per_lot
         Close price in quanta per lot, None to close at the bankruptcy amount.
+    visits
+        Candidates that each bankrupt looks at, closed or passed over; 0 for all.
 
     Examples
     --------
@@ -221,7 +224,7 @@ def match(
     >>> out.place, out.lots, out.amount
     ([0, 1], [10, 10], [6500, 6500])
     """
-    if len(bankrupts) > MANY and lots:
+    if len(bankrupts) > MANY and lots and not visits:
         quick = _match_at_once(bankrupts, side, lots, equity, value_per_lot, price_per_lot)
         if quick is not None:
             return quick
@@ -229,7 +232,9 @@ def match(
     slices: list[tuple[int, int, int, int, int]] = []
     place, size = 0, len(lots)
     for number, (wanted, owed) in enumerate(bankrupts):
-        while wanted and place < size:
+        free = visits or size
+        while wanted and place < size and free:
+            free -= 1
             held = lots[place]
             k = held if held < wanted else wanted
             part = owed * k // wanted

@@ -86,10 +86,10 @@ def equity(held: Holding, price: Fraction) -> Fraction:
     return held.balance + pnl(held, price)
 
 
-def exact_tiers(tiers: Tiers, quanta: int = QUANTA_PER_USD) -> tuple[Tier, ...]:
+def exact_tiers(tiers: Tiers, quanta: int | Fraction = QUANTA_PER_USD) -> tuple[Tier, ...]:
     """Return a schedule of the engine in units of the settlement currency, of which one is ``quanta`` quanta."""
     rows = zip(tiers.floors.tolist(), tiers.rates_e9.tolist(), tiers.deductions.tolist(), strict=True)
-    return tuple(Tier(Fraction(a, quanta), Fraction(b, RATE_ONE), Fraction(c, quanta)) for a, b, c in rows)
+    return tuple(Tier(Fraction(a) / quanta, Fraction(b, RATE_ONE), Fraction(c) / quanta) for a, b, c in rows)
 
 
 def tier_at(notional: Fraction, tiers: Sequence[Tier]) -> int:

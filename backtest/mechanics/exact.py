@@ -46,6 +46,28 @@ def mul_rate_up(amounts: Ints, rate_e9: Ints | int) -> Ints:
     return -mul_rate(-amounts, rate_e9)
 
 
+def mul_div(amounts: Ints, numerator: int, denominator: int) -> Ints:
+    """Return ``floor(amount * numerator / denominator)`` without leaving 64 bits.
+
+    For ``0 <= amount <= denominator < 2**62`` and ``numerator >= 0``: long division, by some bits of the numerator.
+
+    Examples
+    --------
+    >>> mul_div(np.array([0, 2**61, 2**61 + 1]), 2**60, 2**61 + 1).tolist()
+    [0, 1152921504606846975, 1152921504606846976]
+    """
+    bits = 62 - denominator.bit_length()
+    if bits < 1:  # nothing to spare: whole numbers of any size
+        return np.array([int(amount) * numerator // denominator for amount in amounts], dtype=np.int64)
+    out, rest = np.zeros_like(amounts), np.zeros_like(amounts)
+    for place in range((numerator.bit_length() - 1) // bits * bits, -1, -bits):
+        digit = (numerator >> place) & ((1 << bits) - 1)
+        whole = (rest << bits) + amounts * digit
+        part = whole // denominator
+        out, rest = (out << bits) + part, whole - part * denominator
+    return out
+
+
 def share_up(amounts: Ints, num: int, den: int) -> Ints:
     """Return ``ceil(amount * num / den)`` for a share num / den of at most 1, for arrays without leaving 64 bits.
 

@@ -10,7 +10,8 @@ class Pool:
     """A fund or vault: cash, signed lots and take-over amount of its inventory per symbol, in quanta.
 
     ``index`` is the funding index at the last settlement of each symbol; ``number`` tells the funds of a run apart
-    in the record (-1: the vault).
+    in the record (-1: the vault). ``earned`` is the cash each symbol has brought, ``limit`` that of its gross
+    inventory.
     """
 
     owner: str
@@ -19,11 +20,18 @@ class Pool:
     basis: list[int]
     index: list[int] = field(default_factory=list)
     number: int = -1
+    earned: list[int] = field(default_factory=list)
+    limit: int | None = None
 
     @property
     def holds(self) -> bool:
         """Return whether there is any inventory."""
         return any(self.lots)
+
+    def receive(self, symbol: int, amount: int) -> None:
+        """Book cash that a symbol brings."""
+        self.cash += amount
+        self.earned[symbol] += amount
 
 
 def lots_within_floor(side: int, lots: int, amount: int, value_per_lot: int, headroom: int) -> int:

@@ -9,8 +9,9 @@ from typing import Any
 
 from backtest.mechanics import impact
 from backtest.mechanics.allocation import ALLOCATIONS, ORDERS
+from backtest.mechanics.pools import DROPS, DropRule, PoolRule
 from backtest.mechanics.rankings import RANKINGS
-from backtest.mechanics.steppers import STEPPERS, PartRule
+from backtest.mechanics.steppers import STEPPERS, BlockRule, PartRule
 
 IMPACTS: dict[str, impact.Impact] = {
     "none": impact.no_impact,
@@ -24,19 +25,21 @@ SCHEDULES = {
 }
 
 CHOICES: Mapping[str, Mapping[str, Any] | tuple[str, ...]] = {
+    "contract": ("listed", "linear", "inverse"),
     "intrabar": ("ohlc", "adverse_first", "close"),
     "stepper": STEPPERS,
     "impact": IMPACTS,
     "path": ("tape", "feedback"),
     "fund_shortfall": ("divisible", "all_or_nothing"),
     "fund_takeover": ("bankruptcy", "none"),
-    "inventory_adl": ("none", "below_floor"),
+    "fund_drop": DROPS,
+    "inventory_adl": ("none", "below_floor", "to_trigger"),
     "residual_owner": ("account", "fund", "vault"),
     "fee_owner": ("venue", "fund"),
-    "ranking": RANKINGS,
+    "ranking": (*RANKINGS, "none"),
     "losers": ("last", "ranked", "excluded"),
     "close_price": ("bankruptcy", "mark", "previous_mark"),
-    "on_exhausted": ("uncovered", "fund_negative"),
+    "on_exhausted": ("uncovered", "fund_negative", "waits", "socialised_winners", "socialised_both"),
     "cross_allocation": ALLOCATIONS,
     "cross_order": ORDERS,
 }
@@ -56,7 +59,10 @@ class Rules:
     """What a venue does, in integers: money in quanta, rates in 1e-9.
 
     ``inclusive``: liquidation at equity equal to maintenance. ``part``: of the stepper ``part_first`` only.
-    ``inventory_limit`` None: no limit.
+    ``block``: of the steppers ``fillable_price`` and ``incremental``. ``ranking`` none: no ADL, no queue.
+    ``adl_visits``: candidates a bankrupt looks at, 0 for all.
+    ``inventory_limit`` None: no limit. Of several funds, ``pools`` divides start and limit, ``fund_of`` names each
+    symbol's (both empty: one fund). ``drop`` switches deleveraging on.
     ``quiet_steps``: steps without a breach, the present one included, before pools unwind.
     ``cross_allocation``, ``cross_order``: how a cross account in breach is liquidated.
     ``strength``: Y times sigma of the impact formula, Y alone for book depth. ``scale``: liquidity scale per symbol.
@@ -65,6 +71,7 @@ class Rules:
     inclusive: bool
     stepper: str = "full_position"
     part: PartRule | None = None
+    block: BlockRule | None = None
     fund_start: int
     fund_floor: int
     fund_divisible: bool
@@ -72,6 +79,9 @@ class Rules:
     inventory_limit: int | None
     inventory_adl: str
     inventory_stop: int
+    pools: tuple[PoolRule, ...] = ()
+    fund_of: tuple[int, ...] = ()
+    drop: DropRule | None = None
     quiet_steps: int
     vault: VaultRule | None
     residual_owner: str
@@ -81,6 +91,7 @@ class Rules:
     losers: str
     close_price: str
     on_exhausted: str
+    adl_visits: int = 0
     impact: str
     strength: Fraction
     scale: tuple[Fraction, ...]

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from backtest.mechanics.exact import Bools, Ints, mul_rate, mul_rate_up
+from backtest.mechanics.exact import LIMIT, RATE_ONE, Bools, Ints, mul_rate, mul_rate_up
 from backtest.mechanics.margin import Tiers, maintenance, tier_of
 from backtest.mechanics.worth import Worth
 
@@ -24,7 +25,8 @@ class Distress:
     ``bankruptcy`` is the bankruptcy amount of all ``lots`` and ``worth`` the value of one lot at the mark of the
     breach, in quanta; ``sign`` is that of the position's value. ``ordered`` is false where equity was below zero: no
     order is sent. ``first`` says that no order was sent in this episode of distress, ``paused`` that one was, too short
-    a time ago. ``others`` is maintenance that the equity must bear besides.
+    a time ago. ``others`` is maintenance that the equity must bear besides. ``blocks`` is how many blocks or rounds of
+    the venue pass with this price, ``purse`` what the fund can pay for fills below the bankruptcy amount.
     """
 
     sign: Ints
@@ -40,6 +42,9 @@ class Distress:
     per_tick: int
     fee_e9: int
     others: Ints
+    blocks: int = 1
+    block: BlockRule | None = None
+    purse: int = 0
 
     def paid(self, price: Ints) -> Ints:
         """Return what a lot is worth at prices in ticks."""
@@ -67,13 +72,34 @@ class PartRule:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockRule:
+    """Limits per block of ``time_ms``: share in 1e-9 of a position, quanta at least and at most, numbers of attempts.
+
+    ``adjustment_e9`` and ``spread_e9`` are BA and SMMR of the fillable price.
+    """
+
+    time_ms: int
+    share_e9: int
+    least: int = 0
+    most: int = LIMIT
+    orders: int = 0
+    deleverages: int = 0
+    adjustment_e9: int = RATE_ONE
+    spread_e9: int = RATE_ONE
+
+
+@dataclass(frozen=True, slots=True)
 class Fills:
-    """What the book took, per order in crossing order: lots, price in ticks, if the limit refused it, what waits."""
+    """What the book took, per order in crossing order: lots, price in ticks, if the limit refused it, what waits.
+
+    ``short`` is what the fund pays for each, None where fills stay within the bankruptcy amount.
+    """
 
     lots: Ints
     price: Ints
     refused: Bools
     waits: Bools
+    short: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +109,7 @@ class Stepper:
     sizes: Callable[[Distress, PartRule | None], Ints]
     fill: Callable[[Distress, Ints, Ints, int], Fills]
     source: str
+    per_block: bool = False  # orders are counted per block, and sent for positions below zero too
 
 
 def whole(rows: Distress, part: PartRule | None) -> Ints:
@@ -219,6 +246,119 @@ def all_wait(rows: Distress, wanted: Ints, price: Ints, bucket: int) -> Fills:
     return Fills(lots, price, refused, rows.ordered & (lots < rows.lots))
 
 
+def fillable_amount(rows: Distress) -> Ints:
+    """Return the value of whole positions at the fillable price: ``N - w floor(SMMR min(M, BA (M - equity)))``.
+
+    Examples
+    --------
+    dYdX v4: long 1 at 100,000, maintenance 1,200, equity 800 and -300 (x/clob/keeper/liquidations.go).
+
+    >>> usd, rule = 10**6, BlockRule(1000, 0, spread_e9=1_500_000_000)
+    >>> rows = _distress([1, 1], [99_200 * usd, 100_300 * usd], [100_000 * usd] * 2, rate=12_000_000, block=rule)
+    >>> (fillable_amount(rows) // usd).tolist()
+    [99400, 98200]
+    """
+    assert rows.block is not None
+    need = maintenance(rows.lots * rows.worth, rows.tiers)
+    rule = rows.block
+    less = fillable_discount(need, need + rows.others, rows.equity(), rule.adjustment_e9, rule.spread_e9)
+    amount: Ints = rows.lots * rows.worth - rows.sign * less
+    return amount
+
+
+def fillable_discount(need: Ints, whole: Ints, equity: Ints, adjustment_e9: int, spread_e9: int) -> Ints:
+    """Return by how much a fillable amount is worse than the value: ``SMMR M clamp(BA (1 - equity / T), 0, 1)``.
+
+    ``need`` is the maintenance M of the position, ``whole`` that of its account T. Each product is floored.
+    """
+    lacking = np.maximum(whole - equity, 0)
+    # beyond what is clamped anyway the amount does not matter; kept small, the product stays exact
+    lacking = np.minimum(lacking, whole * (RATE_ONE // max(adjustment_e9, 1) + 1))
+    part = np.minimum(mul_rate(lacking, adjustment_e9), whole)
+    at = np.flatnonzero(whole != need)
+    part[at] = [int(p) * int(n) // int(w) for p, n, w in zip(part[at], need[at], whole[at], strict=True)]
+    return mul_rate(part, spread_e9)
+
+
+def part_per_block(rows: Distress, part: PartRule | None) -> Ints:
+    """Order what the blocks of this price allow: a share of the value, at least and most so much of it in each."""
+    assert rows.block is not None
+    value = rows.lots * rows.worth
+    each = np.minimum(np.maximum(mul_rate(value, rows.block.share_e9), rows.block.least), rows.block.most)
+    times = np.minimum(rows.blocks, value // np.maximum(each, 1) + 1)  # more than the whole is not ordered
+    lots = np.maximum(times * np.minimum(each, value) // np.maximum(rows.worth, 1), 1)
+    return np.where(rows.ordered, np.minimum(lots, rows.lots), 0)
+
+
+def fill_fillable(rows: Distress, wanted: Ints, price: Ints, bucket: int) -> Fills:
+    """Fill within the fillable price; the fund pays what a fill lacks to its bankruptcy amount, or the order is void.
+
+    What got no order, a fill, or has equity left waits; who was filled nothing below zero does not.
+
+    Examples
+    --------
+    Ten lots bankrupt at 1,000 and worth 99 each: five sold at 98 bring 490 of 500, if the fund has the ten.
+
+    >>> rule = BlockRule(1000, 500_000_000, spread_e9=10 * RATE_ONE)
+    >>> for purse in (9, 10):
+    ...     rows = _distress([10], [1000], [99], block=rule, purse=purse)
+    ...     print(fill_fillable(rows, np.array([5]), np.array([98]), 7))
+    Fills(lots=array([0]), price=array([98]), refused=array([ True]), waits=array([False]), short=array([0]))
+    Fills(lots=array([5]), price=array([98]), refused=array([False]), waits=array([ True]), short=array([10]))
+    """
+    limit = fillable_amount(rows)
+    within = (rows.sign * (rows.paid(price) * rows.lots - limit) >= 0) & (wanted > 0)
+    lots, short = np.zeros_like(wanted), np.zeros_like(wanted)
+    paid = rows.paid(price)
+    purse, done = rows.purse, 0
+    costly = np.flatnonzero(
+        within & (rows.sign * (paid * rows.lots - rows.bankruptcy) < rows.lots)
+    )  # slices are floored
+    for i in [*costly.tolist(), len(wanted)]:
+        run = slice(done, i)
+        lots[run] = _in_order(np.where(within[run], wanted[run], 0), bucket)
+        bucket -= int(lots[run].sum())
+        if i < len(wanted):
+            k = min(int(wanted[i]), bucket)
+            owed = int(rows.bankruptcy[i]) * k // int(rows.lots[i])
+            lack = max(-int(rows.sign[i]) * (int(paid[i]) * k - owed), 0)
+            within[i] = lack <= purse or lack == 0
+            if within[i]:
+                lots[i], short[i] = k, lack
+                purse, bucket = purse - lack, bucket - k
+        done = i + 1
+    waits = (lots < rows.lots) & ((lots > 0) | (wanted == 0) | (rows.equity() >= 0))
+    return Fills(lots, price, (wanted > 0) & ~within, waits, short)
+
+
+def rounds(rows: Distress, part: PartRule | None) -> Ints:
+    """Order what so many rounds, each of a share of what is left, come to."""
+    assert rows.block is not None
+    rest = rows.lots.copy()
+    for _ in range(rows.blocks):
+        rest -= -mul_rate(-rest, rows.block.share_e9)  # rounded up
+        if not rest.any():
+            break
+    return np.where(rows.ordered, rows.lots - rest, 0)
+
+
+def fill_rounds(rows: Distress, wanted: Ints, price: Ints, bucket: int) -> Fills:
+    """Fill round after round until the rest is not in breach, fill price and fee considered; what is left waits."""
+    assert rows.block is not None
+    within = rows.within(price)
+    orders, rest = wanted.copy(), rows.lots.copy()
+    open_ = (wanted > 0) & within
+    for _ in range(rows.blocks):
+        if not open_.any():
+            break
+        rest = np.where(open_, rest + mul_rate(-rest, rows.block.share_e9), rest)
+        enough = open_ & _compliant(rows, rows.lots - rest, price)
+        orders = np.where(enough, rows.lots - rest, orders)
+        open_ &= ~enough & (rest > 0)
+    lots = _in_order(np.where(within, orders, 0), bucket)
+    return Fills(lots, price, (wanted > 0) & ~within, rows.ordered & (lots < rows.lots))
+
+
 STEPPERS: dict[str, Stepper] = {
     "full_position": Stepper(whole, take_in_order, "one market order for the whole position"),
     "tier_by_tier": Stepper(
@@ -229,17 +369,30 @@ STEPPERS: dict[str, Stepper] = {
     "part_first": Stepper(
         part_first, all_wait, "Hyperliquid gitbook, liquidations: 20 % of positions above 100,000 USDC, 30 s pause"
     ),
+    "fillable_price": Stepper(
+        part_per_block,
+        fill_fillable,
+        "dYdX v4-chain, x/clob/keeper/liquidations.go: fillable price, limits a block",
+        True,
+    ),
+    "incremental": Stepper(rounds, fill_rounds, "Deribit: rounds of 12.5 % about once a second (forum, 2020)"),
 }
 
 
 def _distress(
-    lots: list[int], bankruptcy: list[int], worth: list[int], side: int = 1, floors: list[int] | None = None
+    lots: list[int],
+    bankruptcy: list[int],
+    worth: list[int],
+    side: int = 1,
+    floors: list[int] | None = None,
+    rate: int = 10_000_000,
+    **more: Any,
 ) -> Distress:
     """Return rows for examples: longs that may order, one quantum a tick, 1 % in the lowest tier."""
     count = len(lots)
-    rows = [(floor, 10_000_000 * (k + 1), 0) for k, floor in enumerate(floors or [0])]
+    rows = [(floor, rate * (k + 1), 0) for k, floor in enumerate(floors or [0])]
     yes, no = np.ones(count, dtype=bool), np.zeros(count, dtype=bool)
     return Distress(
         np.full(count, side), np.array(lots), np.array(bankruptcy), np.array(worth), yes, yes, no, Tiers.of(rows),
-        False, Worth(100 if worth[0] > 10_000 else 1), 1, 0, np.zeros(count, dtype=np.int64),
+        False, Worth(100 if worth[0] > 10_000 else 1), 1, 0, np.zeros(count, dtype=np.int64), **more,
     )  # fmt: skip

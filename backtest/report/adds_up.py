@@ -12,6 +12,7 @@ from backtest.report.numbers import count, listed, plural, say
 from backtest.report.published import file_name, source_link
 from backtest.report.story import BADGES, day
 from backtest.report.tables import bullets, columns, empty, micros, table
+from backtest.settlement import unit_of_account
 
 LABELS = ("prices", "open_interest", "book", "mark", "liquidity")
 AUDITS = columns("""
@@ -46,6 +47,7 @@ def title_band(f: Findings) -> Row:
     until = f"{f.end:%H:%M}" if f.start.date() == f.end.date() else f"{f.end:%H:%M} on {day(f.end)}"
     facts = [
         ("venue", meta["venue"]["name"]),
+        *([("unit", unit)] if (unit := unit_of_account(meta.get("settlement"))) else []),
         ("window, UTC", f"{day(f.start)}, {f.start:%H:%M} to {until}"),
         ("symbols", f.coins()),
         ("run", meta["run_id"]),

@@ -84,6 +84,8 @@ def _price_panel(c: Canvas, s: PriceSeries, box: Box, *, main: bool) -> None:
     xs = np.unique(p.x(seconds(s.waves["ts"])))
     c.segments(xs, p.top, xs, p.bottom, "adl", width=1 if main else 0.6, alpha=max(0.25, min(0.8, 30 / (len(xs) + 1))))
     c.path(p.x(t), p.y(trade), "price", 1.1 if main else 0.8)
+    if displaced(s.path):
+        c.path(p.x(t), p.y(floats(s.path, "tape_mark_px")), "grey", 1.0)
     c.path(p.x(t), p.y(mark), "mark", 2.0 if main else 1.2)
     at = int(np.nanargmin(trade))
     coin = base_coin(s.symbol)
@@ -98,6 +100,11 @@ def _price_panel(c: Canvas, s: PriceSeries, box: Box, *, main: bool) -> None:
     time_axis(c, foot, (4 if c.narrow else 9) if main else 3, named=main)
 
 
+def displaced(path: pl.DataFrame) -> bool:
+    """Return whether a run's own flow moved the mark away from the tape's."""
+    return not path["mark_px"].equals(path["tape_mark_px"])
+
+
 def _price_labels(c: Canvas, p: Panel, s: PriceSeries, at: int) -> None:
     """Name the lines, the low and the first ADL of the large panel, and make it answer to the pointer."""
     t, trade, mark = seconds(s.path["ts"]), floats(s.path, "trade_px"), floats(s.path, "mark_px")
@@ -107,8 +114,11 @@ def _price_labels(c: Canvas, p: Panel, s: PriceSeries, at: int) -> None:
         x = float(p.x(moments[0]))
         room = x - p.left > 7.5 * len(words)
         c.text(x + (-6 if room else 6), p.top + 8, words, "adl-text", align="right" if room else "left", bold=True)
-    ends = spread([float(p.y(trade[-1])), float(p.y(mark[-1]))], 14)
-    for y, words, colour in zip(ends, ("trade", "mark"), ("ink", "mark-text"), strict=True):
+    lines = [(float(trade[-1]), "trade", "ink"), (float(mark[-1]), "mark", "mark-text")]
+    if displaced(s.path):
+        lines.append((float(s.path["tape_mark_px"][-1]), "tape's mark", "grey"))
+    ends = spread([float(p.y(level)) for level, _, _ in lines], 14)
+    for y, (_, words, colour) in zip(ends, lines, strict=True):
         c.text(p.right + 6, y, words, colour, bold=True)
     x, y = float(p.x(t[at])), float(p.y(trade[at]))
     c.dots(x, y, "price", 2.5)
@@ -267,16 +277,38 @@ def _map_labels(c: Canvas, p: Panel, s: MapSeries, x: float) -> None:
 # --- depth of the cascade ------------------------------------------------------------------------------------
 
 
-def pressure(rows: pl.DataFrame, symbols: Sequence[str], start: datetime, end: datetime, *, width: int = WIDE) -> str:
-    """Draw per minute the ratio R of breached notional to what the bar's liquidity could take: a row per symbol.
+class Ratio(NamedTuple):
+    """A ratio by minute: its column and those of its two sides, what these are called, and the figure's name."""
+
+    column: str
+    over: str
+    under: str
+    words: tuple[str, str]
+    name: str
+
+
+PRESSURE = Ratio(
+    "pressure_ratio", "ordered_usd", "book_usd", ("ordered", "book"),
+    "Ratio of liquidation orders to the liquidity of the minute",
+)  # fmt: skip
+CRITICALITY = Ratio(
+    "criticality", "ahead_usd", "absorbed_usd", ("ahead", "the book takes"),
+    "Ratio of what a further move would liquidate to what the book takes for it",
+)  # fmt: skip
+
+
+def ratios(
+    what: Ratio, rows: pl.DataFrame, symbols: Sequence[str], start: datetime, end: datetime, *, width: int = WIDE
+) -> str:
+    """Draw a ratio R per minute, a row per symbol: of breached notional to liquidity, or what lies ahead to the book.
 
     Bars grow on a log scale from a hundredth; full tone above R = 1, where the book was not enough.
     """
     shown = [symbol for symbol in symbols if symbol in set(rows["symbol"])]
-    known = rows.filter(pl.col("pressure_ratio") > 0)
-    most = max([*floats(known, "pressure_ratio"), 2.0])
+    known = rows.filter(pl.col(what.column) > 0)
+    most = max([*floats(known, what.column), 2.0])
     tall = 58 if len(shown) > 1 else 110
-    c = Canvas(width, 20 + tall * len(shown) + 26, "Ratio of liquidation orders to the liquidity of the minute")
+    c = Canvas(width, 20 + tall * len(shown) + 26, what.name)
     left, right = (52, 62) if c.narrow else (64, 116)
     for i, symbol in enumerate(shown):
         box = (left, 20.0 + i * tall, width - right, 20.0 + (i + 1) * tall - 12)
@@ -284,32 +316,33 @@ def pressure(rows: pl.DataFrame, symbols: Sequence[str], start: datetime, end: d
         mine = known.filter(pl.col("symbol") == symbol)
         x0 = p.x(seconds(mine["minute_ts"]))
         x1 = np.maximum(p.x(seconds(mine["minute_ts"]) + 60) - 0.6, x0 + 1.2)
-        y, one = p.y(floats(mine, "pressure_ratio")), float(p.y(1.0))
+        y, one = p.y(np.maximum(floats(mine, what.column), 0.01)), float(p.y(1.0))
         c.boxes(p.left, p.bottom, p.right, p.bottom + 1, "line")
         c.boxes(x0, np.maximum(y, one), x1, p.bottom, "grey", alpha=0.35)
         above = y < one
         c.boxes(x0[above], y[above], x1[above], one, "ink")
         c.segments(p.left, one, p.right, one, "ink", width=0.8, alpha=0.6)
         c.text(p.left - 6, (p.top + p.bottom) / 2, base_coin(symbol), "ink", align="right", bold=True)
-        _pressure_labels(c, p, rows.filter(pl.col("symbol") == symbol))
+        _ratio_labels(c, p, what, rows.filter(pl.col("symbol") == symbol))
     c.text(left, 8, "bars from R = 0.01, log scale; full tone above the line at R = 1", size=11)
     time_axis(c, p, 4 if c.narrow else 9)
     return c.svg()
 
 
-def _pressure_labels(c: Canvas, p: Panel, rows: pl.DataFrame) -> None:
+def _ratio_labels(c: Canvas, p: Panel, what: Ratio, rows: pl.DataFrame) -> None:
     """Write the worst minute at the right, mark minutes without liquidity, answer to the pointer."""
-    worst = rows.sort("pressure_ratio", descending=True, nulls_last=True).row(0, named=True)
-    if worst["pressure_ratio"]:
-        words = f"{worst['pressure_ratio']:,.3g}" + ("" if c.narrow else f" at {worst['minute_ts']:%H:%M}")
-        loud = worst["pressure_ratio"] > 1
+    worst = rows.sort(what.column, descending=True, nulls_last=True).row(0, named=True)
+    if worst[what.column]:
+        words = f"{worst[what.column]:,.3g}" + ("" if c.narrow else f" at {worst['minute_ts']:%H:%M}")
+        loud = worst[what.column] > 1
         c.text(p.right + 8, (p.top + p.bottom) / 2, words, "ink" if loud else "grey", bold=loud)
-    dry = rows.filter(pl.col("pressure_ratio").is_null() & (pl.col("ordered_usd").cast(pl.Float64) > 0))
+    dry = rows.filter(pl.col(what.column).is_null() & (pl.col(what.over).cast(pl.Float64) > 0))
     for x in p.x(seconds(dry["minute_ts"]) + 30):
         c.text(float(x), p.top + 4, "×", "ink", align="center")
     for row in rows.iter_rows(named=True):
         x0 = float(p.x(epoch(row["minute_ts"])))
-        ratio = "no liquidity" if row["pressure_ratio"] is None else f"R = {row['pressure_ratio']:,.4g}"
-        sizes = f"ordered {dollars(float(row['ordered_usd']))} · book {dollars(float(row['book_usd']))}"
+        ratio = "no liquidity" if row[what.column] is None else f"R = {row[what.column]:,.4g}"
+        sides = zip(what.words, (row[what.over], row[what.under]), strict=True)
+        sizes = " · ".join(f"{word} {dollars(float(amount or 0))}" for word, amount in sides)
         box = (x0, p.top, max(float(p.x(epoch(row["minute_ts"]) + 60)), x0 + 2), p.bottom)
         c.hit(box, f"{base_coin(row['symbol'])} {row['minute_ts']:%H:%M} UTC · {ratio} · {sizes}")

@@ -111,6 +111,12 @@ SECTIONS = (
                 happened.pressure_figure,
                 ("liquidity_pressure",),
             ),
+            Part(
+                "R: notional a further move of 10 bps would liquidate over the notional the book takes for that move; "
+                "above 1 the move carries itself on",
+                happened.criticality_figure,
+                ("criticality_by_minute",),
+            ),
             Part("Cascades: liquidations without a quiet minute between them", happened.cascade_table, ("cascades",)),
         ),
     ),
@@ -142,6 +148,7 @@ SECTIONS = (
             Part("Cash and equity of fund and vault", paid.balance_figures, ("fund_balance",)),
             Part("From collateral to uncovered, USD; the stages sum to zero", paid.waterfall, ("loss_waterfall",)),
             Part("Movements of fund and vault by cause", paid.flows_table, ("fund_flows",)),
+            Part("Funds that ran dry, refused or had deleveraging on", paid.switches, ("fund_switches",)),
             Part("Funding paid and received by side; it sums to zero", paid.funding_table, ("funding_flows",)),
         ),
     ),

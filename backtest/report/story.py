@@ -157,7 +157,25 @@ def _adl(f: Findings) -> Markup:
         were=plural(s["adl_positions"], "was", "were"),
         share=frac(s["adl_share_frac"], "queue"),
     )
-    return told + _with_money_left(f)
+    return told + _with_money_left(f) + _switched(f)
+
+
+def _switched(f: Findings) -> Markup:
+    """Say which coins a drop of their fund had deleveraging on for, and which of several funds ran dry first."""
+    events, told = f.rows("fund_switches"), Markup("")
+    on = [row for row in events if row["event"] == "adl_on" and row["cause"] == "drop"]
+    dry = next((row for row in events if row["event"] == "depleted" and row["serves"]), None)
+    if on:
+        told += say(
+            " The drop of the fund switched it on for {coins}, first at {time}; the fund then took nothing there that "
+            "cost it.",
+            coins=listed([say("{n}", n=base_coin(symbol)) for symbol in dict.fromkeys(row["symbol"] for row in on)]),
+            time=at(on[0]["ts"], "paid"),
+        )
+    if dry:
+        coins = listed([say("{n}", n=base_coin(symbol)) for symbol in dry["serves"].split("+")])
+        told += say(" Of the funds, that of {coins} ran dry first, at {time}.", coins=coins, time=at(dry["ts"], "paid"))
+    return told
 
 
 def _with_money_left(f: Findings) -> Markup:

@@ -235,7 +235,15 @@ def pressure_figure(f: Findings) -> Markup:
     rows = f.frame("liquidity_pressure")
     if rows.is_empty():
         return empty("No liquidation order met the book, so there is no ratio to show.")
-    return figure(lambda width: draw.pressure(rows, f.symbols, f.start, f.end, width=width))
+    return figure(lambda width: draw.ratios(draw.PRESSURE, rows, f.symbols, f.start, f.end, width=width))
+
+
+def criticality_figure(f: Findings) -> Markup:
+    """Draw what a further move would liquidate over what the book takes for it, by minute."""
+    rows = f.frame("criticality_by_minute")
+    if rows.is_empty():
+        return empty("At no minute's end was a position within 10 bps of its liquidation.")
+    return figure(lambda width: draw.ratios(draw.CRITICALITY, rows, f.symbols, f.start, f.end, width=width))
 
 
 def cascade_table(f: Findings) -> Markup:

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
+from backtest.plots import base_coin
 from backtest.report import figures_payers as draw
 from backtest.report.findings import POOL_NAMES, Findings, Row
 from backtest.report.numbers import listed, say, usd
@@ -14,6 +15,7 @@ from backtest.report.tables import columns, empty, figure, micros, table
 
 FLOWS = columns("""
     pool            head   pool
+    serves          words  of
     cause           words  cause
     movements       whole  movements
     lots_movements  whole  with contracts
@@ -29,8 +31,25 @@ FUNDING = columns("""
     clipped     whole  clipped to the cap
     amount_usd  cents  received, USD
 """)
+SWITCHES = columns("""
+    ts          clock     time, UTC
+    serves      words     fund of
+    symbol      words     coin
+    event       words     what
+    cause       words     why
+    equity_usd  cents     equity of the fund, USD
+    drop_ratio  per_cent  fall, % of the fund's peak
+    lasted_s    rounded   lasted, s
+""")
 # The colour of a stage of the waterfall, by a word in its name; grey is context.
-_STAGE_COLOURS = (("fund", "pool"), ("vault", "pool"), ("adl", "adl"), ("winners", "adl"), ("uncovered", "ink"))
+_STAGE_COLOURS = (
+    ("fund", "pool"),
+    ("vault", "pool"),
+    ("adl", "adl"),
+    ("winners", "adl"),
+    ("shared", "adl"),
+    ("uncovered", "ink"),
+)
 
 
 def paid_answer(f: Findings) -> Markup:
@@ -55,11 +74,35 @@ def balance_figures(f: Findings) -> Markup:
     frame = f.frame("fund_balance")
     made = []
     for pool in ("vault", "fund"):
-        rows = frame.filter(frame["pool"] == pool)
-        if any(rows["equity_usd"]) or any(rows["cash_usd"]):
-            named = f"{POOL_NAMES[pool].capitalize()}"
-            made.append(say('<p class="sub">{named}</p>', named=named) + figure(_balance(rows, POOL_NAMES[pool])))
+        for serves in frame.filter(frame["pool"] == pool)["serves"].unique(maintain_order=True):
+            rows = frame.filter((frame["pool"] == pool) & (frame["serves"] == serves))
+            if any(rows["equity_usd"]) or any(rows["cash_usd"]):
+                name = POOL_NAMES[pool] + (f" of {coins(serves)}" if serves else "")
+                named = name[0].upper() + name[1:]
+                made.append(say('<p class="sub">{named}</p>', named=named) + figure(_balance(rows, name)))
     return Markup("").join(made) or empty("Neither fund nor vault had money in this run: there is no balance to draw.")
+
+
+def coins(serves: str) -> str:
+    """Return the coins of symbols joined by +.
+
+    Examples
+    --------
+    >>> coins("BTC/USDT:USDT+ETH/USDT:USDT")
+    'BTC, ETH'
+    """
+    return ", ".join(map(base_coin, serves.split("+")))
+
+
+def switches(f: Findings) -> Markup:
+    """List when deleveraging was on, when a fund was empty, and what it first refused."""
+    rows = [
+        {**row, "serves": coins(row["serves"]), "symbol": coins(row["symbol"]), "event": row["event"].replace("_", " ")}
+        for row in f.rows("fund_switches")
+    ]
+    return (
+        table(rows, SWITCHES) if rows else empty("No fund ran dry, refused a claim, or had deleveraging switched on.")
+    )
 
 
 def _balance(rows: draw.Frame, name: str) -> Callable[[int], str]:
@@ -69,6 +112,7 @@ def _balance(rows: draw.Frame, name: str) -> Callable[[int], str]:
 def flows_table(f: Findings) -> Markup:
     """List inflow and outflow by cause."""
     rows = [row for row in f.rows("fund_flows") if row["inflow_usd"] or row["outflow_usd"] or row["lots_movements"]]
+    rows = [{**row, "serves": coins(row["serves"])} for row in rows]
     return table(rows, FLOWS) if rows else empty("Neither fund nor vault moved.")
 
 

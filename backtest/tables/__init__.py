@@ -26,6 +26,7 @@ def result_tables(done: Finished) -> dict[str, pa.Table]:
         "positions": book.positions,
         "liquidations": liquidation.liquidations,
         "fund": liquidation.fund,
+        "fund_events": liquidation.fund_events,
         "adl_events": adl.adl_events,
         "adl_queue": adl.adl_queue,
         "adl_fills": adl.adl_fills,

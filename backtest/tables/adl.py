@@ -36,7 +36,7 @@ def adl_events(s: Shared) -> tuple[int, Columns]:
             "difference",
         )
     }
-    to = {"uncovered": "market", "fund_negative": "fund"}[s.world.rules.on_exhausted]
+    to = {"fund_negative": "fund", "waits": "account"}.get(s.world.rules.on_exhausted, "market")
     unmatched_to = [
         "" if not wave["unmatched"] else (to if wave["source"] == "account" else wave["source"]) for wave in waves
     ]
@@ -94,7 +94,8 @@ def adl_fills(s: Shared) -> tuple[int, Columns]:
     """Return every slice of ADL."""
     f, rows = s.recorder.slices.join(), s.recorder.slices.join()["winner_row"]
     symbol, winner, lots = f["symbol"], -f["side"], f["lots"]
-    value = lots * f["mark"] * s.q_mark[symbol]
+    sign = winner * s.kind[symbol]  # of the winner's value
+    value = lots * s.each(symbol, f["mark"])
     accounts = s.world.account[np.maximum(f["bankrupt_row"], 0)]
     bankrupt = [
         str(account) if source == ACCOUNT else OWNERS[source]
@@ -117,14 +118,14 @@ def adl_fills(s: Shared) -> tuple[int, Columns]:
         "lots": lots,
         "quantity_base": lots * s.lot[symbol],
         "amount_usd": f["amount"],
-        "close_px": s.px(f["amount"], lots, symbol),
+        "close_px": s.px_or_null(f["amount"], lots, symbol),
         "mark_px": s.previous(f, "mark"),
         "notional_usd": value,
         "notional_ahead_usd": f["ahead"],
         "bankrupt_usd": f["owed"],
-        "difference_usd": f["side"] * (f["amount"] - f["owed"]),
-        "immediate_usd": winner * (f["amount"] - value),
-        "realized_usd": winner * (f["amount"] - f["cost"]),
+        "difference_usd": -sign * (f["amount"] - f["owed"]),
+        "immediate_usd": sign * (f["amount"] - value),
+        "realized_usd": sign * (f["amount"] - f["cost"]),
     }
 
 
@@ -150,7 +151,7 @@ def watch(s: Shared) -> tuple[int, Columns]:
     }
     account, out = s.world.account[get["row"]], get["in_queue"] == 0
     queues = {wave["wave"]: wave["candidate_value"] for wave in s.recorder.waves}
-    through = get["ahead"] + get["lots"] * get["mark"] * s.q_mark[get["symbol"]]
+    through = get["ahead"] + get["lots"] * s.each(get["symbol"], get["mark"])
     shown = [int(lights(end, queues[wave])) for end, wave in zip(through, get["wave"].tolist(), strict=True)]
     return len(rows), {
         "name": [s.book.names.get(int(a), str(a)) for a in account],
@@ -170,7 +171,7 @@ def watch(s: Shared) -> tuple[int, Columns]:
         "score": nullable(np.array([row["score"] for row in rows], dtype=np.float64), out),
         "lots": get["lots"],
         "closed_lots": get["closed"],
-        "close_px": nullable(s.px(get["amount"], get["closed"], get["symbol"]), get["closed"] == 0),
+        "close_px": s.px_or_null(get["amount"], get["closed"], get["symbol"], get["closed"] == 0),
         "mark_px": s.previous(get, "mark"),
     }
 

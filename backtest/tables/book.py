@@ -50,11 +50,10 @@ def positions(s: Shared) -> tuple[int, Columns]:
     """Return the book and what became of it."""
     world, state = s.world, s.state
     symbol, side, lots = world.symbol, world.side, world.lots
-    opening = world.wallet - side * world.cost
-    first = (world.walk.mark[:, 0] * s.q_mark)[symbol]
-    last = (s.mark[:, -1] * s.q_mark)[symbol]
+    opening = world.wallet - s.sign * world.cost
+    first, last = s.at(world.walk.mark[:, 0])[symbol], s.at(s.mark[:, -1])[symbol]
     value = lots * first
-    equity = opening + side * value
+    equity = opening + s.sign * value
     alone = _breach_marks(s, opening, np.arange(len(lots)))
     breach, bankrupt, base, legs = _as_accounts(s, opening, equity, value, alone)
     with np.errstate(divide="ignore"):
@@ -74,18 +73,18 @@ def positions(s: Shared) -> tuple[int, Columns]:
         "leverage": nullable(leverage, base[0] <= 0),
         "liquidation_px": nullable(breach * s.mark_unit[symbol], legs | _never(breach)),
         "isolated_liquidation_px": nullable(alone * s.mark_unit[symbol], _never(alone)),
-        "bankruptcy_px": nullable(s.px(-side * bankrupt, lots, symbol), legs),
+        "bankruptcy_px": s.px_or_null(-s.sign * bankrupt, lots, symbol, legs),
         "opening_cash_usd": opening,
         "final_lots": state.lots,
         "final_cash_usd": state.cash,
-        "final_equity_usd": state.cash + side * state.lots * last,
+        "final_equity_usd": state.cash + s.sign * state.lots * last,
         "fate": _fates(s),
     }
 
 
 def _breach_marks(s: Shared, cash: Ints, rows: Ints) -> Ints:
     """Return the first mark at which each of some positions, ascending, would be in breach with its cash given."""
-    world, signed = s.world, s.world.side[rows] * s.world.lots[rows]
+    world, signed = s.world, s.sign[rows] * s.world.lots[rows]
     marks = np.empty(len(rows), dtype=np.int64)
     for k, tiers in enumerate(world.tiers):
         mine = np.flatnonzero(world.symbol[rows] == k)
@@ -146,7 +145,7 @@ def accounts(s: Shared) -> tuple[int, Columns]:
     """Return accounts with their cash before and after."""
     world, state, book = s.world, s.state, s.book
     ids, first, place, count = np.unique(world.account, return_index=True, return_inverse=True, return_counts=True)
-    last = (s.mark[:, -1] * s.q_mark)[world.symbol]
+    last = s.at(s.mark[:, -1])[world.symbol]
 
     def total(values: Ints) -> Ints:
         out = np.zeros(len(ids), dtype=np.int64)
@@ -161,7 +160,7 @@ def accounts(s: Shared) -> tuple[int, Columns]:
         "margin_mode": named(margin_modes(world.account, s.book.cross)[1], MODES),
         "positions": count,
         "wallet_usd": total(world.wallet),
-        "opening_cash_usd": total(world.wallet - world.side * world.cost),
+        "opening_cash_usd": total(world.wallet - s.sign * world.cost),
         "final_cash_usd": total(state.cash),
-        "final_equity_usd": total(state.cash + world.side * state.lots * last),
+        "final_equity_usd": total(state.cash + s.sign * state.lots * last),
     }

@@ -75,27 +75,38 @@ def ledger(s: Shared) -> tuple[int, Columns]:
         "cause": named(joined("cause", t["cause"][both] + 1), ("opening", *CAUSES)),
         "symbol": named(joined("symbol", t["symbol"][both]) + 1, ("", *s.symbols)),
         "owner": named(owners, OWNERS),
+        "serves": s.serves(owners, account_row),
         "account_id": nullable(s.world.account[np.where(account, account_row, 0)], ~account),
         "lots": joined("lots", sign * t["lots"][both]),
         "amount_usd": joined("amount", sign * t["amount"][both]),
     }
 
 
+def fund_starts(s: Shared) -> list[int]:
+    """Return what each fund begins with."""
+    rules = s.world.rules
+    return [pool.start for pool in rules.pools] or [rules.fund_start]
+
+
 def _opening(s: Shared) -> list[dict[str, int]]:
     world, rules = s.world, s.world.rules
     legs = []
-    total = rules.fund_start + (rules.vault.capital if rules.vault else 0)
+    starts = fund_starts(s)
+    total = sum(starts) + (rules.vault.capital if rules.vault else 0)
     for symbol in range(len(s.symbols)):
         mine = world.symbol == symbol
         lots = int((world.side * world.lots)[mine].sum())
-        cash = int((world.wallet - world.side * world.cost)[mine].sum())
-        market = lots * int(world.walk.mark[symbol, 0]) * int(s.q_mark[symbol])
+        cash = int((world.wallet - s.sign * world.cost)[mine].sum())
+        market = int(s.kind[symbol]) * lots * s.worth[symbol].one(int(world.walk.mark[symbol, 0]))
         total += cash + market
         legs += [
             {"owner": OWNERS.index("account"), "symbol": symbol, "lots": lots, "amount": cash},
             {"owner": OWNERS.index("market"), "symbol": symbol, "lots": -lots, "amount": market},
         ]
-    legs.append({"owner": FUND, "symbol": NONE, "lots": 0, "amount": rules.fund_start})
+    legs += [
+        {"owner": FUND, "row": number, "symbol": NONE, "lots": 0, "amount": start}
+        for number, start in enumerate(starts)
+    ]
     if rules.vault:
         legs.append({"owner": VAULT, "symbol": NONE, "lots": 0, "amount": rules.vault.capital})
     legs.append({"owner": OWNERS.index("opening"), "symbol": NONE, "lots": 0, "amount": -total})

@@ -1,11 +1,13 @@
-"""The tables liquidations and fund."""
+"""The tables liquidations, fund and fund_events."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from backtest.engine.recorder import CAUSES, FUND, NONE, VAULT
+from backtest.mechanics.exact import Ints
 from backtest.tables.arrow import named, nullable, side_name
+from backtest.tables.ledger import fund_starts
 from backtest.tables.shared import Columns, Shared
 
 CASCADE_GAP_US = 60_000_000  # a quiet minute ends a cascade
@@ -26,6 +28,7 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
     paid = np.isin(b["serial"], s.transfers["serial"][s.transfers["cause"] == CAUSES.index("residual")])
     stays = (b["residual"] > 0) & ~paid  # of a position that waits it stays on the account, whatever the rule
     taken_by = np.where(b["taken_by"] == FUND, 1, np.where(b["taken_by"] == VAULT, 2, 0))
+    each, end_mark = s.each(symbol, b["mark"]), s.mark_then(symbol, b["step"], b["round"])
     return len(rows), {
         "liquidation_id": np.arange(1, len(rows) + 1),
         "cascade_id": cascade,
@@ -40,18 +43,19 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
         "lots": lots,
         "quantity_base": lots * s.lot[symbol],
         "mark_px": b["mark"] * s.mark_unit[symbol],
-        "end_mark_px": s.mark_then(symbol, b["step"], b["round"]) * s.mark_unit[symbol],
+        "end_mark_px": end_mark * s.mark_unit[symbol],
         "equity_usd": b["equity"],
         "maintenance_usd": b["need"] + b["others"],
-        "notional_usd": lots * b["mark"] * s.q_mark[symbol],
-        "closed_usd": closed * b["mark"] * s.q_mark[symbol],
+        "notional_usd": lots * each,
+        "closed_usd": closed * each,
+        "end_notional_usd": lots * s.each(symbol, end_mark),
         "bankruptcy_usd": b["bankruptcy"],
-        "bankruptcy_px": s.px(b["bankruptcy"], lots, symbol),
+        "bankruptcy_px": s.px_or_null(b["bankruptcy"], lots, symbol),
         "skipped_book": b["skipped"].astype(bool),
         "refused": b["refused"].astype(bool),
         "book_lots": b["book_lots"],
         "book_usd": b["book_value"],
-        "book_px": nullable(s.px(b["book_value"], b["book_lots"], symbol), b["book_lots"] == 0),
+        "book_px": s.px_or_null(b["book_value"], b["book_lots"], symbol, b["book_lots"] == 0),
         "fee_usd": b["fee"],
         "residual_usd": b["residual"],
         "residual_owner": named(stays.astype(np.int64), (rule, "account")),
@@ -71,18 +75,22 @@ def fund(s: Shared) -> tuple[int, Columns]:
     at = np.flatnonzero(mine_a | mine_b)
     as_a = mine_a[at]
     pool = np.where(as_a, t["a"][at], t["b"][at])
+    number = np.where(as_a, t["a_row"][at], t["b_row"][at])
     sign = np.where(as_a, 1, -1)
     rules = s.world.rules
-    opening = [(FUND, rules.fund_start)] + ([(VAULT, rules.vault.capital)] if rules.vault else [])
+    opening = [(FUND, number, start) for number, start in enumerate(fund_starts(s))]
+    opening += [(VAULT, NONE, rules.vault.capital)] if rules.vault else []
     head = len(opening)
-    pools = np.concatenate([np.array([code for code, _ in opening], dtype=np.int64), pool])
-    amount = np.concatenate([np.array([cash for _, cash in opening], dtype=np.int64), sign * t["amount"][at]])
+    first = np.array(opening, dtype=np.int64)
+    pools, numbers = np.concatenate([first[:, 0], pool]), np.concatenate([first[:, 1], number])
+    amount = np.concatenate([first[:, 2], sign * t["amount"][at]])
     cash = np.zeros(len(pools), dtype=np.int64)
-    for code in (FUND, VAULT):
-        own = pools == code
+    for code, each in {(code, number) for code, number, _ in opening}:
+        own = (pools == code) & (numbers == each)
         cash[own] = np.cumsum(amount[own])
     zeros = np.zeros(head, dtype=np.int64)
-    marks = s.mark_then(t["symbol"][at], t["step"][at], t["round"][at]) * s.mark_unit[t["symbol"][at]]
+    symbol, moved = t["symbol"][at], sign * t["lots"][at]
+    marks = s.mark_then(symbol, t["step"][at], t["round"][at])
     step = np.concatenate([zeros, t["step"][at]])
     causes = ("opening", *CAUSES)
     return len(pools), {
@@ -90,11 +98,41 @@ def fund(s: Shared) -> tuple[int, Columns]:
         "step": step,
         "ts": s.ts(step),
         "pool": named((pools == VAULT).astype(np.int64), ("fund", "vault")),
+        "serves": s.serves(pools, numbers),
         "cause": named(np.concatenate([zeros, t["cause"][at] + 1]), causes),
         "symbol": named(np.concatenate([zeros, t["symbol"][at] + 1]), ("", *s.symbols)),
         "liquidation_id": s.liquidation(np.concatenate([zeros + NONE, t["serial"][at]])),
-        "lots": np.concatenate([zeros, sign * t["lots"][at]]),
-        "mark_px": nullable(np.concatenate([np.zeros(head), marks]), np.arange(len(pools)) < head),
+        "lots": np.concatenate([zeros, moved]),
+        "mark_px": nullable(
+            np.concatenate([np.zeros(head), marks * s.mark_unit[symbol]]), np.arange(len(pools)) < head
+        ),
+        "worth_usd": np.concatenate([zeros, s.kind[symbol] * moved * s.each(symbol, marks)]),
         "amount_usd": amount,
         "cash_usd": cash,
+    }
+
+
+def fund_events(s: Shared) -> tuple[int, Columns]:
+    """Return when deleveraging was on, when a fund was empty, and what each first refused."""
+    events = s.recorder.pool_events
+
+    def column(name: str) -> Ints:
+        return np.array([0 if event[name] is None else event[name] for event in events], dtype=np.int64)
+
+    step, peak = column("step"), column("fund_peak")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = (column("now") - column("peak")) / peak
+    return len(events), {
+        "event_id": np.arange(1, len(events) + 1),
+        "step": step,
+        "ts": s.ts(step),
+        "serves": s.serves(np.full(len(events), FUND), column("fund")),
+        "symbol": named(column("symbol") + 1, ("", *s.symbols)),
+        "event": [event["event"] for event in events],
+        "cause": [event["cause"] for event in events],
+        "equity_usd": column("balance"),
+        "peak_usd": peak,
+        "compared_usd": column("now"),
+        "compared_peak_usd": column("peak"),
+        "drop_ratio": nullable(ratio, peak <= 0),
     }

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from backtest.book.sheet import PositionBook
-from backtest.engine.recorder import NONE
+from backtest.engine.recorder import FUND, NONE
 from backtest.engine.run import Outcome
 from backtest.market import MarketPath
-from backtest.mechanics.exact import QUANTA_PER_USD, Ints
+from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Ints
 from backtest.tables.arrow import named, nullable
 
 Columns = Mapping[str, Any]
@@ -46,10 +46,14 @@ class Shared:
         self.liquidation_of[self.breaches["serial"]] = np.arange(1, len(moved) + 1)
         units = self.market.instruments
         self.symbols = self.world.symbols
+        self.funds = range(len(self.state.funds))
         self.lot = np.array([float(unit.lot) for unit in units])
         self.tick = np.array([float(unit.tick) for unit in units])
         self.mark_unit = np.array([float(unit.mark_quantum) for unit in units])
-        self.q_mark = np.array([unit.q_mark for unit in units], dtype=np.int64)
+        self.worth = [self.world.worth(symbol) for symbol in range(len(units))]
+        self.kind = self.world.kinds()  # -1: a long of the symbol loses where a lot's worth rises
+        self.sign = self.world.side * self.kind[self.world.symbol]  # of each position's value
+        self.face_px = np.array([float(unit.num) for unit in self.worth]) * self.mark_unit
         self.mark, self.trade = self.state.prices.mark, self.state.prices.trade  # as they were walked
         self.step_ts, self.bar_ts = self._clock()
         self.cohorts = np.asarray(done.book.cohort)
@@ -74,10 +78,42 @@ class Shared:
         """Return the time of steps; step 0 is the opening."""
         return np.where(step > 0, self.step_ts[np.maximum(step, 1) - 1], self.bar_ts[0]).astype("datetime64[us]")
 
+    def each(self, symbol: Ints, marks: Ints) -> Ints:
+        """Return what a lot of each row's symbol is worth at the row's mark, in quanta."""
+        if len(self.worth) == 1:
+            return self.worth[0].many(marks)
+        out = np.zeros(len(marks), dtype=np.int64)
+        for k, worth in enumerate(self.worth):
+            mine = symbol == k
+            out[mine] = worth.many(marks[mine])
+        return out
+
+    def at(self, marks: Ints) -> Ints:
+        """Return what a lot of each symbol is worth at marks of shape (symbols, ...)."""
+        return np.stack([worth.many(row) for worth, row in zip(self.worth, marks, strict=True)])
+
+    def serves(self, owner: Ints, number: Ints) -> pa.Array:
+        """Return the symbols that the fund of a number serves; empty for other owners and for one fund over all."""
+        names = [
+            "+".join(s for s, n in zip(self.symbols, self.state.fund_of, strict=True) if n == k) for k in self.funds
+        ]
+        several = (owner == FUND) & (len(names) > 1)
+        return named(np.where(several, number + 1, 0), ("", *names))
+
     def px(self, value: Ints, lots: Ints, symbol: Ints) -> Any:
-        """Return quanta over lots as a price per base unit, correctly rounded; NaN without lots."""
+        """Return the price at which lots are worth so many quanta; NaN without lots, or where no price is."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            return value / (lots * (self.lot[symbol] * QUANTA_PER_USD))
+            linear = value / (lots * (self.lot[symbol] * QUANTA_PER_USD))
+            if not any(self.world.inverse):
+                return linear
+            inverse = np.where(value > 0, self.face_px[symbol] * lots / value, np.nan)
+        return np.where(self.kind[symbol] > 0, linear, inverse)
+
+    def px_or_null(self, value: Ints, lots: Ints, symbol: Ints, missing: Bools | None = None) -> Any:
+        """Return that price, null where there is none."""
+        prices = self.px(value, lots, symbol)
+        none = (self.kind[symbol] < 0) & (value <= 0) if missing is None else missing | np.isnan(prices)
+        return nullable(prices, none) if none.any() or missing is not None else prices
 
     def symbol(self, codes: Ints) -> pa.Array:
         """Return symbol names."""

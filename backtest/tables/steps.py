@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from backtest.engine.prices import flow_of
-from backtest.engine.recorder import ACCOUNT, CAUSES, FUND, VAULT
+from backtest.engine.recorder import ACCOUNT, CAUSES, FUND, NONE, VAULT
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.path import freed
+from backtest.tables.ledger import fund_starts
 from backtest.tables.shared import Columns, Shared
 
 
@@ -18,11 +19,14 @@ def steps(s: Shared) -> tuple[int, Columns]:
     world, walk, first = s.world, s.world.walk, s.done.first_bar
     steps, symbols = world.steps, len(s.symbols)
     shape = (symbols, steps)
-    value = s.mark * s.q_mark[:, None]  # quanta per lot
+    value = s.at(s.mark)  # quanta per lot
     long_lots, short_lots = _open_interest(s, shape)
-    fund, vault = _pool(s, FUND, shape, value), _pool(s, VAULT, shape, value)
+    funds = [_pool(s, FUND, shape, value, number) for number in s.funds]
+    fund = tuple(sum(parts) for parts in zip(*funds, strict=True)) if len(funds) > 1 else funds[0]
+    vault = _pool(s, VAULT, shape, value)
+    own = s.state.fund_of
     b = s.breaches
-    notional = (b["lots"] - b["kept"]) * b["mark"] * s.q_mark[b["symbol"]]
+    notional = (b["lots"] - b["kept"]) * s.each(b["symbol"], b["mark"])
     is_long = b["side"] > 0
     at = (b["symbol"], b["step"] - 1)
     waves = s.recorder.waves
@@ -54,6 +58,7 @@ def steps(s: Shared) -> tuple[int, Columns]:
         "trade_low_px": each(np.maximum(world.trade_low[:, walk.bar] + moved, lowest) * s.tick[:, None]),
         "trade_high_px": each((world.trade_high[:, walk.bar] + moved) * s.tick[:, None]),
         "tape_mark_px": each(walk.mark * s.mark_unit[:, None]),
+        "lot_usd": each(value),
         "long_lots": each(long_lots),
         "short_lots": each(short_lots),
         "long_oi_usd": each(long_lots * value),
@@ -70,6 +75,9 @@ def steps(s: Shared) -> tuple[int, Columns]:
         "rounds_capped": each(capped),
         "fund_usd": each(fund[0]),
         "fund_equity_usd": each(fund[1]),
+        "own_fund_usd": each(np.stack([funds[number][0] for number in own])),
+        "own_fund_equity_usd": each(np.stack([funds[number][1] for number in own])),
+        "adl_on": each(_adl_on(s, shape)),
         "vault_usd": each(vault[0]),
         "vault_equity_usd": each(vault[1]),
         "pool_lots": each(fund[2] + vault[2]),
@@ -102,18 +110,31 @@ def _open_interest(s: Shared, shape: tuple[int, int]) -> tuple[Ints, Ints]:
     return out[0], out[1]
 
 
-def _pool(s: Shared, owner: int, shape: tuple[int, int], value: Ints) -> tuple[Ints, Ints, Ints]:
-    """Return cash, equity (steps) and signed lots (symbols, steps) of a pool after each step."""
+def _adl_on(s: Shared, shape: tuple[int, int]) -> Any:
+    """Return where deleveraging is on at the end of a step."""
+    out = np.zeros(shape, dtype=bool)
+    if s.world.rules.drop:
+        starts = fund_starts(s)
+        out[[starts[number] <= 0 for number in s.state.fund_of]] = True
+    for event in s.recorder.pool_events:
+        if event["event"] in {"adl_on", "adl_off"}:
+            out[event["symbol"], event["step"] - 1 :] = event["event"] == "adl_on"
+    return out
+
+
+def _pool(s: Shared, owner: int, shape: tuple[int, int], value: Ints, number: int = NONE) -> tuple[Ints, Ints, Ints]:
+    """Return cash, equity (steps) and signed lots (symbols, steps) of a fund or the vault after each step."""
     rules = s.world.rules
-    start = rules.fund_start if owner == FUND else (rules.vault.capital if rules.vault else 0)
-    step, symbol, _, lots, cash = _legs(s, owner)
+    start = fund_starts(s)[number] if owner == FUND else (rules.vault.capital if rules.vault else 0)
+    legs = _legs(s, owner)
+    step, symbol, _, lots, cash = (part[legs[2] == number] for part in legs)
     paid, change = np.zeros(shape[1], dtype=np.int64), np.zeros(shape, dtype=np.int64)
     np.add.at(paid, step, cash)
     np.add.at(change, (symbol, step), lots)
     balance, held = start + np.cumsum(paid), np.cumsum(change, axis=1)
     moved = np.zeros(shape, dtype=bool)
     moved[symbol[lots != 0], step[lots != 0]] = True
-    equity = balance + (held * value).sum(axis=0) - _unsettled(s, held, moved)
+    equity = balance + (s.kind[:, None] * held * value).sum(axis=0) - _unsettled(s, held, moved)
     return balance, equity, held
 
 
@@ -159,11 +180,11 @@ def _buckets(s: Shared, used: Ints) -> Ints:
 def _residual(s: Shared, steps: int) -> Ints:
     """Return the sum of all owners' cash after each step, from opening balances and both legs of every transfer."""
     world, rules = s.world, s.world.rules
-    opening = int((world.wallet - world.side * world.cost).sum()) + rules.fund_start
+    opening = int((world.wallet - s.sign * world.cost).sum()) + rules.fund_start
     opening += rules.vault.capital if rules.vault else 0
     for symbol in range(len(s.symbols)):
         signed = int((world.side * world.lots)[world.symbol == symbol].sum())
-        opening += signed * int(world.walk.mark[symbol, 0]) * int(s.q_mark[symbol])
+        opening += int(s.kind[symbol]) * signed * s.worth[symbol].one(int(world.walk.mark[symbol, 0]))
     change = np.zeros(steps, dtype=np.int64)
     for owner in range(8):
         step, _, _, _, cash = _legs(s, owner)

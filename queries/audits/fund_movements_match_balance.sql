@@ -3,7 +3,7 @@
 -- grain: one row per mismatch
 -- units: recorded and expected in USD or lots, as the check says
 WITH running AS (
-  SELECT movement_id, step, pool, cash_usd, sum(amount_usd) OVER (PARTITION BY pool ORDER BY movement_id) AS expected_usd FROM fund
+  SELECT movement_id, step, pool, cash_usd, sum(amount_usd) OVER (PARTITION BY pool, serves ORDER BY movement_id) AS expected_usd FROM fund
 ),
 per_step AS (
   SELECT pool, step, symbol, sum(amount_usd) AS usd, sum(lots)::BIGINT AS lots FROM fund GROUP BY pool, step, symbol

@@ -4,25 +4,24 @@
 -- units: _usd at the marks of the step; equity_usd fund cash plus inventory after the take-over; first_value_usd what the take-over added to it
 -- note: wants the floor in rules.fund_floor_usd, checks nothing without it; looks at steps of one round before funding first reaches the fund
 WITH floors AS (SELECT (to_json(r) ->> 'fund_floor_usd')::DECIMAL(18, 6) AS floor_usd FROM rules r),
-lot_sizes AS (SELECT symbol, max(quantity_base / lots) AS lot_base FROM liquidations GROUP BY symbol),
-per_lot AS (
-  SELECT s.step, s.symbol, (s.mark_px * z.lot_base)::DECIMAL(18, 6) AS usd FROM steps s JOIN lot_sizes z USING (symbol)
-),
+-- A long lot of an inverse contract is owed: it is worth less than nothing, and a short one more.
+per_lot AS (SELECT step, symbol, worth_sign('long', symbol) * lot_usd AS usd FROM steps),
 movements AS (
-  SELECT f.movement_id, f.step, f.symbol, f.cause, f.lots, f.cash_usd, f.lots * p.usd AS lots_usd,
+  SELECT f.movement_id, f.step, f.symbol, f.serves, f.cause, f.lots, f.cash_usd, f.lots * p.usd AS lots_usd,
          f.amount_usd + f.lots * p.usd AS first_value_usd
   FROM fund f JOIN per_lot p USING (step, symbol)
   WHERE f.pool = 'fund' AND f.lots <> 0
 ),
+served AS (SELECT DISTINCT symbol, serves FROM movements),
 changes AS (SELECT step, symbol, sum(lots)::BIGINT AS lots FROM movements GROUP BY step, symbol),
 carried AS (
-  SELECT step, p.usd, c.lots, sum(coalesce(c.lots, 0)) OVER (PARTITION BY symbol ORDER BY step)::BIGINT - coalesce(c.lots, 0) AS lots_before
-  FROM per_lot p LEFT JOIN changes c USING (step, symbol)
+  SELECT step, v.serves, p.usd, c.lots, sum(coalesce(c.lots, 0)) OVER (PARTITION BY symbol ORDER BY step)::BIGINT - coalesce(c.lots, 0) AS lots_before
+  FROM per_lot p JOIN served v USING (symbol) LEFT JOIN changes c USING (step, symbol)
 ),
-before AS (SELECT step, sum(lots_before * usd) AS usd FROM carried GROUP BY step HAVING bool_or(lots IS NOT NULL)),
+before AS (SELECT step, serves, sum(lots_before * usd) AS usd FROM carried GROUP BY step, serves HAVING bool_or(lots IS NOT NULL)),
 judged AS (
-  SELECT m.*, m.cash_usd + b.usd + sum(m.lots_usd) OVER (PARTITION BY m.step ORDER BY m.movement_id) AS equity_usd
-  FROM movements m JOIN before b USING (step)
+  SELECT m.*, m.cash_usd + b.usd + sum(m.lots_usd) OVER (PARTITION BY m.step, m.serves ORDER BY m.movement_id) AS equity_usd
+  FROM movements m JOIN before b USING (step, serves)
 )
 SELECT j.movement_id, j.step, j.symbol, j.equity_usd, j.first_value_usd, f.floor_usd
 FROM judged j CROSS JOIN floors f

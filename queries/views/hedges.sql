@@ -5,7 +5,7 @@
 -- note: hedged is known from the waves of the symbol; without a wave it reads false. A liquidated hedge leaves the outside leg naked too
 WITH watched AS (
   SELECT a.name, p.position_id, p.account_id, p.symbol, p.side, p.lots, p.quantity_base / p.lots AS lot_base, p.fate,
-         CASE p.side WHEN 'long' THEN 1 ELSE -1 END AS sign
+         CASE p.side WHEN 'long' THEN 1 ELSE -1 END AS sign, worth_sign(p.side, p.symbol) AS worth
   FROM accounts a JOIN positions p USING (account_id) WHERE a.name <> ''
 ),
 places AS (
@@ -15,22 +15,24 @@ places AS (
 ),
 closes AS (
   SELECT position_id, sum(lots)::BIGINT AS lots, min(ts) AS first_ts, sum(amount_usd) AS amount_usd,
-         sum(notional_usd) AS mark_usd, sum(immediate_usd) AS immediate_usd
-  FROM adl_fills WHERE position_id IN (SELECT position_id FROM watched) GROUP BY position_id
+         sum(notional_usd) AS mark_usd, sum(immediate_usd) AS immediate_usd,
+         mean_px(symbol, close_px, amount_usd, lots, quantity_base) AS close_px,
+         mean_px(symbol, mark_px, notional_usd, lots, quantity_base) AS mark_px
+  FROM adl_fills WHERE position_id IN (SELECT position_id FROM watched) GROUP BY position_id, symbol
 ),
 breaches AS (
   SELECT position_id, sum(lots - kept_lots)::BIGINT AS lots, min(ts) AS first_ts,
          sum(closed_usd) AS mark_usd
   FROM liquidations WHERE position_id IN (SELECT position_id FROM watched) GROUP BY position_id
 ),
-ends AS (SELECT symbol, arg_max(mark_px, step) AS last_px, max(ts) AS end_ts FROM steps GROUP BY symbol),
+ends AS (SELECT symbol, arg_max(lot_usd, step) AS last_usd, max(ts) AS end_ts FROM steps GROUP BY symbol),
 gone AS (
   SELECT w.*, coalesce(p.hedged, false) AS hedged, coalesce(p.waves, 0) AS waves, p.best_rank, p.lowest_notional_ahead_usd,
-         coalesce(c.lots, 0) AS closed_lots, c.first_ts AS first_close_ts, c.amount_usd, c.mark_usd AS closed_mark_usd,
+         coalesce(c.lots, 0) AS closed_lots, c.first_ts AS first_close_ts, c.close_px, c.mark_px,
          c.immediate_usd, coalesce(b.lots, 0) AS liquidated_lots, least(c.first_ts, b.first_ts) AS naked_from_ts,
          CASE WHEN p.hedged THEN coalesce(c.lots, 0) + coalesce(b.lots, 0) ELSE 0 END AS naked_lots,
          (coalesce(c.mark_usd, 0) + coalesce(b.mark_usd, 0))::DOUBLE AS gone_mark_usd,
-         e.last_px, e.end_ts
+         e.last_usd::DOUBLE AS last_usd, e.end_ts
   FROM watched w
   LEFT JOIN places p USING (position_id)
   LEFT JOIN closes c USING (position_id)
@@ -38,13 +40,12 @@ gone AS (
   LEFT JOIN ends e USING (symbol)
 )
 SELECT name, symbol, side, hedged, account_id, lots AS opening_lots, closed_lots, first_close_ts,
-       amount_usd / (closed_lots * lot_base) AS mean_close_px,
-       closed_mark_usd / (closed_lots * lot_base) AS mean_mark_px,
+       close_px AS mean_close_px, mark_px AS mean_mark_px,
        coalesce(immediate_usd, 0) AS immediate_usd,
        -sign * naked_lots * lot_base AS naked_base,
        CASE WHEN naked_lots > 0 THEN -sign * gone_mark_usd ELSE 0 END AS naked_usd,
        CASE WHEN naked_lots > 0 THEN epoch(end_ts - naked_from_ts) END AS naked_s,
        waves, best_rank, lowest_notional_ahead_usd, fate, liquidated_lots,
-       CASE WHEN naked_lots > 0 THEN -sign * (naked_lots * lot_base * last_px - gone_mark_usd) ELSE 0 END AS naked_pnl_usd
+       CASE WHEN naked_lots > 0 THEN -worth * (naked_lots * last_usd - gone_mark_usd) ELSE 0 END AS naked_pnl_usd
 FROM gone
 ORDER BY name, account_id, symbol

@@ -22,14 +22,14 @@ winners AS (
   SELECT count(DISTINCT position_id) AS positions, count(DISTINCT account_id) AS accounts FROM adl_fills
 ),
 paths AS (
-  SELECT symbol, arg_min(mark_px, step) AS first_mark_px, arg_min(trade_px, step) AS first_px, min(trade_low_px) AS low_px
+  SELECT symbol, arg_min(lot_usd, step) AS first_usd, arg_min(trade_px, step) AS first_px, min(trade_low_px) AS low_px
   FROM steps GROUP BY symbol
 ),
 worst AS (
   SELECT symbol, low_px / first_px - 1 AS move_frac FROM paths ORDER BY move_frac, symbol LIMIT 1
 ),
 sides AS (
-  SELECT symbol, side, sum(p.lots * (first_mark_px * p.quantity_base / p.lots)::DECIMAL(18, 6)) AS notional_usd
+  SELECT symbol, side, sum(p.lots * first_usd) AS notional_usd
   FROM positions p JOIN paths USING (symbol) GROUP BY symbol, side
 ),
 interest AS (
@@ -42,7 +42,7 @@ clock AS (
 equity AS (
   SELECT 'fund' AS pool, step, ts, fund_equity_usd AS usd FROM clock
   UNION ALL SELECT 'vault', step, ts, vault_equity_usd FROM clock
-  UNION ALL SELECT pool, 0, ts, cash_usd FROM fund WHERE cause = 'opening'
+  UNION ALL SELECT pool, 0, min(ts), sum(amount_usd) FROM fund WHERE cause = 'opening' GROUP BY pool
 ),
 lows AS (
   SELECT pool, arg_min(usd, step) AS start_usd, arg_max(usd, step) AS end_usd, min(usd) AS low_usd FROM equity GROUP BY pool

@@ -138,6 +138,18 @@ def feedback(positions: int) -> None:
     print(f"feedback, its baseline included       {both:6.2f} s   ratio to the tape {both / tape:.2f} (limit 3)")
 
 
+def everything(positions: int) -> None:
+    """Time a run with partial steps, funds that drop and a vault beside the same book under simple rules."""
+    from backtest.engine.run import simulate
+    from tests.bench.engine_world import engine_world, with_everything
+
+    world = engine_world(positions)
+    simple = best(lambda: simulate(world), 2)
+    for name, more in with_everything(world).items():
+        seconds = best(lambda more=more: simulate(more), 2)  # type: ignore[misc]
+        print(f"  {name:35} {seconds:6.2f} s   ratio {seconds / simple:.2f} (limit 2.5)")
+
+
 def ingest() -> None:
     """Run what fills and reads the lake, each in processes of its own."""
     with tempfile.TemporaryDirectory() as folder:
@@ -179,3 +191,4 @@ if __name__ == "__main__":
         command_line()
     feedback(1_000_000)
     engine(10_000_000 if "--large" in sys.argv else 1_000_000)
+    everything(1_000_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -9,7 +10,9 @@ import numpy as np
 from backtest.engine.state import World
 from backtest.mechanics.margin import Tiers, deductions
 from backtest.mechanics.path import CLOSE, HIGH, LOW, OPEN, walk
-from backtest.mechanics.rules import Rules
+from backtest.mechanics.pools import DropRule
+from backtest.mechanics.rules import Rules, VaultRule
+from backtest.mechanics.steppers import PartRule
 
 USD = 1_000_000
 TICK = 1_000_000  # 0.1 USD per tick at 1 lot = 10 base: quanta per tick and lot
@@ -64,3 +67,16 @@ def engine_world(positions: int, bars: int = 4320, seed: int = 1) -> World:
         ("BTC",), (quanta,), (1,), (tiers,), walk(prices, prices, "ohlc"), 60, prices[..., LOW], prices[..., HIGH],
         volume, funding, np.arange(positions), np.zeros(positions, dtype=np.int64), side, lots, cost, wallet, (), rules,
     )  # fmt: skip
+
+
+def with_everything(world: World) -> dict[str, World]:
+    """Return the world under rules that use all there is: partial steps, a fund that drops, a vault."""
+    drop = DropRule("pnl_ratio", (Fraction(3, 10),), (Fraction(1, 4),), 0, 3 * 8 * 3600)
+    part = PartRule(1, 5, 100_000 * USD, 30)
+    vault = VaultRule(4 * world.rules.fund_start)
+    rules = {
+        "part_first, vault": {"stepper": "part_first", "part": part, "vault": vault, "fund_takes_over": False},
+        "part_first, vault, fund, drop": {"stepper": "part_first", "part": part, "vault": vault, "drop": drop},
+        "tier_by_tier, fund, drop": {"stepper": "tier_by_tier", "drop": drop},
+    }
+    return {name: replace(world, rules=replace(world.rules, **more)) for name, more in rules.items()}  # type: ignore[arg-type]

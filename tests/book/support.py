@@ -26,7 +26,7 @@ FLOORS = [0, 50_000 * USD, 1_000_000 * USD]
 RATES = [4_000_000, 10_000_000, 50_000_000]
 TIERS: MarginTable = (Tiers.of(list(zip(FLOORS, RATES, deductions(FLOORS, RATES), strict=True))), (100.0, 20.0, 5.0))
 
-FILLER = {"text": "none", "float": 1.0, "int": 0, "coins": ("BTC",)}
+FILLER = {"text": "none", "float": 1.0, "int": 0, "coins": ("BTC",), "per_coin": 1.0}
 
 
 def scenario(**fields: Any) -> Scenario:

@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.book.importer import EXACT, book_of_frame, exact_amounts, read_positions
+from backtest.book.amounts import EXACT, exact_amounts
+from backtest.book.importer import book_of_frame, read_positions
 from backtest.book.sheet import PositionBook
 from backtest.errors import BookError, ConfigError
+from backtest.instrument import Instrument
 from backtest.scenario import Watch
 from tests.book.support import BTC, SOL, TIERS, marks
 
@@ -216,8 +218,8 @@ def test_blank_lines_are_passed_over_and_counted(book_of: Any) -> None:
     [
         ("account,symbol,sied,quantity_base,entry_px,leverage", "unknown column 'sied'; did you mean side?"),
         ("account,symbol,sied,quantity_base,entry_px,leverage", "column 'side' is missing"),
-        ("account,symbol,side,quantity_base,entry_px", "give exactly one of the columns collateral_usd and leverage"),
-        (HEAD + ",leverage", "give exactly one of the columns collateral_usd and leverage"),
+        (HEAD.removesuffix(",collateral_usd"), "give exactly one of the columns collateral_usd, collateral_coin"),
+        (HEAD + ",leverage", "give exactly one of the columns collateral_usd, collateral_coin, leverage"),
         (HEAD + ",zzz", "unknown column 'zzz'"),
         (HEAD + ",side", "column 'side' comes twice"),
     ],
@@ -375,7 +377,8 @@ def test_watch_accounts_join_an_imported_book_if_it_stays_balanced(book_of: Any)
 )
 def test_amounts_agree_with_fractions(size: Decimal, price: Decimal, lot: str) -> None:
     with localcontext(EXACT):
-        lots, rest, cost = exact_amounts(size, price, Decimal(lot))
+        unit = Instrument("X/USDT:USDT", "X", Decimal(1), Decimal(lot), Decimal(1))
+        lots, rest, cost = exact_amounts(size, price, unit, 1)
     assert lots == Fraction(size) // Fraction(lot)
     assert lots * Fraction(lot) + Fraction(rest) == Fraction(size)
     assert cost == round(lots * Fraction(lot) * Fraction(price) * 10**6)

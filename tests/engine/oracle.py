@@ -39,6 +39,7 @@ class SlowWave:
     step: int
     symbol: str
     side: int
+    worth: int
     source: str
     bankrupts: int
     wanted: int
@@ -90,7 +91,7 @@ def _watch_waves(patch: pytest.MonkeyPatch, out: Trace) -> None:
 
     def start(state: State, symbol: str, side: int, source: str, count: int, wanted: int) -> SlowWave:
         marks = state.step.mark[symbol], state.step.previous_mark[symbol]
-        return SlowWave(state.step.number, symbol, side, source, count, wanted, *marks)
+        return SlowWave(state.step.number, symbol, side, state.kind(symbol) * side, source, count, wanted, *marks)
 
     def bankrupts(state: State, symbol: str, side: int, claims: list[Claim]) -> None:
         wanted = sum(claim.lots for claim in claims)
@@ -99,7 +100,7 @@ def _watch_waves(patch: pytest.MonkeyPatch, out: Trace) -> None:
 
     def inventory(state: State, owner: str, symbol: str, wanted: Any) -> None:
         held = state.lots(owner, symbol)
-        with one_wave(state, start(state, symbol, 1 if held > 0 else -1, owner, 1, abs(held))):
+        with one_wave(state, start(state, symbol, 1 if held > 0 else -1, owner.split(maxsplit=1)[0], 1, abs(held))):
             inventory_wave(state, owner, symbol, wanted)
 
     def queue(state: State, symbol: str, side: int) -> list[Position]:

@@ -20,9 +20,11 @@ from tests.engine.small import LONG, SHORT, bar, small
 from tests.reference.adapter import build, run_fast
 from tests.reference.feedback_worlds import feedback_worlds
 from tests.reference.slow_engine import replay
+from tests.reference.venue_worlds import venue_worlds
 
 M = 10**6
 World = dict[str, Any]
+crowds = st.integers(0, 10**6).map(lambda seed: crowd(seed, size=40, unit=1000))
 # In breach at 925 and below: 950 x 925 is under 1,000,000 - 121,000. Its bankruptcy amount is 879,000.
 NEXT = {"id": 3, "symbol": "BTC", "side": 1, "lots": 10, "cost": 1_000_000, "wallet": 121_000}
 CALM: World = {"impact_y_e9": 0}  # a baseline whose flow moved nothing: all flow of the run does
@@ -159,16 +161,16 @@ def test_the_same_flow_in_less_liquidity_moves_prices_with_it(flow: list[int], t
 
 
 @pytest.mark.property
-@given(st.integers(0, 10**6), st.integers(0, 40))
-def test_what_is_ahead_is_what_a_jump_there_would_liquidate(seed: int, number: int) -> None:
-    world = build(crowd(seed, size=40, unit=1000))
+@given(st.one_of(crowds, venue_worlds()), st.integers(0, 40))
+def test_what_is_ahead_is_what_a_move_there_liquidates(case: World, number: int) -> None:
+    world = build(case)
     run = Replay.begin(world)
     for k in range(1, min(number, world.steps) + 1):
         step(run, k)
     for (symbol, side), ladder in run.ladders.items():
         for part in (0, 10, 100, 300):
-            mark = run.state.marks[symbol] * (1000 - side * part) // 1000
+            mark = max(1, run.state.marks[symbol] * (1000 - side * part) // 1000)
             ahead = ladder.ahead(mark)
-            rows, _ = ladder.crossed(run.state.marks[symbol], mark, True)
+            rows, _ = ladder.crossed(run.state.marks[symbol], mark, False)
             assert ahead == int(run.state.lots[rows].sum())
             run.ladders[symbol, side].touched(rows)

@@ -120,7 +120,7 @@ def test_money_in_units_c_times_smaller_is_c_times_as_much(world: World, c: int)
     """
     profile = {
         **world["profile"], "threshold": "<", "inventory_adl": "none", "vault": None, "on_exhausted": "uncovered",
-        "fund": {**world["profile"]["fund"], "takeover": "none"},
+        "fund": {**world["profile"]["fund"], "takeover": "none", "pools": None, "drop": None},
     }  # fmt: skip
     assume(profile["ranking"] not in {"binance", "aevo", "bybit", "extended"})
     if profile["residual_owner"] == "vault":
@@ -157,7 +157,8 @@ def test_a_fund_that_takes_nothing_over_changes_no_liquidation_and_no_adl(world:
     changes nothing at all.
     """
     profile = {
-        **world["profile"], "on_exhausted": "uncovered", "fund": {**world["profile"]["fund"], "takeover": "none"}
+        **world["profile"], "on_exhausted": "uncovered",
+        "fund": {**world["profile"]["fund"], "takeover": "none", "pools": None},
     }  # fmt: skip
     small = run_fast({**world, "profile": profile})
     large = run_fast({**world, "profile": {**profile, "fund": {**profile["fund"], "start": start}}})

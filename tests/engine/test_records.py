@@ -18,7 +18,7 @@ from tests.engine.oracle import SlowWave, Trace, equity_at_detection, trace
 from tests.reference.adapter import build, shape
 from tests.reference.slow_ledger import name_of
 from tests.reference.slow_state import maintenance_margin, mark_value
-from tests.reference.worlds_strategy import worlds
+from tests.reference.worlds_strategy import account_worlds, worlds
 
 Row = dict[str, Any]
 
@@ -63,7 +63,7 @@ def check_waves(world: dict[str, Any], outcome: Outcome, slow: Trace) -> None:
             "candidate_value": sum(stand.value for stand in wave.queue),
             "winners": len({row[3] for row in wave.slices}),
             "skipped": len(wave.skipped), "mark": wave.mark, "previous": wave.previous,
-            "difference": wave.side * sum(row["amount"] - row["owed"] for row in mine),
+            "difference": wave.worth * sum(row["amount"] - row["owed"] for row in mine),
         }  # fmt: skip
 
 
@@ -88,7 +88,11 @@ def check_queues(outcome: Outcome, slow: Trace) -> None:
     account, spared = outcome.world.account.tolist(), outcome.world.rules.spared
     for wave, slices, queue, _, place in by_wave(outcome, slow):
         cut: Counter[int] = Counter()
-        for fast, (_, _, bankrupt, winner, lots, amount) in zip(slices, wave.slices, strict=True):
+        for number, (fast, (_, _, bankrupt, winner, lots, amount)) in enumerate(zip(slices, wave.slices, strict=True)):
+            if number < wave.own:
+                legs = account[fast["bankrupt_row"]], account[fast["winner_row"]]
+                assert (*legs, fast["lots"], fast["amount"], fast["rank"]) == (bankrupt, winner, lots, amount, 0)
+                continue
             stand = wave.queue[place[winner]]
             assert account[fast["winner_row"]] == winner
             assert bankrupt == (account[fast["bankrupt_row"]] if wave.source == "account" else wave.source)
@@ -98,7 +102,7 @@ def check_queues(outcome: Outcome, slow: Trace) -> None:
             cut[winner] += fast["cost"]
         assert cut == Counter({winner: cost for winner, cost in wave.cost_cut.items() if winner in cut})
         closed = Counter[int]()
-        for row in wave.slices:
+        for row in wave.slices[wave.own :]:
             closed[row[3]] += row[4]
         reached = max((place[winner] for winner in [*closed, *wave.skipped]), default=-1) + 1
         assert len(queue) == min(reached + spared, len(wave.queue))
@@ -123,7 +127,8 @@ def check_watch(world: dict[str, Any], outcome: Outcome, slow: Trace) -> None:
             # Rank and notional ahead by counting in the slow engine's order.
             before = wave.queue[: place[me]]
             assert (fast["rank"], fast["ahead"]) == (len(before) + 1, sum(stand.value for stand in before))
-            assert (fast["candidates"], fast["lots"]) == (len(wave.queue), wave.queue[place[me]].lots)
+            own = sum(row[4] for row in wave.slices[: wave.own] if row[3] == me)  # given before the queue was formed
+            assert (fast["candidates"], fast["lots"]) == (len(wave.queue), wave.queue[place[me]].lots + own)
             assert fast["closed"] == sum(row[4] for row in wave.slices if row[3] == me)
             assert fast["amount"] == sum(row[5] for row in wave.slices if row[3] == me)
             assert close_to(fast["score"], wave.queue[place[me]].score)
@@ -160,11 +165,12 @@ def check_transfers(outcome: Outcome) -> None:
         for sign, owner in ((1, (OWNERS[row["a"]], row["a_row"])), (-1, (OWNERS[row["b"]], row["b_row"]))):
             cash[owner] += sign * row["amount"]
             lots[(*owner, row["symbol"])] += sign * row["lots"]
-    start = (world.wallet - world.side * world.cost).tolist()
+    start = (world.wallet - world.kinds()[world.symbol] * world.side * world.cost).tolist()
     for place, symbol in enumerate(world.symbol.tolist()):
         side = int(world.side[place])
         assert start[place] + cash["account", place] == int(state.cash[place])
         assert side * int(world.lots[place]) + lots["account", place, symbol] == side * int(state.lots[place])
+    assert sum(rule.start for rule in world.rules.pools) in {0, world.rules.fund_start}
     assert world.rules.fund_start + sum(cash["fund", fund.number] for fund in state.funds) == state.funds_cash()
     assert (world.rules.vault.capital if world.rules.vault else 0) + cash["vault", -1] == state.vault.cash
     for name, held in (
@@ -183,6 +189,13 @@ def check_transfers(outcome: Outcome) -> None:
 @settings(max_examples=60)
 @given(worlds())
 def test_records_of_drawn_worlds(world: dict[str, Any]) -> None:
+    check_all(world)
+
+
+@pytest.mark.property
+@settings(max_examples=60)
+@given(account_worlds())
+def test_records_of_cross_accounts_hedges_and_inverse_contracts(world: dict[str, Any]) -> None:
     check_all(world)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 
 from tests.reference.adapter import run_fast
 from tests.reference.slow_engine import replay
-from tests.reference.worlds_strategy import worlds
+from tests.reference.worlds_strategy import account_worlds, worlds
 
 FILE = Path(__file__).parents[1] / "golden" / "worlds.jsonl.gz"
 
@@ -34,4 +34,10 @@ def test_exact_worlds_are_reproduced_to_the_unit(part: int) -> None:
 @pytest.mark.property
 @given(worlds())
 def test_fast_and_slow_engine_agree_to_the_unit(world: dict[str, Any]) -> None:
+    assert run_fast(world) == replay(world)
+
+
+@pytest.mark.property
+@given(account_worlds())
+def test_they_agree_on_cross_accounts_hedges_and_inverse_contracts(world: dict[str, Any]) -> None:
     assert run_fast(world) == replay(world)

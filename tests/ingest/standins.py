@@ -19,11 +19,26 @@ RULES: dict[str, Any] = {
     "first_share_frac": 1.0,
     "first_above_usd": 0.0,
     "first_pause_s": 0,
+    "block_s": 1.0,
+    "block_share_frac": 1.0,
+    "block_least_usd": 0.0,
+    "block_most_usd": 1e9,
+    "block_orders": 50,
+    "block_deleverages": 10,
+    "fillable_adjustment": 1.0,
+    "fillable_spread": 1.5,
+    "adl_visits": 0,
+    "fund_pools": "shared",
     "fund_start_usd": 0.0,
     "fund_floor_usd": 0.0,
     "fund_shortfall": "divisible",
     "fund_takeover": "none",
     "fund_inventory_limit_usd": 0.0,
+    "fund_drop": "none",
+    "fund_trigger_frac": 0.3,
+    "fund_stop_frac": 0.25,
+    "fund_above_usd": 0.0,
+    "fund_window_s": 28_800,
     "inventory_adl": "none",
     "inventory_stop_usd": 0.0,
     "quiet_s": 600.0,
@@ -80,6 +95,9 @@ class FakeVenue:
 
     def symbol(self, coin: str) -> str:
         return f"{coin}/{self.quote}:{self.settle}"
+
+    def face(self, coin: str) -> Decimal:
+        return Decimal(0)
 
     def instrument(self, coin: str) -> tuple[Decimal, Decimal]:
         table = {

@@ -14,6 +14,8 @@ from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.margin import Tiers, breach_mark, deductions, in_breach, maintenance
 from backtest.mechanics.path import previous_mark
 from backtest.mechanics.rankings import RANKINGS, Candidates
+from backtest.mechanics.sharing import per_lot
+from backtest.mechanics.steppers import fillable_discount
 from tests.engine.small import LONG, SHORT, bar, small
 from tests.reference.adapter import build
 
@@ -178,6 +180,54 @@ def test_binance_score_by_hand_floors_and_losers() -> None:
     rows = Candidates(1, lots, cost, value, pnl, equity, tiers)
     assert [rule.exact(rows, k) for k in range(3)] == [Fraction(1, 60), 50, 0]
     assert rule.approximate(rows).tolist() == [pytest.approx(1 / 60), 50.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("collateral", "fillable"),
+    [pytest.param(800, 99_400, id="dydx-adjustment-a-third"), pytest.param(-300, 98_200, id="dydx-adjustment-one")],
+)
+def test_dydx_fillable_price(collateral: int, fillable: int) -> None:
+    # Long 1 at an oracle price of 100,000, maintenance 1,200, by total net collateral: (PNNV - ABR SMMR PMMR) / PS with
+    # BA 1 and SMMR 1.5; dydxprotocol/v4-chain 84d4664b, x/clob/keeper/liquidations.go.
+    need, equity = (np.array([usd * USD]) for usd in (1200, collateral))
+    less = fillable_discount(need, need, equity, 10**9, 1_500_000_000)
+    assert (100_000 * USD - less).tolist() == [fillable * USD]
+
+
+def test_dydx_vector_end_to_end() -> None:
+    # The same long on a scale of 1 to 100: worth 1,000 ticks, bankrupt at 992, maintenance 1.2 %. An order is refused a
+    # tick below the fillable price of 994 and filled at it; the fund gets what that is above bankruptcy.
+    for price, filled in ((993, []), (994, [10])):
+        long = {**LONG, "wallet": 8_000}
+        block = {
+            "time_ms": 1000, "share_e9": 10**9, "least": 0, "most": 10**12, "orders": 50, "deleverages": 10,
+            "adjustment_e9": 10**9, "spread_e9": 1_500_000_000,
+        }  # fmt: skip
+        rules: dict[str, Any] = {"stepper": "fillable_price", "block": block, "fee_e9": 15_000_000, "fee_owner": "fund"}
+        world = small([bar(price, volume_lots=100, mark=1000)], (long, SHORT), **rules)
+        world["symbols"]["BTC"]["tiers"] = [[0, 12_000_000, 0]]
+        outcome = simulate(build(world))
+        breaches = outcome.recorder.breaches.join()
+        assert breaches["bankruptcy"].tolist() == [992_000]
+        assert [lots for lots in breaches["book_lots"].tolist() if lots] == filled
+        assert outcome.state.funds[0].cash == (2_000 if filled else 0)
+
+
+def test_drift_charges_both_sides() -> None:
+    # drift-labs/protocol-v2 0ae3e3b1: a loss of 1,000 over 400 base long and 600 short is 1.0 per base unit.
+    assert per_lot(1000 * USD, 400 + 600) == USD
+    bankrupt = {"id": 1, "symbol": "BTC", "side": 1, "lots": 10, "cost": 990_000, "wallet": 0}
+    others = [
+        {"id": 2, "symbol": "BTC", "side": 1, "lots": 400, "cost": 40_000_000, "wallet": 30_000_000},
+        {"id": 3, "symbol": "BTC", "side": -1, "lots": 600, "cost": 60_000_000, "wallet": 30_000_000},
+    ]
+    world = small([bar(989)], (bankrupt, *others), ranking="none", on_exhausted="socialised_both")
+    outcome = simulate(build(world))
+    state = outcome.state
+    assert state.uncovered_cash == 0
+    equity = {row["id"]: row["wallet"] - row["side"] * row["cost"] for row in others}
+    paid = [equity[k] - int(state.cash[outcome.world.account == k][0]) for k in (2, 3)]
+    assert paid == [400, 600]  # 990,000 owed, 989,000 at the mark
 
 
 # bitmex.com/app/autoDeleveragingExamples: a short of 20 bankrupt at 650 closes account 2 (10) whole and 10 of the 20 of

@@ -37,7 +37,8 @@ READ: dict[Kind, tuple[Any, Callable[[Any], Any]]] = {  # default and reader
 
 
 # Unless a test says otherwise a lot is one base unit, and all lots of a liquidation leave the account.
-ALIKE = {"quantity_base": "lots", "closed_usd": "notional_usd"}
+ALIKE = {"quantity_base": "lots", "closed_usd": "notional_usd", "lot_usd": "mark_px"}
+PRODUCTS = {"worth_usd": ("lots", "mark_px"), "end_notional_usd": ("lots", "end_mark_px")}
 
 
 def rows(text: str, **common: Any) -> Rows:
@@ -57,6 +58,9 @@ def _value(column: Column, row: dict[str, Any]) -> Any:
     default, read = READ[column.kind]
     if column.name in ALIKE:
         default = row.get(ALIKE[column.name], default)
+    if column.name in PRODUCTS:
+        lots, price = (Decimal(str(row.get(name) or 0)) for name in PRODUCTS[column.name])
+        default = lots * price
     value = row.get(column.name, default)
     return None if value is None else read(value)
 

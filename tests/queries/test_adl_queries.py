@@ -164,7 +164,7 @@ def test_the_mark_of_the_close_may_be_the_best_one(tables: Make) -> None:
 def test_prices_follow_the_size_of_a_lot(tables: Make) -> None:
     # Lots of 0.001 BTC: four lots for 0.41 USD are 102.5 per BTC; at 70 they would have cost 0.28.
     run = tables(
-        steps=rows("step mark_px\n1 100\n2 70", symbol=BTC),
+        steps=rows("step mark_px lot_usd\n1 100 0.1\n2 70 0.07", symbol=BTC),
         adl_fills=rows("step lots quantity_base amount_usd side\n1 4 0.004 0.41 short", symbol=BTC),
     )
     ((close_px, forgone_usd),) = run.ask("forgone_pnl", "close_px forgone_usd")

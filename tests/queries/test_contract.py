@@ -20,6 +20,7 @@ READING = """
     adl_selection_order adl_haircut_by_rank adl_concentration adl_by_cohort adl_causes adl_first_closed
     forgone_pnl adl_impact_by_symbol hedges watch_ranks open_interest_path funding_flows data_coverage window_metrics
     seed_spread actual_by_minute actual_adl_order position_funding cross_contagion accounts_lost_in_several_coins
+    fund_switches
 """
 AUDITS = """
     ledger_sums_to_zero lots_sum_to_zero ledger_explains_accounts open_interest_balanced fund_movements_match_balance
@@ -49,7 +50,7 @@ COLUMNS = {
 SILENT = """
     adl_waves adl_selection_order adl_haircut_by_rank adl_concentration adl_by_cohort adl_first_closed forgone_pnl
     liquidations_per_minute largest_liquidations cascades liquidity_pressure hedges watch_ranks funding_flows
-    actual_by_minute actual_adl_order position_funding accounts_lost_in_several_coins
+    actual_by_minute actual_adl_order position_funding accounts_lost_in_several_coins fund_switches
 """
 
 
@@ -104,7 +105,7 @@ def test_empty_tables_are_no_error(name: str, tables: Make) -> None:
     empty = tables()
     empty.con.execute("CREATE TABLE summaries AS FROM run_summary LIMIT 0")
     frame = empty.frame(name, **WINDOW.get(name, {}))
-    assert frame.height == {"loss_waterfall": 11}.get(name, int(name in ONE_ROW))
+    assert frame.height == {"loss_waterfall": 12}.get(name, int(name in ONE_ROW))
 
 
 @pytest.mark.parametrize("name", sorted(READING.split()))

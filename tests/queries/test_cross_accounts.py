@@ -131,3 +131,6 @@ def test_the_run_says_that_contagion_is_simulated_only_where_it_is(run: Run) -> 
     assert not any("Cross-margin contagion" in line for line in run.meta["not_simulated"])
     plain = replay("2025-10-10", positions=200, coins=("BTC", "SOL"))
     assert any("Cross-margin contagion" in line for line in plain.meta["not_simulated"])
+    said = [line for line in run.meta["assumptions"] if line.startswith("Of a cross account in breach")]
+    assert len(said) == 1
+    assert not any(line.startswith("Of a cross account") for line in plain.meta["assumptions"])

@@ -177,6 +177,20 @@ def test_shortfall_fully_allocated(event: dict[str, Any], offending: list[Any], 
     assert run.ask("shortfall_fully_allocated", "wave_id sent_lots lots_wanted lots_closed") == offending
 
 
+def test_the_rounds_of_a_step_are_held_against_its_liquidations_as_a_sum(tables: Make) -> None:
+    def run(second: int) -> list[Any]:
+        waves = [{**WAVE, "wave_id": k, "lots_wanted": lots, "lots_closed": lots} for k, lots in ((1, 2), (2, second))]
+        made = tables(
+            liquidations=rows("adl_lots round\n2 1\n3 2", step=1, symbol=BTC, side="long"),
+            adl_events=waves,
+            adl_fills=[{"wave_id": 1, "lots": 2}, {"wave_id": 2, "lots": second}],
+        )
+        return made.ask("shortfall_fully_allocated", "wave_id sent_lots lots_wanted lots_closed")
+
+    assert run(3) == []
+    assert run(4) == [(1, 5, 6, 6)]
+
+
 def test_a_pool_may_keep_what_nobody_takes(tables: Make) -> None:
     run = tables(
         adl_events=rows("wave_id source lots_wanted lots_closed\n1 vault 9 4\n2 fund 3 4"),

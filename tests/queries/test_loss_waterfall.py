@@ -147,6 +147,23 @@ def test_a_position_that_waits(tables: Make) -> None:
     }
 
 
+def test_the_slice_of_a_negative_bankruptcy_amount_is_rounded_down_as_by_the_engine(tables: Make) -> None:
+    # A third of -0.000001 is -0.000001; the book paid 100, so 100.000001 come back.
+    run = tables(
+        steps=marks(100, 90),
+        positions=[{"position_id": 1, "symbol": BTC, "lots": 3, "collateral_usd": 300}],
+        liquidations=liquidated(
+            """
+            position_id lots notional_usd bankruptcy_usd book_lots book_usd residual_usd kept_lots
+            1           3    300          -0.000001      1         100      100.000001   2
+            """,
+            end_mark_px=90,
+        ),
+    )
+    assert run.frame("loss_waterfall_sums_to_zero").is_empty()
+    assert f"{losses(run)['returned to accounts']:.6f}" == "-100.000001"
+
+
 def test_inventory_closed_by_adl_and_funding(tables: Make) -> None:
     # The vault sells four lots to winners at its cost of 352 when they are worth 320, and paid 3 of funding before.
     run = tables(

@@ -21,6 +21,7 @@ def walk(symbol: str, *prices: float, **more: Any) -> Rows:
             "mark_px": px,
             "trade_low_px": px,
             "trade_high_px": px,
+            "tape_mark_px": px + 1,
             **more,
         }
         for k, px in enumerate(prices, 1)
@@ -49,14 +50,33 @@ def test_price_moves(tables: Make) -> None:
 
 def test_price_path_of_one_symbol_or_all(tables: Make) -> None:
     run = tables(steps=[*walk(ETH, 10.0), *walk(BTC, 100.0, 90.0, gap=True)])
-    columns = "ts trade_px mark_px gap bridged trade_low_px trade_high_px step symbol"
+    columns = "ts trade_px mark_px gap bridged trade_low_px trade_high_px step symbol tape_mark_px"
     btc = [
-        (at(0), 100.0, 100.0, True, False, 100.0, 100.0, 1, BTC),
-        (at(30), 90.0, 90.0, True, False, 90.0, 90.0, 2, BTC),
+        (at(0), 100.0, 100.0, True, False, 100.0, 100.0, 1, BTC, 101.0),
+        (at(30), 90.0, 90.0, True, False, 90.0, 90.0, 2, BTC, 91.0),
     ]
     assert run.ask("price_path", columns, symbol="BTC") == run.ask("price_path", columns, symbol=BTC) == btc
     assert run.ask("price_path", "symbol") == [(BTC,), (BTC,), (ETH,)]
     assert run.ask("price_path", "symbol", symbol="BT") == []
+
+
+def test_criticality_shows_minutes_with_something_ahead(tables: Make) -> None:
+    run = tables(
+        criticality=rows(
+            """
+            bar_ts ahead_lots ahead_usd absorbed_usd criticality
+            0      0          0         50           0
+            60     3          300       50           6
+            120    1          10        50           0.2
+            180    2          20        -            -
+            """,
+            symbol=BTC,
+        )
+    )
+    name = "criticality_by_minute"
+    assert run.ask(name, "minute_ts criticality") == [(at(60), 6.0), (at(120), 0.2), (at(180), None)]
+    assert run.ask(name, "ahead_usd", least=1.0, symbol="BTC") == [(300,), (20,)]
+    assert run.ask(name, "ahead_usd", symbol="ETH") == []
 
 
 def liquidation(number: int, **more: Any) -> dict[str, Any]:

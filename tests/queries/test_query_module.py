@@ -139,7 +139,7 @@ def locked(tables: Callable[..., Tables]) -> Tables:
         ("SELECT mark_px FROM steps", 1),
         ("WITH s AS (FROM steps) SELECT * FROM s;", 1),
         ("FROM imported", 2),
-        ("DESCRIBE steps", 30),
+        ("DESCRIBE steps", 34),
         ("SUMMARIZE imported", 1),
         ("EXPLAIN SELECT 1", 1),
         ("explain analyze SELECT count(*) FROM imported", 1),

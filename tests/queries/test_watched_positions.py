@@ -38,7 +38,7 @@ def test_watch_ranks(tables: Make) -> None:
 def test_hedges(tables: Make) -> None:
     # Lots of 0.1 BTC. The desk's five are bought back for 44 while they are worth 40.
     run = tables(
-        steps=rows("step ts mark_px\n1 20 100\n2 40 80\n3 60 90", symbol=BTC),
+        steps=rows("step ts mark_px lot_usd\n1 20 100 10\n2 40 80 8\n3 60 90 9", symbol=BTC),
         accounts=[
             {"account_id": k, "name": name} for k, name in ((1, "desk"), (2, "bare"), (3, "gone"), (4, "calm"), (5, ""))
         ],

@@ -15,7 +15,9 @@ from backtest.mechanics.feedback import Feedback
 from backtest.mechanics.impact import OrderBook
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import HIGH, LOW, walk
-from backtest.mechanics.rules import PartRule, Rules, VaultRule
+from backtest.mechanics.pools import DropRule, PoolRule
+from backtest.mechanics.rules import BlockRule, PartRule, Rules, VaultRule
+from tests.reference.slow_funds import in_parts
 
 BILLION = 10**9
 
@@ -102,6 +104,8 @@ def _rules(case: dict[str, Any], count: int) -> Rules:
         inclusive=profile["threshold"] == "<=",
         stepper=profile.get("stepper", "full_position"),
         part=_part(profile),
+        block=BlockRule(**profile["block"]) if "block" in profile else None,
+        adl_visits=profile.get("adl_visits", 0),
         fund_start=fund["start"],
         fund_floor=fund["floor"],
         fund_divisible=fund["shortfall"] == "divisible",
@@ -109,6 +113,7 @@ def _rules(case: dict[str, Any], count: int) -> Rules:
         inventory_limit=fund["inventory_limit"],
         inventory_adl=profile["inventory_adl"],
         inventory_stop=profile["inventory_stop"],
+        **_funds(fund, list(case["symbols"])),
         quiet_steps=profile["vault_quiet_steps"],
         vault=VaultRule(vault["capital"], vault["num"], vault["den"]) if vault else None,
         residual_owner=profile["residual_owner"],
@@ -128,6 +133,20 @@ def _rules(case: dict[str, Any], count: int) -> Rules:
     )
 
 
+def _funds(fund: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """Return the rules of several funds and of their drop, where a world has them."""
+    out: dict[str, Any] = {}
+    if pools := fund.get("pools"):
+        out["pools"] = tuple(PoolRule(pool["start"], pool["inventory_limit"]) for pool in pools)
+        out["fund_of"] = tuple(
+            next(number for number, pool in enumerate(pools) if name in pool["symbols"]) for name in names
+        )
+    if drop := fund.get("drop"):
+        shares = (tuple(Fraction(*drop[key][name]) for name in names) for key in ("trigger", "stop"))
+        out["drop"] = DropRule(drop["kind"], *shares, drop["above"], 3 * drop["window_s"])
+    return out
+
+
 def _part(profile: dict[str, Any]) -> PartRule | None:
     if profile.get("stepper") != "part_first":
         return None
@@ -144,7 +163,7 @@ def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
         return {"cash": cash, "lots": dict(zip(names, lots or [0] * len(names), strict=True))}
 
     owners: dict[str, Any] = {
-        "fund": owner(state.funds[0].cash, state.funds[0].lots),
+        "fund": owner(state.funds_cash(), [sum(fund.lots[k] for fund in state.funds) for k in range(len(names))]),
         "market": owner(state.market.cash, state.market.lots),
         "venue": owner(state.venue_cash),
         "rounding": owner(state.rounding_cash),
@@ -174,8 +193,15 @@ def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
             strict=True,
         )
     ]
+    funds = [owner(fund.cash, fund.lots) for fund in state.funds]
+    events = [
+        [row["step"], row["fund"], names[row["symbol"]] if row["symbol"] >= 0 else "", row["event"], row["cause"],
+         row["balance"]]
+        for row in out.recorder.pool_events
+    ]  # fmt: skip
     result = {
         "owners": owners,
+        **({"fund_events": events, "funds": funds} if in_parts(case) else {}),
         "liquidations": liquidations,
         "adl": adl,
         "skipped": [[step, names[symbol], accounts[row]] for step, symbol, row in out.recorder.skipped],

@@ -4,6 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from .venue_worlds import stepped
 from .worlds_strategy import account_worlds, lot_value, worlds
 
 BILLION = 10**9
@@ -20,6 +21,8 @@ def feedback_worlds(draw: st.DrawFn, with_vault: bool | None = None, crossed: bo
     """
     crossed = draw(st.booleans()) if crossed is None else crossed
     world: dict[str, Any] = draw(account_worlds(with_vault) if crossed else worlds(with_vault))
+    if draw(st.integers(0, 3)) == 0:
+        draw(stepped(world))
     world["liquidity"]["impact"] = draw(st.sampled_from(("sqrt", "sqrt", "linear", "depth", "none")))
     if draw(st.sampled_from((True, True, False))):  # most worlds of the ordinary kind have little that takes orders
         world["liquidity"]["participation_e9"] = BILLION

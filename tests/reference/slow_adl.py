@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from fractions import Fraction
 
+from .slow_funds import is_fund, owner_of
 from .slow_ledger import E6, FUND, MARKET, UNCOVERED, VAULT, Position, name_of, sign
 from .slow_path import Prices
+from .slow_pools import equity_of_fund, inventory_of_fund, judge, wanted_by_adl
 from .slow_state import Claim, State, close_with_market, maintenance_margin, mark_value
+from .slow_venues import share_losses
 
 CURRENCY_UNIT = E6  # quanta
 
@@ -17,6 +20,7 @@ def adl(state: State, claims: list[Claim]) -> None:
             bankrupts = [claim for claim in claims if (claim.symbol, claim.side) == (symbol, side) and claim.lots]
             if bankrupts:
                 bankrupt_wave(state, symbol, side, bankrupts)
+    share_losses(state)
 
 
 def inventories(state: State) -> None:
@@ -51,21 +55,38 @@ def own_leg(state: State, claim: Claim) -> None:
 
 
 def fund_inventory(state: State) -> None:
-    """Send the fund's inventory to ADL where the profile says so, until its equity reaches the stop."""
-    stop = state.profile["inventory_stop"]
+    """Send the funds' inventory to ADL where the profile says so, each until it has what it wants."""
+    rule = state.profile["inventory_adl"]
 
-    def fewest_to_stop(claim: Claim, most: int) -> int:
-        equity = state.equity(FUND)
+    def wanted(symbol: str) -> int:
+        if rule == "to_trigger":
+            return wanted_by_adl(state, symbol)
+        return int(state.profile["inventory_stop"]) - equity_of_fund(state, state.funds.number(symbol))
+
+    judge(state)
+    for number in range(len(state.funds.pools)):
+        if rule == "none" or (
+            rule == "below_floor" and equity_of_fund(state, number) >= state.profile["fund"]["floor"]
+        ):
+            continue
+        for symbol, held in inventory_of_fund(state, number).items():
+            if held and wanted(symbol) > 0:
+                owner = owner_of(state.world, symbol)
+                inventory_wave(state, owner, symbol, fewest(state, state.equity(owner) + wanted(symbol)))
+
+
+def fewest(state: State, target: int) -> Callable[[Claim, int], int]:
+    """Return a rule that wants the fewest lots of a winner with which the inventory's owner has an equity."""
+
+    def lots_wanted(claim: Claim, most: int) -> int:
+        equity = state.equity(claim.owner)
         for lots in range(most):
-            if equity + equity_gain(state, claim.symbol, claim.worth, lots, close_amount(state, claim, lots)) >= stop:
+            amount = close_amount(state, claim, lots)
+            if equity + equity_gain(state, claim.symbol, claim.worth, lots, amount) >= target:
                 return lots
         return most
 
-    if state.profile["inventory_adl"] != "below_floor" or state.equity(FUND) >= state.profile["fund"]["floor"]:
-        return
-    for symbol in state.symbols:
-        if state.lots(FUND, symbol) and state.equity(FUND) < stop:
-            inventory_wave(state, FUND, symbol, fewest_to_stop)
+    return lots_wanted
 
 
 def inventory_wave(state: State, owner: str, symbol: str, wanted: Callable[[Claim, int], int]) -> None:
@@ -82,7 +103,10 @@ def walk_queue(state: State, claim: Claim, queue: list[Position], wanted: Callab
     `wanted` names how many lots are wanted of a winner who can give `most`; with 0 the walk is over. Winners who
     are closed or skipped leave the queue, so the next claim of the wave goes on where this one ended.
     """
-    while claim.lots and queue:
+    visits = state.profile.get("adl_visits", 0) if isinstance(claim.owner, Position) else 0
+    left = visits or len(queue)
+    while claim.lots and queue and left:
+        left -= 1
         winner = queue[0]
         held = abs(state.lots(winner, claim.symbol))
         lots = wanted(claim, min(claim.lots, held))
@@ -107,8 +131,9 @@ def close_slice(state: State, claim: Claim, winner: Position, lots: int, amount:
     """Close lots of the claim against a winner for an amount."""
     due = claim.take(lots)
     state.ledger.hand_over(claim.symbol, claim.owner, winner, claim.side * lots, amount)
-    state.adl.append([state.step.number, claim.symbol, name_of(claim.owner), winner.account, lots, amount])
-    if claim.owner not in (FUND, VAULT):
+    bankrupt = FUND if is_fund(claim.owner) else name_of(claim.owner)
+    state.adl.append([state.step.number, claim.symbol, bankrupt, winner.account, lots, amount])
+    if claim.owner != VAULT and not is_fund(claim.owner):
         book_difference(state, claim, claim.worth * (amount - due))
 
 
@@ -139,16 +164,24 @@ def book_difference(state: State, claim: Claim, difference: int) -> None:
 
 
 def exhausted(state: State, claim: Claim) -> None:
-    """Close the lots that found no winner."""
+    """Close the lots that found no winner, or let them wait."""
     lots = claim.lots
+    if state.profile["on_exhausted"] == "waits":
+        claim.lots_adl -= lots
+        claim.waits = True
+        state.unmatched.append([state.step.number, claim.symbol, name_of(claim.owner), lots, "account"])
+        return
     due = claim.take(lots)
     if state.profile["on_exhausted"] == "fund_negative":
-        state.ledger.hand_over(claim.symbol, claim.owner, FUND, claim.side * lots, due)
+        fund = owner_of(state.world, claim.symbol)
+        state.ledger.hand_over(claim.symbol, claim.owner, fund, claim.side * lots, due)
         taker = FUND
     else:
         amount = state.value(claim.symbol, lots)
         close_with_market(state, claim.owner, claim.symbol, lots, amount)
-        book_difference(state, claim, claim.worth * (amount - due))
+        difference = claim.worth * (amount - due)
+        book_difference(state, claim, difference)
+        state.losses[claim.symbol] = state.losses.get(claim.symbol, 0) + max(0, -difference)
         taker = MARKET
     state.unmatched.append([state.step.number, claim.symbol, name_of(claim.owner), lots, taker])
 
@@ -170,6 +203,8 @@ def new_wave(state: State, symbol: str, side: int) -> list[Position]:
     """Count a wave and return its candidates on one side, first to be closed first."""
     state.waves += 1
     queue = candidates(state, symbol, side)
+    if state.profile["ranking"] == "none":
+        return []
     losers = [row for row in queue if pnl(state, row) < 0]
     if state.profile["losers"] == "excluded":
         queue = [row for row in queue if row not in losers]

@@ -7,9 +7,19 @@ from typing import Any
 from .slow_adl import adl, inventories
 from .slow_cross import cross_breaches, next_round, vault_rule
 from .slow_feedback import Flows, path_of
+from .slow_funds import owner_of
 from .slow_impact import impact_shift
-from .slow_ledger import E9, FUND, VAULT, VENUE, Position, name_of, owners_table, sign
+from .slow_ledger import E9, VAULT, VENUE, Position, name_of, owners_table, sign
 from .slow_path import steps
+from .slow_pools import (
+    end_of_step,
+    equity_of_fund,
+    first_refusal,
+    inventory_of_fund,
+    judge,
+    merged,
+    owners_of_fund,
+)
 from .slow_state import (
     Account,
     Claim,
@@ -23,6 +33,7 @@ from .slow_state import (
     trade_value,
 )
 from .slow_steppers import Terms, end_episode, stepper
+from .slow_venues import counts_orders, keep_waiting, limit_amount, may_order
 
 
 def replay(world: dict[str, Any]) -> dict[str, Any]:
@@ -74,11 +85,12 @@ def run(world: dict[str, Any]) -> tuple[dict[str, Any], Flows]:
             state.step = segment
         state.quiet_steps = 0 if state.in_breach else state.quiet_steps + 1
         unwind(state)
+        end_of_step(state)
         path.end(state.flows.whole)
         state.ledger.check()
         prices.append([state.step.mark, state.step.trade, path.rounds, path.capped])
     result = {
-        "owners": owners_table(state.ledger),
+        **merged(state, owners_table(state.ledger)),
         "liquidations": state.liquidations,
         "adl": state.adl,
         "skipped": state.skipped,
@@ -187,11 +199,11 @@ def first_breach(world: dict[str, Any], claim: Claim, marks: Sequence[int]) -> i
 def book_fills(state: State, claims: list[Claim]) -> None:
     """Act 4: market orders with the bankruptcy amount as limit, for those whose equity is not below zero."""
     ordered, sent = stepper(state)
-    judged = [
-        claim
-        for claim in claims
-        if claim.worth * (mark_value(state.world, claim.symbol, claim.lots, claim.mark) - claim.amount) >= 0
-    ]
+    for claim in claims:
+        claim.waits = counts_orders(state)
+    judged = [claim for claim in claims if may_order(state, claims, claim)]
+    # The fund is asked symbol by symbol; nothing else depends on the order of symbols.
+    judged.sort(key=lambda claim: state.symbols.index(claim.symbol))
     orders = [(claim, ordered(state, claim)) for claim in judged]
     shifts = impact_shifts(state, [(claim, lots) for claim, lots in orders if lots])
     for claim, lots in orders:
@@ -199,11 +211,13 @@ def book_fills(state: State, claims: list[Claim]) -> None:
         # A position without an order, alone on its side, has no shift and needs none.
         shift = shifts.get((claim.symbol, claim.side), 0)
         price = shifted_price(state, claim.symbol, claim.side, base, shift)
-        within_limit = claim.worth * (trade_value(state.world, claim.symbol, claim.lots, price) - claim.amount) >= 0
+        limit = limit_amount(state, claim)
+        within_limit = claim.worth * (trade_value(state.world, claim.symbol, claim.lots, price) - limit) >= 0
         filled, rest_waits = sent(state, claim, Terms(lots, price, within_limit, state.bucket[claim.symbol]))
         if filled:
             fill(state, claim, filled, trade_value(state.world, claim.symbol, filled, price))
         claim.waits = rest_waits and claim.lots > 0
+    keep_waiting(state, claims)
 
 
 def impact_shifts(state: State, orders: list[tuple[Claim, int]]) -> dict[tuple[str, int], int | None]:
@@ -226,6 +240,9 @@ def fill(state: State, order: Claim, lots: int, amount: int) -> None:
     state.flows.add(order.symbol, -order.side * lots, forced=True)
     order.lots_book, order.book_amount = lots, amount
     order.residual = order.worth * (amount - order.take(lots))
+    if order.residual < 0:  # below the bankruptcy amount only where the fund pays what is missing
+        state.ledger.pay(owner_of(state.world, order.symbol), order.owner, -order.residual)
+        order.residual = 0
 
 
 def impact_ticks(state: State, symbol: str, side: int, base: int, lots: int) -> int | None:
@@ -247,7 +264,7 @@ def fees(state: State, claims: list[Claim]) -> None:
     for claim in claims:
         claim.fee = min(claim.book_amount * state.profile["fee_e9"] // E9, claim.residual)
         claim.residual -= claim.fee
-        owner = VENUE if state.profile["fee_owner"] == "venue" else FUND
+        owner = VENUE if state.profile["fee_owner"] == "venue" else owner_of(state.world, claim.symbol)
         state.ledger.pay(claim.owner, owner, claim.fee)
 
 
@@ -264,6 +281,7 @@ def takeovers(state: State, claims: list[Claim]) -> None:
 
     Where there is a vault, a cross account is visited once, at its first row.
     """
+    judge(state)
     visited = set()
     for claim in claims:
         account = state.account(claim)
@@ -280,7 +298,9 @@ def takeovers(state: State, claims: list[Claim]) -> None:
 def ask_fund(state: State, claim: Claim) -> None:
     """Let the fund take what its rule allows of a claim that does not wait."""
     if claim.lots and not claim.waits and state.profile["fund"]["takeover"] == "bankruptcy":
-        take_over(state, claim, FUND, fund_lots(state, claim))
+        lots = fund_lots(state, claim)
+        first_refusal(state, claim, lots, passes_floor(state, claim, claim.lots))
+        take_over(state, claim, owner_of(state.world, claim.symbol), lots)
 
 
 def ask_vault(state: State, claim: Claim) -> None:
@@ -324,13 +344,15 @@ def fund_lots(state: State, claim: Claim) -> int:
 def passes_floor(state: State, claim: Claim, lots: int) -> bool:
     """Tell whether a take-over leaves the fund at or above its floor, or does not lower its equity."""
     gain = claim.worth * (state.value(claim.symbol, lots) - claim.slice(lots))
-    return gain >= 0 or state.equity(FUND) + gain >= state.profile["fund"]["floor"]
+    equity = equity_of_fund(state, state.funds.number(claim.symbol))
+    return gain >= 0 or (not state.funds.on[claim.symbol] and equity + gain >= state.profile["fund"]["floor"])
 
 
 def passes_limit(state: State, claim: Claim, lots: int) -> bool:
     """Tell whether a take-over leaves the gross inventory within its limit, or does not raise the symbol's lots."""
-    limit = state.profile["fund"]["inventory_limit"]
-    held = {symbol: state.lots(FUND, symbol) for symbol in state.symbols}
+    number = state.funds.number(claim.symbol)
+    limit = state.funds.pools[number]["inventory_limit"]
+    held = inventory_of_fund(state, number)
     after = {**held, claim.symbol: held[claim.symbol] + claim.side * lots}
     gross = sum(state.value(symbol, abs(after[symbol])) for symbol in state.symbols)
     return limit is None or gross <= limit or abs(after[claim.symbol]) <= abs(held[claim.symbol])
@@ -354,7 +376,8 @@ def unwind(state: State) -> None:
     """Act 8: after enough quiet steps the fund, then the vault, trade their inventory with what the bucket holds."""
     if state.quiet_steps < state.profile["vault_quiet_steps"]:
         return
-    for owner in (FUND, VAULT) if state.profile.get("vault") else (FUND,):
+    funds = [owner for number in range(len(state.funds.pools)) for owner in owners_of_fund(state, number)]
+    for owner in [*funds, VAULT] if state.profile.get("vault") else funds:
         for symbol in state.symbols:
             held = state.lots(owner, symbol)
             lots, side = min(abs(held), state.bucket[symbol]), sign(held)

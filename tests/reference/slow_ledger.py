@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from .slow_funds import fund_owners
+
 E6 = 10**6
 E9 = 10**9
 
@@ -132,7 +134,8 @@ def opening_ledger(world: dict[str, Any], first_value_per_lot: dict[str, int]) -
     ledger = Ledger(symbols, index=dict.fromkeys(symbols, 0), kind=kind)
     for owner in (MARKET, VENUE, ROUNDING, UNCOVERED, OPENING):
         ledger.add_owner(owner)
-    ledger.add_owner(FUND, world["profile"]["fund"]["start"])
+    for owner, start in fund_owners(world).items():
+        ledger.add_owner(owner, start)
     if world["profile"].get("vault"):
         ledger.add_owner(VAULT, world["profile"]["vault"]["capital"])
     for row in world["accounts"]:

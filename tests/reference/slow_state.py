@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from .slow_feedback import Flows
+from .slow_funds import Funds, owner_of
 from .slow_ledger import E9, MARKET, Ledger, Owner, Position, opening_ledger, position_of, sign, slice_of
 from .slow_path import Prices, Step
 
@@ -57,6 +58,7 @@ class State:
     world: dict[str, Any]
     ledger: Ledger
     step: Step
+    funds: Funds
     account_of: dict[Position, Account] = field(default_factory=dict)
     in_breach: set[Account] = field(default_factory=set)  # in this step
     bucket: dict[str, int] = field(default_factory=dict)
@@ -68,6 +70,8 @@ class State:
     adl: list[list[Any]] = field(default_factory=list)
     skipped: list[list[Any]] = field(default_factory=list)
     unmatched: list[list[Any]] = field(default_factory=list)
+    losses: dict[str, int] = field(default_factory=dict)  # uncovered in this round because nobody was left
+    opening: dict[Account, int] = field(default_factory=dict)  # equity at the first mark
 
     @property
     def profile(self) -> dict[str, Any]:
@@ -127,7 +131,8 @@ class State:
         """Leave a positive amount on the bankrupt's account to the owner of residual collateral."""
         claim.residual += amount
         if self.profile["residual_owner"] != "account":
-            self.ledger.pay(claim.owner, self.profile["residual_owner"], amount)
+            owner = self.profile["residual_owner"]
+            self.ledger.pay(claim.owner, owner_of(self.world, claim.symbol) if owner == "fund" else owner, amount)
 
 
 def mark_value(world: dict[str, Any], symbol: str, lots: int, mark: int) -> int:
@@ -178,7 +183,10 @@ def bankruptcy_amount(ledger: Ledger, position: Position) -> int:
 def opening_state(world: dict[str, Any], first: Step) -> State:
     """Return the state before the first step."""
     value_per_lot = {symbol: mark_value(world, symbol, 1, first.mark[symbol]) for symbol in world["symbols"]}
-    return State(world, opening_ledger(world, value_per_lot), first, account_of=accounts_of(world))
+    state = State(world, opening_ledger(world, value_per_lot), first, Funds(world), account_of=accounts_of(world))
+    for account in state.account_of.values():
+        state.opening[account] = state.equity_at(account, first.mark)
+    return state
 
 
 def accounts_of(world: dict[str, Any]) -> dict[Position, Account]:

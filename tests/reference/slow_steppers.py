@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from .slow_ledger import E9
 from .slow_state import Claim, State, is_below, maintenance_margin, mark_value, trade_value
+from .slow_venues import all_rounds, fill_or_void, fill_rounds, part_of_blocks
 
 
 @dataclass(frozen=True)
@@ -169,4 +170,6 @@ STEPPERS: dict[str, tuple[Ordered, Sent]] = {
     "reduce_once": (whole, reduce_once),
     "two_tiers": (two_tiers_down, fill_what_is_free),
     "part_first": (part_then_whole, fill_and_wait),
+    "fillable_price": (part_of_blocks, fill_or_void),
+    "incremental": (all_rounds, fill_rounds),
 }

@@ -203,6 +203,15 @@ def test_netting_settles_funding_and_cuts_both_costs() -> None:
     state.ledger.check()
 
 
+@pytest.mark.parametrize("wallet", [80_000, -10_000])
+def test_an_account_that_nets_completely_keeps_its_cash(wallet: int) -> None:
+    # Without open rows it is in breach of nothing, whatever is left of it.
+    result = run([prices(1000), prices(900)], hedge(wallet, 10))
+    assert (result["liquidations"], result["adl"]) == ([], [])
+    assert account(result) == holding(0, 0, wallet)
+    assert result["owners"]["uncovered"]["cash"] == 0
+
+
 def test_what_netting_does_not_cure_goes_on() -> None:
     # 9,000 are below 90,000, and below the 10,000 of the two lots left: B = 200,000 - 9,000.
     result = run([prices(1000)], hedge(9_000))

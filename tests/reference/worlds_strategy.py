@@ -113,7 +113,7 @@ def balanced(
 
 
 @st.composite
-def profiles(draw: st.DrawFn, book_value: int, with_vault: bool | None) -> dict[str, Any]:
+def profiles(draw: st.DrawFn, book_value: int, with_vault: bool | None, symbols: list[str]) -> dict[str, Any]:
     """Draw the rules of a venue; money is drawn as a share of the value of the book."""
 
     def share(*permille: int) -> int:
@@ -137,7 +137,7 @@ def profiles(draw: st.DrawFn, book_value: int, with_vault: bool | None) -> dict[
         "residual_owner": draw(st.sampled_from(("account", "fund", "vault") if vault else ("account", "fund"))),
         "fee_e9": draw(st.sampled_from((0, 0, 400_000, 10_000_000))),
         "fee_owner": draw(st.sampled_from(("venue", "fund"))),
-        "inventory_adl": draw(st.sampled_from(("none", "below_floor", "below_floor"))),
+        "inventory_adl": draw(st.sampled_from(("none", "below_floor", "below_floor", "to_trigger"))),
         "inventory_stop": floor + draw(st.sampled_from((0, 0, start // 4, -(start // 4)))),
         "on_exhausted": draw(st.sampled_from(("uncovered", "fund_negative"))),
         "vault_quiet_steps": draw(st.sampled_from((0, 1, 2, 4, 100))),
@@ -150,7 +150,52 @@ def profiles(draw: st.DrawFn, book_value: int, with_vault: bool | None) -> dict[
     if draw(st.booleans()):
         profile["hl_literal"] = draw(st.booleans())
     profile |= draw(stepper(book_value))
+    profile["fund"] |= draw(funds(symbols, profile["fund"]))
     return profile
+
+
+def divided(total: int | None, weights: tuple[int, ...]) -> list[int | None]:
+    """Divide a sum by weights, the last part the rest; no sum stays none.
+
+    >>> divided(10, (1, 2, 5)), divided(None, (1, 1))
+    ([1, 2, 7], [None, None])
+    """
+    if total is None:
+        return [None] * len(weights)
+    parts = [total * weight // sum(weights) for weight in weights[:-1]]
+    return [*parts, total - sum(parts)]
+
+
+@st.composite
+def funds(draw: st.DrawFn, symbols: list[str], fund: dict[str, Any]) -> dict[str, Any]:
+    """Draw several funds, and the drop that switches deleveraging on; half of the worlds have neither."""
+    if draw(st.booleans()):
+        return {}
+    out: dict[str, Any] = {}
+    if draw(st.integers(0, 3)):
+        groups: list[list[str]] = [symbols[:1]]
+        for symbol in symbols[1:]:
+            place = draw(st.integers(0, len(groups)))
+            if place == len(groups):
+                groups.append([])
+            groups[place].append(symbol)
+        weights = draw(st.sampled_from(((1, 1, 1), (1, 2, 5), (3, 0, 1))))[: len(groups)]
+        starts, limits = divided(fund["start"], weights), divided(fund["inventory_limit"], weights)
+        out["pools"] = [
+            {"symbols": group, "start": start, "inventory_limit": limit}
+            for group, start, limit in zip(groups, starts, limits, strict=True)
+        ]
+    if draw(st.integers(0, 3)):
+        trigger = {symbol: draw(st.sampled_from(([3, 10], [3, 10], [1, 1], [1, 50], [0, 1]))) for symbol in symbols}
+        part = draw(st.sampled_from((100, 83, 50, 0)))
+        out["drop"] = {
+            "kind": draw(st.sampled_from(("pnl_ratio", "pnl_ratio", "pool_drop"))),
+            "trigger": trigger,
+            "stop": {symbol: [num * part, den * 100] for symbol, (num, den) in trigger.items()},
+            "above": draw(st.sampled_from((0, 0, 1000, fund["start"] // 2))),
+            "window_s": draw(st.sampled_from((0, 20, 60, 28_800))),
+        }
+    return out
 
 
 @st.composite
@@ -220,7 +265,7 @@ def surroundings(
     )
     return {
         "symbols": symbols,
-        "profile": draw(profiles(sum(row["cost"] for row in rows), with_vault)),
+        "profile": draw(profiles(sum(row["cost"] for row in rows), with_vault, list(names))),
         "liquidity": {
             "scale_e9": draw(st.sampled_from((10**9, 10**9, 333_333_333))),
             "participation_e9": draw(st.sampled_from((0, 20_000_000, 100_000_000, 300_000_000, 10**9, 10**9))),

@@ -258,11 +258,18 @@ class FakeRun:
                 rows.append((ts, self.symbols[coin], longs + shorts, (longs + shorts) * took, ratio, took))
         return frame("minute_ts symbol ordered_usd book_usd pressure_ratio book_share_frac", *sorted(rows))
 
+    def q_criticality_by_minute(self) -> pl.DataFrame:
+        rows = self.q_liquidity_pressure().filter(pl.col("ordered_usd") > 0)
+        ahead, absorbed = pl.col("ordered_usd"), pl.col("ordered_usd") / pl.col("pressure_ratio")
+        return rows.select(
+            "minute_ts", "symbol", ahead_usd=ahead, absorbed_usd=absorbed, criticality=pl.col("pressure_ratio")
+        )
+
     # --- prices and totals ---
 
     def q_price_path(self, symbol: str) -> pl.DataFrame:
         hole = pl.col("ts").is_between(at("22:02:00"), at("22:06:00")) & (self.coin(symbol) == "BTC")
-        return self.paths[self.coin(symbol)].with_columns(hole.alias("bridged"))
+        return self.paths[self.coin(symbol)].with_columns(hole.alias("bridged"), tape_mark_px="mark_px")
 
     def q_price_moves(self) -> pl.DataFrame:
         rows = []
@@ -344,10 +351,10 @@ class FakeRun:
         )
         cash = equity - 220e6 * np.exp(-(((t - 41) / 7) ** 2)) * held
         rows = [
-            (int(m * 4), START + timedelta(minutes=m), self.pool, c, e)
+            (int(m * 4), START + timedelta(minutes=m), self.pool, "", c, e)
             for m, c, e in zip(t.tolist(), cash, equity, strict=True)
         ]
-        return frame("step ts pool cash_usd equity_usd", *rows)
+        return frame("step ts pool serves cash_usd equity_usd", *rows)
 
     def q_fund_flows(self) -> pl.DataFrame:
         flows = [
@@ -356,12 +363,24 @@ class FakeRun:
             ("unwind", 88, 88, 260e6, -109e6),
             ("funding", 3, 0, 0, -2e5),
         ]
-        rows = [(self.pool, *flow, flow[3] + flow[4]) for flow in flows]
-        return self._if(self.liquidated, "pool cause movements lots_movements inflow_usd outflow_usd net_usd", *rows)
+        rows = [(self.pool, "", *flow, flow[3] + flow[4]) for flow in flows]
+        return self._if(
+            self.liquidated, "pool serves cause movements lots_movements inflow_usd outflow_usd net_usd", *rows
+        )
 
     def q_funding_flows(self) -> pl.DataFrame:
         rows = [("BTC/USDC:USDC", side, "5x", 2, usd, 2, 1) for side, usd in (("long", -9e6), ("short", 9e6))]
         return self._if(self.liquidated, "symbol side cohort events amount_usd on_oracle clipped", *rows)
+
+    def q_fund_switches(self) -> pl.DataFrame:
+        btc, at = "BTC/USDT:USDT", START + timedelta(minutes=36)
+        rows = [
+            (1, at, "", btc, "adl_on", "drop", 8.2e8, -0.31, 140.0),
+            (2, at, "", btc, "refused", "trigger", 8.2e8, -0.31, None),
+            (3, at + timedelta(seconds=140), "", btc, "adl_off", "", 9.1e8, -0.24, None),
+        ]
+        columns = "event_id ts serves symbol event cause equity_usd drop_ratio lasted_s"
+        return self._if(self.adl and self.pool == "fund", columns, *rows)
 
     def q_loss_waterfall(self) -> pl.DataFrame:
         stages = [

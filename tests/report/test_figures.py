@@ -28,7 +28,7 @@ def minutes(*rows: tuple[datetime, float, float, int]) -> pl.DataFrame:
 
 
 def path_frame(*rows: tuple[datetime, float, float, bool]) -> pl.DataFrame:
-    return frame("ts trade_px mark_px bridged", *rows)
+    return frame("ts trade_px mark_px bridged", *rows).with_columns(tape_mark_px="mark_px")
 
 
 @pytest.mark.parametrize("width", [WIDE, PHONE])
@@ -97,7 +97,7 @@ def test_pressure_marks_minutes_without_any_liquidity() -> None:
         (at("21:15:00"), "X/USDT:USDT", 5e6, 1e6, 5.0),
         (at("21:16:00"), "X/USDT:USDT", 5e6, 0.0, None),
     )
-    svg = market.pressure(rows, ["X/USDT:USDT"], START, END)
+    svg = market.ratios(market.PRESSURE, rows, ["X/USDT:USDT"], START, END)
     assert "5 at 21:15" in texts(svg)
     assert "×" in texts(svg)
     assert "no liquidity" in titles(svg)[1]
@@ -175,3 +175,12 @@ def test_a_run_of_one_price_is_drawn() -> None:
     for svg in drawn:
         assert svg.startswith("<svg ")
         assert not re.search(r"\bnan\b|\binf\b", svg)
+
+
+def test_a_displaced_mark_is_drawn_beside_that_of_the_tape() -> None:
+    rows = path_frame((at("21:00:00"), 100.0, 100.0, False), (at("21:01:00"), 90.0, 90.0, False))
+    moved = rows.with_columns(tape_mark_px=pl.col("mark_px") + 2)
+    as_taped, displaced = (
+        texts(market.price([market.PriceSeries("X/USDT:USDT", each, minutes(), frame("ts"))])) for each in (rows, moved)
+    )
+    assert [text for text in displaced if text not in as_taped] == ["tape's mark"]

@@ -1,0 +1,153 @@
+"""A coin outside the profile, from the venue's own answers to a run: fetched, replayed, worked out by hand."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backtest.ingest.lake import day_file, read_series
+from backtest.results import Run, open_run
+from tests.cli.conftest import call
+from tests.ingest.venues import NOW, fetched, tapes, wanted
+from tests.server.market import DAILY_USD, PX, RULES, market_of
+
+CRASH = dt.date(2025, 10, 10)
+SERIES = ("ohlcv", "mark_ohlcv", "limits", "leverage_tiers")
+ASKED = ("replay", "2025-10-10", "--coins", "ADA", "--positions", "500", "-q",
+         "--set", "open_interest_usd.ADA=50e6", "--set", "liquidity_scale.ADA=1")  # fmt: skip
+
+
+def fetch_ada(monkeypatch: pytest.MonkeyPatch, venue: str, now: dt.datetime = NOW) -> None:
+    """Fetch ADA, which moves as DOGE did, from a local venue through ccxt."""
+    for table in (PX, DAILY_USD, RULES[venue]):
+        monkeypatch.setitem(table, "ADA", table["DOGE"])
+    held = {(venue, f"{coin}/USDT:USDT"): tapes()[venue, f"{coin}/USDT:USDT"] for coin in ("BTC", "DOGE")}
+    symbol = "ADA/USDT:USDT"
+    held[venue, symbol] = replace(held[venue, "DOGE/USDT:USDT"], market=market_of(venue, symbol), cached={})
+    outcome, _ = fetched(wanted([venue], SERIES, coins=["ADA"], now=now), held=held, now=now)
+    assert not outcome.denied
+    assert {row.series for row in outcome.served} == set(SERIES)
+
+
+def states(venue: str, day: dt.date) -> list[Path]:
+    return [day_file(venue, "ADA/USDT:USDT", series, day) for series in ("limits", "leverage_tiers")]
+
+
+def seen_on(venue: str, day: dt.date) -> None:
+    """Let the answers of the fetch be those of another day."""
+    import polars as pl
+
+    from backtest.ingest.store import write_day
+
+    for old, series in zip(states(venue, NOW.date()), ("limits", "leverage_tiers"), strict=True):
+        frame = pl.read_parquet(old, hive_partitioning=False)
+        stamped = frame.with_columns(ts=pl.lit(dt.datetime.combine(day, dt.time())).cast(pl.Datetime("us")))
+        old.unlink()
+        write_day(stamped, venue, "ADA/USDT:USDT", series, day)
+
+
+def replayed(*more: str) -> Run:
+    result = call(*ASKED, *more)
+    assert result.exit_code == 0, result.stderr
+    run = open_run()
+    assert all(audit.passed for audit in run.audits())
+    return run
+
+
+def test_a_coin_outside_the_profile_replays_on_its_own_terms(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = call(*ASKED, "--venue", "bybit")
+    assert refused.exit_code == 2
+    assert "unknown coin at bybit 'ADA'" in refused.stderr
+    assert "crashbook fetch 2025-10-10 --venue bybit --coins ADA --series leverage_tiers,limits" in refused.stderr
+    assert call(*refused.stderr.partition(": crashbook ")[2].split(), "--dry-run").exit_code == 0
+
+    fetch_ada(monkeypatch, "bybit")
+    run = replayed("--venue", "bybit")
+    assert run.positions.height == 500
+    assert run.liquidations.height > 0
+    assert "Margin table of ADA at bybit is dated 2025-10-12, after 2025-10-10." in run.meta["flags"]
+    assert "Margin table of ADA at bybit is that of 2025-10-12 in the lake." in run.meta["flags"]
+    (contract,) = run.meta["contracts"]
+    assert (contract["tick_px"], contract["lot"]) == ("0.00001", "1")
+    assert contract["units_from"].endswith("limits/venue=bybit/symbol=ADA%2FUSDT%3AUSDT/2025-10-12.parquet")
+    assert contract["margin_source"].endswith("leverage_tiers/venue=bybit/symbol=ADA%2FUSDT%3AUSDT/2025-10-12.parquet")
+    assert contract["tiers"] == [
+        [0, 0.005, 100],
+        [2_000_000, 0.01, 50],
+        [10_000_000, 0.025, 20],
+    ]
+    used = {row["series"]: row["label"] for row in run.coverage.to_dicts() if row["symbol"] == "ADA/USDT:USDT"}
+    assert used["limits"] == used["leverage_tiers"] == "measured"
+    assert "Margin tables in force on 2025-10-10: ADA of 2025-10-12 (lake)." in run.meta["assumptions"]
+
+    # the same figures under the day itself are another run, without the warning
+    seen_on("bybit", CRASH)
+    dated = replayed("--venue", "bybit")
+    assert dated.run_id != run.run_id
+    assert not any("after 2025-10-10" in flag for flag in dated.meta["flags"])
+    assert dated.summary()["liquidated_usd"] == run.summary()["liquidated_usd"]
+    again = call(*[word for word in ASKED if word != "-q"], "--venue", "bybit")
+    assert f"run {dated.run_id}" in again.stdout
+    assert "on disk already" in again.stderr
+    plan = call(*ASKED, "--venue", "bybit", "--explain")
+    assert "leverage_tiers  ADA/USDT:USDT  measured" in plan.stdout
+    assert "ADA of 2025-10-10 (lake)" in plan.stdout
+
+
+def test_floors_in_contracts_are_those_of_the_first_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch_ada(monkeypatch, "okx")
+    run = replayed("--venue", "okx")
+    (contract,) = run.meta["contracts"]
+    core = dt.datetime.fromisoformat("2025-10-10T20:50")  # walked from here on; what is before is the pre-roll
+    bar = read_series("okx", "ADA/USDT:USDT", "mark_ohlcv", core, core + dt.timedelta(minutes=1))
+    mark = Decimal(repr(bar["open"].item()))
+    # the second and third tier begin at 10,001 and 50,001 contracts of 1,000 ADA
+    floors = [floor for floor, _, _ in contract["tiers"]]
+    assert floors == [0, round(10_001_000 * mark), round(50_001_000 * mark)]
+    assert any("floors are contracts of 1000 ADA, counted at the starting mark" in flag for flag in run.meta["flags"])
+
+
+def record(*args: str) -> dict[str, Any]:
+    result = call("position", *args, "--format", "json")
+    assert result.exit_code == 0, result.stderr
+    rows: list[dict[str, Any]] = json.loads(result.stdout, parse_float=Decimal)
+    return rows[0]
+
+
+def test_a_position_by_hand_takes_the_same_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    ada = ("--venue", "bybit", "--symbol", "ADA", "--side", "long", "--size", "10000000", "--entry", "0.5",
+           "--leverage", "10")  # fmt: skip
+    refused = call("position", *ada)
+    assert refused.exit_code == 2
+    assert refused.stderr.count("\n") == 1
+    assert refused.stderr.endswith("crashbook fetch EVENT --venue bybit --coins ADA --series leverage_tiers,limits\n")
+    fetch_ada(monkeypatch, "bybit")
+    row = record(*ada, "--on", "2025-10-10")
+    assert row["margin_table_from"] == "2025-10-12"
+    assert row["notes"][0] == "margin table of ADA at bybit is dated 2025-10-12, after 2025-10-10"
+    # 1 % of 5,000,000 less 0.5 % of 2,000,000
+    assert (row["tier"], row["maintenance_margin_usd"]) == (2, 40_000)
+    by_figure = {rule["figure"]: rule for rule in row["rules"]}
+    assert by_figure["tier"]["url"].endswith("leverage_tiers/venue=bybit/symbol=ADA%2FUSDT%3AUSDT/2025-10-12.parquet")
+    assert by_figure["tier"]["mark"] == "V"
+    page = call("position", *ada, "--on", "2025-10-12")
+    assert "day     2025-10-12, margin table of 2025-10-12" in page.stdout
+    assert "is dated" not in page.stdout
+
+
+def test_a_position_by_hand_counts_contracts_at_its_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch_ada(monkeypatch, "okx")
+    ada = ("--venue", "okx", "--symbol", "ADA/USDT:USDT", "--side", "short", "--leverage", "5", "--on", "2025-10-12")
+    # tiers follow the size, whatever the price: 10,001 contracts of 1,000 ADA begin the second
+    for px in ("0.25", "2"):
+        assert record(*ada, "--entry", f"{px}:10000000")["tier"] == 1
+        assert record(*ada, "--entry", f"{px}:10001000")["tier"] == 2
+    assert record(*ada, "--entry", "0.25:10001000", "--mark", "0.3")["tier"] == 2
+    bad = call("position", *ada, "--entry", "0.25:10001000", "--mark", "0")
+    assert "mark = 0; allowed: 0.00001 to 1e+12 quote per base" in bad.stderr
