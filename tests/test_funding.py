@@ -99,9 +99,20 @@ def test_profiles_state_their_rule(name: str) -> None:
     assert rule.interval_s == (3600 if name in {"hyperliquid", "dydx", "drift"} else 28_800)
     assert rule.notional == ("oracle" if name in {"hyperliquid", "dydx", "drift"} else "mark")
     assert (rule.hourly_from is not None) == (name == "binanceusdm")
-    caps = {"binanceusdm": 3, "bitmex": 3.75, "bybit": 5, "dydx": 6, "hyperliquid": 40, "okx": 3.75, "deribit": 5, "drift": 5}
+    caps = {
+        "binanceusdm": 3,
+        "bitmex": 3.75,
+        "bybit": 5,
+        "dydx": 6,
+        "hyperliquid": 40,
+        "okx": 3.75,
+        "deribit": 5,
+        "drift": 5,
+    }
     assert rule.cap("BTC", dt.date(2025, 10, 10)) == (caps[name] * 1_000_000 if name in caps else None)
-    assert (rule.cap("LINK", dt.date(2025, 10, 10)) is None) == (name in {"binanceusdm", "binancecoinm", "bitmex", "bybit", "dydx"})
+    assert (rule.cap("LINK", dt.date(2025, 10, 10)) is None) == (
+        name in {"binanceusdm", "binancecoinm", "bitmex", "bybit", "dydx"}
+    )
 
 
 # from the lake to settlements

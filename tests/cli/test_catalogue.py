@@ -85,7 +85,9 @@ def test_venues_lists_all_profiles() -> None:
 def test_one_venue_shows_its_points_with_sources(name: str) -> None:
     venue = get_venue(name)
     points = rows("venues", name)
-    assert {"margin", "liquidation", "fund", "ranking", "close_price", "residual", "fee"} <= {row["point"] for row in points}
+    assert {"margin", "liquidation", "fund", "ranking", "close_price", "residual", "fee"} <= {
+        row["point"] for row in points
+    }
     for row in points:
         assert str(row["url"]).startswith("http"), row
         assert row["mark"] in {"V", "S", "D", "U"}
