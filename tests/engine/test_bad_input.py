@@ -123,6 +123,18 @@ def test_a_fund_takes_lots_worth_nothing_unless_its_limit_is_passed_without_them
         assert [line[6] for line in result["liquidations"]] == [taken] * 2
 
 
+def test_blocks_order_all_of_lots_worth_nothing_that_the_least_amount_pays_for() -> None:
+    # Ten lots at zero: a block that orders 7 quanta at least takes seven of them at its first price, three at the next.
+    crash = {"BTC": {"trade": [0] * 4, "mark": [0] * 4, "volume_lots": 100}}
+    block = {"time_ms": 60_000, "share_e9": 10**8, "least": 7, "most": 100, "orders": 9, "deleverages": 9,
+             "adjustment_e9": 10**9, "spread_e9": 10**9}  # fmt: skip
+    fund = {"start": 10**7, "floor": 0, "shortfall": "divisible", "takeover": "none", "inventory_limit": None}
+    world = small([bar(1000), crash, crash], stepper="fillable_price", block=block, fund=fund, on_exhausted="waits")
+    result = run_fast(world)
+    assert result == replay(world)
+    assert [line[4] for line in result["liquidations"]] == [7, 3]
+
+
 # a world at the exact range
 
 
