@@ -120,7 +120,7 @@ def test_a_bad_event_file_is_named_with_the_key(edit: Edit, old: str, new: str, 
 @pytest.mark.parametrize(
     ("old", "new", "code", "said"),
     [
-        ('venues = ["binanceusdm",', 'venues = ["binance",', 2, "unknown venue 'binance'; did you mean binanceusdm?"),
+        ('venues = ["binanceusdm",', 'venues = ["binance",', 2, "unknown venue 'binance'; did you mean binanceusdm or"),
         ("rows = 49", "rows = 50", 1, "49 bars; allowed: the 50 of the event's entry; restore the file"),
         ("binanceusdm_BTCUSDT_1m_2021-12-04.csv", "nosuch.csv", 1, "data/sample/nosuch.csv: no such file"),
         ("binanceusdm_BTCUSDT_1m_2021-12-04.csv", "README.md", 1, "data/sample/README.md: not a CSV file of bars"),

@@ -41,7 +41,7 @@ def reader(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["replay", "../../etc/passwd"], "unknown event '../../etc/passwd'; Known: 10-10,"),
         (["events", "2021-12-O4"], "unknown event '2021-12-O4'; did you mean 2021-12-04"),
         (["params", "nosuch"], "unknown event 'nosuch'"),
-        (["replay", EVENT, "--venue", "binance"], "unknown venue 'binance'; did you mean binanceusdm?"),
+        (["replay", EVENT, "--venue", "binance"], "unknown venue 'binance'; did you mean binanceusdm or"),
         (["replay", EVENT, "--venue", "../venues/okx"], "unknown venue '../venues/okx'"),
         (["venues", "hyperliqid"], "unknown venue 'hyperliqid'; did you mean hyperliquid?"),
         (["replay", EVENT, "--coins", "BTCC"], "unknown coin at binanceusdm 'BTCC'; did you mean BTC?"),

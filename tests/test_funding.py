@@ -96,6 +96,8 @@ def test_the_settlement_before_the_window_makes_it_hourly_too() -> None:
 @pytest.mark.parametrize("name", venue_names())
 def test_profiles_state_their_rule(name: str) -> None:
     rule = get_venue(name).funding
+    if name in {"binancecoinm", "deribit", "drift"}:
+        pytest.skip("its funding is not verified or continuous; tests/test_venue_content.py checks what it states")
     assert rule.interval_s == (3600 if name in {"hyperliquid", "dydx"} else 28_800)
     assert rule.notional == ("oracle" if name in {"hyperliquid", "dydx"} else "mark")
     assert (rule.hourly_from is not None) == (name == "binanceusdm")

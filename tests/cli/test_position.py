@@ -104,7 +104,7 @@ def test_the_day_is_the_profiles_own_unless_given() -> None:
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        ((*LONG, "--venue", "binance"), 2, "unknown venue 'binance'; did you mean binanceusdm?"),
+        ((*LONG, "--venue", "binance"), 2, "unknown venue 'binance'; did you mean binanceusdm or"),
         ((*LONG, "--symbol", "BTCC"), 2, "unknown coin at binanceusdm 'BTCC'; did you mean BTC?"),
         ((*LONG, "--symbol", "BTC/USD:BTC"), 1, "BTC/USD:BTC is coin-margined: the profile binanceusdm states neither"),
         ((*LONG, "--size", "-1"), 2, "size = -1; allowed: 0.001"),
