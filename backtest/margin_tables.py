@@ -48,6 +48,7 @@ class MarginTable:
         --------
         COIN-M's own example: from 50 BTC on 5 % less 1.81 BTC; a coin at 1 USD has 1e6 quanta.
 
+        >>> from backtest.venue import get_venue
         >>> tiers, _ = get_venue("binancecoinm").table("BTC", dt.date(2020, 10, 10))[0].schedule()
         >>> tiers.floors[4], tiers.deductions[4]
         (np.int64(50000000), np.int64(1810000))

@@ -310,7 +310,7 @@ def test_a_lopsided_book_runs_only_against_a_declared_market(
         (COLUMNS + PAIR.replace("long,1,48000", "long,1,0"), ["entry_px: 0; it must be above zero"]),
         (COLUMNS + PAIR.replace("long,1,", "long,-1,"), ["quantity_base: -1; it must be above zero"]),
         (
-            COLUMNS + "1,BTC,short,1,48000,9\n" + PAIR,
+            COLUMNS + "1,BTC,long,1,48000,9\n" + PAIR,
             ["account: '1' has this side of this symbol in row 2 already; merge them"],
         ),
         (COLUMNS + PAIR + "3,../../x,long,1,48000,9\n", ["symbol: '../../x'; simulated: BTC"]),

@@ -96,14 +96,23 @@ def test_the_settlement_before_the_window_makes_it_hourly_too() -> None:
 @pytest.mark.parametrize("name", venue_names())
 def test_profiles_state_their_rule(name: str) -> None:
     rule = get_venue(name).funding
-    if name in {"binancecoinm", "deribit", "drift"}:
-        pytest.skip("its funding is not verified or continuous; tests/test_venue_content.py checks what it states")
-    assert rule.interval_s == (3600 if name in {"hyperliquid", "dydx"} else 28_800)
-    assert rule.notional == ("oracle" if name in {"hyperliquid", "dydx"} else "mark")
+    assert rule.interval_s == (3600 if name in {"hyperliquid", "dydx", "drift"} else 28_800)
+    assert rule.notional == ("oracle" if name in {"hyperliquid", "dydx", "drift"} else "mark")
     assert (rule.hourly_from is not None) == (name == "binanceusdm")
-    caps = {"binanceusdm": 3, "bitmex": 3.75, "bybit": 5, "dydx": 6, "hyperliquid": 40, "okx": 3.75}
-    assert rule.cap("BTC", dt.date(2025, 10, 10)) == caps[name] * 1_000_000
-    assert (rule.cap("LINK", dt.date(2025, 10, 10)) is None) == (name in {"binanceusdm", "bitmex", "bybit", "dydx"})
+    caps = {
+        "binanceusdm": 3,
+        "bitmex": 3.75,
+        "bybit": 5,
+        "dydx": 6,
+        "hyperliquid": 40,
+        "okx": 3.75,
+        "deribit": 5,
+        "drift": 5,
+    }
+    assert rule.cap("BTC", dt.date(2025, 10, 10)) == (caps[name] * 1_000_000 if name in caps else None)
+    assert (rule.cap("LINK", dt.date(2025, 10, 10)) is None) == (
+        name in {"binanceusdm", "binancecoinm", "bitmex", "bybit", "dydx"}
+    )
 
 
 # from the lake to settlements

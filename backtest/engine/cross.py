@@ -22,7 +22,7 @@ def find(state: State, recorder: Recorder, starts: list[int], gap: bool) -> list
     if not hits.numbers.size:
         return []
     rows, place = accounts.rows_of(hits.numbers)
-    state.breached = np.union1d(state.breached, rows)
+    state.found = np.union1d(state.found, rows)
     _go_on(state, rows, hits.passed[place])
     netted = _net_hedges(state, recorder, hits, rows, place)
     if netted.any():

@@ -73,10 +73,10 @@ def find(state: State, ladders: Mapping[tuple[int, int], Ladder | SteppedLadder]
             length = 1 if gap else max(abs(state.marks[symbol] - starts[symbol]), 1)
             passed = np.zeros_like(marks) if gap else np.abs(marks - starts[symbol])
             found.append(_isolated(state, rows, marks, passed, np.full(len(rows), length, dtype=np.int64)))
-    rows = _sorted([part[0] for part in found])
-    state.breached = np.union1d(state.breached, rows) if state.breached.size else rows  # of earlier rounds too
+    state.found = _sorted([part[0] for part in found])
     if state.crossed is not None:
         found += cross.find(state, recorder, starts, gap)
+    state.breached = np.union1d(state.breached, state.found) if state.breached.size else state.found
     return judge(state, recorder, found)
 
 

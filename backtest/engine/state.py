@@ -140,6 +140,7 @@ class State:
             self.seen: Ints = np.full(len(world.lots), -1, dtype=np.int64)
             self.sent_at: Ints = np.full(len(world.lots), NEVER, dtype=np.int64)
         self.breached: Ints = np.empty(0, dtype=np.int64)  # rows in breach in this step, ascending
+        self.found: Ints = self.breached  # of these, those of the segment in progress
         self.in_round: Ints = np.empty(0, dtype=np.int64)  # cross accounts in the present round of the step
         self.index = [0] * count
         self.funded = False  # whether any funding has moved an index, which may stand at zero again

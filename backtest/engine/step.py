@@ -79,7 +79,7 @@ def walk(replay: Replay) -> None:
 def one_round(replay: Replay, breaches: liquidate.Breaches, *, at_end: bool) -> Ints:
     """Run acts 4 to 6 for positions in breach; return the rows that changed."""
     state, recorder = replay.state, replay.recorder
-    if not state.breached.size:
+    if not state.found.size:
         return breaches.rows
     state.quiet = 0
     liquidate.to_book(state, recorder, breaches, at_end=at_end)  # 4 orders and book fills
@@ -93,7 +93,7 @@ def one_round(replay: Replay, breaches: liquidate.Breaches, *, at_end: bool) -> 
     winners = deleverage.bankrupts(state, recorder, breaches, state.prices.before)  # 6 ADL
     _write(recorder, state.step, breaches)
     state.mirror.update(state, breaches.rows)
-    return np.concatenate([state.breached, *winners])
+    return np.concatenate([state.found, *winners])
 
 
 def enter(replay: Replay, number: int) -> None:
