@@ -285,8 +285,9 @@ def part_per_block(rows: Distress, part: PartRule | None) -> Ints:
     assert rows.block is not None
     value = rows.lots * rows.worth
     each = np.minimum(np.maximum(mul_rate(value, rows.block.share_e9), rows.block.least), rows.block.most)
-    times = np.minimum(rows.blocks, value // np.maximum(each, 1) + 1)  # more than the whole is not ordered
-    lots = np.maximum(times * np.minimum(each, value) // np.maximum(rows.worth, 1), 1)
+    whole = np.maximum(value, rows.lots)  # of lots worth nothing, one quantum each; more than the whole is not ordered
+    times = np.minimum(rows.blocks, whole // np.maximum(each, 1) + 1)
+    lots = np.maximum(times * np.minimum(each, whole) // np.maximum(rows.worth, 1), 1)
     return np.where(rows.ordered, np.minimum(lots, rows.lots), 0)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from backtest.mechanics.margin import deductions
+from backtest.params import MOST
 from backtest.venue import VenueProfile, get_venue, venue_names
-from tests.reference.worlds_strategy import account_worlds, worlds
+from tests.reference.worlds_strategy import account_worlds, divided, worlds
 
 World = dict[str, Any]
 VENUES = tuple(venue_names())
@@ -32,12 +33,14 @@ def under(name: str, world: World) -> World:
         "fund": {
             "start": start, "floor": old["fund"]["floor"], "shortfall": rules["fund_shortfall"],
             "takeover": rules["fund_takeover"], "inventory_limit": None if limit is None else int(limit * start),
+            **_several(rules, list(world["symbols"]), start), **_drop(rules, list(world["symbols"])),
         },
         "ranking": "hyperliquid" if literal else rules["ranking"],
         "hl_literal": literal,
         "fee_e9": round(rules["fee_rate"] * BILLION),
         "inventory_stop": old["inventory_stop"],
         "vault_quiet_steps": old["vault_quiet_steps"],
+        "adl_visits": rules["adl_visits"],
         **{key: rules[key] for key in ("stepper", "losers", "close_price", "residual_owner", "fee_owner",
                                        "inventory_adl", "on_exhausted", "cross_allocation", "cross_order")},
     }  # fmt: skip
@@ -51,8 +54,44 @@ def under(name: str, world: World) -> World:
             "first_share": [share.numerator, share.denominator], "pause_s": rules["first_pause_s"],
             "first_above": _typical(world),
         }  # fmt: skip
+    if rules["stepper"] in {"fillable_price", "incremental"}:
+        profile["block"] = _block(rules, _typical(world))
     symbols = {key: {**each, "tiers": _tiers(venue, key, _typical(world))} for key, each in world["symbols"].items()}
     return {**world, "profile": profile, "symbols": symbols}
+
+
+def _several(rules: Mapping[str, Any], symbols: list[str], start: int) -> World:
+    """Return a fund for each symbol where a profile has isolated ones; none has a limit as well."""
+    if rules["fund_pools"] != "isolated":
+        return {}
+    parts = divided(start, (1,) * len(symbols))
+    pools = zip(symbols, parts, strict=True)
+    return {"pools": [{"symbols": [name], "start": part, "inventory_limit": None} for name, part in pools]}
+
+
+def _drop(rules: Mapping[str, Any], symbols: list[str]) -> World:
+    if rules["fund_drop"] == "none":
+        return {}
+    shares = {}
+    for key in ("trigger", "stop"):
+        share = Fraction(str(rules[f"fund_{key}_frac"]))
+        shares[key] = {name: [share.numerator, share.denominator] for name in symbols}
+    return {"drop": {"kind": rules["fund_drop"], **shares, "above": 0, "window_s": rules["fund_window_s"]}}
+
+
+def _block(rules: Mapping[str, Any], typical: int) -> dict[str, int]:
+    """Return the limits per block: a tenth of a typical position at least and all of it at most."""
+    least, most = rules["block_least_usd"], rules["block_most_usd"]
+    return {
+        "time_ms": round(rules["block_s"] * 1000),
+        "share_e9": round(rules["block_share_frac"] * BILLION),
+        "least": typical // 10 if least else 0,
+        "most": typical if most < MOST else 2**62,
+        "orders": rules["block_orders"],
+        "deleverages": rules["block_deleverages"],
+        "adjustment_e9": round(rules["fillable_adjustment"] * BILLION),
+        "spread_e9": round(rules["fillable_spread"] * BILLION),
+    }
 
 
 def _typical(world: World) -> int:
@@ -144,6 +183,8 @@ def poor(world: World) -> World:
     """Take the fund's money, let it go into debt, and empty the vault."""
     profile = world["profile"]
     fund = {**profile["fund"], "start": 0, "floor": -_typical(world), "inventory_limit": None}
+    if "pools" in fund:
+        fund["pools"] = [{**pool, "start": 0} for pool in fund["pools"]]
     vault = {**profile["vault"], "capital": 0} if profile.get("vault") else None
     return {**world, "profile": {**profile, "fund": fund, "vault": vault, "inventory_stop": 0}}
 

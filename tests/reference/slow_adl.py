@@ -311,10 +311,10 @@ def extended_score(state: State, row: Position) -> Fraction:
 
 def hyperliquid_score(state: State, row: Position) -> Fraction:
     """Return mark over entry (shorts: entry over mark, unless taken literally), times notional over equity."""
-    gain = Fraction(position_value(state, row), state.ledger.cost[row][row.symbol])
+    cost = state.ledger.cost[row][row.symbol]
     if row.side < 0 and not state.profile.get("hl_literal", False):
-        gain = 1 / gain
-    return gain * effective_leverage(state, row)
+        return Fraction(cost, state.equity(row))  # the mark cancels, so that one of zero has a score too
+    return Fraction(position_value(state, row), cost) * effective_leverage(state, row)
 
 
 SCORES: dict[str, Callable[[State, Position], Fraction]] = {

@@ -282,6 +282,7 @@ def takeovers(state: State, claims: list[Claim]) -> None:
     Where there is a vault, a cross account is visited once, at its first row.
     """
     judge(state)
+    noted = len(state.funds.events)
     visited = set()
     for claim in claims:
         account = state.account(claim)
@@ -293,6 +294,7 @@ def takeovers(state: State, claims: list[Claim]) -> None:
         elif account not in visited:
             visited.add(account)
             take_account(state, account, [other for other in claims if state.account(other) == account])
+    state.funds.events[noted:] = sorted(state.funds.events[noted:], key=lambda event: event[1])  # fund by fund
 
 
 def ask_fund(state: State, claim: Claim) -> None:
