@@ -22,8 +22,8 @@ from backtest.venue import get_venue, venue_names
 
 EVENT = "2026-01-19"
 START = dt.datetime.fromisoformat(f"{EVENT}T04:24:00")
-# of linear contracts: coins of an inverse venue run one at a time and count in coins, see test_coin_margined
-VENUES = tuple(name for name in venue_names() if not get_venue(name).face("BTC"))
+COIN_MARGINED = tuple(name for name in venue_names() if get_venue(name).face("BTC"))  # one coin a run
+VENUES = tuple(name for name in venue_names() if name not in COIN_MARGINED)
 COINS = ("BTC", "SOL")
 FIRST = {"BTC": 50_000.0, "SOL": 100.0}
 MINUTES = 12

@@ -17,6 +17,7 @@ from backtest.errors import DataError, DataGapError, RangeError
 from backtest.report import render_html
 from backtest.venue import get_venue
 from tests.extremes import (
+    COIN_MARGINED,
     EVENT,
     MINUTES,
     START,
@@ -69,6 +70,19 @@ def test_a_mark_of_its_own_that_leaves_the_earth_while_trades_stay(venue: str) -
     run = sound(replayed(venue, **SMALL, **CROSS, **POOR))
     assert run.steps["mark_px"].max() == 1e9
     assert run.steps["trade_high_px"].max() < 1e5
+
+
+@pytest.mark.parametrize("venue", COIN_MARGINED)
+@pytest.mark.parametrize("spike", SPIKES)
+def test_a_coin_that_is_worth_nothing_or_everything_for_a_minute(venue: str, spike: str) -> None:
+    """A contract of 100 USD is worth 0.002 coins at first, 1,000 at the least price and 1e-7 at the highest."""
+    store(venue, {"BTC": spiked(walking(), 4, **SPIKES[spike])["BTC"]})
+    alone = {"coins": ("BTC",), "positions_per_account": 1.0, "fund_start_usd": 0.0}
+    run = sound(replayed(venue, **alone, open_interest_usd={"BTC": 1e4}), page=spike == "both")
+    assert run.summary()["liquidations"] > 0
+    if spike != "1e9":
+        with pytest.raises(RangeError, match=r"^BTC/USD:BTC: lots x price .* reaches 4 times .* of coins at the first"):
+            replayed(venue, **alone)
 
 
 @pytest.mark.parametrize("low", [0.0, -1.0])
@@ -154,8 +168,10 @@ def test_nothing_fills_while_the_venue_is_down_for_an_hour(venue: str) -> None:
     assert not traded["ts"].is_between(*down, closed="left").any()
 
 
-@pytest.mark.parametrize("venue", VENUES)
-@pytest.mark.parametrize("rates", [(0.04,), (-0.04,), (0.04, -0.04)], ids=["longs-pay", "shorts-pay", "in-turn"])
+@pytest.mark.parametrize(
+    ("venue", "rates"),
+    [*((name, (0.04, -0.04)) for name in VENUES), ("hyperliquid", (0.04,)), ("hyperliquid", (-0.04,))],
+)
 def test_four_per_cent_at_every_settlement(venue: str, rates: tuple[float, ...]) -> None:
     minutes = 181
     store(venue, jumped(walking(minutes), 0, [1.0]))
