@@ -308,7 +308,9 @@ def test_a_book_in_contracts_and_coins() -> None:
     assert world.cost.tolist() == [round(Fraction(50_000, entry) * px * 10**6) for entry in (7000, 8000)]
     assert world.wallet.tolist() == [round(coins * px * 10**6) for coins in (Fraction(3, 2), 2)]
     levered = imported(leverage=["4", "5"]).world
-    assert levered.wallet.tolist() == [round(Fraction(int(cost), by)) for cost, by in zip(world.cost, (4, 5), strict=True)]
+    assert levered.wallet.tolist() == [
+        round(Fraction(int(cost), by)) for cost, by in zip(world.cost, (4, 5), strict=True)
+    ]
 
 
 def test_a_book_of_base_units_does_not_pass_for_contracts() -> None:
