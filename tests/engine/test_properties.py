@@ -126,6 +126,7 @@ def test_money_in_units_c_times_smaller_is_c_times_as_much(world: World, c: int)
     if profile["residual_owner"] == "vault":
         profile["residual_owner"] = "account"
     plain = {**world, "profile": profile, "funding": []}
+    above = {"first_above": c * profile["first_above"]} if "first_above" in profile else {}
     scaled = {
         **plain,
         "symbols": {
@@ -136,7 +137,7 @@ def test_money_in_units_c_times_smaller_is_c_times_as_much(world: World, c: int)
             for name, rules in world["symbols"].items()
         },
         "accounts": [{**row, "cost": c * row["cost"], "wallet": c * row["wallet"]} for row in world["accounts"]],
-        "profile": {**profile, "fund": {**profile["fund"], "start": c * profile["fund"]["start"]}},
+        "profile": {**profile, "fund": {**profile["fund"], "start": c * profile["fund"]["start"]}, **above},
     }  # fmt: skip
     one, many = run_fast(plain), run_fast(scaled)
     assert [row[:5] + row[6:8] for row in one["liquidations"]] == [row[:5] + row[6:8] for row in many["liquidations"]]
