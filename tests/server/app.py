@@ -136,11 +136,13 @@ class LocalVenues:
             self._port = runner.addresses[0][1]
             self._ready.set()
             await self._stop.wait()
+            await asyncio.sleep(0.002)  # connections accepted at this moment: the clean-up closes only those it knows
         except Exception as error:  # it belongs to the thread that waits for the server
             self._failure = error
         finally:
             self._ready.set()
             await runner.cleanup()
+            await asyncio.sleep(0.002)  # transports that are closing
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         venue, _, rest = request.path.lstrip("/").partition("/")
