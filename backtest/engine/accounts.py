@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backtest.mechanics.exact import RATE_ONE, Bools, Floats, Ints, half_even_array
+from backtest.mechanics.exact import MILLIONTH, RATE_ONE, Bools, Floats, Ints, half_even_array
 from backtest.mechanics.margin import maintenance, tier_of
 
 if TYPE_CHECKING:
@@ -215,6 +215,12 @@ class Accounts:
                 step += 1
         return min(step, stop)
 
+    def _union(self, some: Ints, others: Ints) -> Ints:
+        """Return the accounts of either, ascending."""
+        marked = np.zeros(self.count, dtype=bool)
+        marked[some] = marked[others] = True
+        return np.flatnonzero(marked)
+
     def funded(self) -> None:
         """Take a change of a funding index into account: what was found before is void."""
         self._blocks.clear()
@@ -222,7 +228,7 @@ class Accounts:
     def touched(self, rows: Ints) -> None:
         """Take changed rows into account; accounts in breach now are judged at the start of the next segment."""
         state, numbers = self.state, self.of[rows]
-        numbers = np.unique(numbers[numbers >= 0])
+        numbers = self._union(numbers[numbers >= 0], self.urgent[:0])
         if not numbers.size:
             return
         self._stale.append(numbers)
@@ -232,15 +238,15 @@ class Accounts:
         for level, (block, found, low, high) in enumerate(self._blocks):
             found = found[self.open[found]]
             near = numbers[self._surplus(numbers, low, high) <= 0]
-            self._blocks[level] = (block, np.union1d(found, near), low, high)
-        both = np.union1d(self.urgent, numbers)
+            self._blocks[level] = (block, self._union(found, near), low, high)
+        both = self._union(self.urgent, numbers)
         self.urgent = both[self.judge(both, np.array(state.marks))[0]]
 
     def crossings(self, starts: list[int], gap: bool) -> Crossings:
         """Return the accounts in breach on the step's segment; at a gap, at the new marks."""
         state = self.state
         begin, end = np.array(starts), np.array(state.marks)
-        found = np.union1d(self._candidates(len(SIZES) - 1, state.step), self.urgent)
+        found = self._union(self._candidates(len(SIZES) - 1, state.step), self.urgent)
         hit = self.judge(found, end)[0] if found.size else np.empty(0, dtype=bool)
         passed = np.full(len(found), 0 if gap else PARTS, dtype=np.int64)
         if not gap and self.urgent.size:
@@ -272,12 +278,11 @@ class Accounts:
         state = self.state
         if self._dense is None or self._dense[0] != state.segment:
             out = np.zeros(self.count)
-            for (symbol, _), block in state.blocks.items():
+            for (symbol, side), block in state.blocks.items():
                 rows = np.flatnonzero(self.of[block] >= 0) + block.start
                 if rows.size:
-                    cash = state.cash[rows] - state.owed_funding(rows) if state.funded else state.cash[rows]
-                    value = state.worth_side[rows] * state.lots[rows] * state.value_per_lot(symbol)
-                    out[self.of[rows]] += cash + value
+                    worth = side * (state.kind[symbol] * state.value_per_lot(symbol) - state.index[symbol] / MILLIONTH)
+                    out[self.of[rows]] += state.mirror.cash[rows] + state.mirror.lots[rows] * worth
             self._dense = (state.segment, out)
         elif self._stale:
             numbers = np.unique(np.concatenate(self._stale))

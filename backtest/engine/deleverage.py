@@ -100,7 +100,7 @@ def _close(
     if not len(lots):
         return Slices(winners, rows, serial, lots, amount, owed, lots)
     symbol, side, sign = (int(column[claims[0]]) for column in (breaches.symbol, breaches.side, breaches.worth))
-    settle(state, recorder, np.unique(rows))
+    settle(state, recorder, rows[np.flatnonzero(np.diff(claims, prepend=-1))])  # claims ascend: each row once
     cost = _close_winners(state, recorder, winners, sign, lots, amount)
     state.accounts_lots[symbol] += side * int(lots.sum())
     # bankrupts: cash at the close amount, lots gone
@@ -310,11 +310,10 @@ def unwind(state: State, recorder: Recorder) -> None:
 
 def reinsert(ladders: Mapping[tuple[int, int], Ladder | SteppedLadder], state: State, rows: Ints) -> None:
     """Tell the ladders which open positions changed, and the cross accounts which of theirs."""
-    rows = np.unique(rows)
     if state.crossed is not None:
         state.crossed.touched(rows)
         rows = rows[state.crossed.of[rows] < 0]
-    rows = rows[state.lots[rows] > 0]
+    rows = np.unique(rows[state.lots[rows] > 0])
     for symbol in np.unique(state.world.symbol[rows]).tolist():
         for side in (LONG, SHORT):
             mine = rows[(state.world.symbol[rows] == symbol) & (state.world.side[rows] == side)]

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtest.engine.state import MILLIONTH, State
-from backtest.mechanics.exact import RATE_ONE, Bools, Floats, Ints
+from backtest.engine.state import State
+from backtest.mechanics.exact import MILLIONTH, RATE_ONE, Bools, Floats, Ints
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, breach_estimate, breach_mark
 
 MAX_EXTRAS = 4096

@@ -12,7 +12,7 @@ from backtest.engine.accounts import Accounts, members
 from backtest.engine.drops import Watch
 from backtest.engine.prices import Prices
 from backtest.errors import ConservationError, RangeError
-from backtest.mechanics.exact import LIMIT, RATE_ONE, Bools, Floats, Ints, exact_sum
+from backtest.mechanics.exact import LIMIT, MILLIONTH, RATE_ONE, Bools, Floats, Ints, exact_sum
 from backtest.mechanics.feedback import HIGHEST, LOWEST, Feedback
 from backtest.mechanics.fund import Pool
 from backtest.mechanics.impact import Bands, OrderBook
@@ -23,7 +23,6 @@ from backtest.mechanics.rules import Rules
 from backtest.mechanics.worth import Worth
 
 FLOAT_EXACT = 2**53
-MILLIONTH = 1_000_000  # the funding index counts in 1e-6 quanta per lot
 LONG, SHORT = 1, -1
 NEVER = -1
 

@@ -67,8 +67,8 @@ def walk(replay: Replay) -> None:
     state.marks = state.prices.ends  # 2 marks move
     breaches = liquidate.find(state, replay.ladders, recorder)  # 3 breaches
     changed = [one_round(replay, breaches, at_end=state.prices.gap)]  # 4 to 6 for all in breach, bankrupts' ADL last
-    while (again := liquidate.find_again(state, recorder, breaches)).rows.size:  # cross accounts, the next position
-        breaches = again
+    while state.in_round.size and (again := liquidate.find_again(state, recorder, breaches)).rows.size:
+        breaches = again  # the next position of cross accounts
         changed.append(one_round(replay, breaches, at_end=True))
     changed += deleverage.pools(state, recorder, state.prices.before)  # 6 ADL of fund and vault inventory
     rows = np.concatenate(changed)

@@ -9,9 +9,9 @@ import numpy as np
 
 from backtest.engine.candidates import of_accounts
 from backtest.engine.recorder import ACCOUNT, FUND, VAULT, Recorder
-from backtest.engine.state import MILLIONTH, State
+from backtest.engine.state import State
 from backtest.mechanics.adl import Matches, Queue
-from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Ints
+from backtest.mechanics.exact import MILLIONTH, QUANTA_PER_USD, Bools, Ints
 from backtest.mechanics.rankings import Candidates
 
 DELICATE = 1e-6  # equity below this share of value (plus 1 USD) is read exactly

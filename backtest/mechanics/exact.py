@@ -16,6 +16,7 @@ Bools = npt.NDArray[np.bool_]
 QUANTA_PER_USD = 1_000_000
 RATE_ONE = 1_000_000_000  # rates are integers in 1e-9
 LIMIT = 2**62
+MILLIONTH = 1_000_000  # the funding index counts in 1e-6 quanta per lot
 
 
 def mul_rate(amounts: Ints, rate_e9: Ints | int) -> Ints:
