@@ -23,17 +23,23 @@ from backtest.mechanics.exact import MILLIONTH, RATE_ONE, Bools, Floats, Ints
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, breach_estimate, breach_mark
 
 MAX_EXTRAS = 4096
+MAX_SORTINGS = 8  # of the short list into rungs of its own, before all positions are sorted again
 MAX_DRIFT = 1e-3  # of the mark; beyond it the rungs are sorted anew
 ROUNDING = 5.0  # quanta per lot: maintenance rounds up, deductions and funding (now, when sorted) down, worth to half
 
 
 @dataclass(slots=True)
 class Rungs:
-    """Rungs of one tier, most endangered first: ``keys`` is minus the key, ascending; ``at`` the first one left."""
+    """Rungs of one tier, most endangered first: ``keys`` is minus the key, ascending; ``at`` the first one left.
+
+    Only rows that still belong to this ``sorting`` count; ``index`` is that of funding when they were sorted.
+    """
 
     keys: Floats
     rows: Ints
     at: int
+    sorting: int
+    index: int
     rate: float
     slack: float  # quanta per lot of margin per unit of funding drift, while notional stays within a factor of two
     wide: float  # the same for any notional
@@ -49,7 +55,8 @@ class Ladder:
         self.sign = side * self.worth.kind
         self.tiers = state.world.tiers[symbol]
         self.inclusive = state.world.rules.inclusive
-        self.loose = np.zeros(self.block.stop - self.block.start, dtype=bool)  # rows judged one by one
+        self.sorting: Ints = np.zeros(self.block.stop - self.block.start, dtype=np.int8)  # 0: judged one by one
+        self.sortings = 0
         self.extras: Ints = np.empty(0, dtype=np.int64)
         self.extra_marks: Ints = np.empty(0, dtype=np.int64)
         self.extra_index = 0
@@ -62,20 +69,24 @@ class Ladder:
     def build(self) -> None:
         """Sort all open positions of the side into rungs, per tier."""
         state, start = self.state, self.block.start
-        index = state.index[self.symbol]
-        self.built_at = index
-        self.loose[:] = False
-        self._set_extras(self.extras[:0])
+        self.built_at = state.index[self.symbol]
+        self.groups, self.sortings = [], 0
         lots = state.lots[self.block]
         alone = state.isolated(self.block)
         alive = np.flatnonzero(lots > 0) if alone is None else np.flatnonzero((lots > 0) & alone)
-        rows = alive + start
-        cash = state.cash[rows]
+        self.sorting[:] = 0
+        self._sort(alive + start)
+
+    def _sort(self, rows: Ints) -> None:
+        """Sort open positions into rungs of their own, per tier; where they stood before they no longer count."""
+        state, index = self.state, self.state.index[self.symbol]
+        self.sortings += 1
+        self.sorting[rows - self.block.start] = self.sortings
+        self._set_extras(self.extras[:0])
+        lots, cash = state.lots[rows], state.cash[rows]
         if index or state.settled[rows].any():
             cash = cash - state.owed_funding(rows)
-        lots = lots[alive]
         _, tier = breach_estimate(cash, self.sign * lots, 1, self.tiers)
-        self.groups = []
         for k in range(len(self.tiers)):
             mine = np.flatnonzero(tier == k) if len(self.tiers) > 1 else np.arange(len(rows))
             if not mine.size:
@@ -83,7 +94,8 @@ class Ladder:
             keys = (cash[mine] + float(self.tiers.deductions[k])) / lots[mine] + self.side * (index / MILLIONTH)
             order = np.argsort(keys)
             rate = float(self.tiers.rates_e9[k]) / RATE_ONE
-            self.groups.append(Rungs(keys[order], rows[mine[order]], 0, rate, *self._slack(k)))
+            sorted_rows = rows[mine[order]]
+            self.groups.append(Rungs(keys[order], sorted_rows, 0, self.sortings, index, rate, *self._slack(k)))
 
     def _slack(self, k: int) -> tuple[float, float]:
         """Return how much faster than the line of tier k a rung may move: by tiers in reach, and by any tier."""
@@ -94,7 +106,7 @@ class Ladder:
 
     def _drift(self, group: Rungs, value: float) -> float:
         """Return the margin for funding since the rungs were sorted, near a value per lot, in quanta per lot."""
-        drift = abs(self.state.index[self.symbol] - self.built_at) / MILLIONTH
+        drift = abs(self.state.index[self.symbol] - group.index) / MILLIONTH
         return drift * (group.wide if 8 * drift * self.steepest > value else group.slack)
 
     def _level(self, group: Rungs, mark: int) -> float:
@@ -130,7 +142,7 @@ class Ladder:
         lots = self.state.lots
         marks = []
         for group in self.groups:
-            while group.at < len(group.rows) and self._gone(group.rows[group.at], lots):
+            while group.at < len(group.rows) and self._gone(group, group.rows[group.at], lots):
                 group.at += 1
             if group.at < len(group.rows):
                 marks.append(self._mark(group))
@@ -142,8 +154,8 @@ class Ladder:
         extra = int(self.extra_marks.min()) if self.extras.size else NEVER_SHORT
         return min(int(np.floor(max(min(low, 2.0**60), -(2.0**60)))) - 1, extra)
 
-    def _gone(self, row: int, lots: Ints) -> bool:
-        return not lots[row] or bool(self.loose[row - self.block.start])
+    def _gone(self, group: Rungs, row: int, lots: Ints) -> bool:
+        return not lots[row] or bool(self.sorting[row - self.block.start] != group.sorting)
 
     def funded(self) -> None:
         """Take a change of the funding index into account."""
@@ -158,12 +170,14 @@ class Ladder:
         rows = rows[self.state.lots[rows] > 0]
         if not rows.size:
             return
-        self.loose[rows - self.block.start] = True
+        self.sorting[rows - self.block.start] = 0
         extras = np.union1d(self.extras[self.state.lots[self.extras] > 0], rows)
-        if len(extras) > MAX_EXTRAS:
-            self.build()
-        else:
+        if len(extras) <= MAX_EXTRAS:
             self._set_extras(extras)
+        elif self.sortings < MAX_SORTINGS:
+            self._sort(extras)
+        else:
+            self.build()
 
     def _set_extras(self, rows: Ints) -> None:
         self.extras = rows
@@ -183,7 +197,7 @@ class Ladder:
             keys = group.keys[group.at :]
             sure, found = (int(np.searchsorted(keys, at, side="right")) for at in (line - margin, line + margin))
             rows = group.rows[group.at : group.at + found]
-            held = np.where(self.loose[rows - self.block.start], 0, lots[rows])
+            held = np.where(self.sorting[rows - self.block.start] == group.sorting, lots[rows], 0)
             doubt = sure + np.flatnonzero(held[sure:])
             total += int(held[:sure].sum())
             if doubt.size:
@@ -207,7 +221,7 @@ class Ladder:
             if not found:
                 continue
             reach = group.rows[group.at : group.at + found]
-            open_ = (self.state.lots[reach] > 0) & ~self.loose[reach - self.block.start]
+            open_ = (self.state.lots[reach] > 0) & (self.sorting[reach - self.block.start] == group.sorting)
             exact = np.full(found, NEVER_LONG if self.side > 0 else NEVER_SHORT, dtype=np.int64)
             reached = group.keys[group.at : group.at + found][open_]
             exact[open_] = self._exact(reach[open_], self.worth.price(self._worths(group, reached)))

@@ -192,3 +192,4 @@ if __name__ == "__main__":
     feedback(1_000_000)
     engine(10_000_000 if "--large" in sys.argv else 1_000_000)
     everything(1_000_000)
+    subprocess.run([sys.executable, "-m", "tests.bench.accounts"], check=True)  # memory of its own

@@ -17,6 +17,7 @@ from tests.reference.slow_engine import replay
 
 LOWERED = (
     (ladder, "MAX_EXTRAS", 3),
+    (ladder, "MAX_SORTINGS", 2),
     (run, "CHUNK", 2),
     (takeover, "FIRST_RUN", 2),
     (takeover, "LONGEST_RUN", 4),
