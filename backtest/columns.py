@@ -201,7 +201,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         book_px float           average fill price, null without a fill
         fee_usd money           liquidation fee
         residual_usd money      collateral left after fee, positive ADL differences included
-        residual_owner str      account, fund or vault
+        returned_usd money      of residual_usd what stays with the account; the rest goes to the fund or vault, by rule
         takeover_lots int       lots taken over at the bankruptcy amount
         takeover_usd money      bankruptcy amount of those lots
         takeover_by str         fund or vault, empty without a take-over

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backtest.engine.recorder import CAUSES, FUND, NONE, VAULT
+from backtest.engine.recorder import CAUSES, FUND, NONE, UNCOVERED, VAULT
 from backtest.mechanics.exact import Ints
 from backtest.tables.arrow import named, nullable, side_name
 from backtest.tables.ledger import fund_starts
@@ -24,9 +24,6 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
     order_ts = np.maximum.accumulate(end) if len(end) else end
     cascade = 1 + np.cumsum(np.diff(order_ts, prepend=order_ts[:1]) > CASCADE_GAP_US)
     closed = b["book_lots"] + b["taken"] + b["adl_lots"]
-    rule = s.world.rules.residual_owner
-    paid = np.isin(b["serial"], s.transfers["serial"][s.transfers["cause"] == CAUSES.index("residual")])
-    stays = (b["residual"] > 0) & ~paid  # of a position that waits it stays on the account, whatever the rule
     taken_by = np.where(b["taken_by"] == FUND, 1, np.where(b["taken_by"] == VAULT, 2, 0))
     each, end_mark = s.each(symbol, b["mark"]), s.mark_then(symbol, b["step"], b["round"])
     return len(rows), {
@@ -58,7 +55,7 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
         "book_px": s.px_or_null(b["book_value"], b["book_lots"], symbol, b["book_lots"] == 0),
         "fee_usd": b["fee"],
         "residual_usd": b["residual"],
-        "residual_owner": named(stays.astype(np.int64), (rule, "account")),
+        "returned_usd": b["residual"] - _passed_on(s),
         "takeover_lots": b["taken"],
         "takeover_usd": b["taken_amount"],
         "takeover_by": named(taken_by, ("", "fund", "vault")),
@@ -66,6 +63,16 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
         "adl_usd": b["adl_amount"],
         "kept_lots": lots - closed,
     }
+
+
+def _passed_on(s: Shared) -> Ints:
+    """Return what each liquidation left to a fund or vault by the rule for residuals, differences of ADL included."""
+    t, of = s.transfers, s.liquidation_of
+    gain = (t["cause"] == CAUSES.index("difference")) & (t["b"] != UNCOVERED)
+    at = np.flatnonzero(gain | (t["cause"] == CAUSES.index("residual")))
+    out = np.zeros(len(s.breaches["row"]) + 1, dtype=np.int64)
+    np.subtract.at(out, of[t["serial"][at]], t["amount"][at])
+    return out[1:]
 
 
 def fund(s: Shared) -> tuple[int, Columns]:

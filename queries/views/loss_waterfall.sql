@@ -8,7 +8,7 @@ WITH last_marks AS (
 ),
 -- Amounts per lot are whole quanta, so that everything below is exact; // rounds to zero, the engine's slices down.
 at_breach AS (
-  SELECT l.position_id, l.residual_owner, l.residual_usd, l.book_usd, l.book_lots,
+  SELECT l.position_id, l.returned_usd, l.book_usd, l.book_lots,
          worth_sign(l.side, l.symbol) AS sign,
          l.lots - l.kept_lots AS left_lots,
          (l.bankruptcy_usd::DECIMAL(38, 6) * 1000000)::HUGEINT * l.book_lots AS slice_quanta,
@@ -34,7 +34,7 @@ sums AS (
   SELECT sum(sign * (left_at_breach_usd - bankruptcy_usd)) AS breach_equity_usd,
          sum(sign * (book_usd - book_at_breach_usd)) AS slippage_usd,
          sum(sign * passed_move_usd) AS move_usd,
-         sum(residual_usd) FILTER (residual_owner = 'account') AS returned_usd
+         sum(returned_usd) AS returned_usd
   FROM exits
 ),
 pool_moves AS (

@@ -16,7 +16,8 @@ def marks(*prices: float) -> Rows:
 
 def liquidated(text: str, **more: Any) -> Rows:
     """Return liquidations of BTC longs in step 2 whose residual goes to the account, unless ``more`` says otherwise."""
-    return rows(text, **{"step": 2, "symbol": BTC, "side": "long", "residual_owner": "account", **more})
+    found = rows(text, **{"step": 2, "symbol": BTC, "side": "long", **more})
+    return [{"returned_usd": row.get("residual_usd", 0), **row} for row in found]
 
 
 def losses(run: Tables) -> dict[str, float]:
@@ -111,7 +112,7 @@ def test_a_difference_that_stays_with_the_fund(tables: Make) -> None:
             position_id lots notional_usd bankruptcy_usd adl_lots adl_usd residual_usd
             1           2    190          180            2        180     12
             """,
-            residual_owner="fund",
+            returned_usd=0,
             end_mark_px=94,
         ),
         adl_fills=[{"lots": 2, "amount_usd": 192, "notional_usd": 188, "immediate_usd": -4}],
