@@ -75,6 +75,7 @@ SERIES: dict[str, dict[str, str]] = {
 }
 COLUMNS: dict[str, tuple[str, ...]] = {name: tuple(columns) for name, columns in SERIES.items()}
 BAR_SERIES = ("ohlcv", "mark_ohlcv", "index_ohlcv", "premium_ohlcv")
+EPOCH, MICROSECOND = dt.datetime(1970, 1, 1), dt.timedelta(microseconds=1)  # noqa: DTZ001 - naive UTC
 TIMEFRAMES = {"1s": 1, "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14400, "1d": 86400}
 
 
@@ -213,7 +214,7 @@ def micros(time: dt.datetime) -> int:
     >>> micros(dt.datetime.fromisoformat("1970-01-01T00:01"))
     60000000
     """
-    return int(np.datetime64(time, "us").astype(np.int64))
+    return (time - EPOCH) // MICROSECOND
 
 
 def moment(us: int) -> dt.datetime:

@@ -119,7 +119,7 @@ def _write(
         path.parent.mkdir(parents=True, exist_ok=True)
         # numbers seldom repeat: a dictionary of them takes time and room
         words = [name for name, kind in SERIES[series].items() if kind == "VARCHAR"]
-        pq.write_table(table, partial, compression="lz4", use_dictionary=words, write_statistics=False)
+        pq.write_table(table, partial, compression="lz4", use_dictionary=words or False, write_statistics=False)
         partial.replace(path)
         _append(_entry(path, columns, series, day, timeframe, source, dt.datetime.now(dt.UTC)))
     except OSError as error:
