@@ -131,7 +131,9 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         "Accounts with their cash before and after.",
         """
         account_id int          identity within the run
-        name str                name given by the scenario, empty otherwise
+        name str                name given by the scenario or the imported book, empty otherwise
+        watched bool            true for a position of the scenario's [[watch]]
+        hedged bool             true if the scenario says an outside leg offsets it
         cohort str              leverage bucket its first position was drawn from, or imported, or watch
         margin_mode str         isolated, cross, or mixed where an account has positions of both kinds
         positions int           positions at the start

@@ -36,6 +36,14 @@ PARAMS: tuple[Param, ...] = (
         "listed",
         "linear, inverse (settled in the coin, one coin a run) or what the venue listed on the day",
     ),
+    Param(
+        "book_of",
+        "text",
+        "",
+        None,
+        "venue whose defaults for the event (open interest, leverage, liquidity, mark) stand in for the venue's own: "
+        "what then differs are the rules",
+    ),
     Param("coins", "coins", "", EVENT, "coins simulated together, for example BTC,SOL"),
     Param("start", "time", "UTC", None, "first bar; none: as early as all coins have bars, or the event's window"),
     Param("end", "time", "UTC", None, "end of the window, exclusive"),
@@ -161,7 +169,7 @@ PARAMS: tuple[Param, ...] = (
         "float",
         "usd",
         RULE,
-        "limit of gross inventory of the fund; 0 is no limit",
+        "limit of gross inventory of the fund; 0: it takes nothing, 999e9 is no limit",
         0,
         MOST,
     ),

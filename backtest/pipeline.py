@@ -30,7 +30,7 @@ from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, exact_sum
 from backtest.mechanics.feedback import HIGHEST, LOWEST, Feedback, decay_e9
 from backtest.mechanics.path import HIGH, LOW
 from backtest.mechanics.pools import grouped
-from backtest.params import PARAMS
+from backtest.params import BY_NAME, MOST, PARAMS, RULE
 from backtest.results import Run, write_run
 from backtest.rulebook import rules_of
 from backtest.scenario import Scenario, baseline_of, build, check_values, merge, per_coin
@@ -90,20 +90,21 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
     """
     event = get_event(event_name)
     venue = get_venue(given.get("venue") or event.venues[0])
-    defaults = event.default(venue.id)
+    defaults = _defaults(event, venue.id, given.get("book_of"))
     venue = venue.on(event.day, str(given.get("contract") or defaults.get("contract", "listed")))
     start, balance, stale = venue.fund_start(event.day)
     rules = {**venue.rules, "fund_start_usd": start}
-    limit = venue.inventory_limit_frac
+    share = venue.inventory_limit_frac
     basis = given.get("fund_start_usd", start)
     if isinstance(basis, Mapping):  # a sum for each coin
         basis = sum(per_coin(basis, coin, "fund_start_usd") for coin in given.get("coins", event.coins))
-    rules["fund_inventory_limit_usd"] = 0.0 if limit is None else limit * basis
+    rules["fund_inventory_limit_usd"] = MOST if share is None else min(share * basis, MOST)
     base = {"event": event.id, "venue": venue.id, "coins": event.coins}
     untouched = build(merge(base, rules, defaults))
     if isinstance(given.get("fund_start_usd"), Mapping):  # the sum over all coins is no default for one
         del rules["fund_start_usd"]
-    scenario = build(merge(base, rules, defaults, {**given, "event": event.id, "venue": venue.id}))
+    named = {**given, "event": event.id, "venue": venue.id}
+    scenario = build(merge(_common(given), base, rules, defaults, named))
     per_coin_names = _named_coins(scenario)
     venue, terms = contract_terms(
         venue, scenario.coins, event.day, event=event.id, others=[coin for _, coin in per_coin_names]
@@ -122,7 +123,8 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
         if getattr(scenario, param.name) != getattr(untouched, param.name):
             sources[param.name] = "given"
         elif param.name in defaults:
-            sources[param.name] = f"event: {event.reason(venue.id, param.name)}"
+            rule = param.default == RULE or not scenario.book_of
+            sources[param.name] = f"event: {event.reason(venue.id if rule else scenario.book_of, param.name)}"
         elif param.name in rules:
             sources[param.name] = balance if param.name == "fund_start_usd" else "venue profile"
         else:
@@ -132,10 +134,26 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
     if venue.id not in event.venues:
         notes.append(f"{venue.id} is not among the venues of the event ({', '.join(event.venues)})")
     notes += [sentence for each in terms for sentence in each.told]
-    untouched = untouched.with_(fund_inventory_limit_usd=0.0 if limit is None else limit * start)
+    untouched = untouched.with_(fund_inventory_limit_usd=MOST if share is None else min(share * start, MOST))
     flags = tuple(note[0].upper() + note[1:] + "." for note in notes if note)
     fund_coins = None if in_coins is None else in_coins[0]
     return Resolved(event, venue, scenario, untouched, sources, flags, terms, fund_coins)
+
+
+def _defaults(event: CrashEvent, venue: str, book_of: str | None) -> dict[str, Any]:
+    """Return the event's defaults at a venue; with ``book_of`` those that are no rule are another venue's."""
+    own = event.default(venue)
+    if book_of is None:
+        return own
+    other = event.default(get_venue(book_of).id)
+    rules = {name: value for name, value in own.items() if BY_NAME[name].default == RULE or name == "contract"}
+    return {**{name: value for name, value in other.items() if BY_NAME[name].default != RULE}, **rules}
+
+
+def _common(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the program's own value of tables per coin that are given for some coins only."""
+    tables = [BY_NAME[name] for name, value in given.items() if isinstance(value, Mapping) and name in BY_NAME]
+    return {param.name: param.default for param in tables if isinstance(param.default, Mapping | float)}
 
 
 def _named_coins(scenario: Scenario) -> list[tuple[str, str]]:

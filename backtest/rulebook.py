@@ -11,6 +11,7 @@ from backtest.mechanics.exact import quanta, rate_e9, ratio
 from backtest.mechanics.pools import DropRule, PoolRule, divide, fund_groups
 from backtest.mechanics.rules import Rules, VaultRule
 from backtest.mechanics.steppers import BlockRule, PartRule
+from backtest.params import MOST
 from backtest.scenario import Scenario, per_coin
 from backtest.venue import VenueProfile
 
@@ -27,17 +28,20 @@ def funds_of(scenario: Scenario, interest: list[int]) -> dict[str, Any]:
     shares = [
         sum(w for w, n in zip(weights, fund_of, strict=True) if n == number) for number in range(max(fund_of) + 1)
     ]
-    limit = quanta(scenario.fund_inventory_limit_usd)
-    limits = divide(limit, shares) if limit else [None] * len(shares)
+    limit = None if scenario.fund_inventory_limit_usd >= MOST else quanta(scenario.fund_inventory_limit_usd)
+    limits = [None] * len(shares) if limit is None else divide(limit, shares)
     pools = tuple(PoolRule(*pair) for pair in zip(divide(total, shares), limits, strict=True))
     several = {"pools": pools, "fund_of": fund_of} if len(pools) > 1 else {}
-    return {"fund_start": total, "inventory_limit": limit or None, "drop": _drop(scenario), **several}
+    return {"fund_start": total, "inventory_limit": limit, "drop": _drop(scenario), **several}
 
 
 def _drop(scenario: Scenario) -> DropRule | None:
     if scenario.fund_drop == "none":
         if scenario.inventory_adl == "to_trigger":
-            raise ConfigError("inventory_adl = 'to_trigger' but fund_drop = 'none'; name what switches it on")
+            raise ConfigError(
+                "inventory_adl = 'to_trigger' but fund_drop = 'none' switches nothing on; "
+                "set inventory_adl=below_floor or none as well, or fund_drop to pnl_ratio or pool_drop"
+            )
         return None
     trigger, stop = (
         tuple(ratio(per_coin(getattr(scenario, name), coin, name)) for coin in scenario.coins)
@@ -46,7 +50,8 @@ def _drop(scenario: Scenario) -> DropRule | None:
     for coin, on, off in zip(scenario.coins, trigger, stop, strict=True):
         if off > on:
             raise ConfigError(
-                f"fund_stop_frac of {coin} is {float(off):g}, above fund_trigger_frac of {float(on):g}; it must not be"
+                f"fund_stop_frac of {coin} is {float(off):g}, above fund_trigger_frac of {float(on):g}; "
+                f"it must not be: set fund_stop_frac={float(on):g} or less"
             )
     return DropRule(scenario.fund_drop, trigger, stop, quanta(scenario.fund_above_usd), 3 * scenario.fund_window_s)
 

@@ -123,14 +123,15 @@ class VenueProfile:
         return best, warning
 
     def fund_start(self, day: dt.date) -> tuple[float, str, str]:
-        """Return the fund's balance on a day, where it comes from, and a warning if it is not of that time.
+        """Return the fund's balance before a day, where it comes from, and a warning if it is not of that time.
 
-        The newest balance published in dollars within a year before the day, else the profile's own.
+        The newest balance published in dollars of the end of an earlier day, at most a year back, else the profile's
+        own: that of the day itself holds what the crash took.
         """
-        known = [row for row in self.balances if row[2] in {"usd", "usdt"} and day - A_YEAR <= row[0] <= day]
+        known = [row for row in self.balances if row[2] in {"usd", "usdt"} and day - A_YEAR <= row[0] < day]
         if known:
             when, value, _ = max(known)
-            return value, f"published balance of {when}", ""
+            return value, f"published balance at the end of {when}", ""
         start = float(self.rules["fund_start_usd"])
         warning = (
             f"no fund balance of {self.id} is published within a year before {day}; the profile's {start:,.0f} USD runs"
@@ -139,10 +140,10 @@ class VenueProfile:
 
     def fund_coins(self, day: dt.date) -> tuple[float, str, str] | None:
         """Return the same in coins, for contracts that settle in one; None where no balance in coins is known."""
-        known = [row for row in self.balances if row[2] == "coin" and day - A_YEAR <= row[0] <= day]
+        known = [row for row in self.balances if row[2] == "coin" and day - A_YEAR <= row[0] < day]
         if known:
             when, value, _ = max(known)
-            return value, f"published balance of {when}", ""
+            return value, f"published balance at the end of {when}", ""
         if self.start_coin is None:
             return None
         warning = (
@@ -292,11 +293,12 @@ def _fund(
         raise ConfigError(f"{section.where}: inventory_limit_frac = {limit:g}; allowed: 0 to 1000, without it no limit")
     balances = []
     for row in section.tables("balance"):
-        balances.append((row.get("date", dt.date), row.get("value", float), row.get("unit", str)))
+        day = row.get("date", dt.date) - dt.timedelta(days=row.get("before", bool, False))  # of which it is the end
+        balances.append((day, row.get("value", float), row.get("unit", str)))
         check_values({"fund_start_usd": balances[-1][1]}, row.where)
         _point(row, "balance", "")
     points.append(_point(section, "fund", rule))
-    return rules, tuple(balances), limit, start_coin
+    return rules, tuple(sorted(balances)), limit, start_coin
 
 
 DROP = {"trigger_frac": 1.0, "stop_frac": 1.0, "above_usd": 0.0, "window_s": 28_800}  # where a profile has none

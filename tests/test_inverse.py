@@ -53,7 +53,7 @@ def by_hand(
 )
 def test_liquidation_and_bankruptcy_of_an_inverse_contract(side: str, liquidation: str, bankruptcy: str) -> None:
     # n F = 100,000 USD at 50,000 with 0.2 BTC at 0.5 %: n F (s + r) / (B + s n F / E) and 1 / (1 / E + s B / n F)
-    answer = by_hand(side, 100_000, "50000", "0.2")
+    answer = by_hand(side, 100_000, "50000", "0.2", day=dt.date(2021, 9, 1))
     assert abs(D(str(answer.value("liquidation_exact_px"))) - D(liquidation)) <= D("0.0001")
     assert abs(D(str(answer.value("bankruptcy_px"))) - D(bankruptcy)) <= D("0.0001")
     assert answer.value("collateral_coin") == D("0.2")
@@ -218,10 +218,10 @@ def test_the_same_contracts_fall_further_than_linear_ones(workspace: Any) -> Non
 
 def test_a_fund_in_coins_starts_with_the_published_balance_at_the_first_mark() -> None:
     resolved = resolve("2020-03-12", SMALL)
-    assert resolved.sources["fund_start_usd"] == "published balance of 2020-03-12: 33,881 BTC at the first mark"
+    assert resolved.sources["fund_start_usd"] == "published balance at the end of 2020-03-11: 35,508 BTC at the first mark"
     prepared = prepare(resolved)
     px = Fraction(int(prepared.world.walk.mark[0, 0])) * Fraction(prepared.market.instruments[0].mark_quantum)
-    assert prepared.world.rules.fund_start == round(33_881 * px * 10**6)
+    assert prepared.world.rules.fund_start == round(35_508 * px * 10**6)
     given = prepare(resolve("2020-03-12", {"fund_start_usd": 1e6, **SMALL}))
     assert given.world.rules.fund_start == 10**12
     assert not any("XBT" in flag for flag in given.resolved.flags)

@@ -1,7 +1,7 @@
 """How much is about to be liquidated: at the end of every bar, the lots whose rungs a small further move would reach.
 
-The move goes on in the direction of the bar's mark, down where it stood still. Positions of cross accounts have no rung
-of their own and are left out.
+The move goes on in the direction of the bar's mark, down where it stood still. Positions that are in breach already
+and wait are no part of it. Positions of cross accounts have no rung of their own and are left out.
 """
 
 from __future__ import annotations
@@ -42,10 +42,11 @@ def measure(replay: Replay, since: int, until: int) -> None:
         return
     prices.reach(until)
     for symbol in range(len(replay.world.symbols)):
-        _, side, ahead = closes(prices, symbol, first, last)
+        close, side, ahead = closes(prices, symbol, first, last)
         ladders = {each: replay.ladders[symbol, each] for each in (LONG, SHORT)}
         low, high = ladders[LONG].bounds()[0], ladders[SHORT].bounds()[1]
         for place in np.flatnonzero(np.where(side == LONG, ahead <= low, ahead >= high)).tolist():
-            lots = ladders[int(side[place])].ahead(int(ahead[place]))
+            ladder = ladders[int(side[place])]
+            lots = ladder.ahead(int(ahead[place])) - ladder.ahead(int(close[place]))
             if lots:
                 replay.recorder.ahead.append((first + place, symbol, lots))

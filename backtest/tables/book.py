@@ -156,6 +156,8 @@ def accounts(s: Shared) -> tuple[int, Columns]:
     return len(ids), {
         "account_id": ids,
         "name": [names.get(account, "") for account in ids.tolist()] if names else "",
+        "watched": np.isin(ids, np.array(book.watched, dtype=np.int64)),
+        "hedged": np.isin(ids, np.array(sorted(book.hedged), dtype=np.int64)),
         "cohort": s.cohort(first),
         "margin_mode": named(margin_modes(world.account, s.book.cross)[1], MODES),
         "positions": count,

@@ -2,14 +2,14 @@
 -- params: none
 -- grain: one row per watched position
 -- units: mean_close_px and mean_mark_px of the lots closed by ADL; immediate_usd against closing at mark; naked_base signed delta of the outside leg left without its hedge, naked_usd the same at mean_mark_px (or the breach mark); naked_s seconds from the first close to the end; naked_pnl_usd result of that delta up to the last mark
--- note: hedged is known from the waves of the symbol; without a wave it reads false. A liquidated hedge leaves the outside leg naked too
+-- note: a liquidated hedge leaves the outside leg naked too
 WITH watched AS (
-  SELECT a.name, p.position_id, p.account_id, p.symbol, p.side, p.lots, p.quantity_base / p.lots AS lot_base, p.fate,
+  SELECT a.name, a.hedged, p.position_id, p.account_id, p.symbol, p.side, p.lots, p.quantity_base / p.lots AS lot_base, p.fate,
          CASE p.side WHEN 'long' THEN 1 ELSE -1 END AS sign, worth_sign(p.side, p.symbol) AS worth
-  FROM accounts a JOIN positions p USING (account_id) WHERE a.name <> ''
+  FROM accounts a JOIN positions p USING (account_id) WHERE a.watched
 ),
 places AS (
-  SELECT position_id, bool_or(hedged) AS hedged, count(*) AS waves, min(rank) AS best_rank,
+  SELECT position_id, count(*) AS waves, min(rank) AS best_rank,
          min(notional_ahead_usd) AS lowest_notional_ahead_usd
   FROM watch GROUP BY position_id
 ),
@@ -27,10 +27,10 @@ breaches AS (
 ),
 ends AS (SELECT symbol, arg_max(lot_usd, step) AS last_usd, max(ts) AS end_ts FROM steps GROUP BY symbol),
 gone AS (
-  SELECT w.*, coalesce(p.hedged, false) AS hedged, coalesce(p.waves, 0) AS waves, p.best_rank, p.lowest_notional_ahead_usd,
+  SELECT w.*, coalesce(p.waves, 0) AS waves, p.best_rank, p.lowest_notional_ahead_usd,
          coalesce(c.lots, 0) AS closed_lots, c.first_ts AS first_close_ts, c.close_px, c.mark_px,
          c.immediate_usd, coalesce(b.lots, 0) AS liquidated_lots, least(c.first_ts, b.first_ts) AS naked_from_ts,
-         CASE WHEN p.hedged THEN coalesce(c.lots, 0) + coalesce(b.lots, 0) ELSE 0 END AS naked_lots,
+         CASE WHEN w.hedged THEN coalesce(c.lots, 0) + coalesce(b.lots, 0) ELSE 0 END AS naked_lots,
          (coalesce(c.mark_usd, 0) + coalesce(b.mark_usd, 0))::DOUBLE AS gone_mark_usd,
          e.last_usd::DOUBLE AS last_usd, e.end_ts
   FROM watched w

@@ -165,3 +165,15 @@ def test_what_is_ahead_is_what_a_move_there_liquidates(case: World, number: int)
             rows, _ = ladder.crossed(run.state.marks[symbol], mark, False)
             assert ahead == int(run.state.lots[rows].sum())
             run.ladders[symbol, side].touched(rows)
+
+
+def test_a_position_that_waits_in_breach_is_not_ahead() -> None:
+    # Ten marks a tick. At 9320 the first long has 32,000 against 46,600 of maintenance, more than two thirds: it waits.
+    # The second is in breach from 9314 on (115,075 - 68,600 < 46,570), and a thousandth of the mark is 9.
+    second, shorts = {**LONG, "id": 3, "wallet": 115_075}, {**SHORT, "lots": 20, "cost": 2_000_000, "wallet": 400_000}
+    vault = {"capital": 10**9, "num": 2, "den": 3}
+    case = small([bar(1000, mark=10_000), bar(932, mark=9320), bar(932, mark=9320)], (LONG, second, shorts), vault=vault)
+    case["symbols"]["BTC"]["mark_per_tick"] = 10
+    run = simulate(build(case))
+    assert run.state.lots.tolist() == [10, 10, 20]
+    assert run.recorder.ahead == [(1, 0, 10), (2, 0, 10)]

@@ -33,7 +33,7 @@ RULES: dict[str, Any] = {
     "fund_floor_usd": 0.0,
     "fund_shortfall": "divisible",
     "fund_takeover": "none",
-    "fund_inventory_limit_usd": 0.0,
+    "fund_inventory_limit_usd": 999e9,
     "fund_drop": "none",
     "fund_trigger_frac": 0.3,
     "fund_stop_frac": 0.25,

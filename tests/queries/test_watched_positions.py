@@ -39,9 +39,16 @@ def test_hedges(tables: Make) -> None:
     # Lots of 0.1 BTC. The desk's five are bought back for 44 while they are worth 40.
     run = tables(
         steps=rows("step ts mark_px lot_usd\n1 20 100 10\n2 40 80 8\n3 60 90 9", symbol=BTC),
-        accounts=[
-            {"account_id": k, "name": name} for k, name in ((1, "desk"), (2, "bare"), (3, "gone"), (4, "calm"), (5, ""))
-        ],
+        accounts=rows(
+            """
+            account_id name watched hedged
+            1          desk yes     yes
+            2          bare yes     no
+            3          gone yes     yes
+            4          calm yes     no
+            5          file no      no
+            """
+        ),
         positions=rows(
             """
             position_id account_id side  fate
@@ -57,11 +64,10 @@ def test_hedges(tables: Make) -> None:
         ),
         watch=rows(
             """
-            position_id hedged rank notional_ahead_usd
-            1           yes    7    300
-            1           yes    3    100
-            2           no     1    0
-            3           yes    9    400
+            position_id rank notional_ahead_usd
+            1           7    300
+            1           3    100
+            2           1    0
             """
         ),
         adl_fills=rows(
@@ -88,7 +94,7 @@ def test_hedges(tables: Make) -> None:
         ("bare", 0.0, 0.0, None, 1, 1, 0),
         ("calm", 0.0, 0.0, None, 0, None, None),
         ("desk", 0.5, 40.0, 20.0, 2, 3, 100),
-        ("gone", -1.0, -85.0, 30.0, 1, 9, 400),
+        ("gone", -1.0, -85.0, 30.0, 0, None, None),
     ]
     assert run.ask("hedges", "name liquidated_lots naked_pnl_usd") == [
         ("bare", 0, 0.0),
