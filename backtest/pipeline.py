@@ -104,7 +104,7 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
     if isinstance(given.get("fund_start_usd"), Mapping):  # the sum over all coins is no default for one
         del rules["fund_start_usd"]
     named = {**given, "event": event.id, "venue": venue.id}
-    scenario = build(merge(_common(given), base, rules, defaults, named))
+    scenario = build(merge(_common(given, {**rules, **defaults}), base, rules, defaults, named))
     per_coin_names = _named_coins(scenario)
     venue, terms = contract_terms(
         venue, scenario.coins, event.day, event=event.id, others=[coin for _, coin in per_coin_names]
@@ -123,14 +123,17 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
         if getattr(scenario, param.name) != getattr(untouched, param.name):
             sources[param.name] = "given"
         elif param.name in defaults:
-            rule = param.default == RULE or not scenario.book_of
-            sources[param.name] = f"event: {event.reason(venue.id if rule else scenario.book_of, param.name)}"
+            whose = venue.id if param.default == RULE or not scenario.book_of else scenario.book_of
+            sources[param.name] = f"event: {event.reason(whose, param.name)}"
         elif param.name in rules:
             sources[param.name] = balance if param.name == "fund_start_usd" else "venue profile"
         else:
             sources[param.name] = "event" if param.name in base else "default"
     notes = [each.warning for each in terms]
     notes += [stale] if sources["fund_start_usd"] != "given" else []
+    book = scenario.book_of or venue.id
+    if sources["open_interest_usd"].startswith("event") and "open_interest_usd" not in event.defaults.get(book, {}):
+        notes.append(f"open interest is not that of {book}: {event.reason(book, 'open_interest_usd')}")
     if venue.id not in event.venues:
         notes.append(f"{venue.id} is not among the venues of the event ({', '.join(event.venues)})")
     notes += [sentence for each in terms for sentence in each.told]
@@ -150,9 +153,9 @@ def _defaults(event: CrashEvent, venue: str, book_of: str | None) -> dict[str, A
     return {**{name: value for name, value in other.items() if BY_NAME[name].default != RULE}, **rules}
 
 
-def _common(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the program's own value of tables per coin that are given for some coins only."""
-    tables = [BY_NAME[name] for name, value in given.items() if isinstance(value, Mapping) and name in BY_NAME]
+def _common(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the program's own value of tables per coin that are given for some coins and known for none."""
+    tables = [BY_NAME[name] for name, value in given.items() if isinstance(value, Mapping) and name not in known]
     return {param.name: param.default for param in tables if isinstance(param.default, Mapping | float)}
 
 

@@ -254,8 +254,19 @@ class Run:
         floor = float(self.meta["scenario"]["fund_floor_usd"])
         con.execute(f"create view rules as select '{self.meta['threshold']}' as threshold, {floor!r} as fund_floor_usd")
         queries.create_views(con)
+        self._add_summaries(con)
         queries.lock(con)
         return con
+
+    def _add_summaries(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Add the headline numbers of the runs over seeds; without them the run's own."""
+        if not self.meta["seed_summaries"]:
+            con.execute("create view summaries as select * from run_summary")
+            return
+        seeds = summaries_frame(self.meta["seed_summaries"]).to_arrow()
+        con.register("seeds", seeds)
+        con.execute("create table summaries as select * from seeds")
+        con.unregister("seeds")
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -307,6 +318,17 @@ def _literal(path: Path) -> str:
     """Return a path as an SQL text."""
     escaped = str(path).replace("'", "''")
     return f"'{escaped}'"
+
+
+def summaries_frame(summaries: list[dict[str, Any]]) -> pl.DataFrame:
+    """Return rows of ``run_summary`` as they are stored beside a run; times that are text become times again."""
+    import polars as pl
+
+    times = [name for name in summaries[0] if name.endswith("_ts")]
+    frame = pl.DataFrame(summaries, infer_schema_length=None)
+    return frame.with_columns(
+        pl.col(name).cast(pl.String).str.to_datetime(time_unit="us", time_zone=None) for name in times
+    )
 
 
 def diff(one: Run, other: Run) -> tuple[list[tuple[str, Any, Any]], list[tuple[str, Any, Any]]]:

@@ -142,8 +142,8 @@ class Scenario:
 
 # what the baseline of the feedback path keeps of a scenario: which world it is and how it is read
 KEPT = (
-    "event", "venue", "book_of", "coins", "start", "end", "seed", "intrabar", "mark_half_life_s", "allow_gaps", "positions",
-    "positions_file", "balance_with_market", "watch", "impact", "impact_y", "impact_sigma_frac",
+    "event", "venue", "book_of", "coins", "start", "end", "seed", "intrabar", "mark_half_life_s", "allow_gaps",
+    "positions", "positions_file", "balance_with_market", "watch", "impact", "impact_y", "impact_sigma_frac",
     "feedback_half_life_s", "max_rounds", "spared",
 )  # fmt: skip
 

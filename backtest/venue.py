@@ -343,11 +343,10 @@ def _adl(section: Reader, points: list[Point]) -> dict[str, Any]:
 
 
 def _cross(section: Reader, points: list[Point]) -> dict[str, Any]:
-    """Read how a cross account is liquidated; without the section, in proportion to maintenance."""
-    rules = {"cross_allocation": "by_maintenance", "cross_order": "maintenance"}
-    if section.table:
-        rules = {key: section.choice(key.removeprefix("cross_"), CHOICES[key]) for key in rules}
-        points.append(_point(section, "cross", rules["cross_allocation"]))
+    """Read how a cross account is liquidated."""
+    keys = ("cross_allocation", "cross_order")
+    rules = {key: section.choice(key.removeprefix("cross_"), CHOICES[key]) for key in keys}
+    points.append(_point(section, "cross", rules["cross_allocation"]))
     return rules
 
 

@@ -218,7 +218,9 @@ def test_the_same_contracts_fall_further_than_linear_ones(workspace: Any) -> Non
 
 def test_a_fund_in_coins_starts_with_the_published_balance_at_the_first_mark() -> None:
     resolved = resolve("2020-03-12", SMALL)
-    assert resolved.sources["fund_start_usd"] == "published balance at the end of 2020-03-11: 35,508 BTC at the first mark"
+    assert (
+        resolved.sources["fund_start_usd"] == "published balance at the end of 2020-03-11: 35,508 BTC at the first mark"
+    )
     prepared = prepare(resolved)
     px = Fraction(int(prepared.world.walk.mark[0, 0])) * Fraction(prepared.market.instruments[0].mark_quantum)
     assert prepared.world.rules.fund_start == round(35_508 * px * 10**6)

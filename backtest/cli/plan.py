@@ -23,6 +23,8 @@ def values_of(resolved: Resolved, spell: Callable[[Any], str] = words) -> pl.Dat
     from backtest.params import PARAMS
 
     values = resolved.scenario.plain()
+    if resolved.fund_coins is not None:  # in dollars only at the first mark; the source says how many coins
+        values["fund_start_usd"] = ""
     rows = [
         {"field": p.name, "value": spell(values[p.name]), "unit": p.unit, "source": resolved.sources[p.name]}
         for p in PARAMS

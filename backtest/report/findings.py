@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 
 from backtest.plots import base_coin
-from backtest.report.numbers import time_of
 from backtest.report.protocol import Audit, ReportRun
+from backtest.results import summaries_frame
 
 POOL_NAMES = {"fund": "insurance fund", "vault": "vault"}
 Row = dict[str, Any]
@@ -113,7 +113,7 @@ class Findings:
         import duckdb
 
         with duckdb.connect() as con:
-            con.register("summaries", _summaries_frame(self.meta["seed_summaries"]).to_arrow())
+            con.register("summaries", summaries_frame(self.meta["seed_summaries"]).to_arrow())
             rows = con.sql(self.run.query_text("seed_spread").sql).pl()
         return {row["metric"]: row for row in rows.to_dicts()}
 
@@ -130,11 +130,3 @@ class Findings:
     def coins(self) -> str:
         """Return the coins in words, the main one first."""
         return ", ".join(base_coin(symbol) for symbol in self.symbols)
-
-
-def _summaries_frame(summaries: list[Row]) -> pl.DataFrame:
-    """Return the rows of several summaries; times that were stored as text become times again."""
-    times = [name for name in summaries[0] if name.endswith("_ts")]
-    rows = [{**row, **{name: row[name] and time_of(row[name]) for name in times}} for row in summaries]
-    frame = pl.DataFrame(rows, infer_schema_length=None)
-    return frame.with_columns(pl.col(name).cast(pl.Datetime("us")) for name in times)

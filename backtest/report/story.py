@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
-from backtest.plots import base_coin
 from backtest.params import MOST
+from backtest.plots import base_coin
 from backtest.report.findings import Findings
 from backtest.report.numbers import at, count, frac, listed, plural, px, say, size, span, times, usd
 
@@ -190,7 +190,7 @@ def _with_money_left(f: Findings) -> Markup:
         n, worth = count(why["refused"], "liquidated"), usd(why["refused_usd"], "liquidated")
         orders = plural(why["refused"], "order")
         reasons.append(say("{n} {orders} of {usd} would have filled below bankruptcy", n=n, orders=orders, usd=worth))
-    limit, held = Decimal(str(rules.get("fund_inventory_limit_usd") or 0)), why["fund_inventory_max_usd"]
+    limit, held = Decimal(str(rules.get("fund_inventory_limit_usd", MOST))), why["fund_inventory_max_usd"]
     if limit < MOST:
         reached = (
             say("; its inventory was worth up to {held} at the mark", held=usd(held, "paid"))

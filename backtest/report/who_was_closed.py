@@ -230,7 +230,11 @@ def mine_figures(f: Findings) -> Markup:
         ranks = f.frame("watch_ranks", name=row["name"])
         ranks = ranks.filter(ranks["symbol"] == row["symbol"])
         nowhere = empty(say("{name} stood in no queue.", name=row["name"]))
-        made.append(figure(_place(f, ranks, f"{row['name']} {base_coin(row['symbol'])}")) if ranks["in_queue"].any() else nowhere)
+        made.append(
+            figure(_place(f, ranks, f"{row['name']} {base_coin(row['symbol'])}"))
+            if ranks["in_queue"].any()
+            else nowhere
+        )
     return Markup("").join(made)
 
 

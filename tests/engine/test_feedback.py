@@ -172,7 +172,9 @@ def test_a_position_that_waits_in_breach_is_not_ahead() -> None:
     # The second is in breach from 9314 on (115,075 - 68,600 < 46,570), and a thousandth of the mark is 9.
     second, shorts = {**LONG, "id": 3, "wallet": 115_075}, {**SHORT, "lots": 20, "cost": 2_000_000, "wallet": 400_000}
     vault = {"capital": 10**9, "num": 2, "den": 3}
-    case = small([bar(1000, mark=10_000), bar(932, mark=9320), bar(932, mark=9320)], (LONG, second, shorts), vault=vault)
+    case = small(
+        [bar(1000, mark=10_000), bar(932, mark=9320), bar(932, mark=9320)], (LONG, second, shorts), vault=vault
+    )
     case["symbols"]["BTC"]["mark_per_tick"] = 10
     run = simulate(build(case))
     assert run.state.lots.tolist() == [10, 10, 20]

@@ -116,6 +116,7 @@ def test_audits_report_rows_and_a_sample(tables: Callable[..., Tables]) -> None:
 
 
 def test_a_query_on_a_missing_table_is_one_line(tables: Callable[..., Tables]) -> None:
+    # The tables of a test have no headlines of several runs; a run has at least its own.
     with pytest.raises(QueryError) as caught:
         tables().frame("seed_spread")
     assert str(caught.value).startswith("query seed_spread: Catalog Error: Table with name summaries does not exist")
