@@ -20,7 +20,7 @@ from backtest.errors import ConfigError, DataError, UnknownNameError
 from backtest.ingest.coverage import Series, describe
 from backtest.ingest.day_rows import Place, day_names
 from backtest.ingest.lake import read_series, shown
-from backtest.ingest.reach import load_reach
+from backtest.ingest.reach import load_absent, load_reach
 from backtest.ingest.sources import is_name
 from backtest.listings import LARGEST_UNIT, SMALLEST_UNIT, Listing
 from backtest.margin_tables import MarginTable, check_tiers
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Tier = tuple[Decimal, int, float]  # floor, rate in 1e-9, largest leverage
 DAY = dt.timedelta(days=1)
-BOTH = "leverage_tiers,limits"
+BOTH = ("leverage_tiers", "limits")
 LONGEST_SHOWN = 40
 AGAIN = "delete the file and fetch it again"
 
@@ -86,10 +86,11 @@ class Units:
     day: dt.date
 
 
-def fetch_hint(profile: VenueProfile, coin: str, event: str, series: str = BOTH) -> str:
-    """Return the command that brings the terms of a coin into the lake."""
+def fetch_hint(profile: VenueProfile, coin: str, event: str, series: Sequence[str] = BOTH) -> str:
+    """Return the command that brings the terms of a coin into the lake, those that the venue gives to anybody."""
     name = shlex.quote(coin) if is_name(coin) and len(coin) <= LONGEST_SHOWN else "COIN"
-    return f"crashbook fetch {event} --venue {profile.id} --coins {name} --series {series}"
+    public = [each for each in series if (profile.id, each) not in load_absent()]
+    return f"crashbook fetch {event} --venue {profile.id} --coins {name} --series {','.join(public)}"
 
 
 def contract_terms(
@@ -120,6 +121,8 @@ def contract_terms(
     for coin in coins:
         if coin not in instruments:
             hint = f"Choose with --coins, or bring its contract: {fetch_hint(profile, coin, event)}"
+            if _inverse_only(profile):
+                hint = "Choose with --coins: contracts that settle in the coin are those of the profile alone"
             raise UnknownNameError(f"coin at {profile.id}", coin, instruments, hint)
     terms = tuple(_terms(profile, coin, day, event, units.get(coin)) for coin in coins)
     cited = {each.table.source: _source(each) for each in terms if each.table.source not in profile.sources}
@@ -131,12 +134,16 @@ def lake_units(profile: VenueProfile, coins: Iterable[str]) -> dict[str, Units]:
 
     They are linear contracts; where a day or a scenario has inverse ones only, there are none.
     """
-    if all(listing.face for listing in profile.instruments.values()):
+    if _inverse_only(profile):
         return {}
     known = {listing.coin for listing in profile.listings}
     lacking = [coin for coin in dict.fromkeys(coins) if coin not in known]
     found = {coin: _units(profile, coin) for coin in lacking if is_name(coin)}
     return {coin: units for coin, units in found.items() if units is not None}
+
+
+def _inverse_only(profile: VenueProfile) -> bool:
+    return all(listing.face for listing in profile.instruments.values())
 
 
 def _units(profile: VenueProfile, coin: str) -> Units | None:
@@ -201,7 +208,7 @@ def _contract(profile: VenueProfile, coin: str, event: str, where: str) -> Units
     """Return the units of a coin that the profile lists, for the size of its contract."""
     units = _units(profile, coin)
     if units is None:
-        hint = fetch_hint(profile, coin, event, "limits")
+        hint = fetch_hint(profile, coin, event, ("limits",))
         raise DataError(f"{where}: floors are in contracts, whose size is in limits; run {hint}")
     return units
 
