@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 from backtest.ingest.retry import retry_after
@@ -211,7 +212,12 @@ def _row_names(rows: Sequence[Any]) -> Iterator[str]:
 def server_time(answer: Answer) -> float | None:
     """Return the time of an answer's ``Date`` header in seconds since the epoch, None where there is none."""
     text = answer.header("Date")
+    return _seconds(text) if text else None
+
+
+@lru_cache(maxsize=1)  # many answers come within one second
+def _seconds(date: str) -> float | None:
     try:
-        return parsedate_to_datetime(text).timestamp() if text else None
+        return parsedate_to_datetime(date).timestamp()
     except ValueError:
         return None
