@@ -47,6 +47,8 @@ def measure(replay: Replay, since: int, until: int) -> None:
         low, high = ladders[LONG].bounds()[0], ladders[SHORT].bounds()[1]
         for place in np.flatnonzero(np.where(side == LONG, ahead <= low, ahead >= high)).tolist():
             ladder = ladders[int(side[place])]
-            lots = ladder.ahead(int(ahead[place])) - ladder.ahead(int(close[place]))
+            lots = ladder.ahead(int(ahead[place]))
+            if close[place] <= low if side[place] == LONG else close[place] >= high:  # some may be in breach already
+                lots -= ladder.ahead(int(close[place]))
             if lots:
                 replay.recorder.ahead.append((first + place, symbol, lots))

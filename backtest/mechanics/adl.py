@@ -273,7 +273,8 @@ def _match_at_once(
     wanted, owed = (np.array(column, dtype=np.int64) for column in zip(*bankrupts, strict=True))
     ends, stops = np.cumsum(wanted), np.cumsum(np.array(lots, dtype=np.int64))
     total = min(int(ends[-1]), int(stops[-1]))
-    cuts = np.union1d(ends, stops)
+    cuts = np.sort(np.concatenate([ends, stops]), kind="stable")  # two ascending runs: merged, not sorted
+    cuts = cuts[np.diff(cuts, prepend=0) > 0]
     cuts = cuts[: int(np.searchsorted(cuts, total)) + 1]
     k = np.diff(cuts, prepend=0)
     number, place = np.searchsorted(ends, cuts), np.searchsorted(stops, cuts)
