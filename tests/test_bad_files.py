@@ -157,7 +157,7 @@ def test_an_event_that_names_what_is_not_there(edit: Edit, old: str, new: str, c
         ("floor_usd = 0", "floor_usd = nan", " [fund]: key 'floor_usd' is nan"),
         ("quiet_s = 600", "quiet_s = -1", ": quiet_s = -1.0; allowed: 0 to 10,000,000 s"),
         ("inventory_limit_frac = 1.0", "inventory_limit_frac = -1.0", "inventory_limit_frac = -1; allowed"),
-        ("value = 7_731_989", "value = -5", " [[balance]] 3: fund_start_usd = -5.0; allowed"),
+        ("value = 7_731_989", "value = -5", " [[balance]] 4: fund_start_usd = -5.0; allowed"),
         ("losers = ", "loosers = ", " [adl]: key 'losers' is missing"),
         ('rate = "0.0125"', "rate = 0.0125", " [fee]: key 'rate' is 0.0125; it must be text in quotes"),
         ('rate = "0.0125"', 'rate = "2"', ": fee_rate = 2.0; allowed: 0 to 1"),
