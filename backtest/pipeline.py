@@ -129,18 +129,26 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
             sources[param.name] = balance if param.name == "fund_start_usd" else "venue profile"
         else:
             sources[param.name] = "event" if param.name in base else "default"
-    notes = [each.warning for each in terms]
+    notes = _size_notes(event, scenario, sources)
     notes += [stale] if sources["fund_start_usd"] != "given" else []
-    book = scenario.book_of or venue.id
-    if sources["open_interest_usd"].startswith("event") and "open_interest_usd" not in event.defaults.get(book, {}):
-        notes.append(f"open interest is not that of {book}: {event.reason(book, 'open_interest_usd')}")
     if venue.id not in event.venues:
         notes.append(f"{venue.id} is not among the venues of the event ({', '.join(event.venues)})")
+    notes += [each.warning for each in terms]
     notes += [sentence for each in terms for sentence in each.told]
     untouched = untouched.with_(fund_inventory_limit_usd=MOST if share is None else min(share * start, MOST))
     flags = tuple(note[0].upper() + note[1:] + "." for note in notes if note)
     fund_coins = None if in_coins is None else in_coins[0]
     return Resolved(event, venue, scenario, untouched, sources, flags, terms, fund_coins)
+
+
+def _size_notes(event: CrashEvent, scenario: Scenario, sources: Mapping[str, str]) -> list[str]:
+    """Say what a reader could mistake about the open interest: whose it is, and that a single number is each coin's."""
+    size, book = scenario.open_interest_usd, scenario.book_of or scenario.venue
+    if isinstance(size, float) and len(scenario.coins) > 1:
+        return [f"open_interest_usd = {size:,.0f} is that of each coin, not of all together"]
+    if sources["open_interest_usd"].startswith("event: declared"):
+        return [f"open interest of {book}: {event.reason(book, 'open_interest_usd')}"]
+    return []
 
 
 def _defaults(event: CrashEvent, venue: str, book_of: str | None) -> dict[str, Any]:

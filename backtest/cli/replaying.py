@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from backtest.pipeline import Resolved
     from backtest.results import Run
 
-NOTES_SHOWN = 4
+NOTES_SHOWN = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -300,9 +300,9 @@ CRITICALITY = Ratio(
 def ratios(
     what: Ratio, rows: pl.DataFrame, symbols: Sequence[str], start: datetime, end: datetime, *, width: int = WIDE
 ) -> str:
-    """Draw a ratio R per minute, a row per symbol: of breached notional to liquidity, or what lies ahead to the book.
+    """Draw a ratio per minute, a row per symbol: of breached notional to liquidity, or what lies ahead to the book.
 
-    Bars grow on a log scale from a hundredth; full tone above R = 1, where the book was not enough.
+    Bars grow on a log scale from a hundredth; full tone above 1, where the book was not enough.
     """
     shown = [symbol for symbol in symbols if symbol in set(rows["symbol"])]
     known = rows.filter(pl.col(what.column) > 0)
@@ -324,7 +324,7 @@ def ratios(
         c.segments(p.left, one, p.right, one, "ink", width=0.8, alpha=0.6)
         c.text(p.left - 6, (p.top + p.bottom) / 2, base_coin(symbol), "ink", align="right", bold=True)
         _ratio_labels(c, p, what, rows.filter(pl.col("symbol") == symbol))
-    c.text(left, 8, "bars from R = 0.01, log scale; full tone above the line at R = 1", size=11)
+    c.text(left, 8, "bars from 0.01, log scale; full tone above the line at 1", size=11)
     time_axis(c, p, 4 if c.narrow else 9)
     return c.svg()
 
@@ -341,7 +341,7 @@ def _ratio_labels(c: Canvas, p: Panel, what: Ratio, rows: pl.DataFrame) -> None:
         c.text(float(x), p.top + 4, "×", "ink", align="center")
     for row in rows.iter_rows(named=True):
         x0 = float(p.x(epoch(row["minute_ts"])))
-        ratio = "no liquidity" if row[what.column] is None else f"R = {row[what.column]:,.4g}"
+        ratio = "no liquidity" if row[what.column] is None else f"ratio {row[what.column]:,.4g}"
         sides = zip(what.words, (row[what.over], row[what.under]), strict=True)
         sizes = " · ".join(f"{word} {dollars(float(amount or 0))}" for word, amount in sides)
         box = (x0, p.top, max(float(p.x(epoch(row["minute_ts"]) + 60)), x0 + 2), p.bottom)

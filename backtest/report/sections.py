@@ -107,13 +107,13 @@ SECTIONS = (
         happened.cascade_answer,
         (
             Part(
-                "R: breached notional of a minute over the notional its liquidity could take",
+                "Pressure: breached notional of a minute over the notional its liquidity could take",
                 happened.pressure_figure,
                 ("liquidity_pressure",),
             ),
             Part(
-                "R: notional a further move of 10 bps would liquidate over the notional the book takes for that move; "
-                "above 1 the move carries itself on",
+                "Criticality R: notional a further move of 10 bps would liquidate over the notional the book takes for "
+                "that move; above 1 the move carries itself on",
                 happened.criticality_figure,
                 ("criticality_by_minute",),
             ),

@@ -37,7 +37,7 @@ def test_summary_on_stdout_and_notes_on_stderr(workspace: Path) -> None:
     assert page.read_text("utf-8").startswith("<!doctype html>")
     notes = result.stderr.splitlines()
     assert all(line.startswith("note: ") for line in notes)
-    assert len(notes) == 5
+    assert len(notes) == 7
     assert notes[-1].endswith("see the report for all")
     again = call("replay", *SMALL)
     assert again.stderr.splitlines()[0] == "note: this run was on disk already; --fresh simulates it again"
