@@ -70,7 +70,7 @@ def sound(rows: Floats, timeframe_s: int) -> bool:
     >>> sound(bar, 60), sound(bar * [1, 1, 1, 1, 2, 1], 60)
     (True, False)
     """
-    ts, opened, high, low, closed, volume = rows.T
+    ts, opened, high, low, closed, volume = np.ascontiguousarray(rows.T)
     times = (ts % (timeframe_s * 1000) == 0).all() and (np.diff(ts) > 0).all()
     # each is false for what is not a number
     rules = (low > 0, low <= opened, low <= closed, opened <= high, closed <= high, high < PRICE_LIMIT)

@@ -111,6 +111,7 @@ def _write(
     path: Path, table: pa.Table, columns: Columns, series: str, day: dt.date, timeframe: str, source: str
 ) -> Path:
     """Let a file appear complete, by rename, and enter it in the journal."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     table = table.replace_schema_metadata({SOURCE_KEY: source.encode()})
@@ -119,7 +120,9 @@ def _write(
         path.parent.mkdir(parents=True, exist_ok=True)
         # numbers seldom repeat: a dictionary of them takes time and room
         words = [name for name, kind in SERIES[series].items() if kind == "VARCHAR"]
-        pq.write_table(table, partial, compression="lz4", use_dictionary=words or False, write_statistics=False)
+        whole = pa.BufferOutputStream()
+        pq.write_table(table, whole, compression="lz4", use_dictionary=words or False, write_statistics=False)
+        partial.write_bytes(whole.getvalue())
         partial.replace(path)
         _append(_entry(path, columns, series, day, timeframe, source, dt.datetime.now(dt.UTC)))
     except OSError as error:
