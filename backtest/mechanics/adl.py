@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 
@@ -137,12 +138,27 @@ class Queue:
             return ordered, scores
         gap = scores[:-1] - scores[1:]
         near = (gap <= NEAR * np.abs(scores[:-1])) & (scores[:-1] != 0)
-        for first, last in _runs(near):
-            run = ordered[first : last + 1]
-            rows = self.fetch(run)
-            exact = sorted((-self.rule.exact(rows, k), place) for k, place in enumerate(run.tolist()))
-            ordered[first : last + 1] = [place for _, place in exact]
+        if near.any():
+            close = np.zeros(len(ordered), dtype=bool)
+            close[:-1] = near
+            close[1:] |= near
+            self._settle(ordered, np.flatnonzero(close), _runs(near))
         return ordered, scores
+
+    def _settle(self, ordered: Ints, close: Ints, runs: Iterator[tuple[int, int]]) -> None:
+        """Put runs of near scores into their exact order; ``close`` are all places in them."""
+        assert self.rule is not None
+        rows = self.fetch(ordered[close])
+        like = rows.alike()  # as the one before: so is its score
+        exact: list[Fraction] = []
+        for k in range(len(close)):
+            exact.append(exact[-1] if like[k] else self.rule.exact(rows, k))
+        at = 0
+        for first, last in runs:
+            size = last + 1 - first
+            score = dict(zip(ordered[first : last + 1].tolist(), exact[at : at + size], strict=True))
+            ordered[first : last + 1] = sorted(sorted(score), key=score.__getitem__, reverse=True)  # ties stay by place
+            at += size
 
     def ahead(self, place: int) -> tuple[int, int, float]:
         """Return how many candidates stand before one, their notional in quanta, and its score, by counting."""

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from backtest.mechanics.exact import QUANTA_PER_USD, Floats, Ints
+from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Floats, Ints
 from backtest.mechanics.margin import Tiers, maintenance
 
 
@@ -34,6 +34,13 @@ class Candidates:
     tiers: Tiers
     account_pnl: Ints | None = None
     account_need: Ints | None = None
+
+    def alike(self) -> Bools:
+        """Return which rows hold the same amounts as the one before them."""
+        out = np.zeros(len(self.lots), dtype=bool)
+        columns = (self.cost, self.value, self.pnl, self.equity, self.account_pnl, self.account_need)
+        out[1:] = np.logical_and.reduce([column[1:] == column[:-1] for column in columns if column is not None])
+        return out
 
     @property
     def borne(self) -> Ints:
@@ -121,7 +128,7 @@ def _product(rows: Candidates) -> Floats:
 
 
 def _product_exact(rows: Candidates, i: int) -> Fraction:
-    return _move_exact(rows, i) * _leverage_exact(rows, i)
+    return Fraction(int(rows.pnl[i]) * int(rows.value[i]), int(rows.cost[i]) * int(rows.equity[i]))
 
 
 def _return(rows: Candidates) -> Floats:
