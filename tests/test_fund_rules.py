@@ -40,6 +40,16 @@ def test_a_common_start_and_the_limit_are_divided_by_open_interest() -> None:
     assert [pool.limit for pool in three.pools] == [pool.start for pool in three.pools]  # 100 % of the fund
 
 
+def test_a_fund_of_nothing_holds_nothing() -> None:
+    empty, free = rules("binanceusdm", fund_start_usd=0.0), rules("binanceusdm", fund_inventory_limit_usd=999e9)
+    assert (empty.inventory_limit, free.inventory_limit) == (0, None)
+    three = rules("binanceusdm", fund_pools="isolated", fund_start_usd=0.0)
+    assert [pool.limit for pool in three.pools] == [0, 0, 0]
+    run = backtest.replay(EVENT, venue="binanceusdm", fund_start_usd=0.0, **SMALL)
+    assert run.fund.filter(cause="takeover").is_empty()
+    assert run.summary()["adl_usd"] > 0
+
+
 def test_a_start_per_coin_goes_to_the_coin_s_fund() -> None:
     given = {"BTC": 5e6, "SOL": 2e6, "XRP": 1e6}
     assert starts(rules(fund_pools="isolated", fund_start_usd=given)) == [5e6, 2e6, 1e6]

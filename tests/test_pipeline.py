@@ -41,6 +41,33 @@ def test_given_values_beat_the_event_and_the_event_beats_the_venue() -> None:
     assert changed.scenario.open_interest_usd == {**plain.scenario.open_interest_usd, "BTC": 1e9}
 
 
+def test_a_venue_with_the_book_of_another_differs_in_its_rules_only() -> None:
+    theirs, own = resolve("2025-10-10", {}), resolve("2025-10-10", {"venue": "bybit"})
+    both = resolve("2025-10-10", {"venue": "bybit", "book_of": "hyperliquid"})
+    for name in ("open_interest_usd", "leverage_mix", "liquidity_scale", "mark_half_life_s"):
+        assert getattr(both.scenario, name) == getattr(theirs.scenario, name)
+        assert both.sources[name] == theirs.sources[name]
+    for name in ("stepper", "ranking", "vault_capital_usd", "fund_start_usd", "fund_drop", "close_price"):
+        assert getattr(both.scenario, name) == getattr(own.scenario, name)
+    assert theirs.scenario.leverage_mix != own.scenario.leverage_mix
+    assert any("Open interest of bybit: declared" in flag for flag in own.flags)
+    assert not any("Open interest of" in flag for flag in both.flags)
+    with pytest.raises(UnknownNameError, match="did you mean bybit"):
+        resolve("2025-10-10", {"book_of": "bibit"})
+
+
+def test_one_number_for_several_coins_is_told() -> None:
+    told = "Open_interest_usd = 1,000,000,000 is that of each coin, not of all together."
+    assert told in resolve("2025-10-10", {"open_interest_usd": 1e9}).flags
+    assert told not in resolve("2025-10-10", {"open_interest_usd": 1e9, "coins": ("BTC",)}).flags
+
+
+def test_the_mix_of_one_coin_leaves_the_others_the_program_s() -> None:
+    mine = ((0.0, 5.0, 1.0),)
+    mix = resolve("2025-10-10", {"venue": "bybit", "leverage_mix": {"BTC": mine}}).scenario.leverage_mix
+    assert mix == {**resolve("2025-10-10", {"venue": "bybit"}).scenario.leverage_mix, "BTC": mine}
+
+
 def test_a_default_spelled_out_is_the_same_run() -> None:
     spelled = resolve("2025-10-10", {"close_price": "previous_mark", "seed": 1, **SMALL})
     left_out = resolve("2025-10-10", SMALL)
@@ -57,6 +84,9 @@ def test_a_coin_the_venue_does_not_have_is_refused(given: dict[str, object]) -> 
 def test_a_fund_balance_counts_for_a_year() -> None:
     binance = get_venue("binanceusdm")
     assert binance.fund_start(dt.date(2020, 3, 12))[0] == 12_860_000
+    assert binance.fund_start(dt.date(2020, 3, 14))[0] == 6_230_000
+    assert binance.fund_start(dt.date(2020, 5, 10))[:2] == (21_005_925, "published balance at the end of 2020-05-09")
+    assert binance.fund_start(dt.date(2020, 5, 11))[0] == 7_731_989
     value, source, warning = binance.fund_start(dt.date(2024, 8, 5))
     assert value == 1.23e9
     assert source.startswith("profile of")
@@ -107,6 +137,11 @@ def test_seeds_share_a_market_and_give_bands() -> None:
     low, median, high = run.meta["bands"]["liquidated_usd"]
     assert low <= median <= high
     assert run.meta["bands"] == bands(run.meta["seed_summaries"])
+    spread = {row["metric"]: row for row in run.query("seed_spread").to_dicts()}
+    assert spread["adl_usd"]["runs"] == 3
+    assert [spread["adl_usd"][name] for name in ("low_5", "median", "high_95")] == pytest.approx(
+        run.meta["bands"]["adl_usd"]
+    )
     assert all(len(values) == 3 for values in run.meta["seed_compare"].values())
     with pytest.raises(ConfigError, match="at least two seeds"):
         run_seeds(resolved, prepared.market, run, 1)
