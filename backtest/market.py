@@ -240,6 +240,8 @@ def walk_market(market: MarketPath, intrabar: str, half_life_s: float, first_bar
 def entry_profile(trade: Ints, volume_lots: Ints) -> EntryProfile | None:
     """Return where volume traded: each bar's lots at the mean of its four prices; None where nothing traded.
 
+    Nobody entered at a price of zero.
+
     Examples
     --------
     >>> prices, lots = entry_profile(np.array([[10, 14, 8, 12], [11, 12, 10, 11]]), np.array([5, 7]))
@@ -247,7 +249,7 @@ def entry_profile(trade: Ints, volume_lots: Ints) -> EntryProfile | None:
     ([11], [12.0])
     """
     means = half_even_array(trade.sum(axis=1), np.full(len(trade), 4))
-    traded = volume_lots > 0
+    traded = (volume_lots > 0) & (means > 0)
     prices, place = np.unique(means[traded], return_inverse=True)
     lots = np.bincount(place, weights=volume_lots[traded].astype(np.float64)).astype(np.float64)
     return (prices, lots) if len(prices) else None
@@ -315,8 +317,8 @@ def _mark(
 
 def _in_quanta(frame: pl.DataFrame, unit: Instrument, where: str) -> Ints:
     bars = in_units(frame.select(PRICES).to_numpy(), unit.mark_quantum, symbol=unit.symbol)
-    if bars.min() < 1:
-        least = f"a mark price rounds to zero in steps of {unit.mark_quantum:f}"
+    if unit.inverse and bars.min() < 1:
+        least = f"a mark price rounds to zero in steps of {unit.mark_quantum:f}, where an inverse contract has no value"
         raise DataError(f"{where}: {unit.symbol}: {least}; allowed: marks of at least a step; correct the file")
     return bars
 

@@ -21,7 +21,7 @@ from backtest.book.synthesis import synthesize
 from backtest.engine.prices import flow_of
 from backtest.engine.run import Progress, simulate
 from backtest.engine.state import World
-from backtest.errors import ConfigError, RangeError, RunError, UnknownNameError
+from backtest.errors import ConfigError, DataError, RangeError, RunError, UnknownNameError
 from backtest.events import CrashEvent, get_event
 from backtest.ingest.terms import Terms, contract_terms
 from backtest.margin_tables import MarginTable
@@ -188,6 +188,9 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
     if not path.mark.size:
         raise ConfigError("the window holds no bar to walk; give a wider start and end")
     mark0 = path.mark[:, 0]
+    if not mark0.all():
+        which = market.instruments[int(np.argmin(mark0))].symbol
+        raise DataError(f"{which}: the first mark of the run is zero and gives no book a size; set another start")
     px = coin_px(market.instruments, mark0.tolist())
     resolved = _fund_at(resolved, px)
     scenario = resolved.scenario

@@ -41,8 +41,7 @@ HOLE = [0, 1, 2, 3, 4, *range(7, MINUTES)]
         (spoilt(close=math.nan), f"a price that is not a number {AT}; allowed: finite prices"),
         (spoilt(high=math.inf), f"a price that is not a number {AT}"),
         (spoilt(open=None), f"a price that is not a number {AT}"),
-        (spoilt(low=-1.0), f"a price at or below zero {AT}; allowed: prices above zero"),
-        (spoilt(low=0.0), f"a price at or below zero {AT}"),
+        (spoilt(low=-1.0), f"a price below zero {AT}; allowed: prices of zero or more"),
         (spoilt(high=1e12), f"a price out of range {AT}; allowed: prices below 1e+12"),
         (spoilt(open=100.0, high=100.0, low=200.0, close=200.0), f"a high below the low {AT}; allowed: low <= high"),
         (spoilt(close=99_999.0), f"an open or close outside the range {AT}"),
@@ -120,9 +119,9 @@ def test_nothing_can_be_carried_into_the_start_of_the_window(minutes: list[int])
     ("bars", "said"),
     [
         (spoilt(close=math.nan), "a price that is not a number"),
-        (tape().with_columns((pl.col(name) * 1e-9).round(9) for name in PRICES), "rounds to zero in steps of 0.1"),
+        (spoilt(low=-1.0), "a price below zero"),
     ],
-    ids=["nan", "zero"],
+    ids=["nan", "below-zero"],
 )
 def test_spoilt_mark_bars_are_refused(bars: pl.DataFrame, said: str) -> None:
     store(tape())
@@ -149,13 +148,30 @@ def test_spoilt_funding_rates_are_refused(rate: float | None) -> None:
         tape().with_columns(volume=pl.lit(0.0)),
         tape().with_columns((pl.col(name) * 1e-9).round(9) for name in PRICES),
         pl.concat([spoilt(low=0.1, close=0.1)[:4], spoilt(bar=4, open=0.1, low=0.1)[4:]]),
+        spoilt(low=0.0),
+        spoilt(open=0.0, high=0.0, low=0.0, close=0.0),
     ],
-    ids=["no-volume", "price-near-zero", "fall-to-one-tick"],
+    ids=["no-volume", "price-near-zero", "fall-to-one-tick", "a-print-of-zero", "a-bar-of-zeros"],
 )
 def test_extreme_tapes_run_and_every_audit_passes(bars: pl.DataFrame) -> None:
     store(bars)
     accepted(*replay_words())
     accepted("audit", "-q")
+
+
+def test_marks_of_zero_run_and_every_audit_passes() -> None:
+    store(tape())
+    store(spoilt(low=0.0), "mark_ohlcv")
+    accepted(*replay_words())
+    accepted("audit", "-q")
+    run = open_run()
+    assert run.steps["mark_px"].min() == 0
+    assert run.summary()["liquidated_long_share_frac"] == 1
+
+
+def test_a_run_does_not_begin_at_zero() -> None:
+    store(spoilt(bar=0, open=0.0, low=0.0))
+    assert "the first mark of the run is zero and gives no book a size" in refused(1, *replay_words())
 
 
 @pytest.mark.parametrize(

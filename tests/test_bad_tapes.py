@@ -85,14 +85,33 @@ def test_a_coin_that_is_worth_nothing_or_everything_for_a_minute(venue: str, spi
             replayed(venue, **alone)
 
 
-@pytest.mark.parametrize("low", [0.0, -1.0])
-def test_a_printed_zero_is_refused_with_its_place(low: float) -> None:
+@pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_printed_zero_runs(venue: str, variant: str) -> None:
     bars = walking()
-    bars["BTC"][4][2] = low
+    bars["BTC"][4][2] = 0.0
+    store(venue, bars)
+    run = sound(replayed(venue, **SMALL, **VARIANTS[variant]))
+    assert run.steps.filter(symbol=run.steps["symbol"][0])["trade_px"].min() == 0
+    assert run.summary()["liquidations"] > 0
+
+
+def test_a_price_below_zero_is_refused_with_its_place() -> None:
+    bars = walking()
+    bars["BTC"][4][2] = -1.0
     store("hyperliquid", bars)
-    said = "BTC/USDC:USDC: a price at or below zero at 2026-01-19T04:28:00 .* allowed: prices above zero; correct the"
+    said = "BTC/USDC:USDC: a price below zero at 2026-01-19T04:28:00 .* allowed: prices of zero or more; correct the"
     with pytest.raises(DataError, match=said):
         replayed("hyperliquid")
+
+
+@pytest.mark.parametrize("venue", COIN_MARGINED)
+def test_a_printed_zero_has_no_value_in_coins(venue: str) -> None:
+    bars = walking()
+    bars["BTC"][4][2] = 0.0
+    store(venue, {"BTC": bars["BTC"]})
+    with pytest.raises(DataError, match=r"rounds to zero in steps of .* where an inverse contract has no value"):
+        replayed(venue, coins=("BTC",), positions_per_account=1.0)
 
 
 # gaps

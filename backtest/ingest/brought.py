@@ -73,7 +73,7 @@ def sound(rows: Floats, timeframe_s: int) -> bool:
     ts, opened, high, low, closed, volume = np.ascontiguousarray(rows.T)
     times = (ts % (timeframe_s * 1000) == 0).all() and (np.diff(ts) > 0).all()
     # each is false for what is not a number
-    rules = (low > 0, low <= opened, low <= closed, opened <= high, closed <= high, high < PRICE_LIMIT)
+    rules = (low >= 0, low <= opened, low <= closed, opened <= high, closed <= high, high < PRICE_LIMIT)
     return bool(times) and all(bool(rule.all()) for rule in (*rules, volume >= 0, volume < np.inf))
 
 

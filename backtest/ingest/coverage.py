@@ -132,7 +132,7 @@ def _bar_rules(timeframe_s: int) -> list[tuple[str, str, pl.Expr]]:
         ("a time that cannot be read", "UTC times", pl.col("ts").is_null()),
         ("a time off the grid", f"opens on whole multiples of {timeframe_s} s", off_grid),
         ("a price that is not a number", "finite prices", pl.any_horizontal(_not_finite(price) for price in prices)),
-        ("a price at or below zero", "prices above zero", pl.any_horizontal(price <= 0 for price in prices)),
+        ("a price below zero", "prices of zero or more", pl.any_horizontal(price < 0 for price in prices)),
         ("a price out of range", f"prices below {PRICE_LIMIT:g}", pl.any_horizontal(x >= PRICE_LIMIT for x in prices)),
         ("a high below the low", "low <= high", high < low),
         ("an open or close outside the range", "low <= open, close <= high", outside),

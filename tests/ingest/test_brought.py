@@ -70,7 +70,7 @@ def test_sound_bars_pass_the_checks_and_others_are_named() -> None:
     assert sound(good, 60)
     check_bars(flat(utc("21:00"), 3), SYMBOL, 60, "test")
     assert broken(Brought(DAY, SYMBOL, good), "ohlcv", "1m", "bybit") == ""
-    for column, value in ((1, 9.0), (2, 0.5), (3, 0.0), (4, np.nan), (5, -1.0), (0, MS + 1), (2, 1e13)):
+    for column, value in ((1, 9.0), (2, 0.5), (3, -0.5), (4, np.nan), (5, -1.0), (0, MS + 1), (2, 1e13)):
         bad = good.copy()
         bad[1, column] = value
         assert not sound(bad, 60)
