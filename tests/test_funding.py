@@ -181,7 +181,7 @@ def test_a_settlement_given_twice_is_paid_once_and_two_rates_are_refused() -> No
     ("index", "said"),
     [
         (flat(utc("09:00"), 180, price=0.04), "an index price rounds to zero in steps of 0.1"),
-        (flat(utc("09:00"), 180, price=-1.0), "a price at or below zero"),
+        (flat(utc("09:00"), 180, price=-1.0), "a price below zero"),
         (flat(utc("09:00"), 180, price=float("nan")), "a price that is not a number"),
         (flat(utc("09:00"), 180, price=1e12), "a price out of range"),
     ],
