@@ -11,7 +11,6 @@ import polars as pl
 
 from backtest.plots import base_coin
 from backtest.report.protocol import Audit, ReportRun
-from backtest.results import summaries_frame
 
 POOL_NAMES = {"fund": "insurance fund", "vault": "vault"}
 Row = dict[str, Any]
@@ -110,12 +109,7 @@ class Findings:
         """Return the 5th percentile, median and 95th percentile of each headline over seeds, by metric."""
         if self.seeds < 2:
             return {}
-        import duckdb
-
-        with duckdb.connect() as con:
-            con.register("summaries", summaries_frame(self.meta["seed_summaries"]).to_arrow())
-            rows = con.sql(self.run.query_text("seed_spread").sql).pl()
-        return {row["metric"]: row for row in rows.to_dicts()}
+        return {row["metric"]: row for row in self.rows("seed_spread")}
 
     @property
     def seeds(self) -> int:

@@ -12,10 +12,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import polars as pl
 
 from backtest.query import Query, get_query
+from backtest.results import summaries_frame
 from tests.report.fake_meta import meta
 
 EVIL = "<script>alert(1)</script>'\"&$x$"
@@ -99,6 +101,12 @@ class FakeRun:
     def query(self, name: str, /, **params: Any) -> pl.DataFrame:
         made: pl.DataFrame = getattr(self, f"q_{name}")(**params)
         return made
+
+    def q_seed_spread(self) -> pl.DataFrame:
+        """Ask the real query, of the summaries in the meta data."""
+        with duckdb.connect() as con:
+            con.register("summaries", summaries_frame(self.meta["seed_summaries"]).to_arrow())
+            return con.sql(get_query("seed_spread").sql).pl()
 
     def query_text(self, name: str, /) -> Query:
         return get_query(name)
