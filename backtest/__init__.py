@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from backtest.pipeline import replay
-    from backtest.results import Run, open_run
+    from backtest.run.pipeline import replay
+    from backtest.run.run import Run, open_run
 
 __version__ = "0.1.0"
 __all__ = ["Run", "__version__", "open_run", "replay"]
@@ -18,11 +18,11 @@ __all__ = ["Run", "__version__", "open_run", "replay"]
 
 def __getattr__(name: str) -> Any:
     if name == "replay":
-        from backtest.pipeline import replay
+        from backtest.run.pipeline import replay
 
         return replay
     if name in {"Run", "open_run"}:
-        from backtest import results
+        from backtest.run import run as results
 
         return getattr(results, name)
     raise AttributeError(f"module 'backtest' has no attribute '{name}'")

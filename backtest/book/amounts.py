@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backtest.book.sheet import LARGEST, MarginTable, entry_value
+from backtest.book.book import LARGEST, MarginTable, entry_value
 from backtest.errors import BookError
-from backtest.instrument import Instrument
 from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Ints, half_even
 from backtest.mechanics.margin import tier_of
-from backtest.tomlio import shown
+from backtest.toml import shown
+from backtest.venue.instrument import Instrument
 
 if TYPE_CHECKING:
     import polars as pl

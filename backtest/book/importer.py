@@ -11,7 +11,7 @@ import numpy as np
 
 from backtest.book.accounts import described, weak_margin
 from backtest.book.amounts import COLLATERAL, FILE_COLUMNS, MARGIN, Faults, amounts, quoted
-from backtest.book.sheet import (
+from backtest.book.book import (
     COLUMNS,
     SIDES,
     WATCH_COHORT,
@@ -22,10 +22,10 @@ from backtest.book.sheet import (
     watch_rows,
 )
 from backtest.errors import BookError, near_matches
-from backtest.instrument import Instrument
 from backtest.mechanics.exact import Bools, Ints, exact_sum
-from backtest.scenario import Watch
-from backtest.tomlio import shown
+from backtest.scenario.values import Watch
+from backtest.toml import shown
+from backtest.venue.instrument import Instrument
 
 if TYPE_CHECKING:
     import polars as pl

@@ -14,15 +14,15 @@ from statistics import NormalDist
 
 import numpy as np
 
-from backtest.book.joining import check_joining, join_drawn
-from backtest.book.sheet import COLUMNS, WATCH_COHORT, MarginTable, PositionBook, assemble, base_text, watch_rows
+from backtest.book.book import COLUMNS, WATCH_COHORT, MarginTable, PositionBook, assemble, base_text, watch_rows
+from backtest.book.pairing import check_joining, join_drawn
 from backtest.errors import ConfigError, RangeError
-from backtest.instrument import Instrument
+from backtest.mechanics.contract import Worth
 from backtest.mechanics.exact import LIMIT, QUANTA_PER_USD, RATE_ONE, Floats, Ints, half_even, mul_rate_up, quanta
 from backtest.mechanics.margin import Tiers, maintenance, tier_of
-from backtest.mechanics.stepped import steps_up
-from backtest.mechanics.worth import Worth
-from backtest.scenario import Scenario, per_coin
+from backtest.mechanics.margin_stepped import steps_up
+from backtest.scenario.values import Scenario, per_coin
+from backtest.venue.instrument import Instrument
 
 Mixture = tuple[tuple[float, float, float], ...]
 Profile = tuple[Ints, Floats]  # prices in ticks, volume traded there
@@ -44,7 +44,7 @@ def synthesize(
     """Draw the book of a scenario.
 
     Positions are split over coins in proportion to open interest, at least two per coin, and half per side (an odd one
-    is long); each is an account of its own unless ``positions_per_account`` joins them (``backtest.book.joining``),
+    is long); each is an account of its own unless ``positions_per_account`` joins them (``backtest.book.pairing``),
     which changes owners only. Longs and shorts of a coin have equal lots: open interest over the value of a lot at the
     first mark, half to even. The draws of a coin depend on the seed, its name and its number of positions: another coin
     beside it changes no row of it but through that number and the account ids.

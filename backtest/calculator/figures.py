@@ -9,16 +9,16 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import overload
 
+from backtest.calculator import contracts
 from backtest.calculator.position import Asked, Position, contract_of, reference_px, row, take_position
-from backtest.instrument import Instrument
-from backtest.margin_tables import MarginTable
-from backtest.mechanics import contracts
+from backtest.mechanics.adl.rankings import RANKINGS, Candidates
 from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, half_even, rate_e9
+from backtest.mechanics.liquidation.rules import fillable_discount
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, tier_of
-from backtest.mechanics.rankings import RANKINGS, Candidates
-from backtest.mechanics.stepped import breaches_around, first_breach_mark, steps_up
-from backtest.mechanics.steppers import fillable_discount
-from backtest.venue import VenueProfile
+from backtest.mechanics.margin_stepped import breaches_around, first_breach_mark, steps_up
+from backtest.venue.instrument import Instrument
+from backtest.venue.margin_table import MarginTable
+from backtest.venue.profile import VenueProfile
 
 HIGHEST_MARK = 2**52  # mark quanta; the engine looks no further for a short's breach
 MORE_PLACES = 4  # decimals shown beyond the mark quantum where a price is not a mark
@@ -98,7 +98,7 @@ def position_figures(
     --------
     Long 1 BTC at 100,000 with 10,000: half a percent less 50 is due below 600,000, so (90,000 - 50) / 0.995.
 
-    >>> from backtest.venue import get_venue
+    >>> from backtest.venue.profile import get_venue
     >>> long = Asked(side="long", entries=[(Decimal(100_000), Decimal(1))], margin=Decimal(10_000))
     >>> answer = position_figures(get_venue("binanceusdm"), "BTC", long, dt.date(2024, 10, 24))
     >>> [str(answer.value(name)) for name in ("maintenance_margin_usd", "liquidation_px", "bankruptcy_px")]

@@ -10,15 +10,15 @@ from fractions import Fraction
 
 import numpy as np
 
+from backtest.calculator import contracts
 from backtest.errors import NotBuiltError, UnknownNameError, UsageError
-from backtest.instrument import Instrument
-from backtest.margin_tables import MarginTable
-from backtest.mechanics import contracts
+from backtest.mechanics.contract import Worth
 from backtest.mechanics.exact import QUANTA_PER_USD, Ints, half_even
 from backtest.mechanics.margin import Tiers, in_breach, maintenance, tier_of
-from backtest.mechanics.worth import Worth
-from backtest.params import MOST
-from backtest.venue import VenueProfile
+from backtest.scenario.fields import MOST
+from backtest.venue.instrument import Instrument
+from backtest.venue.margin_table import MarginTable
+from backtest.venue.profile import VenueProfile
 
 SIDES = {"long": 1, "short": -1}
 MOST_USD = Decimal(MOST)

@@ -13,7 +13,7 @@ from backtest.cli.text import plain, words
 if TYPE_CHECKING:
     import polars as pl
 
-    from backtest.params import Param
+    from backtest.scenario.fields import Param
 
 
 @verb("crashbook events 2025-10-10")
@@ -26,8 +26,8 @@ def events(event: str | None, sink: Sink) -> None:
     shown with its window, every published figure, its defaults with reasons and what a run may be compared with;
     other formats than table give the published figures.
     """
+    from backtest.catalogue.events import get_event, load_events
     from backtest.cli import event_page
-    from backtest.events import get_event, load_events
 
     if event is None:
         emit(event_page.listed(load_events()), sink)
@@ -50,7 +50,7 @@ def venues(venue: str | None, sink: Sink) -> None:
     U not verified.
     """
     from backtest.cli import venue_page
-    from backtest.venue import get_venue, venue_names
+    from backtest.venue.profile import get_venue, venue_names
 
     if venue is None:
         emit(venue_page.listed([get_venue(name) for name in venue_names()]), sink)
@@ -76,8 +76,8 @@ def params(event: str | None, venue: str | None, sink: Sink) -> None:
     as --set takes them.
     """
     from backtest.cli.plan import values_of
-    from backtest.params import PARAMS
-    from backtest.pipeline import resolve
+    from backtest.run.pipeline import resolve
+    from backtest.scenario.fields import PARAMS
 
     if event is None and venue is not None:
         raise click.UsageError("--venue fills in the values of an event; give the EVENT too")
@@ -108,8 +108,8 @@ def _allowed(param: Param) -> str:
 def schema(table: str | None, ddl: bool, sink: Sink) -> None:
     """List the tables and views of a run, or show one."""
     from backtest.errors import UnknownNameError, UsageError
-    from backtest.query import get_query
-    from backtest.schema import TABLES, VIEWS
+    from backtest.schema.tables import TABLES, VIEWS
+    from backtest.sql.queries import get_query
 
     if table is not None and table not in {**TABLES, **VIEWS}:
         raise UnknownNameError("table", table, {**TABLES, **VIEWS}, "See crashbook schema")
@@ -139,8 +139,8 @@ def _columns_of_view(name: str) -> pl.DataFrame:
     """Return the columns of a view, as the database finds them over empty tables."""
     import duckdb
 
-    from backtest.query import create_views
-    from backtest.schema import TABLES
+    from backtest.schema.tables import TABLES
+    from backtest.sql.queries import create_views
 
     with duckdb.connect(":memory:") as con:
         for table in TABLES.values():

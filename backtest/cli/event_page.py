@@ -15,7 +15,7 @@ from backtest.cli.text import MARKS, bullets, heading, section, span, words
 if TYPE_CHECKING:
     import polars as pl
 
-    from backtest.events import CrashEvent
+    from backtest.catalogue.events import CrashEvent
 
 NOTHING = "no bars: none in the sample, none in the lake"
 

@@ -20,9 +20,9 @@ from backtest.cli.progress import meter
 from backtest.errors import DataGapError, UsageError
 
 if TYPE_CHECKING:
-    from backtest.ingest.fetch import Outcome
-    from backtest.ingest.settings import Settings
-    from backtest.ingest.sources import Source, Target
+    from backtest.fetch.plan import Source, Target
+    from backtest.fetch.run import Outcome
+    from backtest.fetch.settings import Settings
 
 OUTCOME_COLUMNS = ("series", "coins", "source", "days", "rows", "missing", "what")
 LAST_DAY = dt.datetime(9999, 12, 30)  # noqa: DTZ001 - the day after must exist
@@ -81,7 +81,7 @@ def fetch(
     With --fills or --snapshot only those files are read and nobody is asked.
     """
     if reach:
-        from backtest.ingest.reach import reach_table
+        from backtest.lake.availability import reach_table
 
         table = reach_table()
         emit(frame_of(table, list(table[0])), sink)
@@ -109,8 +109,8 @@ def _import(
     book: Path | None, margin: str | None, sink: Sink,
 ) -> None:  # fmt: skip
     """Read what Hyperliquid publishes of its node: fills into the lake, a snapshot into a book."""
+    from backtest.catalogue.events import get_event
     from backtest.cli.importing import take_fills, take_snapshot
-    from backtest.events import get_event
 
     crash = get_event(event)
     if fills:
@@ -124,11 +124,11 @@ def _order(
     end: dt.datetime | None, timeframe: str, only: bool, roots: Sequence[str], config: Path | None,
 ) -> Order:  # fmt: skip
     """Turn the words of the command line into targets."""
+    from backtest.catalogue.events import get_event
     from backtest.errors import UnknownNameError
-    from backtest.events import get_event
-    from backtest.ingest.lake import TIMEFRAMES
-    from backtest.ingest.settings import read_settings
-    from backtest.ingest.sources import DEFAULT_SERIES, chain, days_between, targets
+    from backtest.fetch.plan import DEFAULT_SERIES, chain, days_between, targets
+    from backtest.fetch.settings import read_settings
+    from backtest.lake.place import TIMEFRAMES
 
     if timeframe not in TIMEFRAMES:
         raise UnknownNameError("timeframe", timeframe, TIMEFRAMES)
@@ -154,7 +154,7 @@ def _order(
 
 def public_roots() -> dict[str, str]:
     """Return the public addresses of the archives that have one."""
-    from backtest.ingest.archives import ARCHIVES
+    from backtest.fetch.archives.publishers import ARCHIVES
 
     return {archive.name: archive.base for archive in ARCHIVES.values() if archive.base}
 
@@ -165,7 +165,7 @@ def _listed(text: str | None) -> tuple[str, ...]:
 
 def _pairs(roots: Sequence[str]) -> dict[str, str]:
     from backtest.errors import UnknownNameError
-    from backtest.ingest.archives import ARCHIVES
+    from backtest.fetch.archives.publishers import ARCHIVES
 
     out = {}
     for text in roots:
@@ -180,8 +180,8 @@ def _pairs(roots: Sequence[str]) -> dict[str, str]:
 
 async def _run(order: Order, sink: Sink) -> Outcome:
     """Fetch until done or until Ctrl-C: the first finishes the request under way, a second one stops at once."""
-    from backtest.ingest.exchange import utc_now
-    from backtest.ingest.fetch import fetch as fill
+    from backtest.fetch.rest.client import utc_now
+    from backtest.fetch.run import fetch as fill
 
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
 
@@ -202,7 +202,7 @@ async def _run(order: Order, sink: Sink) -> Outcome:
 
 def plan_rows(wanted: Sequence[Target]) -> list[dict[str, Any]]:
     """Return the plan as rows: what is in the lake, who is asked for the rest, who is passed over and why."""
-    from backtest.ingest.sources import requests_for
+    from backtest.fetch.plan import requests_for
 
     rows = []
     for target in wanted:

@@ -10,15 +10,15 @@ from backtest.cli.output import Sink, emit, frame_of, note
 from backtest.cli.progress import stages
 
 if TYPE_CHECKING:
-    from backtest.book.snapshot import SnapshotReport
-    from backtest.ingest.fills import FillReport
+    from backtest.fetch.hyperliquid.node_fills import FillReport
+    from backtest.fetch.hyperliquid.snapshot import SnapshotReport
 
 VENUE = "hyperliquid"
 
 
 def take_fills(paths: Sequence[Path], sink: Sink) -> None:
     """Import node fills into the lake and print what they held, day by day and symbol by symbol."""
-    from backtest.ingest.fills import import_fills
+    from backtest.fetch.hyperliquid.node_fills import import_fills
 
     with stages(sink.quiet) as stage:
         show = stage("reading fills")
@@ -48,9 +48,9 @@ def take_snapshot(
 ) -> None:
     """Turn a clearinghouse snapshot into a book that a replay takes, and print it market by market."""
     from backtest.assets import workspace
-    from backtest.book.snapshot import import_snapshot
-    from backtest.ingest.terms import lake_units
-    from backtest.venue import get_venue
+    from backtest.fetch.hyperliquid.snapshot import import_snapshot
+    from backtest.market.terms import lake_units
+    from backtest.venue.profile import get_venue
 
     target = book or workspace() / "data" / "books" / f"{event}-{VENUE}.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def take_snapshot(
 
 
 def _tell_snapshot(event: str, report: SnapshotReport, sink: Sink) -> None:
-    from backtest.ingest.lake import shown
+    from backtest.lake.place import shown
 
     note(f"{report.positions:,} of {report.read:,} positions of {report.accounts:,} accounts; {report.rule}", sink)
     for reason, count in report.left_out.items():

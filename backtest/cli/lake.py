@@ -12,8 +12,8 @@ from backtest.cli.output import Sink, emit, frame_of, note, read_options
 from backtest.errors import DataGapError
 
 if TYPE_CHECKING:
-    from backtest.events import CrashEvent
-    from backtest.ingest.inventory import Holding
+    from backtest.catalogue.events import CrashEvent
+    from backtest.lake.inventory import Holding
 
 DIGITS_SHOWN = 12  # of a digest, in a table
 
@@ -31,8 +31,8 @@ def data(event: str | None, strict: bool, sink: Sink) -> None:
     Everything is read from the rows of the files, not from their names. With EVENT or
     --strict every day is also compared with the journal of fetches. A table shows the first digits of a digest.
     """
-    from backtest.events import get_event
-    from backtest.ingest.inventory import HEADER, holdings
+    from backtest.catalogue.events import get_event
+    from backtest.lake.inventory import HEADER, holdings
 
     crash = get_event(event) if event else None
     held = holdings(crash, journal=strict or crash is not None)

@@ -12,7 +12,7 @@ from backtest.cli.text import bullets, heading, section, span, words
 if TYPE_CHECKING:
     import polars as pl
 
-    from backtest.pipeline import Prepared, Resolved
+    from backtest.run.pipeline import Prepared, Resolved
 
 # Measured on the sample: the libraries, then bytes per position in memory and in the run folder.
 BASE_MB, MEMORY_KB, DISK_KB = 300, 1.0, 0.15
@@ -20,7 +20,7 @@ BASE_MB, MEMORY_KB, DISK_KB = 300, 1.0, 0.15
 
 def values_of(resolved: Resolved, spell: Callable[[Any], str] = words) -> pl.DataFrame:
     """Return every scenario field of a resolved scenario with its value, unit and source."""
-    from backtest.params import PARAMS
+    from backtest.scenario.fields import PARAMS
 
     values = resolved.scenario.plain()
     if resolved.fund_coins is not None:  # in dollars only at the first mark; the source says how many coins
@@ -35,9 +35,9 @@ def values_of(resolved: Resolved, spell: Callable[[Any], str] = words) -> pl.Dat
 def text(prepared: Prepared) -> str:
     """Return the plan of a prepared replay."""
     from backtest.assets import runs_folder
-    from backtest.describe import facts_of, meta_of
-    from backtest.ingest.lake import moment
-    from backtest.pipeline import code_digest
+    from backtest.lake.place import moment
+    from backtest.run.describe import facts_of, meta_of
+    from backtest.run.pipeline import code_digest
 
     resolved, market, world = prepared.resolved, prepared.market, prepared.world
     event, venue = resolved.event, resolved.venue

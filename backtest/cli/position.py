@@ -87,8 +87,8 @@ def position(
     """
     from backtest.calculator.figures import position_figures
     from backtest.calculator.position import Asked, contract_kind
-    from backtest.ingest.terms import contract_terms
-    from backtest.venue import get_venue
+    from backtest.market.terms import contract_terms
+    from backtest.venue.profile import get_venue
 
     if (mode == "cross") != (numbers["wallet"] is not None):
         raise click.UsageError(

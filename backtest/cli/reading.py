@@ -16,7 +16,7 @@ from backtest.cli.text import plain, words
 from backtest.errors import AuditError, QueryError, RunError, UsageError
 
 if TYPE_CHECKING:
-    from backtest.query import Param
+    from backtest.sql.queries import Param
 
 _RUN = click.argument("run", default="latest")
 
@@ -26,7 +26,7 @@ _RUN = click.argument("run", default="latest")
 def runs(sink: Sink) -> None:
     """List the run folders, the newest last."""
     from backtest.assets import runs_folder
-    from backtest.results import run_ids
+    from backtest.run.run import run_ids
 
     rows = []
     for name in run_ids():
@@ -44,7 +44,7 @@ def _listed(folder: Path) -> dict[str, Any]:
     """Return the row of a run without opening it whole: two sums and one line of its tables."""
     import polars as pl
 
-    from backtest.results import read_meta
+    from backtest.run.run import read_meta
 
     meta = read_meta(folder)
     try:
@@ -73,8 +73,8 @@ def _listed(folder: Path) -> dict[str, Any]:
 @read_options
 def query(name: str | None, run: str, given: tuple[str, ...], sink: Sink) -> None:
     """Answer a named question about a run, or list the questions."""
-    from backtest.query import get_query, query_names
-    from backtest.results import open_run
+    from backtest.run.run import open_run
+    from backtest.sql.queries import get_query, query_names
 
     if name is None:
         rows = [
@@ -128,7 +128,7 @@ def sql(text: str | None, run: str, sink: Sink) -> None:
     """
     from polars.exceptions import PolarsError
 
-    from backtest.results import open_run
+    from backtest.run.run import open_run
 
     try:
         frame = open_run(run).sql(_statement(text))
@@ -159,7 +159,7 @@ def audit(run: str, sink: Sink) -> None:
 
     An audit passes when it returns no row; one that fails gives exit code 4.
     """
-    from backtest.results import open_run
+    from backtest.run.run import open_run
 
     results = open_run(run).audits()
     rows = [
@@ -181,8 +181,8 @@ def audit(run: str, sink: Sink) -> None:
 @read_options
 def diff(one: str, other: str, sink: Sink) -> None:
     """Show in which fields and headline numbers two runs differ."""
-    from backtest.results import diff as differences
-    from backtest.results import open_run
+    from backtest.run.run import diff as differences
+    from backtest.run.run import open_run
 
     left, right = open_run(one), open_run(other)
     if left.run_id == right.run_id:
@@ -206,7 +206,7 @@ def report(run: str, output: Path | None, show: bool) -> None:
     import webbrowser
 
     from backtest.cli.replaying import near, write_report
-    from backtest.results import open_run
+    from backtest.run.run import open_run
 
     written = write_report(open_run(run), output)
     page(f"report  {near(written)}\n", Sink("table", None, False))

@@ -17,8 +17,8 @@ from backtest.cli.progress import Stage, stages
 from backtest.errors import UsageError
 
 if TYPE_CHECKING:
-    from backtest.pipeline import Resolved
-    from backtest.results import Run
+    from backtest.run.pipeline import Resolved
+    from backtest.run.run import Run
 
 NOTES_SHOWN = 6
 
@@ -65,7 +65,7 @@ def replay(
     EVENT is an id, a date or an alias; it may stand in the scenario file instead. The same inputs give the same
     run id; a run that is on disk already is shown, not repeated.
     """
-    from backtest.pipeline import resolve
+    from backtest.run.pipeline import resolve
 
     if output and report is False:
         raise click.UsageError("--output is the path of the report, and --no-report wants none; give one of the two")
@@ -78,7 +78,7 @@ def replay(
         raise UsageError("--seeds draws synthetic books, an imported one has no seed; leave one of the two out")
     if explain:
         from backtest.cli import plan
-        from backtest.pipeline import prepare
+        from backtest.run.pipeline import prepare
 
         with stages(quiet) as stage:
             stage("reading bars, drawing the book")
@@ -103,8 +103,8 @@ def scenario_of(
     event: str | None, file: Path | None, flags: Mapping[str, Any], changes: Sequence[str]
 ) -> tuple[str, dict[str, Any]]:
     """Return the event's name and the values given: scenario file under flags under ``--set``."""
-    from backtest.events import get_event
-    from backtest.scenario import check_values, merge, parse_set, read_scenario
+    from backtest.catalogue.events import get_event
+    from backtest.scenario.values import check_values, merge, parse_set, read_scenario
 
     written = read_scenario(file) if file else {}
     given = merge(written, check_values(flags, "command line"), *map(parse_set, changes))
@@ -127,7 +127,7 @@ def run_all(
     resolved: Resolved, given: Mapping[str, Any], extras: Extras, stage: Stage
 ) -> tuple[Run, Path | None, bool]:
     """Run the scenario and what was asked for beside it; return the run, the report if any, and if it was on disk."""
-    from backtest.pipeline import execute, prepare
+    from backtest.run.pipeline import execute, prepare
 
     stage("reading bars, drawing the book")
     prepared = prepare(resolved)
@@ -140,12 +140,12 @@ def run_all(
 
     run = execute(prepared, count, extras.fresh)
     if extras.seeds > 1 or extras.grid:
-        from backtest.studies import bands
+        from backtest.studies import seeds
 
         if extras.seeds > 1:
-            run = bands.run_seeds(resolved, prepared.market, run, extras.seeds, stage(f"{extras.seeds} seeds"))
+            run = seeds.run_seeds(resolved, prepared.market, run, extras.seeds, stage(f"{extras.seeds} seeds"))
         if extras.grid:
-            run = bands.run_grid(resolved, given, run, stage("sensitivity grid"))
+            run = seeds.run_grid(resolved, given, run, stage("sensitivity grid"))
     with suppress(OSError):  # a folder that may not be touched is merely not the latest
         os.utime(run.path)
     if not extras.report:

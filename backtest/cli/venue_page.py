@@ -12,7 +12,7 @@ from backtest.cli.text import MARKS, bullets, heading, section, words
 if TYPE_CHECKING:
     import polars as pl
 
-    from backtest.venue import VenueProfile
+    from backtest.venue.profile import VenueProfile
 
 
 def listed(venues: Sequence[VenueProfile]) -> pl.DataFrame:

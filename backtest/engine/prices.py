@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backtest.engine.recorder import CAUSES, Recorder
+from backtest.engine.records import CAUSES, Recorder
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.feedback import HIGHEST, LOWEST, PARTS, decayed, displaced, moved, push, thirds
 from backtest.mechanics.path import previous_mark

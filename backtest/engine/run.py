@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtest.engine import criticality, settling
-from backtest.engine.recorder import Recorder
+from backtest.engine import criticality
+from backtest.engine.acts import funding
+from backtest.engine.records import Recorder
 from backtest.engine.state import Owner, State, World
 from backtest.engine.step import FULL_CHECK_EVERY, Replay, step
 from backtest.mechanics.fund import Pool
@@ -87,9 +88,9 @@ def _finish(replay: Replay) -> None:
     if state.funded:
         for first in range(0, len(state.lots), CHUNK * 32):
             open_ = first + np.flatnonzero(state.lots[first : first + CHUNK * 32])
-            settling.settle(state, replay.recorder, open_)
+            funding.settle(state, replay.recorder, open_)
         owners: list[Pool | Owner] = [*state.funds, state.vault, state.market]
         for owner in owners:
             for symbol in range(len(world.symbols)):
-                settling.settle_owner(state, replay.recorder, owner, symbol)
+                funding.settle_owner(state, replay.recorder, owner, symbol)
     state.check(full=True)

@@ -8,19 +8,19 @@ from fractions import Fraction
 
 import numpy as np
 
-from backtest.engine.accounts import Accounts, members
-from backtest.engine.drops import Watch
+from backtest.engine.acts.fund_drop import Watch
+from backtest.engine.detect.accounts import Accounts, members
 from backtest.engine.prices import Prices
 from backtest.errors import ConservationError, RangeError
+from backtest.mechanics.contract import Worth
 from backtest.mechanics.exact import LIMIT, MILLIONTH, RATE_ONE, Bools, Floats, Ints, exact_sum
 from backtest.mechanics.feedback import HIGHEST, LOWEST, Feedback
 from backtest.mechanics.fund import Pool
+from backtest.mechanics.fund_drop import PoolRule
 from backtest.mechanics.impact import Bands, OrderBook
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import Walk, freed
-from backtest.mechanics.pools import PoolRule
 from backtest.mechanics.rules import Rules
-from backtest.mechanics.worth import Worth
 
 FLOAT_EXACT = 2**53
 LONG, SHORT = 1, -1

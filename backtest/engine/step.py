@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from backtest.engine import deleverage, drops, liquidate, takeover
-from backtest.engine.ladder import Ladder
-from backtest.engine.recorder import Recorder, Rounds
+from backtest.engine.acts import deleverage, fund_drop, liquidate, takeover
+from backtest.engine.detect.isolated import Ladder
+from backtest.engine.detect.isolated_stepped import SteppedLadder
+from backtest.engine.records import Recorder, Rounds
 from backtest.engine.state import LONG, SHORT, State, World
-from backtest.engine.stepped import SteppedLadder
 from backtest.mechanics.exact import Ints
-from backtest.mechanics.stepped import steps_up
+from backtest.mechanics.margin_stepped import steps_up
 
 FULL_CHECK_EVERY = 256
 
@@ -56,7 +56,7 @@ def step(replay: Replay, number: int) -> None:
         recorder.round += 1
         walk(replay)
     deleverage.unwind(state, recorder)  # 8 unwinding
-    drops.leave(state, recorder)
+    fund_drop.leave(state, recorder)
     state.prices.leave(state.flow)
     record(replay)  # 9 record, check
 
@@ -104,7 +104,7 @@ def enter(replay: Replay, number: int) -> None:
     state.quiet += number - state.step
     state.segment += number - state.step
     last, state.step = state.step, number
-    drops.enter(state, last)
+    fund_drop.enter(state, last)
     state.flow = [0] * count
     state.breached = state.breached[:0]
     bar = int(replay.world.walk.bar[number - 1])

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backtest.mechanics.contract import Worth
 from backtest.mechanics.exact import RATE_ONE, Bools, Floats, Ints, mul_rate_up
-from backtest.mechanics.worth import Worth
 
 NEVER_LONG = -1  # no mark at or above zero breaches
 NEVER_SHORT = 2**62

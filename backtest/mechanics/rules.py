@@ -8,10 +8,10 @@ from fractions import Fraction
 from typing import Any
 
 from backtest.mechanics import impact
-from backtest.mechanics.allocation import ALLOCATIONS, ORDERS
-from backtest.mechanics.pools import DROPS, DropRule, PoolRule
-from backtest.mechanics.rankings import RANKINGS
-from backtest.mechanics.steppers import STEPPERS, BlockRule, PartRule
+from backtest.mechanics.adl.rankings import RANKINGS
+from backtest.mechanics.cross_margin import ALLOCATIONS, ORDERS
+from backtest.mechanics.fund_drop import DROPS, DropRule, PoolRule
+from backtest.mechanics.liquidation.rules import STEPPERS, BlockRule, PartRule
 
 IMPACTS: dict[str, impact.Impact] = {
     "none": impact.no_impact,

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from backtest.plots import base_coin
+from backtest.report.figures.canvas import base_coin
 from backtest.report.protocol import Audit, ReportRun
 
 POOL_NAMES = {"fund": "insurance fund", "vault": "vault"}

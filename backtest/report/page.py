@@ -15,10 +15,10 @@ from markupsafe import Markup
 
 from backtest.assets import asset, reports_folder
 from backtest.errors import CrashbookError
-from backtest.report.adds_up import title_band
 from backtest.report.findings import Findings
 from backtest.report.protocol import ReportRun
-from backtest.report.sections import SECTIONS, Section
+from backtest.report.sections.adds_up import title_band
+from backtest.report.sections.registry import SECTIONS, Section
 
 _WHITESPACE: Any = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)

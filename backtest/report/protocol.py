@@ -1,4 +1,4 @@
-"""What the report asks of a run; ``backtest.results.Run`` is one, a test may bring its own."""
+"""What the report asks of a run; ``backtest.run.run.Run`` is one, a test may bring its own."""
 
 from __future__ import annotations
 

@@ -7,10 +7,10 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
-from backtest.params import MOST
-from backtest.plots import base_coin
+from backtest.report.figures.canvas import base_coin
 from backtest.report.findings import Findings
 from backtest.report.numbers import at, count, frac, listed, plural, px, say, size, span, times, usd
+from backtest.scenario.fields import MOST
 
 
 def day(time: datetime) -> str:

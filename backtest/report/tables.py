@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from backtest.plots import COLOURS, both_widths
+from backtest.report.figures.canvas import COLOURS, both_widths
 from backtest.report.numbers import NONE, exact_text, minus, say, significant
 
 Row = dict[str, Any]

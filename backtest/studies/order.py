@@ -10,8 +10,8 @@ from fractions import Fraction
 import numpy as np
 
 from backtest.errors import DataError
+from backtest.mechanics.adl.rankings import RANKINGS, Candidates, Exact
 from backtest.mechanics.exact import Ints
-from backtest.mechanics.rankings import RANKINGS, Candidates, Exact
 
 
 @dataclass(frozen=True, slots=True)

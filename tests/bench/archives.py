@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.ingest.archive_files import HEADERS, klines_name, other_name, put_zip, stamp
+from tests.fetch.archive_files import HEADERS, klines_name, other_name, put_zip, stamp
 
 SYMBOL, YEAR = "BTC/USDT:USDT", 2023
 PLACE = ("binanceusdm", SYMBOL, "ohlcv")
@@ -68,8 +68,8 @@ def write_trades(root: Path, gigabytes: float) -> int:
 
 def to_lake(root: str, timeframe: str, days: list[dt.date]) -> int:
     """Read days and write them to the lake; return the rows."""
-    from backtest.ingest.archives import archive_days
-    from backtest.ingest.store import write_day
+    from backtest.fetch.archives.publishers import archive_days
+    from backtest.lake.write import write_day
 
     rows = 0
     for given in archive_days(root, "binance", *PLACE, days, timeframe=timeframe, cache=Path(root) / "cache"):

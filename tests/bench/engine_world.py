@@ -8,11 +8,11 @@ from fractions import Fraction
 import numpy as np
 
 from backtest.engine.state import World
+from backtest.mechanics.fund_drop import DropRule
+from backtest.mechanics.liquidation.rules import PartRule
 from backtest.mechanics.margin import Tiers, deductions
 from backtest.mechanics.path import CLOSE, HIGH, LOW, OPEN, walk
-from backtest.mechanics.pools import DropRule
 from backtest.mechanics.rules import Rules, VaultRule
-from backtest.mechanics.steppers import PartRule
 
 USD = 1_000_000
 TICK = 1_000_000  # 0.1 USD per tick at 1 lot = 10 base: quanta per tick and lot

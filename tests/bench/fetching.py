@@ -73,9 +73,9 @@ async def bare(fields: dict[str, Any], days: int) -> int:
 
 async def ours(config: dict[str, Any], days: int) -> int:
     """Fetch into an empty lake; return the rows."""
-    from backtest.ingest.fetch import fetch
-    from backtest.ingest.settings import parse_settings
-    from backtest.ingest.sources import targets
+    from backtest.fetch.plan import targets
+    from backtest.fetch.run import fetch
+    from backtest.fetch.settings import parse_settings
 
     now = dt.datetime.combine(dates(days)[-1] + dt.timedelta(days=2), dt.time())
     goals = targets(["BTC"], ["ohlcv"], dates(days), [VENUE], now, roots={})
@@ -108,8 +108,8 @@ def write_lake(folder: Path) -> None:
     """Write a lake of two years whose files outside the window are not Parquet at all."""
     import polars as pl
 
-    from backtest.ingest.lake import day_file, schema_of
-    from backtest.ingest.store import write_day
+    from backtest.lake.place import day_file, schema_of
+    from backtest.lake.write import write_day
 
     os.environ["CRASHBOOK_HOME"] = str(folder)
     for coin in COINS:
@@ -136,7 +136,7 @@ def measure_read() -> None:
     import polars as pl  # noqa: F401
     import pyarrow as pa  # noqa: F401
 
-    from backtest.ingest.lake import read_series
+    from backtest.lake.place import read_series
 
     start = time.perf_counter()
     rows = 0

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from tests.ingest.fill_files import BURST, Event, adl_trade, block, market_liquidation, takeover, trade, user
+from tests.fetch.fill_files import BURST, Event, adl_trade, block, market_liquidation, takeover, trade, user
 
 COINS = ("BTC", "ETH", "SOL", "HYPE", "XRP", "@107", "PURR/USDC", "kPEPE")
 PER_BLOCK = 140  # fills: an hour of 2025-10-10 is 40,000 blocks and 5 million fills
@@ -81,7 +81,7 @@ def write_snapshot(path: Path, positions: int, markets: int = 150) -> None:
 
 def fills(folder: Path, size: int = 1 << 30) -> None:
     """Time the import of node fills; run it in a process of its own, since it prints the peak of memory."""
-    from backtest.ingest.fills import import_fills
+    from backtest.fetch.hyperliquid.node_fills import import_fills
 
     path = folder / "21.lz4"
     count = write_fills(path, size)
@@ -98,7 +98,7 @@ def fills(folder: Path, size: int = 1 << 30) -> None:
 
 def snapshot(folder: Path, positions: int = 220_000) -> None:
     """Time the import of a clearinghouse snapshot with as many positions as that of 2025-10-10."""
-    from backtest.book.snapshot import import_snapshot
+    from backtest.fetch.hyperliquid.snapshot import import_snapshot
 
     path = folder / "perp_positions_by_market.json"
     write_snapshot(path, positions)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backtest.book.sheet import MarginTable, PositionBook
+from backtest.book.book import MarginTable, PositionBook
 from backtest.book.synthesis import synthesize
-from backtest.instrument import Instrument
 from backtest.mechanics.margin import Tiers, deductions
-from backtest.params import PARAMS
-from backtest.scenario import Scenario, build
+from backtest.scenario.fields import PARAMS
+from backtest.scenario.values import Scenario, build
+from backtest.venue.instrument import Instrument
 
 USD = 10**6
 BTC = Instrument.of("BTC/USDT:USDT", "BTC", tick=Decimal("0.1"), lot=Decimal("0.001"))

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backtest.book.amounts import EXACT, exact_amounts
+from backtest.book.book import PositionBook
 from backtest.book.importer import book_of_frame, read_positions
-from backtest.book.sheet import PositionBook
 from backtest.errors import BookError, ConfigError
-from backtest.instrument import Instrument
-from backtest.scenario import Watch
+from backtest.scenario.values import Watch
+from backtest.venue.instrument import Instrument
 from tests.book.support import BTC, SOL, TIERS, marks
 
 HEAD = "account,symbol,side,quantity_base,entry_px,collateral_usd"

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from backtest.book.sheet import PositionBook
+from backtest.book.book import PositionBook
 from backtest.book.synthesis import apportion, bucket_name, fill_buckets, level_down, leverages, sizes, upper_quantile
 from backtest.errors import ConfigError, RangeError
-from backtest.instrument import Instrument
 from backtest.mechanics.exact import RATE_ONE, exact_sum
 from backtest.mechanics.margin import in_breach, tier_of
-from backtest.scenario import Watch
+from backtest.scenario.values import Watch
+from backtest.venue.instrument import Instrument
 from tests.book.support import BTC, FIRST, SOL, TIERS, XRP, draw, rows_of
 
 DEFAULT = ((0.0, 3.0, 0.36), (3.0, 7.0, 0.49), (7.0, 0.0, 0.15))

@@ -8,11 +8,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from backtest.events import get_event, load_events
-from backtest.pipeline import resolve
-from backtest.scenario import merge, parse_set
-from backtest.schema import TABLES, VIEWS
-from backtest.venue import get_venue, venue_names
+from backtest.catalogue.events import get_event, load_events
+from backtest.run.pipeline import resolve
+from backtest.scenario.values import merge, parse_set
+from backtest.schema.tables import TABLES, VIEWS
+from backtest.venue.profile import get_venue, venue_names
 from tests.cli.conftest import call
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from backtest.events import get_event
-from backtest.ingest.inventory import HEADER
-from backtest.ingest.lake import schema_of
-from backtest.ingest.store import write_day
+from backtest.catalogue.events import get_event
+from backtest.lake.inventory import HEADER
+from backtest.lake.place import schema_of
+from backtest.lake.write import write_day
 from tests.cli.conftest import call
-from tests.ingest.standins import flat, utc
+from tests.fetch.standins import flat, utc
 
 EVENT = get_event("2025-10-10")
 DAYS = (dt.date(2025, 10, 10), dt.date(2025, 10, 11))

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from backtest.ingest.lake import read_series
-from backtest.ingest.sources import DEFAULT_SERIES
-from backtest.results import open_run
+from backtest.fetch.plan import DEFAULT_SERIES
+from backtest.lake.place import read_series
+from backtest.run.run import open_run
 from tests.cli.conftest import call
-from tests.hostile import files, refused
-from tests.ingest.archive_files import csv, other_name, put_gz, put_lz4, put_zip
-from tests.ingest.venues import tapes
+from tests.fetch.archive_files import csv, other_name, put_gz, put_lz4, put_zip
+from tests.fetch.venues import tapes
 from tests.server.app import LocalVenues
 from tests.server.faults import Fault
+from tests.support.hostile import files, refused
 
 EVENT = "2025-10-10"
 COINS = ("BTC", "SOL", "XRP", "DOGE", "LINK")

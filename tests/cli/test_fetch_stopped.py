@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile import files
-from tests.ingest.venues import lake_digests, tapes
+from tests.fetch.venues import lake_digests, tapes
 from tests.server.app import LocalVenues
 from tests.server.faults import Fault
+from tests.support.hostile import files
 
 WORDS = ("fetch", "2025-10-10", "--venue", "binanceusdm", "--only", "--coins", "BTC,SOL", "--series")
 ROUTES = pytest.mark.parametrize(("series", "part"), [("ohlcv", "klines"), ("depth", "bookDepth")])

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from backtest.ingest.lake import day_file, read_series
-from backtest.results import Run, open_run
+from backtest.lake.place import day_file, read_series
+from backtest.run.run import Run, open_run
 from tests.cli.conftest import call
-from tests.ingest.venues import NOW, fetched, tapes, wanted
+from tests.fetch.venues import NOW, fetched, tapes, wanted
 from tests.server.market import DAILY_USD, PX, RULES, market_of
 
 CRASH = dt.date(2025, 10, 10)
@@ -43,7 +43,7 @@ def seen_on(venue: str, day: dt.date) -> None:
     """Let the answers of the fetch be those of another day."""
     import polars as pl
 
-    from backtest.ingest.store import write_day
+    from backtest.lake.write import write_day
 
     for old, series in zip(states(venue, NOW.date()), ("limits", "leverage_tiers"), strict=True):
         frame = pl.read_parquet(old, hive_partitioning=False)

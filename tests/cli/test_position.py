@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from backtest.venue import get_venue
+from backtest.venue.profile import get_venue
 from tests.cli.conftest import call
 
 BTC = ("position", "--venue", "binanceusdm", "--symbol", "BTC", "--on", "2024-10-24")

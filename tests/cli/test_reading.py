@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from backtest.query import audit_names, query_names
-from backtest.results import open_run, run_ids, write_run
-from backtest.schema import TABLES
+from backtest.run.run import open_run, run_ids, write_run
+from backtest.schema.tables import TABLES
+from backtest.sql.queries import audit_names, query_names
 from tests.cli.conftest import SMALL, call
 
 pytestmark = pytest.mark.usefixtures("shared")

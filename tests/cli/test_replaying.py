@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from backtest.results import open_run, run_ids
+from backtest.run.run import open_run, run_ids
 from tests.cli.conftest import SMALL, call
 
 BOOK = """account,symbol,side,quantity_base,entry_px,leverage
@@ -194,7 +194,7 @@ def test_an_interrupt_is_one_line_and_130(workspace: Path, monkeypatch: pytest.M
     def interrupted(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("backtest.results.write_parquet", interrupted)
+    monkeypatch.setattr("backtest.run.run.write_parquet", interrupted)
     result = call("replay", *SMALL, "-q")
     assert result.exit_code == 130
     assert result.stderr == "crashbook: interrupted; finished runs and reports are kept, nothing is left half-written\n"
@@ -228,7 +228,7 @@ def test_a_defect_is_one_line_until_debug_is_given(workspace: Path, monkeypatch:
     def broken(*args: object, **kwargs: object) -> None:
         raise KeyError("lots")
 
-    monkeypatch.setattr("backtest.pipeline.prepare", broken)
+    monkeypatch.setattr("backtest.run.pipeline.prepare", broken)
     result = call("replay", *SMALL)
     assert result.exit_code == 1
     assert result.stderr == "crashbook: a defect of the program: KeyError: 'lots'; crashbook --debug shows where\n"

@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from backtest.mechanics.margin import deductions
-from backtest.params import MOST
-from backtest.venue import VenueProfile, get_venue, venue_names
+from backtest.scenario.fields import MOST
+from backtest.venue.profile import VenueProfile, get_venue, venue_names
 from tests.reference.worlds_strategy import account_worlds, divided, worlds
 
 World = dict[str, Any]

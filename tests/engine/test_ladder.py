@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backtest.engine import ladder, liquidate, stepped
-from backtest.engine.ladder import Ladder
+from backtest.engine.acts import liquidate
+from backtest.engine.detect import isolated, isolated_stepped
+from backtest.engine.detect.isolated import Ladder
+from backtest.engine.detect.isolated_stepped import SteppedLadder
 from backtest.engine.run import simulate
 from backtest.engine.state import State, World
-from backtest.engine.stepped import SteppedLadder
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, Tiers, breach_mark, deductions, in_breach
 from tests.bench.engine_world import engine_world
@@ -94,7 +95,7 @@ def test_funding_moves_the_rung_by_what_was_paid() -> None:
 
 
 def test_touched_positions_are_judged_one_by_one_and_resorted_when_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ladder, "MAX_EXTRAS", 2)
+    monkeypatch.setattr(isolated, "MAX_EXTRAS", 2)
     state = state_of([1] * 4, [10] * 4, [1_000_000] * 4, [100_000, 110_000, 120_000, 130_000])
     rungs = Ladder(state, 0, 1)
     state.cash[:2] += 50_000
@@ -300,7 +301,7 @@ def test_funding_opens_a_breach_that_was_none() -> None:
 @pytest.mark.property
 @pytest.mark.parametrize("extras", [3, 4096])
 def test_stepped_ladder_takes_off_exactly_those_a_rescan_finds(monkeypatch: pytest.MonkeyPatch, extras: int) -> None:
-    monkeypatch.setattr(stepped, "MAX_EXTRAS", extras)
+    monkeypatch.setattr(isolated_stepped, "MAX_EXTRAS", extras)
     found = 0
     for seed in range(10):
         world = crowd_of(seed, 0.1)

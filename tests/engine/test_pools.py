@@ -107,7 +107,7 @@ def test_each_symbol_has_its_own_fund() -> None:
 @settings(max_examples=60)
 @given(worlds())
 def test_equity_of_a_fund_is_its_start_and_what_its_symbols_brought(world: dict[str, Any]) -> None:
-    from backtest.engine import drops
+    from backtest.engine.acts import fund_drop
     from backtest.engine.run import simulate
     from tests.reference.adapter import build
 
@@ -115,5 +115,5 @@ def test_equity_of_a_fund_is_its_start_and_what_its_symbols_brought(world: dict[
     starts = [pool.start for pool in state.world.rules.pools] or [state.world.rules.fund_start]
     for fund, start in zip(state.funds, starts, strict=True):
         mine = [symbol for symbol, number in enumerate(state.fund_of) if number == fund.number]
-        assert state.pool_equity(fund) == start + sum(drops.profit(state, fund, symbol) for symbol in mine)
+        assert state.pool_equity(fund) == start + sum(fund_drop.profit(state, fund, symbol) for symbol in mine)
         assert not any(lots for symbol, lots in enumerate(fund.lots) if symbol not in mine)

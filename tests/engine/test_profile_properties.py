@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backtest.engine.recorder import CAUSES, OWNERS, Chunks
+from backtest.engine.records import CAUSES, OWNERS, Chunks
 from backtest.engine.run import Outcome, simulate
 from tests.engine.profiles import VENUES, World, drawn
 from tests.reference.adapter import build, run_fast, shape

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from backtest.book.sheet import assemble
+from backtest.book.book import assemble
 from backtest.engine.run import Outcome, simulate
 from tests.engine.crowds import crowd
 from tests.reference.adapter import build, run_fast

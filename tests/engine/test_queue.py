@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backtest.mechanics import adl
-from backtest.mechanics.adl import COARSE, Queue
+from backtest.mechanics.adl import queue as adl_queue
+from backtest.mechanics.adl.queue import COARSE, Queue
+from backtest.mechanics.adl.rankings import RANKINGS, Candidates
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.margin import Tiers
-from backtest.mechanics.rankings import RANKINGS, Candidates
 
 USD = 10**6
 TIERS = Tiers.of([(0, 10_000_000, 0), (10**12, 20_000_000, 10**10)])
@@ -145,8 +145,8 @@ def test_any_prefix_and_rank_is_that_of_the_whole_sorted_list(
     rows: list[tuple[int, int, int, bool]], side: int, ranking: str, losers: str, lots: int, spare: int, start: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(adl, "SAMPLE", 4)
-        patch.setattr(adl, "CHUNK", 7)
+        patch.setattr(adl_queue, "SAMPLE", 4)
+        patch.setattr(adl_queue, "CHUNK", 7)
         book = Side(rows, side, noise=noise_of(ranking), seed=start)
         expected = book.order(ranking, losers, start)
         queue = book.queue(ranking, losers, start)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backtest.engine import liquidate
+from backtest.engine.acts import liquidate
 from backtest.engine.run import simulate
 from backtest.engine.state import FLOAT_EXACT, State, World
 from backtest.errors import ConservationError, RangeError

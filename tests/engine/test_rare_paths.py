@@ -8,21 +8,24 @@ from typing import Any
 
 import pytest
 
-from backtest.engine import ladder, run, takeover
-from backtest.mechanics import adl, margin
+from backtest.engine import run
+from backtest.engine.acts import takeover
+from backtest.engine.detect import isolated
+from backtest.mechanics import margin
+from backtest.mechanics.adl import queue
 from tests.engine.crowds import crowd
 from tests.engine.test_records import check_all
 from tests.reference.adapter import run_fast
 from tests.reference.slow_engine import replay
 
 LOWERED = (
-    (ladder, "MAX_EXTRAS", 3),
-    (ladder, "MAX_SORTINGS", 2),
+    (isolated, "MAX_EXTRAS", 3),
+    (isolated, "MAX_SORTINGS", 2),
     (run, "CHUNK", 2),
     (takeover, "FIRST_RUN", 2),
     (takeover, "LONGEST_RUN", 4),
-    (adl, "CHUNK", 5),
-    (adl, "SAMPLE", 6),
+    (queue, "CHUNK", 5),
+    (queue, "SAMPLE", 6),
     (margin, "CHUNK", 3),
 )
 
@@ -48,16 +51,16 @@ def visits(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
         monkeypatch.setattr(owner, name, counted)
 
-    cuts = adl.Queue._cuts
+    cuts = queue.Queue._cuts
 
     def yields(*args: Any) -> Iterator[float]:
         for cut in cuts(*args):
             seen["sampled cut"] += cut != float("-inf")
             yield cut
 
-    monkeypatch.setattr(adl.Queue, "_cuts", yields)
-    count(ladder.Ladder, "build", lambda out: True)
-    count(ladder.Ladder, "_set_extras", lambda out: True)
+    monkeypatch.setattr(queue.Queue, "_cuts", yields)
+    count(isolated.Ladder, "build", lambda out: True)
+    count(isolated.Ladder, "_set_extras", lambda out: True)
     count(takeover, "_fits_whole", lambda out: len(out) > 2)
     count(takeover, "_fits_not_at_all", lambda out: len(out) > 2)
     return seen
@@ -83,7 +86,7 @@ def test_lowered_thresholds_change_no_record() -> None:
 @pytest.mark.property
 @pytest.mark.parametrize("drift", [0.0, 1e-5, 1e-2])
 def test_ladders_sorted_anew_at_any_drift_change_nothing(drift: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ladder, "MAX_DRIFT", drift)
+    monkeypatch.setattr(isolated, "MAX_DRIFT", drift)
     for seed in range(1300, 1340):
         world = crowd(seed, unit=1000)
         assert run_fast(world) == replay(world), seed

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from backtest.engine.recorder import OWNERS, Chunks
+from backtest.engine.records import OWNERS, Chunks
 from backtest.engine.run import Outcome, simulate
 from tests.engine.crowds import crowd
 from tests.engine.oracle import SlowWave, Trace, equity_at_detection, trace

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from backtest.engine import deleverage, liquidate, step, takeover
+from backtest.engine import step
+from backtest.engine.acts import deleverage, liquidate, takeover
 from backtest.engine.run import simulate
 from tests.engine.small import FUND, LONG, SHORT, bar, small
 from tests.engine.test_records import check_all

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.mechanics.contracts import (
+from backtest.calculator.contracts import (
     Holding,
     Kind,
     Tier,

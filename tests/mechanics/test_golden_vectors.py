@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from backtest.engine.run import Outcome, simulate
-from backtest.mechanics.adl import Queue, match
+from backtest.mechanics.adl.queue import Queue, match
+from backtest.mechanics.adl.rankings import RANKINGS, Candidates
 from backtest.mechanics.exact import Bools, Ints
+from backtest.mechanics.liquidation.rules import fillable_discount
 from backtest.mechanics.margin import Tiers, breach_mark, deductions, in_breach, maintenance
 from backtest.mechanics.path import previous_mark
-from backtest.mechanics.rankings import RANKINGS, Candidates
-from backtest.mechanics.sharing import per_lot
-from backtest.mechanics.steppers import fillable_discount
+from backtest.mechanics.socialised_loss import per_lot
 from tests.engine.small import LONG, SHORT, bar, small
 from tests.reference.adapter import build
 

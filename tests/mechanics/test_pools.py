@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.mechanics.pools import DropRule, Peak, amount_missing, divide, fallen, fund_groups, switched
+from backtest.mechanics.fund_drop import DropRule, Peak, amount_missing, divide, fallen, fund_groups, switched
 
 USD = 10**6
 DOCS = DropRule("pnl_ratio", (Fraction("0.30"),), (Fraction("0.25"),), 10_000 * USD, 86_400)  # Bybit, documentation

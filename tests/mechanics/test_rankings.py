@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.mechanics.adl import Queue
+from backtest.mechanics.adl.queue import Queue
+from backtest.mechanics.adl.rankings import RANKINGS, Candidates, Ranking
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.lights import lights, percentiles
 from backtest.mechanics.margin import Tiers
-from backtest.mechanics.rankings import RANKINGS, Candidates, Ranking
 
 USD = 10**6
 TIERS = Tiers.of([(0, 50_000_000, 0)])  # 5 %

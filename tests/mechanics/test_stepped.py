@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.margin_tables import MarginTable
+from backtest.mechanics.contract import Worth
 from backtest.mechanics.exact import LIMIT, Ints
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, Tiers, breach_mark, deductions, in_breach, maintenance
-from backtest.mechanics.stepped import breaches_around, first_breach_mark, risk_limits, steps_up
-from backtest.mechanics.worth import Worth
+from backtest.mechanics.margin_stepped import breaches_around, first_breach_mark, risk_limits, steps_up
+from backtest.venue.margin_table import MarginTable
 
 TOP = 400
 

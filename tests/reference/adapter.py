@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from backtest.engine.prices import flow_of
-from backtest.engine.recorder import ACCOUNT, FUND, VAULT
+from backtest.engine.records import ACCOUNT, FUND, VAULT
 from backtest.engine.run import Outcome, simulate
 from backtest.engine.state import World
 from backtest.mechanics.feedback import Feedback
+from backtest.mechanics.fund_drop import DropRule, PoolRule
 from backtest.mechanics.impact import OrderBook
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import HIGH, LOW, walk
-from backtest.mechanics.pools import DropRule, PoolRule
 from backtest.mechanics.rules import BlockRule, PartRule, Rules, VaultRule
 from tests.reference.slow_funds import in_parts
 

@@ -16,8 +16,8 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from backtest.query import Query, get_query
-from backtest.results import summaries_frame
+from backtest.run.run import summaries_frame
+from backtest.sql.queries import Query, get_query
 from tests.report.fake_meta import meta
 
 EVIL = "<script>alert(1)</script>'\"&$x$"

@@ -9,9 +9,8 @@ from itertools import pairwise
 import polars as pl
 import pytest
 
-from backtest.plots import PHONE, WIDE, Canvas, floats, panel
-from backtest.report import figures_market as market
-from backtest.report import figures_payers as payers
+from backtest.report.figures import market, payers
+from backtest.report.figures.canvas import PHONE, WIDE, Canvas, floats, panel
 from tests.report.fake_run import END, START, FakeRun, at, frame
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from backtest.errors import CrashbookError
-from backtest.plots import COLOURS
 from backtest.report import render, render_html
+from backtest.report.figures.canvas import COLOURS
 from backtest.report.findings import Findings
 from backtest.report.story import sentences
 from tests.report.fake_run import EVIL, FakeRun

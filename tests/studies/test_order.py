@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backtest.errors import DataError
-from backtest.mechanics.adl import Queue, match
+from backtest.mechanics.adl.queue import Queue, match
+from backtest.mechanics.adl.rankings import RANKINGS, Candidates
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.margin import Tiers
-from backtest.mechanics.rankings import RANKINGS, Candidates
 from backtest.studies.order import (
     ClosedWave,
     Explained,

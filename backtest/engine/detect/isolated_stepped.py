@@ -1,0 +1,148 @@
+"""The ladder of a margin schedule that steps: every position with the marks between which it is safe.
+
+Where maintenance jumps, a falling value may leave a breach and a rising one may enter it, so that no single rung says
+when a position breaches. Instead each has the nearest marks in breach below and above the present mark; while the mark
+stays strictly between, nothing happens to it. Both are exact. Funding moves them all: they are then found anew at the
+next price, in time linear in positions.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backtest.engine.state import State
+from backtest.mechanics.exact import Ints
+from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, in_breach
+from backtest.mechanics.margin_stepped import breaches_around
+
+MAX_EXTRAS = 4096
+
+
+class SteppedLadder:
+    """The safe ranges of one symbol and side; the same calls as of ``Ladder``."""
+
+    def __init__(self, state: State, symbol: int, side: int) -> None:
+        self.state, self.symbol, self.side = state, symbol, side
+        self.block = state.blocks[symbol, side]
+        self.worth = state.world.worth(symbol)
+        self.sign = side * self.worth.kind
+        self.reach = state.prices.reachable(symbol)
+        self.stale = False
+        self.build(state.marks[symbol])
+
+    def build(self, mark: int) -> None:
+        """Sort all open positions of the side by the nearest mark in breach below, and again by that above."""
+        alone = self.state.isolated(self.block)
+        open_ = self.state.lots[self.block] > 0
+        rows = self.block.start + np.flatnonzero(open_ if alone is None else open_ & alone)
+        below, above = self._around(rows, mark)
+        down, up = np.argsort(-below, kind="stable"), np.argsort(above, kind="stable")
+        self.down, self.down_marks, self.down_at = rows[down], below[down], 0
+        self.up, self.up_marks, self.up_at = rows[up], above[up], 0
+        self.loose = np.zeros(self.block.stop - self.block.start, dtype=bool)  # off the lists
+        self.extras: Ints = rows[:0]
+        self.extra_below: Ints = rows[:0]
+        self.extra_above: Ints = rows[:0]
+        self.stale = False
+
+    def _around(self, rows: Ints, mark: int) -> tuple[Ints, Ints]:
+        world = self.state.world
+        cash = self.state.cash[rows] - self.state.owed_funding(rows)
+        signed = self.sign * self.state.lots[rows]
+        marks = np.full(len(rows), mark, dtype=np.int64)
+        tiers = world.tiers[self.symbol]
+        return breaches_around(cash, signed, self.worth, tiers, world.rules.inclusive, marks, self.reach)
+
+    def bounds(self) -> tuple[int, int]:
+        """Return the marks strictly between which no position of the side breaches."""
+        if self.stale:
+            self.build(self.state.marks[self.symbol])
+        while self.down_at < len(self.down) and self._gone(self.down[self.down_at]):
+            self.down_at += 1
+        while self.up_at < len(self.up) and self._gone(self.up[self.up_at]):
+            self.up_at += 1
+        low = int(self.down_marks[self.down_at]) if self.down_at < len(self.down) else NEVER_LONG
+        high = int(self.up_marks[self.up_at]) if self.up_at < len(self.up) else NEVER_SHORT
+        open_ = self.state.lots[self.extras] > 0
+        return int(self.extra_below[open_].max(initial=low)), int(self.extra_above[open_].min(initial=high))
+
+    def _gone(self, row: int) -> bool:
+        return not self.state.lots[row] or bool(self.loose[row - self.block.start])
+
+    def funded(self) -> None:
+        """Take a change of the funding index into account: at the next price all ranges are found anew."""
+        self.stale = True
+
+    def touched(self, rows: Ints) -> None:
+        """Find the safe ranges of open positions whose cash or lots changed, at the present mark."""
+        rows = rows[self.state.lots[rows] > 0]
+        if rows.size:
+            self._loosen(rows, self.state.marks[self.symbol])
+
+    def _loosen(self, rows: Ints, mark: int) -> None:
+        """Take positions off the lists and keep them on a short one of their own."""
+        self.loose[rows - self.block.start] = True
+        stay = (self.state.lots[self.extras] > 0) & ~np.isin(self.extras, rows)
+        if int(stay.sum()) + len(rows) > MAX_EXTRAS:
+            self.build(mark)
+            return
+        below, above = self._around(rows, mark)
+        self.extras = np.concatenate([self.extras[stay], rows])
+        self.extra_below = np.concatenate([self.extra_below[stay], below])
+        self.extra_above = np.concatenate([self.extra_above[stay], above])
+
+    def crossed(self, start: int, end: int, gap: bool) -> tuple[Ints, Ints]:
+        """Take off the positions that breach between two marks; return their rows and the marks of the breach.
+
+        On a continuous segment the mark is the first one on the way at which the exact rule holds, the start inclusive;
+        at a gap it is the new mark. Who was passed over by a gap stays, with a new safe range.
+        """
+        if self.stale:
+            self.build(end if gap else start)
+        reached = self._reached(min(start, end), max(start, end))
+        if not reached.size:
+            return reached, reached
+        world, state = self.state.world, self.state
+        if gap:
+            marks = np.full(len(reached), end, dtype=np.int64)
+            cash = state.cash[reached] - state.owed_funding(reached)
+            signed, tiers = self.sign * state.lots[reached], world.tiers[self.symbol]
+            hit = in_breach(cash, signed, marks, self.worth.q, tiers, world.rules.inclusive, self.worth.num)
+        else:
+            below, above = self._around(reached, start)
+            marks = np.where((below == start) | (end < start), below, above)
+            hit = (marks >= end) if end < start else (marks <= end) & (marks >= start)
+        self.loose[reached - self.block.start] = True
+        self._drop(reached)
+        if not hit.all():
+            self._loosen(reached[~hit], end)
+        return reached[hit], marks[hit]
+
+    def ahead(self, mark: int) -> int:
+        """Return the lots of positions that a move of the mark against the side, as far as a given one, liquidates."""
+        if self.stale:
+            self.build(self.state.marks[self.symbol])
+        if self.side > 0:
+            found = self.down_at + int(np.searchsorted(-self.down_marks[self.down_at :], -mark, side="right"))
+            listed, short = self.down[self.down_at : found], self.extras[self.extra_below >= mark]
+        else:
+            found = self.up_at + int(np.searchsorted(self.up_marks[self.up_at :], mark, side="right"))
+            listed, short = self.up[self.up_at : found], self.extras[self.extra_above <= mark]
+        listed = listed[~self.loose[listed - self.block.start]]
+        return int(self.state.lots[listed].sum() + self.state.lots[short].sum())
+
+    def _reached(self, low: int, high: int) -> Ints:
+        """Return the open positions whose safe range does not hold all marks from low to high."""
+        down = np.searchsorted(-self.down_marks[self.down_at :], -low, side="right")
+        up = np.searchsorted(self.up_marks[self.up_at :], high, side="right")
+        listed = np.concatenate([self.down[self.down_at : self.down_at + down], self.up[self.up_at : self.up_at + up]])
+        listed = listed[~self.loose[listed - self.block.start]]
+        short = self.extras[(self.extra_below >= low) | (self.extra_above <= high)]
+        rows = np.unique(np.concatenate([listed, short]))
+        open_: Ints = rows[self.state.lots[rows] > 0]
+        return open_
+
+    def _drop(self, rows: Ints) -> None:
+        stay = ~np.isin(self.extras, rows)
+        self.extras, self.extra_below = self.extras[stay], self.extra_below[stay]
+        self.extra_above = self.extra_above[stay]

@@ -1,0 +1,116 @@
+"""Where archive files lie: a folder of any depth, one file, or a web address with a cache on disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache as remembered
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote
+
+from backtest.errors import DataError, UsageError
+from backtest.fetch.archives.csv import ArchiveFile
+from backtest.fetch.archives.download import Client, NotPublished, download
+from backtest.fetch.archives.packed import has_magic, read_text, verify
+
+# kinds of bars share their file names, so only a folder tells them apart
+KINDS_BY_FOLDER = {"markPriceKlines", "indexPriceKlines", "premiumIndexKlines"}
+TELLING_FOLDERS = KINDS_BY_FOLDER | {"klines", "um", "cm"}
+NO_CHECKSUM = "no checksum"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file on disk and what its rows are said to come from."""
+
+    path: Path
+    source: str
+
+
+def finder(root: str, cache: Path, client: Client) -> Callable[[ArchiveFile], Found | str]:
+    """Return a function that gives a file's place on disk, its checksum compared, or the reason it has none.
+
+    Each file is looked for, and compared, once.
+
+    Raises
+    ------
+    UsageError
+        ``root`` is neither a folder, a file nor an http address.
+    """
+    if root.startswith(("http://", "https://")):
+        return remembered(lambda file: _from_web(root.rstrip("/"), file, cache, client))
+    folder = Path(root)
+    if not folder.exists():
+        raise UsageError(f"no archive at '{ascii(root)[1:-1]}'; give a folder, an archive file or an http address")
+    places = _index(folder)
+    top = folder.parent if folder.is_file() else folder
+    return remembered(lambda file: _from_folder(top, places, file))
+
+
+def _index(root: Path) -> dict[str, list[Path]]:
+    """Return the files below a folder by their percent-encoded names."""
+    places: dict[str, list[Path]] = {}
+    paths = [root] if root.is_file() else (Path(at) / name for at, _, names in os.walk(root) for name in names)
+    for path in paths:
+        places.setdefault(quote(os.fsencode(path.name), safe=""), []).append(path)
+    return places
+
+
+def _from_folder(root: Path, places: dict[str, list[Path]], file: ArchiveFile) -> Found | str:
+    wanted = PurePosixPath(file.name)
+    found = sorted(path for path in places.get(wanted.name, ()) if _fits(root, path, wanted))
+    if not found:
+        return f"no {wanted.name} in the folder"
+    return _checked(found[0], file)
+
+
+def _fits(root: Path, path: Path, wanted: PurePosixPath) -> bool:
+    """Return whether the folders above a file of the right name do not say that it is of another kind or market."""
+    folders = {root.name, *path.relative_to(root).parts[:-1]} & TELLING_FOLDERS
+    asked = set(wanted.parts[:-1])
+    return folders <= asked and asked & KINDS_BY_FOLDER <= folders
+
+
+def _from_web(base: str, file: ArchiveFile, cache: Path, client: Client) -> Found | str:
+    path = cache / file.name
+    if not path.is_file():
+        beside = _checksum_path(path)
+        name = path.name
+
+        def check(partial: Path) -> None:
+            _fetch_checksum(base, file, beside, client)  # only now: most files asked for in vain have neither
+            if beside.is_file():
+                verify(partial, name, read_text(beside))
+            elif not has_magic(partial, path.suffix):
+                raise DataError(f"{base}/{file.name}: the answer is no {path.suffix} file; check the address")
+
+        try:
+            download(f"{base}/{file.name}", path, client, check)
+        except NotPublished:
+            return f"not published: {file.name}"
+    return _checked(path, file)
+
+
+def _fetch_checksum(base: str, file: ArchiveFile, beside: Path, client: Client) -> None:
+    """Fetch the ``.CHECKSUM`` of a file that has one; some are published without."""
+    if not file.checksum:
+        return
+    try:
+        download(f"{base}/{file.name}.CHECKSUM", beside, client)
+    except NotPublished:
+        beside.unlink(missing_ok=True)
+
+
+def _checked(path: Path, file: ArchiveFile) -> Found:
+    beside = _checksum_path(path)
+    if not file.checksum:
+        return Found(path, file.name)
+    if not beside.is_file():
+        return Found(path, f"{file.name} ({NO_CHECKSUM})")
+    verify(path, PurePosixPath(file.name).name, read_text(beside))
+    return Found(path, file.name)
+
+
+def _checksum_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.CHECKSUM")

@@ -1,0 +1,260 @@
+"""Hyperliquid's node fills: the forced closes of hourly block files, as the lake's series ``fills``.
+
+A file holds one block per line; ``backtest.fetch.hyperliquid.blocks`` says what becomes a row.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backtest.assets import lake_folder
+from backtest.errors import DataError
+from backtest.fetch.hyperliquid.blocks import DAY_US, Row, Tally, rows_of
+from backtest.lake.place import COLUMNS, moment, read_series, schema_of, shown
+from backtest.lake.write import write_day
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Progress = Callable[[Path, int, int], None]  # file, bytes read, bytes in it
+
+SUFFIXES = (".lz4", ".jsonl", ".json")
+CHUNK = 1 << 23
+LONGEST_LINE = 1 << 26  # bytes: the largest block of 2025-10-10 is about a fifth of it
+SPILL_ROWS = 50_000
+ORDER = ("block_ts", "seq")
+KINDS = ("adl", "liquidation")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Lines or fills of one file that could not be read, by reason, with the number of the first line."""
+
+    file: str
+    reason: str
+    count: int
+    first_line: int
+
+
+@dataclass(frozen=True, slots=True)
+class FillDay:
+    """What an import brought for one symbol and UTC day; ``rows`` counts those the lake holds now."""
+
+    symbol: str
+    day: dt.date
+    adl: int
+    adl_usd: float
+    liquidations: int
+    liquidated_usd: float
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class FillReport:
+    """What was read and kept.
+
+    Attributes
+    ----------
+    blocks, fills
+        Lines that are blocks, and fills in them.
+    spot, taken, counterparts
+        Fills of spot coins; fills of parties that took liquidated lots; bankrupt sides of deleveraging trades.
+    shared
+        Blocks met a second time, whose fills are counted once.
+    unpaired
+        Deleveraging fills whose bankrupt side is not in their block.
+    """
+
+    files: tuple[str, ...]
+    blocks: int
+    fills: int
+    spot: int
+    taken: int
+    counterparts: int
+    shared: int
+    unpaired: int
+    days: tuple[FillDay, ...]
+    faults: tuple[Fault, ...]
+
+    @property
+    def kept(self) -> int:
+        """Return the rows of this import."""
+        return sum(day.adl + day.liquidations for day in self.days)
+
+
+def unified_symbol(coin: str) -> str:
+    """Return the unified symbol of a coin of the venue.
+
+    Examples
+    --------
+    >>> unified_symbol("kPEPE"), unified_symbol("xyz:SILVER")
+    ('KPEPE/USDC:USDC', 'XYZ-SILVER/USDC:USDC')
+    """
+    return f"{coin.upper().replace(':', '-')}/USDC:USDC"
+
+
+def import_fills(
+    paths: Sequence[Path], *, venue: str = "hyperliquid", on_progress: Progress | None = None
+) -> FillReport:
+    """Read node fills into the lake, one file per symbol and UTC day, merged with what is there.
+
+    Importing a file again changes no byte, and the order in which files are imported does not matter. Only forced
+    closes are checked field by field; of the other fills only that they have a coin and a direction.
+
+    Parameters
+    ----------
+    paths
+        ``.lz4`` (frame format), ``.jsonl`` or ``.json`` files.
+    on_progress
+        Called with the file, the bytes read of it so far, and its size.
+
+    Raises
+    ------
+    DataError
+        A file is missing, truncated, corrupt or holds no block. Nothing is written then.
+    """
+    if not paths:
+        raise DataError(f"no file of node fills given; allowed: {', '.join(SUFFIXES)}; name at least one")
+    tally, faults = Tally(), list[Fault]()
+    with tempfile.TemporaryDirectory(prefix="crashbook-fills-") as folder:
+        spilled: dict[tuple[str, int], list[Path]] = {}
+        for path in paths:
+            rows: list[Row] = []
+            for block in _blocks(path, tally, on_progress):
+                rows += block
+                if len(rows) >= SPILL_ROWS:
+                    _spill(rows, Path(folder), spilled)
+                    rows = []
+            _spill(rows, Path(folder), spilled)
+            faults += [Fault(path.name, why, count, tally.first[why]) for why, count in tally.faults.items()]
+        with _alone():
+            days = tuple(_write(venue, coin, day, spilled[coin, day]) for coin, day in sorted(spilled))
+    return FillReport(
+        tuple(path.name for path in paths), tally.blocks, tally.fills, tally.spot, tally.taken, tally.counterparts,
+        tally.shared, tally.unpaired, days, tuple(faults),
+    )  # fmt: skip
+
+
+def _blocks(path: Path, tally: Tally, on_progress: Progress | None) -> Iterator[list[Row]]:
+    """Yield the rows of each block of a file; lines that are no block are counted."""
+    import orjson
+
+    tally.faults, tally.first, tally.places = Counter(), {}, {}
+    before = tally.blocks
+    for number, line in enumerate(_lines(path, on_progress), 1):
+        tally.line = number
+        if len(line) > LONGEST_LINE:
+            tally.fault(f"a line longer than {LONGEST_LINE >> 20} MiB")
+            continue
+        if not line.strip():
+            continue
+        try:
+            block = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            tally.fault("not JSON")
+            continue
+        rows = rows_of(block, tally)
+        if rows:
+            yield rows
+    if tally.blocks == before:
+        why = next((f"{tally.faults[why]:,} lines: {why}" for why in tally.faults), "it is empty")
+        raise DataError(f"{shown(path)}: no block of fills in it ({why}); give an hourly file of node fills")
+
+
+def _lines(path: Path, on_progress: Progress | None) -> Iterator[bytes]:
+    """Yield the lines of a file; of a line that is too long only the beginning, longer than allowed."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise DataError(f"{shown(path)}: not a file of node fills; allowed: {', '.join(SUFFIXES)}; rename or unpack it")
+    rest = b""
+    for data in _chunks(path, on_progress):
+        first, *others = data.split(b"\n")
+        if len(rest) <= LONGEST_LINE:
+            rest += first
+        if others:
+            yield rest
+            *whole, rest = others
+            yield from whole
+    if rest:
+        yield rest
+
+
+def _chunks(path: Path, on_progress: Progress | None) -> Iterator[bytes]:
+    import pyarrow as pa
+
+    packed = path.suffix.lower() == ".lz4"
+    try:
+        size = path.stat().st_size
+        with pa.OSFile(str(path)) as source:
+            stream = pa.CompressedInputStream(source, "lz4") if packed else source
+            while data := stream.read(CHUNK):
+                yield data
+                if on_progress:
+                    on_progress(path, source.tell(), size)
+    except OSError as error:
+        what = error.strerror or ("truncated or corrupt lz4" if packed else str(error))
+        raise DataError(f"{shown(path)}: {what}; nothing was imported; fetch the file again") from None
+
+
+def _spill(rows: list[Row], folder: Path, spilled: dict[tuple[str, int], list[Path]]) -> None:
+    """Move rows to disk, one file per coin and day."""
+    import polars as pl
+
+    parts: dict[tuple[str, int], list[Row]] = {}
+    for coin, day, *row in rows:
+        parts.setdefault((coin, day), []).append(tuple(row))
+    kinds = schema_of("fills") | dict.fromkeys(("ts", "block_ts"), pl.Int64())
+    for key, part in parts.items():
+        files = spilled.setdefault(key, [])
+        files.append(folder / f"{list(spilled).index(key)}-{len(files)}.parquet")
+        columns = zip(COLUMNS["fills"], zip(*part, strict=True), strict=True)
+        frame = pl.DataFrame([pl.Series(name, column, kinds[name]) for name, column in columns])
+        typed = (pl.col(name).cast(kind) for name, kind in schema_of("fills").items())
+        frame.select(typed).write_parquet(files[-1])
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait for other imports: a day is read, merged and written, and what they added meanwhile would be lost."""
+    import fcntl
+
+    folder = lake_folder() / "fills"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise DataError(f"{shown(folder)}: {error.strerror}; free space or set CRASHBOOK_HOME") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _write(venue: str, coin: str, day_number: int, files: Sequence[Path]) -> FillDay:
+    """Write one day of one coin: the rows spilled and those the lake holds, each once, in order of emission."""
+    import polars as pl
+
+    symbol, start = unified_symbol(coin), moment(day_number * DAY_US)
+    found = _once(pl.concat(pl.read_parquet(path) for path in files))
+    there = read_series(venue, symbol, "fills", start, start + dt.timedelta(days=1))
+    merged = _once(pl.concat([there, found])) if there.height else found
+    if not merged.equals(there):
+        write_day(merged, venue, symbol, "fills", start.date())
+    adl, liquidated = (found.filter(pl.col("kind") == kind) for kind in KINDS)
+    sizes = [math.fsum((part["quantity_base"] * part["px"]).to_list()) for part in (adl, liquidated)]
+    return FillDay(symbol, start.date(), adl.height, sizes[0], liquidated.height, sizes[1], merged.height)
+
+
+def _once(frame: pl.DataFrame) -> pl.DataFrame:
+    # the other columns only decide where two blocks claim one time; sorted by all, the bytes are the same every time
+    rest = [name for name in COLUMNS["fills"] if name not in ORDER]
+    return frame.unique().sort(*ORDER, *rest)

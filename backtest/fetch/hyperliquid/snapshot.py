@@ -1,0 +1,275 @@
+"""A clearinghouse snapshot of Hyperliquid, as a book file that a replay takes.
+
+``perp_positions_by_market_*.json`` lists the positions of each market, ``account_value_snapshot_*.json`` the account
+values. Both are read as a stream. What is assumed of them:
+
+- ``size`` is signed, below zero for a short; where it is above zero, ``side`` decides if there is one.
+- ``notional_size`` is the position at the mark of the snapshot, without a sign.
+- ``account_value`` is the equity of the perpetual account, unrealised profit included, over all its positions.
+- ``is_cross`` false is an isolated position; Hyperliquid's default is cross.
+
+An account's value is allocated to its positions in proportion to notional, over all its markets. A position's
+collateral is what it was allocated less its unrealised profit at the snapshot's mark: its equity there is then exactly
+its part of the account value, and its collateral may be below zero. The cross positions of a user become one cross
+account, whose collateral is their sum: all of the account value if all its positions are in the book. Positions that
+are not (coins not asked for, isolated ones) keep their part, since the rest of the value stands behind them. With
+``margin = isolated`` every position stands alone with its part. The account values are written beside the book.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backtest.errors import BookError
+from backtest.fetch.hyperliquid.blocks import COIN
+from backtest.fetch.hyperliquid.clearinghouse import Progress, Tally, position_rows, stream, value_rows
+
+if TYPE_CHECKING:
+    import duckdb
+
+SHARED = "account values allocated to positions in proportion to notional"
+RULES = {
+    "cross": f"{SHARED}; the cross positions of a user are one cross account",
+    "isolated": f"{SHARED}; each position is isolated with its part, though Hyperliquid accounts are cross-margined",
+}
+PREFIX = "hyperliquid:"
+SPILL_ROWS = 50_000
+TABLES = {
+    "positions": {
+        "place": "BIGINT", "market": "BIGINT", "account": "VARCHAR", "side": "BIGINT", "quantity_base": "DOUBLE",
+        "entry_px": "DOUBLE", "notional_usd": "DOUBLE", "account_value_usd": "DOUBLE",
+        "is_cross": "BIGINT",
+    },
+    "account_values": {"place": "BIGINT", "account": "VARCHAR", "account_value_usd": "DOUBLE"},
+    "markets": {
+        "market": "BIGINT", "coin": "VARCHAR", "lot_base": "DOUBLE", "no_perpetual": "BIGINT", "why": "VARCHAR",
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotMarket:
+    """Positions of one coin in the book; differences are longs less shorts, in the book and in the snapshot."""
+
+    coin: str
+    positions: int
+    longs_base: float
+    shorts_base: float
+    difference_base: float
+    snapshot_difference_base: float
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotReport:
+    """What became of the positions of a snapshot.
+
+    Attributes
+    ----------
+    book, accounts_file
+        The book, and beside it account, account_value_usd, notional_usd and positions of every account.
+    rule
+        How account values were allocated.
+    read
+        Positions in the file, spot and faulty ones included.
+    positions, accounts, notional_usd
+        Of the book.
+    left_out
+        Positions not in the book, by reason.
+    values_unread
+        Entries of the file of account values that could not be read.
+    accounts_without_value
+        Accounts with an account value of zero or less; their positions are left out.
+    """
+
+    book: Path
+    accounts_file: Path
+    rule: str
+    read: int
+    positions: int
+    accounts: int
+    notional_usd: float
+    left_out: dict[str, int]
+    values_unread: int
+    accounts_without_value: int
+    markets: tuple[SnapshotMarket, ...]
+
+    @property
+    def balanced(self) -> bool:
+        """Return whether longs equal shorts in every coin; if not, a replay needs ``balance_with_market``."""
+        return not any(market.difference_base for market in self.markets)
+
+
+def import_snapshot(
+    positions: Path,
+    account_values: Path | None,
+    target: Path,
+    *,
+    coins: Sequence[str] | None = None,
+    lots: Mapping[str, Decimal] | None = None,
+    margin: str = "cross",
+    on_progress: Progress | None = None,
+) -> SnapshotReport:
+    """Turn a snapshot into a Parquet book with the columns of ``backtest.book.importer``.
+
+    A user listed twice in a market keeps the first position. The account value is that of ``account_values``, else
+    that of the account's first position. Symbols are coins, so that the book fits any price source.
+
+    Parameters
+    ----------
+    coins
+        Markets to keep; a replay takes only coins it simulates. None keeps all perpetuals. Account values are
+        allocated over all markets in either case.
+    lots
+        Lot of a coin in base units; positions below it are left out, since a replay refuses them.
+    margin
+        ``cross``, or ``isolated`` to let every position stand alone.
+
+    Raises
+    ------
+    BookError
+        A file cannot be read, is no whole JSON or not of this shape, or no position is left; nothing is written.
+    """
+    import duckdb
+
+    if target.suffix.lower() != ".parquet":
+        raise BookError(f"{target.name}: a book is written as Parquet; give a name that ends in .parquet")
+    tally = Tally()
+    with tempfile.TemporaryDirectory(prefix="crashbook-snapshot-") as name, closing(duckdb.connect()) as con:
+        folder = Path(name)
+        # one thread, and sums of decimals: the same snapshot gives the same bytes
+        con.execute("SET threads = 1; SET memory_limit = '600MB'")
+        con.execute("SET temp_directory = $1", [str(folder / "spill")])
+        _load(con, "positions", stream(positions, lambda events: position_rows(events, tally), on_progress), folder)
+        values = stream(account_values, lambda events: value_rows(events, tally), on_progress) if account_values else ()
+        _load(con, "account_values", values, folder)
+        _load(con, "markets", _markets(tally.names, coins, lots or {}), folder)
+        con.execute(_OWNERS)
+        con.execute(_JUDGED)
+        return _write(con, tally, target, margin)
+
+
+def _load(con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[tuple[Any, ...]], folder: Path) -> None:
+    """Make a view of rows, which wait on disk."""
+    import polars as pl
+
+    kinds = {"BIGINT": pl.Int64(), "DOUBLE": pl.Float64(), "VARCHAR": pl.String()}
+    columns = {name: kinds[kind] for name, kind in TABLES[table].items()}
+    files = list[Path]()
+    left = iter(rows)
+    while (part := list(islice(left, SPILL_ROWS))) or not files:
+        cells = zip(*part, strict=True) if part else ((),) * len(columns)
+        frame = pl.DataFrame([pl.Series(name, cell, columns[name]) for name, cell in zip(columns, cells, strict=True)])
+        files.append(folder / f"{table}-{len(files)}.parquet")
+        frame.write_parquet(files[-1])
+    con.read_parquet([str(file) for file in files]).create_view(table)
+
+
+def _markets(
+    names: Mapping[int, str], coins: Sequence[str] | None, lots: Mapping[str, Decimal]
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of ``markets``: coin, lot, whether it is no perpetual, and why its positions are left out."""
+    for market, name in names.items():
+        coin = name.removeprefix(PREFIX)
+        spot = coin.startswith("@") or ("/" in coin and ".." not in coin)
+        if spot or not COIN.fullmatch(coin):
+            yield market, coin, 0.0, 1, "spot market" if spot else "name of the market is none"
+        else:
+            asked = coins is None or coin in coins
+            yield market, coin, float(lots.get(coin, 0)), 0, None if asked else "coin not asked for"
+
+
+def _write(con: duckdb.DuckDBPyConnection, tally: Tally, target: Path, margin: str) -> SnapshotReport:
+    import duckdb
+
+    counts = dict(
+        con.sql("SELECT why, count(*) FROM judged WHERE why IS NOT NULL GROUP BY why ORDER BY why").fetchall()
+    )
+    left_out = dict(sorted((Counter(counts) + tally.faults).items()))
+    markets = tuple(SnapshotMarket(*row) for row in con.sql(_BY_MARKET).fetchall())
+    if not markets:
+        reasons = "; ".join(f"{why}: {count:,}" for why, count in left_out.items()) or "it lists none"
+        raise BookError(f"no position of the snapshot is left ({reasons}); check the files and the coins asked for")
+    beside = target.with_suffix(".accounts.parquet")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for path, query in ((beside, _ACCOUNTS), (target, _BOOK[margin])):
+            partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+            con.sql(query).write_parquet(str(partial), compression="zstd")
+            partial.replace(path)
+    except (OSError, duckdb.Error) as error:
+        raise BookError(f"{target.name}: cannot be written: {error}; free space or give another place") from None
+    accounts, notional = _one(con, "SELECT count(DISTINCT account), sum(notional) FROM judged WHERE why IS NULL")
+    (poor,) = _one(con, "SELECT count(*) FROM owners WHERE account_value_usd <= 0")
+    return SnapshotReport(
+        target, beside, RULES[margin], tally.read, sum(market.positions for market in markets), accounts,
+        float(notional), left_out, tally.values_unread, poor, markets,
+    )  # fmt: skip
+
+
+def _one(con: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    row: tuple[Any, ...] = con.sql(query).fetchall()[0]
+    return row
+
+
+_OWNERS = """
+CREATE TABLE owners AS
+WITH first_rows AS (
+  SELECT p.*
+  FROM positions p JOIN markets m ON m.market = p.market AND m.no_perpetual = 0
+  QUALIFY row_number() OVER (PARTITION BY m.coin, p.account ORDER BY p.place) = 1
+),
+held AS (
+  SELECT account, sum(notional_usd::DECIMAL(28, 6)) AS notional_usd, count(*) AS positions,
+         arg_min(account_value_usd, place) FILTER (account_value_usd IS NOT NULL) AS own_value
+  FROM first_rows GROUP BY account
+),
+published AS (SELECT account, arg_min(account_value_usd, place) AS value FROM account_values GROUP BY account)
+SELECT account, coalesce(value, own_value) AS account_value_usd, notional_usd, positions
+FROM held LEFT JOIN published USING (account)
+"""
+_JUDGED = """
+CREATE TABLE judged AS
+SELECT m.coin, p.account, p.side, p.is_cross, p.quantity_base, p.entry_px, p.notional_usd::DECIMAL(28, 6) AS notional,
+       o.account_value_usd * p.notional_usd / o.notional_usd::DOUBLE
+         - p.side * (p.notional_usd - p.quantity_base * p.entry_px) AS collateral_usd,
+       CASE WHEN m.coin IS NULL THEN 'market without a name'
+            WHEN m.why IS NOT NULL THEN m.why
+            WHEN row_number() OVER (PARTITION BY m.coin, p.account ORDER BY p.place) > 1 THEN 'user listed twice'
+            WHEN o.account_value_usd IS NULL THEN 'no account value'
+            WHEN o.account_value_usd <= 0 THEN 'account value of zero or less'
+            WHEN p.quantity_base < m.lot_base THEN 'below one lot' END AS why
+FROM positions p LEFT JOIN markets m USING (market) LEFT JOIN owners o ON o.account = p.account
+"""
+_ROWS = """
+SELECT account, coin AS symbol, CASE side WHEN 1 THEN 'long' ELSE 'short' END AS side, quantity_base, entry_px,
+       round(collateral_usd, 6) AS collateral_usd, {mode} AS margin_mode
+FROM judged WHERE why IS NULL
+ORDER BY symbol, side, account
+"""
+_BOOK = {
+    "cross": _ROWS.format(mode="CASE is_cross WHEN 1 THEN 'cross' ELSE 'isolated' END"),
+    "isolated": _ROWS.format(mode="'isolated'"),
+}
+_ACCOUNTS = """
+SELECT account, account_value_usd, notional_usd::DOUBLE AS notional_usd, positions FROM owners ORDER BY account
+"""
+_BY_MARKET = """
+WITH sizes AS (
+  SELECT coin, side, why, quantity_base::DECIMAL(28, 10) AS size
+  FROM judged WHERE coin IS NOT NULL AND why IS DISTINCT FROM 'user listed twice'
+)
+SELECT coin, count(*) FILTER (why IS NULL),
+       coalesce(sum(size) FILTER (why IS NULL AND side = 1), 0)::DOUBLE,
+       coalesce(sum(size) FILTER (why IS NULL AND side = -1), 0)::DOUBLE,
+       sum(side * size) FILTER (why IS NULL)::DOUBLE, sum(side * size)::DOUBLE
+FROM sizes GROUP BY coin HAVING count(*) FILTER (why IS NULL) > 0 ORDER BY coin
+"""

@@ -1,0 +1,282 @@
+"""Who could serve what: the chain of venues of an event, and the days of each series wanted of each source."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+from backtest.assets import lake_folder
+from backtest.errors import UsageError
+from backtest.fetch.rest.paging import runs_of
+from backtest.lake.availability import Reach, earliest, load_absent, load_reach
+from backtest.lake.place import BAR_SERIES, TIMEFRAMES, day_file
+
+if TYPE_CHECKING:
+    from backtest.catalogue.events import CrashEvent
+
+# the venues asked when those of the event cannot serve, in this order
+FIRST_CLASS = (
+    "binanceusdm", "bybit", "okx", "hyperliquid", "krakenfutures", "bitget", "gate", "kucoinfutures", "binancecoinm",
+)  # fmt: skip
+PERPETUALS: dict[str, tuple[str, ...]] = {
+    "binancecoinm": ("{0}/USD:{0}",),
+    "bitmex": ("{0}/USDT:USDT", "{0}/USD:BTC"),
+    "dydx": ("{0}/USDC:USDC",),
+    "hyperliquid": ("{0}/USDC:USDC",),
+    "krakenfutures": ("{0}/USD:USD",),
+}
+DOLLAR_PERPETUAL = ("{0}/USDT:USDT",)
+ARCHIVE_OF = {
+    "binanceusdm": "binance", "binancecoinm": "binance", "bitmex": "bitmex", "hyperliquid": "hyperliquid",
+}  # fmt: skip
+DEFAULT_SERIES = (
+    "ohlcv", "mark_ohlcv", "index_ohlcv", "funding", "open_interest", "long_short_ratio", "leverage_tiers", "limits",
+)  # fmt: skip
+STATES = ("leverage_tiers", "limits")  # what is in force now: one row of today, of the first venue only
+FETCHABLE = (*DEFAULT_SERIES[:3], "premium_ohlcv", *DEFAULT_SERIES[3:], "depth", "liquidations")
+A_DAY = dt.timedelta(days=1)
+LONGEST_NAME = 200  # bytes as the lake writes it; file systems allow 255 with quote and settle
+NAME_SHOWN = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place that may have a series of a coin; ``skip`` says why it is not asked, empty if it is.
+
+    ``route`` is rest or archive; ``root`` is the folder or address of an archive. Days before ``since``, the first that
+    it serves whole, are not asked of it; ``short`` says why.
+    """
+
+    venue: str
+    symbol: str
+    route: str
+    reach: Reach | None = None
+    root: str = ""
+    skip: str = ""
+    since: dt.date | None = None
+    short: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return the venue, with the word archive where its files are meant."""
+        return self.venue if self.route == "rest" else f"{self.venue} archive"
+
+    def serves(self, day: dt.date) -> bool:
+        """Return whether its history still holds the whole day."""
+        return self.since is None or day >= self.since
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Days wanted of a series of a coin, and who is asked for them, in order."""
+
+    series: str
+    coin: str
+    timeframe: str
+    days: tuple[dt.date, ...]
+    sources: tuple[Source, ...]
+
+    def missing(self, source: Source, days: Sequence[dt.date]) -> list[dt.date]:
+        """Return those of ``days`` that the lake does not have of a source."""
+        place = (source.venue, source.symbol, self.series)
+        return [day for day in days if not day_file(*place, day, self.timeframe).is_file()]
+
+
+def symbols_of(venue: str, coin: str) -> tuple[str, ...]:
+    """Return a coin's perpetuals at a venue as unified symbols, the dollar-settled first.
+
+    Examples
+    --------
+    >>> symbols_of("hyperliquid", "BTC"), symbols_of("bitmex", "ETH")
+    (('BTC/USDC:USDC',), ('ETH/USDT:USDT', 'ETH/USD:BTC'))
+    """
+    return tuple(text.format(coin) for text in PERPETUALS.get(venue, DOLLAR_PERPETUAL))
+
+
+def names_of(venue: str, coin: str) -> tuple[str, ...]:
+    """Return a coin's perpetuals at a venue: those expected, then others whose trade bars are in the lake."""
+    folder = lake_folder() / "ohlcv" / f"venue={quote(venue, safe='')}"
+    held = sorted(
+        unquote(path.name.removeprefix("symbol=")) for path in folder.glob(f"symbol={quote(coin, safe='')}%2F*")
+    )
+    return tuple(dict.fromkeys((*symbols_of(venue, coin), *held)))
+
+
+def chain(event: CrashEvent, venue: str = "") -> tuple[str, ...]:
+    """Return the venues to ask: the one named, those of the event, then all others that serve history."""
+    served = {key[0] for key in load_reach()}
+    rest = [name for name in (*event.venues, *FIRST_CLASS) if name in served]
+    return tuple(dict.fromkeys(([venue] if venue else []) + rest))
+
+
+def days_between(start: dt.datetime, end: dt.datetime) -> tuple[dt.date, ...]:
+    """Return the UTC days that ``[start, end)`` touches.
+
+    Examples
+    --------
+    >>> noon = dt.datetime.fromisoformat("2025-10-10T12:00")
+    >>> [day.day for day in days_between(noon, noon + A_DAY)]
+    [10, 11]
+    """
+    last = (end - dt.timedelta(microseconds=1)).date()
+    return tuple(start.date() + n * A_DAY for n in range((last - start.date()).days + 1))
+
+
+def targets(
+    coins: Sequence[str],
+    series: Sequence[str],
+    days: Sequence[dt.date],
+    venues: Sequence[str],
+    now: dt.datetime,
+    *,
+    timeframe: str = "1m",
+    roots: Mapping[str, str],
+    archives_first: bool = False,
+) -> list[Target]:
+    """Return what is wanted and, for each series and coin, every source of the chain with the reason it is skipped.
+
+    Parameters
+    ----------
+    days
+        Wanted days, one at least; those that are not over at ``now`` are left out.
+    now
+        The present, naive UTC.
+    roots
+        Folder or address of each archive by name; an archive without one is skipped.
+    archives_first
+        Ask archives before clients, where the user named one.
+    """
+    unknown = [name for name in series if name not in FETCHABLE]
+    if unknown:
+        raise UsageError(f"no series '{unknown[0]}' to fetch; allowed: {', '.join(FETCHABLE)}")
+    strange = [coin for coin in coins if not is_name(coin)]
+    if strange:
+        name = ascii(strange[0])[1:-1][:NAME_SHOWN]
+        raise UsageError(f"no coin '{name}'; allowed: printable names of up to {LONGEST_NAME} bytes; correct the name")
+    over = tuple(day for day in days if dt.datetime.combine(day, dt.time.max) < now)
+    if not over and not set(series) <= set(STATES):
+        raise UsageError(f"{min(days)} is not over; allowed: whole UTC days up to {now.date() - A_DAY}; give such days")
+    out = []
+    for name in series:
+        wanted = (now.date(),) if name in STATES else over
+        asked = venues[:1] if name in STATES else venues
+        frame = timeframe if name in BAR_SERIES else "1m"
+        for coin in coins:
+            sources = [
+                source
+                for venue in asked
+                for symbol in symbols_of(venue, coin)
+                for source in _routes(venue, symbol, name, wanted, now, frame, roots, archives_first)
+            ]
+            out.append(Target(name, coin, frame, wanted, tuple(sources)))
+    return out
+
+
+def is_name(coin: str) -> bool:
+    """Return whether a coin's symbols can be names of folders and words of a line."""
+    return bool(coin) and coin.isprintable() and len(quote(coin, safe="")) <= LONGEST_NAME
+
+
+def _routes(
+    venue: str, symbol: str, series: str, days: Sequence[dt.date], now: dt.datetime, timeframe: str,
+    roots: Mapping[str, str], archives_first: bool,
+) -> Iterator[Source]:  # fmt: skip
+    """Give the routes of one venue to a series, archives before or after the client."""
+    routes = (_rest, _archive)
+    for route in routes[::-1] if archives_first else routes:
+        source = route(venue, symbol, series, days, now, timeframe, roots)
+        if source is not None:
+            yield source
+
+
+def _rest(
+    venue: str, symbol: str, series: str, days: Sequence[dt.date], now: dt.datetime, timeframe: str,
+    roots: Mapping[str, str],
+) -> Source | None:  # fmt: skip
+    known = load_reach()
+    reach = known.get((venue, series, "rest")) or _by_capability(venue, series)
+    if reach is None:
+        absent = load_absent().get((venue, series))
+        if (venue, series, "archive") in known and not (absent and absent.word != "-"):
+            return None  # its archive speaks for it
+        return Source(venue, symbol, "rest", skip=absent.why if absent else "serves no history over REST")
+    step = TIMEFRAMES[timeframe] if series in BAR_SERIES else 0
+    if series in BAR_SERIES and timeframe == "1s":
+        return Source(venue, symbol, "rest", reach, skip="bars of 1 s are built from archives of trades only")
+    first = earliest(reach, now, step) if series not in STATES else None
+    if first:
+        since = (first + A_DAY - dt.timedelta(microseconds=1)).date()
+        dated = reach.first and dt.datetime.combine(reach.first, dt.time()) == first
+        why = f"begins on {reach.first}" if dated else f"serves the last {(now - first) / A_DAY:.3g} days only"
+        skip = why if days and days[-1] < since else ""
+        return Source(venue, symbol, "rest", reach, skip=skip, since=since, short=why)
+    return Source(venue, symbol, "rest", reach)
+
+
+def _archive(
+    venue: str, symbol: str, series: str, days: Sequence[dt.date], now: dt.datetime, timeframe: str,
+    roots: Mapping[str, str],
+) -> Source | None:  # fmt: skip
+    from backtest.fetch.archives.publishers import offers
+
+    reach, name = load_reach().get((venue, series, "archive")), ARCHIVE_OF.get(venue, "")
+    if reach is None or not offers(name, venue, symbol, series, timeframe):
+        return None
+    root = roots.get(name, "")
+    if not root:
+        why = f"asks for an account; give its files with --archive {name}=FOLDER"
+        return Source(venue, symbol, "archive", reach, skip=why)
+    if reach.first and days and days[-1] < reach.first:
+        return Source(venue, symbol, "archive", reach, root, f"begins on {reach.first}")
+    if reach.last and days and days[0] > reach.last and root.startswith("http"):
+        return Source(venue, symbol, "archive", reach, root, f"ends on {reach.last}")
+    return Source(venue, symbol, "archive", reach, root)
+
+
+def _by_capability(venue: str, series: str) -> Reach | None:
+    """Return what ccxt says of a venue that the table does not know: its method, its page, and nothing of history."""
+    if any(key[0] == venue for key in load_reach()):
+        return None
+    from backtest.fetch.rest.client import capability
+
+    page = capability(venue, series)
+    if page is None:
+        return None
+    step = {"funding": 0, "leverage_tiers": 0, "limits": 0}.get(series, 60 if series in BAR_SERIES else 300)
+    note = "not in the table: units of volume and open interest are taken as base"
+    return Reach(
+        venue, series, "rest", step, page, "ccxt", "U", note=note,
+        volume_linear="base", volume_inverse="base", amount_linear="base", value_linear="usd",
+    )  # fmt: skip
+
+
+def requests_for(target: Target, source: Source, days: Sequence[dt.date]) -> int:
+    """Return how many requests a source needs for some days, the list of markets left out; files for archives.
+
+    Examples
+    --------
+    >>> reach = load_reach()["binanceusdm", "ohlcv", "rest"]
+    >>> source = Source("binanceusdm", "BTC/USDT:USDT", "rest", reach)
+    >>> two = days_between(dt.datetime(2025, 10, 10), dt.datetime(2025, 10, 12))
+    >>> requests_for(Target("ohlcv", "BTC", "1m", two, (source,)), source, two)
+    3
+    """
+    if source.skip or not days:
+        return 0
+    if source.route == "archive":
+        return len(days)
+    assert source.reach is not None
+    days = [day for day in days if source.serves(day)]
+    if target.series in STATES:
+        return int(target.series == "leverage_tiers")
+    span = span_s(target, source.reach)
+    return sum(math.ceil((end - first) / dt.timedelta(seconds=span)) for first, end in runs_of(days))
+
+
+def span_s(target: Target, reach: Reach) -> int:
+    """Return the longest stretch in seconds that one request is asked for."""
+    return reach.span_s(TIMEFRAMES[target.timeframe] if target.series in BAR_SERIES else 0) or 86_400

@@ -1,0 +1,152 @@
+"""How to reach the venues from behind a proxy or a mirror: the file given as ``--exchange-config``.
+
+One table per venue, with fields of the client's constructor; ``[retry]`` and ``[archives]`` beside them. Every key is
+checked here, because the client library takes unknown keys without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from backtest.errors import ConfigError, near_matches
+from backtest.fetch.retry import Retry
+from backtest.lake.availability import load_reach
+from backtest.toml import Reader, read_toml, shown
+
+Kinds = tuple[type, ...]
+TEXT: Kinds = (str,)
+NUMBER: Kinds = (int, float)
+SWITCH: Kinds = (bool,)
+TABLE: Kinds = (dict,)
+CLIENT_FIELDS: dict[str, Kinds] = {
+    "urls": TABLE,
+    "hostname": TEXT,
+    "headers": TABLE,
+    "userAgent": TEXT,
+    "timeout": NUMBER,
+    "rateLimit": NUMBER,
+    "enableRateLimit": SWITCH,
+    "rateLimiterAlgorithm": TEXT,
+    "rollingWindowSize": NUMBER,
+    "proxyUrl": TEXT,
+    "httpProxy": TEXT,
+    "httpsProxy": TEXT,
+    "socksProxy": TEXT,
+    "aiohttp_proxy": TEXT,
+    "aiohttp_trust_env": SWITCH,
+    "verify": SWITCH,
+    "cafile": TEXT,
+    "options": TABLE,
+}
+ARCHIVE_NAMES = ("binance", "bitmex", "hyperliquid")
+PROXIES = ("proxyUrl", "httpProxy", "httpsProxy", "socksProxy")  # the client refuses two of them on every request
+WORDS = {TEXT: "text in quotes", NUMBER: "a number", SWITCH: "true or false", TABLE: "a table"}
+ALLOWED_TIMES = {"timeout": "milliseconds, above zero", "rateLimit": "milliseconds between requests, above zero"}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Constructor fields by venue, patience, and where archives are: name to folder or address."""
+
+    venues: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    retry: Retry = field(default_factory=Retry)
+    archives: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_settings(path: Path | None) -> Settings:
+    """Read and check the file; without one, every venue is asked at its own address.
+
+    Raises
+    ------
+    ConfigError
+        An unknown key or a wrong type, with the near matches.
+    """
+    if path is None:
+        return Settings()
+    return parse_settings(read_toml(path), path.name)
+
+
+def parse_settings(table: Mapping[str, Any], where: str) -> Settings:
+    """Check the tables of a settings file.
+
+    Examples
+    --------
+    >>> parse_settings({"okx": {"rateLimt": 5}}, "proxy.toml")
+    Traceback (most recent call last):
+    backtest.errors.ConfigError: proxy.toml [okx]: unknown key 'rateLimt'; did you mean rateLimit?
+    >>> parse_settings({"okx": {"timeout": "5"}}, "proxy.toml")
+    Traceback (most recent call last):
+    backtest.errors.ConfigError: proxy.toml [okx]: key 'timeout' is '5'; it must be a number
+    """
+    venues = {}
+    for name, value in table.items():
+        if name in {"retry", "archives"}:
+            continue
+        if not isinstance(value, dict):
+            allowed = "tables named after a venue, retry, archives"
+            raise ConfigError(f"{where}: key '{name}' is {shown(value)}; allowed: {allowed}; put it into one")
+        _check_venue(name, where)
+        venues[name] = _client_fields(value, f"{where} [{name}]")
+    top = Reader(table, where)
+    archives = top.table_of("archives")
+    bases = {name: base for name in ARCHIVE_NAMES if (base := archives.get(name, str, None)) is not None}
+    archives.done()
+    return Settings(venues, _retry(top.table_of("retry")), bases)
+
+
+def _check_venue(name: str, where: str) -> None:
+    if any(key[0] == name for key in load_reach()):
+        return
+    from backtest.fetch.rest.client import client_names
+
+    names = client_names()
+    if name not in names:
+        near = near_matches(name, ["retry", "archives", *names])
+        guess = f"did you mean {' or '.join(near)}?" if near else "allowed: venues of ccxt, retry, archives"
+        raise ConfigError(f"{where}: unknown table [{ascii(name)[1:-1]}]; {guess}")
+
+
+def _client_fields(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    for key, value in table.items():
+        kinds = CLIENT_FIELDS.get(key)
+        if kinds is None:
+            near = near_matches(key, CLIENT_FIELDS)
+            guess = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(CLIENT_FIELDS)}"
+            raise ConfigError(f"{where}: unknown key '{key}'; {guess}")
+        if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not SWITCH):
+            raise ConfigError(f"{where}: key '{key}' is {shown(value)}; it must be {WORDS[kinds]}")
+        if key in ALLOWED_TIMES and isinstance(value, int | float) and not 0 < value < float("inf"):
+            raise ConfigError(f"{where}: {key} = {value}; allowed: {ALLOWED_TIMES[key]}")
+    _check_texts(table, ("headers", "urls"), where)
+    strays = [key for key in table.get("urls", {}) if key != "api"]
+    if strays:
+        raise ConfigError(f"{where} urls: unknown key '{strays[0]}'; allowed: api; write urls.api.NAME = ADDRESS")
+    proxies = [key for key in PROXIES if key in table]
+    if proxies[1:]:
+        raise ConfigError(f"{where}: {' and '.join(proxies)} exclude each other; give one of {', '.join(PROXIES)}")
+    return dict(table)
+
+
+def _check_texts(table: Mapping[str, Any], names: Iterable[str], where: str) -> None:
+    """Refuse what is not text in some tables, at any depth."""
+    for name in names:
+        value = table.get(name, "")
+        if isinstance(value, dict):
+            _check_texts(value, value, f"{where} {name}")
+        elif not isinstance(value, str):
+            raise ConfigError(f"{where}: key '{name}' is {shown(value)}; it must be {WORDS[TEXT]}")
+
+
+def _retry(table: Reader) -> Retry:
+    default = Retry()
+    values = {item.name: table.get(item.name, type(getattr(default, item.name)), None) for item in fields(Retry)}
+    table.done()
+    given: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
+    for name, value in given.items():
+        assert isinstance(value, int | float)
+        if value < (1 if name == "attempts" else 0):
+            raise ConfigError(f"{table.where}: {name} = {value}; allowed: attempts of 1 or more, seconds of 0 or more")
+    return replace(default, **given)

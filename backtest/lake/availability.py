@@ -1,0 +1,269 @@
+"""How far back each venue's public data go, from ``data/reach.toml``, and how a request says which part it wants."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+
+from backtest.assets import asset
+from backtest.errors import ConfigError
+from backtest.lake.place import SERIES
+from backtest.toml import Reader, read_toml
+
+ROUTES = ("rest", "archive")
+MARKS = ("V", "S", "D", "U")
+SHORT_FUNDING_S = 3600  # the shortest interval at which the venues listed here settle funding
+DAY_S = 86_400
+Key = tuple[str, str, str]  # venue, series, route
+UNITS: dict[str, tuple[str, ...]] = {
+    "volume": ("base", "contracts", "quote", ""),
+    "amount": ("base", "contracts", "none", ""),
+    "value": ("usd", "base", "none", ""),
+}
+_KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool, "dt.date | None": dt.date}
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What one venue serves of one series by one route, and how a request says which part it wants.
+
+    A request passes ``since`` and ``limit`` as ccxt names them; the attributes say what else. Times are milliseconds.
+
+    Attributes
+    ----------
+    step_s
+        Step of the rows; 0: the venue's own times, or a state of now.
+    page
+        Most rows that one request through ccxt brings; 0: one request brings all there is, or one file.
+    reach_s, reach_rows
+        Rows exist for so many seconds, or are the last so many; 0: no such limit. One row is only the state of now.
+    first, last
+        First and last day that exist at all, where known.
+    timeframe
+        What the step is called where ccxt does not translate its own name; empty where it does.
+    since_key, until_key, page_key
+        Further parameters: start of the range, end of the range, number of the page from 1. Empty: none; without an
+        end, since and limit bound the page.
+    until_inclusive
+        Whether a row exactly at the end of the range belongs to the answer.
+    volume_linear, volume_inverse
+        Unit of the volume of a bar; empty where it means nothing.
+    amount_linear, amount_inverse, value_linear, value_inverse
+        Units of ``openInterestAmount`` and ``openInterestValue``; of the floors of ``leverage_tiers`` where these are
+        contracts.
+    ratio_long, ratio_short
+        Fields of ``info`` whose quotient is the long/short ratio, where ``longShortRatio`` is another figure.
+    source, mark, note
+        Where it is known from, how well (V primary, S secondary, D derived, U not verified), and what to know.
+    """
+
+    venue: str
+    series: str
+    route: str
+    step_s: int
+    page: int
+    source: str
+    mark: str
+    reach_s: int = 0
+    reach_rows: int = 0
+    first: dt.date | None = None
+    last: dt.date | None = None
+    timeframe: str = ""
+    since_key: str = ""
+    until_key: str = "until"
+    until_inclusive: bool = True
+    page_key: str = ""
+    volume_linear: str = ""
+    volume_inverse: str = ""
+    amount_linear: str = ""
+    amount_inverse: str = ""
+    value_linear: str = ""
+    value_inverse: str = ""
+    ratio_long: str = ""
+    ratio_short: str = ""
+    note: str = ""
+
+    def span_s(self, step_s: int = 0) -> int:
+        """Return the longest range in seconds that one request covers without losing rows; 0: any range.
+
+        Parameters
+        ----------
+        step_s
+            Step of the rows asked for, where it is not the step of the entry: the seconds of a timeframe.
+        """
+        return self.page * (step_s or self.step_s or SHORT_FUNDING_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A series that ccxt's public client does not serve for a venue; ``word`` is for tables, ``why`` for people."""
+
+    venue: str
+    series: str
+    word: str
+    why: str
+
+
+@cache
+def load_reach() -> dict[Key, Reach]:
+    """Return what is served, by venue, series and route, in the order of the file.
+
+    Raises
+    ------
+    ConfigError
+        An entry is given twice, has an unknown key or a unit, mark or series that does not exist.
+
+    Examples
+    --------
+    >>> load_reach()["hyperliquid", "ohlcv", "rest"].reach_rows
+    5000
+    """
+    return _load()[0]
+
+
+@cache
+def load_absent() -> dict[tuple[str, str], Absent]:
+    """Return what ccxt's public client does not serve, by venue and series, with the reason.
+
+    Examples
+    --------
+    >>> load_absent()["binanceusdm", "leverage_tiers"].word
+    'key'
+    """
+    return _load()[1]
+
+
+def earliest(reach: Reach, now: dt.datetime, step_s: int = 0) -> dt.datetime | None:
+    """Return the earliest time that can be asked for, naive UTC; None: back to the listing.
+
+    Parameters
+    ----------
+    reach
+        An entry of ``load_reach``.
+    now
+        The present, naive UTC.
+    step_s
+        Step of the rows asked for, where it is not the step of the entry: the seconds of a timeframe.
+
+    Examples
+    --------
+    5,000 candles of one minute are 83 hours and 20 minutes, of one hour 208 days and 8 hours.
+
+    >>> candles, now = load_reach()["hyperliquid", "ohlcv", "rest"], dt.datetime.fromisoformat("2026-11-23")
+    >>> earliest(candles, now).isoformat(), earliest(candles, now, 3600).isoformat()
+    ('2026-11-19T12:40:00', '2026-04-28T16:00:00')
+    """
+    limits = [dt.datetime.combine(reach.first, dt.time())] if reach.first else []
+    back_s = [reach.reach_s] if reach.reach_s else []
+    if reach.reach_rows:
+        back_s.append(reach.reach_rows * (step_s or reach.step_s))
+    limits += [now - dt.timedelta(seconds=seconds) for seconds in back_s]
+    return max(limits, default=None)
+
+
+def reach_text(reach: Reach) -> str:
+    """Return in a word or two how far back an entry goes; a question mark is for what is not verified.
+
+    Examples
+    --------
+    >>> entries = load_reach()
+    >>> [reach_text(entries["hyperliquid", series, "rest"]) for series in ("ohlcv", "funding", "limits")]
+    ['3.5 d', 'all', 'now']
+    """
+    if reach.route == "archive":
+        return f"archive to {reach.last:%Y-%m}" if reach.last else "archive"
+    if reach.reach_rows == 1:
+        return "now"
+    back_s = [seconds for seconds in (reach.reach_s, reach.reach_rows * reach.step_s) if seconds]
+    text = f"{round(min(back_s) / DAY_S, 1):g} d" if back_s else "all"
+    return f"{text}?" if reach.mark == "U" else text
+
+
+def reach_table() -> list[dict[str, str]]:
+    """Return one row per venue: the key ``venue``, then a key for each series with how far back it goes.
+
+    Both routes are shown, ``30 d, archive``; ``now``: only the state of now; ``key``: needs an API key; ``-``: not
+    served; a question mark: not verified.
+
+    Examples
+    --------
+    >>> row = reach_table()[0]
+    >>> row["venue"], row["ohlcv"], row["open_interest"], row["leverage_tiers"]
+    ('binanceusdm', 'all, archive', '30 d, archive', 'key')
+    """
+    served, absent = load_reach(), load_absent()
+    columns = [series for series in SERIES if any(key[1] == series for key in served)]
+    return [{"venue": venue} | {name: _cell(venue, name, served, absent) for name in columns} for venue in _venues()]
+
+
+def _venues() -> list[str]:
+    return list(dict.fromkeys(venue for venue, _, _ in load_reach()))
+
+
+def _cell(venue: str, series: str, served: Mapping[Key, Reach], absent: Mapping[tuple[str, str], Absent]) -> str:
+    texts = [reach_text(served[venue, series, route]) for route in ROUTES if (venue, series, route) in served]
+    reason = absent.get((venue, series))
+    if reason and (reason.word != "-" or not texts):
+        texts.insert(0, reason.word)
+    return ", ".join(texts) or "-"
+
+
+@cache
+def _load() -> tuple[dict[Key, Reach], dict[tuple[str, str], Absent]]:
+    path = asset("data", "reach.toml")
+    file = Reader(read_toml(path), path.name)
+    served: dict[Key, Reach] = {}
+    for table in file.tables("reach"):
+        for entry in _entries(table):
+            key = (entry.venue, entry.series, entry.route)
+            if key in served:
+                raise ConfigError(f"{table.where}: {', '.join(key)} is given twice; keep one")
+            served[key] = entry
+    absent: dict[tuple[str, str], Absent] = {}
+    for table in file.tables("absent"):
+        for reason in _absents(table):
+            if (reason.venue, reason.series, "rest") in served:
+                raise ConfigError(f"{table.where}: {reason.venue} serves {reason.series}; remove one of the two")
+            absent[reason.venue, reason.series] = reason
+    file.done()
+    return served, absent
+
+
+def _series(table: Reader) -> tuple[str, ...]:
+    names = table.texts("series")
+    unknown = [name for name in names if name not in SERIES]
+    if unknown:
+        raise ConfigError(f"{table.where}: no series '{unknown[0]}'; allowed: {', '.join(SERIES)}")
+    return names
+
+
+def _entries(table: Reader) -> list[Reach]:
+    """Read one ``[[reach]]`` table: its facts hold for each series it lists."""
+    choices: dict[str, tuple[str, ...]] = {"route": ROUTES, "mark": MARKS}
+    for quantity, units in UNITS.items():
+        choices |= {f"{quantity}_{kind}": units for kind in ("linear", "inverse")}
+    values: dict[str, object] = {}
+    for field in fields(Reach):
+        if field.name == "series" or (field.name not in table.table and field.name not in _REQUIRED):
+            table.asked[field.name] = None
+            continue
+        kind: type[object] = _KINDS[str(field.type)]
+        value = table.get(field.name, kind)
+        if field.name in choices and value not in choices[field.name]:
+            allowed = ", ".join(f"'{choice}'" for choice in choices[field.name])
+            raise ConfigError(f"{table.where}: {field.name} = '{value}'; allowed: {allowed}")
+        values[field.name] = value
+    names = _series(table)
+    table.done()
+    return [Reach(series=name, **values) for name in names]  # type: ignore[arg-type]
+
+
+_REQUIRED = ("venue", "route", "step_s", "page", "source", "mark")
+
+
+def _absents(table: Reader) -> list[Absent]:
+    venue, word, why, names = table.get("venue", str), table.get("word", str), table.get("why", str), _series(table)
+    table.done()
+    return [Absent(venue, name, word, why) for name in names]

@@ -1,0 +1,166 @@
+"""Days of the lake as they lie on disk: which files a folder has, what rows and source they hold, which are damaged."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backtest.assets import lake_folder
+from backtest.errors import DataError
+from backtest.lake.place import rows_digest, schema_of, series_folder
+from backtest.lake.write import SOURCE_KEY, read_file
+from backtest.mechanics.exact import Ints
+
+if TYPE_CHECKING:
+    import polars as pl
+
+NAMES_SHOWN = 3
+EPOCH = dt.date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One folder of days of the lake; ``timeframe`` is empty for series without."""
+
+    series: str
+    venue: str
+    symbol: str
+    timeframe: str = ""
+
+    @property
+    def market(self) -> tuple[str, str]:
+        """Return venue and symbol."""
+        return self.venue, self.symbol
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder; it need not exist."""
+        return series_folder(self.venue, self.symbol, self.series, self.timeframe or "1m")
+
+
+def day_names(folder: Path) -> tuple[dict[dt.date, Path], list[str]]:
+    """Return the files of a folder by the day they are named by, in order, and the names of others."""
+    days, strays = {}, []
+    for path in sorted(folder.glob("*.parquet")):
+        try:
+            day = dt.date.fromisoformat(path.stem)
+        except ValueError:
+            day = None
+        if day and day.isoformat() == path.stem:
+            days[day] = path
+        elif not path.name.startswith("."):
+            strays.append(path.name)
+    return days, strays
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Rows of the readable files in the order stored, how many are of which day, and what is wrong with the others."""
+
+    frame: pl.DataFrame
+    rows: Mapping[dt.date, int]
+    sources: tuple[str, ...]
+    faults: Mapping[dt.date, str]
+
+    def days(self) -> Iterator[tuple[dt.date, pl.DataFrame]]:
+        """Give the rows of each file."""
+        offset = 0
+        for day, rows in self.rows.items():
+            yield day, self.frame.slice(offset, rows)
+            offset += rows
+
+
+def load_days(series: str, files: Mapping[dt.date, Path]) -> Loaded:
+    """Read many files at once; one by one only if one of them cannot be read."""
+    import polars as pl
+    import pyarrow.parquet as pq
+
+    kinds = schema_of(series)
+    try:
+        footers = {day: pq.read_metadata(path) for day, path in files.items()}
+        frame = pl.read_parquet([*files.values()], columns=[*kinds], hive_partitioning=False, glob=False)
+        rows = {day: each.num_rows for day, each in footers.items()}
+        whole = dict(frame.schema) == kinds and sum(rows.values()) == frame.height
+        texts = [(each.metadata or {}).get(SOURCE_KEY, b"") for each in footers.values()]
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException:  # there is no file, or damaged bytes, which break the readers in many ways
+        whole = False
+    if whole:
+        sources = dict.fromkeys(text.decode(errors="replace") for text in texts)
+        return Loaded(frame, rows, tuple(filter(None, sources)), {})
+    return _one_by_one(series, files)
+
+
+def _one_by_one(series: str, files: Mapping[dt.date, Path]) -> Loaded:
+    import polars as pl
+
+    kinds = schema_of(series)
+    frames, sources, faults = {}, [], {}
+    for day, path in files.items():
+        try:
+            frame, source = read_file(path)
+        except DataError:
+            faults[day] = f"{path.name} is not a whole Parquet file"
+            continue
+        lacking = [name for name, kind in kinds.items() if frame.schema.get(name) != kind]
+        if lacking:
+            faults[day] = f"{path.name} has no column {', '.join(lacking)} of the type of the series"
+            continue
+        frames[day] = frame.select([*kinds])
+        sources.append(source)
+    whole = pl.concat([pl.DataFrame(schema=kinds), *frames.values()])
+    rows = {day: frame.height for day, frame in frames.items()}
+    return Loaded(whole, rows, tuple(filter(None, dict.fromkeys(sources))), faults)
+
+
+def changed_days(
+    loaded: Loaded, files: Mapping[dt.date, Path], entries: Mapping[str, Mapping[str, Any]]
+) -> Iterator[dt.date]:
+    """Give the days whose rows are not those of the journal, in order."""
+    digests = {day: rows_digest(frame) for day, frame in loaded.days()}
+    for day, path in files.items():
+        entry = entries.get(path.relative_to(lake_folder()).as_posix(), {})
+        if day not in digests or digests[day] != entry.get("sha256"):
+            yield day
+
+
+def misplaced(loaded: Loaded) -> Iterator[str]:
+    """Give, as text, the files that hold rows of another day than their name says."""
+    import polars as pl
+
+    named = np.repeat([(day - EPOCH).days for day in loaded.rows] or [0], [*loaded.rows.values()] or [0])
+    strange = loaded.frame["ts"].dt.date().to_physical() != pl.Series(named, dtype=pl.Int32)
+    if strange.any():
+        found = occurrences(named[strange.arg_true().to_numpy()])
+        yield few(f"{EPOCH + dt.timedelta(days=day)}.parquet has {count} rows of another day" for day, count in found)
+
+
+def occurrences(values: Ints) -> list[tuple[int, int]]:
+    """Return each value with how often it occurs, in order of the values.
+
+    Examples
+    --------
+    >>> occurrences(np.array([8, 4, 8]))
+    [(4, 1), (8, 2)]
+    """
+    found, counts = np.unique(values, return_counts=True)
+    return [*zip(found.tolist(), counts.tolist(), strict=True)]
+
+
+def few(names: Iterable[str]) -> str:
+    """Return the first few names and how many more there are.
+
+    Examples
+    --------
+    >>> few("abcde")
+    'a, b, c and 2 more'
+    """
+    listed = [*names]
+    more = len(listed) - NAMES_SHOWN
+    return ", ".join(listed[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,370 @@
+"""What the lake holds: counts, gaps, duplicates, stale marks and digests, read from the rows and not from file names.
+
+Of the whole lake every run of neighbouring days of a folder is one row, so that the years between two crashes are no
+gap; of an event, every folder that has a day of its window, and every coin that has no trade bars at all.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import numpy as np
+
+from backtest.assets import lake_folder
+from backtest.errors import DataError
+from backtest.fetch.plan import STATES, chain, days_between, names_of
+from backtest.fetch.rest.paging import runs_of
+from backtest.lake.availability import load_reach
+from backtest.lake.checks import Facts, check_bars, check_funding, describe, hole_text
+from backtest.lake.holdings import Place, changed_days, day_names, few, load_days, misplaced, occurrences
+from backtest.lake.place import (
+    BAR_SERIES,
+    COLUMNS,
+    SERIES,
+    TIMEFRAMES,
+    Window,
+    find_holes,
+    micros,
+    moment,
+    rows_digest,
+)
+from backtest.lake.write import read_manifest
+from backtest.mechanics.exact import Ints
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import polars as pl
+
+    from backtest.catalogue.events import CrashEvent
+
+STATISTICS = ("open_interest", "long_short_ratio")
+STATISTICS_STEP_S = 300
+STALE_S = 900  # a mark older than this at a funding time is stale
+WORKERS = 4
+MINUTE_US = 60_000_000
+DAY = dt.timedelta(days=1)
+NO_TIMES: Ints = np.array([], dtype=np.int64)
+# what tells two rows apart, where it is not the time alone; liquidations may repeat each other and both be true
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "depth": ("ts", "band_frac"), "leverage_tiers": ("ts", "tier"), "fills": COLUMNS["fills"], "liquidations": (),
+}  # fmt: skip
+HEADER = (
+    "series", "venue", "symbol", "timeframe", "expected", "rows", "missing", "gaps", "longest_gap_s", "gap_times",
+    "duplicates", "stale_marks", "first_ts", "last_ts", "source", "sha256", "changed", "note",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What the lake holds of one place; ``expected`` is None where the series has no clock.
+
+    Attributes
+    ----------
+    stale_marks
+        Funding times without a mark bar opened in the 15 minutes before; None if there is no mark or no funding.
+    sources
+        Where the rows come from, as the files say.
+    changed
+        Days whose rows are not those that were entered in the journal; None if not looked at.
+    faults
+        What breaks a rule.
+    remark
+        What else to know.
+    """
+
+    place: Place
+    expected: int | None
+    facts: Facts
+    stale_marks: int | None = None
+    sources: tuple[str, ...] = ()
+    changed: tuple[dt.date, ...] | None = None
+    faults: tuple[str, ...] = ()
+    remark: str = ""
+
+    @property
+    def absent(self) -> bool:
+        """Return whether this stands for a coin without trade bars at any venue."""
+        return not self.place.venue
+
+    def row(self) -> dict[str, Any]:
+        """Return the row of the table that ``HEADER`` names."""
+        place, facts, clock = self.place, self.facts, self.expected is not None
+        touched = f"changed since it was entered: {few(map(str, self.changed))}" if self.changed else ""
+        return {
+            "series": place.series,
+            "venue": place.venue,
+            "symbol": place.symbol,
+            "timeframe": place.timeframe,
+            "expected": self.expected,
+            "rows": facts.rows,
+            "missing": facts.missing if clock else None,
+            "gaps": len(facts.holes) if clock else None,
+            "longest_gap_s": facts.longest_gap_s if clock else None,
+            "gap_times": hole_text(facts.holes),
+            "duplicates": facts.duplicates,
+            "stale_marks": self.stale_marks,
+            "first_ts": facts.first,
+            "last_ts": facts.last,
+            "source": ", ".join(self.sources),
+            "sha256": facts.sha256,
+            "changed": None if self.changed is None else len(self.changed),
+            "note": "; ".join(text for text in (*self.faults, touched, self.remark) if text),
+        }
+
+
+def holdings(event: CrashEvent | None = None, *, journal: bool = True) -> list[Holding]:
+    """Return what the lake holds, of an event or altogether.
+
+    Parameters
+    ----------
+    event
+        Only its window, coins and venues; files of other days are not opened.
+    journal
+        Compare every day with its digest in the journal, which takes as long as all else together.
+    """
+    entries = read_manifest() if journal else None
+    places = lake_places() if event is None else event_places(event)
+    with ThreadPoolExecutor(WORKERS) as workers:  # most of the work is reading and hashing, outside the interpreter
+        stretches = [(place, stretch) for place in places for stretch in _stretches(place, event)]
+        held = [*workers.map(lambda one: _hold(one[0], one[1], event, entries), stretches)]
+    marks: dict[tuple[str, str], list[Ints]] = {}
+    for holding, opens in held:
+        if holding and holding.place.series == "mark_ohlcv":
+            marks.setdefault(holding.place.market, []).append(opens)
+    out = [_with_marks(holding, opens, marks.get(holding.place.market)) for holding, opens in held]
+    return out if event is None else [*_absent(event, out), *out]
+
+
+def _with_marks(holding: Holding, times: Ints, marks: Sequence[Ints] | None) -> Holding:
+    """Compare funding times with the opens of the same market's mark bars."""
+    if holding.place.series != "funding":
+        return holding
+    if not marks:
+        return replace(holding, remark="there are no mark bars to compare the funding times with")
+    return replace(holding, stale_marks=count_stale(times, np.sort(np.concatenate(marks))))
+
+
+def lake_places() -> list[Place]:
+    """Return every folder of days on disk; a folder whose name this program would not give is not of the lake."""
+    found = []
+    for series in SERIES:
+        for folder in sorted((lake_folder() / series).glob("venue=*/symbol=*")):
+            venue, symbol = (unquote(part.partition("=")[2]) for part in folder.parts[-2:])
+            places = [Place(series, venue, symbol, frame) for frame in (TIMEFRAMES if series in BAR_SERIES else ("",))]
+            found += [
+                place for place in places if place.folder.is_dir() and folder in {place.folder, place.folder.parent}
+            ]
+    return found
+
+
+def event_places(event: CrashEvent) -> list[Place]:
+    """Return the folders of an event's coins: the venues a fetch asks in their order, then any other in the lake."""
+    places = lake_places()
+    venues = list(dict.fromkeys((*chain(event), *(place.venue for place in places))))
+    names = [(venue, symbol) for coin in event.coins for venue in venues for symbol in names_of(venue, coin)]
+    by_name: dict[tuple[str, str, str], list[Place]] = {}
+    for place in places:
+        by_name.setdefault((place.series, place.venue, place.symbol), []).append(place)
+    return [place for series in SERIES for name in names for place in by_name.get((series, *name), [])]
+
+
+def _absent(event: CrashEvent, held: Sequence[Holding]) -> Iterator[Holding]:
+    """Give a row for each coin of an event without trade bars."""
+    there = {
+        (each.place.venue, each.place.symbol)
+        for each in held
+        if each.place.series == "ohlcv" and each.place.timeframe == "1m" and each.facts.rows
+    }
+    for coin in event.coins:
+        if not any(symbol in names_of(venue, coin) for venue, symbol in there):
+            hole = (event.start, event.end)
+            length_s = int((event.end - event.start).total_seconds())
+            facts = Facts(0, 0, length_s // 60, length_s, (hole,), None, None, "")
+            remark = f"no venue has trade bars of the window; crashbook fetch {event.id}"
+            yield Holding(Place("ohlcv", "", coin, "1m"), length_s // 60, facts, remark=remark)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Days of a folder that make one row: their files, files not named by a day, and the window they should fill."""
+
+    files: Mapping[dt.date, Path]
+    strays: Sequence[str]
+    window: Window | None
+
+
+def _stretches(place: Place, event: CrashEvent | None) -> Iterator[_Stretch]:
+    """Give the rows of a folder: the window of an event if it has a day of it, else every run of neighbouring days."""
+    files, strays = day_names(place.folder)
+    if place.series in STATES:
+        if files or strays:
+            yield _Stretch(files, strays, None)
+        return
+    if event is not None:
+        window = (event.start, event.end)
+        mine = {day: path for day, path in files.items() if day in set(days_between(*window))}
+        if mine:
+            yield _Stretch(mine, strays, window)
+        return
+    if not files and strays:
+        yield _Stretch({}, strays, None)
+    for first, end in runs_of(sorted(files)):
+        mine = {day: path for day, path in files.items() if first <= day < end}
+        yield _Stretch(mine, strays, (dt.datetime.combine(first, dt.time()), dt.datetime.combine(end, dt.time())))
+
+
+def _hold(
+    place: Place, stretch: _Stretch, event: CrashEvent | None, entries: Mapping[str, Mapping[str, Any]] | None
+) -> tuple[Holding, Ints]:
+    """Return what a stretch of a place holds, and the times of its rows in microseconds."""
+    import polars as pl
+
+    files, strays, window = stretch.files, stretch.strays, stretch.window
+    loaded = load_days(place.series, files)
+    changed = None if entries is None else tuple(changed_days(loaded, files, entries))
+    faults = [*loaded.faults.values(), *misplaced(loaded)]
+    frame = loaded.frame
+    if window and (event or faults):  # else all rows lie in it
+        frame = frame.filter(pl.col("ts").is_null() | pl.col("ts").is_between(*window, closed="left"))
+    expected, facts, fault = _measure(place, frame, window, _times(place, loaded.frame))
+    faults += [fault] if fault else []
+    if strays:
+        faults.append(f"not named by a day: {few(strays)}")
+    holding = Holding(place, expected, facts, None, loaded.sources, changed, tuple(faults))
+    # marks of the whole first day may be those of the window's first funding time
+    kept = {"mark_ohlcv": loaded.frame, "funding": frame}.get(place.series)
+    return holding, NO_TIMES if kept is None else _times(place, kept)
+
+
+def _times(place: Place, frame: pl.DataFrame) -> Ints:
+    """Return the times of rows in microseconds; venues stamp statistics and funding some milliseconds late."""
+    ts: Ints = frame["ts"].drop_nulls().to_physical().to_numpy()
+    return ts if place.series in BAR_SERIES else np.unique((ts + MINUTE_US // 2) // MINUTE_US * MINUTE_US)
+
+
+def _measure(place: Place, frame: pl.DataFrame, window: Window | None, times: Ints) -> tuple[int | None, Facts, str]:
+    """Return the intervals expected, what is known of the rows, and the rule they break.
+
+    Parameters
+    ----------
+    times
+        Those of all days opened: they tell the step even where the window holds one row.
+    """
+    step = step_s(place, times)
+    grid = on_grid(window, times, step) if window and step else None
+    fault = ""
+    try:
+        kept, facts = _check(place, frame, step, grid)
+    except DataError as error:  # "series: symbol: what is wrong; allowed: ...; fix"
+        fault = str(error).removeprefix(f"{place.series}: {place.symbol}: ").split("; ")[0]
+        kept = frame.drop_nulls("ts").sort("ts", maintain_order=True).unique("ts", keep="first", maintain_order=True)
+        facts = describe(kept, 0, step if place.series in BAR_SERIES else 0, grid)
+        again = frame.height - frame.unique().height
+        facts = replace(facts, rows=frame.height, duplicates=again, sha256=rows_digest(frame))
+    if place.series not in BAR_SERIES and grid:
+        holes = find_holes(_times(place, frame), grid, step)
+        lengths = [int((end - start).total_seconds()) for start, end in holes]
+        facts = replace(facts, holes=holes, missing=sum(lengths) // step, longest_gap_s=max(lengths, default=0))
+    expected = int((grid[1] - grid[0]).total_seconds()) // step if grid else None
+    return expected, facts, fault
+
+
+def _check(place: Place, frame: pl.DataFrame, step: int, grid: Window | None) -> tuple[pl.DataFrame, Facts]:
+    """Apply the rules of a series, those of a replay where it has any.
+
+    Raises
+    ------
+    DataError
+        A rule is broken.
+    """
+    import polars as pl
+
+    if place.series in BAR_SERIES and place.series != "premium_ohlcv":  # a premium may be negative
+        return check_bars(frame, place.symbol, step, place.series, grid)
+    if place.series == "funding":
+        return check_funding(frame, place.symbol, place.series)
+    key = KEYS.get(place.series, ("ts",))
+    kept = frame.unique(maintain_order=True) if key else frame
+    if frame["ts"].null_count():
+        raise DataError(f"a time that cannot be read ({frame['ts'].null_count()} such rows)")
+    if place.series != "fills" and (frame["ts"].diff() < dt.timedelta(0)).any():  # fills are in order of emission
+        late = frame.filter(pl.col("ts").diff() < dt.timedelta(0))
+        raise DataError(f"time running backwards at {late['ts'][0].isoformat()} ({late.height} such rows)")
+    if key and kept.n_unique(key) < kept.height:
+        raise DataError(f"{kept.height - kept.n_unique(key)} rows contradict another of the same {' and '.join(key)}")
+    bars = step if place.series in BAR_SERIES else 0
+    return kept, describe(kept, frame.height - kept.height, bars, grid)
+
+
+def step_s(place: Place, ts: Ints) -> int:
+    """Return the distance of a place's rows in seconds, 0 if its series has no clock.
+
+    Bars have that of their timeframe, funding the most frequent; statistics the longest step known of the venue that
+    is not longer than the most frequent, so that every second row missing is not taken for a step.
+
+    Parameters
+    ----------
+    ts
+        Times of the rows, ascending, to the minute unless of bars; microseconds since the epoch.
+
+    Examples
+    --------
+    >>> hours = np.array([0, 8, 16, 32]) * 3_600_000_000
+    >>> step_s(Place("funding", "bybit", "BTC/USDT:USDT"), hours)
+    28800
+    >>> step_s(Place("open_interest", "bybit", "BTC/USDT:USDT"), np.array([0, 600, 1200]) * 1_000_000)
+    300
+    """
+    if place.series in BAR_SERIES:
+        return TIMEFRAMES[place.timeframe]
+    if place.series not in {"funding", *STATISTICS}:
+        return 0
+    usual = _most_frequent(np.diff(ts)) // 1_000_000
+    if place.series == "funding":
+        return usual
+    known = [reach.step_s for key, reach in load_reach().items() if key[:2] == (place.venue, place.series)]
+    return max((step for step in known if 0 < step <= usual), default=usual or STATISTICS_STEP_S)
+
+
+def on_grid(window: Window, ts: Ints, step: int) -> Window:
+    """Return the window from the first interval that starts in it to the first that does not.
+
+    Examples
+    --------
+    >>> noon = dt.datetime.fromisoformat("2025-10-10T12:00")
+    >>> eight_hourly = np.array([micros(noon + dt.timedelta(hours=hours)) for hours in (4, 12, 20)])
+    >>> [time.hour for time in on_grid((noon, noon + DAY), eight_hourly, 28_800)]
+    [16, 16]
+    """
+    step_us = step * 1_000_000
+    phase = _most_frequent(ts % step_us)
+    start, end = (micros(time) for time in window)
+    return moment(start + (phase - start) % step_us), moment(end + (phase - end) % step_us)
+
+
+def _most_frequent(values: Ints) -> int:
+    """Return the most frequent value, the smallest of several, 0 of none."""
+    return max(occurrences(values), key=lambda pair: pair[1], default=(0, 0))[0]
+
+
+def count_stale(funding: Ints, marks: Ints) -> int:
+    """Return how many funding times have no mark bar opened at most 15 minutes before; all in microseconds.
+
+    A bar that opens at the funding time itself counts: its open is the mark of that moment.
+
+    Examples
+    --------
+    >>> minute = 60_000_000
+    >>> count_stale(np.array([0, 15, 16, 480]) * minute, np.array([0]) * minute)
+    2
+    """
+    times = np.unique(funding)
+    last = np.searchsorted(marks, times, side="right") - 1
+    fresh = (last >= 0) & (times - marks[np.maximum(last, 0)] <= STALE_S * 1_000_000)
+    return int((~fresh).sum())

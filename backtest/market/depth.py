@@ -1,0 +1,98 @@
+"""The order book beside the bars: cumulative depth by distance from the price, one snapshot for each bar."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backtest.errors import DataError, DataGapError
+from backtest.lake.checks import Facts, Series
+from backtest.lake.place import Window, moment, read_series, rows_digest, series_folder, shown
+from backtest.mechanics.exact import Floats, Ints
+
+if TYPE_CHECKING:
+    import polars as pl
+
+OLDEST = dt.timedelta(minutes=5)  # a book seen longer before a bar opened is not that of the bar
+
+
+def read_depth(
+    places: Sequence[tuple[str, str]], symbol: str, window: Window, open_ts: Ints, bar_s: int
+) -> tuple[Floats, Floats, Series]:
+    """Read the depth of a symbol at the first place whose snapshots cover every bar of the window.
+
+    A bar has the last snapshot before it closes, at most five minutes older than its open. Bands are those that all
+    these snapshots have on both sides.
+
+    Parameters
+    ----------
+    places
+        Venue and its own symbol, the venue that is replayed first.
+    open_ts
+        Opens of the bars, microseconds since the epoch.
+
+    Returns
+    -------
+    distances
+        Distances from the price as fractions of it, ascending, shape (bands).
+    depth
+        Base units up to each distance, shape (bars, 2, bands): bids, then asks.
+
+    Raises
+    ------
+    DataGapError
+        No place covers the window.
+    """
+    said = []
+    for venue, name in places:
+        frame = read_series(venue, name, "depth", window[0] - OLDEST, window[1])
+        where = shown(series_folder(venue, name, "depth"))
+        found = _by_bar(_checked(frame, name, where), open_ts, bar_s) if frame.height else "none"
+        if not isinstance(found, str):
+            distances, depth = found
+            facts = Facts(frame.height, 0, 0, 0, (), frame["ts"].min(), frame["ts"].max(), rows_digest(frame))  # type: ignore[arg-type]
+            label = "measured" if (venue, name) == places[0] else "proxy"
+            note = "" if label == "measured" else f"the order book of {venue} stands in for {places[0][0]}"
+            return distances, depth, Series("depth", symbol, f"{venue}: {where}", label, None, facts, note)
+        said.append(f"{venue}: {found}")
+    raise DataGapError(
+        f"{symbol}: impact = depth needs snapshots of the order book for every bar; the lake has {'; '.join(said)}; "
+        "fetch them with --series depth (from archives: --archive binance=FOLDER) or set impact=sqrt"
+    )
+
+
+def _checked(frame: pl.DataFrame, symbol: str, where: str) -> pl.DataFrame:
+    import polars as pl
+
+    band, base = pl.col("band_frac"), pl.col("depth_base")
+    bad = pl.col("ts").is_null() | ~(band.is_finite() & (band != 0) & (band.abs() <= 1)) | ~(base.is_finite())
+    wrong = frame.filter((bad | (base < 0)).fill_null(value=True))
+    if wrong.height:
+        raise DataError(
+            f"{where}: {symbol}: {wrong.height} rows of depth that are no band with its size, the first at "
+            f"{wrong['ts'][0]}; allowed: bands of -1 to 1 without 0, sizes of zero or more; delete it and fetch again"
+        )
+    return frame
+
+
+def _by_bar(frame: pl.DataFrame, open_ts: Ints, bar_s: int) -> tuple[Floats, Floats] | str:
+    """Return distances and depth by bar, or what is missing."""
+    times, place = np.unique(frame["ts"].to_physical().to_numpy(), return_inverse=True)
+    last = np.searchsorted(times, open_ts + bar_s * 1_000_000) - 1
+    old = (last < 0) | (times[np.maximum(last, 0)] < open_ts - OLDEST // dt.timedelta(microseconds=1))
+    if old.any():
+        first = moment(int(open_ts[int(old.argmax())])).isoformat()
+        return f"none within five minutes of {int(old.sum())} of {len(open_ts)} bars, the first {first}"
+    bands, column = np.unique(np.round(frame["band_frac"].to_numpy(), 9), return_inverse=True)
+    table = np.full((len(times), len(bands)), np.nan)
+    table[place, column] = frame["depth_base"].to_numpy()
+    table = table[last]
+    whole = bands[~np.isnan(table).any(axis=0)]
+    distances: Floats = np.array([band for band in whole.tolist() if band > 0 and -band in whole], dtype=np.float64)
+    if not distances.size:
+        return "no band that every snapshot has on both sides"
+    sides = [table[:, np.searchsorted(bands, sign * distances)] for sign in (-1, 1)]
+    return distances, np.maximum.accumulate(np.stack(sides, axis=1), axis=2)

@@ -1,0 +1,201 @@
+"""Which bars a replay walks: the venue's own in the lake, another venue's there, else the committed sample (CSV)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backtest.assets import asset
+from backtest.errors import DataError, DataGapError
+from backtest.fetch.plan import chain, names_of
+from backtest.fetch.rest.paging import runs_of
+from backtest.lake.place import BAR_COLUMNS, Window, day_files, read_series, schema_of, series_folder, shown
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from backtest.catalogue.events import CrashEvent, Sample
+
+
+Asked = tuple[dt.datetime | None, dt.datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Tape:
+    """Where a coin's trade bars come from.
+
+    ``symbol`` is the name of the coin at the venue that is replayed; ``place`` are the venue whose trades they are
+    and its own symbol; ``start`` and ``end`` bound the stretch they are taken from; ``spans`` are the coin's spans in
+    the sample, none for the lake; ``where`` names folder or files.
+    """
+
+    coin: str
+    symbol: str
+    place: tuple[str, str]
+    start: dt.datetime
+    end: dt.datetime
+    spans: tuple[Sample, ...]
+    where: str
+
+    @property
+    def venue(self) -> str:
+        """Return the venue whose trades they are."""
+        return self.place[0]
+
+    def read(self, window: Window) -> pl.DataFrame:
+        """Read the bars whose open lies in the window, in the order stored."""
+        if self.spans:
+            return sample_rows(self.spans, *window)
+        return read_series(*self.place, "ohlcv", *window)
+
+    def unused(self, window: Window) -> list[Sample]:
+        """Return the spans of the sample that the window does not touch."""
+        return [span for span in self.spans if span.end <= window[0] or span.start >= window[1]]
+
+
+def find_tape(event: CrashEvent, venue: str, symbol: str, coin: str, asked: Asked) -> Tape:
+    """Return the source of a coin's bars: the lake where it holds the days of the core, else the sample.
+
+    The venue's own bars come first, then those of the next venue of the chain, a declared proxy; the venue's own that
+    miss a day of the core come before the sample. A stretch of the lake is a run of neighbouring days.
+
+    Parameters
+    ----------
+    venue, symbol
+        The venue whose rules run and its name of the coin.
+    asked
+        Start and end asked for, None where the event decides.
+
+    Raises
+    ------
+    DataGapError
+        Neither has bars of the coin.
+    """
+    wanted = (asked[0] or event.start, asked[1] or event.end)
+    core = (max(event.core_start, wanted[0]), min(event.core_end, wanted[1]))
+    places = [(venue, symbol)]
+    places += [(name, other) for name in chain(event, venue) for other in names_of(name, coin)]
+    stretches = {place: _stretch(*place, wanted, core[0]) for place in dict.fromkeys(places)}
+    whole = [place for place, found in stretches.items() if found and found[0] <= core[0] and core[1] <= found[1]]
+    chosen = next(iter(whole), None) or (places[0] if stretches[places[0]] else None)
+    if chosen is not None:
+        start, end = stretches[chosen] or wanted
+        return Tape(coin, symbol, chosen, start, end, (), shown(series_folder(*chosen, "ohlcv")))
+    spans = spans_of(event.sample, coin, venue)
+    if not spans:
+        held = ", ".join(sorted({span.coin for span in event.sample})) or "none"
+        fix = f"run crashbook fetch {event.id} --venue {venue} or choose other coins"
+        raise DataGapError(f"{event.id}: no bars of {coin} for {venue}; coins in the sample: {held}; {fix}")
+    span = choose_span(spans, (event.core_start, event.core_end), asked)
+    where = " and ".join(f"data/sample/{each.file}" for each in spans if each is span or _reached(each, asked))
+    return Tape(coin, symbol, (span.venue, symbol), span.start, span.end, spans, where)
+
+
+def _stretch(venue: str, symbol: str, wanted: Window, inside: dt.datetime) -> Window | None:
+    """Return the run of neighbouring days in the lake that holds a time, else the first one, cut to the window."""
+    files = day_files(venue, symbol, "ohlcv", *wanted)
+    days = [dt.datetime.fromisoformat(path.stem) for path in files]
+    runs = [tuple(dt.datetime.combine(day, dt.time()) for day in run) for run in runs_of([day.date() for day in days])]
+    if not runs:
+        return None
+    start, end = next((run for run in runs if run[0] <= inside < run[1]), runs[0])
+    return max(start, wanted[0]), min(end, wanted[1])
+
+
+def _reached(span: Sample, asked: Asked) -> bool:
+    """Return whether a window given in full reaches into a span."""
+    start, end = asked
+    return start is not None and end is not None and span.start < end and span.end > start
+
+
+def common_window(event: CrashEvent, tapes: Sequence[Tape], asked: Asked) -> Window:
+    """Return the window of a replay: the times asked for, else what all tapes share of the event's window.
+
+    Raises
+    ------
+    DataGapError
+        The window is empty.
+    """
+    first = asked[0] or max(event.start, *(tape.start for tape in tapes))
+    last = asked[1] or min(event.end, *(tape.end for tape in tapes))
+    if first < last:
+        return first, last
+    held = ", ".join(f"{tape.coin} {tape.start.isoformat()} to {tape.end.isoformat()}" for tape in tapes)
+    empty = f"{first.isoformat()} to {last.isoformat()}"
+    raise DataGapError(f"{event.id}: empty window {empty}; there are bars of {held}; change start, end or coins")
+
+
+def spans_of(samples: Sequence[Sample], coin: str, venue: str) -> tuple[Sample, ...]:
+    """Return a coin's spans in order of time: those of the venue itself if it has any, else of the first that has."""
+    mine = [span for span in samples if span.coin == coin]
+    venues = [span.venue for span in mine]
+    chosen = venue if venue in venues else next(iter(venues), venue)
+    return tuple(sorted((span for span in mine if span.venue == chosen), key=lambda span: span.start))
+
+
+def choose_span(spans: Sequence[Sample], core: Window, asked: Asked = (None, None)) -> Sample:
+    """Return the span a run uses: the one that holds the start or end asked for, else the one with most of the core.
+
+    Ties go to the later span.
+
+    Parameters
+    ----------
+    spans
+        Spans of one coin, at least one.
+    core
+        Start and end of the core of the crash.
+    asked
+        Start and end asked for; either may be None.
+    """
+    start, end = asked
+
+    def preference(span: Sample) -> tuple[bool, bool, dt.timedelta, dt.datetime]:
+        holds_start = start is not None and span.start <= start < span.end
+        holds_end = end is not None and span.start < end <= span.end
+        overlap = min(span.end, core[1]) - max(span.start, core[0])
+        return holds_start, holds_end, max(overlap, dt.timedelta(0)), span.start
+
+    return max(spans, key=preference)
+
+
+def sample_rows(spans: Sequence[Sample], start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
+    """Read the bars of some spans whose open lies in ``[start, end)``.
+
+    Returns
+    -------
+    polars.DataFrame
+        ts (Datetime("us")), open, high, low, close, volume as Float64, in the order of the files. Decimals of up
+        to fifteen digits survive Float64: the shortest text of the number is the text of the file.
+    """
+    import polars as pl
+
+    frames = [_read(span) for span in spans if span.start < end and span.end > start]
+    if not frames:
+        return pl.DataFrame(schema=schema_of("ohlcv"))
+    return pl.concat(frames).filter(pl.col("ts").is_null() | pl.col("ts").is_between(start, end, closed="left"))
+
+
+def _read(span: Sample) -> pl.DataFrame:
+    """Read one file as text, so that an unreadable number becomes a null that the checks report with its place."""
+    import polars as pl
+
+    where = f"data/sample/{span.file}"
+    try:
+        text = pl.read_csv(asset("data", "sample", span.file), infer_schema=False)
+    except FileNotFoundError:
+        raise DataError(f"{where}: no such file; it is part of the program; restore it") from None
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{where}: not a CSV file of bars; restore it") from error
+    missing = [name for name in BAR_COLUMNS if name not in text.columns]
+    if missing:
+        wanted = ", ".join(BAR_COLUMNS)
+        raise DataError(f"{where}: no column {', '.join(missing)}; allowed: a header with {wanted}; restore the file")
+    if text.height != span.rows:
+        raise DataError(f"{where}: {text.height} bars; allowed: the {span.rows} of the event's entry; restore the file")
+    milliseconds = pl.col("ts").cast(pl.Int64, strict=False)
+    return text.select(
+        (milliseconds * 1000).cast(pl.Datetime("us")).alias("ts"),
+        *(pl.col(name).cast(pl.Float64, strict=False) for name in BAR_COLUMNS[1:]),
+    )

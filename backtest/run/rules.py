@@ -1,0 +1,123 @@
+"""A scenario's rules as the engine takes them: money in quanta, rates in 1e-9, shares as fractions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from backtest.errors import ConfigError
+from backtest.mechanics.exact import quanta, rate_e9, ratio
+from backtest.mechanics.fund_drop import DropRule, PoolRule, divide, fund_groups
+from backtest.mechanics.liquidation.rules import BlockRule, PartRule
+from backtest.mechanics.rules import Rules, VaultRule
+from backtest.scenario.fields import MOST
+from backtest.scenario.values import Scenario, per_coin
+from backtest.venue.profile import VenueProfile
+
+
+def funds_of(scenario: Scenario, interest: list[int]) -> dict[str, Any]:
+    """Return the funds, what each begins with, and their drop rule; ``interest`` divides a common start."""
+    start, coins = scenario.fund_start_usd, scenario.coins
+    if isinstance(start, Mapping):
+        weights = [quanta(per_coin(start, coin, "fund_start_usd")) for coin in coins]
+        total = sum(weights)
+    else:
+        weights, total = interest, quanta(start)
+    fund_of = fund_groups(scenario.fund_pools, coins)
+    shares = [
+        sum(w for w, n in zip(weights, fund_of, strict=True) if n == number) for number in range(max(fund_of) + 1)
+    ]
+    limit = None if scenario.fund_inventory_limit_usd >= MOST else quanta(scenario.fund_inventory_limit_usd)
+    limits = [None] * len(shares) if limit is None else divide(limit, shares)
+    pools = tuple(PoolRule(*pair) for pair in zip(divide(total, shares), limits, strict=True))
+    several = {"pools": pools, "fund_of": fund_of} if len(pools) > 1 else {}
+    return {"fund_start": total, "inventory_limit": limit, "drop": _drop(scenario), **several}
+
+
+def _drop(scenario: Scenario) -> DropRule | None:
+    if scenario.fund_drop == "none":
+        if scenario.inventory_adl == "to_trigger":
+            raise ConfigError(
+                "inventory_adl = 'to_trigger' but fund_drop = 'none' switches nothing on; "
+                "set inventory_adl=below_floor or none as well, or fund_drop to pnl_ratio or pool_drop"
+            )
+        return None
+    trigger, stop = (
+        tuple(ratio(per_coin(getattr(scenario, name), coin, name)) for coin in scenario.coins)
+        for name in ("fund_trigger_frac", "fund_stop_frac")
+    )
+    for coin, on, off in zip(scenario.coins, trigger, stop, strict=True):
+        if off > on:
+            raise ConfigError(
+                f"fund_stop_frac of {coin} is {float(off):g}, above fund_trigger_frac of {float(on):g}; "
+                f"it must not be: set fund_stop_frac={float(on):g} or less"
+            )
+    return DropRule(scenario.fund_drop, trigger, stop, quanta(scenario.fund_above_usd), 3 * scenario.fund_window_s)
+
+
+def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int, interest: list[int]) -> Rules:
+    """Turn the scenario's rules into integers; ``interest`` is the open interest of each symbol in quanta."""
+    vault = any(point.name == "fund" and point.value == "vault" for point in venue.points)
+    factor = ratio(scenario.liquidity_factor)
+    scales = [per_coin(scenario.liquidity_scale, coin, "liquidity_scale") for coin in scenario.coins]
+    share = ratio(scenario.first_share_frac)
+    part = PartRule(share.numerator, share.denominator, quanta(scenario.first_above_usd), scenario.first_pause_s)
+    block = BlockRule(
+        time_ms=round(scenario.block_s * 1000),
+        share_e9=rate_e9(scenario.block_share_frac),
+        least=quanta(scenario.block_least_usd),
+        most=quanta(scenario.block_most_usd),
+        orders=scenario.block_orders,
+        deleverages=scenario.block_deleverages,
+        adjustment_e9=rate_e9(scenario.fillable_adjustment),
+        spread_e9=rate_e9(scenario.fillable_spread),
+    )
+    return Rules(
+        inclusive=venue.inclusive,
+        stepper=scenario.stepper,
+        part=part if scenario.stepper == "part_first" else None,
+        block=block if scenario.stepper in {"fillable_price", "incremental"} else None,
+        adl_visits=scenario.adl_visits,
+        **funds_of(scenario, interest),
+        fund_floor=quanta(scenario.fund_floor_usd),
+        fund_divisible=scenario.fund_shortfall == "divisible",
+        fund_takes_over=scenario.fund_takeover == "bankruptcy",
+        inventory_adl=scenario.inventory_adl,
+        inventory_stop=quanta(scenario.inventory_stop_usd),
+        quiet_steps=math.ceil(scenario.quiet_s * parts / bar_s),
+        vault=VaultRule(quanta(scenario.vault_capital_usd), *venue.takeover)
+        if vault or scenario.vault_capital_usd
+        else None,
+        residual_owner=_residual_owner(scenario, vault),
+        fee_e9=rate_e9(scenario.fee_rate),
+        fee_owner=scenario.fee_owner,
+        ranking=scenario.ranking,
+        losers=scenario.losers,
+        close_price=scenario.close_price,
+        on_exhausted=scenario.on_exhausted,
+        impact=scenario.impact,
+        strength=ratio(scenario.impact_y) * (1 if scenario.impact == "depth" else ratio(scenario.impact_sigma_frac)),
+        scale=tuple(ratio(scale) * factor for scale in scales),
+        participation=ratio(scenario.participation_frac),
+        seed=scenario.seed,
+        spared=scenario.spared,
+        cross_allocation=_allocation(scenario, vault),
+        cross_order=scenario.cross_order,
+    )
+
+
+def _allocation(scenario: Scenario, vault: bool) -> str:
+    if scenario.cross_allocation == "one_first" and (vault or scenario.vault_capital_usd):
+        raise ConfigError(
+            "cross_allocation = 'one_first' but the vault takes an account's positions together; set by_maintenance"
+        )
+    return scenario.cross_allocation
+
+
+def _residual_owner(scenario: Scenario, vault: bool) -> str:
+    if scenario.residual_owner == "vault" and not (vault or scenario.vault_capital_usd):
+        raise ConfigError(
+            "residual_owner = 'vault' but there is no vault; set vault_capital_usd or name account or fund"
+        )
+    return scenario.residual_owner

@@ -1,0 +1,168 @@
+"""The tables runs, coverage, accounts and positions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from backtest.book.accounts import MODES, cross_accounts, margin_modes, needed
+from backtest.engine.records import CAUSES
+from backtest.mechanics.exact import Bools, Ints
+from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT
+from backtest.mechanics.margin_stepped import first_breach_mark
+from backtest.run.tables.arrow import named, nullable, side_name
+from backtest.run.tables.shared import Columns, Shared
+from backtest.schema.tables import TABLES
+
+FATES = ("open", "liquidated", "deleveraged", "part_liquidated", "part_deleveraged", "both", "netted")
+
+
+def runs(s: Shared) -> tuple[int, Columns]:
+    """Return what was run."""
+    market, world = s.market, s.world
+    bars = int(world.walk.bar[-1]) + 1
+    start, end = s.bar_ts[0], s.bar_ts[-1] + world.bar_s * 1_000_000
+    derived = {
+        "symbols": ",".join(s.symbols),
+        "start_ts": int(start),
+        "end_ts": int(end),
+        "bar_s": world.bar_s,
+        "bars": bars,
+        "steps": world.steps,
+        "accounts": len(np.unique(s.book.account_id)),
+        "positions": len(s.book.lots),
+        "price_source": market.labels["prices"].get("source", ""),
+        "price_label": market.labels["prices"]["badge"],
+        "mark_label": market.labels["mark"]["text"],
+        "data_sha256": market.digest,
+    }
+    return 1, {**s.done.facts, **derived}
+
+
+def coverage(s: Shared) -> tuple[int, Columns]:
+    """Return what data the window wanted and what was there."""
+    rows = s.market.coverage
+    names = [column.name for column in TABLES["coverage"].columns if column.name != "run_id"]
+    return len(rows), {name: [row[name] for row in rows] for name in names}
+
+
+def positions(s: Shared) -> tuple[int, Columns]:
+    """Return the book and what became of it."""
+    world, state = s.world, s.state
+    symbol, side, lots = world.symbol, world.side, world.lots
+    opening = world.wallet - s.sign * world.cost
+    first, last = s.at(world.walk.mark[:, 0])[symbol], s.at(s.mark[:, -1])[symbol]
+    value = lots * first
+    equity = opening + s.sign * value
+    alone = _breach_marks(s, opening, np.arange(len(lots)))
+    breach, bankrupt, base, legs = _as_accounts(s, opening, equity, value, alone)
+    with np.errstate(divide="ignore"):
+        leverage = base[1] / base[0]
+    return len(lots), {
+        "position_id": np.arange(len(lots)),
+        "account_id": world.account,
+        "symbol": s.symbol(symbol),
+        "side": side_name(side),
+        "cohort": s.cohort(np.arange(len(lots))),
+        "margin_mode": named(s.book.cross.astype(np.int64), MODES),
+        "lots": lots,
+        "quantity_base": lots * s.lot[symbol],
+        "cost_usd": world.cost,
+        "entry_px": s.px(world.cost, lots, symbol),
+        "collateral_usd": world.wallet,
+        "leverage": nullable(leverage, base[0] <= 0),
+        "liquidation_px": nullable(breach * s.mark_unit[symbol], legs | _never(breach)),
+        "isolated_liquidation_px": nullable(alone * s.mark_unit[symbol], _never(alone)),
+        "bankruptcy_px": s.px_or_null(-s.sign * bankrupt, lots, symbol, legs),
+        "opening_cash_usd": opening,
+        "final_lots": state.lots,
+        "final_cash_usd": state.cash,
+        "final_equity_usd": state.cash + s.sign * state.lots * last,
+        "fate": _fates(s),
+    }
+
+
+def _breach_marks(s: Shared, cash: Ints, rows: Ints) -> Ints:
+    """Return the first mark at which each of some positions, ascending, would be in breach with its cash given."""
+    world, signed = s.world, s.sign[rows] * s.world.lots[rows]
+    marks = np.empty(len(rows), dtype=np.int64)
+    for k, tiers in enumerate(world.tiers):
+        mine = np.flatnonzero(world.symbol[rows] == k)
+        first = np.full(len(mine), world.walk.mark[k, 0])
+        marks[mine] = first_breach_mark(cash[mine], signed[mine], world.worth(k), tiers, world.rules.inclusive, first)
+    return marks
+
+
+def _never(marks: Ints) -> Bools:
+    none: Bools = (marks == NEVER_LONG) | (marks == NEVER_SHORT)
+    return none
+
+
+def _as_accounts(
+    s: Shared, opening: Ints, equity: Ints, value: Ints, alone: Ints
+) -> tuple[Ints, Ints, tuple[Ints, Ints], Bools]:
+    """Return breach marks, cash against which a position is bankrupt, (equity, notional), and hedges, by account.
+
+    A cross position's account has the equity of all its positions, and what the others need is bound: the mark of
+    its symbol at which the account is in breach, the other marks as at the first step, is that of an isolated position
+    with the rest of the equity as cash. It has none where the account holds the other side of the symbol too.
+    """
+    world = s.world
+    whole = cross_accounts(world.account, s.book.cross)
+    hedged = np.zeros(len(opening), dtype=np.bool_)
+    if not len(whole.rows):
+        return alone, opening, (equity, value), hedged
+    rows, place = whole.rows, whole.place
+    need = needed(world.symbol[rows], value[rows], world.tiers)
+    totals = {name: whole.total(of)[place] for name, of in (("e", equity[rows]), ("v", value[rows]), ("n", need))}
+    rest = opening[rows] + totals["e"] - equity[rows]
+    breach, bankrupt, standing, notional = alone.copy(), opening.copy(), equity.copy(), value.copy()
+    breach[rows] = _breach_marks(s, rest - (totals["n"] - need), rows)
+    bankrupt[rows], standing[rows], notional[rows] = rest, totals["e"], totals["v"]
+    leg = place * len(s.symbols) + world.symbol[rows]
+    hedged[rows] = np.bincount(leg)[leg] > 1
+    return breach, bankrupt, (standing, notional), hedged
+
+
+def _fates(s: Shared) -> pa.Array:
+    """Return what became of each position."""
+    count, gone = len(s.world.lots), s.state.lots == 0
+    liquidated, deleveraged = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
+    liquidated[s.breaches["row"]] = True
+    netted = np.zeros(count, dtype=bool)
+    legs = s.transfers["cause"] == CAUSES.index("net")
+    netted[np.concatenate([s.transfers["a_row"][legs], s.transfers["b_row"][legs]])] = True
+    deleveraged[s.recorder.slices.join()["winner_row"]] = True
+    code = np.select(
+        [liquidated & deleveraged, liquidated & gone, deleveraged & gone, liquidated, deleveraged, netted],
+        [5, 1, 2, 3, 4, 6],
+        0,
+    )
+    return named(code, FATES)
+
+
+def accounts(s: Shared) -> tuple[int, Columns]:
+    """Return accounts with their cash before and after."""
+    world, state, book = s.world, s.state, s.book
+    ids, first, place, count = np.unique(world.account, return_index=True, return_inverse=True, return_counts=True)
+    last = s.at(s.mark[:, -1])[world.symbol]
+
+    def total(values: Ints) -> Ints:
+        out = np.zeros(len(ids), dtype=np.int64)
+        np.add.at(out, place, values)
+        return out
+
+    names = dict(book.names)
+    return len(ids), {
+        "account_id": ids,
+        "name": [names.get(account, "") for account in ids.tolist()] if names else "",
+        "watched": np.isin(ids, np.array(book.watched, dtype=np.int64)),
+        "hedged": np.isin(ids, np.array(sorted(book.hedged), dtype=np.int64)),
+        "cohort": s.cohort(first),
+        "margin_mode": named(margin_modes(world.account, s.book.cross)[1], MODES),
+        "positions": count,
+        "wallet_usd": total(world.wallet),
+        "opening_cash_usd": total(world.wallet - s.sign * world.cost),
+        "final_cash_usd": total(state.cash),
+        "final_equity_usd": total(state.cash + s.sign * state.lots * last),
+    }

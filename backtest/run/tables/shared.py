@@ -1,0 +1,132 @@
+"""What several tables need of a finished run: the joined record, clocks, names and units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from backtest.book.book import PositionBook
+from backtest.engine.records import FUND, NONE
+from backtest.engine.run import Outcome
+from backtest.market.path import MarketPath
+from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Ints
+from backtest.run.tables.arrow import named, nullable
+
+Columns = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that has ended: where it started from and what was recorded. The walk began at ``first_bar``."""
+
+    run_id: str
+    market: MarketPath
+    book: PositionBook
+    outcome: Outcome
+    first_bar: int
+    facts: Mapping[str, Any]  # the columns of ``runs`` that say what was run
+
+
+class Shared:
+    """What several tables need: joined record, clocks, names and units."""
+
+    def __init__(self, done: Finished) -> None:
+        self.done = done
+        self.world, self.state, self.recorder = done.outcome.world, done.outcome.state, done.outcome.recorder
+        self.book, self.market = done.book, done.market
+        self.transfers = self.recorder.transfers.join()
+        breaches = self.recorder.breaches.join()
+        moved = np.flatnonzero(breaches["book_lots"] + breaches["taken"] + breaches["adl_lots"])
+        self.breaches = {name: column[moved] for name, column in breaches.items()}
+        self.liquidation_of = np.zeros(self.recorder.serial + 1, dtype=np.int64)  # the last place serves NONE
+        self.liquidation_of[self.breaches["serial"]] = np.arange(1, len(moved) + 1)
+        units = self.market.instruments
+        self.symbols = self.world.symbols
+        self.funds = range(len(self.state.funds))
+        self.lot = np.array([float(unit.lot) for unit in units])
+        self.tick = np.array([float(unit.tick) for unit in units])
+        self.mark_unit = np.array([float(unit.mark_quantum) for unit in units])
+        self.worth = [self.world.worth(symbol) for symbol in range(len(units))]
+        self.kind = self.world.kinds()  # -1: a long of the symbol loses where a lot's worth rises
+        self.sign = self.world.side * self.kind[self.world.symbol]  # of each position's value
+        self.face_px = np.array([float(unit.num) for unit in self.worth]) * self.mark_unit
+        self.mark, self.trade = self.state.prices.mark, self.state.prices.trade  # as they were walked
+        self.step_ts, self.bar_ts = self._clock()
+        self.cohorts = np.asarray(done.book.cohort)
+
+    def _clock(self) -> tuple[Ints, Ints]:
+        walk, bar_us = self.world.walk, self.world.bar_s * 1_000_000
+        bar_ts = self.market.open_ts[self.done.first_bar :][walk.bar]
+        within = walk.part * bar_us // 3 if walk.parts == 4 else np.full(len(walk.part), bar_us)
+        return bar_ts + within, bar_ts
+
+    def mark_then(self, symbol: Ints, step: Ints, number: Ints) -> Ints:
+        """Return the marks at the end of rounds of steps, in mark quanta; step 0 has that of the first."""
+        out: Ints = self.mark[symbol, np.maximum(step, 1) - 1]
+        for rounds in self.recorder.rounds:
+            first, last = np.searchsorted(step, [rounds.step, rounds.step + 1])  # the record is in order of steps
+            for earlier in range(1, len(rounds.marks)):
+                mine = first + np.flatnonzero(number[first:last] == earlier)
+                out[mine] = np.array(rounds.marks[earlier - 1])[symbol[mine]]
+        return out
+
+    def ts(self, step: Ints) -> Any:
+        """Return the time of steps; step 0 is the opening."""
+        return np.where(step > 0, self.step_ts[np.maximum(step, 1) - 1], self.bar_ts[0]).astype("datetime64[us]")
+
+    def each(self, symbol: Ints, marks: Ints) -> Ints:
+        """Return what a lot of each row's symbol is worth at the row's mark, in quanta."""
+        if len(self.worth) == 1:
+            return self.worth[0].many(marks)
+        out = np.zeros(len(marks), dtype=np.int64)
+        for k, worth in enumerate(self.worth):
+            mine = symbol == k
+            out[mine] = worth.many(marks[mine])
+        return out
+
+    def at(self, marks: Ints) -> Ints:
+        """Return what a lot of each symbol is worth at marks of shape (symbols, ...)."""
+        return np.stack([worth.many(row) for worth, row in zip(self.worth, marks, strict=True)])
+
+    def serves(self, owner: Ints, number: Ints) -> pa.Array:
+        """Return the symbols that the fund of a number serves; empty for other owners and for one fund over all."""
+        names = [
+            "+".join(s for s, n in zip(self.symbols, self.state.fund_of, strict=True) if n == k) for k in self.funds
+        ]
+        several = (owner == FUND) & (len(names) > 1)
+        return named(np.where(several, number + 1, 0), ("", *names))
+
+    def px(self, value: Ints, lots: Ints, symbol: Ints) -> Any:
+        """Return the price at which lots are worth so many quanta; NaN without lots, or where no price is."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            linear = value / (lots * (self.lot[symbol] * QUANTA_PER_USD))
+            if not any(self.world.inverse):
+                return linear
+            inverse = np.where(value > 0, self.face_px[symbol] * lots / value, np.nan)
+        return np.where(self.kind[symbol] > 0, linear, inverse)
+
+    def px_or_null(self, value: Ints, lots: Ints, symbol: Ints, missing: Bools | None = None) -> Any:
+        """Return that price, null where there is none."""
+        prices = self.px(value, lots, symbol)
+        none = (self.kind[symbol] < 0) & (value <= 0) if missing is None else missing | np.isnan(prices)
+        return nullable(prices, none) if none.any() or missing is not None else prices
+
+    def symbol(self, codes: Ints) -> pa.Array:
+        """Return symbol names."""
+        return named(codes, self.symbols)
+
+    def cohort(self, rows: Ints) -> pa.Array:
+        """Return cohort names of book rows."""
+        return named(self.cohorts[rows], self.book.cohorts)
+
+    def liquidation(self, serial: Ints) -> pa.Array:
+        """Return liquidation ids, null where there is none."""
+        return nullable(self.liquidation_of[serial], serial == NONE)
+
+    def previous(self, table: dict[str, Any], name: str) -> Any:
+        """Return marks in mark quanta as prices."""
+        return table[name] * self.mark_unit[table["symbol"]]

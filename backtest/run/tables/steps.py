@@ -1,0 +1,192 @@
+"""The ``steps`` table: the whole path with running balances, derived from the transfers of the run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from backtest.engine.prices import flow_of
+from backtest.engine.records import ACCOUNT, CAUSES, FUND, NONE, VAULT
+from backtest.mechanics.exact import Ints
+from backtest.mechanics.path import freed
+from backtest.run.tables.ledger import fund_starts
+from backtest.run.tables.shared import Columns, Shared
+
+
+def steps(s: Shared) -> tuple[int, Columns]:
+    """Return the columns of ``steps``: one row per step and symbol, symbols within a step in order."""
+    world, walk, first = s.world, s.world.walk, s.done.first_bar
+    steps, symbols = world.steps, len(s.symbols)
+    shape = (symbols, steps)
+    value = s.at(s.mark)  # quanta per lot
+    long_lots, short_lots = _open_interest(s, shape)
+    funds = [_pool(s, FUND, shape, value, number) for number in s.funds]
+    fund = tuple(sum(parts) for parts in zip(*funds, strict=True)) if len(funds) > 1 else funds[0]
+    vault = _pool(s, VAULT, shape, value)
+    own = s.state.fund_of
+    b = s.breaches
+    notional = (b["lots"] - b["kept"]) * s.each(b["symbol"], b["mark"])
+    is_long = b["side"] > 0
+    at = (b["symbol"], b["step"] - 1)
+    waves = s.recorder.waves
+    wave_symbol = np.array([wave["symbol"] for wave in waves], dtype=np.int64)
+    wave_step = np.array([wave["step"] - 1 for wave in waves], dtype=np.int64)
+
+    def total(where: tuple[Any, Any], amounts: Any) -> Ints:
+        out = np.zeros(shape, dtype=np.int64)
+        np.add.at(out, where, amounts)
+        return out
+
+    def each(values: Any) -> Any:  # (symbols, steps) -> rows
+        return np.ascontiguousarray(np.broadcast_to(values, shape).T).ravel()
+
+    used = total(at, b["book_lots"]) + _unwound(s, shape)
+    moved, lowest = s.trade - walk.trade, np.minimum(world.trade_low[:, walk.bar], 1)
+    rounds, capped = np.ones(steps, dtype=np.int64), np.zeros(steps, dtype=bool)
+    for each_step in s.recorder.rounds:
+        rounds[each_step.step - 1], capped[each_step.step - 1] = len(each_step.marks), each_step.capped
+    columns = {
+        "step": each(np.arange(1, steps + 1)),
+        "ts": each(s.step_ts).astype("datetime64[us]"),
+        "bar_ts": each(s.bar_ts).astype("datetime64[us]"),
+        "symbol": s.symbol(each(np.arange(symbols)[:, None])),
+        "gap": each(walk.gap),
+        "bridged": each(s.market.bridged[:, first:][:, walk.bar]),
+        "trade_px": each(s.trade * s.tick[:, None]),
+        "mark_px": each(s.mark * s.mark_unit[:, None]),
+        "trade_low_px": each(np.maximum(world.trade_low[:, walk.bar] + moved, lowest) * s.tick[:, None]),
+        "trade_high_px": each((world.trade_high[:, walk.bar] + moved) * s.tick[:, None]),
+        "tape_mark_px": each(walk.mark * s.mark_unit[:, None]),
+        "lot_usd": each(value),
+        "long_lots": each(long_lots),
+        "short_lots": each(short_lots),
+        "long_oi_usd": each(long_lots * value),
+        "short_oi_usd": each(short_lots * value),
+        "liquidations": each(total(at, 1)),
+        "liquidated_long_usd": each(total(at, np.where(is_long, notional, 0))),
+        "liquidated_short_usd": each(total(at, np.where(is_long, 0, notional))),
+        "adl_usd": each(
+            total((wave_symbol, wave_step), np.array([wave["notional"] for wave in waves], dtype=np.int64))
+        ),
+        "bucket_lots": each(_buckets(s, used)),
+        "flow_lots": each(flow_of(s.recorder, symbols, steps)[1]),
+        "rounds": each(rounds),
+        "rounds_capped": each(capped),
+        "fund_usd": each(fund[0]),
+        "fund_equity_usd": each(fund[1]),
+        "own_fund_usd": each(np.stack([funds[number][0] for number in own])),
+        "own_fund_equity_usd": each(np.stack([funds[number][1] for number in own])),
+        "adl_on": each(_adl_on(s, shape)),
+        "vault_usd": each(vault[0]),
+        "vault_equity_usd": each(vault[1]),
+        "pool_lots": each(fund[2] + vault[2]),
+        "residual_usd": each(_residual(s, steps)),
+    }
+    return steps * symbols, columns
+
+
+def _legs(s: Shared, owner: int) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """Return step index, symbol, row, lots and cash of all legs of one owner."""
+    t = s.transfers
+    a, b = np.flatnonzero(t["a"] == owner), np.flatnonzero(t["b"] == owner)
+    both = np.concatenate([a, b])
+    sign = np.concatenate([np.ones(len(a), dtype=np.int64), -np.ones(len(b), dtype=np.int64)])
+    row = np.concatenate([t["a_row"][a], t["b_row"][b]])
+    return t["step"][both] - 1, t["symbol"][both], row, sign * t["lots"][both], sign * t["amount"][both]
+
+
+def _open_interest(s: Shared, shape: tuple[int, int]) -> tuple[Ints, Ints]:
+    """Return open long and short lots of accounts after each step."""
+    step, symbol, row, lots, _ = _legs(s, ACCOUNT)
+    out = []
+    for side in (1, -1):
+        change = np.zeros(shape, dtype=np.int64)
+        mine = s.world.side[row] == side
+        np.add.at(change, (symbol[mine], step[mine]), side * lots[mine])
+        own = s.world.side == side
+        start = [int(s.world.lots[own & (s.world.symbol == k)].sum()) for k in range(shape[0])]
+        out.append(np.array(start, dtype=np.int64)[:, None] + np.cumsum(change, axis=1))
+    return out[0], out[1]
+
+
+def _adl_on(s: Shared, shape: tuple[int, int]) -> Any:
+    """Return where deleveraging is on at the end of a step."""
+    out = np.zeros(shape, dtype=bool)
+    if s.world.rules.drop:
+        starts = fund_starts(s)
+        out[[starts[number] <= 0 for number in s.state.fund_of]] = True
+    for event in s.recorder.pool_events:
+        if event["event"] in {"adl_on", "adl_off"}:
+            out[event["symbol"], event["step"] - 1 :] = event["event"] == "adl_on"
+    return out
+
+
+def _pool(s: Shared, owner: int, shape: tuple[int, int], value: Ints, number: int = NONE) -> tuple[Ints, Ints, Ints]:
+    """Return cash, equity (steps) and signed lots (symbols, steps) of a fund or the vault after each step."""
+    rules = s.world.rules
+    start = fund_starts(s)[number] if owner == FUND else (rules.vault.capital if rules.vault else 0)
+    legs = _legs(s, owner)
+    step, symbol, _, lots, cash = (part[legs[2] == number] for part in legs)
+    paid, change = np.zeros(shape[1], dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    np.add.at(paid, step, cash)
+    np.add.at(change, (symbol, step), lots)
+    balance, held = start + np.cumsum(paid), np.cumsum(change, axis=1)
+    moved = np.zeros(shape, dtype=bool)
+    moved[symbol[lots != 0], step[lots != 0]] = True
+    equity = balance + (s.kind[:, None] * held * value).sum(axis=0) - _unsettled(s, held, moved)
+    return balance, equity, held
+
+
+def _unsettled(s: Shared, held: Ints, moved: Any) -> Ints:
+    """Return funding a pool owes since it last settled, per step; a change of lots settles."""
+    index = np.zeros(held.shape, dtype=np.int64)
+    for event in s.recorder.funding:
+        index[event["symbol"], event["step"] - 1 :] += event["change"]
+    if not index.any() or not held.any():
+        return np.zeros(held.shape[1], dtype=np.int64)
+    steps = np.arange(held.shape[1])
+    last = np.maximum.accumulate(np.where(moved, steps, -1), axis=1)
+    settled = np.where(last >= 0, np.take_along_axis(index, np.maximum(last, 0), axis=1), 0)
+    due: Ints = (held.astype(object) * (index - settled) // 1_000_000).sum(axis=0).astype(np.int64)
+    return due
+
+
+def _unwound(s: Shared, shape: tuple[int, int]) -> Ints:
+    t = s.transfers
+    mine = np.flatnonzero(t["cause"] == CAUSES.index("unwind"))
+    out = np.zeros(shape, dtype=np.int64)
+    np.add.at(out, (t["symbol"][mine], t["step"][mine] - 1), np.abs(t["lots"][mine]))
+    return out
+
+
+def _buckets(s: Shared, used: Ints) -> Ints:
+    """Return the liquidity left in the bar after each step."""
+    world, walk, rules = s.world, s.world.walk, s.world.rules
+    shares = [scale * rules.participation for scale in rules.scale]
+    capacity = np.array(
+        [
+            [int(v) * share.numerator // share.denominator for v in row]
+            for row, share in zip(world.volume.tolist(), shares, strict=True)
+        ],
+        dtype=np.int64,
+    )
+    spent = np.cumsum(used, axis=1)
+    before = np.where(walk.bar > 0, spent[:, np.maximum(walk.bar * walk.parts - 1, 0)], 0)
+    left: Ints = freed(capacity[:, walk.bar], walk.part, walk.parts) - (spent - before)
+    return left
+
+
+def _residual(s: Shared, steps: int) -> Ints:
+    """Return the sum of all owners' cash after each step, from opening balances and both legs of every transfer."""
+    world, rules = s.world, s.world.rules
+    opening = int((world.wallet - s.sign * world.cost).sum()) + rules.fund_start
+    opening += rules.vault.capital if rules.vault else 0
+    for symbol in range(len(s.symbols)):
+        signed = int((world.side * world.lots)[world.symbol == symbol].sum())
+        opening += int(s.kind[symbol]) * signed * s.worth[symbol].one(int(world.walk.mark[symbol, 0]))
+    change = np.zeros(steps, dtype=np.int64)
+    for owner in range(8):
+        step, _, _, _, cash = _legs(s, owner)
+        np.add.at(change, step, cash)
+    return opening + s.state.opening_cash + np.cumsum(change)

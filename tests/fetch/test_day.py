@@ -1,0 +1,108 @@
+"""What a day must be before it is stored, by whatever route it came, and what is told of one that is not whole."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+import pytest
+
+from backtest.fetch.day import Brought, broken, rows_missing, sound, tidied
+from backtest.fetch.rest.client import _array
+from backtest.lake.checks import check_bars
+from backtest.lake.place import day_file, read_series, rows_digest
+from backtest.lake.write import read_file, write_bars, write_day
+from tests.cli.conftest import call
+from tests.fetch.standins import flat, utc
+from tests.fetch.venues import fetched, lake_digests, wanted
+from tests.server.faults import Fault
+from tests.server.market import CRASH_DAYS
+
+DAY = CRASH_DAYS[0]
+SYMBOL = "BTC/USDT:USDT"
+MS = 1_760_054_400_000
+
+
+def ratios(values: list[float | None]) -> pl.DataFrame:
+    ts = [dt.datetime.combine(DAY, dt.time()) + dt.timedelta(minutes=5 * n) for n in range(len(values))]
+    return pl.DataFrame({"ts": ts, "ratio": values}, schema={"ts": pl.Datetime("us"), "ratio": pl.Float64()})
+
+
+@pytest.mark.parametrize("series", ["open_interest", "long_short_ratio"])
+def test_missing_statistics_are_counted(series: str) -> None:
+    match = "open-interest" if series == "open_interest" else "account-ratio"
+    outcome, _ = fetched(wanted(["bybit"], (series,), days=[DAY]), [Fault("missing_hour", match=match, hour_ms=MS)])
+    assert [(day.rows, day.missing) for day in outcome.served] == [(276, 12)]
+
+
+def test_funding_with_a_hole_is_told() -> None:
+    hour = MS + 5 * 3_600_000
+    outcome, _ = fetched(wanted(["hyperliquid"], ("funding",), days=[DAY]), [Fault("missing_hour", hour_ms=hour)])
+    assert [(day.rows, day.note) for day in outcome.served] == [
+        (23, "its times are not at equal distances: rows may be missing")
+    ]
+
+
+def test_values_that_no_market_has_are_left_out() -> None:
+    kept = tidied(
+        Brought(DAY, SYMBOL, frame=ratios([1.5, -1.0, 0.0, None, float("inf"), 2.0])), "long_short_ratio", "1m"
+    )
+    assert (kept.height, kept.dropped) == (2, 4)
+    nothing = np.array([[MS, np.nan, np.nan], [MS + 300_000, 5.0, np.nan], [MS + 600_000, -1.0, 3.0]])
+    kept = tidied(Brought(DAY, SYMBOL, nothing), "open_interest", "1m")
+    assert (kept.height, kept.dropped) == (1, 2)
+
+
+def test_rows_of_a_file_come_once_or_are_not_believed() -> None:
+    bars = flat(utc("21:00"), 3)
+    twice = tidied(Brought(DAY, SYMBOL, frame=pl.concat([bars, bars])), "ohlcv", "1m")
+    assert (twice.height, twice.trouble) == (3, "")
+    other = tidied(Brought(DAY, SYMBOL, frame=pl.concat([bars, flat(utc("21:01"), 1, price=7)])), "ohlcv", "1m")
+    assert other.trouble == "two different rows for 1 times"
+    blank = bars.with_columns(open=pl.Series([None, 1.0, 1.0]))
+    assert tidied(Brought(DAY, SYMBOL, frame=blank), "premium_ohlcv", "1m").height == 2
+    assert rows_missing(Brought(DAY, SYMBOL, frame=bars), "bybit", "ohlcv", "1m") == 1437
+
+
+def test_sound_bars_pass_the_checks_and_others_are_named() -> None:
+    good = np.array([[MS + 60_000 * n, 2.0, 3.0, 1.0, 2.0, 5.0] for n in range(3)])
+    assert sound(good, 60)
+    check_bars(flat(utc("21:00"), 3), SYMBOL, 60, "test")
+    assert broken(Brought(DAY, SYMBOL, good), "ohlcv", "1m", "bybit") == ""
+    for column, value in ((1, 9.0), (2, 0.5), (3, -0.5), (4, np.nan), (5, -1.0), (0, MS + 1), (2, 1e13)):
+        bad = good.copy()
+        bad[1, column] = value
+        assert not sound(bad, 60)
+        assert broken(Brought(DAY, SYMBOL, bad), "ohlcv", "1m", "bybit").startswith("gave rows that break a rule")
+
+
+def test_bars_from_an_array_and_from_a_frame_are_the_same_day() -> None:
+    rows = np.array([[MS + 60_000 * n, 2.0, 3.0, 1.0, 2.5, 5.0] for n in range(1440)])
+    first, source = read_file(write_bars(rows, "bybit", SYMBOL, "ohlcv", DAY, source="here"))
+    told = [text for name, text in lake_digests().items() if name.startswith("journal")]
+    assert read_file(write_day(first, "bybit", SYMBOL, "ohlcv", DAY, source=source))[0].equals(first)
+    assert told == [text for name, text in lake_digests().items() if name.startswith("journal")]
+    start = dt.datetime.combine(DAY, dt.time())
+    again = read_series("bybit", SYMBOL, "ohlcv", start, start + dt.timedelta(days=1))
+    assert rows_digest(again) == rows_digest(first)
+
+
+def test_rows_with_more_cells_than_wanted_are_cut() -> None:
+    assert _array([[1, 2, 3, 4, 5, 6, 7], [8, 9, 10, 11, 12, 13, 14]], 6)[1].tolist() == [8, 9, 10, 11, 12, 13]
+    assert np.isnan(_array([[1, 2, 3, 4, 5, None]], 6)[0, 5])
+
+
+def test_a_bad_file_of_one_coin_does_not_stop_the_others() -> None:
+    goals = wanted(["bybit"], coins=("BTC", "SOL"), days=[DAY])
+    fetched(goals[:1])
+    day_file("bybit", SYMBOL, "ohlcv", DAY).write_bytes(b"")
+    outcome, _ = fetched(goals)
+    assert [(day.coin, day.rows) for day in outcome.served] == [("SOL", 1440)]
+    assert "not a whole Parquet file" in outcome.denied[0].reason
+
+
+def test_a_plan_reads_no_files() -> None:
+    result = call("fetch", "2025-10-10", "--fills", "x.jsonl", "--dry-run")
+    assert result.exit_code == 2
+    assert "leave one out" in result.stderr

@@ -1,1 +1,0 @@
-"""Tests of reading and checking market data."""

@@ -1,1 +1,0 @@
-"""Every query, view and audit on a few literal rows with an answer worked out by hand."""

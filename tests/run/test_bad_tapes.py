@@ -1,0 +1,290 @@
+"""Tapes no market should print and books no venue should hold, whole replays under every profile.
+
+A price that leaves the earth for a minute, a venue that is down, a symbol that comes late, everyone bankrupt at once:
+no exception but the one line that says what is refused, nothing left over, audits passed, finite tables, a page.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+
+from backtest.errors import DataError, DataGapError, RangeError
+from backtest.report import render_html
+from backtest.venue.profile import get_venue
+from tests.support.extremes import (
+    COIN_MARGINED,
+    EVENT,
+    MINUTES,
+    START,
+    VENUES,
+    jumped,
+    replayed,
+    row,
+    sound,
+    spiked,
+    store,
+    store_funding,
+    uncovered,
+    walking,
+    without_volume,
+)
+from tests.support.hostile import refused
+
+SMALL = {"open_interest_usd": {"BTC": 1e5, "SOL": 1e4}}  # a spike to 1e9 makes 100 SOL worth 1e11 USD
+# dYdX: a bankrupt without a counterparty waits; Deribit and Drift: no queue, losses are shared
+WAITING, SHARING = ("dydx",), ("deribit", "drift")
+POOR = {"fund_start_usd": 0.0, "vault_capital_usd": 0.0}
+INDEBTED = {"fund_start_usd": 0.0, "fund_floor_usd": -1e6, "vault_capital_usd": 0.0}
+CROSS = {"cross_frac": 0.7, "hedged_frac": 0.5}
+SPIKES = {"zero": {"low": 0.1}, "1e9": {"high": 1e9}, "both": {"low": 0.1, "high": 1e9}}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "isolated": {}, "cross": {**CROSS, **POOR}, "indebted": {**INDEBTED, "intrabar": "adverse_first"},
+    "feedback": {"path": "feedback", "liquidity_factor": 0.5, **POOR},
+}  # fmt: skip
+
+
+# one bar to zero, to 1e9, and back
+
+
+@pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize(
+    ("spike", "variant"), [("zero", "isolated"), ("1e9", "indebted"), *(("both", name) for name in VARIANTS)]
+)
+def test_a_price_that_leaves_the_earth_for_a_minute(venue: str, spike: str, variant: str) -> None:
+    store(venue, spiked(walking(), 4, **SPIKES[spike]))
+    run = sound(replayed(venue, **SMALL, **VARIANTS[variant]), page=variant == "cross")
+    assert run.summary()["liquidations"] > 0
+    if spike != "zero" and variant != "feedback":
+        assert run.steps["mark_px"].max() == 1e9
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_a_mark_of_its_own_that_leaves_the_earth_while_trades_stay(venue: str) -> None:
+    store(venue, walking())
+    store(venue, spiked(walking(), 4, **SPIKES["both"]), "mark_ohlcv")
+    run = sound(replayed(venue, **SMALL, **CROSS, **POOR))
+    assert run.steps["mark_px"].max() == 1e9
+    assert run.steps["trade_high_px"].max() < 1e5
+
+
+@pytest.mark.parametrize("venue", COIN_MARGINED)
+@pytest.mark.parametrize("spike", SPIKES)
+def test_a_coin_that_is_worth_nothing_or_everything_for_a_minute(venue: str, spike: str) -> None:
+    """A contract of 100 USD is worth 0.002 coins at first, 1,000 at the least price and 1e-7 at the highest."""
+    store(venue, {"BTC": spiked(walking(), 4, **SPIKES[spike])["BTC"]})
+    alone = {"coins": ("BTC",), "positions_per_account": 1.0, "fund_start_usd": 0.0}
+    run = sound(replayed(venue, **alone, open_interest_usd={"BTC": 1e4}), page=spike == "both")
+    assert run.summary()["liquidations"] > 0
+    if spike != "1e9":
+        with pytest.raises(RangeError, match=r"^BTC/USD:BTC: lots x price .* reaches 4 times .* of coins at the first"):
+            replayed(venue, **alone)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_printed_zero_runs(venue: str, variant: str) -> None:
+    bars = walking()
+    bars["BTC"][4][2] = 0.0
+    store(venue, bars)
+    run = sound(replayed(venue, **SMALL, **VARIANTS[variant]))
+    assert run.steps.filter(symbol=run.steps["symbol"][0])["trade_px"].min() == 0
+    assert run.summary()["liquidations"] > 0
+
+
+def test_a_price_below_zero_is_refused_with_its_place() -> None:
+    bars = walking()
+    bars["BTC"][4][2] = -1.0
+    store("hyperliquid", bars)
+    said = "BTC/USDC:USDC: a price below zero at 2026-01-19T04:28:00 .* allowed: prices of zero or more; correct the"
+    with pytest.raises(DataError, match=said):
+        replayed("hyperliquid")
+
+
+@pytest.mark.parametrize("venue", COIN_MARGINED)
+def test_a_printed_zero_has_no_value_in_coins(venue: str) -> None:
+    bars = walking()
+    bars["BTC"][4][2] = 0.0
+    store(venue, {"BTC": bars["BTC"]})
+    with pytest.raises(DataError, match=r"rounds to zero in steps of .* where an inverse contract has no value"):
+        replayed(venue, coins=("BTC",), positions_per_account=1.0)
+
+
+# gaps
+
+
+def everyone(leverage: float = 20.0, mode: str = "isolated") -> list[dict[str, Any]]:
+    """Return accounts of both sides with one leverage, each of both coins."""
+    rows = []
+    for k in range(12):
+        side, other = ("long", "short") if k % 2 else ("short", "long")
+        rows += [row(f"a{k}", side, 1.0, leverage, margin_mode=mode)]
+        rows += [row(f"a{k}", side if k % 3 else other, 200.0, leverage, coin="SOL", margin_mode=mode)]
+    return rows
+
+
+@pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize("mode", ["isolated", "cross"])
+def test_gaps_up_and_down_leave_nobody_below_zero(venue: str, mode: str) -> None:
+    store(venue, jumped(walking(), 3, [1.9, 0.2, 1.9, 1.0]))
+    for rules in (POOR, INDEBTED):
+        run = sound(replayed(venue, everyone(mode=mode), balance_with_market=True, **rules))
+        assert run.summary()["liquidations"] > 0
+        assert venue in WAITING or run.accounts["final_equity_usd"].min() >= 0
+        if mode == "isolated":
+            assert run.positions["final_lots"].sum() == 0
+
+
+@pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize("mode", ["isolated", "cross"])
+def test_everyone_bankrupt_at_once_leaves_nobody_to_close(venue: str, mode: str) -> None:
+    store(venue, jumped(walking(), 0, [1.0]))
+    book = [{**each, "collateral_usd": -1000.0} for each in everyone(mode=mode)]
+    run = sound(replayed(venue, book, balance_with_market=True, **POOR))
+    assert run.summary()["adl_usd"] == 0
+    if venue in WAITING:
+        assert (uncovered(run), run.positions["fate"].unique().to_list()) == (0, ["open"])
+        return
+    assert uncovered(run) == -1000 * len(book)
+    assert run.accounts.select("final_cash_usd", "final_equity_usd").unique().rows() == [(0, 0)]
+    assert run.positions["final_lots"].sum() == 0
+    unmatched, held = run.adl_events["lots_unmatched"].sum(), run.positions["lots"].sum()
+    # where an account's first position bears all of its loss, the others have nothing to lose and go to the book
+    assert unmatched == held or (mode == "cross" and unmatched == held - run.liquidations["book_lots"].sum())
+
+
+@pytest.mark.parametrize("venue", [name for name in VENUES if name not in (*WAITING, *SHARING)])
+def test_winners_fewer_than_needed_leave_a_loss_that_tables_summary_and_story_report(venue: str) -> None:
+    store(venue, jumped(walking(), 3, [0.4]))
+    book = [*(row(f"l{k}", "long", 1.0, 20.0) for k in range(10)), row("s", "short", 2.0, 1.0)]
+    run = sound(replayed(venue, book, balance_with_market=True, **POOR))
+    lost, lots = uncovered(run), run.positions["lots"][0]
+    assert lost < 0
+    waves = run.adl_events.select(pl.col("lots_wanted", "lots_closed", "lots_unmatched").sum()).row(0)
+    assert waves == (10 * lots, 2 * lots, 8 * lots)
+    assert run.adl_events["unmatched_to"].unique().to_list() == ["market"]  # at the mark; the loss is uncovered
+    assert f"uncovered      −{-round(lost):,} USD" in repr(run)
+    assert "stayed uncovered" in render_html(run)
+
+
+# nothing traded, funding, symbols that come and go
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_nothing_fills_while_the_venue_is_down_for_an_hour(venue: str) -> None:
+    minutes = 66
+    store(venue, without_volume(walking(minutes), range(2, 63)))
+    run = sound(replayed(venue, minutes=minutes, **CROSS), page=True)
+    down = (START + dt.timedelta(minutes=2), START + dt.timedelta(minutes=63))
+    judged = run.liquidations.filter(pl.col("ts").is_between(*down, closed="left"))
+    assert judged.height > 0
+    assert judged["book_lots"].sum() == 0
+    traded = run.ledger.filter(pl.col("cause").is_in(["book", "unwind"]))
+    assert not traded["ts"].is_between(*down, closed="left").any()
+
+
+@pytest.mark.parametrize(
+    ("venue", "rates"),
+    [*((name, (0.04, -0.04)) for name in VENUES), ("hyperliquid", (0.04,)), ("hyperliquid", (-0.04,))],
+)
+def test_four_per_cent_at_every_settlement(venue: str, rates: tuple[float, ...]) -> None:
+    minutes = 181
+    store(venue, jumped(walking(minutes), 0, [1.0]))
+    store_funding(venue, 1 if venue in {"binanceusdm", "bybit"} else 60, minutes, rates)
+    run = sound(replayed(venue, minutes=minutes, **CROSS, **POOR))
+    assert run.funding.height > 0
+    assert set(run.funding.group_by("step", "symbol").agg(pl.col("amount_usd").sum())["amount_usd"]) == {Decimal(0)}
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_a_symbol_that_comes_late_is_refused_and_one_that_ends_early_carried_on_request(venue: str) -> None:
+    bars, symbol = walking(), get_venue(venue).symbol("SOL")
+    store(venue, bars, minutes={"SOL": range(3, MINUTES)})
+    for gaps in (False, True):
+        with pytest.raises(DataGapError, match=rf"^{symbol}: 3 bars missing .*04:24:00 to .*04:27:00; .* or narrow"):
+            replayed(venue, allow_gaps=gaps)
+    store(venue, bars, minutes={"SOL": range(5)})
+    with pytest.raises(DataGapError, match=rf"^{symbol}: 7 bars missing .*--allow-gaps"):
+        replayed(venue)
+    run = sound(replayed(venue, allow_gaps=True, **CROSS))
+    assert any(flag.startswith(f"{symbol}: 7 missing bars are carried flat") for flag in run.meta["flags"])
+    carried = run.steps.filter(symbol=symbol).filter("bridged")
+    assert (carried["bar_ts"].n_unique(), carried["mark_px"].n_unique()) == (7, 1)
+
+
+# books
+
+
+def legs(mode: str, collateral_usd: float) -> list[dict[str, Any]]:
+    return [row("a", side, 1.0, collateral_usd=collateral_usd, margin_mode=mode) for side in ("long", "short")]
+
+
+BOOKS: dict[str, list[dict[str, Any]]] = {
+    "one-account": [row("a", "long", 1.0, 10.0)],
+    "one-lot": [row("a", "long", 0.01, 10.0), row("b", "short", 0.01, 10.0)],
+    "two-hold-everything": [row("a", "long", 900.0, 20.0), row("b", "short", 900.0, 20.0)],
+    "flat-hedge": legs("isolated", 1000.0),
+    "flat-cross-hedge": legs("cross", 1000.0),
+    "flat-cross-hedge-of-nothing": legs("cross", 0.0),
+    "cross-without-wallet": [
+        row("a", "long", 1.0, collateral_usd=0.0, margin_mode="cross"),
+        row("a", "long", 10.0, coin="SOL", collateral_usd=0.0, margin_mode="cross"), row("b", "short", 1.0),
+    ],
+    "cross-in-debt": [
+        row("a", "long", 1.0, collateral_usd=-5000.0, margin_mode="cross"),
+        row("a", "short", 10.0, coin="SOL", collateral_usd=0.0, margin_mode="cross"), row("b", "short", 1.0),
+    ],
+    "isolated-in-debt": [row("a", "long", 1.0, collateral_usd=-5000.0), row("b", "short", 1.0, 50.0)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize("book", BOOKS)
+def test_books_of_next_to_nothing(venue: str, book: str) -> None:
+    store(venue, jumped(walking(), 3, [1.9, 0.2, 1.9, 1.0]))
+    rules = POOR if (VENUES.index(venue) + list(BOOKS).index(book)) % 2 else {}
+    run = sound(replayed(venue, BOOKS[book], balance_with_market=True, **rules), page=venue == "okx")
+    if not book.startswith("flat-cross") and venue not in WAITING:
+        assert run.summary()["liquidations"] > 0
+    left = run.positions.group_by("account_id").agg(pl.col("final_lots").sum())
+    gone = run.accounts.join(left.filter(final_lots=0), on="account_id")
+    assert gone.height == 0 or gone["final_cash_usd"].min() >= 0
+
+
+# the exact range
+
+
+def test_a_price_of_a_thousand_million_on_a_whole_venue_is_refused_with_symbol_and_factor() -> None:
+    # 138,000 BTC at 1e9 are 1.38e14 USD on each side, counted twice: 552 times what a column of money holds.
+    store("binanceusdm", spiked(walking(), 4, high=1e9))
+    refusal = refused(1, "replay", EVENT, "--venue", "binanceusdm", "--coins", "BTC", "--positions", "200", "-q",
+                      *_sets(open_interest_usd=138_000 * 50_000, fund_start_usd=0))  # fmt: skip
+    assert refusal == (
+        "crashbook: BTC/USDT:USDT: lots x price with fund and vault reaches 552 times the exact range of the result "
+        "tables, 1e12 USD; use a smaller open interest, fund or vault"
+    )
+
+
+def _sets(**changes: Any) -> list[str]:
+    end = START + dt.timedelta(minutes=MINUTES)
+    settings = {"start": START.isoformat(), "end": end.isoformat(), "mark_half_life_s": 0, **changes}
+    return [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_the_largest_book_that_is_not_refused_runs(venue: str) -> None:
+    largest = 1e12 / 4 / 1e9  # BTC on each side
+    for series in ("ohlcv", "mark_ohlcv"):  # a mark may leap where trades do not
+        store(venue, walking())
+        store(venue, spiked(walking(), 4, high=1e9), series)
+        for share, refusal in ((0.98, False), (1.02, True)):
+            book = [row("a", "long", largest * share, 3.0), row("b", "short", largest * share, 3.0)]
+            if refusal:
+                with pytest.raises(RangeError, match=r"^BTC/.*: lots x price with fund and vault reaches 1\.0"):
+                    replayed(venue, book, **POOR)
+            else:
+                sound(replayed(venue, book, **POOR))

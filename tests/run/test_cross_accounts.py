@@ -1,0 +1,107 @@
+"""Cross accounts and hedges from the book to the audits: matched against isolated margin, under several rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from backtest.run.pipeline import replay
+from backtest.run.run import Run
+
+SMALL: dict[str, Any] = {"positions": 1000, "coins": ("BTC", "SOL", "XRP")}
+JOINED: dict[str, Any] = {**SMALL, "positions_per_account": 2.0}
+FUND: dict[str, Any] = {
+    "close_price": "bankruptcy", "vault_capital_usd": 0.0, "fund_start_usd": 5e6, "fund_takeover": "bankruptcy",
+    "stepper": "full_position",
+}  # fmt: skip
+RULES: tuple[dict[str, Any], ...] = (
+    {}, FUND, {"ranking": "binance", "stepper": "tier_by_tier"}, {"stepper": "reduce_once", "vault_capital_usd": 0.0},
+)  # fmt: skip
+ONE_FIRST: dict[str, Any] = {
+    "venue": "okx", "cross_allocation": "one_first", "cross_order": "loss", "stepper": "reduce_once",
+}  # fmt: skip
+FATES = "SELECT position_id, lots, cost_usd, collateral_usd, final_lots, final_cash_usd FROM positions ORDER BY 1"
+
+
+def failed(run: Run) -> list[str]:
+    return [audit.name for audit in run.audits() if not audit.passed]
+
+
+@pytest.mark.parametrize("rules", [*RULES[:2], ONE_FIRST], ids=["vault", "fund", "one_first"])
+def test_cross_and_isolated_accounts_hold_the_same_positions_and_both_add_up(rules: dict[str, Any]) -> None:
+    alone, cross = replay(**JOINED, **rules), replay(**JOINED, **rules, cross_frac=1.0)
+    given = "SELECT position_id, account_id, symbol, side, lots, cost_usd, collateral_usd FROM positions ORDER BY 1"
+    assert alone.sql(given).equals(cross.sql(given))
+    assert failed(alone) == failed(cross) == []
+    effects = cross.query("cross_contagion").group_by("margin_mode").agg(pl.col("dragged", "carried").sum())
+    found = {mode: (dragged, carried) for mode, dragged, carried in effects.rows()}
+    assert min(found["cross"]) > 5
+    assert found.get("isolated", (0, 0))[0] == 0
+    assert alone.query("cross_contagion")["dragged"].sum() == 0
+
+
+def test_the_rounds_of_one_position_first_add_up() -> None:
+    run = replay(**JOINED | {"positions": 2000}, **ONE_FIRST, cross_frac=1.0)
+    several = "SELECT 1 FROM liquidations GROUP BY step, account_id HAVING count(DISTINCT symbol) > 1"
+    assert run.sql(several).height > 0
+    assert failed(run) == []
+
+
+def test_a_loss_in_one_coin_takes_a_position_that_its_own_price_would_have_spared() -> None:
+    """A SOL long of 30x pulls down an unlevered part of BTC; with the hedge on the other side it takes nothing."""
+    lines = "account,symbol,side,quantity_base,entry_px,collateral_usd,margin_mode\n"
+    lines += "1,BTC,long,1,117000,30000,{mode}\n1,SOL,long,600,205,4000,{mode}\n2,BTC,short,1,117000,400000,\n"
+    lines += "3,SOL,short,600,205,400000,\n"
+    runs = {
+        mode: replay(positions=pl.read_csv(lines.format(mode=mode).encode(), infer_schema=False), coins=("BTC", "SOL"))
+        for mode in ("isolated", "cross")
+    }
+    lost = "SELECT symbol FROM liquidations WHERE account_id = 1 GROUP BY symbol ORDER BY symbol"
+    assert [row[0][:3] for row in runs["isolated"].sql(lost).rows()] == ["SOL"]
+    assert [row[0][:3] for row in runs["cross"].sql(lost).rows()] == ["BTC", "SOL"]
+    several = runs["cross"].query("accounts_lost_in_several_coins")
+    assert several["account_id"].to_list()[:1] == [1]
+    assert failed(runs["cross"]) == []
+
+
+def hedged(base: Run, modes: tuple[str, ...]) -> pl.DataFrame:
+    """Return the positions of a run regrouped: account n holds of every coin the n-th largest long and 12th more short.
+
+    Accounts are net long, so that some fall even with both legs.
+    """
+    rank = pl.col("lots").rank("ordinal", descending=True).over("symbol", "side").cast(pl.Int64)
+    rank = rank - pl.when(pl.col("side") == "short").then(12).otherwise(0)
+    rows = base.positions.sort("position_id").select(
+        "symbol", "side", "quantity_base", "entry_px", "collateral_usd", account=rank
+    )
+    drawn = np.random.default_rng(3).integers(len(modes), size=rows.height)
+    return rows.with_columns(margin_mode=pl.Series([modes[k] for k in drawn]))
+
+
+@pytest.mark.parametrize("modes", [("isolated",), ("cross", "isolated")], ids="-".join)
+def test_accounts_long_and_short_in_one_coin_add_up_under_every_rule(modes: tuple[str, ...]) -> None:
+    book = hedged(replay(**SMALL), modes)
+    causes, own = set[str](), 0
+    for rules in RULES:
+        run = replay(positions=book, coins=SMALL["coins"], **rules)
+        assert failed(run) == []
+        causes |= set(run.sql("SELECT DISTINCT cause FROM ledger")["cause"])
+        own += run.sql("SELECT count(*) FROM adl_fills WHERE rank = 0 AND bankrupt = account_id::VARCHAR").item()
+        netted = run.sql("SELECT count(*) FROM positions WHERE fate = 'netted' AND final_lots = lots").item()
+        assert netted == 0
+    assert ("net" in causes) == ("cross" in modes)
+    assert (own > 0) == ("isolated" in modes)
+
+
+def test_a_cross_position_without_another_is_an_isolated_one() -> None:
+    base = replay(**SMALL)
+    rows = base.positions.sort("position_id").select(
+        "symbol", "side", "quantity_base", "entry_px", "collateral_usd", account="account_id"
+    )
+    plain = replay(positions=rows, coins=SMALL["coins"])
+    cross = replay(positions=rows.with_columns(margin_mode=pl.lit("cross")), coins=SMALL["coins"])
+    assert plain.run_id != cross.run_id
+    assert plain.sql(FATES).equals(cross.sql(FATES))

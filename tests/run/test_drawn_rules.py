@@ -1,0 +1,74 @@
+"""Scenarios of rules put together at random, of any venue, run and pass every audit; ``CRASHBOOK_RULES`` asks for more.
+
+The audits recompute in SQL, from the tables alone, what the engine did: what no profile combines is run here too.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import Any
+
+import pytest
+
+from backtest.run.pipeline import replay
+from backtest.venue.profile import get_venue, venue_names
+
+MANY = int(os.environ.get("CRASHBOOK_RULES", "24"))
+EVENTS = ("2025-10-10", "2025-10-10", "2025-10-10", "2020-03-12")
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "stepper": (
+        "full_position", "tier_by_tier", "reduce_once", "two_tiers", "part_first", "fillable_price", "incremental",
+    ),
+    "close_price": ("bankruptcy", "mark", "previous_mark"),
+    "ranking": ("none", "bitmex", "binance", "hyperliquid", "ethereal", "random"),
+    "losers": ("last", "ranked", "excluded"),
+    "adl_visits": (0, 3),
+    "on_exhausted": ("uncovered", "fund_negative", "waits", "socialised_winners", "socialised_both"),
+    "residual_owner": ("account", "fund", "vault"),
+    "fee_rate": (0.0, 0.005),
+    "fee_owner": ("venue", "fund"),
+    "fund_pools": ("shared", "isolated"),
+    "fund_drop": ("none", "pnl_ratio", "pool_drop"),
+    "fund_takeover": ("bankruptcy", "none"),
+    "fund_shortfall": ("divisible", "all_or_nothing"),
+    "fund_start_usd": (0.0, 1e6, 1e8),
+    "fund_floor_usd": (-1e6, 0.0, 1e5),
+    "inventory_adl": ("none", "below_floor", "to_trigger"),
+    "vault_capital_usd": (0.0, 1e5, 2e7),
+    "intrabar": ("ohlc", "adverse_first", "close"),
+    "path": ("tape", "tape", "tape", "feedback"),
+    "liquidity_factor": (0.1, 0.5, 1.0),
+    "cross_order": ("maintenance", "loss"),
+}  # fmt: skip
+
+
+def drawn(rng: random.Random) -> tuple[str, dict[str, Any]]:
+    """Draw an event and a scenario: about half of the rules differ from the venue's, and fit together."""
+    event, venue = rng.choice(EVENTS), rng.choice(venue_names())
+    fields = {name: rng.choice(values) for name, values in CHOICES.items() if rng.random() < 0.5}
+    fields |= {"venue": venue, "seed": rng.randrange(1000), "positions": rng.choice((300, 2_000)), "max_rounds": 3}
+    profile = get_venue(venue)
+    rule = {**profile.rules, **fields}
+    if event == "2020-03-12" or venue == "binancecoinm":
+        fields["coins"] = ("BTC",)
+    elif rng.random() < 0.5:
+        fields |= {
+            "positions_per_account": 2,
+            "cross_frac": rng.choice((0.5, 1.0)),
+            "hedged_frac": rng.choice((0.0, 0.5)),
+        }
+    if rule["vault_capital_usd"]:
+        fields["cross_allocation"] = "by_maintenance"
+    elif rule["residual_owner"] == "vault":
+        fields["residual_owner"] = "fund"
+    if rule["inventory_adl"] == "to_trigger" and rule["fund_drop"] == "none":
+        fields["inventory_adl"] = "below_floor"
+    return event, fields
+
+
+@pytest.mark.parametrize("number", range(MANY))
+def test_every_audit_of_drawn_rules_passes(number: int) -> None:
+    event, fields = drawn(random.Random(number))
+    run = replay(event, **fields)
+    assert [audit.name for audit in run.audits() if not audit.passed] == [], (event, fields)

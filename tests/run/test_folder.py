@@ -1,0 +1,290 @@
+"""The run folder: equal bytes for equal inputs, an id that knows every input, and damage that is noticed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from backtest import assets
+from backtest.assets import runs_folder
+from backtest.errors import RunError
+from backtest.run import pipeline
+from backtest.run.run import diff, open_run, run_ids, store_study
+from tests.support.hostile import (
+    EVENT,
+    WINDOW,
+    accepted,
+    crashbook,
+    files,
+    picked,
+    refused,
+    replay_words,
+    run_of,
+    spoilt,
+    store,
+    tape,
+)
+
+LOG = "log.jsonl"
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Return the files of a run that its inputs decide."""
+    return {name: body for name, body in files(folder).items() if name != LOG}
+
+
+@pytest.fixture(autouse=True)
+def code_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the program's sources, which the id knows too, as unchanged while the tests run."""
+    monkeypatch.setattr(pipeline, "code_digest", lambda: "one")
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of one run, to be copied."""
+    home = tmp_path_factory.mktemp("pristine")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CRASHBOOK_HOME", str(home))
+        patch.setattr(pipeline, "code_digest", lambda: "one")
+        return run_of().path
+
+
+@pytest.fixture
+def folder(pristine: Path) -> Path:
+    """Return a copy of the run in the workspace of the test."""
+    return Path(shutil.copytree(pristine, runs_folder() / pristine.name))
+
+
+# equal inputs, equal bytes
+
+
+def test_two_runs_of_the_same_inputs_are_byte_equal(pristine: Path) -> None:
+    again = run_of(fresh=True)
+    assert again.run_id == pristine.name
+    assert content(again.path) == content(pristine)
+    assert {"run.json", "runs.parquet", "steps.parquet", "ledger.parquet"} < set(content(pristine))
+
+
+def test_processes_that_hash_differently_write_the_same_bytes(tmp_path: Path) -> None:
+    found = []
+    for number in ("0", "1"):
+        home = tmp_path / number
+        setting = {**os.environ, "PYTHONHASHSEED": number, "CRASHBOOK_HOME": str(home)}
+        command = [sys.executable, "-m", "backtest", *replay_words()]
+        subprocess.run(command, env=setting, check=True, capture_output=True)
+        found.append({name: body for name, body in files(home).items() if not name.endswith(LOG)})
+    assert found[0] == found[1]
+    assert len(found[0]) > 10
+
+
+def test_a_run_on_disk_is_shown_and_not_repeated(folder: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert accepted(*replay_words()).startswith(f"run {folder.name}\n")
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+# what the id knows
+
+
+def test_the_id_changes_with_seed_scenario_venue_code_and_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = {"first": run_of().run_id, "again": run_of().run_id}
+    assert ids["first"] == ids.pop("again")
+    ids["seed"] = run_of(seed=2).run_id
+    ids["field"] = run_of(fund_start_usd=1e6).run_id
+    ids["venue"] = run_of(venue="bybit").run_id
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "code_digest", lambda: "another")
+        ids["code"] = run_of().run_id
+    store(tape())
+    ids["data"] = run_of().run_id
+    store(spoilt(volume=999.0))
+    ids["one volume"] = run_of().run_id
+    store(picked([0, *range(15)]))
+    ids["a row given twice"] = run_of().run_id
+    assert len(set(ids.values())) == len(ids)
+
+
+def test_the_id_changes_with_the_venue_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pristine: Path) -> None:
+    real, root = assets.asset_root(), tmp_path / "assets"
+    shutil.copytree(real / "data", root / "data")
+    (root / "queries").symlink_to(real / "queries")
+    monkeypatch.setattr(assets, "asset_root", lambda: root)
+    assert run_of().run_id == pristine.name
+    profile = root / "data" / "venues" / "binanceusdm.toml"
+    profile.write_text(profile.read_text("utf-8").replace('rate = "0.0125"', 'rate = "0.0126"'), "utf-8")
+    assert run_of().run_id != pristine.name
+
+
+def test_an_imported_book_is_known_by_its_contents(tmp_path: Path) -> None:
+    book = pl.DataFrame(
+        {
+            "account": [f"a{number}" for number in range(40)],
+            "symbol": "BTC",
+            "side": ["long", "short"] * 20,
+            "quantity_base": [1 + number // 2 for number in range(40)],
+            "entry_px": [48_000 + number for number in range(40)],
+            "leverage": 5,
+        }
+    )
+
+    def replay(frame: pl.DataFrame, name: str) -> str:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        write = frame.write_parquet if path.suffix == ".parquet" else frame.write_csv
+        write(path)
+        accepted("replay", EVENT, "--positions", str(path), *WINDOW)
+        return open_run().run_id
+
+    first = replay(book, "book.csv")
+    assert replay(book, "elsewhere/renamed.csv") == first
+    assert replay(book, "book.parquet") == first
+    assert replay(book.sample(fraction=1, shuffle=True, seed=3), "shuffled.csv") == first
+    assert replay(book.with_columns(pl.col("entry_px") + 1), "book.csv") != first
+    assert len(run_ids()) == 2
+
+
+# damage
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no run.json": (lambda run: (run / "run.json").unlink(), "no run.json: the run was not finished"),
+    "garbage": (lambda run: (run / "run.json").write_text("garbage"), "run.json: cannot be read (JSONDecodeError)"),
+    "binary": (lambda run: (run / "run.json").write_bytes(b"\xff\xfe"), "run.json: cannot be read (Unicode"),
+    "empty": (lambda run: (run / "run.json").write_bytes(b""), "run.json: cannot be read (JSONDecodeError)"),
+    "a list": (lambda run: (run / "run.json").write_text("[1]"), "run.json: not a run of this version"),
+    "old format": (lambda run: _meta(run, format=0), "run.json: not a run of this version"),
+    "no tables": (lambda run: _meta(run, tables=None), "run.json: does not match its own digest: it was changed"),
+    "no scenario": (lambda run: _meta(run, scenario={}), "run.json: does not match its own digest"),
+    "SQL in it": (lambda run: _meta(run, threshold="'; drop view steps; --"), "does not match its own digest"),
+    "one fact": (lambda run: _replace(run, b'"grade": "A"', b'"grade": "B"'), "does not match its own digest"),
+    "table missing": (lambda run: (run / "watch.parquet").unlink(), "table watch is missing"),
+    "table a folder": (lambda run: _folder(run / "watch.parquet"), "table watch is missing"),
+    "table cut": (lambda run: _cut(run / "ledger.parquet"), "ledger.parquet: does not match the digest in run.json"),
+    "table empty": (lambda run: (run / "fund.parquet").write_bytes(b""), "fund.parquet: does not match the digest"),
+    "one byte": (lambda run: _flip(run / "steps.parquet", 0.5), "steps.parquet: does not match the digest in run.json"),
+}  # fmt: skip
+
+
+def _meta(run: Path, **changes: object) -> None:
+    body = json.loads((run / "run.json").read_text("utf-8"))
+    (run / "run.json").write_text(json.dumps({**body, **changes}, indent=1), "utf-8")
+
+
+def _replace(run: Path, old: bytes, new: bytes) -> None:
+    body = (run / "run.json").read_bytes()
+    assert old in body
+    (run / "run.json").write_bytes(body.replace(old, new, 1))
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def _flip(path: Path, place_frac: float) -> None:
+    body = bytearray(path.read_bytes())
+    body[int(place_frac * (len(body) - 1))] ^= 1
+    path.write_bytes(body)
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_run_is_refused_by_every_reader_and_mended_by_the_next_replay(
+    folder: Path, pristine: Path, kind: str
+) -> None:
+    damage, said = DAMAGE[kind]
+    damage(folder)
+    for words in (["query", "price_path"], ["audit"], ["sql", "select 1"], ["report"]):
+        line = refused(1, *words, str(folder))
+        assert said in line
+        assert line.endswith("; run it again")
+    assert crashbook("runs").code == 0
+    assert content(run_of().path) == content(pristine)
+
+
+def test_any_changed_byte_of_any_file_is_noticed(folder: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        if path.name == LOG:
+            continue
+        body = path.read_bytes()
+        for place_frac in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
+            _flip(path, place_frac)
+            with pytest.raises(RunError, match="run it again"):
+                open_run(str(folder))
+            path.write_bytes(body)
+    assert open_run(str(folder)).run_id == folder.name
+
+
+def test_times_and_studies_are_no_part_of_the_identity(folder: Path) -> None:
+    before = content(folder)
+    store_study(folder, {"seeds": ["a", "b"], "bands": {"adl_usd": [1.0, 2.0, 3.0]}})
+    (folder / LOG).unlink()
+    run = open_run()
+    assert (run.run_id, run.meta["seeds"]) == (folder.name, ["a", "b"])
+    assert {name: body for name, body in content(folder).items() if name != "studies.json"} == before
+    assert accepted(*replay_words()).startswith(f"run {folder.name}\n")
+
+
+@pytest.mark.parametrize("text", ["garbage", "[1]", '{\n "run_id": "x",\n "tables": {}\n}\n', ""])
+def test_damaged_studies_count_as_none(folder: Path, text: str) -> None:
+    store_study(folder, {"seeds": ["a", "b"]})
+    (folder / "studies.json").write_text(text, "utf-8")
+    run = open_run()
+    assert (run.run_id, run.meta["seeds"]) == (folder.name, [])
+    store_study(folder, {"seeds": ["c"]})
+    assert open_run().meta["seeds"] == ["c"]
+
+
+# names of runs
+
+
+def test_hidden_and_unfinished_folders_are_no_runs(folder: Path) -> None:
+    shutil.copytree(folder, runs_folder() / f".{folder.name}.1.partial")
+    (runs_folder() / "unfinished").mkdir()
+    assert run_ids() == [folder.name]
+    assert folder.name in accepted("runs")
+    for name in (f".{folder.name}", "unfin"):
+        assert f"unknown run '{name}'" in refused(2, "query", "price_path", name)
+
+
+def test_a_run_is_found_by_prefix_path_or_as_the_latest(folder: Path) -> None:
+    for name in (folder.name, folder.name[:4], "latest", str(folder)):
+        assert open_run(name).run_id == folder.name
+    twin = Path(shutil.copytree(folder, runs_folder() / f"{folder.name[:4]}-twin"))
+    assert f"is ambiguous: {', '.join(run_ids())}; give more of the id" in refused(1, "audit", folder.name[:4])
+    assert open_run(folder.name).path == folder
+    os.utime(folder, ns=(0, 0))
+    assert open_run().path == twin
+    os.utime(twin, ns=(0, -1))
+    assert open_run().path == folder
+
+
+def test_runs_lists_what_can_be_read_and_says_what_cannot(folder: Path) -> None:
+    spoilt_run = Path(shutil.copytree(folder, runs_folder() / "spoilt"))
+    (spoilt_run / "run.json").write_text("garbage", "utf-8")
+    answer = crashbook("runs")
+    assert answer.code == 0
+    assert folder.name in answer.out
+    assert "spoilt" not in answer.out
+
+
+def test_diff_gives_the_fields_and_numbers_that_differ(folder: Path) -> None:
+    one, other = open_run(folder.name), run_of(fund_start_usd=1e6)
+    fields, numbers = diff(one, other)
+    assert ("fund_start_usd", 1_230_000_000.0, 1_000_000.0) in fields
+    assert {name for name, _, _ in fields} <= {"fund_start_usd", "fund_inventory_limit_usd"}
+    changed = {name: (left, right) for name, left, right in numbers}
+    assert changed["pool_start_usd"] == (1_230_000_000, 1_000_000)
+    assert "open_interest_usd" not in changed
+    assert diff(one, one) == ([], [])
+    assert "both are run" in refused(2, "diff", folder.name, folder.name)

@@ -1,0 +1,159 @@
+"""From a scenario to a run: where values come from, what is refused, what several runs say together."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+import pytest
+
+import backtest
+from backtest.errors import ConfigError, UnknownNameError
+from backtest.market.path import model_points, walk_market
+from backtest.run.pipeline import execute, prepare, resolve
+from backtest.run.run import open_run
+from backtest.studies.seeds import bands, run_grid, run_seeds
+from backtest.venue.profile import get_venue
+
+SMALL = {"positions": 2000}
+PAIR = pl.DataFrame(
+    {
+        "account": [1, 2],
+        "symbol": ["BTC", "BTC"],
+        "side": ["long", "short"],
+        "quantity_base": [1.0, 1.0],
+        "entry_px": [52000.0, 52000.0],
+        "leverage": [10.0, 2.0],
+    }
+)
+
+
+def test_given_values_beat_the_event_and_the_event_beats_the_venue() -> None:
+    plain = resolve("2025-10-10", {})
+    assert plain.venue.id == "hyperliquid"
+    assert plain.scenario.vault_capital_usd == 50e6
+    assert plain.sources["vault_capital_usd"].startswith("event: [U]")
+    assert plain.sources["close_price"] == "venue profile"
+    changed = resolve("2025-10-10", {"close_price": "mark", "open_interest_usd": {"BTC": 1e9}})
+    assert changed.scenario.close_price == "mark"
+    assert changed.sources["close_price"] == "given"
+    assert changed.scenario.open_interest_usd == {**plain.scenario.open_interest_usd, "BTC": 1e9}
+
+
+def test_a_venue_with_the_book_of_another_differs_in_its_rules_only() -> None:
+    theirs, own = resolve("2025-10-10", {}), resolve("2025-10-10", {"venue": "bybit"})
+    both = resolve("2025-10-10", {"venue": "bybit", "book_of": "hyperliquid"})
+    for name in ("open_interest_usd", "leverage_mix", "liquidity_scale", "mark_half_life_s"):
+        assert getattr(both.scenario, name) == getattr(theirs.scenario, name)
+        assert both.sources[name] == theirs.sources[name]
+    for name in ("stepper", "ranking", "vault_capital_usd", "fund_start_usd", "fund_drop", "close_price"):
+        assert getattr(both.scenario, name) == getattr(own.scenario, name)
+    assert theirs.scenario.leverage_mix != own.scenario.leverage_mix
+    assert any("Open interest of bybit: declared" in flag for flag in own.flags)
+    assert not any("Open interest of" in flag for flag in both.flags)
+    with pytest.raises(UnknownNameError, match="did you mean bybit"):
+        resolve("2025-10-10", {"book_of": "bibit"})
+
+
+def test_one_number_for_several_coins_is_told() -> None:
+    told = "Open_interest_usd = 1,000,000,000 is that of each coin, not of all together."
+    assert told in resolve("2025-10-10", {"open_interest_usd": 1e9}).flags
+    assert told not in resolve("2025-10-10", {"open_interest_usd": 1e9, "coins": ("BTC",)}).flags
+
+
+def test_the_mix_of_one_coin_leaves_the_others_the_program_s() -> None:
+    mine = ((0.0, 5.0, 1.0),)
+    mix = resolve("2025-10-10", {"venue": "bybit", "leverage_mix": {"BTC": mine}}).scenario.leverage_mix
+    assert mix == {**resolve("2025-10-10", {"venue": "bybit"}).scenario.leverage_mix, "BTC": mine}
+
+
+def test_a_default_spelled_out_is_the_same_run() -> None:
+    spelled = resolve("2025-10-10", {"close_price": "previous_mark", "seed": 1, **SMALL})
+    left_out = resolve("2025-10-10", SMALL)
+    assert spelled.sources == left_out.sources
+    assert prepare(spelled).run_id == prepare(left_out).run_id
+
+
+@pytest.mark.parametrize("given", [{"coins": ("BTC", "BCT")}, {"liquidity_scale": {"BCT": 2.0}}])
+def test_a_coin_the_venue_does_not_have_is_refused(given: dict[str, object]) -> None:
+    with pytest.raises(UnknownNameError, match=r"BCT.*did you mean BTC"):
+        resolve("2025-10-10", given)
+
+
+def test_a_fund_balance_counts_for_a_year() -> None:
+    binance = get_venue("binanceusdm")
+    assert binance.fund_start(dt.date(2020, 3, 12))[0] == 12_860_000
+    assert binance.fund_start(dt.date(2020, 3, 14))[0] == 6_230_000
+    assert binance.fund_start(dt.date(2020, 5, 10))[:2] == (21_005_925, "published balance at the end of 2020-05-09")
+    assert binance.fund_start(dt.date(2020, 5, 11))[0] == 7_731_989
+    value, source, warning = binance.fund_start(dt.date(2024, 8, 5))
+    assert value == 1.23e9
+    assert source.startswith("profile of")
+    assert "within a year before 2024-08-05" in warning
+    assert any("No fund balance" in flag for flag in resolve("2024-08-05", {}).flags)
+    assert not any("No fund balance" in flag for flag in resolve("2024-08-05", {"fund_start_usd": 1e6}).flags)
+
+
+def test_a_modelled_mark_is_walked_through_its_own_values() -> None:
+    market = prepare(resolve("2021-12-04", SMALL)).market
+    path = walk_market(market, "ohlc", 30.0)
+    points = model_points(market.trade[0], "ohlc", 60, 30.0, market.instruments[0].mark_per_tick)
+    assert market.modelled == (True,)
+    assert path.mark.tolist() == [points.ravel().tolist()]
+    assert walk_market(market, "close", 30.0).mark.tolist() == [points[:, 3].tolist()]
+
+
+def test_half_life_zero_is_the_trade_price() -> None:
+    run = prepare(resolve("2021-12-04", {"mark_half_life_s": 0.0, **SMALL}))
+    assert np.array_equal(run.world.walk.mark, run.world.walk.trade * run.world.mark_per_tick[0])
+
+
+def test_replay_takes_a_frame_of_positions_or_a_size() -> None:
+    assert len(backtest.replay("2021-12-04", positions=50).positions) == 50
+    run = backtest.replay("2021-12-04", positions=PAIR)
+    assert run.meta["labels"]["book"]["badge"] == "imported"
+    assert run.liquidations["account_id"].to_list() == [1]
+    assert all(audit.passed for audit in run.audits())
+
+
+def test_a_run_answers_in_polars_pandas_and_words() -> None:
+    run = backtest.replay("2021-12-04", **SMALL)
+    assert run.steps.height == run.to_pandas("steps").shape[0] == 49 * 4
+    assert run.sql("select count(*) as n from positions")["n"].item() == 2000
+    assert run.to_pandas("run_summary").shape[0] == 1
+    assert f"run {run.run_id}" in repr(run)
+    assert "<pre>" in run._repr_html_()
+    assert open_run(run.run_id[:5]).run_id == run.run_id
+    with pytest.raises(AttributeError, match="tables: runs"):
+        _ = run.nothing
+
+
+def test_seeds_share_a_market_and_give_bands() -> None:
+    resolved = resolve("2021-12-04", SMALL)
+    prepared = prepare(resolved)
+    run = run_seeds(resolved, prepared.market, execute(prepared), 3)
+    assert len(set(run.meta["seeds"])) == 3
+    low, median, high = run.meta["bands"]["liquidated_usd"]
+    assert low <= median <= high
+    assert run.meta["bands"] == bands(run.meta["seed_summaries"])
+    spread = {row["metric"]: row for row in run.query("seed_spread").to_dicts()}
+    assert spread["adl_usd"]["runs"] == 3
+    assert [spread["adl_usd"][name] for name in ("low_5", "median", "high_95")] == pytest.approx(
+        run.meta["bands"]["adl_usd"]
+    )
+    assert all(len(values) == 3 for values in run.meta["seed_compare"].values())
+    with pytest.raises(ConfigError, match="at least two seeds"):
+        run_seeds(resolved, prepared.market, run, 1)
+
+
+def test_the_grid_changes_one_setting_at_a_time() -> None:
+    given = {"positions": 1000, "coins": ("BTC", "SOL")}
+    resolved = resolve("2025-10-10", given)
+    run = run_grid(resolved, given, execute(prepare(resolved)))
+    labels = [entry["label"] for entry in run.meta["sensitivity"]]
+    assert labels[0] == "nothing: this run"
+    assert labels[1:] == [entry["label"] for entry in resolved.event.sensitivity]
+    assert len({entry["run_id"] for entry in run.meta["sensitivity"]}) == len(labels)
+    with pytest.raises(ConfigError, match="no sensitivity grid"):
+        run_grid(resolve("2021-12-04", {}), {}, run)

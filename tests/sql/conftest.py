@@ -1,0 +1,114 @@
+"""Tables of a run from a few literal rows, in an in-memory DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+
+from backtest.schema.tables import TABLES, Column, Kind
+from backtest.sql import queries
+
+START = datetime.fromisoformat("2025-10-10T21:00:00")
+RULES = "CREATE TABLE rules (threshold VARCHAR, fund_floor_usd DECIMAL(18, 6))"
+
+Rows = list[dict[str, Any]]
+
+
+def at(seconds: float) -> datetime:
+    """Return a time in seconds after the start of the tests' window."""
+    return START + timedelta(seconds=seconds)
+
+
+READ: dict[Kind, tuple[Any, Callable[[Any], Any]]] = {  # default and reader
+    "int": (0, int),
+    "bool": (False, lambda value: value in {True, "yes"}),
+    "str": ("", str),
+    "float": (0.0, float),
+    "money": (0, lambda value: Decimal(str(value))),
+    "money12": (0, lambda value: Decimal(str(value))),
+    "ts": (0, lambda value: at(float(value))),
+}
+
+
+# Unless a test says otherwise a lot is one base unit, and all lots of a liquidation leave the account.
+ALIKE = {"quantity_base": "lots", "closed_usd": "notional_usd", "lot_usd": "mark_px"}
+PRODUCTS = {"worth_usd": ("lots", "mark_px"), "end_notional_usd": ("lots", "end_mark_px")}
+
+
+def rows(text: str, **common: Any) -> Rows:
+    """Return the rows of a table written as text: names above, one row per line, ``-`` for null.
+
+    ``common`` holds what all rows share.
+    """
+    head, *lines = text.strip().splitlines()
+    names = head.split()
+    return [
+        {**common, **{name: None if cell == "-" else cell for name, cell in zip(names, line.split(), strict=True)}}
+        for line in lines
+    ]
+
+
+def _value(column: Column, row: dict[str, Any]) -> Any:
+    default, read = READ[column.kind]
+    if column.name in ALIKE:
+        default = row.get(ALIKE[column.name], default)
+    if column.name in PRODUCTS:
+        lots, price = (Decimal(str(row.get(name) or 0)) for name in PRODUCTS[column.name])
+        default = lots * price
+    value = row.get(column.name, default)
+    return None if value is None else read(value)
+
+
+class Tables:
+    """All tables of the schema, empty but for the rows given; ``ask`` runs a query and returns its rows."""
+
+    def __init__(self, **given: Rows) -> None:
+        self.con = duckdb.connect()
+        for table in TABLES.values():
+            self.con.execute(table.ddl())
+            self.add(table.name, given.pop(table.name, []))
+        self.con.execute(RULES)
+        for rule in given.pop("rules", []):
+            self.con.execute("INSERT INTO rules VALUES (?, ?)", [rule.get("threshold"), rule.get("fund_floor_usd")])
+        assert not given, f"no such table: {sorted(given)}"
+        queries.create_views(self.con)
+
+    def add(self, name: str, given: Rows) -> None:
+        """Insert rows; what a row leaves out is 0, empty or false."""
+        columns = TABLES[name].columns
+        for row in given:
+            unknown = set(row) - set(TABLES[name].names)
+            assert not unknown, f"{name} has no column {sorted(unknown)}"
+            marks = ", ".join("?" for _ in columns)
+            self.con.execute(f"INSERT INTO {name} VALUES ({marks})", [_value(column, row) for column in columns])
+
+    def frame(self, name: str, /, **params: Any) -> pl.DataFrame:
+        """Run a query, view or audit."""
+        return queries.run_query(self.con, name, params)
+
+    def ask(self, name: str, columns: str, /, **params: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a query in the columns asked for."""
+        return self.frame(name, **params).select(columns.split()).rows()
+
+
+Make = Callable[..., Tables]
+
+
+@pytest.fixture
+def tables() -> Iterator[Make]:
+    """Return a function that makes tables from rows; the connections are closed afterwards."""
+    made: list[Tables] = []
+
+    def make(**given: Rows) -> Tables:
+        made.append(Tables(**given))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.con.close()

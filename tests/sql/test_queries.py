@@ -1,0 +1,218 @@
+"""Headers, parameters, and the lock around users' own SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pytest
+
+from backtest.errors import QueryError, UnknownNameError
+from backtest.sql import queries
+from tests.sql.conftest import Tables
+
+HEADER = "-- title: T?\n-- params: {}\n-- grain: one row\n-- units: none\nSELECT 1 AS a"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "probe.sql"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_load_reads_the_header(tmp_path: Path) -> None:
+    one = queries.load(write(tmp_path, HEADER.format("side VARCHAR = NULL (both); top INTEGER = 5; from_ts TIMESTAMP")))
+    assert one.params == (
+        queries.Param("side", "VARCHAR", None, False, "both"),
+        queries.Param("top", "INTEGER", 5, False, ""),
+        queries.Param("from_ts", "TIMESTAMP", None, True, ""),
+    )
+    assert (one.name, one.title, one.grain, one.units, one.note, one.is_audit) == (
+        "probe",
+        "T?",
+        "one row",
+        "none",
+        "",
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("SELECT 1", "the header lacks title, params, grain, units"),
+        ("-- title: T?\n-- remark: x\nSELECT 1", "is not a header line"),
+        (HEADER.format("top NUMBER = 5"), "parameter 'top NUMBER = 5' is not 'name TYPE = default (note)'"),
+        (HEADER.format("top INTEGER = five"), "parameter top wants INTEGER, a whole number, not 'five'"),
+    ],
+)
+def test_a_bad_header_is_one_line(text: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(QueryError) as caught:
+        queries.load(write(tmp_path, text))
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_query_lists_near_matches() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean adl_waves"):
+        queries.get_query("adl_wave")
+    with pytest.raises(UnknownNameError):
+        queries.get_query("../queries/adl_waves")
+
+
+def test_bind_converts_text_and_fills_defaults() -> None:
+    window = queries.get_query("window_metrics")
+    bound = queries.bind(window, {"start": "2025-10-10T21:15", "end": datetime(2025, 10, 10, 21, 27, tzinfo=UTC)})
+    start, end = (datetime.fromisoformat(f"2025-10-10T21:{minute}") for minute in (15, 27))
+    assert bound == {"coin": None, "start": start, "end": end}
+    assert queries.bind(queries.get_query("liquidation_price_map"), {"bins": "7"}) == {"symbol": None, "bins": 7}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "words"),
+    [
+        ("window_metrics", {"end": "2025-10-11"}, "query window_metrics: parameter start is missing; give TIMESTAMP"),
+        ("adl_waves", {"coin": "BTC"}, "query adl_waves: unknown parameter 'coin'; it takes: symbol (VARCHAR)"),
+        ("run_summary", {"x": 1}, "unknown parameter 'x'; it takes: none"),
+        ("forgone_pnl", {"limit": "many"}, "parameter limit wants INTEGER, a whole number, not 'many'"),
+        ("forgone_pnl", {"limit": 2.5}, "not 2.5"),
+        ("forgone_pnl", {"limit": True}, "not True"),
+        ("forgone_pnl", {"limit": 10**30}, "parameter limit wants INTEGER"),
+        ("adl_waves", {"symbol": 3}, "parameter symbol wants VARCHAR, text, not 3"),
+        ("window_metrics", {"start": "yesterday", "end": "2025-10-11"}, "parameter start wants TIMESTAMP, a UTC time"),
+        ("window_metrics", {"start": None, "end": "2025-10-11"}, "not None"),
+    ],
+)
+def test_bind_names_what_is_wrong(name: str, given: dict[str, object], words: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        queries.bind(queries.get_query(name), given)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [("BOOLEAN", "true", True), ("BOOLEAN", False, False), ("DOUBLE", "1e-3", 0.001), ("DOUBLE", 2, 2.0)],
+)
+def test_convert_reads_the_other_types(kind: str, value: object, expected: object) -> None:
+    assert queries.convert("q", queries.Param("p", kind, None, True, ""), value) == expected
+
+
+def test_boolean_refuses_other_words() -> None:
+    with pytest.raises(QueryError, match="wants BOOLEAN, true or false, not 'yes'"):
+        queries.convert("q", queries.Param("p", "BOOLEAN", None, True, ""), "yes")
+
+
+def test_audits_report_rows_and_a_sample(tables: Callable[..., Tables]) -> None:
+    run = tables(steps=[{"step": k, "symbol": "BTC/USD:USD", "residual_usd": 1} for k in range(1, 9)])
+    found = {result.name: result for result in queries.run_audits(run.con)}
+    residual = found["steps_residual_zero"]
+    assert (residual.rows, residual.sample.height, residual.passed) == (8, queries.SAMPLE_ROWS, False)
+    assert found["ledger_sums_to_zero"].passed
+
+
+def test_a_query_on_a_missing_table_is_one_line(tables: Callable[..., Tables]) -> None:
+    # The tables of a test have no headlines of several runs; a run has at least its own.
+    with pytest.raises(QueryError) as caught:
+        tables().frame("seed_spread")
+    assert str(caught.value).startswith("query seed_spread: Catalog Error: Table with name summaries does not exist")
+    assert "\n" not in str(caught.value)
+
+
+# --- users' SQL ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def locked(tables: Callable[..., Tables]) -> Tables:
+    run = tables(steps=[{"step": 1, "symbol": "BTC/USD:USD", "mark_px": 2.5}])
+    run.con.register("imported", pads.dataset(pa.table({"a": [1, 2]})))
+    queries.lock(run.con)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("text", "height"),
+    [
+        ("SELECT mark_px FROM steps", 1),
+        ("WITH s AS (FROM steps) SELECT * FROM s;", 1),
+        ("FROM imported", 2),
+        ("DESCRIBE steps", 34),
+        ("SUMMARIZE imported", 1),
+        ("EXPLAIN SELECT 1", 1),
+        ("explain analyze SELECT count(*) FROM imported", 1),
+        ("EXPLAIN (FORMAT json) SELECT 1", 1),
+        ("SELECT * FROM run_summary", 1),
+    ],
+)
+def test_reading_statements_run(text: str, height: int, locked: Tables) -> None:
+    assert queries.user_sql(locked.con, text).height == height
+
+
+def test_show_lists_tables_and_views(locked: Tables) -> None:
+    names = queries.user_sql(locked.con, "SHOW TABLES")["name"].to_list()
+    assert {"steps", "ledger", "loss_waterfall", "imported"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE TABLE t (a INTEGER)",
+        "INSERT INTO rules VALUES ('<', 0)",
+        "DROP VIEW run_summary",
+        "COPY steps TO 'out.csv'",
+        "ATTACH 'other.db'",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SET threads = 1",
+        "PRAGMA version",
+        "CALL duckdb_settings()",
+        "EXPLAIN ANALYZE CREATE TEMP TABLE t (a INTEGER)",
+        "EXPLAIN ANALYZE INSERT INTO rules VALUES ('<', 0)",
+        "/* EXPLAIN */ BEGIN",
+        "CHECKPOINT",
+    ],
+)
+def test_other_statements_are_refused(text: str, locked: Tables) -> None:
+    with pytest.raises(QueryError, match="only reading statements are allowed"):
+        queries.user_sql(locked.con, text)
+
+
+@pytest.mark.parametrize("text", ["", " ; ", "-- nothing", "SELECT 1; SELECT 2"])
+def test_one_statement_is_wanted(text: str, locked: Tables) -> None:
+    with pytest.raises(QueryError, match="one statement is wanted"):
+        queries.user_sql(locked.con, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * FROM read_csv('/etc/hostname')",
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM '/etc/hostname'",
+        "SELECT * FROM glob('/*')",
+        "SELECT * FROM read_parquet('https://example.org/x.parquet')",
+        "SELECT * FROM frame_of_the_caller",
+        "WITH x AS (INSERT INTO rules VALUES ('<', 0) RETURNING *) SELECT * FROM x",
+        "SELECT nothing FROM steps",
+        "SELEC 1",
+        "SELECT $x",
+    ],
+)
+def test_what_cannot_run_is_one_line(text: str, locked: Tables) -> None:
+    frame_of_the_caller = pl.DataFrame({"a": [1]})
+    assert frame_of_the_caller.height == 1
+    with pytest.raises(QueryError) as caught:
+        queries.user_sql(locked.con, text)
+    assert str(caught.value).startswith("sql: ")
+    assert "\n" not in str(caught.value)
+    assert queries.user_sql(locked.con, "SELECT count(*) AS n FROM rules")["n"].to_list() == [0]
+
+
+def test_the_lock_stays_shut(locked: Tables) -> None:
+    for name in ("enable_external_access", "lock_configuration"):
+        with pytest.raises(Exception, match=r"locked|Cannot"):
+            locked.con.execute(f"SET {name} = {str(name == 'enable_external_access').lower()}")

@@ -1,0 +1,128 @@
+"""The shape of the code: packages in order, no cycle, short modules, few loose ones, tests that mirror the tree."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "backtest"
+LOOSE = ["errors", "assets", "toml", "times", "formatting"]  # the only modules outside a package, besides __main__
+# Every package may import those before it. __init__ and __main__ are the doors.
+ORDER = [
+    *LOOSE,
+    *("schema", "mechanics", "scenario", "venue", "catalogue", "sql", "lake", "fetch", "market", "book", "engine"),
+    *("run", "studies", "calculator", "report", "api", "cli", "__main__", "__init__"),
+]
+LONGEST = 350
+ABOUT_THE_PROJECT = {"digests", "mutants", "bench", "golden", "reference", "server", "support"}
+Imports = dict[str, set[str]]
+
+
+def modules(package: Path = PACKAGE) -> dict[str, Path]:
+    """Return the modules of a package by dotted name, a package by the name of its folder."""
+    top = package.parent
+    return {
+        ".".join(path.relative_to(top).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in sorted(package.rglob("*.py"))
+        if "_assets" not in path.parts
+    }
+
+
+def imports(package: Path = PACKAGE) -> Imports:
+    """Return what each module imports of its own package, inside functions and for types too."""
+    known = modules(package)
+    out: Imports = {}
+    for name, path in known.items():
+        found: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                found |= {full if (full := f"{node.module}.{alias.name}") in known else node.module
+                          for alias in node.names}  # fmt: skip
+            elif isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+        out[name] = {each for each in found if each in known and each not in {name, package.name}}
+    return out
+
+
+def upward(graph: Imports) -> list[str]:
+    """Return the imports that do not point to a package further down."""
+    place = {name: at for at, name in enumerate(ORDER)}
+
+    def of(module: str) -> str:
+        return module.split(".")[1] if "." in module else "__init__"
+
+    return [
+        f"{module} imports {other}"
+        for module, others in graph.items()
+        for other in sorted(others)
+        if of(other) != of(module) and place[of(other)] >= place[of(module)]
+    ]
+
+
+def cycles(graph: Imports) -> list[list[str]]:
+    """Return the groups of modules that import one another, by taking away what imports nothing that is left."""
+    left = {module: set(others) for module, others in graph.items()}
+    while free := [module for module, others in left.items() if not others & left.keys()]:
+        for module in free:
+            del left[module]
+    while free := [module for module in left if not any(module in others for others in left.values())]:
+        for module in free:
+            del left[module]
+    return [sorted(left)] if left else []
+
+
+def test_imports_point_down_only() -> None:
+    assert upward(imports()) == []
+
+
+def test_no_module_imports_itself_by_a_detour() -> None:
+    assert cycles(imports()) == []
+
+
+def test_modules_are_read_in_one_sitting() -> None:
+    lines = {name: len(path.read_text("utf-8").splitlines()) for name, path in modules().items()}
+    assert {name: count for name, count in lines.items() if count > LONGEST} == {}
+
+
+def test_only_the_named_modules_are_loose() -> None:
+    loose = {path.stem for path in PACKAGE.glob("*.py")}
+    assert loose <= {*LOOSE, "__init__", "__main__"}
+    assert {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()} <= set(ORDER)
+
+
+def test_every_package_says_what_it_is_for() -> None:
+    silent = []
+    for path in PACKAGE.rglob("__init__.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        names = [target.id for node in tree.body if isinstance(node, ast.Assign)
+                 for target in node.targets if isinstance(target, ast.Name)]  # fmt: skip
+        if len(ast.get_docstring(tree) or "") < 60 or "__all__" not in names:
+            silent.append(path.relative_to(ROOT).as_posix())
+    assert silent == []
+
+
+def test_tests_mirror_the_package() -> None:
+    tests = ROOT / "tests"
+    packages = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+    folders = {path.relative_to(tests).parts[0] for path in tests.rglob("*.py") if path.parent != tests}
+    assert folders <= packages | ABOUT_THE_PROJECT
+    assert {path.name for path in tests.glob("test_*.py")} <= {
+        "test_architecture.py", "test_project.py", "test_documents.py", "test_typing.py",
+    }  # fmt: skip
+
+
+def test_the_checks_see_what_they_are_for(tmp_path: Path) -> None:
+    package = tmp_path / "backtest"
+    for name, text in {
+        "errors.py": "def f():\n    from backtest.cli import main\n",
+        "cli/__init__.py": "from backtest.cli import main\n",
+        "cli/main.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from backtest.cli import other\n",
+        "cli/other.py": "def f():\n    from backtest.cli import main\n",
+        "__init__.py": "",
+    }.items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(text)
+    graph = imports(package)
+    assert upward(graph) == ["backtest.errors imports backtest.cli.main"]
+    assert cycles(graph) == [["backtest.cli.main", "backtest.cli.other"]]
