@@ -226,7 +226,7 @@ def _prices(held: Position, profile: VenueProfile) -> Iterator[Figure]:
     yield Figure("liquidation_exact_px", _price(price, unit), rule if solved else without, *origin)
     yield Figure("liquidation_tier", tier, "tier at that price" if solved else without, *origin)
     yield Figure("bankruptcy_px", _price(broke, unit), "equity = 0" if broke else without)
-    if profile.rules["stepper"] == "fillable_price":
+    if profile.rules["liquidation_rule"] == "fillable_price":
         yield _fillable(held, profile)
 
 

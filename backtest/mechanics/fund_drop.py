@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-DROPS = ("none", "pnl_ratio", "pool_drop")
+DROPS = ("none", "pnl_ratio", "pool_drawdown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class PoolRule:
 class DropRule:
     """When the fall of a fund switches deleveraging on, and when off again.
 
-    ``kind``: ``pnl_ratio`` (of each symbol, Bybit) or ``pool_drop`` (of the fund's equity, OKX). ``trigger`` and
+    ``kind``: ``pnl_ratio`` (of each symbol, Bybit) or ``pool_drawdown`` (of the fund's equity, OKX). ``trigger`` and
     ``stop`` are shares of the fund's peak per symbol; above ``above`` quanta the ratio counts at all. ``window`` is in
     thirds of a second.
     """

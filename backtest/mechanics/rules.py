@@ -27,12 +27,12 @@ SCHEDULES = {
 CHOICES: Mapping[str, Mapping[str, Any] | tuple[str, ...]] = {
     "contract": ("listed", "linear", "inverse"),
     "intrabar": ("ohlc", "adverse_first", "close"),
-    "stepper": STEPPERS,
+    "liquidation_rule": STEPPERS,
     "impact": IMPACTS,
     "path": ("tape", "feedback"),
     "fund_shortfall": ("divisible", "all_or_nothing"),
     "fund_takeover": ("bankruptcy", "none"),
-    "fund_drop": DROPS,
+    "drawdown_trigger": DROPS,
     "inventory_adl": ("none", "below_floor", "to_trigger"),
     "residual_owner": ("account", "fund", "vault"),
     "fee_owner": ("venue", "fund"),
@@ -58,9 +58,9 @@ class VaultRule:
 class Rules:
     """What a venue does, in integers: money in quanta, rates in 1e-9.
 
-    ``inclusive``: liquidation at equity equal to maintenance. ``part``: of the stepper ``part_first`` only.
-    ``block``: of the steppers ``fillable_price`` and ``incremental``. ``ranking`` none: no ADL, no queue.
-    ``adl_visits``: candidates a bankrupt looks at, 0 for all.
+    ``inclusive``: liquidation at equity equal to maintenance. ``part``: of the liquidation rule ``part_first`` only.
+    ``block``: of the liquidation rules ``fillable_price`` and ``incremental``. ``ranking`` none: no ADL, no queue.
+    ``max_candidates``: candidates a bankrupt looks at, 0 for all.
     ``inventory_limit`` None: no limit. Of several funds, ``pools`` divides start and limit, ``fund_of`` names each
     symbol's (both empty: one fund). ``drop`` switches deleveraging on.
     ``quiet_steps``: steps without a breach, the present one included, before pools unwind.
@@ -69,7 +69,7 @@ class Rules:
     """
 
     inclusive: bool
-    stepper: str = "full_position"
+    liquidation_rule: str = "full_position"
     part: PartRule | None = None
     block: BlockRule | None = None
     fund_start: int
@@ -91,12 +91,12 @@ class Rules:
     losers: str
     close_price: str
     on_exhausted: str
-    adl_visits: int = 0
+    max_candidates: int = 0
     impact: str
     strength: Fraction
     scale: tuple[Fraction, ...]
     participation: Fraction
     seed: int
-    spared: int
+    queue_not_reached: int
     cross_allocation: str = "by_maintenance"
     cross_order: str = "maintenance"

@@ -220,7 +220,7 @@ def assumptions(prepared: Prepared) -> list[str]:
         f"The book can take {scenario.participation_frac:.0%} of the scaled volume of a bar, freed in equal parts as "
         "the bar is walked; unused liquidity expires with the bar."
     )
-    stepper = STEPPING[scenario.stepper].format(
+    stepper = STEPPING[scenario.liquidation_rule].format(
         share=f"{scenario.first_share_frac:.0%}",
         above=f"{scenario.first_above_usd:,.0f} USD",
         pause=f"{scenario.first_pause_s} s",
@@ -246,7 +246,7 @@ def assumptions(prepared: Prepared) -> list[str]:
 
 DROP = {
     "pnl_ratio": "A coin that has lost more of its fund's peak of {hours:g} h than its trigger",
-    "pool_drop": "A fund that has fallen by more of its peak of {hours:g} h than the trigger",
+    "pool_drawdown": "A fund that has fallen by more of its peak of {hours:g} h than the trigger",
 }
 
 
@@ -256,10 +256,10 @@ def _funds(prepared: Prepared) -> list[str]:
     if rules.pools:
         how = "by open interest" if not isinstance(scenario.fund_start_usd, Mapping) else "as stated per coin"
         said.append(f"{len(rules.pools)} insurance funds ({scenario.fund_pools}), their start divided {how}.")
-    if scenario.fund_drop != "none":
-        what = DROP[scenario.fund_drop].format(hours=scenario.fund_window_s / 3600)
+    if scenario.drawdown_trigger != "none":
+        what = DROP[scenario.drawdown_trigger].format(hours=scenario.drawdown_window_s / 3600)
         trigger, stop = (f"{value:.0%}" if isinstance(value, float) else "its share by coin"
-                         for value in (scenario.fund_trigger_frac, scenario.fund_stop_frac))  # fmt: skip
+                         for value in (scenario.drawdown_trigger_frac, scenario.drawdown_stop_frac))  # fmt: skip
         said.append(f"{what} ({trigger}) switches deleveraging on until it is back within the stop ({stop}).")
     return said
 

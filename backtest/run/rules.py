@@ -36,24 +36,26 @@ def funds_of(scenario: Scenario, interest: list[int]) -> dict[str, Any]:
 
 
 def _drop(scenario: Scenario) -> DropRule | None:
-    if scenario.fund_drop == "none":
+    if scenario.drawdown_trigger == "none":
         if scenario.inventory_adl == "to_trigger":
             raise ConfigError(
-                "inventory_adl = 'to_trigger' but fund_drop = 'none' switches nothing on; "
-                "set inventory_adl=below_floor or none as well, or fund_drop to pnl_ratio or pool_drop"
+                "inventory_adl = 'to_trigger' but drawdown_trigger = 'none' switches nothing on; "
+                "set inventory_adl=below_floor or none as well, or drawdown_trigger to pnl_ratio or pool_drawdown"
             )
         return None
     trigger, stop = (
         tuple(ratio(per_coin(getattr(scenario, name), coin, name)) for coin in scenario.coins)
-        for name in ("fund_trigger_frac", "fund_stop_frac")
+        for name in ("drawdown_trigger_frac", "drawdown_stop_frac")
     )
     for coin, on, off in zip(scenario.coins, trigger, stop, strict=True):
         if off > on:
             raise ConfigError(
-                f"fund_stop_frac of {coin} is {float(off):g}, above fund_trigger_frac of {float(on):g}; "
-                f"it must not be: set fund_stop_frac={float(on):g} or less"
+                f"drawdown_stop_frac of {coin} is {float(off):g}, above drawdown_trigger_frac of {float(on):g}; "
+                f"it must not be: set drawdown_stop_frac={float(on):g} or less"
             )
-    return DropRule(scenario.fund_drop, trigger, stop, quanta(scenario.fund_above_usd), 3 * scenario.fund_window_s)
+    return DropRule(
+        scenario.drawdown_trigger, trigger, stop, quanta(scenario.drawdown_above_usd), 3 * scenario.drawdown_window_s
+    )
 
 
 def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int, interest: list[int]) -> Rules:
@@ -75,10 +77,10 @@ def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int, in
     )
     return Rules(
         inclusive=venue.inclusive,
-        stepper=scenario.stepper,
-        part=part if scenario.stepper == "part_first" else None,
-        block=block if scenario.stepper in {"fillable_price", "incremental"} else None,
-        adl_visits=scenario.adl_visits,
+        liquidation_rule=scenario.liquidation_rule,
+        part=part if scenario.liquidation_rule == "part_first" else None,
+        block=block if scenario.liquidation_rule in {"fillable_price", "incremental"} else None,
+        max_candidates=scenario.max_candidates,
         **funds_of(scenario, interest),
         fund_floor=quanta(scenario.fund_floor_usd),
         fund_divisible=scenario.fund_shortfall == "divisible",
@@ -101,7 +103,7 @@ def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int, in
         scale=tuple(ratio(scale) * factor for scale in scales),
         participation=ratio(scenario.participation_frac),
         seed=scenario.seed,
-        spared=scenario.spared,
+        queue_not_reached=scenario.queue_not_reached,
         cross_allocation=_allocation(scenario, vault),
         cross_order=scenario.cross_order,
     )

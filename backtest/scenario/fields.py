@@ -122,7 +122,7 @@ PARAMS: tuple[Param, ...] = (
     ),
     Param("max_rounds", "int", "", 10, "rounds of liquidation and impact at one price of the feedback path", 1, 1000),
     Param(
-        "stepper",
+        "liquidation_rule",
         "text",
         "",
         RULE,
@@ -174,14 +174,14 @@ PARAMS: tuple[Param, ...] = (
         MOST,
     ),
     Param(
-        "fund_drop",
+        "drawdown_trigger",
         "text",
         "",
         RULE,
-        "what switches deleveraging on: none, pnl_ratio (a coin's loss, Bybit) or pool_drop (the fund's fall, OKX)",
+        "what switches deleveraging on: none, pnl_ratio (a coin's loss, Bybit) or pool_drawdown (the fund's fall, OKX)",
     ),
     Param(
-        "fund_trigger_frac",
+        "drawdown_trigger_frac",
         "per_coin",
         "0..1",
         RULE,
@@ -189,15 +189,17 @@ PARAMS: tuple[Param, ...] = (
         0,
         1,
     ),
-    Param("fund_stop_frac", "per_coin", "0..1", RULE, "fall below which it is switched off again", 0, 1),
-    Param("fund_above_usd", "float", "usd", RULE, "equity of the fund above which the fall counts", 0, MOST),
-    Param("fund_window_s", "int", "s", RULE, "time over which the peaks of fund_drop are taken", 0, 10_000_000),
+    Param("drawdown_stop_frac", "per_coin", "0..1", RULE, "fall below which it is switched off again", 0, 1),
+    Param("drawdown_above_usd", "float", "usd", RULE, "equity of the fund above which the fall counts", 0, MOST),
+    Param(
+        "drawdown_window_s", "int", "s", RULE, "time over which the peaks of drawdown_trigger are taken", 0, 10_000_000
+    ),
     Param(
         "inventory_adl",
         "text",
         "",
         RULE,
-        "when the fund's inventory enters the ADL queue: none, below_floor, or to_trigger while fund_drop is on",
+        "when the fund's inventory enters the ADL queue: none, below_floor, or to_trigger while drawdown_trigger is on",
     ),
     Param("inventory_stop_usd", "float", "usd", RULE, "equity at which the fund's own ADL stops", -MOST, MOST),
     Param("quiet_s", "float", "s", RULE, "quiet time before fund or vault unwind", 0, 1e7),
@@ -214,7 +216,7 @@ PARAMS: tuple[Param, ...] = (
     ),
     Param("losers", "text", "", RULE, "positions at a loss in the queue: last, ranked or excluded"),
     Param("close_price", "text", "", RULE, "price of ADL: bankruptcy, mark or previous_mark"),
-    Param("adl_visits", "int", "", RULE, "candidates that one bankrupt looks at in the queue; 0 is all", 0, MANY),
+    Param("max_candidates", "int", "", RULE, "candidates that one bankrupt looks at in the queue; 0 is all", 0, MANY),
     Param(
         "on_exhausted",
         "text",
@@ -222,7 +224,15 @@ PARAMS: tuple[Param, ...] = (
         RULE,
         "lots without a candidate: uncovered, fund_negative, waits, socialised_winners or socialised_both",
     ),
-    Param("spared", "int", "", 20, "candidates behind the last one closed that are recorded per wave", 0, 1_000_000),
+    Param(
+        "queue_not_reached",
+        "int",
+        "",
+        20,
+        "candidates behind the last one closed that are recorded per wave",
+        0,
+        1_000_000,
+    ),
     Param(
         "watch",
         "watch",
@@ -232,3 +242,14 @@ PARAMS: tuple[Param, ...] = (
     ),
 )
 BY_NAME = {param.name: param for param in PARAMS}
+RENAMED_FIELDS = {
+    "stepper": "liquidation_rule",
+    "adl_visits": "max_candidates",
+    "spared": "queue_not_reached",
+    "fund_drop": "drawdown_trigger",
+    "fund_trigger_frac": "drawdown_trigger_frac",
+    "fund_stop_frac": "drawdown_stop_frac",
+    "fund_above_usd": "drawdown_above_usd",
+    "fund_window_s": "drawdown_window_s",
+}
+RENAMED_VALUES = {"drawdown_trigger": {"pool_drop": "pool_drawdown"}}

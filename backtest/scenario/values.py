@@ -18,7 +18,7 @@ from typing import Any
 
 from backtest.errors import ConfigError, UnknownNameError
 from backtest.mechanics.rules import CHOICES
-from backtest.scenario.fields import BY_NAME, EVENT, PARAMS, RULE, Param
+from backtest.scenario.fields import BY_NAME, EVENT, PARAMS, RENAMED_FIELDS, RENAMED_VALUES, RULE, Param
 from backtest.toml import Reader, read_toml, shown
 
 POOLS = re.compile(r"\w+(\+\w+)*(\s*,\s*\w+(\+\w+)*)*")
@@ -77,7 +77,7 @@ class Scenario:
     path: str
     feedback_half_life_s: float
     max_rounds: int
-    stepper: str
+    liquidation_rule: str
     cross_allocation: str
     cross_order: str
     first_share_frac: float
@@ -97,11 +97,11 @@ class Scenario:
     fund_shortfall: str
     fund_takeover: str
     fund_inventory_limit_usd: float
-    fund_drop: str
-    fund_trigger_frac: PerCoin
-    fund_stop_frac: PerCoin
-    fund_above_usd: float
-    fund_window_s: int
+    drawdown_trigger: str
+    drawdown_trigger_frac: PerCoin
+    drawdown_stop_frac: PerCoin
+    drawdown_above_usd: float
+    drawdown_window_s: int
     inventory_adl: str
     inventory_stop_usd: float
     quiet_s: float
@@ -112,9 +112,9 @@ class Scenario:
     ranking: str
     losers: str
     close_price: str
-    adl_visits: int
+    max_candidates: int
     on_exhausted: str
-    spared: int
+    queue_not_reached: int
     watch: tuple[Watch, ...]
 
     def with_(self, **changes: Any) -> Scenario:
@@ -144,7 +144,7 @@ class Scenario:
 KEPT = (
     "event", "venue", "book_of", "coins", "start", "end", "seed", "intrabar", "mark_half_life_s", "allow_gaps",
     "positions", "positions_file", "balance_with_market", "watch", "impact", "impact_y", "impact_sigma_frac",
-    "feedback_half_life_s", "max_rounds", "spared",
+    "feedback_half_life_s", "max_rounds", "queue_not_reached",
 )  # fmt: skip
 
 
@@ -204,6 +204,8 @@ def check_values(table: Mapping[str, Any], where: str) -> dict[str, Any]:
     {'seed': 3}
     """
     for key in table:
+        if key in RENAMED_FIELDS:
+            raise ConfigError(f"{where}: field '{key}' is now called '{RENAMED_FIELDS[key]}'")
         if key not in BY_NAME:
             raise ConfigError(f"{where}: {UnknownNameError('key', key, BY_NAME, 'See crashbook params')}")
     reader = Reader(table, where)
@@ -217,6 +219,8 @@ def _check(reader: Reader, param: Param) -> Any:
     if param.kind in _PLAIN:
         value: Any = reader.get(param.name, _PLAIN[param.kind])
         if param.name in CHOICES and value not in CHOICES[param.name]:
+            if renamed := RENAMED_VALUES.get(param.name, {}).get(value):
+                raise ConfigError(f"{reader.where}: {param.name} '{value}' is now called '{renamed}'")
             reader.choice(param.name, tuple(CHOICES[param.name]))
         if param.kind in {"int", "float"}:
             _bound(value, param, reader.where)

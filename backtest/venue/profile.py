@@ -25,7 +25,7 @@ LIMITS = {
     "block_least_usd": 0.0, "block_most_usd": MOST, "block_orders": MANY, "block_deleverages": MANY,
     "fillable_adjustment": 1.0, "fillable_spread": 1.5,
 }  # fmt: skip
-FIGURES: Mapping[str, Any] = {**PART, **BLOCK, **LIMITS}  # of steppers; the others keep these
+FIGURES: Mapping[str, Any] = {**PART, **BLOCK, **LIMITS}  # of liquidation rules; the others keep these
 OWN_FIGURES = {"part_first": (*PART,), "incremental": (*BLOCK,), "fillable_price": (*BLOCK, *LIMITS)}
 A_YEAR = dt.timedelta(days=366)
 
@@ -182,6 +182,7 @@ def get_venue(name: str) -> VenueProfile:
 def parse_venue(table: Mapping[str, Any], where: str) -> VenueProfile:
     """Check a profile's table and build the profile."""
     top = Reader(table, where)
+    _refuse_old_keys(table, where)
     sources = {row["id"]: row for row in map(_source, top.tables("source"))}
     points: list[Point] = []
     margin, tables = _margin(top.table_of("margin"), points)
@@ -227,6 +228,16 @@ def parse_venue(table: Mapping[str, Any], where: str) -> VenueProfile:
     return profile.on(profile.as_of)
 
 
+RENAMED_KEYS = {"liquidation.stepper": "rule", "fund.drop": "drawdown", "adl.visits": "max_candidates"}
+
+
+def _refuse_old_keys(table: Mapping[str, Any], where: str) -> None:
+    for path, new in RENAMED_KEYS.items():
+        section, key = path.split(".")
+        if key in (table.get(section) or ()):
+            raise ConfigError(f"{where} [{section}]: key '{key}' is now called '{new}'")
+
+
 def _source(row: Reader) -> dict[str, str]:
     out = {key: row.get(key, str) for key in ("id", "url", "read")}
     out["mark"] = row.choice("mark", tuple(MARKS))
@@ -250,12 +261,12 @@ def _built(kind: str, name: str, built: Mapping[str, Any], where: str) -> None:
 
 
 def _liquidation(section: Reader, points: list[Point]) -> dict[str, Any]:
-    """Read the stepper with the figures that are its own."""
-    stepper = section.get("stepper", str)
-    _built("stepper", stepper, STEPPERS, section.where)
-    figures = {key: section.get(key, type(FIGURES[key])) for key in OWN_FIGURES.get(stepper, ())}
-    points.append(_point(section, "liquidation", stepper))
-    return {"stepper": stepper, **FIGURES, **figures}
+    """Read the liquidation rule with the figures that are its own."""
+    rule = section.get("rule", str)
+    _built("liquidation rule", rule, STEPPERS, section.where)
+    figures = {key: section.get(key, type(FIGURES[key])) for key in OWN_FIGURES.get(rule, ())}
+    points.append(_point(section, "liquidation", rule))
+    return {"liquidation_rule": rule, **FIGURES, **figures}
 
 
 def _margin(section: Reader, points: list[Point]) -> tuple[str, tuple[MarginTable, ...]]:
@@ -285,9 +296,9 @@ def _fund(
     start_coin = section.get("start_coin", float, None)
     if start_coin is not None and start_coin < 0:
         raise ConfigError(f"{section.where}: start_coin = {start_coin:g}; it must not be below zero")
-    drop = section.get("drop", dict, None)
-    rules |= {"fund_drop": "none", **{f"fund_{key}": value for key, value in DROP.items()}}
-    rules |= _drop(Reader(drop, f"{section.where} drop"), points) if drop else {}
+    drawdown = section.get("drawdown", dict, None)
+    rules |= {"drawdown_trigger": "none", **{f"drawdown_{key}": value for key, value in DRAWDOWN.items()}}
+    rules |= _drawdown(Reader(drawdown, f"{section.where} drawdown"), points) if drawdown else {}
     limit = section.get("inventory_limit_frac", float, None)
     if limit is not None and not 0 < limit <= 1000:
         raise ConfigError(f"{section.where}: inventory_limit_frac = {limit:g}; allowed: 0 to 1000, without it no limit")
@@ -301,15 +312,15 @@ def _fund(
     return rules, tuple(sorted(balances)), limit, start_coin
 
 
-DROP = {"trigger_frac": 1.0, "stop_frac": 1.0, "above_usd": 0.0, "window_s": 28_800}  # where a profile has none
+DRAWDOWN = {"trigger_frac": 1.0, "stop_frac": 1.0, "above_usd": 0.0, "window_s": 28_800}  # where a profile has none
 
 
-def _drop(section: Reader, points: list[Point]) -> dict[str, Any]:
-    """Read what fall of the fund switches deleveraging on, and off again."""
-    rule = section.choice("rule", CHOICES["fund_drop"])
-    rules = {f"fund_{key}": section.get(key, type(value)) for key, value in DROP.items()}
-    points.append(_point(section, "fund drop", f"{rule}, on at {rules['fund_trigger_frac']:g}"))
-    return {"fund_drop": rule, **rules}
+def _drawdown(section: Reader, points: list[Point]) -> dict[str, Any]:
+    """Read which drawdown of the fund switches deleveraging on, and off again."""
+    trigger = section.choice("trigger", CHOICES["drawdown_trigger"])
+    rules = {f"drawdown_{key}": section.get(key, type(value)) for key, value in DRAWDOWN.items()}
+    points.append(_point(section, "drawdown trigger", f"{trigger}, on at {rules['drawdown_trigger_frac']:g}"))
+    return {"drawdown_trigger": trigger, **rules}
 
 
 def _vault(section: Reader) -> tuple[dict[str, Any], tuple[int, int]]:
@@ -332,7 +343,7 @@ def _adl(section: Reader, points: list[Point]) -> dict[str, Any]:
         "losers": section.choice("losers", CHOICES["losers"]),
         "close_price": section.choice("close_price", CHOICES["close_price"]),
         "on_exhausted": section.choice("on_exhausted", CHOICES["on_exhausted"]),
-        "adl_visits": section.get("visits", int, 0),
+        "max_candidates": section.get("max_candidates", int, 0),
     }
     note = section.get("note", str, "")
     for name, value in (("ranking", ranking), ("close_price", rules["close_price"])):

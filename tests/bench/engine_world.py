@@ -60,7 +60,7 @@ def engine_world(positions: int, bars: int = 4320, seed: int = 1) -> World:
         vault=None,
         residual_owner="fund", fee_e9=0, fee_owner="fund", ranking="bitmex", losers="last", close_price="bankruptcy",
         on_exhausted="uncovered", impact="sqrt", strength=Fraction(3, 1000), scale=(Fraction(1),),
-        participation=Fraction(1), seed=seed, spared=20,
+        participation=Fraction(1), seed=seed, queue_not_reached=20,
     )  # fmt: skip
     funding = tuple((bar, 0, 100_000, 0) for bar in range(0, bars, 480))
     return World(
@@ -75,8 +75,8 @@ def with_everything(world: World) -> dict[str, World]:
     part = PartRule(1, 5, 100_000 * USD, 30)
     vault = VaultRule(4 * world.rules.fund_start)
     rules = {
-        "part_first, vault": {"stepper": "part_first", "part": part, "vault": vault, "fund_takes_over": False},
-        "part_first, vault, fund, drop": {"stepper": "part_first", "part": part, "vault": vault, "drop": drop},
-        "tier_by_tier, fund, drop": {"stepper": "tier_by_tier", "drop": drop},
+        "part_first, vault": {"liquidation_rule": "part_first", "part": part, "vault": vault, "fund_takes_over": False},
+        "part_first, vault, fund, drop": {"liquidation_rule": "part_first", "part": part, "vault": vault, "drop": drop},
+        "tier_by_tier, fund, drop": {"liquidation_rule": "tier_by_tier", "drop": drop},
     }
     return {name: replace(world, rules=replace(world.rules, **more)) for name, more in rules.items()}  # type: ignore[arg-type]

@@ -40,21 +40,21 @@ def under(name: str, world: World) -> World:
         "fee_e9": round(rules["fee_rate"] * BILLION),
         "inventory_stop": old["inventory_stop"],
         "vault_quiet_steps": old["vault_quiet_steps"],
-        "adl_visits": rules["adl_visits"],
-        **{key: rules[key] for key in ("stepper", "losers", "close_price", "residual_owner", "fee_owner",
+        "max_candidates": rules["max_candidates"],
+        **{key: rules[key] for key in ("liquidation_rule", "losers", "close_price", "residual_owner", "fee_owner",
                                        "inventory_adl", "on_exhausted", "cross_allocation", "cross_order")},
     }  # fmt: skip
     if rules["vault_capital_usd"]:
         num, den = venue.takeover
         capital = old["vault"]["capital"] if old.get("vault") else start
         profile["vault"] = {"capital": capital, "num": num, "den": den}
-    if rules["stepper"] == "part_first":
+    if rules["liquidation_rule"] == "part_first":
         share = Fraction(str(rules["first_share_frac"]))
         profile |= {
             "first_share": [share.numerator, share.denominator], "pause_s": rules["first_pause_s"],
             "first_above": _typical(world),
         }  # fmt: skip
-    if rules["stepper"] in {"fillable_price", "incremental"}:
+    if rules["liquidation_rule"] in {"fillable_price", "incremental"}:
         profile["block"] = _block(rules, _typical(world))
     symbols = {key: {**each, "tiers": _tiers(venue, key, _typical(world))} for key, each in world["symbols"].items()}
     return {**world, "profile": profile, "symbols": symbols}
@@ -70,13 +70,13 @@ def _several(rules: Mapping[str, Any], symbols: list[str], start: int) -> World:
 
 
 def _drop(rules: Mapping[str, Any], symbols: list[str]) -> World:
-    if rules["fund_drop"] == "none":
+    if rules["drawdown_trigger"] == "none":
         return {}
     shares = {}
     for key in ("trigger", "stop"):
         share = Fraction(str(rules[f"fund_{key}_frac"]))
         shares[key] = {name: [share.numerator, share.denominator] for name in symbols}
-    return {"drop": {"kind": rules["fund_drop"], **shares, "above": 0, "window_s": rules["fund_window_s"]}}
+    return {"drop": {"kind": rules["drawdown_trigger"], **shares, "above": 0, "window_s": rules["drawdown_window_s"]}}
 
 
 def _block(rules: Mapping[str, Any], typical: int) -> dict[str, int]:

@@ -129,7 +129,9 @@ def test_blocks_order_all_of_lots_worth_nothing_that_the_least_amount_pays_for()
     block = {"time_ms": 60_000, "share_e9": 10**8, "least": 7, "most": 100, "orders": 9, "deleverages": 9,
              "adjustment_e9": 10**9, "spread_e9": 10**9}  # fmt: skip
     fund = {"start": 10**7, "floor": 0, "shortfall": "divisible", "takeover": "none", "inventory_limit": None}
-    world = small([bar(1000), crash, crash], stepper="fillable_price", block=block, fund=fund, on_exhausted="waits")
+    world = small(
+        [bar(1000), crash, crash], liquidation_rule="fillable_price", block=block, fund=fund, on_exhausted="waits"
+    )
     result = run_fast(world)
     assert result == replay(world)
     assert [line[4] for line in result["liquidations"]] == [7, 3]

@@ -58,7 +58,7 @@ def test_without_the_drop_the_fund_takes_the_same_claim() -> None:
 @pytest.mark.parametrize(("window_s", "off"), [(60, 4), (120, 5), (180, 6)])
 def test_the_peak_leaves_the_window_at_a_step_at_which_nothing_else_happens(window_s: int, off: int) -> None:
     """The peak of 1,030,000 stands at the end of step 2; sold at 595 the fund has 695,000, 32.5 % less."""
-    drop = {**DROP, "kind": "pool_drop", "window_s": window_s}
+    drop = {**DROP, "kind": "pool_drawdown", "window_s": window_s}
     bars = [bar(1000), bar(930), bar(595, volume_lots=10), *[bar(595)] * 5]
     result = both(small(bars, fund={**BUYER, "drop": drop}, vault_quiet_steps=1))
     assert result["owners"]["fund"] == {"cash": 695_000, "lots": {"BTC": 0}}

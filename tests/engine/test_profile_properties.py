@@ -190,14 +190,14 @@ def test_money_in_units_c_times_smaller_is_c_times_as_much(venue: str) -> None:
 def scalable(world: World) -> World:
     profile = world["profile"]
     ranking = "bitmex" if profile["ranking"] in {"binance", "bybit"} else profile["ranking"]
-    rounded = profile["stepper"] in {"reduce_once", "fillable_price", "incremental"}
-    stepper = "full_position" if rounded else profile["stepper"]
+    rounded = profile["liquidation_rule"] in {"reduce_once", "fillable_price", "incremental"}
+    liquidation = "full_position" if rounded else profile["liquidation_rule"]
     exhausted = "uncovered" if profile["on_exhausted"] == "socialised_both" else profile["on_exhausted"]
     fund = {**profile["fund"], "takeover": "none"}
     owner = "account" if profile["residual_owner"] == "vault" else profile["residual_owner"]
     profile = {
-        **profile, "threshold": "<", "vault": None, "inventory_adl": "none", "ranking": ranking, "stepper": stepper,
-        "fund": fund, "residual_owner": owner, "on_exhausted": exhausted,
+        **profile, "threshold": "<", "vault": None, "inventory_adl": "none", "ranking": ranking,
+        "liquidation_rule": liquidation, "fund": fund, "residual_owner": owner, "on_exhausted": exhausted,
     }  # fmt: skip
     return {**world, "profile": profile, "funding": []}
 

@@ -85,7 +85,7 @@ def close_to(score: float, exact: Fraction | None) -> bool:
 
 
 def check_queues(outcome: Outcome, slow: Trace) -> None:
-    account, spared = outcome.world.account.tolist(), outcome.world.rules.spared
+    account, spared = outcome.world.account.tolist(), outcome.world.rules.queue_not_reached
     for wave, slices, queue, _, place in by_wave(outcome, slow):
         cut: Counter[int] = Counter()
         for number, (fast, (_, _, bankrupt, winner, lots, amount)) in enumerate(zip(slices, wave.slices, strict=True)):
@@ -152,7 +152,7 @@ def check_breaches(world: dict[str, Any], outcome: Outcome, slow: Trace) -> None
         assert (fast["taken"], fast["adl_lots"]) == (claim.lots_takeover, claim.lots_adl)
         assert fast["kept"] == lots - claim.lots_book - claim.lots_takeover - claim.lots_adl
         assert not (fast["refused"] and fast["book_lots"])
-        partial = world["profile"].get("stepper", "full_position") != "full_position"
+        partial = world["profile"].get("liquidation_rule", "full_position") != "full_position"
         assert not fast["kept"] or partial or world["profile"].get("vault")
 
 

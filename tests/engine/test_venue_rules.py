@@ -30,7 +30,7 @@ def run(bars: list[Any], accounts: Any = (LONG, SHORT), fund: int = 0, **changes
 
 
 def dydx(bars: list[Any], accounts: Any = (LONG, SHORT), fund: int = 0, **block: Any) -> dict[str, Any]:
-    rules = {"stepper": "fillable_price", "fee_e9": 15_000_000, "fee_owner": "fund", "on_exhausted": "waits"}
+    rules = {"liquidation_rule": "fillable_price", "fee_e9": 15_000_000, "fee_owner": "fund", "on_exhausted": "waits"}
     return run(bars, accounts, fund, block={**BLOCK, **block}, **rules)
 
 
@@ -112,7 +112,7 @@ def test_what_finds_nobody_waits_on_the_account() -> None:
 
 def test_a_bankrupt_visits_so_many_candidates() -> None:
     shorts = tuple({**SHORT, "id": k, "lots": 5, "cost": 500_000} for k in (2, 3))
-    result = run([bar(890)], (LONG, *shorts), adl_visits=1, on_exhausted="waits")
+    result = run([bar(890)], (LONG, *shorts), max_candidates=1, on_exhausted="waits")
     assert [row[3:5] for row in result["adl"]] == [[2, 5]]
     assert result["unmatched"] == [[2, "BTC", 1, 5, "account"]]
 
@@ -122,7 +122,7 @@ def test_a_bankrupt_visits_so_many_candidates() -> None:
 
 def test_rounds_stop_when_the_rest_is_compliant() -> None:
     # An eighth of 10 lots, rounded up: 8, 7, 6, 5 lots are left. 30,000 are enough for six (27,900).
-    rules: dict[str, Any] = {"stepper": "incremental", "on_exhausted": "uncovered"}
+    rules: dict[str, Any] = {"liquidation_rule": "incremental", "on_exhausted": "uncovered"}
     block = {**BLOCK, "share_e9": 125_000_000, "time_ms": 1000}
     assert moved(run([bar(930, 100)], block=block, **rules)) == [[2, 1, 4, 372_000, 0, 12_000, 0]]
     two = {**block, "time_ms": 30_000}

@@ -203,7 +203,12 @@ def test_dydx_vector_end_to_end() -> None:
             "time_ms": 1000, "share_e9": 10**9, "least": 0, "most": 10**12, "orders": 50, "deleverages": 10,
             "adjustment_e9": 10**9, "spread_e9": 1_500_000_000,
         }  # fmt: skip
-        rules: dict[str, Any] = {"stepper": "fillable_price", "block": block, "fee_e9": 15_000_000, "fee_owner": "fund"}
+        rules: dict[str, Any] = {
+            "liquidation_rule": "fillable_price",
+            "block": block,
+            "fee_e9": 15_000_000,
+            "fee_owner": "fund",
+        }
         world = small([bar(price, volume_lots=100, mark=1000)], (long, SHORT), **rules)
         world["symbols"]["BTC"]["tiers"] = [[0, 12_000_000, 0]]
         outcome = simulate(build(world))

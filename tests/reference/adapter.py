@@ -102,10 +102,10 @@ def _rules(case: dict[str, Any], count: int) -> Rules:
     literal = profile["ranking"] == "hyperliquid" and profile.get("hl_literal")
     return Rules(
         inclusive=profile["threshold"] == "<=",
-        stepper=profile.get("stepper", "full_position"),
+        liquidation_rule=profile.get("liquidation_rule", "full_position"),
         part=_part(profile),
         block=BlockRule(**profile["block"]) if "block" in profile else None,
-        adl_visits=profile.get("adl_visits", 0),
+        max_candidates=profile.get("max_candidates", 0),
         fund_start=fund["start"],
         fund_floor=fund["floor"],
         fund_divisible=fund["shortfall"] == "divisible",
@@ -128,7 +128,7 @@ def _rules(case: dict[str, Any], count: int) -> Rules:
         scale=(Fraction(liquidity["scale_e9"], BILLION),) * count,
         participation=Fraction(liquidity["participation_e9"], BILLION),
         seed=case["seed"],
-        spared=3,
+        queue_not_reached=3,
         **{key: profile[key] for key in ("cross_allocation", "cross_order") if key in profile},
     )
 
@@ -148,7 +148,7 @@ def _funds(fund: dict[str, Any], names: list[str]) -> dict[str, Any]:
 
 
 def _part(profile: dict[str, Any]) -> PartRule | None:
-    if profile.get("stepper") != "part_first":
+    if profile.get("liquidation_rule") != "part_first":
         return None
     num, den = profile["first_share"]
     return PartRule(num, den, profile["first_above"], profile["pause_s"])

@@ -103,7 +103,7 @@ def walk_queue(state: State, claim: Claim, queue: list[Position], wanted: Callab
     `wanted` names how many lots are wanted of a winner who can give `most`; with 0 the walk is over. Winners who
     are closed or skipped leave the queue, so the next claim of the wave goes on where this one ended.
     """
-    visits = state.profile.get("adl_visits", 0) if isinstance(claim.owner, Position) else 0
+    visits = state.profile.get("max_candidates", 0) if isinstance(claim.owner, Position) else 0
     left = visits or len(queue)
     while claim.lots and queue and left:
         left -= 1

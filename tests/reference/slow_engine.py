@@ -46,7 +46,7 @@ def replay(world: dict[str, Any]) -> dict[str, Any]:
         quanta, sizes in lots. Keys that may be absent: a symbol's `mark_per_tick` (mark quanta in a tick, 1) and
         `inverse` (linear; else a lot is worth `inverse` over the mark), an account row's `cross` (isolated), the
         profile's `vault` (none: no such owner; else its `capital`, and the share `num`/`den` of maintenance below
-        which it takes over), `hl_literal` (false), `stepper` (`full_position`; `part_first` has `first_share`
+        which it takes over), `hl_literal` (false), `liquidation_rule` (`full_position`; `part_first` has `first_share`
         as [numerator, denominator], `first_above` in quanta and `pause_s`), `cross_allocation` (`by_maintenance`)
         and `cross_order` (`maintenance`).
 

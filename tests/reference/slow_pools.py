@@ -41,7 +41,7 @@ def levels(state: State, symbol: str) -> tuple[Level, Level]:
     seen = [(equities[number], profits[symbol]) for at, equities, profits in funds.history if at >= oldest]
     equity, profit = equity_of_fund(state, number), state.equity(owner_of(state.world, symbol))
     balance = (equity, max([equity, *(row[0] for row in seen)]))
-    if funds.rules["drop"]["kind"] == "pool_drop":
+    if funds.rules["drop"]["kind"] == "pool_drawdown":
         return balance, balance
     return balance, (profit, max([profit, *(row[1] for row in seen)]))
 

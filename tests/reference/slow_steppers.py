@@ -29,7 +29,7 @@ Sent = Callable[[State, Claim, Terms], tuple[int, bool]]
 
 def stepper(state: State) -> tuple[Ordered, Sent]:
     """Return the two functions of the profile's stepper."""
-    return STEPPERS[state.profile.get("stepper", "full_position")]
+    return STEPPERS[state.profile.get("liquidation_rule", "full_position")]
 
 
 def lot_value(state: State, claim: Claim) -> int:

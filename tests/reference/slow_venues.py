@@ -20,7 +20,7 @@ def blocks(state: State) -> int:
 
 def counts_orders(state: State) -> bool:
     """Tell whether the venue counts orders per block and sends them below zero too."""
-    return bool(state.profile.get("stepper") == "fillable_price")
+    return bool(state.profile.get("liquidation_rule") == "fillable_price")
 
 
 def may_order(state: State, claims: list[Claim], claim: Claim) -> bool:

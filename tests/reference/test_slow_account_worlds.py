@@ -92,7 +92,9 @@ def test_a_liquidation_row_accounts_for_lots_that_moved(world: World) -> None:
     opened = {(line["id"], line["symbol"], line["side"]): line["lots"] for line in world["accounts"]}
     held = dict(opened)
     result = replay(world)
-    waits = world["profile"].get("vault") or world["profile"].get("stepper", "full_position") != "full_position"
+    waits = (
+        world["profile"].get("vault") or world["profile"].get("liquidation_rule", "full_position") != "full_position"
+    )
     for _, number, symbol, side, lots_book, _, lots_takeover, lots_adl, residual, fee in result["liquidations"]:
         lots = lots_book + lots_takeover + lots_adl
         assert 0 < lots <= held[number, symbol, side]

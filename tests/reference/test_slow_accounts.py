@@ -300,7 +300,7 @@ def test_shares_without_maintenance_go_to_the_last_row() -> None:
 def test_reduce_once_judges_each_row_by_its_share() -> None:
     # 60,000: floor(60,000 x 45 / 95) = 28,421 carry six lots of 4,500, 31,579 six of 5,000: four of each are sold at
     # the mark, and the account keeps 60,000.
-    result = run([prices(1000), prices(900, 1000, 10, 10)], both(160_000), stepper="reduce_once")
+    result = run([prices(1000), prices(900, 1000, 10, 10)], both(160_000), liquidation_rule="reduce_once")
     assert [line[3] for line in moved(result)] == [4, 4]
     assert account(result) == holding(6, 6, 60_000 - 6 * 90_000 - 6 * 100_000)
 
@@ -365,14 +365,14 @@ def test_a_round_uses_the_bucket_that_the_last_one_left_and_its_own_shift() -> N
 
 def test_an_account_whose_row_waits_has_no_next_round() -> None:
     # A fifth of BTC is ordered and nothing is free: it waits, and so does the account.
-    rules = {**ONE_FIRST, "stepper": "part_first", "first_share": [1, 5], "first_above": 0, "pause_s": 600}
+    rules = {**ONE_FIRST, "liquidation_rule": "part_first", "first_share": [1, 5], "first_above": 0, "pause_s": 600}
     result = run([prices(1000), prices(900)], both(150_000), **rules)
     assert (result["liquidations"], result["adl"]) == ([], [])
 
 
 def test_reduce_once_counts_the_maintenance_of_the_other_rows() -> None:
     # 60,000 have to carry ETH's 50,000 and 4,500 a lot of BTC: two lots stay.
-    result = run([prices(1000), prices(900, 1000, 10, 10)], both(160_000), stepper="reduce_once", **ONE_FIRST)
+    result = run([prices(1000), prices(900, 1000, 10, 10)], both(160_000), liquidation_rule="reduce_once", **ONE_FIRST)
     assert moved(result) == [[2, "BTC", 1, 8, 720_000, 0, 0, 48_000, 0]]
     assert account(result) == holding(2, 10, 60_000 - 180_000 - 1_000_000)
 
@@ -381,7 +381,7 @@ def test_part_first_forgets_where_the_account_is_healthy() -> None:
     # Two of ten lots of BTC are ordered at 900. While the account stays in breach nothing is ordered for ten minutes;
     # a price of ETH at which it is healthy (1100: 250,000 - 100,000 of 45,000 + 55,000) starts a new episode: a fifth
     # of ten, as nothing was free.
-    rules = {**ONE_FIRST, "stepper": "part_first", "first_share": [1, 5], "first_above": 0, "pause_s": 600}
+    rules = {**ONE_FIRST, "liquidation_rule": "part_first", "first_share": [1, 5], "first_above": 0, "pause_s": 600}
     again = prices(900, 1000, 10, 10)
     stays = run([prices(1000), prices(900), prices(900, 990), again], both(150_000), **rules)
     assert moved(stays) == []

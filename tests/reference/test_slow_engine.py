@@ -277,7 +277,9 @@ def test_bankruptcy_price_leaves_nothing_uncovered_unless_the_queue_ran_out(worl
 def test_a_liquidation_row_accounts_for_lots_that_moved(world: dict[str, Any]) -> None:
     opened = {row["id"]: row["lots"] for row in world["accounts"]}
     result = replay(world)
-    waits = world["profile"].get("vault") or world["profile"].get("stepper", "full_position") != "full_position"
+    waits = (
+        world["profile"].get("vault") or world["profile"].get("liquidation_rule", "full_position") != "full_position"
+    )
     deleveraged: dict[tuple[int, Any], int] = {}
     for step, _, bankrupt, _, lots, _ in result["adl"]:
         deleveraged[step, bankrupt] = deleveraged.get((step, bankrupt), 0) + lots

@@ -73,7 +73,7 @@ def test_a_candidate_is_skipped_by_the_equity_of_its_account(wallet: int, skippe
 def test_no_row_of_an_account_in_breach_is_a_candidate() -> None:
     # One first: only BTC of account 3 is in the step, yet its short of ETH does not stand for account 4's long.
     rows = [cross(3, "BTC", 1, 60_000), cross(3, "ETH", -1, 0), row(4, "ETH", 1, -10)]
-    rules = {**ONE_FIRST, "stepper": "part_first", "first_share": [1, 5], "first_above": 0, "pause_s": 600}
+    rules = {**ONE_FIRST, "liquidation_rule": "part_first", "first_share": [1, 5], "first_above": 0, "pause_s": 600}
     world = two_symbols([prices(1000)], rows, **rules)
     world["accounts"] = rows
     result = replay(world)

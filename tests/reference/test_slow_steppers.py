@@ -16,7 +16,12 @@ from .test_slow_engine import FUND, LONG, SHORT, VAULT, bar, flat, holding, smal
 FIVE_PERCENT = [[0, 50_000_000, 0]]
 LADDER = [[0, 20_000_000, 0], [400_000, 50_000_000, 12_000], [800_000, 100_000_000, 52_000]]
 BUYING_FUND = {**FUND, "start": 1_000_000, "takeover": "bankruptcy"}
-FIRST_PART: dict[str, Any] = {"stepper": "part_first", "first_share": [1, 5], "first_above": 100_000, "pause_s": 600}
+FIRST_PART: dict[str, Any] = {
+    "liquidation_rule": "part_first",
+    "first_share": [1, 5],
+    "first_above": 100_000,
+    "pause_s": 600,
+}
 
 
 def run(bars: list[dict[str, Any]], tiers: list[list[int]] = FIVE_PERCENT, **changes: Any) -> dict[str, Any]:
@@ -38,7 +43,7 @@ def test_tier_by_tier_fills_down_to_the_next_tier_and_waits() -> None:
     # 930: k = 10 - floor(799,999 / 93,000) = 2 for 186,000, which leaves 8 lots, cash -714,000, equity 30,000 above a
     # maintenance of 37,200 - 12,000. 920: 8 x 92,000 - 714,000 = 22,000 is below 36,800 - 12,000, and
     # k = 8 - floor(399,999 / 92,000) = 4 for 368,000, against 714,000 x 4 / 8 = 357,000. The fund takes nothing.
-    result = run([flat(930, 2), flat(920, 4)], LADDER, stepper="tier_by_tier", fund=BUYING_FUND)
+    result = run([flat(930, 2), flat(920, 4)], LADDER, liquidation_rule="tier_by_tier", fund=BUYING_FUND)
     assert moved(result) == [[2, 2, 186_000, 0, 0, 6_000, 0], [3, 4, 368_000, 0, 0, 11_000, 0]]
     assert result["owners"]["accounts"]["1"] == holding(-900_000 + 186_000 + 368_000, 4)
     assert result["owners"]["fund"] == holding(1_000_000, 0)
@@ -46,22 +51,22 @@ def test_tier_by_tier_fills_down_to_the_next_tier_and_waits() -> None:
 
 def test_tier_by_tier_killed_orders_the_whole_position() -> None:
     # One lot is free, two are ordered: the whole order takes the one, 93,000 - 90,000 go to the fund, nothing waits.
-    result = run([flat(930, 1)], LADDER, stepper="tier_by_tier")
+    result = run([flat(930, 1)], LADDER, liquidation_rule="tier_by_tier")
     assert moved(result) == [[2, 1, 93_000, 0, 9, 3_000, 0]]
     assert result["adl"] == [[2, "BTC", 1, 2, 9, 810_000]]
     assert result["owners"]["fund"] == holding(3_000, 0)
-    taken = run([flat(930, 1)], LADDER, stepper="tier_by_tier", fund=BUYING_FUND)
+    taken = run([flat(930, 1)], LADDER, liquidation_rule="tier_by_tier", fund=BUYING_FUND)
     assert moved(taken) == [[2, 1, 93_000, 9, 0, 3_000, 0]]
 
 
 def test_tier_by_tier_refused_by_the_limit_goes_on() -> None:
     # 10 lots at 899 are below the bankruptcy amount.
-    result = run([bar([899] * 4, [930] * 4, 100)], LADDER, stepper="tier_by_tier")
+    result = run([bar([899] * 4, [930] * 4, 100)], LADDER, liquidation_rule="tier_by_tier")
     assert moved(result) == [[2, 0, 0, 0, 10, 0, 0]]
 
 
 def test_tier_by_tier_in_the_lowest_tier_orders_the_whole_position() -> None:
-    assert moved(run([flat(930, 4)], stepper="tier_by_tier")) == [[2, 4, 372_000, 0, 6, 12_000, 0]]
+    assert moved(run([flat(930, 4)], liquidation_rule="tier_by_tier")) == [[2, 4, 372_000, 0, 6, 12_000, 0]]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +74,7 @@ def test_tier_by_tier_in_the_lowest_tier_orders_the_whole_position() -> None:
 )
 def test_tier_by_tier_orders_all_where_one_lot_reaches_the_floor(free: int, row: list[int]) -> None:
     # floor(49,999 / 93,000) = 0, so k = Q. Maintenance is 46,500 - 1,500.
-    result = run([flat(930, free)], [[0, 20_000_000, 0], [50_000, 50_000_000, 1_500]], stepper="tier_by_tier")
+    result = run([flat(930, free)], [[0, 20_000_000, 0], [50_000, 50_000_000, 1_500]], liquidation_rule="tier_by_tier")
     assert moved(result) == [row]
     assert result["owners"]["accounts"]["1"] == holding(0, 0)
     assert result["owners"]["fund"] == holding(row[5], 0)
@@ -77,7 +82,7 @@ def test_tier_by_tier_orders_all_where_one_lot_reaches_the_floor(free: int, row:
 
 def test_a_waiting_position_below_zero_goes_to_adl() -> None:
     # 880: 8 x 88,000 - 714,000 = -10,000. The bankruptcy amount is that of the new detection.
-    result = run([flat(930, 2), flat(880, 100)], LADDER, stepper="tier_by_tier")
+    result = run([flat(930, 2), flat(880, 100)], LADDER, liquidation_rule="tier_by_tier")
     assert moved(result) == [[2, 2, 186_000, 0, 0, 6_000, 0], [3, 0, 0, 0, 8, 0, 0]]
     assert result["adl"] == [[3, "BTC", 1, 2, 8, 714_000]]
 
@@ -89,7 +94,7 @@ def test_a_waiting_position_below_zero_goes_to_adl() -> None:
 def test_reduce_once_sells_what_makes_the_rest_healthy_after_the_fee(fee_e9: int, lots: int, fee: int) -> None:
     # The rest needs 4,650 a lot. Without a fee 30,000 are enough for 6 (27,900). With 1 %, 930 a lot sold, 30,000 -
     # 3,720 = 26,280 are not; 5 lots need 23,250 and 30,000 - 4,650 = 25,350 are left. Asked: 5, 2, 3, 4.
-    result = run([flat(930, lots)], stepper="reduce_once", fee_e9=fee_e9, fund=BUYING_FUND)
+    result = run([flat(930, lots)], liquidation_rule="reduce_once", fee_e9=fee_e9, fund=BUYING_FUND)
     assert moved(result) == [[2, lots, lots * 93_000, 0, 0, lots * 3_000 - fee, fee]]
     assert result["owners"]["accounts"]["1"] == holding(-900_000 + lots * 93_000 - fee, 10 - lots)
     assert result["owners"]["venue"] == holding(fee, 0)
@@ -100,7 +105,10 @@ def test_reduce_once_sells_what_makes_the_rest_healthy_after_the_fee(fee_e9: int
 def test_reduce_once_uses_the_comparison_of_the_venue(threshold: str, lots: int) -> None:
     # With a wallet of 97,900 the equity is 27,900, exactly the maintenance of 6 lots.
     result = run(
-        [flat(930, 10)], stepper="reduce_once", threshold=threshold, accounts=({**LONG, "wallet": 97_900}, SHORT)
+        [flat(930, 10)],
+        liquidation_rule="reduce_once",
+        threshold=threshold,
+        accounts=({**LONG, "wallet": 97_900}, SHORT),
     )
     assert [row[1] for row in moved(result)] == [lots]
 
@@ -109,13 +117,13 @@ def test_reduce_once_looks_for_lots_by_bisection() -> None:
     # 20 % above 700,000, 0.5 % below; a fee of 8 % is 7,440 a lot. 2 lots are enough (15,120 of 12,300), but asked are
     # 5, 7, 8 and 9, after which the fee leaves less than zero: all are ordered. The fee paid is what the fill brought.
     tiers = [[0, 5_000_000, 0], [700_000, 200_000_000, 136_500]]
-    result = run([flat(930, 10)], tiers, stepper="reduce_once", fee_e9=80_000_000)
+    result = run([flat(930, 10)], tiers, liquidation_rule="reduce_once", fee_e9=80_000_000)
     assert moved(result) == [[2, 10, 930_000, 0, 0, 0, 30_000]]
 
 
 def test_reduce_once_with_too_little_liquidity_goes_on() -> None:
     # 5 are ordered, 4 are free: 12,000 less the fee of 3,720 go to the fund, 6 lots to ADL.
-    result = run([flat(930, 4)], stepper="reduce_once", fee_e9=10_000_000)
+    result = run([flat(930, 4)], liquidation_rule="reduce_once", fee_e9=10_000_000)
     assert moved(result) == [[2, 4, 372_000, 0, 6, 8_280, 3_720]]
     assert result["owners"]["fund"] == holding(8_280, 0)
 
@@ -123,13 +131,13 @@ def test_reduce_once_with_too_little_liquidity_goes_on() -> None:
 @pytest.mark.parametrize(("free", "row"), [(10, [2, 10, 901_000, 0, 0, 1_000, 0]), (9, [2, 9, 810_900, 0, 1, 900, 0])])
 def test_reduce_once_orders_all_where_nothing_less_is_enough(free: int, row: list[int]) -> None:
     # A fill at 901 costs 2,900 a lot: after 9 lots 30,000 - 26,100 = 3,900 are left, below 4,650.
-    result = run([bar([901] * 4, [930] * 4, free)], stepper="reduce_once")
+    result = run([bar([901] * 4, [930] * 4, free)], liquidation_rule="reduce_once")
     assert moved(result) == [row]
     assert result["owners"]["fund"] == holding(row[5], 0)
 
 
 def test_reduce_once_refused_by_the_limit_goes_on() -> None:
-    assert moved(run([bar([899] * 4, [930] * 4, 100)], stepper="reduce_once")) == [[2, 0, 0, 0, 10, 0, 0]]
+    assert moved(run([bar([899] * 4, [930] * 4, 100)], liquidation_rule="reduce_once")) == [[2, 0, 0, 0, 10, 0, 0]]
 
 
 # --- two_tiers -----------------------------------------------------------------------------------------------------
@@ -138,7 +146,7 @@ def test_reduce_once_refused_by_the_limit_goes_on() -> None:
 @pytest.mark.parametrize("free", [6, 2])
 def test_two_tiers_fills_what_is_free_and_waits(free: int) -> None:
     # k = 10 - floor(399,999 / 93,000) = 6.
-    result = run([flat(930, free)], LADDER, stepper="two_tiers", fund=BUYING_FUND)
+    result = run([flat(930, free)], LADDER, liquidation_rule="two_tiers", fund=BUYING_FUND)
     assert moved(result) == [[2, free, free * 93_000, 0, 0, free * 3_000, 0]]
     assert result["owners"]["accounts"]["1"] == holding(-900_000 + free * 93_000, 10 - free)
 
@@ -146,13 +154,13 @@ def test_two_tiers_fills_what_is_free_and_waits(free: int) -> None:
 def test_two_tiers_waits_where_one_lot_reaches_the_floor() -> None:
     # floor(39,999 / 93,000) = 0, so k = Q: 6 lots are free, 4 wait.
     tiers = [[0, 20_000_000, 0], [40_000, 50_000_000, 1_200], [50_000, 60_000_000, 1_700]]
-    result = run([flat(930, 6)], tiers, stepper="two_tiers", fund=BUYING_FUND)
+    result = run([flat(930, 6)], tiers, liquidation_rule="two_tiers", fund=BUYING_FUND)
     assert moved(result) == [[2, 6, 558_000, 0, 0, 18_000, 0]]
     assert result["owners"]["accounts"]["1"] == holding(-900_000 + 558_000, 4)
 
 
 def test_two_tiers_waits_without_liquidity_until_there_is_some() -> None:
-    result = run([flat(930), flat(930, 100)], LADDER, stepper="two_tiers", fund=BUYING_FUND)
+    result = run([flat(930), flat(930, 100)], LADDER, liquidation_rule="two_tiers", fund=BUYING_FUND)
     assert moved(result) == [[3, 6, 558_000, 0, 0, 18_000, 0]]
     assert result["adl"] == []
 
@@ -161,7 +169,7 @@ def test_two_tiers_waits_without_liquidity_until_there_is_some() -> None:
 def test_two_tiers_needs_the_maintenance_of_the_lowest_rate(wallet: int, lots_adl: int) -> None:
     # 2 % of 930,000 are 18,600, exactly the equity with a wallet of 88,600. With one quantum less the whole position
     # is ordered, and what the book leaves goes on. 6 lots of 911,400 (911,401) are 546,840, rounded down.
-    result = run([flat(930, 6)], LADDER, stepper="two_tiers", accounts=({**LONG, "wallet": wallet}, SHORT))
+    result = run([flat(930, 6)], LADDER, liquidation_rule="two_tiers", accounts=({**LONG, "wallet": wallet}, SHORT))
     assert moved(result) == [[2, 6, 558_000, 0, lots_adl, 11_160, 0]]
     assert [row[5] for row in result["adl"]] == ([364_561] if lots_adl else [])
     assert result["owners"]["fund"] == holding(11_160 if lots_adl else 0, 0)
@@ -170,12 +178,14 @@ def test_two_tiers_needs_the_maintenance_of_the_lowest_rate(wallet: int, lots_ad
 def test_two_tiers_in_the_second_tier_orders_the_whole_position() -> None:
     # Equity is 20,000 with a wallet of 90,000, maintenance 46,500 - 12,000.
     accounts = ({**LONG, "wallet": 90_000}, SHORT)
-    result = run([flat(930, 6)], LADDER[:2], stepper="two_tiers", accounts=accounts)
+    result = run([flat(930, 6)], LADDER[:2], liquidation_rule="two_tiers", accounts=accounts)
     assert moved(result) == [[2, 6, 558_000, 0, 4, 12_000, 0]]
 
 
 def test_two_tiers_refused_by_the_limit_goes_on() -> None:
-    assert moved(run([bar([899] * 4, [930] * 4, 100)], LADDER, stepper="two_tiers")) == [[2, 0, 0, 0, 10, 0, 0]]
+    assert moved(run([bar([899] * 4, [930] * 4, 100)], LADDER, liquidation_rule="two_tiers")) == [
+        [2, 0, 0, 0, 10, 0, 0]
+    ]
 
 
 # --- part_first ----------------------------------------------------------------------------------------------------
@@ -293,11 +303,11 @@ def test_a_rest_below_zero_at_the_end_of_the_step_waits_without_a_vault_and_not_
     ("rules", "row"),
     [
         # 10 % x 930 x sqrt(k / 200): 9.3 for 2 lots, 16.1 for 6, 20.8 for 10.
-        ({"stepper": "tier_by_tier"}, [2, 2, 184_200, 0, 0, 4_200, 0]),
-        ({"stepper": "two_tiers"}, [2, 6, 548_400, 0, 0, 8_400, 0]),
+        ({"liquidation_rule": "tier_by_tier"}, [2, 2, 184_200, 0, 0, 4_200, 0]),
+        ({"liquidation_rule": "two_tiers"}, [2, 6, 548_400, 0, 0, 8_400, 0]),
         (FIRST_PART, [2, 2, 184_200, 0, 0, 4_200, 0]),
         # The whole position counts: fills at 910. 1 lot leaves 28,000 of 31,700, 2 leave 26,000 of 25,200.
-        ({"stepper": "reduce_once"}, [2, 2, 182_000, 0, 0, 2_000, 0]),
+        ({"liquidation_rule": "reduce_once"}, [2, 2, 182_000, 0, 0, 2_000, 0]),
     ],
 )
 def test_impact_counts_the_lots_ordered(rules: dict[str, Any], row: list[int]) -> None:

@@ -27,7 +27,9 @@ def blocks(draw: st.DrawFn, world: dict[str, Any]) -> None:
     """Let orders be limited per block: at a fillable price below which the fund pays, or round after round."""
     profile, book_value = world["profile"], sum(row["cost"] for row in world["accounts"])
     share = st.sampled_from((125_000_000, 500_000_000, 100_000_000, 900_000_000, 10**9))
-    profile["stepper"] = draw(st.sampled_from(("fillable_price", "fillable_price", "fillable_price", "incremental")))
+    profile["liquidation_rule"] = draw(
+        st.sampled_from(("fillable_price", "fillable_price", "fillable_price", "incremental"))
+    )
     permille = draw(st.sampled_from((0, 1, 5, 20, 100)))
     profile["block"] = {
         "time_ms": draw(st.sampled_from((1000, 1100, 3333, 10_000, 700_000))),
@@ -60,5 +62,5 @@ def venue_worlds(draw: st.DrawFn) -> dict[str, Any]:
             profile["fund"]["takeover"] = "none"
             profile |= {"vault": None} if profile["residual_owner"] != "vault" else {}
     elif draw(st.booleans()):
-        profile["adl_visits"] = draw(st.sampled_from((1, 1, 2, 3)))
+        profile["max_candidates"] = draw(st.sampled_from((1, 1, 2, 3)))
     return world

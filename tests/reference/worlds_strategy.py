@@ -189,7 +189,7 @@ def funds(draw: st.DrawFn, symbols: list[str], fund: dict[str, Any]) -> dict[str
         trigger = {symbol: draw(st.sampled_from(([3, 10], [3, 10], [1, 1], [1, 50], [0, 1]))) for symbol in symbols}
         part = draw(st.sampled_from((100, 83, 50, 0)))
         out["drop"] = {
-            "kind": draw(st.sampled_from(("pnl_ratio", "pnl_ratio", "pool_drop"))),
+            "kind": draw(st.sampled_from(("pnl_ratio", "pnl_ratio", "pool_drawdown"))),
             "trigger": trigger,
             "stop": {symbol: [num * part, den * 100] for symbol, (num, den) in trigger.items()},
             "above": draw(st.sampled_from((0, 0, 1000, fund["start"] // 2))),
@@ -202,7 +202,7 @@ def funds(draw: st.DrawFn, symbols: list[str], fund: dict[str, Any]) -> dict[str
 def stepper(draw: st.DrawFn, book_value: int) -> dict[str, Any]:
     """Draw the liquidation stepper; that of full positions may be left out."""
     name = draw(st.sampled_from((None, "full_position", *STEPPERS, *STEPPERS)))
-    rules: dict[str, Any] = {"stepper": name} if name else {}
+    rules: dict[str, Any] = {"liquidation_rule": name} if name else {}
     if name == "part_first":
         rules["first_share"] = draw(st.sampled_from(([1, 5], [1, 5], [1, 2], [2, 3], [1, 1])))
         rules["first_above"] = book_value * draw(st.sampled_from((0, 0, 10, 30, 70, 200))) // PERMILLE

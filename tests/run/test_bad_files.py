@@ -23,7 +23,7 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
     real, root = assets.asset_root(), tmp_path / "assets"
     for folder in ("data/events", "data/venues"):
         shutil.copytree(real / folder, root / folder)
-    for folder in ("data/sample", "queries", "reports"):
+    for folder in ("data/sample", "data/reach.toml", "queries", "reports"):
         (root / folder).symlink_to(real / folder)
     monkeypatch.setattr(assets, "asset_root", lambda: root)
 
@@ -42,7 +42,10 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("sead = 1", "unknown key 'sead'; did you mean seed or spared?"),
+        ("sead = 1", "unknown key 'sead'; did you mean seed?"),
+        ("stepper = 'reduce_once'", "field 'stepper' is now called 'liquidation_rule'"),
+        ("fund_drop = 'none'", "field 'fund_drop' is now called 'drawdown_trigger'"),
+        ("drawdown_trigger = 'pool_drop'", "drawdown_trigger 'pool_drop' is now called 'pool_drawdown'"),
         ("[fund]\nstart = 1", "unknown key 'fund'; "),
         ('seed = "1"', "key 'seed' is '1'; it must be a whole number"),
         ("seed = 1979-05-27", "key 'seed' is 1979-05-27; it must be a whole number"),
@@ -102,7 +105,7 @@ def test_a_scenario_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         ("value = 52055.56", "value = nan", " [[fact]] 1: key 'value' is nan; it must be a finite number"),
         ("value = 52055.56", "", "fact 'sample_first_price' has no value; give value, low and high, or at"),
         ('grade = "A"\nmark = "D"', 'grade = "A"\nmark = "Q"', " [[fact]] 1: mark = 'Q'; allowed: V, S, D, U"),
-        ("[defaults.any]", "[defaults.any]\nsead = 1", " [any]: unknown key 'sead'; did you mean seed or spared?"),
+        ("[defaults.any]", "[defaults.any]\nsead = 1", " [any]: unknown key 'sead'; did you mean seed?"),
         ("[defaults.any]", "[defaults.any]\nseed = 1.5", " [defaults] [any]: key 'seed' is 1.5"),
         ("[defaults.any]", "[defaults]\nseed = 1\n[defaults.any]", " [defaults]: key 'seed' is 1; it must be a table"),
         ("[defaults.any]", "[defaults.byit]\nseed = 1\n[defaults.any]", "unknown venue 'byit'; allowed: any, bin"),
@@ -192,7 +195,8 @@ def test_a_vault_takes_over_at_a_share_of_maintenance(edit: Edit, share: str) ->
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('stepper = "reduce_once"', 'stepper = "partial"', "[liquidation]: stepper 'partial' is not built"),
+        ('rule = "reduce_once"', 'stepper = "reduce_once"', "[liquidation]: key 'stepper' is now called 'rule'"),
+        ('rule = "reduce_once"', 'rule = "partial"', "[liquidation]: liquidation rule 'partial' is not built"),
         ('schedule = "tiered"', 'schedule = "linear"', "[margin]: margin schedule 'linear' is not built"),
         ('ranking = "binance"', 'ranking = "pro_rata"', "[adl]: ranking = 'pro_rata'; allowed: bitmex, binance,"),
         ('impact = "sqrt"', 'impact = "cubic"', "[liquidity]: impact = 'cubic'; allowed: none, sqrt, linear, depth"),

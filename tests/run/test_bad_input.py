@@ -182,7 +182,7 @@ def test_a_run_does_not_begin_at_zero() -> None:
         "fund_start_usd=0",
         "fund_floor_usd=999e9",
         "fund_floor_usd=-999e9",
-        "spared=0",
+        "queue_not_reached=0",
     ],
 )
 def test_extreme_settings_run_and_every_audit_passes(setting: str) -> None:

@@ -15,13 +15,14 @@ SMALL: dict[str, Any] = {"positions": 1000, "coins": ("BTC", "SOL", "XRP")}
 JOINED: dict[str, Any] = {**SMALL, "positions_per_account": 2.0}
 FUND: dict[str, Any] = {
     "close_price": "bankruptcy", "vault_capital_usd": 0.0, "fund_start_usd": 5e6, "fund_takeover": "bankruptcy",
-    "stepper": "full_position",
+    "liquidation_rule": "full_position",
 }  # fmt: skip
 RULES: tuple[dict[str, Any], ...] = (
-    {}, FUND, {"ranking": "binance", "stepper": "tier_by_tier"}, {"stepper": "reduce_once", "vault_capital_usd": 0.0},
+    {}, FUND, {"ranking": "binance", "liquidation_rule": "tier_by_tier"},
+    {"liquidation_rule": "reduce_once", "vault_capital_usd": 0.0},
 )  # fmt: skip
 ONE_FIRST: dict[str, Any] = {
-    "venue": "okx", "cross_allocation": "one_first", "cross_order": "loss", "stepper": "reduce_once",
+    "venue": "okx", "cross_allocation": "one_first", "cross_order": "loss", "liquidation_rule": "reduce_once",
 }  # fmt: skip
 FATES = "SELECT position_id, lots, cost_usd, collateral_usd, final_lots, final_cash_usd FROM positions ORDER BY 1"
 

@@ -17,19 +17,19 @@ from backtest.venue.profile import get_venue, venue_names
 MANY = int(os.environ.get("CRASHBOOK_RULES", "24"))
 EVENTS = ("2025-10-10", "2025-10-10", "2025-10-10", "2020-03-12")
 CHOICES: dict[str, tuple[Any, ...]] = {
-    "stepper": (
+    "liquidation_rule": (
         "full_position", "tier_by_tier", "reduce_once", "two_tiers", "part_first", "fillable_price", "incremental",
     ),
     "close_price": ("bankruptcy", "mark", "previous_mark"),
     "ranking": ("none", "bitmex", "binance", "hyperliquid", "ethereal", "random"),
     "losers": ("last", "ranked", "excluded"),
-    "adl_visits": (0, 3),
+    "max_candidates": (0, 3),
     "on_exhausted": ("uncovered", "fund_negative", "waits", "socialised_winners", "socialised_both"),
     "residual_owner": ("account", "fund", "vault"),
     "fee_rate": (0.0, 0.005),
     "fee_owner": ("venue", "fund"),
     "fund_pools": ("shared", "isolated"),
-    "fund_drop": ("none", "pnl_ratio", "pool_drop"),
+    "drawdown_trigger": ("none", "pnl_ratio", "pool_drawdown"),
     "fund_takeover": ("bankruptcy", "none"),
     "fund_shortfall": ("divisible", "all_or_nothing"),
     "fund_start_usd": (0.0, 1e6, 1e8),
@@ -62,7 +62,7 @@ def drawn(rng: random.Random) -> tuple[str, dict[str, Any]]:
         fields["cross_allocation"] = "by_maintenance"
     elif rule["residual_owner"] == "vault":
         fields["residual_owner"] = "fund"
-    if rule["inventory_adl"] == "to_trigger" and rule["fund_drop"] == "none":
+    if rule["inventory_adl"] == "to_trigger" and rule["drawdown_trigger"] == "none":
         fields["inventory_adl"] = "below_floor"
     return event, fields
 

@@ -68,13 +68,13 @@ def test_profiles_set_the_published_rules() -> None:
     )  # fmt: skip
     assert (bybit.drop.window, bybit.drop.above, bybit.inventory_adl) == (3 * 28_800, 10_000 * USD, "to_trigger")
     assert okx.drop is not None
-    assert (okx.drop.kind, okx.drop.trigger, okx.fund_of) == ("pool_drop", (Fraction("0.3"),) * 3, (0, 1, 2))
+    assert (okx.drop.kind, okx.drop.trigger, okx.fund_of) == ("pool_drawdown", (Fraction("0.3"),) * 3, (0, 1, 2))
     assert (bitmex.drop, bitmex.fund_of) == (None, (0, 1, 2))
     assert rules("binanceusdm").drop is None
 
 
 def test_the_help_page_s_trigger_can_be_set_by_coin() -> None:
-    drop = rules(fund_trigger_frac={"BTC": 1.0}, fund_stop_frac={"BTC": 0.95}).drop
+    drop = rules(drawdown_trigger_frac={"BTC": 1.0}, drawdown_stop_frac={"BTC": 0.95}).drop
     assert drop is not None
     assert drop.trigger == (Fraction(1), Fraction("0.3"), Fraction("0.3"))
     assert drop.stop == (Fraction("0.95"), Fraction("0.25"), Fraction("0.25"))
@@ -86,8 +86,12 @@ def test_the_help_page_s_trigger_can_be_set_by_coin() -> None:
         ({"fund_start_usd": {"BTC": 1e6}}, ConfigError, "fund_start_usd has no value for SOL"),
         ({"fund_pools": "BTC+BCT"}, UnknownNameError, "BCT.*did you mean BTC"),
         ({"fund_pools": "BTC+SOL,BTC"}, ConfigError, "names BTC twice"),
-        ({"fund_stop_frac": 0.5}, ConfigError, "fund_stop_frac of BTC is 0.5, above fund_trigger_frac of 0.3"),
-        ({"fund_drop": "none"}, ConfigError, "inventory_adl = 'to_trigger' but fund_drop = 'none'"),
+        (
+            {"drawdown_stop_frac": 0.5},
+            ConfigError,
+            "drawdown_stop_frac of BTC is 0.5, above drawdown_trigger_frac of 0.3",
+        ),
+        ({"drawdown_trigger": "none"}, ConfigError, "inventory_adl = 'to_trigger' but drawdown_trigger = 'none'"),
     ],
 )
 def test_what_cannot_be_is_refused(given: dict[str, Any], error: type[Exception], said: str) -> None:

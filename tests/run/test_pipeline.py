@@ -47,7 +47,14 @@ def test_a_venue_with_the_book_of_another_differs_in_its_rules_only() -> None:
     for name in ("open_interest_usd", "leverage_mix", "liquidity_scale", "mark_half_life_s"):
         assert getattr(both.scenario, name) == getattr(theirs.scenario, name)
         assert both.sources[name] == theirs.sources[name]
-    for name in ("stepper", "ranking", "vault_capital_usd", "fund_start_usd", "fund_drop", "close_price"):
+    for name in (
+        "liquidation_rule",
+        "ranking",
+        "vault_capital_usd",
+        "fund_start_usd",
+        "drawdown_trigger",
+        "close_price",
+    ):
         assert getattr(both.scenario, name) == getattr(own.scenario, name)
     assert theirs.scenario.leverage_mix != own.scenario.leverage_mix
     assert any("Open interest of bybit: declared" in flag for flag in own.flags)

@@ -30,7 +30,7 @@ POINTS = {"margin", "liquidation", "fund", "ranking", "close_price", "residual",
 # (point, section, key holding its value, allowed values or None, prefix of its source and mark)
 SEVEN: list[tuple[str, str, str, set[str] | None, str]] = [
     ("margin schedule", "margin", "schedule", set(SCHEDULES), ""),
-    ("liquidation stepper", "liquidation", "stepper", set(STEPPERS), ""),
+    ("liquidation rule", "liquidation", "rule", set(STEPPERS), ""),
     ("fund rule", "fund", "rule", {"fund", "vault"}, ""),
     ("ranking", "adl", "ranking", {*RANKINGS, "none"}, "ranking_"),
     ("close price", "adl", "close_price", {"bankruptcy", "mark", "previous_mark"}, "close_price_"),

@@ -23,14 +23,14 @@ from backtest.mechanics.fund import Pool, absorb
 
 def _walk(state: State, wave: Wave, bankrupts: list[tuple[int, int]], missing: int | None) -> Matches:
     """Match against as much of the queue as is needed; a pool's inventory stops at its gain."""
-    wanted, spare = sum(lots for lots, _ in bankrupts), state.world.rules.spared
+    wanted, spare = sum(lots for lots, _ in bankrupts), state.world.rules.queue_not_reached
     each = state.value_per_lot(wave.symbol)
     reach = wanted if missing is None else wanted // 32  # a pool that stops early needs little of the queue
     while True:
         order = wave.queue.prefix(reach, spare)
         lots, equity = wave.queue.top.lots.tolist(), wave.queue.top.equity.tolist()
         if wave.source == ACCOUNT:
-            out = match(bankrupts, wave.sign, lots, equity, each, wave.price, state.world.rules.adl_visits)
+            out = match(bankrupts, wave.sign, lots, equity, each, wave.price, state.world.rules.max_candidates)
         else:
             out = match_pool(*bankrupts[0], wave.sign, lots, equity, each, wave.price, missing)
         last = max(out.place[-1:] + out.skipped[-1:], default=-1)

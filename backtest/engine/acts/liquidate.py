@@ -137,7 +137,7 @@ def to_book(state: State, recorder: Recorder, breaches: Breaches, *, at_end: boo
     ``at_end`` orders are based on the trade price at the end of the segment.
     """
     rules = state.world.rules
-    stepper = STEPPERS[rules.stepper]
+    stepper = STEPPERS[rules.liquidation_rule]
     for symbol in np.unique(breaches.symbol).tolist():
         bucket = state.bucket(symbol)
         mine = np.flatnonzero(breaches.symbol == symbol)
@@ -204,7 +204,7 @@ def _distress(state: State, breaches: Breaches, symbol: int, mine: Ints, at_end:
 def _may_order(state: State, breaches: Breaches, mine: Ints) -> Bools:
     """Return who sends an order: those not below zero, or by the venue's number of orders the first to cross."""
     rules = state.world.rules
-    if not STEPPERS[rules.stepper].per_block or rules.block is None:
+    if not STEPPERS[rules.liquidation_rule].per_block or rules.block is None:
         return breaches.equity[mine] >= 0
     return mine < state.blocks_passed() * rules.block.orders
 

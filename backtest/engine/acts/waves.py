@@ -138,7 +138,7 @@ def record(
     place = np.array(out.place, dtype=np.int64)
     queued = slice(slices.own, None)
     reached = max([*out.place[-1:], *out.skipped[-1:]], default=-1) + 1
-    kept = min(reached + state.world.rules.spared, len(order))
+    kept = min(reached + state.world.rules.queue_not_reached, len(order))
     shown, value = order[:kept], top.value[:kept]
     ahead = np.cumsum(value) - value
     score = wave.queue.scores[:kept]
