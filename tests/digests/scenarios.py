@@ -141,43 +141,45 @@ CASES: dict[str, Case] = {
         TARIFF, "binanceusdm", CROSS, POOR, cross_allocation="one_first", cross_order="maintenance"
     ),
     "cross-one-first-loss": case(
-        TARIFF, "okx", CROSS, cross_allocation="one_first", cross_order="loss", stepper="reduce_once"
+        TARIFF, "okx", CROSS, cross_allocation="one_first", cross_order="loss", liquidation_rule="reduce_once"
     ),
     "cross-one-first-notional": case(
-        TARIFF, "bybit", CROSS, cross_allocation="one_first", cross_order="notional", stepper="full_position"
+        TARIFF, "bybit", CROSS, cross_allocation="one_first", cross_order="notional", liquidation_rule="full_position"
     ),
-    # steppers
+    # liquidation rules
     "full-position": case(
-        TARIFF, "hyperliquid", THREE, POOR, stepper="full_position", close_price="bankruptcy", losers="ranked"
+        TARIFF, "hyperliquid", THREE, POOR, liquidation_rule="full_position", close_price="bankruptcy", losers="ranked"
     ),
     "tier-by-tier": case(
-        TARIFF, "bybit", CROSS, stepper="tier_by_tier", fund_start_usd=1e6, ranking="bybit_effective",
+        TARIFF, "bybit", CROSS, liquidation_rule="tier_by_tier", fund_start_usd=1e6, ranking="bybit_effective",
         close_price="mark",
     ),
-    "two-tiers": case(TARIFF, "bitmex", THREE, stepper="two_tiers", ranking="okx", intrabar="adverse_first"),
-    "reduce-once": case(YEN, "bybit", stepper="reduce_once", fund_start_usd=1e5, intrabar="close"),
+    "two-tiers": case(TARIFF, "bitmex", THREE, liquidation_rule="two_tiers", ranking="okx", intrabar="adverse_first"),
+    "reduce-once": case(YEN, "bybit", liquidation_rule="reduce_once", fund_start_usd=1e5, intrabar="close"),
     "part-first": case(
-        TARIFF, "binanceusdm", THREE, POOR, stepper="part_first", ranking="hyperliquid_literal",
+        TARIFF, "binanceusdm", THREE, POOR, liquidation_rule="part_first", ranking="hyperliquid_literal",
         first_share_frac=0.3, first_above_usd=50_000.0,
         first_pause_s=60,
     ),
     "fillable-price": case(
-        TARIFF, "dydx", CROSS, stepper="fillable_price", block_orders=40, block_deleverages=10, block_share_frac=0.25,
-        fund_start_usd=1e6,
+        TARIFF, "dydx", CROSS, liquidation_rule="fillable_price", block_orders=40, block_deleverages=10,
+        block_share_frac=0.25, fund_start_usd=1e6,
     ),
-    "incremental": case(TARIFF, "drift", CROSS, book_of="hyperliquid", stepper="incremental", block_share_frac=0.2),
+    "incremental": case(
+        TARIFF, "drift", CROSS, book_of="hyperliquid", liquidation_rule="incremental", block_share_frac=0.2
+    ),
     # funds
     "fund-isolated-pool-drop": case(
         TARIFF, "okx", THREE, fund_pools="isolated", fund_start_usd={"BTC": 5e6, "SOL": 2e6, "XRP": 1e6},
-        fund_drop="pool_drop", fund_trigger_frac=0.1, fund_stop_frac={"BTC": 0.05, "default": 0.02},
+        drawdown_trigger="pool_drawdown", drawdown_trigger_frac=0.1, drawdown_stop_frac={"BTC": 0.05, "default": 0.02},
     ),
     "fund-groups-pnl-ratio": case(
         TARIFF, "bybit", THREE, fund_pools="SOL+XRP", fund_start_usd={"BTC": 2e6, "SOL": 1e6, "XRP": 1e6},
-        fund_drop="pnl_ratio", inventory_adl="to_trigger",
+        drawdown_trigger="pnl_ratio", inventory_adl="to_trigger",
     ),
     "fund-no-drop-below-floor": case(
-        TARIFF, "binanceusdm", JOINED, TAKES_ALL, fund_drop="none", inventory_adl="below_floor", fund_start_usd=2e7,
-        inventory_stop_usd=1e6,
+        TARIFF, "binanceusdm", JOINED, TAKES_ALL, drawdown_trigger="none", inventory_adl="below_floor",
+        fund_start_usd=2e7, inventory_stop_usd=1e6,
     ),
     "fund-keeps-inventory": case(
         TARIFF, "okx", THREE, TAKES_ALL, inventory_adl="none", quiet_s=120.0, fund_start_usd=1e8, fund_floor_usd=1e6
@@ -190,7 +192,7 @@ CASES: dict[str, Case] = {
     # what is left without candidates
     **{
         f"exhausted-{left.replace('_', '-')}": case(
-            TARIFF, "hyperliquid", CROSS, POOR, on_exhausted=left, ranking=ranking, close_price=close, adl_visits=3,
+            TARIFF, "hyperliquid", CROSS, POOR, on_exhausted=left, ranking=ranking, close_price=close, max_candidates=3,
             losers="excluded", fund_start_usd=0.0,
         )
         for left, ranking, close in (
@@ -201,8 +203,10 @@ CASES: dict[str, Case] = {
             ("socialised_both", "ethereal", "mark"),
         )
     },
-    "ranking-bitmex": case(TARIFF, "binanceusdm", CROSS, POOR, ranking="bitmex", losers="ranked", spared=5),
-    "ranking-random": case(TARIFF, "binanceusdm", THREE, POOR, ranking="random", losers="excluded", spared=0, seed=3),
+    "ranking-bitmex": case(TARIFF, "binanceusdm", CROSS, POOR, ranking="bitmex", losers="ranked", queue_not_reached=5),
+    "ranking-random": case(
+        TARIFF, "binanceusdm", THREE, POOR, ranking="random", losers="excluded", queue_not_reached=0, seed=3
+    ),
     "ranking-none": case(TARIFF, "deribit", THREE, book_of="hyperliquid", ranking="none", fund_start_usd=1e5),
     # prices
     "impact-none": case(YEN, "hyperliquid", impact="none", mark_half_life_s=0.0),
