@@ -8,7 +8,8 @@ import click
 
 from backtest.cli.group import verb
 from backtest.cli.output import Sink, emit, frame_of, note, page, read_options
-from backtest.cli.text import plain, words
+from backtest.cli.text import plain
+from backtest.formatting import readable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -81,7 +82,7 @@ def params(event: str | None, venue: str | None, sink: Sink) -> None:
 
     if event is None and venue is not None:
         raise click.UsageError("--venue fills in the values of an event; give the EVENT too")
-    spell = words if sink.pretty else plain
+    spell = readable if sink.pretty else plain
     if event is None:
         rows = [
             {"field": p.name, "kind": p.kind, "unit": p.unit, "default": spell(p.default), "allowed": _allowed(p),
@@ -98,7 +99,7 @@ def _allowed(param: Param) -> str:
 
     if param.name in CHOICES:
         return ", ".join(CHOICES[param.name])
-    return "" if param.low is None else f"{words(param.low)} to {words(param.high)}"
+    return "" if param.low is None else f"{readable(param.low)} to {readable(param.high)}"
 
 
 @verb("crashbook schema adl_fills")

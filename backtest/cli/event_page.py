@@ -10,7 +10,8 @@ from urllib.parse import unquote
 
 from backtest.assets import lake_folder
 from backtest.cli.output import frame_of
-from backtest.cli.text import MARKS, bullets, heading, section, span, words
+from backtest.cli.text import MARKS, bullets, heading, section
+from backtest.formatting import period, readable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,7 +36,7 @@ def on_disk(event: CrashEvent) -> Iterator[str]:
     """Yield what there is for the window of an event: spans of the sample, then days of the lake by venue."""
     by_span = sorted(event.sample, key=lambda one: (one.start, one.end, one.venue))
     for (start, end, venue), rows in groupby(by_span, key=lambda one: (one.start, one.end, one.venue)):
-        yield f"sample {venue} {' '.join(row.coin for row in rows)} {span(start, end)}"
+        yield f"sample {venue} {' '.join(row.coin for row in rows)} {period(start, end)}"
     held: dict[str, dict[str, int]] = {}
     for day in _days(event):
         for path in sorted(lake_folder().glob(f"ohlcv/venue=*/symbol=*/1m/{day.isoformat()}.parquet")):
@@ -62,7 +63,7 @@ def facts(event: CrashEvent) -> pl.DataFrame:
 
 def text(event: CrashEvent) -> str:
     """Return all that the catalogue knows of one event."""
-    window = f"{span(event.start, event.end)} UTC, pre-roll wanted {event.pre_roll_wanted_s // 60} minutes"
+    window = f"{period(event.start, event.end)} UTC, pre-roll wanted {event.pre_roll_wanted_s // 60} minutes"
     head = heading(
         [
             ("event", f"{event.id}  {event.title}"),
@@ -70,8 +71,8 @@ def text(event: CrashEvent) -> str:
             ("grade", event.grade),
             ("venues", f"{event.venues[0]} (default), {', '.join(event.venues[1:])}".removesuffix(", ")),
             ("coins", ", ".join(event.coins)),
-            ("core", f"{span(event.core_start, event.core_end)} UTC ({event.hours})"),
-            *((part["name"], f"{span(part['start'], part['end'])} UTC") for part in event.parts),
+            ("core", f"{period(event.core_start, event.core_end)} UTC ({event.hours})"),
+            *((part["name"], f"{period(part['start'], part['end'])} UTC") for part in event.parts),
             ("window", window),
             ("data", "; ".join(on_disk(event)) or NOTHING),
             ("summary", event.summary),
@@ -100,10 +101,10 @@ def text(event: CrashEvent) -> str:
 
 def _value(fact: Mapping[str, Any]) -> str:
     if fact["at"] is not None:
-        return words(fact["at"])
+        return readable(fact["at"])
     if fact["value"] is not None:
-        return words(fact["value"])
-    return f"{words(fact['low'])} to {words(fact['high'])}"
+        return readable(fact["value"])
+    return f"{readable(fact['low'])} to {readable(fact['high'])}"
 
 
 def _remark(fact: Mapping[str, Any]) -> str:
@@ -113,7 +114,7 @@ def _remark(fact: Mapping[str, Any]) -> str:
 
 def _defaults(event: CrashEvent) -> pl.DataFrame:
     rows = [
-        {"venue": venue, "field": name, "value": words(value), "reason": event.why.get(venue, {}).get(name, "")}
+        {"venue": venue, "field": name, "value": readable(value), "reason": event.why.get(venue, {}).get(name, "")}
         for venue, values in event.defaults.items()
         for name, value in values.items()
     ]
@@ -123,7 +124,7 @@ def _defaults(event: CrashEvent) -> pl.DataFrame:
 def _compared(event: CrashEvent) -> pl.DataFrame:
     rows = [
         {"fact": row["fact"], "metric": row["metric"], "coin": row["coin"] or "all",
-         "within": span(row["start"], row["end"]), "shown_as": row["how"], "note": row["note"]}
+         "within": period(row["start"], row["end"]), "shown_as": row["how"], "note": row["note"]}
         for row in event.compare
     ]  # fmt: skip
     return frame_of(rows, ("fact", "metric", "coin", "within", "shown_as", "note"))
@@ -131,7 +132,7 @@ def _compared(event: CrashEvent) -> pl.DataFrame:
 
 def _grid(event: CrashEvent) -> pl.DataFrame:
     rows = [
-        {"label": row["label"], "set": "; ".join(f"{name} = {words(value)}" for name, value in row["set"].items())}
+        {"label": row["label"], "set": "; ".join(f"{name} = {readable(value)}" for name, value in row["set"].items())}
         for row in event.sensitivity
     ]
     return frame_of(rows, ("label", "set"))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from backtest.cli import venue_page
 from backtest.cli.output import frame_of
-from backtest.cli.text import bullets, heading, section, span, words
+from backtest.cli.text import bullets, heading, section
+from backtest.formatting import period, readable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 BASE_MB, MEMORY_KB, DISK_KB = 300, 1.0, 0.15
 
 
-def values_of(resolved: Resolved, spell: Callable[[Any], str] = words) -> pl.DataFrame:
+def values_of(resolved: Resolved, spell: Callable[[Any], str] = readable) -> pl.DataFrame:
     """Return every scenario field of a resolved scenario with its value, unit and source."""
     from backtest.scenario.fields import PARAMS
 
@@ -51,7 +52,7 @@ def text(prepared: Prepared) -> str:
             ("event", f"{event.id}  {event.title}"),
             ("venue", f"{venue.id}  {venue.name}, profile of {venue.as_of}"),
             ("run id", f"{prepared.run_id}, {'on disk already' if done else 'not on disk yet'}"),
-            ("window", f"{span(moment(first), moment(last))} UTC, {walked}"),
+            ("window", f"{period(moment(first), moment(last))} UTC, {walked}"),
             ("book", f"{size:,} positions, {meta['labels']['book']['text']}"),
             ("needs", needs(size)),
         ]

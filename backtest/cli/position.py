@@ -10,7 +10,8 @@ import click
 
 from backtest.cli.group import verb
 from backtest.cli.output import Sink, emit, frame_of, page, read_options
-from backtest.cli.text import MARKS, bullets, heading, section, words
+from backtest.cli.text import MARKS, bullets, heading, section
+from backtest.formatting import readable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -144,7 +145,7 @@ def _frame(answer: Answer) -> pl.DataFrame:
 
 def _shown(value: Decimal | float | int | str | None) -> str:
     """Return a value without the zeros that only say how it is rounded."""
-    text = words(value)
+    text = readable(value)
     return text.rstrip("0").rstrip(".") if isinstance(value, Decimal) and "." in text else text
 
 

@@ -12,8 +12,9 @@ import click
 
 from backtest.cli.group import verb
 from backtest.cli.output import Sink, aside, emit, frame_of, note, page, read_options, table_text
-from backtest.cli.text import plain, words
+from backtest.cli.text import plain
 from backtest.errors import AuditError, QueryError, RunError, UsageError
+from backtest.formatting import readable
 
 if TYPE_CHECKING:
     from backtest.sql.queries import Param
@@ -93,7 +94,7 @@ def query(name: str | None, run: str, given: tuple[str, ...], sink: Sink) -> Non
 
 
 def _param(param: Param) -> str:
-    default = "required" if param.required else f"= {param.note or words(param.default)}"
+    default = "required" if param.required else f"= {param.note or readable(param.default)}"
     return f"{param.name} {param.type} {default}"
 
 
@@ -188,7 +189,7 @@ def diff(one: str, other: str, sink: Sink) -> None:
     if left.run_id == right.run_id:
         raise UsageError(f"both are run {left.run_id}; name two runs of crashbook runs")
     fields, numbers = differences(left, right)
-    spell = words if sink.pretty else plain
+    spell = readable if sink.pretty else plain
     rows = [
         {"part": part, "field": name, left.run_id: spell(a), right.run_id: spell(b)}
         for part, changed in (("scenario", fields), ("result", numbers))

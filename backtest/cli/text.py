@@ -1,8 +1,7 @@
-"""Words around tables: values for readers, titled sections, wrapped paragraphs."""
+"""Words around tables: values for other programs, titled sections, wrapped paragraphs."""
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import shutil
 import sys
@@ -17,31 +16,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 MARKS = "Marks: V primary source, S secondary, D derived, U not verified."
-
-
-def words(value: Any) -> str:
-    """Return a value as a reader wants it.
-
-    Examples
-    --------
-    >>> words({"BTC": 4.48e9, "default": 0.15}), words(((0.0, 3.0, 0.36),)), words(None)
-    ('BTC 4,480,000,000, default 0.15', '[0, 3, 0.36]', 'none')
-    """
-    if value is None or value in ((), []):
-        return "none"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Decimal):
-        return f"{value:,f}"
-    if isinstance(value, int | float):
-        return f"{value:,.15g}"
-    if isinstance(value, dt.datetime):
-        return str(value).removesuffix(":00")
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {words(item)}" for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(f"[{words(row)}]" if isinstance(row, list | tuple) else words(row) for row in value)
-    return str(value)
 
 
 def plain(value: Any) -> str:
@@ -59,21 +33,6 @@ def plain(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {json.dumps(item)}" for key, item in value.items()) + " }"
     return json.dumps(value) if isinstance(value, bool | list | tuple) else str(value)
-
-
-def span(start: dt.datetime, end: dt.datetime) -> str:
-    """Return a stretch of time; a day is named once.
-
-    Examples
-    --------
-    >>> span(dt.datetime(2021, 12, 4, 4, 51), dt.datetime(2021, 12, 4, 5, 40))
-    '2021-12-04 04:51 to 05:40'
-    >>> span(dt.datetime(2025, 10, 10, 18), dt.datetime(2025, 10, 11))
-    '2025-10-10 18:00 to 24:00'
-    """
-    if end == dt.datetime.combine(start.date() + dt.timedelta(days=1), dt.time()):
-        return f"{words(start)} to 24:00"
-    return f"{words(start)} to {words(end).removeprefix(f'{start:%Y-%m-%d} ')}"
 
 
 def heading(rows: Sequence[tuple[str, str]]) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from backtest.cli.output import frame_of
-from backtest.cli.text import MARKS, bullets, heading, section, words
+from backtest.cli.text import MARKS, bullets, heading, section
+from backtest.formatting import readable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -89,7 +90,7 @@ def _url(venue: VenueProfile, source: str) -> str:
 
 
 def _rules(venue: VenueProfile) -> pl.DataFrame:
-    rows = [{"field": name, "value": words(value)} for name, value in venue.rules.items()]
+    rows = [{"field": name, "value": readable(value)} for name, value in venue.rules.items()]
     return frame_of(rows, ("field", "value"))
 
 
@@ -118,7 +119,7 @@ def _instruments(venue: VenueProfile) -> pl.DataFrame:
 
 
 def _balances(venue: VenueProfile) -> pl.DataFrame:
-    rows = [{"date": day, "balance": words(value), "unit": unit} for day, value, unit in venue.balances]
+    rows = [{"date": day, "balance": readable(value), "unit": unit} for day, value, unit in venue.balances]
     return frame_of(rows, ("date", "balance", "unit"))
 
 

@@ -2,51 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from backtest.formatting import period, utc, whole_usd
 from backtest.venue.settlement import unit_of_account
 
 if TYPE_CHECKING:
     from backtest.run.run import Run
-
-
-def span(start: dt.datetime, end: dt.datetime) -> str:
-    """Return start and end of a run, the day of the end where it is another one.
-
-    Examples
-    --------
-    >>> noon = dt.datetime(2025, 10, 10, 12)
-    >>> span(noon, noon + dt.timedelta(hours=1)), span(noon, noon + dt.timedelta(days=1))
-    ('2025-10-10 12:00 to 13:00', '2025-10-10 12:00 to 2025-10-11 12:00')
-    """
-    day = "" if start.date() == end.date() else "%Y-%m-%d "
-    return f"{start:%Y-%m-%d %H:%M} to {end:{day}%H:%M}"
-
-
-def usd(value: Decimal | float | None) -> str:
-    """Return an amount in full dollars with a true minus.
-
-    Examples
-    --------
-    >>> usd(Decimal("-1234567.8")), usd(None)
-    ('−1,234,568 USD', 'none')
-    """
-    if value is None:
-        return "none"
-    return f"{round(value):,} USD".replace("-", "−")
-
-
-def clock(value: dt.datetime | None) -> str:
-    """Return a time of day in UTC.
-
-    Examples
-    --------
-    >>> clock(dt.datetime(2025, 10, 10, 21, 16, 4))
-    '21:16:04 UTC'
-    """
-    return "none" if value is None else f"{value:%H:%M:%S} UTC"
 
 
 def lines(run: Run) -> list[tuple[str, str]]:
@@ -56,26 +18,26 @@ def lines(run: Run) -> list[tuple[str, str]]:
     passed = sum(audit.passed for audit in audits)
     long_share = s["liquidated_long_share_frac"]
     pool = s["pool"]
-    equity = [usd(s[f"pool_{when}_usd"]) for when in ("start", "end", "low")]
+    equity = [whole_usd(s[f"pool_{when}_usd"]) for when in ("start", "end", "low")]
     after = s["first_adl_after_s"]
     unit = unit_of_account(run.meta.get("settlement"))
     onset = f" ({after:.0f} s after the first liquidation)" if after is not None else ""
     rows = [
-        ("event", f"{s['event_id']} at {s['venue']}, {span(s['start_ts'], s['end_ts'])} UTC"),
+        ("event", f"{s['event_id']} at {s['venue']}, {period(s['start_ts'], s['end_ts'])} UTC"),
         ("symbols", s["symbols"].replace(",", ", ")),
         *([("unit", unit)] if unit else []),
         ("positions", f"{s['positions']:,} ({run.meta['labels']['book']['badge']} book, seed {s['seed']})"),
-        ("open interest", f"{usd(s['open_interest_usd'])} a side"),
-        ("liquidated", f"{usd(s['liquidated_usd'])} in {s['liquidations']:,} liquidations"),
-        ("  longs", usd(s["liquidated_long_usd"]) + (f" ({long_share:.1%})" if long_share is not None else "")),
-        ("  shorts", usd(s["liquidated_short_usd"])),
+        ("open interest", f"{whole_usd(s['open_interest_usd'])} a side"),
+        ("liquidated", f"{whole_usd(s['liquidated_usd'])} in {s['liquidations']:,} liquidations"),
+        ("  longs", whole_usd(s["liquidated_long_usd"]) + (f" ({long_share:.1%})" if long_share is not None else "")),
+        ("  shorts", whole_usd(s["liquidated_short_usd"])),
         (f"{pool} start", equity[0]),
         (f"{pool} end", equity[1]),
-        (f"{pool} low", f"{equity[2]} at {clock(s['pool_low_ts'])}"),
-        ("ADL", f"{usd(s['adl_usd'])} closed in {s['adl_positions']:,} positions, {s['adl_waves']:,} waves"),
-        ("first ADL", clock(s["first_adl_ts"]) + onset),
-        ("uncovered", usd(s["uncovered_usd"])),
-        ("conservation", f"residual {usd(s['residual_usd'])}"),
+        (f"{pool} low", f"{equity[2]} at {utc(s['pool_low_ts'])}"),
+        ("ADL", f"{whole_usd(s['adl_usd'])} closed in {s['adl_positions']:,} positions, {s['adl_waves']:,} waves"),
+        ("first ADL", utc(s["first_adl_ts"]) + onset),
+        ("uncovered", whole_usd(s["uncovered_usd"])),
+        ("conservation", f"residual {whole_usd(s['residual_usd'])}"),
         ("audits", f"{passed} of {len(audits)} passed"),
     ]
     return rows + _bands(run.meta.get("bands") or {}, len(run.meta.get("seeds") or []))
@@ -87,7 +49,7 @@ def _bands(bands: dict[str, list[float]], seeds: int) -> list[tuple[str, str]]:
     for name, (low, median, high) in bands.items():
         label = "  " + name.removesuffix("_usd").removesuffix("_s").replace("_", " ")
         if name.endswith("_usd"):
-            rows.append((label, f"{usd(median)} ({usd(low)} to {usd(high)})"))
+            rows.append((label, f"{whole_usd(median)} ({whole_usd(low)} to {whole_usd(high)})"))
         else:
             unit = " s" if name.endswith("_s") else ""
             rows.append((label, f"{median:,.0f}{unit} ({low:,.0f} to {high:,.0f})"))

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from backtest.cli.group import explain
 from backtest.cli.output import WRITERS, frame_of, table_text, whole_file
-from backtest.cli.text import span, words
+from backtest.formatting import period, readable
 
 COMMAND = [sys.executable, "-m", "backtest"]
 CENTS = st.decimals(min_value=-(10**11), max_value=10**11, places=6, allow_nan=False, allow_infinity=False)
@@ -125,9 +125,9 @@ def test_a_file_appears_whole_or_not_at_all(desk: Path) -> None:
 
 def test_words_and_spans() -> None:
     start = dt.datetime.fromisoformat("2020-03-12T23:30")
-    assert span(start, start + dt.timedelta(hours=4)) == "2020-03-12 23:30 to 2020-03-13 03:30"
-    assert words(start + dt.timedelta(microseconds=5)) == "2020-03-12 23:30:00.000005"
-    assert [words(value) for value in (True, 0.15, 1e12, (), ("BTC", "SOL"), 1234567.125)] == [
+    assert period(start, start + dt.timedelta(hours=4)) == "2020-03-12 23:30 to 2020-03-13 03:30"
+    assert readable(start + dt.timedelta(microseconds=5)) == "2020-03-12 23:30:00.000005"
+    assert [readable(value) for value in (True, 0.15, 1e12, (), ("BTC", "SOL"), 1234567.125)] == [
         "true", "0.15", "1,000,000,000,000", "none", "BTC, SOL", "1,234,567.125",
     ]  # fmt: skip
 
