@@ -17,7 +17,7 @@ from backtest.scenario.values import Scenario
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "backtest"
-ONLY = {"ccxt": "fetch/rest/client.py", "matplotlib": "report/figures/canvas.py"}
+ONLY = {"ccxt": "fetch/rest/ccxt_info.py", "matplotlib": "report/figures/canvas.py"}
 
 
 def _imports(path: Path) -> list[tuple[str, bool]]:

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import random
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -180,7 +181,6 @@ def _pairs(roots: Sequence[str]) -> dict[str, str]:
 
 async def _run(order: Order, sink: Sink) -> Outcome:
     """Fetch until done or until Ctrl-C: the first finishes the request under way, a second one stops at once."""
-    from backtest.fetch.rest.client import utc_now
     from backtest.fetch.run import fetch as fill
 
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -194,7 +194,7 @@ async def _run(order: Order, sink: Sink) -> Outcome:
     try:
         with meter(sink.quiet) as show:
             return await fill(
-                order.wanted, order.settings, clock=utc_now, draw=random.random, stop=stop, on_progress=show
+                order.wanted, order.settings, clock=time.time, draw=random.random, stop=stop, on_progress=show
             )
     finally:
         loop.remove_signal_handler(signal.SIGINT)

@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 
 from backtest.assets import lake_folder
 from backtest.errors import UsageError
+from backtest.fetch.rest.ccxt_info import page_limit
 from backtest.fetch.rest.paging import runs_of
 from backtest.lake.availability import Reach, earliest, load_absent, load_reach
 from backtest.lake.place import BAR_SERIES, TIMEFRAMES, day_file
@@ -241,9 +242,7 @@ def _by_capability(venue: str, series: str) -> Reach | None:
     """Return what ccxt says of a venue that the table does not know: its method, its page, and nothing of history."""
     if any(key[0] == venue for key in load_reach()):
         return None
-    from backtest.fetch.rest.client import capability
-
-    page = capability(venue, series)
+    page = page_limit(venue, series)
     if page is None:
         return None
     step = {"funding": 0, "leverage_tiers": 0, "limits": 0}.get(series, 60 if series in BAR_SERIES else 300)

@@ -10,17 +10,17 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
 
 from backtest.assets import lake_folder
 from backtest.errors import DataError
 from backtest.fetch.day import Brought, broken, rows_missing, store, tidied
 from backtest.fetch.plan import ARCHIVE_OF, STATES, Source, Target, requests_for, span_s
-from backtest.fetch.rest.client import Client, Interrupted, Market, VenueFault, close_client, open_client
+from backtest.fetch.rest.client import Client, VenueFault, close_client, open_client
+from backtest.fetch.rest.markets import Market
 from backtest.fetch.rest.paging import DAY_MS, EPOCH, Grid, harvest
 from backtest.fetch.rest.responses import Fault
 from backtest.fetch.settings import Settings
-from backtest.fetch.threads import beside, pause_until
+from backtest.fetch.threads import Interrupted, in_thread, pause_until
 from backtest.lake.place import (
     BAR_SERIES,
     TIMEFRAMES,
@@ -31,12 +31,7 @@ from backtest.lake.place import (
 from backtest.lake.write import enter_missing, sweep
 from backtest.mechanics.exact import Floats
 
-if TYPE_CHECKING:
-    pass
-
 SETTLE_S = 60  # the last bar of a day may still change for a moment
-T = TypeVar("T")
-HEARD_S = 0.1  # how soon Ctrl-C is heard in a wait
 TREE = ".archive"
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
@@ -283,7 +278,7 @@ async def _from_archive(
         if session.stop.is_set():
             raise Interrupted
         try:
-            day = await beside(partial(next, given))
+            day = await in_thread(partial(next, given))
         except DownloadError as error:  # nothing else need be asked of the address
             session.refused[source.root] = str(error)
             raise VenueFault(source.name, Fault(str(error), again=False)) from error

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backtest.errors import ConfigError, near_matches
+from backtest.fetch.rest.ccxt_info import client_names
 from backtest.fetch.retry import Retry
 from backtest.lake.availability import load_reach
 from backtest.toml import Reader, read_toml, shown
@@ -100,8 +101,6 @@ def parse_settings(table: Mapping[str, Any], where: str) -> Settings:
 def _check_venue(name: str, where: str) -> None:
     if any(key[0] == name for key in load_reach()):
         return
-    from backtest.fetch.rest.client import client_names
-
     names = client_names()
     if name not in names:
         near = near_matches(name, ["retry", "archives", *names])

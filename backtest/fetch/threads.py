@@ -1,4 +1,4 @@
-"""Work in threads beside the event loop, and waits in them that hear the wish to stop."""
+"""Calls in threads next to the event loop, and waits in them that a wish to stop ends."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from backtest.fetch.rest.client import Interrupted
-
 T = TypeVar("T")
-HEARD_S = 0.1  # how soon Ctrl-C is heard in a wait
+LATENCY_S = 0.1  # longest time until a wait notices Ctrl-C
 
 
-def beside(call: Callable[[], T]) -> asyncio.Future[T]:
-    """Run a call in a thread, so that Ctrl-C is heard meanwhile; the end of the program does not wait for it."""
+class Interrupted(Exception):  # noqa: N818 - not an error: what was asked for by Ctrl-C
+    """The user asked to stop; what was finished is in the lake."""
+
+
+def in_thread(call: Callable[[], T]) -> asyncio.Future[T]:
+    """Return the future result of a call in a thread; neither Ctrl-C nor the end of the program waits for it."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -35,13 +37,13 @@ def beside(call: Callable[[], T]) -> asyncio.Future[T]:
 
 
 def pause_until(stop: asyncio.Event) -> Callable[[float], None]:
-    """Return a wait in seconds, for a thread, that ends with ``Interrupted`` when the user asks to stop."""
+    """Return a wait in seconds, for use in a thread, that raises ``Interrupted`` once ``stop`` is set."""
 
     def pause(seconds: float) -> None:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             if stop.is_set():
                 raise Interrupted
-            time.sleep(min(left, HEARD_S))
+            time.sleep(min(left, LATENCY_S))
 
     return pause

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from backtest.fetch.day import Brought, broken, rows_missing, sound, tidied
-from backtest.fetch.rest.client import _array
+from backtest.fetch.rest.rows import array_of
 from backtest.lake.checks import check_bars
 from backtest.lake.place import day_file, read_series, rows_digest
 from backtest.lake.write import read_file, write_bars, write_day
@@ -89,8 +89,8 @@ def test_bars_from_an_array_and_from_a_frame_are_the_same_day() -> None:
 
 
 def test_rows_with_more_cells_than_wanted_are_cut() -> None:
-    assert _array([[1, 2, 3, 4, 5, 6, 7], [8, 9, 10, 11, 12, 13, 14]], 6)[1].tolist() == [8, 9, 10, 11, 12, 13]
-    assert np.isnan(_array([[1, 2, 3, 4, 5, None]], 6)[0, 5])
+    assert array_of([[1, 2, 3, 4, 5, 6, 7], [8, 9, 10, 11, 12, 13, 14]], 6)[1].tolist() == [8, 9, 10, 11, 12, 13]
+    assert np.isnan(array_of([[1, 2, 3, 4, 5, None]], 6)[0, 5])
 
 
 def test_a_bad_file_of_one_coin_does_not_stop_the_others() -> None:

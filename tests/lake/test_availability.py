@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from backtest.errors import ConfigError
-from backtest.fetch.rest.client import METHODS
+from backtest.fetch.rest.ccxt_info import METHODS
 from backtest.lake import availability as module
 from backtest.lake.availability import Reach, earliest, load_absent, load_reach, reach_table, reach_text
 from backtest.lake.place import SERIES

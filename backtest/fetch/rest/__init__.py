@@ -1,1 +1,7 @@
-"""."""
+"""Venues over REST: a client that repeats requests until their answers may be read, and whole days from its pages.
+
+``ccxt_info`` alone imports ccxt. ``responses`` says which answers may be read, ``markets`` finds a coin's perpetual,
+``rows`` turns ccxt's rows into those of the lake, ``paging`` turns pages into days, ``client`` asks.
+"""
+
+__all__ = ["ccxt_info", "client", "markets", "paging", "responses", "rows"]

@@ -1,41 +1,28 @@
-"""The venues' REST interfaces through ccxt's asynchronous clients; nothing else of the program imports ccxt."""
+"""One venue over REST: calls repeated until their answers may be read, markets, pages of a series, margin tiers."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
 
-from backtest.errors import ConfigError, DataError, UnknownNameError
-from backtest.fetch.rest.responses import Answer, Fault, empty_page_fault, judge, server_time, stranger
+from backtest.errors import DataError
+from backtest.fetch.rest.ccxt_info import METHODS, check_addresses, client_class
+from backtest.fetch.rest.markets import Market, market_of
+from backtest.fetch.rest.responses import Answer, Fault, classify, empty_page_fault, server_time, wrong_market
+from backtest.fetch.rest.rows import lake_rows
 from backtest.fetch.retry import delays
 from backtest.fetch.settings import Settings
+from backtest.fetch.threads import Interrupted
 from backtest.lake.availability import Reach
 from backtest.mechanics.exact import Floats
-from backtest.toml import shown
 
 T = TypeVar("T")
-METHODS = {
-    "ohlcv": ("fetchOHLCV", "fetch_ohlcv"),
-    "mark_ohlcv": ("fetchMarkOHLCV", "fetch_mark_ohlcv"),
-    "index_ohlcv": ("fetchIndexOHLCV", "fetch_index_ohlcv"),
-    "premium_ohlcv": ("fetchPremiumIndexOHLCV", "fetch_premium_index_ohlcv"),
-    "funding": ("fetchFundingRateHistory", "fetch_funding_rate_history"),
-    "open_interest": ("fetchOpenInterestHistory", "fetch_open_interest_history"),
-    "long_short_ratio": ("fetchLongShortRatioHistory", "fetch_long_short_ratio_history"),
-    "leverage_tiers": ("fetchMarketLeverageTiers", "fetch_market_leverage_tiers"),
-}
 STATISTICS_TIMEFRAME = "5m"
-NAME_FIELDS = ("symbol", "pair", "instFamily", "instId", "uly", "name", "baseName")
-QUOTES = ("USDT", "USDC", "USD")
-CAUTIOUS_PAGE = 100  # rows asked of a venue whose limit is not known
 
 
 class VenueFault(DataError):  # noqa: N818
@@ -44,23 +31,6 @@ class VenueFault(DataError):  # noqa: N818
     def __init__(self, venue: str, fault: Fault) -> None:
         self.fault = fault
         super().__init__(f"{venue} {fault.reason}")
-
-
-class Interrupted(Exception):  # noqa: N818 - not an error: what was asked for by Ctrl-C
-    """The user asked to stop; what was finished is in the lake."""
-
-
-@dataclass(frozen=True, slots=True)
-class Market:
-    """A perpetual as a venue lists it: unified symbol, the venue's own names of it, and its units."""
-
-    symbol: str
-    names: frozenset[str]
-    inverse: bool
-    contract_size: float
-    tick_px: float | None
-    lot_base: float | None
-    quantity_min: float | None
 
 
 @dataclass(slots=True)
@@ -103,7 +73,7 @@ class Client:
                 result = await call()
             except Exception as caught:  # whatever the client's parser makes of a strange answer
                 error = caught
-            fault = judge(self.venue, self.answers, error)
+            fault = classify(self.venue, self.answers, error)
             if fault is None and error is None:
                 fault = check(result) if check else None
                 if fault is None:
@@ -129,15 +99,10 @@ class Client:
             # loaded anew each time: the library keeps what it made of a bad answer
             self.listed = await self.ask(lambda: self.api.load_markets(True), _no_markets)
             gc.freeze()  # the library and its list of markets stay: the collector need not walk them at every page
-        listed = self.listed
-        found = listed.get(symbol) or min(
-            (market for market in listed.values() if market["swap"] and market["base"] == coin),
-            key=_preference,
-            default=None,
-        )
+        found = market_of(self.listed, coin, symbol)
         if found is None:
             raise VenueFault(self.venue, Fault(f"does not list a perpetual of {coin}", again=False))
-        return _market(found)
+        return found
 
     async def page(self, reach: Reach, market: Market, timeframe: str, since_ms: int, until_ms: int) -> Floats:
         """Return the rows of a series between two times, as the lake has them but with ``ts`` in milliseconds.
@@ -173,11 +138,11 @@ class Client:
 
         def check(rows: Any) -> Fault | None:
             answer = self.answers[-1] if self.answers else None
-            other = stranger(answer, market.names) if answer else None
+            other = wrong_market(answer, market.names) if answer else None
             return other or (None if rows else empty_page_fault(self.venue, answer))
 
         self.requests += 1
-        return _table(await self.ask(call, check), reach, market)
+        return lake_rows(await self.ask(call, check), reach, market)
 
     async def tiers(self, market: Market) -> list[dict[str, Any]]:
         """Return the margin tiers in force now as rows of the series ``leverage_tiers``, times left out."""
@@ -235,11 +200,7 @@ async def open_client(venue: str, settings: Settings, draw: Callable[[], float],
     ConfigError
         The settings name an address that the venue's client does not use.
     """
-    import ccxt.async_support as library
-
-    if venue not in library.exchanges:
-        raise UnknownNameError("venue of ccxt", venue, library.exchanges)
-    base = getattr(library, venue)
+    base = client_class(venue)
     answers: list[Answer] = []
 
     class Recorder(base):  # type: ignore[misc, valid-type]
@@ -261,7 +222,7 @@ async def open_client(venue: str, settings: Settings, draw: Callable[[], float],
             return text
 
     fields = {"enableRateLimit": True, **settings.venues.get(venue, {})}
-    _check_addresses(base, fields, venue)
+    check_addresses(base, fields, venue)
     api = Recorder(fields)
     return Client(venue, api, settings, draw, stop, answers)
 
@@ -270,145 +231,3 @@ async def close_client(client: Client) -> None:
     """Close the connections of a client."""
     client.api.timeout_on_exit = 0  # the library would wait a quarter of a second for each
     await client.api.close()
-
-
-def capability(venue: str, series: str) -> int | None:
-    """Return the rows of a page of a series that a venue's client has a method for, None where it has none.
-
-    Raises
-    ------
-    UnknownNameError
-        ccxt has no such venue.
-    """
-    import ccxt.async_support as library
-
-    if venue not in library.exchanges:
-        raise UnknownNameError("venue of ccxt", venue, library.exchanges)
-    api = getattr(library, venue)()
-    if series == "limits":
-        return 0
-    flag = METHODS[series][0] if series in METHODS else ""
-    if not api.has.get(flag):
-        return None
-    offered = ((api.features or {}).get("swap") or {}).get("linear") or {}
-    return int((offered.get(flag) or {}).get("limit") or CAUTIOUS_PAGE)
-
-
-def client_names() -> list[str]:
-    """Return the venues that ccxt has a client for."""
-    import ccxt.async_support as library
-
-    return list(library.exchanges)
-
-
-def _check_addresses(base: Any, fields: Mapping[str, Any], venue: str) -> None:
-    given = fields.get("urls", {}).get("api")
-    if given is not None:
-        _compare(given, base().urls["api"], f"[{venue}] urls.api")
-
-
-def _compare(given: Any, known: Any, where: str) -> None:
-    """Refuse an address that a client does not use, and text where it has several addresses."""
-    if isinstance(given, dict) != isinstance(known, dict):
-        needed = f"a table of {', '.join(sorted(known))}" if isinstance(known, dict) else "one address"
-        raise ConfigError(f"{where}: {shown(given)}; the client needs {needed}; correct it")
-    if not isinstance(given, dict):
-        return
-    strays = sorted(set(given) - set(known))
-    if strays:
-        used = ", ".join(sorted(known))
-        raise ConfigError(f"{where}: unknown address '{strays[0]}'; the client uses {used}; correct it")
-    for name, value in given.items():
-        _compare(value, known[name], f"{where}.{name}")
-
-
-def _preference(market: Mapping[str, Any]) -> tuple[bool, int, str]:
-    quote = market["quote"]
-    return not market["linear"], QUOTES.index(quote) if quote in QUOTES else len(QUOTES), market["symbol"]
-
-
-def _market(entry: Mapping[str, Any]) -> Market:
-    info = entry["info"] if isinstance(entry["info"], dict) else {}
-    names = {entry["id"], entry.get("baseName"), entry["base"], entry["symbol"]}
-    names |= {info[key] for key in NAME_FIELDS if isinstance(info.get(key), str)}
-    size = float(entry["contractSize"] or 1)
-    precision, least = entry["precision"], entry["limits"]["amount"]["min"]
-    amount = precision["amount"]
-    return Market(
-        symbol=entry["symbol"],
-        names=frozenset(name for name in names if name),
-        inverse=bool(entry["inverse"]),
-        contract_size=size,
-        tick_px=precision["price"],
-        lot_base=amount * size if amount is not None and not entry["inverse"] else None,
-        quantity_min=least,
-    )
-
-
-def _table(rows: list[Any], reach: Reach, market: Market) -> Floats:
-    """Return ccxt's rows as an array: ``ts`` in milliseconds, then the columns of the lake; nan for what is unknown."""
-    if reach.series.endswith("ohlcv"):
-        table = _array(rows, 6)
-        if reach.series != "ohlcv":
-            table[:, 5] = 0.0  # a mark has no volume, whatever stands in its place
-        else:
-            table[:, 5] *= _volume_factor(reach, market, table)
-        return table
-    if reach.series == "funding":
-        return _array([(row["timestamp"], row["fundingRate"]) for row in rows], 2)
-    if reach.series == "long_short_ratio":
-        return _array([(row["timestamp"], _ratio(row, reach)) for row in rows], 2)
-    return _open_interest(rows, reach, market)
-
-
-def _ratio(row: Mapping[str, Any], reach: Reach) -> float | None:
-    """Return accounts long over accounts short; where ccxt's own figure is another one, from the venue's fields."""
-    if not reach.ratio_long:
-        ratio: float | None = row["longShortRatio"]
-        return ratio
-    long, short = (float(row["info"].get(key) or 0) for key in (reach.ratio_long, reach.ratio_short))
-    return long / short if short else None
-
-
-def _array(rows: list[Any], width: int) -> Floats:
-    if rows and len(rows[0]) != width:
-        rows = [row[:width] for row in rows]
-    with suppress(TypeError):  # a null among the numbers
-        return np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * width).reshape(-1, width)
-    return np.array(rows, dtype=np.float64).reshape(-1, width)
-
-
-def _volume_factor(reach: Reach, market: Market, table: Floats) -> Floats | float:
-    """Return what turns a venue's volume into base units; dollars are turned at the mean of the bar's four prices."""
-    unit = reach.volume_inverse if market.inverse else reach.volume_linear
-    if unit == "contracts" and not market.inverse:
-        return market.contract_size
-    if unit not in {"contracts", "quote"}:
-        return 1.0
-    price: Floats = table[:, 1:5].mean(axis=1)
-    return (market.contract_size if unit == "contracts" else 1) / price
-
-
-def _open_interest(rows: list[Any], reach: Reach, market: Market) -> Floats:
-    """Return open interest in base units and dollars, each where the venue gives it."""
-    got = _array([(row["timestamp"], row["openInterestAmount"], row["openInterestValue"]) for row in rows], 3)
-    amount, value = (
-        (reach.amount_inverse, reach.value_inverse) if market.inverse else (reach.amount_linear, reach.value_linear)
-    )
-    table = np.full_like(got, np.nan)
-    table[:, 0] = got[:, 0]
-    contracts = got[:, 1] * market.contract_size
-    if amount == "base" or (amount == "contracts" and not market.inverse):
-        table[:, 1] = got[:, 1] if amount == "base" else contracts
-    if value == "usd":
-        table[:, 2] = got[:, 2]
-    elif amount == "contracts" and market.inverse:
-        table[:, 2] = contracts
-    if value == "base":
-        table[:, 1] = got[:, 2]
-    return table
-
-
-def utc_now() -> float:
-    """Return the present in seconds since the epoch."""
-    return time.time()

@@ -1,7 +1,7 @@
 """What a venue's answer means: a page, a fault to ask again for, or a refusal.
 
 A client library turns an HTML page or half a JSON text with status 200 into an empty list, and some refusals into a
-general error. So the HTTP status and the body are judged first, the exception last, and an empty page counts only if
+general error. So the HTTP status and the body are looked at first, the exception last, and an empty page counts only if
 its text was whole JSON in the venue's own envelope. A fault is never read as the end of a history.
 """
 
@@ -23,7 +23,7 @@ REFUSED = {
     451: "refuses this country (HTTP 451)",
 }
 BUSY = {418: "has banned this address for a while (HTTP 418)", 429: "is asked too often (HTTP 429)"}
-# names of exception classes, so that judging needs no client library; the first that is an ancestor decides
+# names of exception classes, so that no client library need be imported; the first that is an ancestor decides
 REFUSALS = {
     "AuthenticationError": "asks for a key",
     "RestrictedLocation": "refuses this country",
@@ -83,7 +83,7 @@ class Fault:
     whole_venue: bool = False
 
 
-def judge(venue: str, answers: Sequence[Answer], error: Exception | None) -> Fault | None:
+def classify(venue: str, answers: Sequence[Answer], error: Exception | None) -> Fault | None:
     """Return what is wrong with the answers of one call, or None where they may be read.
 
     Parameters
@@ -95,9 +95,9 @@ def judge(venue: str, answers: Sequence[Answer], error: Exception | None) -> Fau
 
     Examples
     --------
-    >>> judge("okx", [Answer(200, {}, "<html>", None)], None).reason
+    >>> classify("okx", [Answer(200, {}, "<html>", None)], None).reason
     "gave no JSON with status 200: '<html>'"
-    >>> judge("okx", [Answer(451, {}, "{}", {})], None)
+    >>> classify("okx", [Answer(451, {}, "{}", {})], None)
     Fault(reason='refuses this country (HTTP 451)', again=False, wait_s=None, whole_venue=True)
     """
     for answer in answers:
@@ -171,7 +171,7 @@ def _dig(value: Any, place: Sequence[str]) -> Any:
     return value
 
 
-def stranger(answer: Answer, names: Collection[str]) -> Fault | None:
+def wrong_market(answer: Answer, names: Collection[str]) -> Fault | None:
     """Return the fault of an answer that names another market than the one asked for.
 
     Parameters
@@ -181,7 +181,7 @@ def stranger(answer: Answer, names: Collection[str]) -> Fault | None:
 
     Examples
     --------
-    >>> stranger(Answer(200, {}, "", [{"s": "ETH", "t": 1}]), {"BTC"}).reason
+    >>> wrong_market(Answer(200, {}, "", [{"s": "ETH", "t": 1}]), {"BTC"}).reason
     "answered for 'ETH' in place of 'BTC'"
     """
     for name in _names(answer.json):

@@ -1,0 +1,94 @@
+"""What ccxt knows of venues: their clients, methods, page sizes and addresses. Nothing else imports ccxt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from backtest.errors import ConfigError, UnknownNameError
+from backtest.toml import shown
+
+METHODS = {
+    "ohlcv": ("fetchOHLCV", "fetch_ohlcv"),
+    "mark_ohlcv": ("fetchMarkOHLCV", "fetch_mark_ohlcv"),
+    "index_ohlcv": ("fetchIndexOHLCV", "fetch_index_ohlcv"),
+    "premium_ohlcv": ("fetchPremiumIndexOHLCV", "fetch_premium_index_ohlcv"),
+    "funding": ("fetchFundingRateHistory", "fetch_funding_rate_history"),
+    "open_interest": ("fetchOpenInterestHistory", "fetch_open_interest_history"),
+    "long_short_ratio": ("fetchLongShortRatioHistory", "fetch_long_short_ratio_history"),
+    "leverage_tiers": ("fetchMarketLeverageTiers", "fetch_market_leverage_tiers"),
+}
+CAUTIOUS_PAGE = 100  # rows asked of a venue whose limit is not known
+
+
+def client_names() -> list[str]:
+    """Return the venues that ccxt has a client for."""
+    import ccxt.async_support as library
+
+    return list(library.exchanges)
+
+
+def client_class(venue: str) -> Any:
+    """Return the class of a venue's asynchronous client.
+
+    Raises
+    ------
+    UnknownNameError
+        ccxt has no such venue.
+    """
+    import ccxt.async_support as library
+
+    if venue not in library.exchanges:
+        raise UnknownNameError("venue of ccxt", venue, library.exchanges)
+    return getattr(library, venue)
+
+
+def page_limit(venue: str, series: str) -> int | None:
+    """Return the rows of a page of a series where ccxt has a method for it at a venue, None where it has none.
+
+    Raises
+    ------
+    UnknownNameError
+        ccxt has no such venue.
+    """
+    api = client_class(venue)()
+    if series == "limits":
+        return 0
+    flag = METHODS[series][0] if series in METHODS else ""
+    if not api.has.get(flag):
+        return None
+    offered = ((api.features or {}).get("swap") or {}).get("linear") or {}
+    return int((offered.get(flag) or {}).get("limit") or CAUTIOUS_PAGE)
+
+
+def check_addresses(base: Any, fields: Mapping[str, Any], venue: str) -> None:
+    """Refuse constructor fields with an address that the venue's client does not use.
+
+    Parameters
+    ----------
+    base
+        Class of the client.
+
+    Raises
+    ------
+    ConfigError
+        The line names the table, the address and those that the client uses.
+    """
+    given = fields.get("urls", {}).get("api")
+    if given is not None:
+        _compare(given, base().urls["api"], f"[{venue}] urls.api")
+
+
+def _compare(given: Any, known: Any, where: str) -> None:
+    """Refuse an address that a client does not use, and text where it has several addresses."""
+    if isinstance(given, dict) != isinstance(known, dict):
+        needed = f"a table of {', '.join(sorted(known))}" if isinstance(known, dict) else "one address"
+        raise ConfigError(f"{where}: {shown(given)}; the client needs {needed}; correct it")
+    if not isinstance(given, dict):
+        return
+    strays = sorted(set(given) - set(known))
+    if strays:
+        used = ", ".join(sorted(known))
+        raise ConfigError(f"{where}: unknown address '{strays[0]}'; the client uses {used}; correct it")
+    for name, value in given.items():
+        _compare(value, known[name], f"{where}.{name}")
