@@ -127,9 +127,11 @@ def _order(
     """Turn the words of the command line into targets."""
     from backtest.catalogue.events import get_event
     from backtest.errors import UnknownNameError
-    from backtest.fetch.plan import DEFAULT_SERIES, chain, days_between, targets
+    from backtest.fetch.plan import targets
     from backtest.fetch.settings import read_settings
-    from backtest.lake.place import TIMEFRAMES
+    from backtest.lake.markets import chain
+    from backtest.lake.series import DEFAULT_SERIES, TIMEFRAMES
+    from backtest.times import days_between
 
     if timeframe not in TIMEFRAMES:
         raise UnknownNameError("timeframe", timeframe, TIMEFRAMES)

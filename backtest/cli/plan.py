@@ -36,9 +36,9 @@ def values_of(resolved: Resolved, spell: Callable[[Any], str] = readable) -> pl.
 def text(prepared: Prepared) -> str:
     """Return the plan of a prepared replay."""
     from backtest.assets import runs_folder
-    from backtest.lake.place import moment
     from backtest.run.describe import facts_of, meta_of
     from backtest.run.pipeline import code_digest
+    from backtest.times import moment
 
     resolved, market, world = prepared.resolved, prepared.market, prepared.world
     event, venue = resolved.event, resolved.venue

@@ -11,7 +11,7 @@ import numpy as np
 from backtest.errors import DataError
 from backtest.lake.availability import load_reach
 from backtest.lake.checks import PRICE_LIMIT, check_bars, check_funding
-from backtest.lake.place import BAR_SERIES, COLUMNS, TIMEFRAMES
+from backtest.lake.series import BAR_SERIES, COLUMNS, TIMEFRAMES
 from backtest.lake.write import write_bars, write_day
 from backtest.mechanics.exact import Floats, Ints
 

@@ -6,41 +6,19 @@ import datetime as dt
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote
 
-from backtest.assets import lake_folder
 from backtest.errors import UsageError
 from backtest.fetch.rest.ccxt_info import page_limit
-from backtest.fetch.rest.paging import runs_of
 from backtest.lake.availability import Reach, earliest, load_absent, load_reach
-from backtest.lake.place import BAR_SERIES, TIMEFRAMES, day_file
+from backtest.lake.markets import LONGEST_NAME, is_name, symbols_of
+from backtest.lake.place import day_file
+from backtest.lake.series import BAR_SERIES, FETCHABLE, STATES, TIMEFRAMES
+from backtest.times import DAY, runs_of
 
-if TYPE_CHECKING:
-    from backtest.catalogue.events import CrashEvent
-
-# the venues asked when those of the event cannot serve, in this order
-FIRST_CLASS = (
-    "binanceusdm", "bybit", "okx", "hyperliquid", "krakenfutures", "bitget", "gate", "kucoinfutures", "binancecoinm",
-)  # fmt: skip
-PERPETUALS: dict[str, tuple[str, ...]] = {
-    "binancecoinm": ("{0}/USD:{0}",),
-    "bitmex": ("{0}/USDT:USDT", "{0}/USD:BTC"),
-    "dydx": ("{0}/USDC:USDC",),
-    "hyperliquid": ("{0}/USDC:USDC",),
-    "krakenfutures": ("{0}/USD:USD",),
-}
-DOLLAR_PERPETUAL = ("{0}/USDT:USDT",)
 ARCHIVE_OF = {
     "binanceusdm": "binance", "binancecoinm": "binance", "bitmex": "bitmex", "hyperliquid": "hyperliquid",
 }  # fmt: skip
-DEFAULT_SERIES = (
-    "ohlcv", "mark_ohlcv", "index_ohlcv", "funding", "open_interest", "long_short_ratio", "leverage_tiers", "limits",
-)  # fmt: skip
-STATES = ("leverage_tiers", "limits")  # what is in force now: one row of today, of the first venue only
-FETCHABLE = (*DEFAULT_SERIES[:3], "premium_ohlcv", *DEFAULT_SERIES[3:], "depth", "liquidations")
-A_DAY = dt.timedelta(days=1)
-LONGEST_NAME = 200  # bytes as the lake writes it; file systems allow 255 with quote and settle
+
 NAME_SHOWN = 40
 
 
@@ -87,46 +65,6 @@ class Target:
         return [day for day in days if not day_file(*place, day, self.timeframe).is_file()]
 
 
-def symbols_of(venue: str, coin: str) -> tuple[str, ...]:
-    """Return a coin's perpetuals at a venue as unified symbols, the dollar-settled first.
-
-    Examples
-    --------
-    >>> symbols_of("hyperliquid", "BTC"), symbols_of("bitmex", "ETH")
-    (('BTC/USDC:USDC',), ('ETH/USDT:USDT', 'ETH/USD:BTC'))
-    """
-    return tuple(text.format(coin) for text in PERPETUALS.get(venue, DOLLAR_PERPETUAL))
-
-
-def names_of(venue: str, coin: str) -> tuple[str, ...]:
-    """Return a coin's perpetuals at a venue: those expected, then others whose trade bars are in the lake."""
-    folder = lake_folder() / "ohlcv" / f"venue={quote(venue, safe='')}"
-    held = sorted(
-        unquote(path.name.removeprefix("symbol=")) for path in folder.glob(f"symbol={quote(coin, safe='')}%2F*")
-    )
-    return tuple(dict.fromkeys((*symbols_of(venue, coin), *held)))
-
-
-def chain(event: CrashEvent, venue: str = "") -> tuple[str, ...]:
-    """Return the venues to ask: the one named, those of the event, then all others that serve history."""
-    served = {key[0] for key in load_reach()}
-    rest = [name for name in (*event.venues, *FIRST_CLASS) if name in served]
-    return tuple(dict.fromkeys(([venue] if venue else []) + rest))
-
-
-def days_between(start: dt.datetime, end: dt.datetime) -> tuple[dt.date, ...]:
-    """Return the UTC days that ``[start, end)`` touches.
-
-    Examples
-    --------
-    >>> noon = dt.datetime.fromisoformat("2025-10-10T12:00")
-    >>> [day.day for day in days_between(noon, noon + A_DAY)]
-    [10, 11]
-    """
-    last = (end - dt.timedelta(microseconds=1)).date()
-    return tuple(start.date() + n * A_DAY for n in range((last - start.date()).days + 1))
-
-
 def targets(
     coins: Sequence[str],
     series: Sequence[str],
@@ -160,7 +98,7 @@ def targets(
         raise UsageError(f"no coin '{name}'; allowed: printable names of up to {LONGEST_NAME} bytes; correct the name")
     over = tuple(day for day in days if dt.datetime.combine(day, dt.time.max) < now)
     if not over and not set(series) <= set(STATES):
-        raise UsageError(f"{min(days)} is not over; allowed: whole UTC days up to {now.date() - A_DAY}; give such days")
+        raise UsageError(f"{min(days)} is not over; allowed: whole UTC days up to {now.date() - DAY}; give such days")
     out = []
     for name in series:
         wanted = (now.date(),) if name in STATES else over
@@ -175,11 +113,6 @@ def targets(
             ]
             out.append(Target(name, coin, frame, wanted, tuple(sources)))
     return out
-
-
-def is_name(coin: str) -> bool:
-    """Return whether a coin's symbols can be names of folders and words of a line."""
-    return bool(coin) and coin.isprintable() and len(quote(coin, safe="")) <= LONGEST_NAME
 
 
 def _routes(
@@ -210,9 +143,9 @@ def _rest(
         return Source(venue, symbol, "rest", reach, skip="bars of 1 s are built from archives of trades only")
     first = earliest(reach, now, step) if series not in STATES else None
     if first:
-        since = (first + A_DAY - dt.timedelta(microseconds=1)).date()
+        since = (first + DAY - dt.timedelta(microseconds=1)).date()
         dated = reach.first and dt.datetime.combine(reach.first, dt.time()) == first
-        why = f"begins on {reach.first}" if dated else f"serves the last {(now - first) / A_DAY:.3g} days only"
+        why = f"begins on {reach.first}" if dated else f"serves the last {(now - first) / DAY:.3g} days only"
         skip = why if days and days[-1] < since else ""
         return Source(venue, symbol, "rest", reach, skip=skip, since=since, short=why)
     return Source(venue, symbol, "rest", reach)

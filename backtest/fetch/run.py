@@ -14,21 +14,18 @@ from functools import partial
 from backtest.assets import lake_folder
 from backtest.errors import DataError
 from backtest.fetch.day import Brought, broken, rows_missing, store, tidied
-from backtest.fetch.plan import ARCHIVE_OF, STATES, Source, Target, requests_for, span_s
+from backtest.fetch.plan import ARCHIVE_OF, Source, Target, requests_for, span_s
 from backtest.fetch.rest.client import Client, VenueFault, close_client, open_client
 from backtest.fetch.rest.markets import Market
 from backtest.fetch.rest.paging import DAY_MS, EPOCH, Grid, harvest
 from backtest.fetch.rest.responses import Fault
 from backtest.fetch.settings import Settings
 from backtest.fetch.threads import Interrupted, in_thread, pause_until
-from backtest.lake.place import (
-    BAR_SERIES,
-    TIMEFRAMES,
-    read_series,
-    schema_of,
-    series_folder,
-)
-from backtest.lake.write import enter_missing, sweep
+from backtest.lake.manifest import enter_missing
+from backtest.lake.place import series_folder
+from backtest.lake.read import read_series
+from backtest.lake.series import BAR_SERIES, STATES, TIMEFRAMES, schema_of
+from backtest.lake.write import sweep
 from backtest.mechanics.exact import Floats
 
 SETTLE_S = 60  # the last bar of a day may still change for a moment

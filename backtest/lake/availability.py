@@ -9,7 +9,7 @@ from functools import cache
 
 from backtest.assets import asset
 from backtest.errors import ConfigError
-from backtest.lake.place import SERIES
+from backtest.lake.series import SERIES
 from backtest.toml import Reader, read_toml
 
 ROUTES = ("rest", "archive")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from backtest.errors import DataError
-from backtest.lake.place import PRICES, Window, find_holes, rows_digest
+from backtest.lake.digests import rows_digest
+from backtest.times import Window, find_holes
 
 if TYPE_CHECKING:
     import polars as pl
 
+PRICES = ("open", "high", "low", "close")
 PRICE_LIMIT = 1e12
 HOLES_SHOWN = 3
 
@@ -31,60 +33,49 @@ class Facts:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One series of one symbol as a run used it; ``label`` is measured, proxy, modelled or missing."""
+class Rule(NamedTuple):
+    """What rows must keep: what is wrong where it is broken, what is allowed, and which rows break it."""
 
-    name: str
-    symbol: str
-    source: str
-    label: str
-    expected_rows: int | None
-    facts: Facts | None
-    note: str = ""
-    bridged: int = 0
-
-    def row(self) -> dict[str, Any]:
-        """Return a row of the table ``coverage``, the run left out."""
-        facts = self.facts or Facts(0, 0, 0, 0, (), None, None, "")
-        return {
-            "series": self.name,
-            "symbol": self.symbol,
-            "source": self.source,
-            "label": self.label,
-            "expected_rows": self.expected_rows,
-            "rows": facts.rows,
-            "gaps": len(facts.holes),
-            "longest_gap_s": facts.longest_gap_s,
-            "duplicates": facts.duplicates,
-            "bridged": self.bridged,
-            "first_ts": facts.first,
-            "last_ts": facts.last,
-            "sha256": facts.sha256,
-            "note": self.note,
-        }
+    fault: str
+    allowed: str
+    broken: pl.Expr
 
 
-def check_bars(
-    frame: pl.DataFrame, symbol: str, timeframe_s: int, where: str, window: Window | None = None
+Rules = Callable[[int], Sequence[Rule]]  # the length of a bar in seconds, 0 where rows are no bars
+Usable = Callable[[Sequence[str]], "pl.Expr"]  # the columns without the time
+
+
+def check_rows(
+    frame: pl.DataFrame, rules: Rules, symbol: str, where: str, *, bar_s: int = 0, window: Window | None = None
 ) -> tuple[pl.DataFrame, Facts]:
-    """Refuse bars that break a rule; drop and count rows given twice; count what is missing.
+    """Refuse rows that break a rule or the order of time; drop and count rows given twice; count what is missing.
 
     Parameters
     ----------
     frame
-        Columns ts, open, high, low, close, volume in the order stored.
+        Columns of a series in the order stored.
     symbol, where
         Named in messages: the symbol, and the file or folder.
-    timeframe_s
-        Length of a bar in seconds.
+    bar_s
+        Length of a bar in seconds; 0 where rows are no bars.
     window
-        Start and end (exclusive) that the bars should fill; None: from the first bar to the last.
+        Start and end (exclusive) that bars should fill; None: from the first bar to the last.
 
     Raises
     ------
     DataError
         One line with the first bad row's time, how many there are, what is allowed and the fix.
+    """
+    for rule in rules(bar_s):
+        _refuse(frame.filter(rule.broken), symbol, where, rule.fault, rule.allowed)
+    frame, duplicates = _deduplicated(frame, symbol, where)
+    return frame, describe(frame, duplicates, bar_s, window)
+
+
+def check_bars(
+    frame: pl.DataFrame, symbol: str, timeframe_s: int, where: str, window: Window | None = None
+) -> tuple[pl.DataFrame, Facts]:
+    """Check trade, mark or index bars as ``check_rows`` does.
 
     Examples
     --------
@@ -96,49 +87,71 @@ def check_bars(
     >>> facts.rows, facts.missing, len(facts.holes), facts.longest_gap_s
     (3, 2, 1, 120)
     """
-    for what, allowed, bad in _bar_rules(timeframe_s):
-        _refuse(frame.filter(bad), symbol, where, what, allowed)
-    frame, duplicates = _in_order(frame, symbol, where)
-    return frame, describe(frame, duplicates, timeframe_s, window)
+    return check_rows(frame, bar_rules, symbol, where, bar_s=timeframe_s, window=window)
 
 
 def check_funding(frame: pl.DataFrame, symbol: str, where: str) -> tuple[pl.DataFrame, Facts]:
-    """Refuse funding rows that break a rule; drop and count rows given twice.
-
-    Raises
-    ------
-    DataError
-        As ``check_bars``.
-    """
-    import polars as pl
-
-    _refuse(frame.filter(pl.col("ts").is_null()), symbol, where, "a time that cannot be read", "UTC times")
-    rate = pl.col("rate")
-    bad = rate.is_null() | ~rate.is_finite() | (rate.abs() >= 1)
-    _refuse(frame.filter(bad), symbol, where, "a funding rate that is not a number below 1", "rates as fractions")
-    frame, duplicates = _in_order(frame, symbol, where)
-    return frame, describe(frame, duplicates, 0, None)
+    """Check funding rates as ``check_rows`` does."""
+    return check_rows(frame, rate_rules, symbol, where)
 
 
-def _bar_rules(timeframe_s: int) -> list[tuple[str, str, pl.Expr]]:
-    """Return the rules of a bar: what is wrong, what is allowed, and which rows break it."""
+def bar_rules(bar_s: int) -> list[Rule]:
+    """Return the rules of a bar of a price."""
     import polars as pl
 
     prices = [pl.col(name) for name in PRICES]
     low, high, volume = pl.col("low"), pl.col("high"), pl.col("volume")
     outside = pl.any_horizontal((pl.col(name) < low) | (pl.col(name) > high) for name in ("open", "close"))
-    off_grid = pl.col("ts").dt.timestamp("us") % (timeframe_s * 1_000_000) != 0
+    off_grid = pl.col("ts").dt.timestamp("us") % (bar_s * 1_000_000) != 0
+    no_number = pl.any_horizontal(_not_finite(price) for price in prices)
+    too_large = pl.any_horizontal(price >= PRICE_LIMIT for price in prices)
     return [
-        ("a time that cannot be read", "UTC times", pl.col("ts").is_null()),
-        ("a time off the grid", f"opens on whole multiples of {timeframe_s} s", off_grid),
-        ("a price that is not a number", "finite prices", pl.any_horizontal(_not_finite(price) for price in prices)),
-        ("a price below zero", "prices of zero or more", pl.any_horizontal(price < 0 for price in prices)),
-        ("a price out of range", f"prices below {PRICE_LIMIT:g}", pl.any_horizontal(x >= PRICE_LIMIT for x in prices)),
-        ("a high below the low", "low <= high", high < low),
-        ("an open or close outside the range", "low <= open, close <= high", outside),
-        ("a volume that is not a number", "finite volumes", _not_finite(volume)),
-        ("a negative volume", "volumes of zero or more", volume < 0),
+        Rule("a time that cannot be read", "UTC times", pl.col("ts").is_null()),
+        Rule("a time off the grid", f"opens on whole multiples of {bar_s} s", off_grid),
+        Rule("a price that is not a number", "finite prices", no_number),
+        Rule("a price below zero", "prices of zero or more", pl.any_horizontal(price < 0 for price in prices)),
+        Rule("a price out of range", f"prices below {PRICE_LIMIT:g}", too_large),
+        Rule("a high below the low", "low <= high", high < low),
+        Rule("an open or close outside the range", "low <= open, close <= high", outside),
+        Rule("a volume that is not a number", "finite volumes", _not_finite(volume)),
+        Rule("a negative volume", "volumes of zero or more", volume < 0),
     ]
+
+
+def rate_rules(bar_s: int = 0) -> list[Rule]:
+    """Return the rules of a funding rate, which has no bar."""
+    import polars as pl
+
+    rate = pl.col("rate")
+    return [
+        Rule("a time that cannot be read", "UTC times", pl.col("ts").is_null()),
+        Rule(
+            "a funding rate that is not a number below 1", "rates as fractions", _not_finite(rate) | (rate.abs() >= 1)
+        ),
+    ]
+
+
+def whole_rows(values: Sequence[str]) -> pl.Expr:
+    """Return which rows have every value."""
+    import polars as pl
+
+    return pl.all_horizontal(_not_finite(pl.col(name)).not_() for name in values)
+
+
+def amounts(values: Sequence[str]) -> pl.Expr:
+    """Return which rows have a value, and none below zero."""
+    import polars as pl
+
+    columns = [pl.col(name) for name in values]
+    known = pl.any_horizontal(_not_finite(column).not_() for column in columns)
+    return known & pl.all_horizontal(column.is_null() | (column.is_finite() & (column >= 0)) for column in columns)
+
+
+def positive_ratios(values: Sequence[str]) -> pl.Expr:
+    """Return which rows have values above zero only."""
+    import polars as pl
+
+    return whole_rows(values) & pl.all_horizontal(pl.col(name) > 0 for name in values)
 
 
 def _not_finite(column: pl.Expr) -> pl.Expr:
@@ -154,7 +167,7 @@ def _refuse(bad: pl.DataFrame, symbol: str, where: str, what: str, allowed: str)
         raise DataError(f"{where}: {symbol}: {what} {place} ({count}); allowed: {allowed}; {fix}")
 
 
-def _in_order(frame: pl.DataFrame, symbol: str, where: str) -> tuple[pl.DataFrame, int]:
+def _deduplicated(frame: pl.DataFrame, symbol: str, where: str) -> tuple[pl.DataFrame, int]:
     """Refuse disorder and contradicting rows; drop rows equal to the one before."""
     import polars as pl
 

@@ -12,35 +12,18 @@ import numpy as np
 
 from backtest.assets import lake_folder
 from backtest.errors import DataError
-from backtest.lake.place import rows_digest, schema_of, series_folder
-from backtest.lake.write import SOURCE_KEY, read_file
+from backtest.lake.digests import rows_digest
+from backtest.lake.read import SOURCE_KEY, read_file
+from backtest.lake.series import schema_of
 from backtest.mechanics.exact import Ints
+from backtest.times import EPOCH
 
 if TYPE_CHECKING:
     import polars as pl
 
+
 NAMES_SHOWN = 3
-EPOCH = dt.date(1970, 1, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One folder of days of the lake; ``timeframe`` is empty for series without."""
-
-    series: str
-    venue: str
-    symbol: str
-    timeframe: str = ""
-
-    @property
-    def market(self) -> tuple[str, str]:
-        """Return venue and symbol."""
-        return self.venue, self.symbol
-
-    @property
-    def folder(self) -> Path:
-        """Return the folder; it need not exist."""
-        return series_folder(self.venue, self.symbol, self.series, self.timeframe or "1m")
+FIRST_DAY = EPOCH.date()
 
 
 def day_names(folder: Path) -> tuple[dict[dt.date, Path], list[str]]:
@@ -134,11 +117,13 @@ def misplaced(loaded: Loaded) -> Iterator[str]:
     """Give, as text, the files that hold rows of another day than their name says."""
     import polars as pl
 
-    named = np.repeat([(day - EPOCH).days for day in loaded.rows] or [0], [*loaded.rows.values()] or [0])
+    named = np.repeat([(day - FIRST_DAY).days for day in loaded.rows] or [0], [*loaded.rows.values()] or [0])
     strange = loaded.frame["ts"].dt.date().to_physical() != pl.Series(named, dtype=pl.Int32)
     if strange.any():
         found = occurrences(named[strange.arg_true().to_numpy()])
-        yield few(f"{EPOCH + dt.timedelta(days=day)}.parquet has {count} rows of another day" for day, count in found)
+        yield few(
+            f"{FIRST_DAY + dt.timedelta(days=day)}.parquet has {count} rows of another day" for day, count in found
+        )
 
 
 def occurrences(values: Ints) -> list[tuple[int, int]]:

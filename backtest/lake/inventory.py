@@ -17,24 +17,16 @@ import numpy as np
 
 from backtest.assets import lake_folder
 from backtest.errors import DataError
-from backtest.fetch.plan import STATES, chain, days_between, names_of
-from backtest.fetch.rest.paging import runs_of
-from backtest.lake.availability import load_reach
-from backtest.lake.checks import Facts, check_bars, check_funding, describe, hole_text
-from backtest.lake.holdings import Place, changed_days, day_names, few, load_days, misplaced, occurrences
-from backtest.lake.place import (
-    BAR_SERIES,
-    COLUMNS,
-    SERIES,
-    TIMEFRAMES,
-    Window,
-    find_holes,
-    micros,
-    moment,
-    rows_digest,
-)
-from backtest.lake.write import read_manifest
+from backtest.lake.checks import Facts, check_rows, describe, hole_text
+from backtest.lake.clock import count_stale, on_grid, step_s
+from backtest.lake.digests import rows_digest
+from backtest.lake.holdings import changed_days, day_names, few, load_days, misplaced
+from backtest.lake.manifest import read_manifest
+from backtest.lake.markets import chain, names_of
+from backtest.lake.place import Place
+from backtest.lake.series import SERIES, TIMEFRAMES
 from backtest.mechanics.exact import Ints
+from backtest.times import Window, days_between, find_holes, runs_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,17 +35,9 @@ if TYPE_CHECKING:
 
     from backtest.catalogue.events import CrashEvent
 
-STATISTICS = ("open_interest", "long_short_ratio")
-STATISTICS_STEP_S = 300
-STALE_S = 900  # a mark older than this at a funding time is stale
 WORKERS = 4
 MINUTE_US = 60_000_000
-DAY = dt.timedelta(days=1)
 NO_TIMES: Ints = np.array([], dtype=np.int64)
-# what tells two rows apart, where it is not the time alone; liquidations may repeat each other and both be true
-KEYS: Mapping[str, tuple[str, ...]] = {
-    "depth": ("ts", "band_frac"), "leverage_tiers": ("ts", "tier"), "fills": COLUMNS["fills"], "liquidations": (),
-}  # fmt: skip
 HEADER = (
     "series", "venue", "symbol", "timeframe", "expected", "rows", "missing", "gaps", "longest_gap_s", "gap_times",
     "duplicates", "stale_marks", "first_ts", "last_ts", "source", "sha256", "changed", "note",
@@ -153,10 +137,11 @@ def _with_marks(holding: Holding, times: Ints, marks: Sequence[Ints] | None) -> 
 def lake_places() -> list[Place]:
     """Return every folder of days on disk; a folder whose name this program would not give is not of the lake."""
     found = []
-    for series in SERIES:
-        for folder in sorted((lake_folder() / series).glob("venue=*/symbol=*")):
+    for series in SERIES.values():
+        frames = TIMEFRAMES if series.bars else ("",)
+        for folder in sorted((lake_folder() / series.name).glob("venue=*/symbol=*")):
             venue, symbol = (unquote(part.partition("=")[2]) for part in folder.parts[-2:])
-            places = [Place(series, venue, symbol, frame) for frame in (TIMEFRAMES if series in BAR_SERIES else ("",))]
+            places = [Place(series.name, venue, symbol, frame) for frame in frames]
             found += [
                 place for place in places if place.folder.is_dir() and folder in {place.folder, place.folder.parent}
             ]
@@ -202,7 +187,7 @@ class _Stretch:
 def _stretches(place: Place, event: CrashEvent | None) -> Iterator[_Stretch]:
     """Give the rows of a folder: the window of an event if it has a day of it, else every run of neighbouring days."""
     files, strays = day_names(place.folder)
-    if place.series in STATES:
+    if SERIES[place.series].state:
         if files or strays:
             yield _Stretch(files, strays, None)
         return
@@ -245,7 +230,7 @@ def _hold(
 def _times(place: Place, frame: pl.DataFrame) -> Ints:
     """Return the times of rows in microseconds; venues stamp statistics and funding some milliseconds late."""
     ts: Ints = frame["ts"].drop_nulls().to_physical().to_numpy()
-    return ts if place.series in BAR_SERIES else np.unique((ts + MINUTE_US // 2) // MINUTE_US * MINUTE_US)
+    return ts if SERIES[place.series].bars else np.unique((ts + MINUTE_US // 2) // MINUTE_US * MINUTE_US)
 
 
 def _measure(place: Place, frame: pl.DataFrame, window: Window | None, times: Ints) -> tuple[int | None, Facts, str]:
@@ -258,16 +243,16 @@ def _measure(place: Place, frame: pl.DataFrame, window: Window | None, times: In
     """
     step = step_s(place, times)
     grid = on_grid(window, times, step) if window and step else None
-    fault = ""
+    bar_s, fault = SERIES[place.series].bar_s(place.timeframe), ""
     try:
-        kept, facts = _check(place, frame, step, grid)
+        kept, facts = _check(place, frame, grid)
     except DataError as error:  # "series: symbol: what is wrong; allowed: ...; fix"
         fault = str(error).removeprefix(f"{place.series}: {place.symbol}: ").split("; ")[0]
         kept = frame.drop_nulls("ts").sort("ts", maintain_order=True).unique("ts", keep="first", maintain_order=True)
-        facts = describe(kept, 0, step if place.series in BAR_SERIES else 0, grid)
+        facts = describe(kept, 0, bar_s, grid)
         again = frame.height - frame.unique().height
         facts = replace(facts, rows=frame.height, duplicates=again, sha256=rows_digest(frame))
-    if place.series not in BAR_SERIES and grid:
+    if grid and not bar_s:
         holes = find_holes(_times(place, frame), grid, step)
         lengths = [int((end - start).total_seconds()) for start, end in holes]
         facts = replace(facts, holes=holes, missing=sum(lengths) // step, longest_gap_s=max(lengths, default=0))
@@ -275,7 +260,7 @@ def _measure(place: Place, frame: pl.DataFrame, window: Window | None, times: In
     return expected, facts, fault
 
 
-def _check(place: Place, frame: pl.DataFrame, step: int, grid: Window | None) -> tuple[pl.DataFrame, Facts]:
+def _check(place: Place, frame: pl.DataFrame, grid: Window | None) -> tuple[pl.DataFrame, Facts]:
     """Apply the rules of a series, those of a replay where it has any.
 
     Raises
@@ -285,86 +270,16 @@ def _check(place: Place, frame: pl.DataFrame, step: int, grid: Window | None) ->
     """
     import polars as pl
 
-    if place.series in BAR_SERIES and place.series != "premium_ohlcv":  # a premium may be negative
-        return check_bars(frame, place.symbol, step, place.series, grid)
-    if place.series == "funding":
-        return check_funding(frame, place.symbol, place.series)
-    key = KEYS.get(place.series, ("ts",))
+    series = SERIES[place.series]
+    bar_s, key = series.bar_s(place.timeframe), series.key
+    if series.rules:
+        return check_rows(frame, series.rules, place.symbol, series.name, bar_s=bar_s, window=grid)
     kept = frame.unique(maintain_order=True) if key else frame
     if frame["ts"].null_count():
         raise DataError(f"a time that cannot be read ({frame['ts'].null_count()} such rows)")
-    if place.series != "fills" and (frame["ts"].diff() < dt.timedelta(0)).any():  # fills are in order of emission
+    if series.ordered and (frame["ts"].diff() < dt.timedelta(0)).any():
         late = frame.filter(pl.col("ts").diff() < dt.timedelta(0))
         raise DataError(f"time running backwards at {late['ts'][0].isoformat()} ({late.height} such rows)")
     if key and kept.n_unique(key) < kept.height:
         raise DataError(f"{kept.height - kept.n_unique(key)} rows contradict another of the same {' and '.join(key)}")
-    bars = step if place.series in BAR_SERIES else 0
-    return kept, describe(kept, frame.height - kept.height, bars, grid)
-
-
-def step_s(place: Place, ts: Ints) -> int:
-    """Return the distance of a place's rows in seconds, 0 if its series has no clock.
-
-    Bars have that of their timeframe, funding the most frequent; statistics the longest step known of the venue that
-    is not longer than the most frequent, so that every second row missing is not taken for a step.
-
-    Parameters
-    ----------
-    ts
-        Times of the rows, ascending, to the minute unless of bars; microseconds since the epoch.
-
-    Examples
-    --------
-    >>> hours = np.array([0, 8, 16, 32]) * 3_600_000_000
-    >>> step_s(Place("funding", "bybit", "BTC/USDT:USDT"), hours)
-    28800
-    >>> step_s(Place("open_interest", "bybit", "BTC/USDT:USDT"), np.array([0, 600, 1200]) * 1_000_000)
-    300
-    """
-    if place.series in BAR_SERIES:
-        return TIMEFRAMES[place.timeframe]
-    if place.series not in {"funding", *STATISTICS}:
-        return 0
-    usual = _most_frequent(np.diff(ts)) // 1_000_000
-    if place.series == "funding":
-        return usual
-    known = [reach.step_s for key, reach in load_reach().items() if key[:2] == (place.venue, place.series)]
-    return max((step for step in known if 0 < step <= usual), default=usual or STATISTICS_STEP_S)
-
-
-def on_grid(window: Window, ts: Ints, step: int) -> Window:
-    """Return the window from the first interval that starts in it to the first that does not.
-
-    Examples
-    --------
-    >>> noon = dt.datetime.fromisoformat("2025-10-10T12:00")
-    >>> eight_hourly = np.array([micros(noon + dt.timedelta(hours=hours)) for hours in (4, 12, 20)])
-    >>> [time.hour for time in on_grid((noon, noon + DAY), eight_hourly, 28_800)]
-    [16, 16]
-    """
-    step_us = step * 1_000_000
-    phase = _most_frequent(ts % step_us)
-    start, end = (micros(time) for time in window)
-    return moment(start + (phase - start) % step_us), moment(end + (phase - end) % step_us)
-
-
-def _most_frequent(values: Ints) -> int:
-    """Return the most frequent value, the smallest of several, 0 of none."""
-    return max(occurrences(values), key=lambda pair: pair[1], default=(0, 0))[0]
-
-
-def count_stale(funding: Ints, marks: Ints) -> int:
-    """Return how many funding times have no mark bar opened at most 15 minutes before; all in microseconds.
-
-    A bar that opens at the funding time itself counts: its open is the mark of that moment.
-
-    Examples
-    --------
-    >>> minute = 60_000_000
-    >>> count_stale(np.array([0, 15, 16, 480]) * minute, np.array([0]) * minute)
-    2
-    """
-    times = np.unique(funding)
-    last = np.searchsorted(marks, times, side="right") - 1
-    fresh = (last >= 0) & (times - marks[np.maximum(last, 0)] <= STALE_S * 1_000_000)
-    return int((~fresh).sum())
+    return kept, describe(kept, frame.height - kept.height, bar_s, grid)

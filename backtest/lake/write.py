@@ -1,49 +1,30 @@
 """Writing to the lake: a day appears whole, by rename, and is entered in the journal ``manifest.jsonl``.
 
-The day's file carries its own source, so that file and source cannot part; the journal adds when it was fetched. A
-line of the journal is one short append, so two processes may write at once. A file without a line (the process was
-killed between the two) is entered by ``enter_missing``.
+The day's file carries its own source, so that file and source cannot part; the journal adds when it was fetched.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import errno
 import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backtest.assets import lake_folder
 from backtest.errors import DataError
-from backtest.lake.place import (
-    BAR_COLUMNS,
-    BAR_SERIES,
-    COLUMNS,
-    SERIES,
-    TIMEFRAMES,
-    columns_digest,
-    day_file,
-    find_holes,
-    micros,
-    moment,
-    schema_of,
-    shown,
-)
-from backtest.mechanics.exact import Floats, Ints
+from backtest.lake.manifest import enter
+from backtest.lake.place import day_file, shown
+from backtest.lake.read import SOURCE_KEY
+from backtest.lake.series import BAR_COLUMNS, SERIES, schema_of
+from backtest.mechanics.exact import Floats
+from backtest.times import DAY_US, micros
 
 if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    Columns = Mapping[str, pl.Series | np.ndarray[Any, Any]]
-
-JOURNAL = "manifest.jsonl"
-DAY = dt.timedelta(days=1)
-DAY_US = 86_400_000_000
-SOURCE_KEY = b"source"
+    from backtest.lake.digests import Columns
 
 
 def write_day(
@@ -71,9 +52,9 @@ def write_day(
     import polars as pl
 
     path = day_file(venue, symbol, series, day, timeframe)
-    missing = [name for name in COLUMNS[series] if name not in frame.columns]
+    missing = [name for name in SERIES[series].columns if name not in frame.columns]
     if missing:
-        wanted = ", ".join(COLUMNS[series])
+        wanted = ", ".join(SERIES[series].columns)
         raise DataError(f"{shown(path)}: no column {', '.join(missing)}; {series} has the columns {wanted}; add them")
     schema = schema_of(series)
     rows = frame
@@ -83,7 +64,7 @@ def write_day(
     if outside:
         raise DataError(f"{shown(path)}: {outside} rows are not of {day}; a file holds one UTC day; split them")
     columns = {name: rows[name] for name in schema}
-    return _write(path, rows.to_arrow(), columns, series, day, timeframe, source)
+    return _write(path, rows.to_arrow(), columns, step_s=SERIES[series].bar_s(timeframe), source=source)
 
 
 def write_bars(
@@ -104,12 +85,11 @@ def write_bars(
     ]
     columns = dict(zip(BAR_COLUMNS, [ts.view("datetime64[us]"), *values[1:]], strict=True))
     path = day_file(venue, symbol, series, day, timeframe)
-    return _write(path, pa.Table.from_arrays(arrays, BAR_COLUMNS), columns, series, day, timeframe, source)
+    table = pa.Table.from_arrays(arrays, BAR_COLUMNS)
+    return _write(path, table, columns, step_s=SERIES[series].bar_s(timeframe), source=source)
 
 
-def _write(
-    path: Path, table: pa.Table, columns: Columns, series: str, day: dt.date, timeframe: str, source: str
-) -> Path:
+def _write(path: Path, table: pa.Table, columns: Columns, *, step_s: int, source: str) -> Path:
     """Let a file appear complete, by rename, and enter it in the journal."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -119,12 +99,12 @@ def _write(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # numbers seldom repeat: a dictionary of them takes time and room
-        words = [name for name, kind in SERIES[series].items() if kind == "VARCHAR"]
+        words = [field.name for field in table.schema if not pa.types.is_primitive(field.type)]
         whole = pa.BufferOutputStream()
         pq.write_table(table, whole, compression="lz4", use_dictionary=words or False, write_statistics=False)
         partial.write_bytes(whole.getvalue())
         partial.replace(path)
-        _append(_entry(path, columns, series, day, timeframe, source, dt.datetime.now(dt.UTC)))
+        enter(path, columns, step_s=step_s, source=source, fetched_at=dt.datetime.now(dt.UTC))
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise DataError(f"{shown(path)}: cannot be written: {reason}; free space or set CRASHBOOK_HOME") from error
@@ -145,108 +125,6 @@ def _discard(partial: Path) -> None:
         partial.unlink(missing_ok=True)
     except OSError:  # its folder could not be made: there is nothing to discard
         return
-
-
-def _entry(
-    path: Path, columns: Columns, series: str, day: dt.date, timeframe: str, source: str, fetched_at: dt.datetime
-) -> dict[str, Any]:
-    start = dt.datetime.combine(day, dt.time())
-    step = TIMEFRAMES[timeframe] if series in BAR_SERIES else 0
-    times = columns["ts"]
-    ts: Ints = (times if isinstance(times, np.ndarray) else times.to_numpy()).view(np.int64)
-    holes = find_holes(ts, (start, start + DAY), step) if step else ()
-    return {
-        "file": path.relative_to(lake_folder()).as_posix(),
-        "rows": len(ts),
-        "first": moment(int(ts[0])) if len(ts) else None,
-        "last": moment(int(ts[-1])) if len(ts) else None,
-        "gaps": [[first, last] for first, last in holes],
-        "sha256": columns_digest(columns),
-        "source": source,
-        "fetched_at": fetched_at.replace(tzinfo=None, microsecond=0),
-    }
-
-
-def _append(entry: Mapping[str, Any]) -> None:
-    import orjson
-
-    # a line torn by a power cut is left behind on a line of its own
-    journal = os.open(lake_folder() / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        size = os.fstat(journal).st_size
-        torn = size > 0 and os.pread(journal, 1, size - 1) != b"\n"
-        line = b"\n" * torn + orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
-        if os.write(journal, line) < len(line):  # a disk that is nearly full takes a part without a word
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    finally:
-        os.close(journal)
-
-
-def read_manifest() -> dict[str, dict[str, Any]]:
-    """Return the newest entry of every file of the journal, by the file's path inside the lake.
-
-    Lines that are not whole are passed over: the files they speak of are entered again by ``enter_missing``.
-    """
-    import orjson
-
-    try:
-        text = (lake_folder() / JOURNAL).read_bytes()
-    except OSError:
-        return {}
-    entries: dict[str, dict[str, Any]] = {}
-    for line in text.splitlines():
-        try:
-            entry = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            continue
-        if isinstance(entry, dict) and isinstance(entry.get("file"), str):
-            entries[entry["file"]] = entry
-    return entries
-
-
-def enter_missing(days: Iterable[tuple[str, str, str, dt.date, str]]) -> int:
-    """Enter files that are in the lake and not in the journal; return how many.
-
-    Parameters
-    ----------
-    days
-        (venue, symbol, series, day, timeframe) to look at.
-    """
-    known, entered = read_manifest(), 0
-    for venue, symbol, series, day, timeframe in days:
-        path = day_file(venue, symbol, series, day, timeframe)
-        if path.is_file() and path.relative_to(lake_folder()).as_posix() not in known:
-            rows, source = read_file(path)
-            when = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
-            columns = {name: rows[name] for name in rows.columns}
-            _append(_entry(path, columns, series, day, timeframe, source, when))
-            entered += 1
-    return entered
-
-
-def read_file(path: Path) -> tuple[pl.DataFrame, str]:
-    """Return the rows of a day's file and the source it carries.
-
-    Raises
-    ------
-    DataError
-        The file is corrupt or truncated.
-    """
-    import polars as pl
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path, partitioning=None)
-        source = (table.schema.metadata or {}).get(SOURCE_KEY, b"")
-        frame = pl.DataFrame(table)
-        times = frame["ts"].dtype
-    except (KeyboardInterrupt, SystemExit, MemoryError):
-        raise
-    except BaseException as error:  # damaged bytes break the readers in many ways, some of them no Exception
-        raise DataError(f"{shown(path)}: not a whole Parquet file of the lake; delete it and fetch it again") from error
-    if times != pl.Datetime("us"):
-        raise DataError(f"{shown(path)}: its times are {times}, not UTC microseconds; delete it and fetch it again")
-    return frame, source.decode(errors="replace")
 
 
 def sweep(folder: Path) -> int:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from backtest.lake.checks import Facts, Series
-from backtest.lake.place import Window, read_series, rows_digest, schema_of, series_folder, shown
+from backtest.lake.checks import Facts
+from backtest.lake.digests import rows_digest
+from backtest.lake.place import series_folder, shown
+from backtest.lake.read import read_series
+from backtest.lake.series import schema_of
+from backtest.market.inputs import InputSeries
+from backtest.times import Window
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-def read_actual(venue: str, symbols: Sequence[str], window: Window) -> tuple[pl.DataFrame, list[Series]]:
+def read_actual(venue: str, symbols: Sequence[str], window: Window) -> tuple[pl.DataFrame, list[InputSeries]]:
     """Return the forced fills of a venue in a window, in order of emission, and a row of coverage for each symbol.
 
     Returns
@@ -32,7 +37,7 @@ def read_actual(venue: str, symbols: Sequence[str], window: Window) -> tuple[pl.
             first, last = rows["ts"].min(), rows["ts"].max()
             facts = Facts(rows.height, 0, 0, 0, (), first, last, rows_digest(rows))  # type: ignore[arg-type]
             where = f"{venue}: {shown(series_folder(venue, symbol, 'fills'))}"
-            series.append(Series("fills", symbol, where, "measured", None, facts, "not used by the replay"))
+            series.append(InputSeries("fills", symbol, where, "measured", None, facts, "not used by the replay"))
     if not frames:
         return pl.DataFrame(schema={**schema_of("fills"), "symbol": pl.String()}), []
     return pl.concat(frames).sort("block_ts", "seq", "symbol", "user"), series

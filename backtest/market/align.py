@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backtest.lake.place import PRICES, Window, database, micros
+from backtest.lake.checks import PRICES
+from backtest.lake.read import database
 from backtest.mechanics.exact import Bools, Floats, Ints
+from backtest.times import Window, micros
 
 if TYPE_CHECKING:
     import polars as pl

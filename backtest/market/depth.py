@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backtest.errors import DataError, DataGapError
-from backtest.lake.checks import Facts, Series
-from backtest.lake.place import Window, moment, read_series, rows_digest, series_folder, shown
+from backtest.lake.checks import Facts
+from backtest.lake.digests import rows_digest
+from backtest.lake.place import series_folder, shown
+from backtest.lake.read import read_series
+from backtest.market.inputs import InputSeries
 from backtest.mechanics.exact import Floats, Ints
+from backtest.times import Window, moment
 
 if TYPE_CHECKING:
     import polars as pl
@@ -21,7 +25,7 @@ OLDEST = dt.timedelta(minutes=5)  # a book seen longer before a bar opened is no
 
 def read_depth(
     places: Sequence[tuple[str, str]], symbol: str, window: Window, open_ts: Ints, bar_s: int
-) -> tuple[Floats, Floats, Series]:
+) -> tuple[Floats, Floats, InputSeries]:
     """Read the depth of a symbol at the first place whose snapshots cover every bar of the window.
 
     A bar has the last snapshot before it closes, at most five minutes older than its open. Bands are those that all
@@ -56,7 +60,7 @@ def read_depth(
             facts = Facts(frame.height, 0, 0, 0, (), frame["ts"].min(), frame["ts"].max(), rows_digest(frame))  # type: ignore[arg-type]
             label = "measured" if (venue, name) == places[0] else "proxy"
             note = "" if label == "measured" else f"the order book of {venue} stands in for {places[0][0]}"
-            return distances, depth, Series("depth", symbol, f"{venue}: {where}", label, None, facts, note)
+            return distances, depth, InputSeries("depth", symbol, f"{venue}: {where}", label, None, facts, note)
         said.append(f"{venue}: {found}")
     raise DataGapError(
         f"{symbol}: impact = depth needs snapshots of the order book for every bar; the lake has {'; '.join(said)}; "

@@ -9,9 +9,12 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from backtest.errors import DataError
-from backtest.lake.checks import Facts, Series, check_bars, check_funding
-from backtest.lake.place import Window, read_series, series_folder, shown
+from backtest.lake.checks import Facts, check_bars, check_funding
+from backtest.lake.place import series_folder, shown
+from backtest.lake.read import read_series
+from backtest.market.inputs import InputSeries
 from backtest.mechanics.exact import rate_e9
+from backtest.times import Window
 from backtest.venue.funding_rule import compare_clock
 from backtest.venue.instrument import Instrument
 
@@ -44,7 +47,7 @@ class Paid:
     """Settlements of one symbol, the series they come from, and what a reader must know of them."""
 
     settlements: tuple[Settlement, ...]
-    series: tuple[Series, ...]
+    series: tuple[InputSeries, ...]
     remarks: tuple[str, ...]
 
 
@@ -65,7 +68,7 @@ def read_settlements(profile: VenueProfile, index: int, unit: Instrument, window
     if not frame.height:
         due = compare_clock(rule, unit.coin, (), window)[1]
         note = NO_RATES if due else NOT_DUE
-        return Paid((), (Series("funding", unit.symbol, "", "missing", None, None, note),), ())
+        return Paid((), (InputSeries("funding", unit.symbol, "", "missing", None, None, note),), ())
     times: list[dt.datetime] = frame["ts"].to_list()
     fetched = [rate_e9(rate) for rate in frame["rate"].to_list()]
     oracles, index_series = _oracles(profile, unit, window, times)
@@ -82,7 +85,7 @@ def read_settlements(profile: VenueProfile, index: int, unit: Instrument, window
         *([f"has {index_series[0].note}"] if 0 in oracles and index_series else []),
     ]
     source = f"{profile.id}: {shown(folder)}"
-    rates = Series("funding", unit.symbol, source, "measured", None, facts, _charged(settlements))
+    rates = InputSeries("funding", unit.symbol, source, "measured", None, facts, _charged(settlements))
     return Paid(settlements, (rates, *index_series), tuple(remarks))
 
 
@@ -97,7 +100,7 @@ def _rates(profile: VenueProfile, unit: Instrument, window: Window, where: str) 
 
 def _oracles(
     profile: VenueProfile, unit: Instrument, window: Window, times: Sequence[dt.datetime]
-) -> tuple[list[int], tuple[Series, ...]]:
+) -> tuple[list[int], tuple[InputSeries, ...]]:
     """Return the oracle price of each settlement in mark quanta, 0 without one, and the series it comes from."""
     import polars as pl
 
@@ -111,7 +114,7 @@ def _oracles(
     have = len(times) - oracles.count(0)
     note = f"index prices at {have} of {len(times)} settlements, else the mark is charged" if have < len(times) else ""
     source, label = (f"{profile.id}: {where}", "measured") if have else ("", "missing")
-    return oracles, (Series("index_ohlcv", unit.symbol, source, label, None, facts if have else None, note),)
+    return oracles, (InputSeries("index_ohlcv", unit.symbol, source, label, None, facts if have else None, note),)
 
 
 def _in_quanta(price: float, unit: Instrument, where: str) -> int:

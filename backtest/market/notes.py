@@ -6,11 +6,14 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from backtest.lake.checks import Series, describe, hole_text
-from backtest.lake.place import Window, read_series, series_folder, shown
+from backtest.lake.checks import describe, hole_text
+from backtest.lake.place import series_folder, shown
+from backtest.lake.read import read_series
 from backtest.market.funding import NO_RATES
+from backtest.market.inputs import InputSeries
 from backtest.market.tape import Tape
 from backtest.scenario.values import Scenario, per_coin
+from backtest.times import Window
 from backtest.venue.instrument import Instrument
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ def model_text(scenario: Scenario) -> str:
 
 
 def labels(
-    profile: VenueProfile, scenario: Scenario, tapes: Sequence[Tape], marks: Sequence[Series]
+    profile: VenueProfile, scenario: Scenario, tapes: Sequence[Tape], marks: Sequence[InputSeries]
 ) -> dict[str, dict[str, str]]:
     """Return, for prices and for marks, a word (measured, proxy or modelled) and what it stands for."""
     venues = ", ".join(dict.fromkeys(tape.venue for tape in tapes))
@@ -95,7 +98,7 @@ def unit_flags(profile: VenueProfile, units: Sequence[Instrument]) -> Iterator[s
 
 def known_open_interest(
     event: CrashEvent, profile: VenueProfile, scenario: Scenario, units: Sequence[Instrument], prices: Sequence[float]
-) -> Iterator[Series]:
+) -> Iterator[InputSeries]:
     """Give, for each symbol whose open interest before the core is in the lake, what it is beside that of the run.
 
     Parameters
@@ -118,10 +121,10 @@ def known_open_interest(
         use = f"--set open_interest_usd.{unit.coin}={usd:.6g} takes the measured one"
         where = f"{profile.id}: {shown(series_folder(*place))}"
         facts = describe(rows, 0, 0, None)
-        yield Series("open_interest", unit.symbol, where, "measured", None, facts, f"{says}; {use}")
+        yield InputSeries("open_interest", unit.symbol, where, "measured", None, facts, f"{says}; {use}")
 
 
-def series_flags(series: Sequence[Series]) -> Iterator[str]:
+def series_flags(series: Sequence[InputSeries]) -> Iterator[str]:
     """Give, as sentences, what a reader must know about the rows of a run."""
     for row in series:
         if row.name == "ohlcv" and row.bridged and row.facts:

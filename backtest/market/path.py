@@ -14,13 +14,15 @@ import numpy as np
 import polars as pl
 
 from backtest.errors import ConfigError, DataError, DataGapError
-from backtest.fetch.plan import symbols_of
-from backtest.lake.checks import Series, check_bars, describe, hole_text
-from backtest.lake.place import PRICES, Window, micros, read_series, series_folder, shown
+from backtest.lake.checks import PRICES, check_bars, describe, hole_text
+from backtest.lake.markets import symbols_of
+from backtest.lake.place import series_folder, shown
+from backtest.lake.read import read_series
 from backtest.market.actual_fills import read_actual
 from backtest.market.align import on_one_clock
 from backtest.market.depth import read_depth
 from backtest.market.funding import Settlement, funding_flags, read_settlements
+from backtest.market.inputs import InputSeries
 from backtest.market.notes import (
     PRE_ROLL,
     known_open_interest,
@@ -37,6 +39,7 @@ from backtest.mechanics.exact import Bools, Floats, Ints, half_even_array, rate_
 from backtest.mechanics.impact import OrderBook
 from backtest.mechanics.path import HIGH, LOW, Walk, walk
 from backtest.scenario.values import Scenario
+from backtest.times import Window, micros
 from backtest.venue.instrument import Instrument
 
 if TYPE_CHECKING:
@@ -83,7 +86,7 @@ class MarketPath:
 
 
 def build_market(
-    event: CrashEvent, profile: VenueProfile, scenario: Scenario, terms: Sequence[Series] = ()
+    event: CrashEvent, profile: VenueProfile, scenario: Scenario, terms: Sequence[InputSeries] = ()
 ) -> MarketPath:
     """Read, check and align the bars of a replay and express them in integer units.
 
@@ -269,7 +272,7 @@ def _whole_minutes(scenario: Scenario) -> Asked:
 
 def _trade_bars(
     event: CrashEvent, profile: VenueProfile, scenario: Scenario, tape: Tape, window: Window
-) -> tuple[pl.DataFrame, Series]:
+) -> tuple[pl.DataFrame, InputSeries]:
     """Read and check a coin's bars.
 
     Holes in the core and an end too early are refused unless they are to be carried flat; other holes are carried
@@ -289,12 +292,12 @@ def _trade_bars(
     source = f"{tape.venue}: {tape.where}"
     expected = (window[1] - window[0]) // dt.timedelta(seconds=BAR_S)
     note = f"bars of {tape.venue} stand in for {profile.id}" if label == "proxy" else ""
-    return frame, Series("ohlcv", tape.symbol, source, label, expected, facts, note, facts.missing)
+    return frame, InputSeries("ohlcv", tape.symbol, source, label, expected, facts, note, facts.missing)
 
 
 def _mark(
     profile: VenueProfile, scenario: Scenario, tape: Tape, unit: Instrument, window: Window, trade: Ints
-) -> tuple[Ints, Series]:
+) -> tuple[Ints, InputSeries]:
     """Return mark bars in mark quanta: measured ones where they fill the window, else the model."""
     places = dict.fromkeys([(profile.id, unit.symbol), *([] if tape.spans else [tape.place])])
     held = []
@@ -307,11 +310,11 @@ def _mark(
             own = place[0] == profile.id
             note = "" if own else f"marks of {place[0]} stand in for {profile.id}"
             source, label = f"{place[0]}: {where}", "measured" if own else "proxy"
-            series = Series("mark_ohlcv", unit.symbol, source, label, len(trade), facts, note)
+            series = InputSeries("mark_ohlcv", unit.symbol, source, label, len(trade), facts, note)
             return _in_quanta(frame, unit, where), series
         held.append(f"{frame.height or 'none'} of the {len(trade)} mark bars of {place[0]}")
     note = f"the lake has {' and '.join(held)}"
-    series = Series("mark_ohlcv", unit.symbol, model_text(scenario), "modelled", len(trade), None, note)
+    series = InputSeries("mark_ohlcv", unit.symbol, model_text(scenario), "modelled", len(trade), None, note)
     return model_mark(trade, BAR_S, scenario.mark_half_life_s, unit.mark_per_tick), series
 
 
@@ -325,7 +328,7 @@ def _in_quanta(frame: pl.DataFrame, unit: Instrument, where: str) -> Ints:
 
 def _book(
     profile: VenueProfile, tape: Tape, unit: Instrument, prices: Floats, window: Window, open_ts: Ints
-) -> tuple[OrderBook, Series]:
+) -> tuple[OrderBook, InputSeries]:
     """Return the order book beside the bars, in lots; the venue's own, else that of the venue whose bars are walked."""
     places = [(profile.id, unit.symbol), *((tape.venue, name) for name in symbols_of(tape.venue, tape.coin))]
     distances, depth, series = read_depth(list(dict.fromkeys(places)), unit.symbol, window, open_ts, BAR_S)
@@ -333,14 +336,14 @@ def _book(
     return OrderBook(tuple(rate_e9(distance) for distance in distances.tolist()), lots), series
 
 
-def _pre_roll(event: CrashEvent, trade: Series, frame: pl.DataFrame, window: Window, known: bool) -> Series:
+def _pre_roll(event: CrashEvent, trade: InputSeries, frame: pl.DataFrame, window: Window, known: bool) -> InputSeries:
     """Return the bars before the core as a series; ``known`` if entries are drawn from them."""
     before = frame.filter(pl.col("ts") < event.core_start)
     facts = describe(before, 0, BAR_S, (window[0], max(window[0], min(event.core_start, window[1]))))
     note = "entries follow the volume traded here" if known else "short: entries are spread around the first mark"
     label = trade.label if before.height else "missing"
     wanted = event.pre_roll_wanted_s // BAR_S
-    return Series("pre_roll", trade.symbol, trade.source, label, wanted, facts, note, facts.missing)
+    return InputSeries("pre_roll", trade.symbol, trade.source, label, wanted, facts, note, facts.missing)
 
 
 def _digest(identity: str, *arrays: Ints | Bools) -> str:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from backtest.assets import asset
 from backtest.errors import DataError, DataGapError
-from backtest.fetch.plan import chain, names_of
-from backtest.fetch.rest.paging import runs_of
-from backtest.lake.place import BAR_COLUMNS, Window, day_files, read_series, schema_of, series_folder, shown
+from backtest.lake.markets import chain, names_of
+from backtest.lake.place import day_files, series_folder, shown
+from backtest.lake.read import read_series
+from backtest.lake.series import BAR_COLUMNS, schema_of
+from backtest.times import Window, runs_of
 
 if TYPE_CHECKING:
     import polars as pl

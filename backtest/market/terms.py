@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backtest.errors import ConfigError, DataError, UnknownNameError
-from backtest.fetch.plan import is_name
 from backtest.lake.availability import load_absent, load_reach
-from backtest.lake.checks import Series, describe
-from backtest.lake.holdings import Place, day_names
-from backtest.lake.place import read_series, shown
+from backtest.lake.checks import describe
+from backtest.lake.holdings import day_names
+from backtest.lake.markets import is_name
+from backtest.lake.place import Place, shown
+from backtest.lake.read import read_series
+from backtest.market.inputs import InputSeries
 from backtest.mechanics.exact import half_even, rate_e9
 from backtest.scenario.fields import MOST
 from backtest.venue.listings import LARGEST_UNIT, SMALLEST_UNIT, Listing
@@ -53,7 +55,7 @@ class Terms:
     warning: str
     floors_base: tuple[Decimal, ...] = ()
     listed: bool = False
-    rows: tuple[Series, ...] = ()
+    rows: tuple[InputSeries, ...] = ()
     told: tuple[str, ...] = ()
 
     def at(self, px: Fraction) -> MarginTable:
@@ -82,7 +84,7 @@ class Units:
     tick: Decimal
     lot: Decimal
     contract_base: Decimal
-    row: Series
+    row: InputSeries
     day: dt.date
 
 
@@ -242,9 +244,9 @@ def _day_rows(place: Place, day: dt.date, path: Path) -> tuple[pl.DataFrame, str
     return frame, where
 
 
-def _row(place: Place, frame: pl.DataFrame, where: str, note: str) -> Series:
+def _row(place: Place, frame: pl.DataFrame, where: str, note: str) -> InputSeries:
     facts = describe(frame, 0, 0, None)
-    return Series(place.series, place.symbol, f"{place.venue}: {where}", "measured", None, facts, note)
+    return InputSeries(place.series, place.symbol, f"{place.venue}: {where}", "measured", None, facts, note)
 
 
 def _source(terms: Terms) -> Mapping[str, str]:

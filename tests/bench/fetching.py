@@ -108,7 +108,8 @@ def write_lake(folder: Path) -> None:
     """Write a lake of two years whose files outside the window are not Parquet at all."""
     import polars as pl
 
-    from backtest.lake.place import day_file, schema_of
+    from backtest.lake.place import day_file
+    from backtest.lake.series import schema_of
     from backtest.lake.write import write_day
 
     os.environ["CRASHBOOK_HOME"] = str(folder)
@@ -136,7 +137,7 @@ def measure_read() -> None:
     import polars as pl  # noqa: F401
     import pyarrow as pa  # noqa: F401
 
-    from backtest.lake.place import read_series
+    from backtest.lake.read import read_series
 
     start = time.perf_counter()
     rows = 0

@@ -12,7 +12,7 @@ import pytest
 
 from backtest.catalogue.events import get_event
 from backtest.lake.inventory import HEADER
-from backtest.lake.place import schema_of
+from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
 from tests.cli.conftest import call
 from tests.fetch.standins import flat, utc

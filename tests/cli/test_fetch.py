@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from backtest.fetch.plan import DEFAULT_SERIES
-from backtest.lake.place import read_series
+from backtest.lake.read import read_series
+from backtest.lake.series import DEFAULT_SERIES
 from backtest.run.run import open_run
 from tests.cli.conftest import call
 from tests.fetch.archive_files import csv, other_name, put_gz, put_lz4, put_zip

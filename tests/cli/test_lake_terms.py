@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from backtest.lake.place import day_file, read_series
+from backtest.lake.place import day_file
+from backtest.lake.read import read_series
 from backtest.run.run import Run, open_run
 from tests.cli.conftest import call
 from tests.fetch.venues import NOW, fetched, tapes, wanted

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from backtest.lake.place import BAR_COLUMNS
+from backtest.lake.series import BAR_COLUMNS
 from backtest.scenario.values import Scenario, build
 from backtest.venue.funding_rule import Cap, FundingRule
 

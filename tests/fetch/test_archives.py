@@ -10,7 +10,7 @@ import pytest
 
 from backtest.errors import DataError, UnknownNameError, UsageError
 from backtest.fetch.archives.publishers import ArchiveDay, archive_days, locate, offers
-from backtest.lake.place import COLUMNS, SERIES, schema_of
+from backtest.lake.series import COLUMNS, SERIES, schema_of
 from tests.fetch.archive_files import (
     csv,
     kline,
@@ -369,7 +369,7 @@ def test_unknown_archive_and_absent_root_are_named(tmp_path: Path) -> None:
 
 
 def test_every_frame_can_be_written_to_the_lake(tmp_path: Path) -> None:
-    from backtest.lake.place import read_series
+    from backtest.lake.read import read_series
     from backtest.lake.write import write_day
 
     put_zip(tmp_path, klines_name("klines", "BTCUSDT", "2024-02-28"), csv("klines", two_bars()))

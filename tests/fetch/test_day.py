@@ -11,8 +11,10 @@ import pytest
 from backtest.fetch.day import Brought, broken, rows_missing, sound, tidied
 from backtest.fetch.rest.rows import array_of
 from backtest.lake.checks import check_bars
-from backtest.lake.place import day_file, read_series, rows_digest
-from backtest.lake.write import read_file, write_bars, write_day
+from backtest.lake.digests import rows_digest
+from backtest.lake.place import day_file
+from backtest.lake.read import read_file, read_series
+from backtest.lake.write import write_bars, write_day
 from tests.cli.conftest import call
 from tests.fetch.standins import flat, utc
 from tests.fetch.venues import fetched, lake_digests, wanted

@@ -14,7 +14,7 @@ from backtest.errors import UsageError
 from backtest.fetch.plan import requests_for, targets
 from backtest.fetch.run import Outcome, fetch
 from backtest.fetch.settings import parse_settings
-from backtest.lake.place import read_series
+from backtest.lake.read import read_series
 from tests.fetch.archive_files import (
     csv,
     kline,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backtest.lake.place import read_series
+from backtest.lake.read import read_series
 from tests.fetch.venues import IMPATIENT, NOW, SYMBOLS, VENUES, elsewhere, fetched, lake_digests, tapes, wanted
 from tests.server.faults import Fault
 from tests.server.market import CRASH_DAYS, HOUR_MS

@@ -11,7 +11,7 @@ import pytest
 from backtest.assets import lake_folder, workspace
 from backtest.errors import UsageError
 from backtest.fetch.plan import targets
-from backtest.lake.place import read_series
+from backtest.lake.read import read_series
 from tests.fetch.venues import NOW, VENUES, elsewhere, fetched, lake_digests, tapes, wanted
 from tests.server.market import CRASH_DAYS, Market, Tape, Tapes
 from tests.support.hostile import crashbook, files

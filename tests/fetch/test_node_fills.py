@@ -19,7 +19,8 @@ from backtest.errors import DataError
 from backtest.fetch.hyperliquid import node_fills as module
 from backtest.fetch.hyperliquid.blocks import Tally, rows_of
 from backtest.fetch.hyperliquid.node_fills import FillReport, import_fills, unified_symbol
-from backtest.lake.place import COLUMNS, read_series
+from backtest.lake.read import read_series
+from backtest.lake.series import COLUMNS
 from tests.fetch.fill_files import (
     BURST,
     VAULT,

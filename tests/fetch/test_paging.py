@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.fetch.rest.paging import DAY_MS, Grid, Harvest, harvest, runs_of
+from backtest.fetch.rest.paging import DAY_MS, Grid, Harvest, harvest
+from backtest.times import runs_of
 
 HOUR_MS = 3_600_000
 DAY = dt.date(2025, 10, 10)

@@ -9,18 +9,11 @@ import pytest
 
 from backtest.catalogue.events import get_event
 from backtest.errors import UnknownNameError, UsageError
-from backtest.fetch.plan import (
-    DEFAULT_SERIES,
-    FIRST_CLASS,
-    Source,
-    Target,
-    chain,
-    days_between,
-    requests_for,
-    symbols_of,
-    targets,
-)
+from backtest.fetch.plan import Source, Target, requests_for, targets
+from backtest.lake.markets import FIRST_CLASS, chain, symbols_of
 from backtest.lake.place import day_file
+from backtest.lake.series import DEFAULT_SERIES
+from backtest.times import days_between
 from tests.fetch.venues import fetched, wanted
 from tests.server.market import CRASH_DAYS
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.fetch.plan import FIRST_CLASS
 from backtest.fetch.rest.responses import (
     ENVELOPES,
     Answer,
@@ -18,6 +17,7 @@ from backtest.fetch.rest.responses import (
     server_time,
     wrong_market,
 )
+from backtest.lake.markets import FIRST_CLASS
 
 OK = Answer(200, {}, "[]", [])
 

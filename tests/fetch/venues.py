@@ -16,7 +16,7 @@ from backtest.assets import lake_folder
 from backtest.fetch.plan import Target, targets
 from backtest.fetch.run import Outcome, fetch
 from backtest.fetch.settings import parse_settings
-from backtest.lake.write import read_manifest
+from backtest.lake.manifest import read_manifest
 from tests.server.app import LocalVenues
 from tests.server.faults import Fault
 from tests.server.market import CRASH_DAYS, Tapes, crash_days

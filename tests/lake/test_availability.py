@@ -13,7 +13,7 @@ from backtest.errors import ConfigError
 from backtest.fetch.rest.ccxt_info import METHODS
 from backtest.lake import availability as module
 from backtest.lake.availability import Reach, earliest, load_absent, load_reach, reach_table, reach_text
-from backtest.lake.place import SERIES
+from backtest.lake.series import SERIES
 
 VENUES = (
     "binanceusdm", "binancecoinm", "bybit", "okx", "hyperliquid", "krakenfutures", "bitget", "gate", "kucoinfutures",

@@ -8,9 +8,11 @@ import polars as pl
 import pytest
 
 from backtest.errors import DataError
-from backtest.lake.checks import Series, check_bars, check_funding, hole_text
-from backtest.lake.place import find_holes, micros, rows_digest
+from backtest.lake.checks import check_bars, check_funding, hole_text
+from backtest.lake.digests import rows_digest
+from backtest.market.inputs import InputSeries
 from backtest.schema.tables import TABLES
+from backtest.times import find_holes, micros
 from tests.fetch.standins import bars, flat, utc
 
 GOOD = [(10, 12, 9, 11, 5), (11, 11, 10, 10, 6), (10, 13, 10, 13, 0), (13, 13, 12, 12, 1)]
@@ -134,6 +136,6 @@ def test_funding_order_and_duplicates() -> None:
 
 
 def test_a_row_of_the_coverage_table_has_all_its_columns() -> None:
-    row = Series("funding", "BTC/USDT:USDT", "", "missing", None, None, "none").row()
+    row = InputSeries("funding", "BTC/USDT:USDT", "", "missing", None, None, "none").row()
     assert ("run_id", *row) == TABLES["coverage"].names
     assert (row["rows"], row["sha256"], row["first_ts"]) == (0, "", None)

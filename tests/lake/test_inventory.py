@@ -13,9 +13,12 @@ import pytest
 
 from backtest.catalogue.events import CrashEvent, get_event
 from backtest.lake import inventory
-from backtest.lake.holdings import Place
-from backtest.lake.inventory import HEADER, Holding, holdings, lake_places, on_grid
-from backtest.lake.place import lake_folder, read_series, rows_digest, schema_of
+from backtest.lake.clock import on_grid
+from backtest.lake.digests import rows_digest
+from backtest.lake.inventory import HEADER, Holding, holdings, lake_places
+from backtest.lake.place import Place, lake_folder
+from backtest.lake.read import read_series
+from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
 from tests.fetch.standins import bars, flat, utc
 

@@ -12,14 +12,8 @@ import polars as pl
 import pytest
 
 from backtest.errors import DataError, UnknownNameError
-from backtest.lake.place import (
-    day_file,
-    day_files,
-    lake_folder,
-    read_series,
-    series_folder,
-    shown,
-)
+from backtest.lake.place import day_file, day_files, lake_folder, series_folder, shown
+from backtest.lake.read import read_series
 from backtest.lake.write import write_day
 from backtest.market.align import on_one_clock
 from tests.fetch.standins import bars, flat, utc

@@ -16,8 +16,11 @@ import pytest
 
 from backtest.assets import lake_folder
 from backtest.errors import DataError
-from backtest.lake.place import day_file, rows_digest, series_folder
-from backtest.lake.write import JOURNAL, enter_missing, read_file, read_manifest, sweep, write_day
+from backtest.lake.digests import rows_digest
+from backtest.lake.manifest import JOURNAL, enter_missing, read_manifest
+from backtest.lake.place import day_file, series_folder
+from backtest.lake.read import read_file
+from backtest.lake.write import sweep, write_day
 from tests.fetch.standins import flat
 
 DAY = dt.date(2025, 10, 10)
@@ -237,7 +240,7 @@ def test_a_journal_that_cannot_be_written_is_told_and_the_day_is_entered_later(m
 def test_lines_of_two_writers_do_not_mix() -> None:
     program = (
         "import sys, datetime as dt\n"
-        "from backtest.lake.write import _append\n"
+        "from backtest.lake.manifest import _append\n"
         "for n in range(300): _append({'file': f'{sys.argv[1]}{n}', 'gaps': ['x' * n]})\n"
     )
     lake_folder().mkdir(parents=True)

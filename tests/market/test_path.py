@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from backtest.assets import asset
 from backtest.errors import ConfigError, DataError, DataGapError, RangeError
-from backtest.lake.place import schema_of
+from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
 from backtest.market.path import build_market, in_units, instrument_of, model_mark
 from backtest.mechanics.exact import half_even

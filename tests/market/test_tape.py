@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backtest.errors import DataError, DataGapError
-from backtest.lake.place import BAR_COLUMNS
+from backtest.lake.series import BAR_COLUMNS
 from backtest.lake.write import write_day
 from backtest.market import tape
 from backtest.market.tape import choose_span, common_window, find_tape, sample_rows, spans_of

@@ -11,7 +11,8 @@ import pytest
 
 import backtest
 from backtest.errors import ConfigError, DataError, DataGapError
-from backtest.lake.place import day_file, schema_of
+from backtest.lake.place import day_file
+from backtest.lake.series import schema_of
 from backtest.run.pipeline import prepare, resolve
 from backtest.run.run import Run
 from backtest.scenario.values import KEPT, baseline_of

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from backtest.errors import DataError
-from backtest.lake.place import schema_of
+from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
 from backtest.market.path import MarketPath, build_market
 from backtest.market.tape import find_tape

@@ -7,7 +7,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from backtest.lake.place import schema_of
+from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
 from backtest.run.pipeline import replay
 from tests.sql.conftest import Make, rows

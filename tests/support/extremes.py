@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from backtest.lake.place import schema_of
+from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
 from backtest.report import render_html
 from backtest.run.pipeline import execute, prepare, resolve

@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from backtest.fetch.archives.csv import DAY, ArchiveFile, Layout, day_span, month_span, rows
 from backtest.fetch.archives.trades_to_bars import trade_bars
-from backtest.lake.place import BAR_COLUMNS, BAR_SERIES, TIMEFRAMES, Window, schema_of
+from backtest.lake.series import BAR_COLUMNS, BAR_SERIES, TIMEFRAMES, schema_of
+from backtest.times import Window
 
 if TYPE_CHECKING:
     import polars as pl

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from backtest.fetch.archives.csv import ArchiveFile, Layout, day_span, rows
 from backtest.fetch.archives.trades_to_bars import trade_bars
-from backtest.lake.place import TIMEFRAMES
+from backtest.lake.series import TIMEFRAMES
 
 if TYPE_CHECKING:
     import polars as pl

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from backtest.errors import DataError
 from backtest.fetch.archives.packed import FETCH_AGAIN, UNPACKED_LIMIT_BYTES, unpacked
-from backtest.lake.place import Window, shown
+from backtest.lake.place import shown
+from backtest.times import Window
 
 if TYPE_CHECKING:
     import polars as pl

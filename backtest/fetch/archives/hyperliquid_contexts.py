@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backtest.fetch.archives.csv import MINUTE, ArchiveFile, Layout, day_span, rows
-from backtest.lake.place import schema_of
+from backtest.lake.series import schema_of
 
 if TYPE_CHECKING:
     import polars as pl

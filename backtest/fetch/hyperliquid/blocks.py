@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from backtest.lake.place import micros
+from backtest.times import micros
 
 Leg = tuple[int, str, dict[str, Any], bool]  # place in the block, user, fill, whether it is a deleveraging
 Row = tuple[Any, ...]  # coin, day, then the columns of the series

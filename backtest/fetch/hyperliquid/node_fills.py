@@ -19,8 +19,11 @@ from typing import TYPE_CHECKING
 from backtest.assets import lake_folder
 from backtest.errors import DataError
 from backtest.fetch.hyperliquid.blocks import DAY_US, Row, Tally, rows_of
-from backtest.lake.place import COLUMNS, moment, read_series, schema_of, shown
+from backtest.lake.place import shown
+from backtest.lake.read import read_series
+from backtest.lake.series import COLUMNS, schema_of
 from backtest.lake.write import write_day
+from backtest.times import moment
 
 if TYPE_CHECKING:
     import polars as pl

@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from backtest.mechanics.exact import Bools, Floats
+from backtest.times import runs_of
 
 DAY_MS = 86_400_000
+
 EPOCH = dt.date(1970, 1, 1)
+
 AskPage = Callable[[int, int], Awaitable[Floats]]  # first and last millisecond -> rows with ts first
+
 OnPage = Callable[[int, int], None]  # time reached in milliseconds, new rows of the page
+
 Stretch = tuple[int, int]  # first millisecond, and the one after the last
 
 
@@ -44,24 +49,6 @@ class Grid:
     step_ms: int
     span_ms: int
     required: tuple[int, ...]
-
-
-def runs_of(days: Sequence[dt.date]) -> Iterator[tuple[dt.date, dt.date]]:
-    """Give stretches of neighbouring days as first day and day after the last.
-
-    Examples
-    --------
-    >>> one, two, four = (dt.date(2025, 10, day) for day in (1, 2, 4))
-    >>> [(first.day, end.day) for first, end in runs_of([one, two, four])]
-    [(1, 3), (4, 5)]
-    """
-    one = dt.timedelta(days=1)
-    first = None
-    for number, day in enumerate(days):
-        first = first or day
-        if number + 1 == len(days) or days[number + 1] != day + one:
-            yield first, day + one
-            first = None
 
 
 async def harvest(ask: AskPage, days: Sequence[dt.date], grid: Grid, on_page: OnPage) -> AsyncIterator[Harvest]:

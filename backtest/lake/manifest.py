@@ -1,0 +1,113 @@
+"""The journal of the lake, ``manifest.jsonl``: what was fetched when, with a digest of the rows of each day.
+
+A line is one short append, so two processes may write at once. A file without a line (the process was killed between
+the two) is entered by ``enter_missing``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import errno
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backtest.assets import lake_folder
+from backtest.lake.digests import columns_digest
+from backtest.lake.place import day_file
+from backtest.lake.read import read_file
+from backtest.lake.series import SERIES
+from backtest.mechanics.exact import Ints
+from backtest.times import DAY, find_holes, moment
+
+if TYPE_CHECKING:
+    from backtest.lake.digests import Columns
+
+JOURNAL = "manifest.jsonl"
+
+
+def enter(path: Path, columns: Columns, *, step_s: int, source: str, fetched_at: dt.datetime) -> None:
+    """Enter the file of a day in the journal.
+
+    Parameters
+    ----------
+    columns
+        The rows written, column by column.
+    step_s
+        Length of a bar in seconds; 0 where rows are no bars.
+    """
+    start = dt.datetime.fromisoformat(path.stem)
+    times = columns["ts"]
+    ts: Ints = (times if isinstance(times, np.ndarray) else times.to_numpy()).view(np.int64)
+    holes = find_holes(ts, (start, start + DAY), step_s) if step_s else ()
+    entry = {
+        "file": path.relative_to(lake_folder()).as_posix(),
+        "rows": len(ts),
+        "first": moment(int(ts[0])) if len(ts) else None,
+        "last": moment(int(ts[-1])) if len(ts) else None,
+        "gaps": [[first, last] for first, last in holes],
+        "sha256": columns_digest(columns),
+        "source": source,
+        "fetched_at": fetched_at.replace(tzinfo=None, microsecond=0),
+    }
+    _append(entry)
+
+
+def _append(entry: Mapping[str, Any]) -> None:
+    import orjson
+
+    # a line torn by a power cut is left behind on a line of its own
+    journal = os.open(lake_folder() / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        size = os.fstat(journal).st_size
+        torn = size > 0 and os.pread(journal, 1, size - 1) != b"\n"
+        line = b"\n" * torn + orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
+        if os.write(journal, line) < len(line):  # a disk that is nearly full takes a part without a word
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(journal)
+
+
+def read_manifest() -> dict[str, dict[str, Any]]:
+    """Return the newest entry of every file of the journal, by the file's path inside the lake.
+
+    Lines that are not whole are passed over: the files they speak of are entered again by ``enter_missing``.
+    """
+    import orjson
+
+    try:
+        text = (lake_folder() / JOURNAL).read_bytes()
+    except OSError:
+        return {}
+    entries: dict[str, dict[str, Any]] = {}
+    for line in text.splitlines():
+        try:
+            entry = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            continue
+        if isinstance(entry, dict) and isinstance(entry.get("file"), str):
+            entries[entry["file"]] = entry
+    return entries
+
+
+def enter_missing(days: Iterable[tuple[str, str, str, dt.date, str]]) -> int:
+    """Enter files that are in the lake and not in the journal; return how many.
+
+    Parameters
+    ----------
+    days
+        (venue, symbol, series, day, timeframe) to look at.
+    """
+    known, entered = read_manifest(), 0
+    for venue, symbol, series, day, timeframe in days:
+        path = day_file(venue, symbol, series, day, timeframe)
+        if path.is_file() and path.relative_to(lake_folder()).as_posix() not in known:
+            rows, source = read_file(path)
+            when = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
+            columns = {name: rows[name] for name in rows.columns}
+            enter(path, columns, step_s=SERIES[series].bar_s(timeframe), source=source, fetched_at=when)
+            entered += 1
+    return entered

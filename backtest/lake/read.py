@@ -1,0 +1,122 @@
+"""Reading the lake: the rows of a window, or the rows and the source of one day's file."""
+
+from __future__ import annotations
+
+import datetime as dt
+import glob
+import os
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backtest.errors import DataError
+from backtest.lake.place import day_files, shown
+from backtest.lake.series import SERIES, schema_of
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+
+SOURCE_KEY = b"source"  # in the metadata of a file
+
+
+def read_series(
+    venue: str, symbol: str, series: str, start: dt.datetime, end: dt.datetime, *, timeframe: str = "1m"
+) -> pl.DataFrame:
+    """Read ``[start, end)`` of a series in the order stored; files of other days are not opened.
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns of the series, ``ts`` as Datetime("us"); empty where no day file exists.
+
+    Raises
+    ------
+    DataError
+        A file is corrupt, truncated or lacks a column; the message names it.
+    """
+    import duckdb
+    import polars as pl
+
+    columns = tuple(SERIES[series].columns)
+    schema = schema_of(series)
+    files = day_files(venue, symbol, series, start, end, timeframe=timeframe)
+    if not files:
+        return pl.DataFrame(schema=schema)
+    try:
+        frame = _query(files, columns, start, end)
+    except duckdb.Error as error:
+        raise DataError(_complaint(_first_bad(files, columns, start, end), series)) from error
+    if dict(frame.schema) != schema:
+        raise DataError(_complaint(files[0], series))
+    return frame
+
+
+def _query(files: Sequence[Path], columns: Sequence[str], start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
+    names = [glob.escape(str(path)) for path in files]
+    # the folders' key=value names are ours, not columns; row order is kept so that disorder is seen
+    relation = (
+        database()
+        .cursor()
+        .sql(
+            f"SELECT {', '.join(columns)} FROM read_parquet($files, hive_partitioning = false)"
+            " WHERE ts IS NULL OR (ts >= $start AND ts < $end)",
+            params={"files": names, "start": start, "end": end},
+        )
+    )
+    frame: pl.DataFrame = relation.pl()
+    return frame
+
+
+def database() -> duckdb.DuckDBPyConnection:
+    """Return an empty database in memory: one per process, since opening one takes longer than reading a window."""
+    return _database(os.getpid())
+
+
+@cache
+def _database(process: int) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    return duckdb.connect()
+
+
+def _first_bad(files: Sequence[Path], columns: Sequence[str], start: dt.datetime, end: dt.datetime) -> Path:
+    import duckdb
+
+    for path in files:
+        try:
+            _query([path], columns, start, end)
+        except duckdb.Error:
+            return path
+    return files[0]  # each file is fine alone: they differ in type
+
+
+def _complaint(path: Path, series: str) -> str:
+    wanted = ", ".join(f"{name} {kind}" for name, kind in SERIES[series].columns.items())
+    return f"{shown(path)}: not a whole Parquet file with the columns {wanted}; delete it and fetch the day again"
+
+
+def read_file(path: Path) -> tuple[pl.DataFrame, str]:
+    """Return the rows of a day's file and the source it carries.
+
+    Raises
+    ------
+    DataError
+        The file is corrupt or truncated.
+    """
+    import polars as pl
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, partitioning=None)
+        source = (table.schema.metadata or {}).get(SOURCE_KEY, b"")
+        frame = pl.DataFrame(table)
+        times = frame["ts"].dtype
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # damaged bytes break the readers in many ways, some of them no Exception
+        raise DataError(f"{shown(path)}: not a whole Parquet file of the lake; delete it and fetch it again") from error
+    if times != pl.Datetime("us"):
+        raise DataError(f"{shown(path)}: its times are {times}, not UTC microseconds; delete it and fetch it again")
+    return frame, source.decode(errors="replace")

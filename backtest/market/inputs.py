@@ -1,0 +1,42 @@
+"""What a run knows of each series that it read: rows of the table ``coverage``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from backtest.lake.checks import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class InputSeries:
+    """One series of one symbol as a run used it; ``label`` is measured, proxy, modelled or missing."""
+
+    name: str
+    symbol: str
+    source: str
+    label: str
+    expected_rows: int | None
+    facts: Facts | None
+    note: str = ""
+    bridged: int = 0
+
+    def row(self) -> dict[str, Any]:
+        """Return a row of the table ``coverage``, the run left out."""
+        facts = self.facts or Facts(0, 0, 0, 0, (), None, None, "")
+        return {
+            "series": self.name,
+            "symbol": self.symbol,
+            "source": self.source,
+            "label": self.label,
+            "expected_rows": self.expected_rows,
+            "rows": facts.rows,
+            "gaps": len(facts.holes),
+            "longest_gap_s": facts.longest_gap_s,
+            "duplicates": facts.duplicates,
+            "bridged": self.bridged,
+            "first_ts": facts.first,
+            "last_ts": facts.last,
+            "sha256": facts.sha256,
+            "note": self.note,
+        }
