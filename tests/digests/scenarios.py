@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from backtest.lake.place import schema_of
+from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
 from backtest.run.pipeline import replay
 from backtest.run.run import Run
