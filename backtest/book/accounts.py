@@ -42,11 +42,11 @@ class CrossAccounts:
 
 def worths(instruments: Sequence[Instrument], mark0: Ints) -> Ints:
     """Return what a lot of each instrument is worth at its first mark, in quanta."""
-    each = [item.worth(mark).one(mark) for mark, item in zip(mark0.tolist(), instruments, strict=True)]
+    each = [item.contract(mark).value_per_lot(mark) for mark, item in zip(mark0.tolist(), instruments, strict=True)]
     return np.array(each, dtype=np.int64)
 
 
-def kinds(instruments: Sequence[Instrument]) -> Ints:
+def value_signs(instruments: Sequence[Instrument]) -> Ints:
     """Return +1 for each linear instrument, -1 for each inverse one: a long of it loses where a lot's worth rises."""
     return np.array([-1 if item.inverse else 1 for item in instruments], dtype=np.int64)
 
@@ -102,7 +102,7 @@ def weak_margin(
     """
     symbol, cost, wallet = columns["symbol"], columns["cost"], columns["wallet"]
     value = columns["lots"] * worths(instruments, mark0)[symbol]
-    equity = wallet + columns["side"] * kinds(instruments)[symbol] * (value - cost)
+    equity = wallet + columns["side"] * value_signs(instruments)[symbol] * (value - cost)
     need = needed(symbol, value, [table for table, _ in tiers])
     asked = np.empty(len(cost))  # initial margin, in floats: it is only counted
     for k, (table, limits) in enumerate(tiers):

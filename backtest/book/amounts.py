@@ -130,7 +130,7 @@ def amounts(
     for k, item in enumerate(instruments):
         mine = np.flatnonzero((symbol == k) & good)
         first = int(mark0[k])
-        rows, worth, coin = mine.tolist(), item.worth(first).one(first), item.mark_quantum * first
+        rows, worth, coin = mine.tolist(), item.contract(first).value_per_lot(first), item.mark_quantum * first
         with localcontext(EXACT):
             sized = [exact_amounts(sizes[row], prices[row], item, first) for row in rows]
             posted = [_collateral(margins[row], each[2], margin, coin) for row, each in zip(rows, sized, strict=True)]

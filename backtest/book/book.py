@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from backtest.book.accounts import kinds, worths
+from backtest.book.accounts import value_signs, worths
 from backtest.errors import BookError, ConfigError
 from backtest.mechanics.exact import LIMIT, QUANTA_PER_USD, Bools, Ints, exact_sum, ratio
 from backtest.mechanics.margin import Tiers, maintenance, tier_of
@@ -216,7 +216,7 @@ def watch_rows(
     notes: list[str] = []
     ids = {name: first_id + number for number, name in enumerate(dict.fromkeys(watch.name for watch in watches))}
     standing: dict[str, list[tuple[int, int]]] = {name: [] for name in ids}
-    each, kind = worths(instruments, np.asarray(mark0)), kinds(instruments)
+    each, kind = worths(instruments, np.asarray(mark0)), value_signs(instruments)
     for watch in watches:
         who = f"watch '{watch.name}'"
         index = _symbol_of(watch.coin, instruments)

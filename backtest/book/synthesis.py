@@ -17,7 +17,7 @@ import numpy as np
 from backtest.book.book import COLUMNS, WATCH_COHORT, MarginTable, PositionBook, assemble, base_text, watch_rows
 from backtest.book.pairing import check_joining, join_drawn
 from backtest.errors import ConfigError, RangeError
-from backtest.mechanics.contract import Worth
+from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import LIMIT, QUANTA_PER_USD, RATE_ONE, Floats, Ints, half_even, mul_rate_up, quanta
 from backtest.mechanics.margin import Tiers, maintenance, tier_of
 from backtest.mechanics.margin_stepped import steps_up
@@ -91,7 +91,7 @@ def synthesize(
     notes = list(watch.notes)
     root, row, account = int(rng.integers(2**63)), 0, 1
     for k, item in enumerate(instruments):
-        units = item, int(mark0[k]), item.worth(int(mark0[k]))
+        units = item, int(mark0[k]), item.contract(int(mark0[k]))
         coin = _Coin(*units, *tiers[k], inclusive, profiles[k], lows[k], highs[k], mixes[k])
         coin_key = int.from_bytes(hashlib.sha256(item.coin.encode()).digest()[:8], "big")
         codes = np.array([cohorts.index(bucket_name(line)) for line in mixes[k]], dtype=np.int64)
@@ -139,7 +139,7 @@ def bucket_name(row: tuple[float, float, float]) -> str:
 def _open_lots(scenario: Scenario, instrument: Instrument, mark0: int) -> int:
     """Return open interest of one side in lots at the first mark."""
     usd = per_coin(scenario.open_interest_usd, instrument.coin, "open_interest_usd")
-    each = instrument.worth(mark0).one(mark0)
+    each = instrument.contract(mark0).value_per_lot(mark0)
     lots = half_even(quanta(usd), each)
     if lots < 1:
         least = each / QUANTA_PER_USD
@@ -231,7 +231,7 @@ class _Coin:
 
     instrument: Instrument
     mark0: int
-    worth: Worth
+    contract: Contract
     tiers: Tiers
     limits: tuple[float, ...]
     inclusive: bool
@@ -242,7 +242,7 @@ class _Coin:
 
     def value(self, lots: Ints) -> Ints:
         """Return notional at the first mark, in quanta."""
-        return lots * self.worth.one(self.mark0)
+        return lots * self.contract.value_per_lot(self.mark0)
 
     def initial_rate_e9(self, lots: Ints) -> Ints:
         """Return initial margin over notional at the highest leverage of each position's tier, in 1e-9."""
@@ -251,7 +251,7 @@ class _Coin:
 
     def least_equity(self, lots: Ints, side: int, extremes: Ints) -> Ints:
         """Return the least equity at the first mark: initial margin, and no breach at the worst mark since entry."""
-        worst, sign = lots * self.worth.many(extremes), side * self.worth.kind
+        worst, sign = lots * self.contract.values_per_lot(extremes), side * self.contract.value_sign
         survival = maintenance(worst, self.tiers) + int(self.inclusive) - sign * (worst - self.value(lots))
         if sign > 0 and steps_up(self.tiers):  # where a tier above the worst mark begins, a long needs more than there
             for floor, rate in zip(self.tiers.floors.tolist(), self.tiers.rates_e9.tolist(), strict=True):
@@ -287,7 +287,7 @@ def _draw_side(
     lots = apportion(weights, total, 1, cap)[rng.permutation(count)]
     entries, worst = coin.entries(side, count, scenario.entry_spread_frac, rng)
     ends = [int(end) * item.mark_per_tick for end in (entries.min(), entries.max())]
-    if total * max(map(coin.worth.one, [*ends, int(worst.min()), int(worst.max()), coin.mark0])) >= LIMIT:
+    if total * max(map(coin.contract.value_per_lot, [*ends, int(worst.min()), int(worst.max()), coin.mark0])) >= LIMIT:
         fix = "lower open_interest_usd or entry_spread_frac"
         at = "lowest" if item.inverse else "highest"
         raise RangeError(f"{where}: open interest at the {at} entry is too large for 64-bit integers; {fix}")
@@ -307,8 +307,10 @@ def _draw_side(
         least = coin.least_equity(lots, side, worst)
     value = coin.value(lots)
     equity = np.maximum(least, np.ceil(value / leverage).astype(np.int64))
-    sign = side * coin.worth.kind
-    cost = _cost_within_margin(coin, sign, lots, lots * coin.worth.many(entries * item.mark_per_tick), equity)
+    sign = side * coin.contract.value_sign
+    cost = _cost_within_margin(
+        coin, sign, lots, lots * coin.contract.values_per_lot(entries * item.mark_per_tick), equity
+    )
     return {"lots": lots, "cost": cost, "wallet": equity + sign * (cost - value), "cohort": bucket}, notes
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from backtest.calculator import contracts
 from backtest.errors import NotBuiltError, UnknownNameError, UsageError
-from backtest.mechanics.contract import Worth
+from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import QUANTA_PER_USD, Ints, half_even
 from backtest.mechanics.margin import Tiers, in_breach, maintenance, tier_of
 from backtest.scenario.fields import MOST
@@ -68,14 +68,14 @@ class Position:
     mark: int
 
     @property
-    def worth(self) -> Worth:
-        """Return what a lot is worth at a mark."""
-        return self.instrument.worth(self.mark)
+    def contract(self) -> Contract:
+        """Return the contract: the value of a lot at a mark."""
+        return self.instrument.contract(self.mark)
 
     @property
     def sign(self) -> int:
         """Return the sign of the position's value: its side, of an inverse contract the other."""
-        return self.side * self.worth.kind
+        return self.side * self.contract.value_sign
 
     @property
     def coin_px(self) -> Fraction:
@@ -85,7 +85,7 @@ class Position:
     @property
     def value(self) -> int:
         """Return the notional at the mark."""
-        return self.lots * self.worth.one(self.mark)
+        return self.lots * self.contract.value_per_lot(self.mark)
 
     @property
     def pnl(self) -> int:
@@ -110,11 +110,11 @@ class Position:
     def breached(self) -> bool:
         """Return whether the engine liquidates at the mark."""
         at = row(self.cash), row(self.sign * self.lots), row(self.mark)
-        return bool(in_breach(*at, self.worth.q, self.tiers, self.inclusive, self.worth.num)[0])
+        return bool(in_breach(*at, self.contract, self.tiers, self.inclusive)[0])
 
-    def engine(self) -> tuple[Ints, Ints, Worth, Tiers, bool]:
-        """Return cash, signed lots, worth of a lot, schedule and comparison: what a search for a breach takes."""
-        return row(self.cash), row(self.sign * self.lots), self.worth, self.tiers, self.inclusive
+    def engine(self) -> tuple[Ints, Ints, Contract, Tiers, bool]:
+        """Return cash, signed lots, contract, schedule and comparison: what a search for a breach takes."""
+        return row(self.cash), row(self.sign * self.lots), self.contract, self.tiers, self.inclusive
 
     def exact(self) -> contracts.Holding:
         """Return the position in base and USD; of an inverse contract its face in USD, and coins."""

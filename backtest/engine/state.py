@@ -12,11 +12,11 @@ from backtest.engine.acts.fund_drop import Watch
 from backtest.engine.detect.accounts import Accounts, members
 from backtest.engine.prices import Prices
 from backtest.errors import ConservationError, RangeError
-from backtest.mechanics.contract import Worth
+from backtest.mechanics.contract import Contract
+from backtest.mechanics.drawdown import PoolRule
 from backtest.mechanics.exact import LIMIT, MILLIONTH, RATE_ONE, Bools, Floats, Ints, exact_sum
 from backtest.mechanics.feedback import HIGHEST, LOWEST, Feedback
 from backtest.mechanics.fund import Pool
-from backtest.mechanics.fund_drop import PoolRule
 from backtest.mechanics.impact import Bands, OrderBook
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import Walk, freed
@@ -70,21 +70,21 @@ class World:
         """Return quanta per mark quantum and lot."""
         return self.q_tick[symbol] // self.mark_per_tick[symbol]
 
-    def worth(self, symbol: int) -> Worth:
-        """Return what a lot is worth at a mark."""
-        return Worth(self.q_mark(symbol), self.inverse[symbol] if self.inverse else 0)
+    def contract(self, symbol: int) -> Contract:
+        """Return the contract of a symbol: the value of its lots at a mark."""
+        return Contract(self.q_mark(symbol), self.inverse[symbol] if self.inverse else 0)
 
     def traded(self, symbol: int, price: Ints) -> Ints:
-        """Return what a lot is worth at trade prices in ticks."""
-        return self.worth(symbol).many(price * self.mark_per_tick[symbol])
+        """Return the value of a lot at trade prices in ticks."""
+        return self.contract(symbol).values_per_lot(price * self.mark_per_tick[symbol])
 
     def bands(self, symbol: int, bar: int, flow: int, scale: Fraction) -> Bands:
         """Return the order book that takes a flow of signed lots in a bar."""
         return self.books[symbol].side(bar, flow, scale) if self.books else ()
 
-    def kinds(self) -> Ints:
+    def value_signs(self) -> Ints:
         """Return +1 for each linear symbol, -1 for each inverse one."""
-        return np.array([self.worth(symbol).kind for symbol in range(len(self.symbols))], dtype=np.int64)
+        return np.array([self.contract(symbol).value_sign for symbol in range(len(self.symbols))], dtype=np.int64)
 
 
 @dataclass(slots=True)
@@ -129,9 +129,9 @@ class State:
         check_range(world)
         self.lots: Ints = world.lots.copy()
         self.cost: Ints = world.cost.copy()
-        self.units = tuple(world.worth(symbol) for symbol in range(count))
-        self.kind = world.kinds().tolist()
-        self.worth_side: Ints = world.side * world.kinds()[world.symbol] if any(world.inverse) else world.side
+        self.units = tuple(world.contract(symbol) for symbol in range(count))
+        self.kind = world.value_signs().tolist()
+        self.worth_side: Ints = world.side * world.value_signs()[world.symbol] if any(world.inverse) else world.side
         self.cash: Ints = world.wallet - self.worth_side * world.cost
         self.settled: Ints = np.zeros(len(world.lots), dtype=np.int64)
         self.mirror = Mirror(self)
@@ -158,9 +158,12 @@ class State:
         self.vault = _pool("vault", rules.vault.capital if rules.vault else 0, count)
         part = world.walk.part if world.walk.parts > 1 else 3
         self.clocks: Ints = np.append(0, (3 * world.walk.bar + part) * world.bar_s)
-        self.watch = Watch.begin(rules.drop, self.funds, self.fund_of)
+        self.watch = Watch.begin(rules.drawdown, self.funds, self.fund_of)
         held = [-lots for lots in self.accounts_lots]
-        first = [k * world.worth(symbol).one(int(world.walk.mark[symbol, 0])) for symbol, k in enumerate(self.kind)]
+        first = [
+            k * world.contract(symbol).value_per_lot(int(world.walk.mark[symbol, 0]))
+            for symbol, k in enumerate(self.kind)
+        ]
         self.market = Owner("market", -sum(a * b for a, b in zip(held, first, strict=True)), held, [0] * count)
         self.venue_cash = self.rounding_cash = self.uncovered_cash = 0
         self.opening_cash = -(self.accounts_cash + self.funds_cash() + self.vault.cash + self.market.cash)
@@ -233,7 +236,7 @@ class State:
 
     def value_per_lot(self, symbol: int) -> int:
         """Return quanta per lot at the mark at the end of the step."""
-        return self.units[symbol].one(self.marks[symbol])
+        return self.units[symbol].value_per_lot(self.marks[symbol])
 
     def pool_equity(self, pool: Pool) -> int:
         """Return cash plus inventory at mark, unsettled funding included."""
@@ -358,8 +361,12 @@ def _bounds(world: World, symbol: int) -> dict[str, tuple[int, str]]:
     held = _held(world, symbol)
     most = 1 if world.feedback is None else HIGHEST
     lots, mark = exact_sum(world.lots[held]), most * int(world.walk.mark[symbol].max())
-    worth, top = world.worth(symbol), _most_worth(world, symbol)
-    events = [(abs(rate), worth.one(oracle) if oracle else 0) for _, k, rate, oracle in world.funding if k == symbol]
+    contract, top = world.contract(symbol), _highest_value_per_lot(world, symbol)
+    events = [
+        (abs(rate), contract.value_per_lot(oracle) if oracle else 0)
+        for _, k, rate, oracle in world.funding
+        if k == symbol
+    ]
     index = sum(rate * max(top, charged) for rate, charged in events) * MILLIONTH // RATE_ONE
     money = 2 * max(lots * top, exact_sum(world.cost[held])) + exact_sum(np.abs(world.wallet[held]))
     return {
@@ -370,14 +377,14 @@ def _bounds(world: World, symbol: int) -> dict[str, tuple[int, str]]:
     }
 
 
-def _most_worth(world: World, symbol: int) -> int:
-    """Return the most that a lot is worth at any price: at the highest, of an inverse contract at the lowest."""
-    worth, ticks = world.worth(symbol), world.mark_per_tick[symbol]
+def _highest_value_per_lot(world: World, symbol: int) -> int:
+    """Return the highest value of a lot at any price: at the highest, of an inverse contract at the lowest."""
+    contract, ticks = world.contract(symbol), world.mark_per_tick[symbol]
     lowest = min(int(world.walk.mark[symbol].min()), int(world.trade_low[symbol].min()) * ticks)
     highest = max(int(world.walk.mark[symbol].max()), int(world.trade_high[symbol].max()) * ticks)
     if world.feedback is not None:  # how far displaced prices may lie from the tape
         lowest, highest = -(-lowest // LOWEST), highest * HIGHEST
-    return max(worth.one(lowest), worth.one(highest))
+    return max(contract.value_per_lot(lowest), contract.value_per_lot(highest))
 
 
 def _refuse(name: str, factor: str, largest: int, fix: str) -> None:
@@ -394,7 +401,7 @@ def _fits_floats(world: World) -> bool:
     """Return whether every position's cost, and its value at any mark, is exact as a float."""
     for symbol in range(len(world.symbols)):
         held = _held(world, symbol)
-        top = _most_worth(world, symbol)
+        top = _highest_value_per_lot(world, symbol)
         largest = max(int(world.lots[held].max(initial=0)) * top, int(world.cost[held].max(initial=0)))
         if largest >= FLOAT_EXACT:
             return False

@@ -127,7 +127,7 @@ def fund_positions(replay: Replay) -> None:
         state.crossed.funded()
     for symbol, rate, oracle in due:
         mark = state.prices.ends[symbol]
-        change = world.worth(symbol).one(oracle or mark) * rate * 1_000_000 // 1_000_000_000
+        change = world.contract(symbol).value_per_lot(oracle or mark) * rate * 1_000_000 // 1_000_000_000
         state.index[symbol] += change
         for side in (LONG, SHORT):
             replay.ladders[symbol, side].funded()

@@ -17,7 +17,7 @@ class Pool:
     owner: str
     cash: int
     lots: list[int]
-    basis: list[int]
+    entry_value: list[int]
     index: list[int] = field(default_factory=list)
     number: int = -1
     earned: list[int] = field(default_factory=list)
@@ -80,14 +80,14 @@ def lots_within_limit(side: int, lots: int, held: int, value_per_lot: int, gross
     return lots if room >= 0 else min(lots, 2 * own)
 
 
-def cut_cost(cost: int, lots: int, held: int) -> int:
+def cut_entry_value(cost: int, lots: int, held: int) -> int:
     """Return the part of a cost that leaves with ``lots`` of ``held`` lots: floor of its absolute value.
 
     The cost of an inventory is negative where a pool was paid to take positions bankrupt beyond their whole value.
 
     Examples
     --------
-    >>> cut_cost(10, 1, 3), cut_cost(-10, 1, 3)
+    >>> cut_entry_value(10, 1, 3), cut_entry_value(-10, 1, 3)
     (3, -3)
     """
     return cost * lots // held if cost >= 0 else -(-cost * lots // held)
@@ -102,15 +102,15 @@ def absorb(pool: Pool, symbol: int, side: int, lots: int, amount: int) -> None:
     --------
     >>> pool = Pool("fund", 0, [10], [1000])
     >>> absorb(pool, 0, -1, 14, 1260)
-    >>> pool.lots, pool.basis
+    >>> pool.lots, pool.entry_value
     ([-4], [360])
     """
     held = pool.lots[symbol]
     if held * side >= 0:
-        pool.basis[symbol] += amount
+        pool.entry_value[symbol] += amount
     else:
         closing = min(lots, abs(held))
-        pool.basis[symbol] -= cut_cost(pool.basis[symbol], closing, abs(held))
+        pool.entry_value[symbol] -= cut_entry_value(pool.entry_value[symbol], closing, abs(held))
         if lots > closing:
-            pool.basis[symbol] = amount - amount * closing // lots
+            pool.entry_value[symbol] = amount - amount * closing // lots
     pool.lots[symbol] = held + side * lots

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtest.mechanics.contract import Worth
+from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import RATE_ONE, Bools, Floats, Ints, mul_rate_up
 
 NEVER_LONG = -1  # no mark at or above zero breaches
@@ -82,16 +82,16 @@ def maintenance(notional: Ints, tiers: Tiers) -> Ints:
     np.int64(114000)
     """
     tier = tier_of(notional, tiers)
-    need: Ints = np.maximum(mul_rate_up(notional, tiers.rates_e9[tier]) - tiers.deductions[tier], 0)
-    return need
+    required: Ints = np.maximum(mul_rate_up(notional, tiers.rates_e9[tier]) - tiers.deductions[tier], 0)
+    return required
 
 
-def in_breach(cash: Ints, signed_lots: Ints, marks: Ints, q: int, tiers: Tiers, inclusive: bool, num: int = 0) -> Bools:
+def in_breach(cash: Ints, signed_lots: Ints, marks: Ints, contract: Contract, tiers: Tiers, inclusive: bool) -> Bools:
     """Return whether equity is below (``inclusive``: at or below) maintenance margin at the marks."""
-    value = signed_lots * Worth(q, num).many(marks)
-    need = maintenance(np.abs(value), tiers)
+    value = signed_lots * contract.values_per_lot(marks)
+    required = maintenance(np.abs(value), tiers)
     equity = cash + value
-    breached: Bools = equity <= need if inclusive else equity < need
+    breached: Bools = equity <= required if inclusive else equity < required
     return breached
 
 
@@ -131,11 +131,10 @@ def _estimate(cash: Ints, signed_lots: Ints, q: float, tiers: Tiers) -> tuple[Fl
 def breach_mark(
     cash: Ints,
     signed_lots: Ints,
-    q: int,
+    contract: Contract,
     tiers: Tiers,
     inclusive: bool,
     estimate: Floats | None = None,
-    num: int = 0,
 ) -> Ints:
     """Return the exact mark at which each position first breaches: highest for longs, lowest for shorts.
 
@@ -149,23 +148,22 @@ def breach_mark(
     at 947 equity is 47,000 below 47,350; at 948 it is 48,000 above 47,400.
 
     >>> five = Tiers.of([(0, 50_000_000, 0)])
-    >>> breach_mark(np.array([-900_000]), np.array([10]), 100, five, inclusive=False).tolist()
+    >>> breach_mark(np.array([-900_000]), np.array([10]), Contract(100), five, inclusive=False).tolist()
     [947]
     """
-    worth = Worth(q, num)
     if estimate is None:
-        estimate = worth.price(breach_estimate(cash, signed_lots, 1, tiers)[0])
-    long = signed_lots * worth.kind > 0
+        estimate = contract.marks_at_values(breach_estimate(cash, signed_lots, 1, tiers)[0])
+    long = signed_lots * contract.value_sign > 0
     marks = np.rint(np.clip(np.nan_to_num(estimate, nan=0.0), 1.0, 2.0**52)).astype(np.int64)
     worse = np.where(long, -1, 1)  # the direction of loss
     todo = np.flatnonzero(signed_lots)
     while todo.size:  # away from the loss until safe ...
-        bad = in_breach(cash[todo], signed_lots[todo], marks[todo], q, tiers, inclusive, num)
+        bad = in_breach(cash[todo], signed_lots[todo], marks[todo], contract, tiers, inclusive)
         todo = todo[bad & (marks[todo] > 0) & (marks[todo] < 2**52)]
         marks[todo] -= worse[todo]
     todo = np.flatnonzero(signed_lots)
     while todo.size:  # ... then toward it until the first mark that breaches
         marks[todo] += worse[todo]
-        bad = in_breach(cash[todo], signed_lots[todo], marks[todo], q, tiers, inclusive, num)
+        bad = in_breach(cash[todo], signed_lots[todo], marks[todo], contract, tiers, inclusive)
         todo = todo[~bad & (marks[todo] > 0) & (marks[todo] < 2**52)]
     return np.where(long & (marks <= 0), NEVER_LONG, np.where(marks >= 2**52, NEVER_SHORT, marks))

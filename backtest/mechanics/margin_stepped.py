@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from backtest.mechanics.contract import Worth
+from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import LIMIT, RATE_ONE, Ints
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, Tiers, breach_mark
 
@@ -54,7 +54,7 @@ def risk_limits(base: int, step: int, rate: int, rate_step: int, steps: int) -> 
 def breaches_around(
     cash: Ints,
     signed_lots: Ints,
-    worth: Worth,
+    contract: Contract,
     tiers: Tiers,
     inclusive: bool,
     marks: Ints,
@@ -82,16 +82,16 @@ def breaches_around(
     40,000 are below 48,000; at 950 its 30,000 are above 9,500, and at 929 its 9,000 below 9,290.
 
     >>> table = Tiers.of([(0, 10_000_000, 0), (950_001, 50_000_000, 0)])
-    >>> long = np.array([-920_000]), np.array([10]), Worth(100), table, False
+    >>> long = np.array([-920_000]), np.array([10]), Contract(100), table, False
     >>> [int(mark[0]) for mark in breaches_around(*long, np.array([940]))]
     [929, 951]
     """
     lots = np.abs(signed_lots)
     below = np.full(len(lots), NEVER_LONG, dtype=np.int64)
     above = np.full(len(lots), NEVER_SHORT, dtype=np.int64)
-    ends = sorted((worth.one(reach[0]), worth.one(reach[1])))
+    ends = sorted((contract.value_per_lot(reach[0]), contract.value_per_lot(reach[1])))
     for at, low, high in _ranges(cash, signed_lots, np.maximum(lots, 1), tiers, inclusive, (ends[0], ends[1])):
-        first, last = worth.prices_between(-(-low // lots[at]), high // lots[at], HIGHEST - 1)
+        first, last = contract.marks_between(-(-low // lots[at]), high // lots[at], HIGHEST - 1)
         some = first <= last
         at, first, last = at[some], first[some], last[some]
         mark = marks[at]
@@ -152,13 +152,15 @@ def _first_losing(cash: Ints, rate: int, less: int, inclusive: bool) -> Ints:
     return out
 
 
-def first_breach_mark(cash: Ints, signed_lots: Ints, worth: Worth, tiers: Tiers, inclusive: bool, marks: Ints) -> Ints:
+def first_breach_mark(
+    cash: Ints, signed_lots: Ints, contract: Contract, tiers: Tiers, inclusive: bool, marks: Ints
+) -> Ints:
     """Return the first mark in breach in the direction of loss: from each position's mark on where a schedule steps.
 
     ``NEVER_LONG`` for a long, ``NEVER_SHORT`` for a short that none of these marks breaches. Of a continuous schedule
     it is the highest (a short's: the lowest) of all marks in breach, wherever the mark is.
     """
     if not steps_up(tiers):
-        return breach_mark(cash, signed_lots, worth.q, tiers, inclusive, num=worth.num)
-    below, above = breaches_around(cash, signed_lots, worth, tiers, inclusive, marks)
-    return np.where(signed_lots * worth.kind > 0, below, above)
+        return breach_mark(cash, signed_lots, contract, tiers, inclusive)
+    below, above = breaches_around(cash, signed_lots, contract, tiers, inclusive, marks)
+    return np.where(signed_lots * contract.value_sign > 0, below, above)

@@ -9,9 +9,9 @@ from typing import Any
 
 from backtest.mechanics import impact
 from backtest.mechanics.adl.rankings import RANKINGS
-from backtest.mechanics.cross_margin import ALLOCATIONS, ORDERS
-from backtest.mechanics.fund_drop import DROPS, DropRule, PoolRule
-from backtest.mechanics.liquidation.rules import STEPPERS, BlockRule, PartRule
+from backtest.mechanics.cross_margin import CROSS_ALLOCATIONS, CROSS_ORDERS
+from backtest.mechanics.drawdown import DRAWDOWN_TRIGGERS, DrawdownTrigger, PoolRule
+from backtest.mechanics.liquidation.rules import LIQUIDATION_RULES, BlockRule, PartRule
 
 IMPACTS: dict[str, impact.Impact] = {
     "none": impact.no_impact,
@@ -27,12 +27,12 @@ SCHEDULES = {
 CHOICES: Mapping[str, Mapping[str, Any] | tuple[str, ...]] = {
     "contract": ("listed", "linear", "inverse"),
     "intrabar": ("ohlc", "adverse_first", "close"),
-    "liquidation_rule": STEPPERS,
+    "liquidation_rule": LIQUIDATION_RULES,
     "impact": IMPACTS,
     "path": ("tape", "feedback"),
     "fund_shortfall": ("divisible", "all_or_nothing"),
     "fund_takeover": ("bankruptcy", "none"),
-    "drawdown_trigger": DROPS,
+    "drawdown_trigger": DRAWDOWN_TRIGGERS,
     "inventory_adl": ("none", "below_floor", "to_trigger"),
     "residual_owner": ("account", "fund", "vault"),
     "fee_owner": ("venue", "fund"),
@@ -40,8 +40,8 @@ CHOICES: Mapping[str, Mapping[str, Any] | tuple[str, ...]] = {
     "losers": ("last", "ranked", "excluded"),
     "close_price": ("bankruptcy", "mark", "previous_mark"),
     "on_exhausted": ("uncovered", "fund_negative", "waits", "socialised_winners", "socialised_both"),
-    "cross_allocation": ALLOCATIONS,
-    "cross_order": ORDERS,
+    "cross_allocation": CROSS_ALLOCATIONS,
+    "cross_order": CROSS_ORDERS,
 }
 
 
@@ -62,7 +62,7 @@ class Rules:
     ``block``: of the liquidation rules ``fillable_price`` and ``incremental``. ``ranking`` none: no ADL, no queue.
     ``max_candidates``: candidates a bankrupt looks at, 0 for all.
     ``inventory_limit`` None: no limit. Of several funds, ``pools`` divides start and limit, ``fund_of`` names each
-    symbol's (both empty: one fund). ``drop`` switches deleveraging on.
+    symbol's (both empty: one fund). ``drawdown`` switches deleveraging on.
     ``quiet_steps``: steps without a breach, the present one included, before pools unwind.
     ``cross_allocation``, ``cross_order``: how a cross account in breach is liquidated.
     ``strength``: Y times sigma of the impact formula, Y alone for book depth. ``scale``: liquidity scale per symbol.
@@ -81,7 +81,7 @@ class Rules:
     inventory_stop: int
     pools: tuple[PoolRule, ...] = ()
     fund_of: tuple[int, ...] = ()
-    drop: DropRule | None = None
+    drawdown: DrawdownTrigger | None = None
     quiet_steps: int
     vault: VaultRule | None
     residual_owner: str

@@ -7,7 +7,7 @@ import numpy as np
 from backtest.mechanics.exact import LIMIT, Ints, mul_div
 
 
-def pro_rata(loss: int, profit: Ints) -> Ints:
+def loss_by_profit(loss: int, profit: Ints) -> Ints:
     """Return what each pays of a loss in proportion to its profit: whole quanta, together the loss, at most its profit.
 
     With C the profits added up to and including one, and T their sum, it pays ``floor(loss C / T)`` less what those
@@ -17,7 +17,7 @@ def pro_rata(loss: int, profit: Ints) -> Ints:
 
     Examples
     --------
-    >>> pro_rata(10, np.array([3, 0, 3, 3])).tolist(), pro_rata(5, np.array([3, 0, 3, 3])).tolist()
+    >>> loss_by_profit(10, np.array([3, 0, 3, 3])).tolist(), loss_by_profit(5, np.array([3, 0, 3, 3])).tolist()
     ([3, 0, 3, 3], [1, 0, 2, 2])
     """
     total = int(profit.sum())
@@ -28,7 +28,7 @@ def pro_rata(loss: int, profit: Ints) -> Ints:
     return parts
 
 
-def per_lot(loss: int, lots: int) -> int:
+def loss_per_lot(loss: int, lots: int) -> int:
     """Return what every open lot of both sides pays: ``ceil(loss / lots)``.
 
     Source: Drift v2, cumulative funding moved by ``ceil(|loss| / (|base long| + |base short|))`` on both sides
@@ -38,7 +38,7 @@ def per_lot(loss: int, lots: int) -> int:
     --------
     A loss of 1,000 over 400 long and 600 short; of 1,001.
 
-    >>> per_lot(1000, 400 + 600), per_lot(1001, 400 + 600)
+    >>> loss_per_lot(1000, 400 + 600), loss_per_lot(1001, 400 + 600)
     (1, 2)
     """
     return -(-loss // lots)

@@ -25,9 +25,9 @@ from backtest.engine.state import World
 from backtest.errors import ConfigError, DataError, RangeError, RunError, UnknownNameError
 from backtest.market.path import MarketPath, build_market, walk_market
 from backtest.market.terms import Terms, contract_terms
+from backtest.mechanics.drawdown import grouped
 from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, exact_sum
 from backtest.mechanics.feedback import HIGHEST, LOWEST, Feedback, decay_e9
-from backtest.mechanics.fund_drop import grouped
 from backtest.mechanics.path import HIGH, LOW
 from backtest.run.rules import rules_of
 from backtest.run.run import Run, write_run
@@ -217,7 +217,9 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
         cost=book.cost,
         wallet=book.wallet,
         watched=tuple(watched),
-        inverse=tuple(unit.worth(mark).num for unit, mark in zip(market.instruments, mark0.tolist(), strict=True)),
+        inverse=tuple(
+            unit.contract(mark).numerator for unit, mark in zip(market.instruments, mark0.tolist(), strict=True)
+        ),
         cross=book.cross,
         rules=rules_of(scenario, venue, market.bar_s, path.parts, _interest(book, market, mark0)),
         books=tuple(replace(seen, lots=seen.lots[bars]) for seen in market.books),
@@ -254,19 +256,20 @@ def _within_tables(world: World, most: int) -> None:
     pools = abs(rules.fund_start) + (rules.vault.capital if rules.vault else 0)
     for symbol, name in enumerate(world.symbols):
         held = world.symbol == symbol
-        lots, worth, ticks = exact_sum(world.lots[held]), world.worth(symbol), world.mark_per_tick[symbol]
+        lots, contract, ticks = exact_sum(world.lots[held]), world.contract(symbol), world.mark_per_tick[symbol]
         marks, trades = world.walk.mark[symbol], ticks * world.trade_high[symbol]
-        top = max(worth.one(most * int(marks.max())), worth.one(most * int(trades.max())))
-        if worth.num:  # worth most at the lowest price
+        top = max(contract.value_per_lot(most * int(marks.max())), contract.value_per_lot(most * int(trades.max())))
+        if contract.numerator:  # worth most at the lowest price
             least = min(int(marks.min()), ticks * int(world.trade_low[symbol].min()))
-            top = worth.one(-(-least // (LOWEST if most > 1 else 1)))
+            top = contract.value_per_lot(-(-least // (LOWEST if most > 1 else 1)))
         events = [(abs(rate), oracle) for _, where, rate, oracle in world.funding if where == symbol]
-        paid = sum(rate * max(top, worth.one(oracle) if oracle else 0) for rate, oracle in events)
+        paid = sum(rate * max(top, contract.value_per_lot(oracle) if oracle else 0) for rate, oracle in events)
         reach = pools + 2 * max(lots * top, exact_sum(world.cost[held])) + lots * paid // RATE_ONE
         if reach >= MONEY_LIMIT:
             raise RangeError(
                 f"{name}: lots x price with fund and vault reaches {reach / MONEY_LIMIT:.3g} times the exact range of "
-                f"the result tables, 1e12 USD{' of coins at the first mark' if worth.num else ''}; use a smaller open "
+                f"the result tables, 1e12 USD"
+                f"{' of coins at the first mark' if contract.numerator else ''}; use a smaller open "
                 "interest, fund or vault"
             )
 
@@ -297,7 +300,7 @@ def _interest(book: PositionBook, market: MarketPath, mark0: Any) -> list[int]:
     for symbol, unit in enumerate(market.instruments):
         sides = [exact_sum(book.lots[(book.symbol == symbol) & (book.side == side)]) for side in (1, -1)]
         mark = int(mark0[symbol])
-        out.append(max(sides) * unit.worth(mark).one(mark))
+        out.append(max(sides) * unit.contract(mark).value_per_lot(mark))
     return out
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from backtest.errors import ConfigError
+from backtest.mechanics.drawdown import DrawdownTrigger, PoolRule, divide, fund_groups
 from backtest.mechanics.exact import quanta, rate_e9, ratio
-from backtest.mechanics.fund_drop import DropRule, PoolRule, divide, fund_groups
 from backtest.mechanics.liquidation.rules import BlockRule, PartRule
 from backtest.mechanics.rules import Rules, VaultRule
 from backtest.scenario.fields import MOST
@@ -32,10 +32,10 @@ def funds_of(scenario: Scenario, interest: list[int]) -> dict[str, Any]:
     limits = [None] * len(shares) if limit is None else divide(limit, shares)
     pools = tuple(PoolRule(*pair) for pair in zip(divide(total, shares), limits, strict=True))
     several = {"pools": pools, "fund_of": fund_of} if len(pools) > 1 else {}
-    return {"fund_start": total, "inventory_limit": limit, "drop": _drop(scenario), **several}
+    return {"fund_start": total, "inventory_limit": limit, "drawdown": _drawdown(scenario), **several}
 
 
-def _drop(scenario: Scenario) -> DropRule | None:
+def _drawdown(scenario: Scenario) -> DrawdownTrigger | None:
     if scenario.drawdown_trigger == "none":
         if scenario.inventory_adl == "to_trigger":
             raise ConfigError(
@@ -53,7 +53,7 @@ def _drop(scenario: Scenario) -> DropRule | None:
                 f"drawdown_stop_frac of {coin} is {float(off):g}, above drawdown_trigger_frac of {float(on):g}; "
                 f"it must not be: set drawdown_stop_frac={float(on):g} or less"
             )
-    return DropRule(
+    return DrawdownTrigger(
         scenario.drawdown_trigger, trigger, stop, quanta(scenario.drawdown_above_usd), 3 * scenario.drawdown_window_s
     )
 

@@ -90,7 +90,7 @@ def _check(wave: ClosedWave) -> None:
         raise DataError(
             f"{wave.name}: {len(wave.closed)} closes of {len(rows.lots)} positions; allowed: one each, at least one"
         )
-    allowed = (rows.lots > 0) & (rows.cost > 0) & (rows.value > 0) & (rows.equity > 0)
+    allowed = (rows.lots > 0) & (rows.entry_value > 0) & (rows.value > 0) & (rows.equity > 0)
     wrong = np.flatnonzero(~allowed | (wave.closed < 1) | (wave.closed > rows.lots))
     if wrong.size:
         raise DataError(
@@ -163,7 +163,7 @@ def with_equity(wave: ClosedWave) -> ClosedWave:
     """
     rows, solvent = wave.candidates, np.flatnonzero(wave.candidates.equity > 0)
     lots, cost, value, pnl, equity = (
-        column[solvent] for column in (rows.lots, rows.cost, rows.value, rows.pnl, rows.equity)
+        column[solvent] for column in (rows.lots, rows.entry_value, rows.value, rows.pnl, rows.equity)
     )
     kept = Candidates(rows.side, lots, cost, value, pnl, equity, rows.tiers)
     return ClosedWave(wave.name, kept, wave.closed[solvent])

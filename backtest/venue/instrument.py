@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from backtest.errors import RangeError
-from backtest.mechanics.contract import Worth
+from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import LIMIT, QUANTA_PER_USD
 
 
@@ -28,7 +28,7 @@ class Instrument:
     A contract of 100 USD in a run that opens at 50,000: 100 USD there, 125 USD of the opening at 40,000.
 
     >>> inverse = Instrument.of("BTC/USD:BTC", "BTC", Decimal("0.1"), Decimal(1), face=Decimal(100))
-    >>> inverse.worth(500_000).one(500_000), inverse.worth(500_000).one(400_000)
+    >>> inverse.contract(500_000).value_per_lot(500_000), inverse.contract(500_000).value_per_lot(400_000)
     (100000000, 125000000)
     """
 
@@ -84,12 +84,12 @@ class Instrument:
 
     @property
     def face_quanta(self) -> int:
-        """Return what an inverse lot is worth at the first mark of a run, in quanta; 0 if linear."""
+        """Return the value of an inverse lot at the first mark of a run, in quanta; 0 if linear."""
         return int(self.face * self.lot * QUANTA_PER_USD)
 
-    def worth(self, mark0: int) -> Worth:
-        """Return what a lot is worth at a mark; ``mark0`` is the first mark of the run, at which coins are counted."""
+    def contract(self, mark0: int) -> Contract:
+        """Return the contract; ``mark0`` is the first mark of the run, at which coins are counted."""
         num = self.face_quanta * int(mark0)
         if num >= LIMIT // 4:
             raise RangeError(f"{self.symbol}: face x first mark is {num / LIMIT:.3g} times 2**62; use a coarser tick")
-        return Worth(self.q_mark, num)
+        return Contract(self.q_mark, num)

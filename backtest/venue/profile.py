@@ -10,7 +10,7 @@ from typing import Any
 
 from backtest.assets import asset
 from backtest.errors import ConfigError, NotBuiltError, UnknownNameError
-from backtest.mechanics.liquidation.rules import STEPPERS
+from backtest.mechanics.liquidation.rules import LIQUIDATION_RULES
 from backtest.mechanics.rules import CHOICES, SCHEDULES
 from backtest.scenario.fields import MANY, MOST
 from backtest.scenario.values import check_values
@@ -263,7 +263,7 @@ def _built(kind: str, name: str, built: Mapping[str, Any], where: str) -> None:
 def _liquidation(section: Reader, points: list[Point]) -> dict[str, Any]:
     """Read the liquidation rule with the figures that are its own."""
     rule = section.get("rule", str)
-    _built("liquidation rule", rule, STEPPERS, section.where)
+    _built("liquidation rule", rule, LIQUIDATION_RULES, section.where)
     figures = {key: section.get(key, type(FIGURES[key])) for key in OWN_FIGURES.get(rule, ())}
     points.append(_point(section, "liquidation", rule))
     return {"liquidation_rule": rule, **FIGURES, **figures}

@@ -102,7 +102,7 @@ def engine(positions: int) -> None:
 
     def rescan() -> None:
         for mark in world.walk.mark[0, :8]:
-            in_breach(cash, signed, np.full(1, mark), world.q_mark(0), world.tiers[0], True)
+            in_breach(cash, signed, np.full(1, mark), world.contract(0), world.tiers[0], True)
 
     per_price = best(rescan, 2) / 8
     breaches = sum(count for count, _ in outcome.recorder.breaches.parts)

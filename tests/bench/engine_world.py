@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from backtest.engine.state import World
-from backtest.mechanics.fund_drop import DropRule
+from backtest.mechanics.drawdown import DrawdownTrigger
 from backtest.mechanics.liquidation.rules import PartRule
 from backtest.mechanics.margin import Tiers, deductions
 from backtest.mechanics.path import CLOSE, HIGH, LOW, OPEN, walk
@@ -71,12 +71,17 @@ def engine_world(positions: int, bars: int = 4320, seed: int = 1) -> World:
 
 def with_everything(world: World) -> dict[str, World]:
     """Return the world under rules that use all there is: partial steps, a fund that drops, a vault."""
-    drop = DropRule("pnl_ratio", (Fraction(3, 10),), (Fraction(1, 4),), 0, 3 * 8 * 3600)
+    drop = DrawdownTrigger("pnl_ratio", (Fraction(3, 10),), (Fraction(1, 4),), 0, 3 * 8 * 3600)
     part = PartRule(1, 5, 100_000 * USD, 30)
     vault = VaultRule(4 * world.rules.fund_start)
     rules = {
         "part_first, vault": {"liquidation_rule": "part_first", "part": part, "vault": vault, "fund_takes_over": False},
-        "part_first, vault, fund, drop": {"liquidation_rule": "part_first", "part": part, "vault": vault, "drop": drop},
-        "tier_by_tier, fund, drop": {"liquidation_rule": "tier_by_tier", "drop": drop},
+        "part_first, vault, fund, drop": {
+            "liquidation_rule": "part_first",
+            "part": part,
+            "vault": vault,
+            "drawdown": drop,
+        },
+        "tier_by_tier, fund, drop": {"liquidation_rule": "tier_by_tier", "drawdown": drop},
     }
     return {name: replace(world, rules=replace(world.rules, **more)) for name, more in rules.items()}  # type: ignore[arg-type]

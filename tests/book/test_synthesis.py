@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from backtest.book.book import PositionBook
 from backtest.book.synthesis import apportion, bucket_name, fill_buckets, level_down, leverages, sizes, upper_quantile
 from backtest.errors import ConfigError, RangeError
+from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import RATE_ONE, exact_sum
 from backtest.mechanics.margin import in_breach, tier_of
 from backtest.scenario.values import Watch
@@ -49,7 +50,7 @@ def assert_sound(book: PositionBook, instruments: tuple[Instrument, ...], inclus
             assert (rows["value"] <= rows["equity"] * limits).all()
             cash, signed = rows["wallet"] - side * rows["cost"], side * rows["lots"]
             at = np.full(len(signed), FIRST[item.coin])
-            assert not in_breach(cash, signed, at, item.q_mark, TIERS[0], inclusive).any()
+            assert not in_breach(cash, signed, at, Contract(item.q_mark), TIERS[0], inclusive).any()
 
 
 @pytest.mark.property
@@ -172,7 +173,7 @@ def test_nobody_is_there_who_was_liquidated_since_entry(reach: float, seed: int,
         rows = rows_of(book, 0, side)
         worst = np.full(len(rows["lots"]), round(1_000_000 * (1 - side * reach)))
         cash = rows["wallet"] - side * rows["cost"]
-        assert not in_breach(cash, side * rows["lots"], worst, BTC.q_mark, TIERS[0], inclusive).any()
+        assert not in_breach(cash, side * rows["lots"], worst, Contract(BTC.q_mark), TIERS[0], inclusive).any()
         assert rows["lots"].sum() == 100_000
 
 

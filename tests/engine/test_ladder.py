@@ -17,6 +17,7 @@ from backtest.engine.detect.isolated import Ladder
 from backtest.engine.detect.isolated_stepped import SteppedLadder
 from backtest.engine.run import simulate
 from backtest.engine.state import State, World
+from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, Tiers, breach_mark, deductions, in_breach
 from tests.bench.engine_world import engine_world
@@ -76,7 +77,7 @@ def test_equality_breaches_only_where_the_venue_says_so() -> None:
 
 def test_a_position_that_cannot_breach_has_no_rung_in_reach() -> None:
     unlevered = state_of([1], [10], [1_000_000], [1_000_001])
-    assert breach_mark(unlevered.cash, np.array([10]), Q, FIVE, False).tolist() == [NEVER_LONG]
+    assert breach_mark(unlevered.cash, np.array([10]), Contract(Q), FIVE, False).tolist() == [NEVER_LONG]
     assert Ladder(unlevered, 0, 1).crossed(1000, 1, True)[0].tolist() == []
     empty = Ladder(unlevered, 0, -1)
     assert empty.bound() > 10**15
@@ -123,7 +124,9 @@ def test_funding_that_carries_a_rung_over_two_close_tiers() -> None:
     rungs = Ladder(state, 0, 1)
     state.index[0], state.funded = 90_000 * 10**6, True
     rungs.funded()
-    true = int(breach_mark(state.cash - state.owed_funding(np.array([0])), np.array([10_000]), Q, tiers, False)[0])
+    true = int(
+        breach_mark(state.cash - state.owed_funding(np.array([0])), np.array([10_000]), Contract(Q), tiers, False)[0]
+    )
     assert true == 1_002_995
     assert rungs.bound() >= true
     assert rungs.crossed(true + 1, true, True)[0].tolist() == [0]
@@ -138,7 +141,9 @@ def test_funding_of_old_days_after_the_price_has_collapsed() -> None:
     rungs = Ladder(state, 0, 1)
     state.index[0], state.funded = 90_000 * 10**6, True
     rungs.funded()
-    true = int(breach_mark(state.cash - state.owed_funding(np.array([0])), np.array([10_000]), Q, tiers, False)[0])
+    true = int(
+        breach_mark(state.cash - state.owed_funding(np.array([0])), np.array([10_000]), Contract(Q), tiers, False)[0]
+    )
     assert true == 1989
     assert rungs.bound() >= true
     assert rungs.crossed(10**6, true, True)[0].tolist() == [0]
@@ -190,7 +195,7 @@ def rescan_agrees(world: World, pick: Random, kind: type[Ladder] | type[SteppedL
         mark = max(1000, int(mark * (1 + pick.gauss(0, pick.choice((0.00001, 0.0005, 0.01))))))
         cash = state.cash - state.owed_funding(everyone)
         marks = np.full(len(everyone), mark)
-        bad = in_breach(cash, world.side * state.lots, marks, Q, world.tiers[0], world.rules.inclusive)
+        bad = in_breach(cash, world.side * state.lots, marks, Contract(Q), world.tiers[0], world.rules.inclusive)
         for side, rungs in ladders.items():
             expected = everyone[bad & (world.side == side) & (state.lots > 0)]
             low, high = rungs.bounds()

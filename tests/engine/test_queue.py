@@ -24,13 +24,13 @@ class Side:
 
     def __init__(self, rows: list[tuple[int, int, int, bool]], side: int, noise: float = 0.0, seed: int = 0) -> None:
         table = np.array([row[:3] for row in rows], dtype=np.int64).reshape(-1, 3)
-        self.lots, self.cost, self.equity = (np.ascontiguousarray(column) for column in table.T)
+        self.lots, self.entry_value, self.equity = (np.ascontiguousarray(column) for column in table.T)
         self.eligible = np.array([row[3] for row in rows], dtype=bool) & (self.equity > 0)
         self.side, self.value = side, self.lots * 100 * USD
         self.wrong = 1 + np.random.default_rng(seed).uniform(-noise, noise, len(rows))
 
     def fetch(self, places: Ints) -> Candidates:
-        value, cost = self.value[places], self.cost[places]
+        value, cost = self.value[places], self.entry_value[places]
         return Candidates(
             self.side, self.lots[places], cost, value, self.side * (value - cost), self.equity[places], TIERS
         )
@@ -38,7 +38,7 @@ class Side:
     def scan(self, piece: slice) -> tuple[Candidates, Bools]:
         exact = self.fetch(np.arange(piece.start, piece.stop))
         equity = exact.equity * self.wrong[piece]
-        found = Candidates(exact.side, exact.lots, exact.cost, exact.value, exact.pnl, equity, TIERS)  # type: ignore[arg-type]
+        found = Candidates(exact.side, exact.lots, exact.entry_value, exact.value, exact.pnl, equity, TIERS)  # type: ignore[arg-type]
         return found, self.eligible[piece].copy()
 
     def queue(self, ranking: str, losers: str, start: int = 0) -> Queue:
@@ -46,7 +46,7 @@ class Side:
 
     def order(self, ranking: str, losers: str, start: int = 0) -> list[int]:
         """Return the places in the order of the rule, by sorting whole lists."""
-        losing = (self.side * (self.value - self.cost) < 0).tolist()
+        losing = (self.side * (self.value - self.entry_value) < 0).tolist()
         places = np.flatnonzero(self.eligible).tolist()
         if losers == "excluded":
             places = [place for place in places if not losing[place]]

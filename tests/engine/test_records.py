@@ -165,7 +165,7 @@ def check_transfers(outcome: Outcome) -> None:
         for sign, owner in ((1, (OWNERS[row["a"]], row["a_row"])), (-1, (OWNERS[row["b"]], row["b_row"]))):
             cash[owner] += sign * row["amount"]
             lots[(*owner, row["symbol"])] += sign * row["lots"]
-    start = (world.wallet - world.kinds()[world.symbol] * world.side * world.cost).tolist()
+    start = (world.wallet - world.value_signs()[world.symbol] * world.side * world.cost).tolist()
     for place, symbol in enumerate(world.symbol.tolist()):
         side = int(world.side[place])
         assert start[place] + cash["account", place] == int(state.cash[place])

@@ -30,6 +30,7 @@ from backtest.calculator.contracts import (
     tier_at,
     value,
 )
+from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import RATE_ONE
 from backtest.mechanics.margin import NEVER_LONG, Tiers, breach_mark, deductions, maintenance
 
@@ -270,7 +271,7 @@ def test_the_closed_form_agrees_with_the_first_mark_of_the_engine(
     q = 10**6  # a lot times a mark quantum is one USD
     cost = lots * entry * q
     wallet = max(cost * permille // 1000, 1)
-    mark = int(breach_mark(np.array([wallet - side * cost]), np.array([side * lots]), q, tiers, inclusive)[0])
+    mark = int(breach_mark(np.array([wallet - side * cost]), np.array([side * lots]), Contract(q), tiers, inclusive)[0])
     position, exact = Holding("linear", side, F(lots), F(entry), F(wallet, 10**6)), exact_tiers(tiers)
 
     def cushion(price: int) -> Fraction:

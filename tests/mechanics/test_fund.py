@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.mechanics.fund import Pool, absorb, cut_cost, lots_within_floor, lots_within_limit
+from backtest.mechanics.fund import Pool, absorb, cut_entry_value, lots_within_floor, lots_within_limit
 
 sides = st.sampled_from((1, -1))
 
@@ -45,14 +45,14 @@ def test_inventory_nets_at_average_cost_and_an_empty_one_has_none(claims: list[t
         absorb(pool, 0, side, count, amount)
         lots += side * count
         assert pool.lots == [lots]
-        assert lots or pool.basis == [0]
+        assert lots or pool.entry_value == [0]
 
 
 def test_inventory_by_hand() -> None:
     pool = Pool("fund", 0, [0], [0])
     absorb(pool, 0, 1, 3, 100)
     absorb(pool, 0, -1, 1, 999)  # a third of 100, floored, leaves
-    assert (pool.lots, pool.basis) == ([2], [67])
+    assert (pool.lots, pool.entry_value) == ([2], [67])
     absorb(pool, 0, -1, 5, 101)  # through zero: floor(101 x 2 / 5) = 40 closes, 61 stay
-    assert (pool.lots, pool.basis) == ([-3], [61])
-    assert [cut_cost(cost, 2, 3) for cost in (7, -7, 0)] == [4, -4, 0]
+    assert (pool.lots, pool.entry_value) == ([-3], [61])
+    assert [cut_entry_value(cost, 2, 3) for cost in (7, -7, 0)] == [4, -4, 0]

@@ -11,11 +11,12 @@ import pytest
 from backtest.engine.run import Outcome, simulate
 from backtest.mechanics.adl.queue import Queue, match
 from backtest.mechanics.adl.rankings import RANKINGS, Candidates
+from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.liquidation.rules import fillable_discount
 from backtest.mechanics.margin import Tiers, breach_mark, deductions, in_breach, maintenance
 from backtest.mechanics.path import previous_mark
-from backtest.mechanics.socialised_loss import per_lot
+from backtest.mechanics.socialised_loss import loss_per_lot
 from tests.engine.small import LONG, SHORT, bar, small
 from tests.reference.adapter import build
 
@@ -119,12 +120,12 @@ def test_liquidation_and_bankruptcy_price(
 ) -> None:
     table = schedule(tiers) if isinstance(tiers, tuple) else Tiers.of(tiers)
     lots, cash = np.array([side * base]), np.array([balance * USD - side * base * entry * USD])
-    mark = int(breach_mark(cash, lots, Q, table, inclusive=True)[0])
+    mark = int(breach_mark(cash, lots, Contract(Q), table, inclusive=True)[0])
     published = round(Fraction(liquidation) * 10_000)
     # A long is liquidated at the first mark at or below its price, a short at or above; the source rounds.
     assert mark in ({published, published - 1} if side > 0 else {published, published + 1})
-    assert in_breach(cash, lots, np.array([mark]), Q, table, True).all()
-    assert not in_breach(cash, lots, np.array([mark + side]), Q, table, True).any()
+    assert in_breach(cash, lots, np.array([mark]), Contract(Q), table, True).all()
+    assert not in_breach(cash, lots, np.array([mark + side]), Contract(Q), table, True).any()
     assert -side * int(cash[0]) == bankruptcy * base * USD
 
 
@@ -220,7 +221,7 @@ def test_dydx_vector_end_to_end() -> None:
 
 def test_drift_charges_both_sides() -> None:
     # drift-labs/protocol-v2 0ae3e3b1: a loss of 1,000 over 400 base long and 600 short is 1.0 per base unit.
-    assert per_lot(1000 * USD, 400 + 600) == USD
+    assert loss_per_lot(1000 * USD, 400 + 600) == USD
     bankrupt = {"id": 1, "symbol": "BTC", "side": 1, "lots": 10, "cost": 990_000, "wallet": 0}
     others = [
         {"id": 2, "symbol": "BTC", "side": 1, "lots": 400, "cost": 40_000_000, "wallet": 30_000_000},
@@ -261,7 +262,7 @@ def test_bitmex_example_by_queue_and_match() -> None:
     lots, equity_left = queue.top.lots.tolist(), queue.top.equity.tolist()
     out = match([(20, 20 * 650 * 60)], -1, lots, equity_left, 660 * 60, None)
     assert (out.place, out.lots) == ([0, 1], [10, 10])
-    assert out.amount == [10 * 650 * 60, 10 * 650 * 60]
+    assert out.close_value == [10 * 650 * 60, 10 * 650 * 60]
 
 
 def bitmex_world() -> dict[str, Any]:

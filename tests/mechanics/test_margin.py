@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backtest.mechanics import margin
+from backtest.mechanics.contract import Contract
 from backtest.mechanics.margin import NEVER_LONG, Tiers, breach_mark, deductions, in_breach
 
 TOP = 400
@@ -31,12 +32,19 @@ def test_breach_mark_is_the_first_of_all_marks(tiers: Tiers, inclusive: bool, q:
     cash = np.array([lots * q * (entry * margin_ // 100 - side * entry) for side, lots, entry, margin_ in drawn])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(margin, "CHUNK", 3)
-        found = breach_mark(cash, signed, q, tiers, inclusive)
+        found = breach_mark(cash, signed, Contract(q), tiers, inclusive)
         # A wrong estimate costs time and nothing else.
-        assert breach_mark(cash, signed, q, tiers, inclusive, np.full(len(cash), 77.0)).tolist() == found.tolist()
+        assert (
+            breach_mark(cash, signed, Contract(q), tiers, inclusive, np.full(len(cash), 77.0)).tolist()
+            == found.tolist()
+        )
     for k, mark in enumerate(found.tolist()):
         tried = np.arange(1, TOP * 3)
-        bad = tried[in_breach(np.full(len(tried), cash[k]), np.full(len(tried), signed[k]), tried, q, tiers, inclusive)]
+        bad = tried[
+            in_breach(
+                np.full(len(tried), cash[k]), np.full(len(tried), signed[k]), tried, Contract(q), tiers, inclusive
+            )
+        ]
         if signed[k] > 0:
             assert bad.tolist() == list(range(1, min(mark, TOP * 3 - 1) + 1))
             assert bad.size or mark == NEVER_LONG
@@ -46,4 +54,4 @@ def test_breach_mark_is_the_first_of_all_marks(tiers: Tiers, inclusive: bool, q:
 
 def test_marks_of_nobody() -> None:
     nothing = np.empty(0, dtype=np.int64)
-    assert breach_mark(nothing, nothing, 1, Tiers.of([(0, 10**7, 0)]), True).tolist() == []
+    assert breach_mark(nothing, nothing, Contract(1), Tiers.of([(0, 10**7, 0)]), True).tolist() == []

@@ -14,7 +14,7 @@ PLENTY = 10**9
 def test_one_pointer_serves_all_bankrupts() -> None:
     out = match([(5, 500), (7, 707)], 1, [4, 4, 9], [PLENTY] * 3, 90, None)
     assert (out.bankrupt, out.place, out.lots) == ([0, 0, 1, 1], [0, 1, 1, 2], [4, 1, 3, 4])
-    assert out.amount == [400, 100, 303, 404]  # floor(707 x 3 / 7), then the rest
+    assert out.close_value == [400, 100, 303, 404]  # floor(707 x 3 / 7), then the rest
     assert out.unmatched == []
 
 
@@ -29,7 +29,7 @@ def test_a_candidate_who_would_end_below_zero_is_passed_over_for_the_rest_of_the
 
 def test_what_finds_nobody_is_handed_back_with_its_amount() -> None:
     out = match([(10, 1003)], -1, [3], [PLENTY], 90, None)
-    assert (out.lots, out.amount, out.unmatched) == ([3], [300], [(0, 7, 703)])
+    assert (out.lots, out.close_value, out.unmatched) == ([3], [300], [(0, 7, 703)])
     assert match([(10, 1000)], -1, [], [], 90, None).unmatched == [(0, 10, 1000)]
 
 
@@ -47,14 +47,14 @@ def test_lots_and_amounts_add_up(
         mine = [k for k, bankrupt in enumerate(out.bankrupt) if bankrupt == number]
         left = [(count, owed) for bankrupt, count, owed in out.unmatched if bankrupt == number]
         assert sum(out.lots[k] for k in mine) + sum(count for count, _ in left) == lots
-        assert sum(out.owed[k] for k in mine) + sum(owed for _, owed in left) == amount
+        assert sum(out.bankruptcy_value[k] for k in mine) + sum(owed for _, owed in left) == amount
         if price is None:
-            assert [out.amount[k] for k in mine] == [out.owed[k] for k in mine]
+            assert [out.close_value[k] for k in mine] == [out.bankruptcy_value[k] for k in mine]
     assert out.place == sorted(out.place)
     for place, (lots, equity) in enumerate(winners):
         mine = [k for k, at in enumerate(out.place) if at == place]
         assert sum(out.lots[k] for k in mine) <= lots
-        assert equity - side * sum(out.amount[k] - 100 * out.lots[k] for k in mine) >= 0
+        assert equity - side * sum(out.close_value[k] - 100 * out.lots[k] for k in mine) >= 0
 
 
 def test_the_fewest_lots_where_a_winner_holds_just_enough() -> None:
@@ -96,5 +96,5 @@ def test_a_pool_closes_the_fewest_lots_that_reach_its_gain(
         gained += gain(k)
         expected.append((place, k, cost * k // left if price is None else k * price))
         left, cost = left - k, cost - cost * k // left
-    assert list(zip(out.place, out.lots, out.amount, strict=True)) == expected
+    assert list(zip(out.place, out.lots, out.close_value, strict=True)) == expected
     assert out.skipped == skipped

@@ -91,7 +91,7 @@ def test_one_unit_of_the_currency_is_the_least(name: str, row: tuple[float, ...]
 
 def queue_of(rows: Candidates, ranking: str) -> list[int]:
     def fetch(places: Ints) -> Candidates:
-        columns = (rows.lots, rows.cost, rows.value, rows.pnl, rows.equity)
+        columns = (rows.lots, rows.entry_value, rows.value, rows.pnl, rows.equity)
         lots, cost, value, pnl, equity = (column[places] for column in columns)
         return Candidates(rows.side, lots, cost, value, pnl, equity, rows.tiers)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.mechanics.contract import Worth
+from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import LIMIT, Ints
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, Tiers, breach_mark, deductions, in_breach, maintenance
 from backtest.mechanics.margin_stepped import breaches_around, first_breach_mark, risk_limits, steps_up
@@ -30,10 +30,10 @@ def tables(draw: st.DrawFn) -> Tiers:
     return Tiers.of(list(zip(floors, rates, less, strict=True)))
 
 
-def tried(cash: int, signed: int, worth: Worth, tiers: Tiers, inclusive: bool) -> Ints:
-    every = np.arange(1 if worth.num else 0, TOP * 3)
+def tried(cash: int, signed: int, contract: Contract, tiers: Tiers, inclusive: bool) -> Ints:
+    every = np.arange(1 if contract.numerator else 0, TOP * 3)
     columns = np.full(len(every), cash), np.full(len(every), signed), every
-    return every[in_breach(*columns, worth.q, tiers, inclusive, worth.num)]
+    return every[in_breach(*columns, contract, tiers, inclusive)]
 
 
 @pytest.mark.property
@@ -47,24 +47,24 @@ def test_nearest_breaches_are_those_of_trying_every_mark(
     drawn = data.draw(st.lists(position, min_size=1, max_size=8))
     signed = np.array([side * lots for side, lots, *_ in drawn])
     cash = np.array([lots * q * (entry * margin // 100 - side * entry) for side, lots, entry, margin, _ in drawn])
-    worth = Worth(0, num) if num else Worth(q)
+    contract = Contract(0, num) if num else Contract(q)
     if num:  # the same sizes in terms of value
         cash = cash * (num // 100 + 1) // (q * 100)
     marks = np.array([max(mark, 1 if num else 0) for *_, mark in drawn])
-    below, above = breaches_around(cash, signed, worth, tiers, inclusive, marks)
-    near = breaches_around(cash, signed, worth, tiers, inclusive, marks, (1 if num else 0, TOP))
+    below, above = breaches_around(cash, signed, contract, tiers, inclusive, marks)
+    near = breaches_around(cash, signed, contract, tiers, inclusive, marks, (1 if num else 0, TOP))
     for k, mark in enumerate(marks.tolist()):
-        bad = tried(int(cash[k]), int(signed[k]), worth, tiers, inclusive)
+        bad = tried(int(cash[k]), int(signed[k]), contract, tiers, inclusive)
         assert below[k] == bad[bad <= mark].max(initial=NEVER_LONG)
         assert near[0][k] == below[k] or max(near[0][k], below[k]) < 1
         assert (above[k] if above[k] < TOP * 3 else NEVER_SHORT) == bad[bad >= mark].min(initial=NEVER_SHORT)
         assert near[1][k] == above[k] or min(near[1][k], above[k]) > TOP
     if steps_up(tiers):
-        first = first_breach_mark(cash, signed, worth, tiers, inclusive, marks)
-        assert first.tolist() == np.where(signed * worth.kind > 0, below, above).tolist()
+        first = first_breach_mark(cash, signed, contract, tiers, inclusive, marks)
+        assert first.tolist() == np.where(signed * contract.value_sign > 0, below, above).tolist()
     elif not num:
-        first = first_breach_mark(cash, signed, worth, tiers, inclusive, marks)
-        assert first.tolist() == breach_mark(cash, signed, q, tiers, inclusive).tolist()
+        first = first_breach_mark(cash, signed, contract, tiers, inclusive, marks)
+        assert first.tolist() == breach_mark(cash, signed, contract, tiers, inclusive).tolist()
 
 
 @pytest.mark.parametrize("rate", [1, 500_000_000, 999_999_999])
@@ -74,7 +74,7 @@ def test_amounts_at_the_edge_of_the_range_stay_exact(rate: int, side: int) -> No
     below, above = breaches_around(
         cash,
         np.full(4, side),
-        Worth(1),
+        Contract(1),
         Tiers.of([(0, rate, 0), (LIMIT // 2, 999_999_999, 0)]),
         False,
         np.full(4, 10**9),

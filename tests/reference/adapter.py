@@ -11,8 +11,8 @@ from backtest.engine.prices import flow_of
 from backtest.engine.records import ACCOUNT, FUND, VAULT
 from backtest.engine.run import Outcome, simulate
 from backtest.engine.state import World
+from backtest.mechanics.drawdown import DrawdownTrigger, PoolRule
 from backtest.mechanics.feedback import Feedback
-from backtest.mechanics.fund_drop import DropRule, PoolRule
 from backtest.mechanics.impact import OrderBook
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import HIGH, LOW, walk
@@ -143,7 +143,7 @@ def _funds(fund: dict[str, Any], names: list[str]) -> dict[str, Any]:
         )
     if drop := fund.get("drop"):
         shares = (tuple(Fraction(*drop[key][name]) for name in names) for key in ("trigger", "stop"))
-        out["drop"] = DropRule(drop["kind"], *shares, drop["above"], 3 * drop["window_s"])
+        out["drawdown"] = DrawdownTrigger(drop["kind"], *shares, drop["above"], 3 * drop["window_s"])
     return out
 
 

@@ -62,19 +62,27 @@ def test_a_start_per_coin_goes_to_the_coin_s_fund() -> None:
 
 def test_profiles_set_the_published_rules() -> None:
     bybit, okx, bitmex = (rules(name) for name in ("bybit", "okx", "bitmex"))
-    assert bybit.drop is not None
-    assert (bybit.drop.kind, bybit.drop.trigger, bybit.drop.stop) == (
+    assert bybit.drawdown is not None
+    assert (bybit.drawdown.kind, bybit.drawdown.trigger, bybit.drawdown.stop) == (
         "pnl_ratio", (Fraction("0.3"),) * 3, (Fraction("0.25"),) * 3
     )  # fmt: skip
-    assert (bybit.drop.window, bybit.drop.above, bybit.inventory_adl) == (3 * 28_800, 10_000 * USD, "to_trigger")
-    assert okx.drop is not None
-    assert (okx.drop.kind, okx.drop.trigger, okx.fund_of) == ("pool_drawdown", (Fraction("0.3"),) * 3, (0, 1, 2))
-    assert (bitmex.drop, bitmex.fund_of) == (None, (0, 1, 2))
-    assert rules("binanceusdm").drop is None
+    assert (bybit.drawdown.window, bybit.drawdown.above, bybit.inventory_adl) == (
+        3 * 28_800,
+        10_000 * USD,
+        "to_trigger",
+    )
+    assert okx.drawdown is not None
+    assert (okx.drawdown.kind, okx.drawdown.trigger, okx.fund_of) == (
+        "pool_drawdown",
+        (Fraction("0.3"),) * 3,
+        (0, 1, 2),
+    )
+    assert (bitmex.drawdown, bitmex.fund_of) == (None, (0, 1, 2))
+    assert rules("binanceusdm").drawdown is None
 
 
 def test_the_help_page_s_trigger_can_be_set_by_coin() -> None:
-    drop = rules(drawdown_trigger_frac={"BTC": 1.0}, drawdown_stop_frac={"BTC": 0.95}).drop
+    drop = rules(drawdown_trigger_frac={"BTC": 1.0}, drawdown_stop_frac={"BTC": 0.95}).drawdown
     assert drop is not None
     assert drop.trigger == (Fraction(1), Fraction("0.3"), Fraction("0.3"))
     assert drop.stop == (Fraction("0.95"), Fraction("0.25"), Fraction("0.25"))

@@ -117,7 +117,7 @@ def test_the_engine_liquidates_at_that_mark_and_not_one_before(venue: str, size:
         threshold="<=" if held.inclusive else "<",
     )  # fmt: skip
     tiers = np.stack([held.tiers.floors, held.tiers.rates_e9, held.tiers.deductions], axis=1).tolist()
-    world["symbols"]["BTC"] = {"quanta_per_tick_lot": 1, "inverse": held.worth.num, "tiers": tiers}
+    world["symbols"]["BTC"] = {"quanta_per_tick_lot": 1, "inverse": held.contract.numerator, "tiers": tiers}
     breaches = simulate(build(world)).recorder.breaches.join()
     found = list(zip(breaches["step"].tolist(), breaches["row"].tolist(), strict=True))
     assert found == [(3, 0 if side == "long" else 1)]
@@ -126,14 +126,14 @@ def test_the_engine_liquidates_at_that_mark_and_not_one_before(venue: str, size:
 @pytest.mark.property
 @given(st.integers(1000, 10**7), st.integers(1, 10**6), st.sampled_from(["1", "10", "100"]))
 def test_the_loss_of_a_long_accelerates_as_the_price_falls(mark0: int, fall: int, face: str) -> None:
-    # A lot's worth is convex in the price: each equal fall costs a long at least as much as the one before.
+    # A lot's value is convex in the price: each equal fall costs a long at least as much as the one before.
     unit = Instrument.of(XBTUSD, "BTC", D("0.1"), D(1), face=D(face))
-    worth = unit.worth(mark0)
+    contract = unit.contract(mark0)
     fall = min(fall, mark0 // 2 - 1)
-    assert worth.one(mark0) == int(face) * 10**6
-    first = worth.one(mark0 - fall) - worth.one(mark0)
-    second = worth.one(mark0 - 2 * fall) - worth.one(mark0 - fall)
-    assert second >= first - 2  # each worth is rounded once
+    assert contract.value_per_lot(mark0) == int(face) * 10**6
+    first = contract.value_per_lot(mark0 - fall) - contract.value_per_lot(mark0)
+    second = contract.value_per_lot(mark0 - 2 * fall) - contract.value_per_lot(mark0 - fall)
+    assert second >= first - 2  # each value is rounded once
 
 
 # through the pipeline
@@ -273,7 +273,7 @@ def test_a_world_worth_too_much_in_coins_is_refused_with_symbol_and_factor() -> 
     with pytest.raises(RangeError, match=r"BTC/USD:BTC: lots x price .* times the exact range of the result tables"):
         falling(0.0001, open_interest_usd=1e9)
     with pytest.raises(RangeError, match=r"BTC/USD:BTC: face x first mark is .* times 2\*\*62"):
-        Instrument.of(XBTUSD, "BTC", D("1e-9"), D(1), face=D(100)).worth(10**14)
+        Instrument.of(XBTUSD, "BTC", D("1e-9"), D(1), face=D(100)).contract(10**14)
 
 
 # what is refused
@@ -353,7 +353,7 @@ def test_queries_average_prices_harmonically_and_sign_by_worth() -> None:
     )
     ((close_px, forgone_usd),) = run.ask("forgone_pnl", "close_px forgone_usd")
     assert close_px == pytest.approx(200 / 3)
-    assert forgone_usd == 5  # a short owns its lots' worth: 8 coins at the end, 3 when closed
+    assert forgone_usd == 5  # a short owns its lots' value: 8 coins at the end, 3 when closed
     assert run.con.sql("select worth_sign('long', 'BTC/USDT:USDT'), worth_sign('long', 'BTC/USD:BTC')").fetchall() == [
         (1, -1)
     ]

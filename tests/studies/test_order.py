@@ -198,7 +198,7 @@ def walked(wave: ClosedWave, ranking: str, bankrupts: int) -> ClosedWave:
     rows = wave.candidates
 
     def fetch(places: Ints) -> Candidates:
-        columns = (rows.lots, rows.cost, rows.value, rows.pnl, rows.equity)
+        columns = (rows.lots, rows.entry_value, rows.value, rows.pnl, rows.equity)
         return Candidates(rows.side, *(column[places] for column in columns), TIERS)
 
     def scan(piece: slice) -> tuple[Candidates, Bools]:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from backtest.mechanics.adl.rankings import RANKINGS
-from backtest.mechanics.liquidation.rules import STEPPERS
+from backtest.mechanics.liquidation.rules import LIQUIDATION_RULES
 from backtest.mechanics.rules import SCHEDULES
 
 VENUES = Path(__file__).resolve().parents[2] / "data" / "venues"
@@ -30,7 +30,7 @@ POINTS = {"margin", "liquidation", "fund", "ranking", "close_price", "residual",
 # (point, section, key holding its value, allowed values or None, prefix of its source and mark)
 SEVEN: list[tuple[str, str, str, set[str] | None, str]] = [
     ("margin schedule", "margin", "schedule", set(SCHEDULES), ""),
-    ("liquidation rule", "liquidation", "rule", set(STEPPERS), ""),
+    ("liquidation rule", "liquidation", "rule", set(LIQUIDATION_RULES), ""),
     ("fund rule", "fund", "rule", {"fund", "vault"}, ""),
     ("ranking", "adl", "ranking", {*RANKINGS, "none"}, "ranking_"),
     ("close price", "adl", "close_price", {"bankruptcy", "mark", "previous_mark"}, "close_price_"),

@@ -27,14 +27,18 @@ class AccountFigures:
         owner = self.accounts.of[rows]
         mine = np.flatnonzero(owner >= 0)
         if not mine.size:
-            return found if self.pnl is None else replace(found, account_pnl=found.pnl, account_need=_own_need(found))
+            return (
+                found
+                if self.pnl is None
+                else replace(found, account_pnl=found.pnl, account_maintenance=_own_need(found))
+            )
         sums = self.accounts.sums(owner[mine])  # an account has one position on a side: no number comes twice
         found.equity[mine] = sums.equity
         if self.pnl is None:
             return found
         pnl, need = found.pnl.copy(), _own_need(found)
         pnl[mine], need[mine] = sums.pnl, sums.need
-        return replace(found, account_pnl=pnl, account_need=need)
+        return replace(found, account_pnl=pnl, account_maintenance=need)
 
     def near(self, rows: slice, found: Candidates) -> Candidates:
         """Return candidates with their accounts' figures in floats."""
@@ -45,7 +49,7 @@ class AccountFigures:
             return found
         pnl, need = found.pnl.copy(), _own_need(found).astype(np.float64)
         pnl[mine], need[mine] = self.pnl[owner[mine]], self.need[owner[mine]]
-        return replace(found, account_pnl=pnl, account_need=need)  # type: ignore[arg-type]
+        return replace(found, account_pnl=pnl, account_maintenance=need)  # type: ignore[arg-type]
 
 
 def _own_need(found: Candidates) -> Ints:

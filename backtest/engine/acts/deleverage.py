@@ -67,7 +67,7 @@ def _wave_of_accounts(
     out = _walk(state, wave, pairs, None)
     before = standings(state, wave)
     number, place = np.array(out.bankrupt, dtype=np.int64), np.array(out.place, dtype=np.int64)
-    lots, amount, owed = (np.array(part, dtype=np.int64) for part in (out.lots, out.amount, out.owed))
+    lots, amount, owed = (np.array(part, dtype=np.int64) for part in (out.lots, out.close_value, out.bankruptcy_value))
     slices = _close(state, recorder, breaches, at[number], wave.first + wave.queue.order[place], lots, amount, owed)
     unmatched = sum(_exhausted(state, recorder, breaches, int(at[n]), lots_) for n, lots_, _ in out.unmatched)
     rows = breaches.rows[at]
@@ -253,16 +253,18 @@ def _pool_waves(
             continue
         held, side = abs(pool.lots[symbol]), LONG if pool.lots[symbol] > 0 else SHORT
         wave = open_wave(state, symbol, side, owner, previous[symbol])
-        out = _walk(state, wave, [(held, pool.basis[symbol])], missing)
+        out = _walk(state, wave, [(held, pool.entry_value[symbol])], missing)
         before = standings(state, wave)
-        lots, amount, owed = (np.array(part, dtype=np.int64) for part in (out.lots, out.amount, out.owed))
+        lots, amount, owed = (
+            np.array(part, dtype=np.int64) for part in (out.lots, out.close_value, out.bankruptcy_value)
+        )
         if lots.size:
             settle_owner(state, recorder, pool, symbol)
         winners = wave.first + wave.queue.order[np.array(out.place, dtype=np.int64)]
         cost = _close_winners(state, recorder, winners, wave.sign, lots, amount)
         state.accounts_lots[symbol] += side * int(lots.sum())
         pool.receive(symbol, wave.sign * int(amount.sum()))
-        for part in zip(out.lots, out.amount, strict=True):
+        for part in zip(out.lots, out.close_value, strict=True):
             absorb(pool, symbol, -side, *part)
         recorder.transfer(
             state.step, "adl", symbol, owner, pool.number, ACCOUNT, winners, -side * lots, wave.sign * amount

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backtest.engine.records import NONE, Recorder
+from backtest.mechanics.drawdown import DrawdownTrigger, Peak, drawdown_ratio, is_triggered, recovery_amount
 from backtest.mechanics.fund import Pool, lots_within_floor
-from backtest.mechanics.fund_drop import DropRule, Peak, amount_missing, fallen, switched
 
 if TYPE_CHECKING:
     from backtest.engine.state import State
@@ -22,7 +22,7 @@ class Watch:
     are empty without a rule. ``empty`` and ``refused`` are by fund.
     """
 
-    rule: DropRule | None
+    rule: DrawdownTrigger | None
     fund_peaks: list[Peak]
     pnl_peaks: list[Peak]
     dropped: list[bool]
@@ -31,7 +31,7 @@ class Watch:
     refused: list[bool]
 
     @staticmethod
-    def begin(rule: DropRule | None, funds: list[Pool], fund_of: list[int]) -> Watch:
+    def begin(rule: DrawdownTrigger | None, funds: list[Pool], fund_of: list[int]) -> Watch:
         """Start with the funds full: what they begin with is what they had before."""
         symbols = len(fund_of)
         return Watch(
@@ -51,7 +51,7 @@ class Watch:
 
     def leaves(self) -> int | None:
         """Return the last moment at which all peaks are as they stand; None if time does not change them."""
-        return min((moment for peak in self.peaks() if (moment := peak.leaves()) is not None), default=None)
+        return min((moment for peak in self.peaks() if (moment := peak.expires_at()) is not None), default=None)
 
 
 def enter(state: State, last: int) -> None:
@@ -59,7 +59,7 @@ def enter(state: State, last: int) -> None:
     if state.watch.rule and state.step > last:
         held, clock = state.clock_at(state.step - 1), state.clock_at(state.step)
         for peak in state.watch.peaks():
-            peak.turn(held, clock)
+            peak.advance(held, clock)
 
 
 def profit(state: State, fund: Pool, symbol: int) -> int:
@@ -74,11 +74,11 @@ def _levels(state: State, symbol: int) -> tuple[int, int, int, int]:
     watch, number = state.watch, state.fund_of[symbol]
     fund = state.funds[number]
     balance = state.pool_equity(fund)
-    top = watch.fund_peaks[number].of(balance)
+    top = watch.fund_peaks[number].highest(balance)
     if not watch.pnl_peaks:
         return balance, top, balance, top
     now = profit(state, fund, symbol)
-    return balance, top, now, watch.pnl_peaks[symbol].of(now)
+    return balance, top, now, watch.pnl_peaks[symbol].highest(now)
 
 
 def judge(state: State, recorder: Recorder) -> None:
@@ -88,7 +88,9 @@ def judge(state: State, recorder: Recorder) -> None:
         return
     for symbol in range(len(watch.on)):
         balance, top, now, peak = _levels(state, symbol)
-        watch.dropped[symbol] = switched(watch.dropped[symbol], fallen(now, peak, top), balance, watch.rule, symbol)
+        watch.dropped[symbol] = is_triggered(
+            watch.dropped[symbol], drawdown_ratio(now, peak, top), balance, watch.rule, symbol
+        )
         on = watch.dropped[symbol] or balance <= 0
         if on != watch.on[symbol]:
             watch.on[symbol] = on
@@ -102,7 +104,7 @@ def missing(state: State, symbol: int) -> int:
     if watch.rule is None or not watch.on[symbol]:
         return 0
     balance, top, now, peak = _levels(state, symbol)
-    wanted = amount_missing(now, peak, top, watch.rule.trigger[symbol]) if watch.dropped[symbol] and top > 0 else 0
+    wanted = recovery_amount(now, peak, top, watch.rule.trigger[symbol]) if watch.dropped[symbol] and top > 0 else 0
     return max(wanted, 1 - balance)
 
 
@@ -116,9 +118,9 @@ def leave(state: State, recorder: Recorder) -> None:
             watch.empty[number] = equity <= 0
             _note(state, recorder, number, NONE, "depleted" if equity <= 0 else "restored", "")
         if watch.fund_peaks:
-            watch.fund_peaks[number].keep(state.pool_equity(fund))
+            watch.fund_peaks[number].set(state.pool_equity(fund))
     for symbol, peak in enumerate(watch.pnl_peaks):
-        peak.keep(profit(state, state.fund_for(symbol), symbol))
+        peak.set(profit(state, state.fund_for(symbol), symbol))
 
 
 def refused(state: State, recorder: Recorder, symbol: int, sign: int, lots: int, owed: int) -> None:

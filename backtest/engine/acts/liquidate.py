@@ -16,7 +16,7 @@ from backtest.engine.records import ACCOUNT, FUND, MARKET, NONE, VAULT, VENUE, R
 from backtest.engine.state import LONG, SHORT, Owner, State
 from backtest.mechanics.exact import Bools, Ints, mul_rate
 from backtest.mechanics.fund import Pool
-from backtest.mechanics.liquidation.rules import STEPPERS, Distress
+from backtest.mechanics.liquidation.rules import LIQUIDATION_RULES, LiquidationBatch
 from backtest.mechanics.margin import maintenance
 from backtest.mechanics.path import trade_at
 from backtest.mechanics.rules import IMPACTS
@@ -92,7 +92,7 @@ def _sorted(parts: list[Ints]) -> Ints:
 def _isolated(state: State, rows: Ints, marks: Ints, passed: Ints, length: Ints) -> tuple[Ints, ...]:
     """Return what detection fixes of isolated positions: bankruptcy amount (funding settled), equity, maintenance."""
     symbol = int(state.world.symbol[rows[0]])
-    value = state.lots[rows] * state.world.worth(symbol).many(marks)
+    value = state.lots[rows] * state.world.contract(symbol).values_per_lot(marks)
     cash = state.cash[rows] - state.owed_funding(rows)
     sign = state.worth_side[rows]
     need = maintenance(value, state.world.tiers[symbol])
@@ -137,26 +137,26 @@ def to_book(state: State, recorder: Recorder, breaches: Breaches, *, at_end: boo
     ``at_end`` orders are based on the trade price at the end of the segment.
     """
     rules = state.world.rules
-    stepper = STEPPERS[rules.liquidation_rule]
+    rule = LIQUIDATION_RULES[rules.liquidation_rule]
     for symbol in np.unique(breaches.symbol).tolist():
         bucket = state.bucket(symbol)
         mine = np.flatnonzero(breaches.symbol == symbol)
-        distress = _distress(state, breaches, symbol, mine, at_end)
-        if not distress.ordered.any() and not stepper.per_block:
+        batch = _batch(state, breaches, symbol, mine, at_end)
+        if not batch.may_order.any() and not rule.per_block:
             continue
-        wanted = stepper.sizes(distress, rules.part)
+        wanted = rule.sizes(batch, rules.part)
         start, end = state.prices.trades[symbol].tolist()
         base = np.full(len(mine), end) if at_end else trade_at(start, end, breaches.passed[mine], breaches.length[mine])
-        fills = stepper.fill(distress, wanted, _prices(state, breaches, symbol, mine, wanted, bucket, base), bucket)
-        state.sent(breaches.rows[mine[(wanted > 0) & distress.first]])
-        breaches.refused[mine], breaches.skipped[mine] = fills.refused, ~distress.ordered
+        fills = rule.fill(batch, wanted, _prices(state, breaches, symbol, mine, wanted, bucket, base), bucket)
+        state.sent(breaches.rows[mine[(wanted > 0) & batch.first_order]])
+        breaches.refused[mine], breaches.skipped[mine] = fills.refused, ~batch.may_order
         hit = fills.lots > 0
         if hit.any():
             _fill(state, recorder, breaches, symbol, mine[hit], fills.lots[hit], fills.price[hit])
-        if fills.short is not None:
-            fund_pays(state, recorder, breaches, mine, fills.short)
-        breaches.kept[mine[fills.waits]] = breaches.left[mine[fills.waits]]
-    if stepper.per_block and rules.block is not None:  # of those that go on to ADL, the first; the others wait
+        if fills.fund_payment is not None:
+            fund_pays(state, recorder, breaches, mine, fills.fund_payment)
+        breaches.kept[mine[fills.deferred]] = breaches.left[mine[fills.deferred]]
+    if rule.per_block and rules.block is not None:  # of those that go on to ADL, the first; the others wait
         later = np.flatnonzero(breaches.left > breaches.kept)[state.blocks_passed() * rules.block.deleverages :]
         breaches.kept[later] = breaches.left[later]
 
@@ -176,35 +176,35 @@ def fund_pays(state: State, recorder: Recorder, breaches: Breaches, mine: Ints, 
         )  # fmt: skip
 
 
-def _distress(state: State, breaches: Breaches, symbol: int, mine: Ints, at_end: bool) -> Distress:
-    """Return the positions of a symbol as a stepper sees them."""
+def _batch(state: State, breaches: Breaches, symbol: int, mine: Ints, at_end: bool) -> LiquidationBatch:
+    """Return the positions of a symbol as a rule sees them."""
     world, rules = state.world, state.world.rules
     passed = breaches.passed[mine]
     first, paused = state.episode(breaches.rows[mine], np.zeros_like(passed) if at_end else passed)
-    return Distress(
-        sign=breaches.worth[mine],
+    return LiquidationBatch(
+        value_sign=breaches.worth[mine],
         lots=breaches.lots[mine],
-        bankruptcy=breaches.bankruptcy[mine],
-        worth=world.worth(symbol).many(breaches.mark[mine]),
-        ordered=_may_order(state, breaches, mine),
-        first=first,
-        paused=paused,
+        bankruptcy_value=breaches.bankruptcy[mine],
+        value_per_lot=world.contract(symbol).values_per_lot(breaches.mark[mine]),
+        may_order=_may_order(state, breaches, mine),
+        first_order=first,
+        in_pause=paused,
         tiers=world.tiers[symbol],
         inclusive=rules.inclusive,
-        unit=world.worth(symbol),
-        per_tick=world.mark_per_tick[symbol],
+        contract=world.contract(symbol),
+        mark_per_tick=world.mark_per_tick[symbol],
         fee_e9=rules.fee_e9,
-        others=breaches.others[mine],
-        blocks=state.blocks_passed(),
-        block=rules.block,
-        purse=max(state.pool_equity(state.fund_for(symbol)) - rules.fund_floor, 0),
+        other_maintenance=breaches.others[mine],
+        block_count=state.blocks_passed(),
+        block_rule=rules.block,
+        fund_headroom=max(state.pool_equity(state.fund_for(symbol)) - rules.fund_floor, 0),
     )
 
 
 def _may_order(state: State, breaches: Breaches, mine: Ints) -> Bools:
     """Return who sends an order: those not below zero, or by the venue's number of orders the first to cross."""
     rules = state.world.rules
-    if not STEPPERS[rules.liquidation_rule].per_block or rules.block is None:
+    if not LIQUIDATION_RULES[rules.liquidation_rule].per_block or rules.block is None:
         return breaches.equity[mine] >= 0
     return mine < state.blocks_passed() * rules.block.orders
 

@@ -10,7 +10,7 @@ import numpy as np
 from backtest.engine.records import ACCOUNT, FUND, NONE, UNCOVERED, Recorder
 from backtest.engine.state import State
 from backtest.mechanics.exact import Ints
-from backtest.mechanics.socialised_loss import per_lot, pro_rata
+from backtest.mechanics.socialised_loss import loss_by_profit, loss_per_lot
 
 SHARING = ("socialised_winners", "socialised_both")
 
@@ -58,7 +58,7 @@ def _accounts_pay(state: State, recorder: Recorder, symbol: int, rows: Ints, pai
 def _winners_pay(state: State, recorder: Recorder, symbol: int, loss: int) -> Ints:
     """Let accounts bear a loss in proportion to their profit since the start, each at most its profit."""
     rows, profit = _profits(state)
-    return _accounts_pay(state, recorder, symbol, rows, pro_rata(loss, profit))
+    return _accounts_pay(state, recorder, symbol, rows, loss_by_profit(loss, profit))
 
 
 def _profits(state: State) -> tuple[Ints, Ints]:
@@ -81,7 +81,7 @@ def _both_sides_pay(state: State, recorder: Recorder, symbol: int, loss: int) ->
     total = int(lots.sum())
     if not total:
         return rows
-    each = per_lot(loss, total)
+    each = loss_per_lot(loss, total)
     paid = _accounts_pay(state, recorder, symbol, rows, each * lots)
     excess, fund = each * total - loss, state.fund_for(symbol)
     if excess:

@@ -63,7 +63,7 @@ def close_price(state: State, symbol: int, previous: int) -> int | None:
     rule = state.world.rules.close_price
     if rule == "bankruptcy":
         return None
-    return state.value_per_lot(symbol) if rule == "mark" else state.world.worth(symbol).one(previous)
+    return state.value_per_lot(symbol) if rule == "mark" else state.world.contract(symbol).value_per_lot(previous)
 
 
 def open_wave(state: State, symbol: int, side: int, source: int, previous: int) -> Wave:

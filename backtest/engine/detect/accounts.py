@@ -75,7 +75,7 @@ class Accounts:
         self.starts: Ints = np.searchsorted(of[self.rows], np.arange(self.count + 1)).astype(np.int64)
         self.ids: Ints = state.world.account[self.rows[self.starts[:-1]]]
         self.open: Bools = np.add.reduceat(state.lots[self.rows], self.starts[:-1]) > 0  # has a position left
-        self._quanta: Ints = np.array([unit.q for unit in state.units], dtype=np.int64)
+        self._quanta: Ints = np.array([unit.quanta_per_mark for unit in state.units], dtype=np.int64)
         self.urgent: Ints = np.empty(0, dtype=np.int64)  # in breach at the end of the last step run
         self._blocks: list[tuple[int, Ints, Ints, Ints]] = []  # per level: block, its candidates, worst and most worth
         self._boxed = 0  # the boxes of prices that the blocks were made with
@@ -95,7 +95,7 @@ class Accounts:
         """Return what a lot is worth at marks; the last axis is the symbol."""
         if not any(self.state.world.inverse):
             return marks * self._quanta
-        return np.stack([unit.many(marks[..., k]) for k, unit in enumerate(self.state.units)], axis=-1)
+        return np.stack([unit.values_per_lot(marks[..., k]) for k, unit in enumerate(self.state.units)], axis=-1)
 
     def row_figures(self, rows: Ints, each: Ints) -> tuple[Ints, Ints, Ints]:
         """Return cash with unsettled funding, value and maintenance of rows whose lots are worth ``each``."""

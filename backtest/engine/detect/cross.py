@@ -8,7 +8,7 @@ from backtest.engine.acts.funding import settle
 from backtest.engine.detect.accounts import Accounts, Crossings
 from backtest.engine.records import ACCOUNT, Recorder
 from backtest.engine.state import NEVER, State
-from backtest.mechanics.cross_margin import shares
+from backtest.mechanics.cross_margin import equity_shares
 from backtest.mechanics.exact import Bools, Ints
 
 Found = tuple[Ints, ...]  # rows, marks, passed, length, bankruptcy amount, equity, maintenance, that of the others
@@ -102,7 +102,7 @@ def allocate(state: State, hits: Crossings) -> list[Found]:
     _, value, need = accounts.row_figures(rows, accounts.worths(hits.marks)[place, symbols])
     sign = state.worth_side[rows]
     if world.rules.cross_allocation == "by_maintenance":
-        equity, others = shares(sums.equity, need, place), np.zeros_like(need)
+        equity, others = equity_shares(sums.equity, need, place), np.zeros_like(need)
     else:
         loss = -sign * (value - state.cost[rows])
         key = {"maintenance": need, "loss": loss, "notional": value}[world.rules.cross_order]
@@ -127,6 +127,6 @@ def fix_anew(state: State, rows: Ints) -> tuple[Ints, Ints, Ints]:
     each = np.array([state.value_per_lot(k) for k in range(len(state.world.symbols))], dtype=np.int64)
     _, value, need = accounts.row_figures(rows, each[state.world.symbol[rows]])
     equity = np.empty_like(need)
-    equity[order] = shares(sums.equity, need[order], place[order])
+    equity[order] = equity_shares(sums.equity, need[order], place[order])
     owed = value - state.worth_side[rows] * equity
     return sums.equity[place], sums.need[place], owed

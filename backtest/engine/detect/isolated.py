@@ -51,8 +51,8 @@ class Ladder:
     def __init__(self, state: State, symbol: int, side: int) -> None:
         self.state, self.symbol, self.side = state, symbol, side
         self.block = state.blocks[symbol, side]
-        self.worth = state.world.worth(symbol)
-        self.sign = side * self.worth.kind
+        self.contract = state.world.contract(symbol)
+        self.sign = side * self.contract.value_sign
         self.tiers = state.world.tiers[symbol]
         self.inclusive = state.world.rules.inclusive
         self.sorting: Ints = np.zeros(self.block.stop - self.block.start, dtype=np.int8)  # 0: judged one by one
@@ -116,7 +116,7 @@ class Ladder:
     def _line(self, group: Rungs, mark: int) -> tuple[float, float]:
         """Return the negated key that is in breach at a mark by the line of its tier, and the margin of that."""
         now = self.state.index[self.symbol]
-        worth = self.worth.near(mark)
+        worth = self.contract.value_per_lot_float(mark)
         position = self.sign * worth * (1.0 - self.sign * group.rate) - self.side * now / MILLIONTH
         return -position, ROUNDING + abs(position) * 1e-12 + self._drift(group, worth)
 
@@ -131,7 +131,7 @@ class Ladder:
         keys = group.keys[group.at : group.at + 1]
         drift = self._drift(group, abs(float(self._worths(group, keys)[0])))
         nearer = self._worths(group, keys - (ROUNDING + drift + np.abs(keys) * 1e-11))
-        return float(self.worth.price(nearer)[0])
+        return float(self.contract.marks_at_values(nearer)[0])
 
     def bounds(self) -> tuple[int, int]:
         """Return the marks strictly between which no position of the side may breach."""
@@ -160,7 +160,7 @@ class Ladder:
     def funded(self) -> None:
         """Take a change of the funding index into account."""
         now, mark = self.state.index[self.symbol], self.state.marks[self.symbol]
-        if abs(now - self.built_at) / MILLIONTH > MAX_DRIFT * self.worth.near(mark):
+        if abs(now - self.built_at) / MILLIONTH > MAX_DRIFT * self.contract.value_per_lot_float(mark):
             self.build()
         elif self.extras.size:
             self._set_extras(self.extras[self.state.lots[self.extras] > 0])
@@ -187,7 +187,7 @@ class Ladder:
         state = self.state
         cash = state.cash[rows] - state.owed_funding(rows)
         signed = self.sign * state.lots[rows]
-        return breach_mark(cash, signed, self.worth.q, self.tiers, self.inclusive, estimate, self.worth.num)
+        return breach_mark(cash, signed, self.contract, self.tiers, self.inclusive, estimate)
 
     def ahead(self, mark: int) -> int:
         """Return the lots of positions that are in breach at a mark or before; nothing is taken off."""
@@ -224,7 +224,7 @@ class Ladder:
             open_ = (self.state.lots[reach] > 0) & (self.sorting[reach - self.block.start] == group.sorting)
             exact = np.full(found, NEVER_LONG if self.side > 0 else NEVER_SHORT, dtype=np.int64)
             reached = group.keys[group.at : group.at + found][open_]
-            exact[open_] = self._exact(reach[open_], self.worth.price(self._worths(group, reached)))
+            exact[open_] = self._exact(reach[open_], self.contract.marks_at_values(self._worths(group, reached)))
             hit = open_ & (exact >= worst if self.side > 0 else exact <= worst)
             stay = open_ & ~hit
             rows.append(reach[hit])

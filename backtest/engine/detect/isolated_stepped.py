@@ -24,8 +24,8 @@ class SteppedLadder:
     def __init__(self, state: State, symbol: int, side: int) -> None:
         self.state, self.symbol, self.side = state, symbol, side
         self.block = state.blocks[symbol, side]
-        self.worth = state.world.worth(symbol)
-        self.sign = side * self.worth.kind
+        self.contract = state.world.contract(symbol)
+        self.sign = side * self.contract.value_sign
         self.reach = state.prices.reachable(symbol)
         self.stale = False
         self.build(state.marks[symbol])
@@ -51,7 +51,7 @@ class SteppedLadder:
         signed = self.sign * self.state.lots[rows]
         marks = np.full(len(rows), mark, dtype=np.int64)
         tiers = world.tiers[self.symbol]
-        return breaches_around(cash, signed, self.worth, tiers, world.rules.inclusive, marks, self.reach)
+        return breaches_around(cash, signed, self.contract, tiers, world.rules.inclusive, marks, self.reach)
 
     def bounds(self) -> tuple[int, int]:
         """Return the marks strictly between which no position of the side breaches."""
@@ -107,7 +107,7 @@ class SteppedLadder:
             marks = np.full(len(reached), end, dtype=np.int64)
             cash = state.cash[reached] - state.owed_funding(reached)
             signed, tiers = self.sign * state.lots[reached], world.tiers[self.symbol]
-            hit = in_breach(cash, signed, marks, self.worth.q, tiers, world.rules.inclusive, self.worth.num)
+            hit = in_breach(cash, signed, marks, self.contract, tiers, world.rules.inclusive)
         else:
             below, above = self._around(reached, start)
             marks = np.where((below == start) | (end < start), below, above)

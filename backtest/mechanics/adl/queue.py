@@ -188,18 +188,18 @@ class Matches:
     bankrupt: list[int] = field(default_factory=list)
     place: list[int] = field(default_factory=list)
     lots: list[int] = field(default_factory=list)
-    amount: list[int] = field(default_factory=list)
-    owed: list[int] = field(default_factory=list)
+    close_value: list[int] = field(default_factory=list)
+    bankruptcy_value: list[int] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
     unmatched: list[tuple[int, int, int]] = field(default_factory=list)
 
-    def add(self, bankrupt: int, place: int, lots: int, amount: int, owed: int) -> None:
+    def add(self, bankrupt: int, place: int, lots: int, close_value: int, bankruptcy_value: int) -> None:
         """Append one slice."""
         self.bankrupt.append(bankrupt)
         self.place.append(place)
         self.lots.append(lots)
-        self.amount.append(amount)
-        self.owed.append(owed)
+        self.close_value.append(close_value)
+        self.bankruptcy_value.append(bankruptcy_value)
 
 
 def match(
@@ -209,7 +209,7 @@ def match(
     equity: list[int],
     value_per_lot: int,
     price_per_lot: int | None,
-    visits: int = 0,
+    max_candidates: int = 0,
 ) -> Matches:
     """Match bankrupts in order against the queue with one pointer.
 
@@ -228,7 +228,7 @@ def match(
         Mark times quanta.
     price_per_lot
         Close price in quanta per lot, None to close at the bankruptcy amount.
-    visits
+    max_candidates
         Candidates that each bankrupt looks at, closed or passed over; 0 for all.
 
     Examples
@@ -237,10 +237,10 @@ def match(
     (bitmex.com/app/autoDeleveragingExamples).
 
     >>> out = match([(20, 20 * 650)], -1, [10, 20, 30], [9000] * 3, 640, None)
-    >>> out.place, out.lots, out.amount
+    >>> out.place, out.lots, out.close_value
     ([0, 1], [10, 10], [6500, 6500])
     """
-    if len(bankrupts) > MANY and lots and not visits:
+    if len(bankrupts) > MANY and lots and not max_candidates:
         quick = _match_at_once(bankrupts, side, lots, equity, value_per_lot, price_per_lot)
         if quick is not None:
             return quick
@@ -248,7 +248,7 @@ def match(
     slices: list[tuple[int, int, int, int, int]] = []
     place, size = 0, len(lots)
     for number, (wanted, owed) in enumerate(bankrupts):
-        free = visits or size
+        free = max_candidates or size
         while wanted and place < size and free:
             free -= 1
             held = lots[place]
@@ -270,7 +270,7 @@ def match(
         if wanted:
             out.unmatched.append((number, wanted, owed))
     if slices:
-        out.bankrupt, out.place, out.lots, out.amount, out.owed = map(list, zip(*slices, strict=True))
+        out.bankrupt, out.place, out.lots, out.close_value, out.bankruptcy_value = map(list, zip(*slices, strict=True))
     return out
 
 

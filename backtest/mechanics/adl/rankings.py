@@ -21,24 +21,24 @@ class Candidates:
     """Accounts on the opposite side, in quanta: one row each, ascending account id; floats in the filter.
 
     ``value`` is lots at mark, ``pnl`` unrealised profit without funding, ``equity`` cash plus signed value, funding
-    included. In cross margin ``equity`` is the account's, and so are ``account_pnl`` and ``account_need`` (None: those
-    of the position).
+    included. In cross margin ``equity`` is the account's, and so are ``account_pnl`` and ``account_maintenance``
+    (None: those of the position).
     """
 
     side: int
     lots: Ints
-    cost: Ints
+    entry_value: Ints
     value: Ints
     pnl: Ints
     equity: Ints
     tiers: Tiers
     account_pnl: Ints | None = None
-    account_need: Ints | None = None
+    account_maintenance: Ints | None = None
 
     def alike(self) -> Bools:
         """Return which rows hold the same amounts as the one before them."""
         out = np.zeros(len(self.lots), dtype=bool)
-        columns = (self.cost, self.value, self.pnl, self.equity, self.account_pnl, self.account_need)
+        columns = (self.entry_value, self.value, self.pnl, self.equity, self.account_pnl, self.account_maintenance)
         out[1:] = np.logical_and.reduce([column[1:] == column[:-1] for column in columns if column is not None])
         return out
 
@@ -66,11 +66,11 @@ class Ranking:
 
 
 def _move(rows: Candidates) -> Floats:
-    return rows.pnl / rows.cost
+    return rows.pnl / rows.entry_value
 
 
 def _move_exact(rows: Candidates, i: int) -> Fraction:
-    return Fraction(int(rows.pnl[i]), int(rows.cost[i]))
+    return Fraction(int(rows.pnl[i]), int(rows.entry_value[i]))
 
 
 def _leverage(rows: Candidates) -> Floats:
@@ -128,7 +128,7 @@ def _product(rows: Candidates) -> Floats:
 
 
 def _product_exact(rows: Candidates, i: int) -> Fraction:
-    return Fraction(int(rows.pnl[i]) * int(rows.value[i]), int(rows.cost[i]) * int(rows.equity[i]))
+    return Fraction(int(rows.pnl[i]) * int(rows.value[i]), int(rows.entry_value[i]) * int(rows.equity[i]))
 
 
 def _return(rows: Candidates) -> Floats:
@@ -140,34 +140,34 @@ def _return_exact(rows: Candidates, i: int) -> Fraction:
 
 
 def _binance(rows: Candidates) -> Floats:
-    need = _maintenance(rows) if rows.account_need is None else rows.account_need
+    need = _maintenance(rows) if rows.account_maintenance is None else rows.account_maintenance
     score: Floats = np.maximum(rows.borne, 0) / _wallet(rows) * (need / rows.equity)
     return score
 
 
 def _binance_exact(rows: Candidates, i: int) -> Fraction:
-    need = _maintenance_exact(rows, i) if rows.account_need is None else int(rows.account_need[i])
+    need = _maintenance_exact(rows, i) if rows.account_maintenance is None else int(rows.account_maintenance[i])
     return Fraction(max(int(rows.borne[i]), 0) * need, _wallet_exact(rows, i) * int(rows.equity[i]))
 
 
 def _hyperliquid(rows: Candidates) -> Floats:
     if rows.side > 0:
         return _literal(rows)
-    return rows.cost / rows.equity  # entry / mark x notional / account value
+    return rows.entry_value / rows.equity  # entry / mark x notional / account value
 
 
 def _hyperliquid_exact(rows: Candidates, i: int) -> Fraction:
     if rows.side > 0:
         return _literal_exact(rows, i)
-    return Fraction(int(rows.cost[i]), int(rows.equity[i]))
+    return Fraction(int(rows.entry_value[i]), int(rows.equity[i]))
 
 
 def _literal(rows: Candidates) -> Floats:
-    return rows.value / rows.cost * _leverage(rows)
+    return rows.value / rows.entry_value * _leverage(rows)
 
 
 def _literal_exact(rows: Candidates, i: int) -> Fraction:
-    return Fraction(int(rows.value[i]), int(rows.cost[i])) * _leverage_exact(rows, i)
+    return Fraction(int(rows.value[i]), int(rows.entry_value[i])) * _leverage_exact(rows, i)
 
 
 def _leverage_then_profit(rows: Candidates, i: int) -> Fraction:

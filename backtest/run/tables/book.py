@@ -89,7 +89,9 @@ def _breach_marks(s: Shared, cash: Ints, rows: Ints) -> Ints:
     for k, tiers in enumerate(world.tiers):
         mine = np.flatnonzero(world.symbol[rows] == k)
         first = np.full(len(mine), world.walk.mark[k, 0])
-        marks[mine] = first_breach_mark(cash[mine], signed[mine], world.worth(k), tiers, world.rules.inclusive, first)
+        marks[mine] = first_breach_mark(
+            cash[mine], signed[mine], world.contract(k), tiers, world.rules.inclusive, first
+        )
     return marks
 
 

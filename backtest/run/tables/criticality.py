@@ -23,7 +23,7 @@ def criticality(s: Shared) -> tuple[int, Columns]:
     ahead = np.zeros((bars, symbols), dtype=np.int64)
     for bar, symbol, lots in s.recorder.ahead:
         ahead[bar, symbol] = lots
-    worth = np.stack([s.world.worth(k).many(mark[:, k]) for k in range(symbols)], axis=1)
+    worth = np.stack([s.world.contract(k).values_per_lot(mark[:, k]) for k in range(symbols)], axis=1)
     room = np.stack([_room(s, k, side[:, k]) for k in range(symbols)], axis=1) * (worth / 1e6)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = ahead * (worth / 1e6) / room

@@ -97,7 +97,7 @@ def _opening(s: Shared) -> list[dict[str, int]]:
         mine = world.symbol == symbol
         lots = int((world.side * world.lots)[mine].sum())
         cash = int((world.wallet - s.sign * world.cost)[mine].sum())
-        market = int(s.kind[symbol]) * lots * s.worth[symbol].one(int(world.walk.mark[symbol, 0]))
+        market = int(s.kind[symbol]) * lots * s.contracts[symbol].value_per_lot(int(world.walk.mark[symbol, 0]))
         total += cash + market
         legs += [
             {"owner": OWNERS.index("account"), "symbol": symbol, "lots": lots, "amount": cash},

@@ -50,10 +50,10 @@ class Shared:
         self.lot = np.array([float(unit.lot) for unit in units])
         self.tick = np.array([float(unit.tick) for unit in units])
         self.mark_unit = np.array([float(unit.mark_quantum) for unit in units])
-        self.worth = [self.world.worth(symbol) for symbol in range(len(units))]
-        self.kind = self.world.kinds()  # -1: a long of the symbol loses where a lot's worth rises
+        self.contracts = [self.world.contract(symbol) for symbol in range(len(units))]
+        self.kind = self.world.value_signs()  # -1: a long of the symbol loses where a lot's worth rises
         self.sign = self.world.side * self.kind[self.world.symbol]  # of each position's value
-        self.face_px = np.array([float(unit.num) for unit in self.worth]) * self.mark_unit
+        self.face_px = np.array([float(unit.numerator) for unit in self.contracts]) * self.mark_unit
         self.mark, self.trade = self.state.prices.mark, self.state.prices.trade  # as they were walked
         self.step_ts, self.bar_ts = self._clock()
         self.cohorts = np.asarray(done.book.cohort)
@@ -80,17 +80,17 @@ class Shared:
 
     def each(self, symbol: Ints, marks: Ints) -> Ints:
         """Return what a lot of each row's symbol is worth at the row's mark, in quanta."""
-        if len(self.worth) == 1:
-            return self.worth[0].many(marks)
+        if len(self.contracts) == 1:
+            return self.contracts[0].values_per_lot(marks)
         out = np.zeros(len(marks), dtype=np.int64)
-        for k, worth in enumerate(self.worth):
+        for k, contract in enumerate(self.contracts):
             mine = symbol == k
-            out[mine] = worth.many(marks[mine])
+            out[mine] = contract.values_per_lot(marks[mine])
         return out
 
     def at(self, marks: Ints) -> Ints:
         """Return what a lot of each symbol is worth at marks of shape (symbols, ...)."""
-        return np.stack([worth.many(row) for worth, row in zip(self.worth, marks, strict=True)])
+        return np.stack([contract.values_per_lot(row) for contract, row in zip(self.contracts, marks, strict=True)])
 
     def serves(self, owner: Ints, number: Ints) -> pa.Array:
         """Return the symbols that the fund of a number serves; empty for other owners and for one fund over all."""

@@ -113,7 +113,7 @@ def _open_interest(s: Shared, shape: tuple[int, int]) -> tuple[Ints, Ints]:
 def _adl_on(s: Shared, shape: tuple[int, int]) -> Any:
     """Return where deleveraging is on at the end of a step."""
     out = np.zeros(shape, dtype=bool)
-    if s.world.rules.drop:
+    if s.world.rules.drawdown:
         starts = fund_starts(s)
         out[[starts[number] <= 0 for number in s.state.fund_of]] = True
     for event in s.recorder.pool_events:
@@ -184,7 +184,7 @@ def _residual(s: Shared, steps: int) -> Ints:
     opening += rules.vault.capital if rules.vault else 0
     for symbol in range(len(s.symbols)):
         signed = int((world.side * world.lots)[world.symbol == symbol].sum())
-        opening += int(s.kind[symbol]) * signed * s.worth[symbol].one(int(world.walk.mark[symbol, 0]))
+        opening += int(s.kind[symbol]) * signed * s.contracts[symbol].value_per_lot(int(world.walk.mark[symbol, 0]))
     change = np.zeros(steps, dtype=np.int64)
     for owner in range(8):
         step, _, _, _, cash = _legs(s, owner)

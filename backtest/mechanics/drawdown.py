@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-DROPS = ("none", "pnl_ratio", "pool_drawdown")
+DRAWDOWN_TRIGGERS = ("none", "pnl_ratio", "pool_drawdown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class PoolRule:
 
 
 @dataclass(frozen=True, slots=True)
-class DropRule:
+class DrawdownTrigger:
     """When the fall of a fund switches deleveraging on, and when off again.
 
     ``kind``: ``pnl_ratio`` (of each symbol, Bybit) or ``pool_drawdown`` (of the fund's equity, OKX). ``trigger`` and
@@ -49,10 +49,10 @@ class Peak:
     Seven holds from the start to 9, three afterwards: at 19 the last ten ticks still saw the seven.
 
     >>> peak = Peak(10, 7)
-    >>> peak.turn(9, 10); peak.keep(3)
-    >>> peak.turn(18, 19); peak.of(3), peak.leaves()
+    >>> peak.advance(9, 10); peak.set(3)
+    >>> peak.advance(18, 19); peak.highest(3), peak.expires_at()
     (7, 19)
-    >>> peak.turn(19, 20); peak.of(3), peak.leaves()
+    >>> peak.advance(19, 20); peak.highest(3), peak.expires_at()
     (3, None)
     """
 
@@ -60,7 +60,7 @@ class Peak:
     now: int
     past: deque[tuple[int, int]] = field(default_factory=deque)
 
-    def turn(self, held_until: int, clock: int) -> None:
+    def advance(self, held_until: int, clock: int) -> None:
         """Move the clock: the present value held until ``held_until``; forget what left the window."""
         while self.past and self.past[-1][0] <= self.now:
             self.past.pop()
@@ -68,39 +68,39 @@ class Peak:
         while self.past and self.past[0][1] < clock - self.window:
             self.past.popleft()
 
-    def keep(self, value: int) -> None:
+    def set(self, value: int) -> None:
         """Note the value from this moment on."""
         self.now = value
 
-    def of(self, value: int) -> int:
+    def highest(self, value: int) -> int:
         """Return the largest value in the window, the present ``value`` included."""
         return max(value, self.past[0][0]) if self.past else value
 
-    def leaves(self) -> int | None:
+    def expires_at(self) -> int | None:
         """Return the last moment at which the peak is still in the window; None if it is the present value."""
         return self.past[0][1] + self.window if self.past and self.past[0][0] > self.now else None
 
 
-def fallen(now: int, peak: int, fund_peak: int) -> Fraction | None:
+def drawdown_ratio(now: int, peak: int, fund_peak: int) -> Fraction | None:
     """Return (now - peak) / fund's peak, zero or less; None where the fund's peak is not above zero.
 
     Examples
     --------
     Bybit's example: a pool of 1,000,000 of which a symbol lost 350,000.
 
-    >>> fallen(-350_000, 0, 1_000_000)
+    >>> drawdown_ratio(-350_000, 0, 1_000_000)
     Fraction(-7, 20)
     """
     return Fraction(now - peak, fund_peak) if fund_peak > 0 else None
 
 
-def switched(on: bool, ratio: Fraction | None, balance: int, rule: DropRule, symbol: int) -> bool:
+def is_triggered(on: bool, ratio: Fraction | None, balance: int, rule: DrawdownTrigger, symbol: int) -> bool:
     """Return whether the drop has deleveraging on: from below the trigger until above the stop.
 
     Examples
     --------
-    >>> rule = DropRule("pnl_ratio", (Fraction("0.3"),), (Fraction("0.25"),), 10_000, 86_400)
-    >>> [switched(on, Fraction(r, 100), 650_000, rule, 0) for on, r in ((False, -30), (False, -31), (True, -25))]
+    >>> rule = DrawdownTrigger("pnl_ratio", (Fraction("0.3"),), (Fraction("0.25"),), 10_000, 86_400)
+    >>> [is_triggered(on, Fraction(r, 100), 650_000, rule, 0) for on, r in ((False, -30), (False, -31), (True, -25))]
     [False, True, True]
     """
     if ratio is None:
@@ -110,12 +110,12 @@ def switched(on: bool, ratio: Fraction | None, balance: int, rule: DropRule, sym
     return balance > rule.above and ratio < -rule.trigger[symbol]
 
 
-def amount_missing(now: int, peak: int, fund_peak: int, trigger: Fraction) -> int:
+def recovery_amount(now: int, peak: int, fund_peak: int, trigger: Fraction) -> int:
     """Return the quanta that bring a ratio back to the trigger, 0 if it is there.
 
     Examples
     --------
-    >>> amount_missing(-350_000, 0, 1_000_000, Fraction("0.3"))
+    >>> recovery_amount(-350_000, 0, 1_000_000, Fraction("0.3"))
     50000
     """
     least = -(trigger.numerator * fund_peak // trigger.denominator)  # the ratio is at the trigger from here on
