@@ -13,7 +13,7 @@ from backtest.calculator import contracts
 from backtest.calculator.position import Asked, Position, contract_of, reference_px, row, take_position
 from backtest.mechanics.adl.rankings import RANKINGS, Candidates
 from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, half_even, rate_e9
-from backtest.mechanics.liquidation.rules import fillable_discount
+from backtest.mechanics.liquidation.blocks import fillable_discount
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, tier_of
 from backtest.mechanics.margin_stepped import breaches_around, first_breach_mark, steps_up
 from backtest.venue.instrument import Instrument

@@ -11,7 +11,8 @@ from backtest.mechanics import impact
 from backtest.mechanics.adl.rankings import RANKINGS
 from backtest.mechanics.cross_margin import CROSS_ALLOCATIONS, CROSS_ORDERS
 from backtest.mechanics.drawdown import DRAWDOWN_TRIGGERS, DrawdownTrigger, PoolRule
-from backtest.mechanics.liquidation.rules import LIQUIDATION_RULES, BlockRule, PartRule
+from backtest.mechanics.liquidation.base import BlockTerms, PartTerms
+from backtest.mechanics.liquidation.rules import LIQUIDATION_RULES
 
 IMPACTS: dict[str, impact.Impact] = {
     "none": impact.no_impact,
@@ -70,8 +71,8 @@ class Rules:
 
     inclusive: bool
     liquidation_rule: str = "full_position"
-    part: PartRule | None = None
-    block: BlockRule | None = None
+    part: PartTerms | None = None
+    block: BlockTerms | None = None
     fund_start: int
     fund_floor: int
     fund_divisible: bool

@@ -9,7 +9,7 @@ from typing import Any
 from backtest.errors import ConfigError
 from backtest.mechanics.drawdown import DrawdownTrigger, PoolRule, divide, fund_groups
 from backtest.mechanics.exact import quanta, rate_e9, ratio
-from backtest.mechanics.liquidation.rules import BlockRule, PartRule
+from backtest.mechanics.liquidation.base import BlockTerms, PartTerms
 from backtest.mechanics.rules import Rules, VaultRule
 from backtest.scenario.fields import MOST
 from backtest.scenario.values import Scenario, per_coin
@@ -64,8 +64,8 @@ def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int, in
     factor = ratio(scenario.liquidity_factor)
     scales = [per_coin(scenario.liquidity_scale, coin, "liquidity_scale") for coin in scenario.coins]
     share = ratio(scenario.first_share_frac)
-    part = PartRule(share.numerator, share.denominator, quanta(scenario.first_above_usd), scenario.first_pause_s)
-    block = BlockRule(
+    part = PartTerms(share.numerator, share.denominator, quanta(scenario.first_above_usd), scenario.first_pause_s)
+    block = BlockTerms(
         time_ms=round(scenario.block_s * 1000),
         share_e9=rate_e9(scenario.block_share_frac),
         least=quanta(scenario.block_least_usd),

@@ -9,7 +9,7 @@ import numpy as np
 
 from backtest.engine.state import World
 from backtest.mechanics.drawdown import DrawdownTrigger
-from backtest.mechanics.liquidation.rules import PartRule
+from backtest.mechanics.liquidation.base import PartTerms
 from backtest.mechanics.margin import Tiers, deductions
 from backtest.mechanics.path import CLOSE, HIGH, LOW, OPEN, walk
 from backtest.mechanics.rules import Rules, VaultRule
@@ -72,7 +72,7 @@ def engine_world(positions: int, bars: int = 4320, seed: int = 1) -> World:
 def with_everything(world: World) -> dict[str, World]:
     """Return the world under rules that use all there is: partial steps, a fund that drops, a vault."""
     drop = DrawdownTrigger("pnl_ratio", (Fraction(3, 10),), (Fraction(1, 4),), 0, 3 * 8 * 3600)
-    part = PartRule(1, 5, 100_000 * USD, 30)
+    part = PartTerms(1, 5, 100_000 * USD, 30)
     vault = VaultRule(4 * world.rules.fund_start)
     rules = {
         "part_first, vault": {"liquidation_rule": "part_first", "part": part, "vault": vault, "fund_takes_over": False},

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from backtest.engine.run import Outcome, simulate
-from backtest.mechanics.adl.queue import Queue, match
+from backtest.mechanics.adl.matching import match
+from backtest.mechanics.adl.queue import Queue
 from backtest.mechanics.adl.rankings import RANKINGS, Candidates
 from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import Bools, Ints
-from backtest.mechanics.liquidation.rules import fillable_discount
+from backtest.mechanics.liquidation.blocks import fillable_discount
 from backtest.mechanics.margin import Tiers, breach_mark, deductions, in_breach, maintenance
 from backtest.mechanics.path import previous_mark
 from backtest.mechanics.socialised_loss import loss_per_lot
@@ -248,7 +249,7 @@ def test_bitmex_example_by_queue_and_match() -> None:
     everyone = candidates(1, list(BITMEX_LOTS), [held // 2 for held in value], value, equity)
 
     def fetch(places: Ints) -> Candidates:
-        all_columns = (everyone.lots, everyone.cost, everyone.value, everyone.pnl, everyone.equity)
+        all_columns = (everyone.lots, everyone.entry_value, everyone.value, everyone.pnl, everyone.equity)
         lots, cost, worth, pnl, owned = (column[places] for column in all_columns)
         return Candidates(1, lots, cost, worth, pnl, owned, everyone.tiers)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.mechanics.adl.queue import match, match_pool
+from backtest.mechanics.adl.matching import match, match_pool
 
 PLENTY = 10**9
 

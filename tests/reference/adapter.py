@@ -16,7 +16,7 @@ from backtest.mechanics.feedback import Feedback
 from backtest.mechanics.impact import OrderBook
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import HIGH, LOW, walk
-from backtest.mechanics.rules import BlockRule, PartRule, Rules, VaultRule
+from backtest.mechanics.rules import BlockTerms, PartTerms, Rules, VaultRule
 from tests.reference.slow_funds import in_parts
 
 BILLION = 10**9
@@ -104,7 +104,7 @@ def _rules(case: dict[str, Any], count: int) -> Rules:
         inclusive=profile["threshold"] == "<=",
         liquidation_rule=profile.get("liquidation_rule", "full_position"),
         part=_part(profile),
-        block=BlockRule(**profile["block"]) if "block" in profile else None,
+        block=BlockTerms(**profile["block"]) if "block" in profile else None,
         max_candidates=profile.get("max_candidates", 0),
         fund_start=fund["start"],
         fund_floor=fund["floor"],
@@ -147,11 +147,11 @@ def _funds(fund: dict[str, Any], names: list[str]) -> dict[str, Any]:
     return out
 
 
-def _part(profile: dict[str, Any]) -> PartRule | None:
+def _part(profile: dict[str, Any]) -> PartTerms | None:
     if profile.get("liquidation_rule") != "part_first":
         return None
     num, den = profile["first_share"]
-    return PartRule(num, den, profile["first_above"], profile["pause_s"])
+    return PartTerms(num, den, profile["first_above"], profile["pause_s"])
 
 
 def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backtest.errors import DataError
-from backtest.mechanics.adl.queue import Queue, match
+from backtest.mechanics.adl.matching import match
+from backtest.mechanics.adl.queue import Queue
 from backtest.mechanics.adl.rankings import RANKINGS, Candidates
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.margin import Tiers

@@ -16,7 +16,7 @@ from backtest.engine.detect.isolated import Ladder
 from backtest.engine.detect.isolated_stepped import SteppedLadder
 from backtest.engine.records import ACCOUNT, FUND, MARKET, NONE, UNCOVERED, VAULT, Recorder
 from backtest.engine.state import LONG, SHORT, State
-from backtest.mechanics.adl.queue import Matches, match, match_pool
+from backtest.mechanics.adl.matching import Matches, match, match_pool
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.fund import Pool, absorb
 

@@ -16,7 +16,8 @@ from backtest.engine.records import ACCOUNT, FUND, MARKET, NONE, VAULT, VENUE, R
 from backtest.engine.state import LONG, SHORT, Owner, State
 from backtest.mechanics.exact import Bools, Ints, mul_rate
 from backtest.mechanics.fund import Pool
-from backtest.mechanics.liquidation.rules import LIQUIDATION_RULES, LiquidationBatch
+from backtest.mechanics.liquidation.base import LiquidationBatch
+from backtest.mechanics.liquidation.rules import LIQUIDATION_RULES
 from backtest.mechanics.margin import maintenance
 from backtest.mechanics.path import trade_at
 from backtest.mechanics.rules import IMPACTS
@@ -144,7 +145,7 @@ def to_book(state: State, recorder: Recorder, breaches: Breaches, *, at_end: boo
         batch = _batch(state, breaches, symbol, mine, at_end)
         if not batch.may_order.any() and not rule.per_block:
             continue
-        wanted = rule.sizes(batch, rules.part)
+        wanted = rule.order_sizes(batch)
         start, end = state.prices.trades[symbol].tolist()
         base = np.full(len(mine), end) if at_end else trade_at(start, end, breaches.passed[mine], breaches.length[mine])
         fills = rule.fill(batch, wanted, _prices(state, breaches, symbol, mine, wanted, bucket, base), bucket)
@@ -196,7 +197,8 @@ def _batch(state: State, breaches: Breaches, symbol: int, mine: Ints, at_end: bo
         fee_e9=rules.fee_e9,
         other_maintenance=breaches.others[mine],
         block_count=state.blocks_passed(),
-        block_rule=rules.block,
+        part_terms=rules.part,
+        block_terms=rules.block,
         fund_headroom=max(state.pool_equity(state.fund_for(symbol)) - rules.fund_floor, 0),
     )
 

@@ -10,7 +10,8 @@ import numpy as np
 from backtest.engine.acts.candidates import of_accounts
 from backtest.engine.records import ACCOUNT, FUND, VAULT, Recorder
 from backtest.engine.state import State
-from backtest.mechanics.adl.queue import Matches, Queue
+from backtest.mechanics.adl.matching import Matches
+from backtest.mechanics.adl.queue import Queue
 from backtest.mechanics.adl.rankings import Candidates
 from backtest.mechanics.exact import MILLIONTH, QUANTA_PER_USD, Bools, Ints
 
