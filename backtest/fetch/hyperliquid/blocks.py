@@ -24,12 +24,9 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from backtest.times import micros
-
-Leg = tuple[int, str, dict[str, Any], bool]  # place in the block, user, fill, whether it is a deleveraging
-Row = tuple[Any, ...]  # coin, day, then the columns of the series
 
 EARLIEST, LATEST = (micros(dt.datetime.fromisoformat(day)) for day in ("2020-01-01", "2100-01-01"))
 DAY_US = 86_400_000_000
@@ -38,9 +35,67 @@ LARGEST_USD = 1e12  # what DECIMAL(18,6) of the result tables holds
 COIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,47}")
 
 
+class ForcedFill(NamedTuple):
+    """A fill that closed a position by force, its place among the fills of the block, and whether it is marked ADL."""
+
+    place: int
+    user: str
+    fill: dict[str, Any]
+    adl: bool
+
+
+class Trade(NamedTuple):
+    """What the two fills of a deleveraging share, seen from the winner's side; None for what is no plain value."""
+
+    coin: Any
+    tid: Any
+    px: Any
+    sz: Any
+    side: Any
+    liquidated_user: str | None
+
+
+class FillRow(NamedTuple):
+    """A row of the series ``fills``, with the coin and the day (since the epoch) that say in which file it belongs."""
+
+    coin: str
+    day: int
+    ts: int
+    block_ts: int
+    seq: int
+    kind: str
+    user: str
+    side: str
+    quantity_base: float
+    px: float
+    start_position_base: float
+    closed_pnl_usd: float
+    fee_usd: float
+    dir: str
+    liquidated_user: str | None
+    mark_px: float | None
+    method: str | None
+
+
 @dataclass(slots=True)
 class Tally:
-    """Counts of an import, and what it remembers of the blocks it kept fills of."""
+    """Counts of an import and of the file being read.
+
+    Attributes
+    ----------
+    spot, taken, counterparts
+        Fills of spot coins; fills of parties that took liquidated lots; bankrupt sides of deleveraging trades.
+    shared
+        Blocks met a second time.
+    unpaired
+        Deleveraging fills whose bankrupt side is not in their block.
+    line, faults, first
+        Of the file being read: its line, faults by reason, and the first line of each.
+    places
+        Fills so far by time of the block, of the file being read: a block may be spread over several lines.
+    seen
+        Hashes of the kept rows of a block, over all files.
+    """
 
     blocks: int = 0
     fills: int = 0
@@ -50,10 +105,14 @@ class Tally:
     shared: int = 0
     unpaired: int = 0
     line: int = 0
-    faults: Counter[str] = field(default_factory=Counter)  # of the file being read, as is what follows
+    faults: Counter[str] = field(default_factory=Counter)
     first: dict[str, int] = field(default_factory=dict)
-    places: dict[int, int] = field(default_factory=dict)  # block time -> fills of it so far
-    seen: set[int] = field(default_factory=set)  # hashes of the kept rows of a block, over all files
+    places: dict[int, int] = field(default_factory=dict)
+    seen: set[int] = field(default_factory=set)
+
+    def begin_file(self) -> None:
+        """Forget the file read before."""
+        self.faults, self.first, self.places = Counter(), {}, {}
 
     def fault(self, reason: str) -> None:
         """Count a line or fill that cannot be read."""
@@ -61,7 +120,7 @@ class Tally:
         self.first.setdefault(reason, self.line)
 
 
-def rows_of(block: Any, tally: Tally) -> list[Row]:
+def rows_of(block: Any, tally: Tally) -> list[FillRow]:
     """Return the rows of one block, in order of emission."""
     try:
         block_us, events = _time_of(block["block_time"]), block["events"]
@@ -72,13 +131,13 @@ def rows_of(block: Any, tally: Tally) -> list[Row]:
         return []
     tally.blocks += 1
     tally.fills += len(events)
-    legs = _forced(events, tally)
-    if not legs:
+    forced = _forced_fills(events, tally)
+    if not forced:
         return []
     rows = []
-    for leg in _without_counterparts(legs, tally):
+    for each in _without_counterparts(forced, tally):
         try:
-            rows.append(_row(*leg, block_us))
+            rows.append(_row(each, block_us))
         except ValueError as error:
             tally.fault(str(error))
         except (TypeError, KeyError, OverflowError):
@@ -90,9 +149,9 @@ def rows_of(block: Any, tally: Tally) -> list[Row]:
         tally.shared += 1
         return []
     tally.seen.add(known)
-    place = tally.places.get(block_us, 0)  # above zero where a block is spread over several lines
+    place = tally.places.get(block_us, 0)
     tally.places[block_us] = place + len(events)
-    return [(*row[:4], row[4] + place, *row[5:]) for row in rows] if place else rows
+    return [row._replace(seq=row.seq + place) for row in rows] if place else rows
 
 
 def _time_of(text: str) -> int:
@@ -116,80 +175,87 @@ def _marks(direction: str) -> tuple[bool, bool]:
     return "Auto-Deleveraging" in direction, "Liquidated" in direction
 
 
-def _forced(events: list[Any], tally: Tally) -> list[Leg]:
+def _forced_fills(events: list[Any], tally: Tally) -> list[ForcedFill]:
     """Return the fills of perpetuals that closed a position by force."""
-    legs: list[Leg] = []
+    forced: list[ForcedFill] = []
     for place, event in enumerate(events):
         try:
             user, fill = event
             adl, liquidated = _marks(fill["dir"])
-            about, coin = fill.get("liquidation"), fill["coin"]
+            details, coin = fill.get("liquidation"), fill["coin"]
             if coin.startswith("@") or "/" in coin:
                 tally.spot += 1
             elif adl or liquidated:
-                legs.append((place, user.lower(), fill, adl))
-            elif about:
-                if _same(about.get("liquidatedUser"), user):
-                    legs.append((place, user.lower(), fill, False))
+                forced.append(ForcedFill(place, user.lower(), fill, adl))
+            elif details:
+                if _same(details.get("liquidatedUser"), user):
+                    forced.append(ForcedFill(place, user.lower(), fill, adl=False))
                 else:
                     tally.taken += 1
         except (TypeError, ValueError, KeyError, AttributeError):
             tally.fault("a fill that is not [user, {coin, dir, ...}]")
-    return legs
+    return forced
 
 
 def _same(name: Any, user: str) -> bool:
     return isinstance(name, str) and name.lower() == user.lower()
 
 
-def _without_counterparts(legs: list[Leg], tally: Tally) -> list[Leg]:
+def _without_counterparts(forced: list[ForcedFill], tally: Tally) -> list[ForcedFill]:
     """Leave out the bankrupt side of every deleveraging trade."""
-    if not any(adl for *_, adl in legs):
-        return legs
-    winners: Counter[Row] = Counter()
+    if not any(each.adl for each in forced):
+        return forced
+    winners: Counter[Trade] = Counter()
     kept, liquidated = [], []
-    for leg in legs:
-        _, user, fill, adl = leg
-        against = _about(fill).get("liquidatedUser")
-        if adl and not _same(against, user):
-            kept.append(leg)
-            winners[_trade(fill, fill.get("side"), against)] += 1
+    for each in forced:
+        against = _liquidation(each.fill).get("liquidatedUser")
+        if each.adl and not _same(against, each.user):
+            kept.append(each)
+            winners[_trade(each.fill, each.fill.get("side"), against)] += 1
         else:
-            liquidated.append(leg)
-    for leg in liquidated:
-        _, user, fill, adl = leg
-        side = {"A": "B", "B": "A"}.get(str(fill.get("side")))
-        trade = next((key for key in (_trade(fill, side, user), _trade(fill, side, None)) if winners[key]), None)
+            liquidated.append(each)
+    for each in liquidated:
+        side = {"A": "B", "B": "A"}.get(str(each.fill.get("side")))
+        candidates = (_trade(each.fill, side, user) for user in (each.user, None))
+        trade = next((trade for trade in candidates if winners[trade]), None)
         if trade:
             winners[trade] -= 1
-        if trade or adl:
+        if trade or each.adl:
             tally.counterparts += 1
         else:
-            kept.append(leg)
+            kept.append(each)
     tally.unpaired += winners.total()
-    return sorted(kept, key=lambda leg: leg[0])
+    return sorted(kept, key=lambda each: each.place)
 
 
-def _trade(fill: dict[str, Any], side: Any, against: Any) -> Row:
-    """Return what the two fills of a trade share, seen from the winner's side."""
-    values = (*(fill.get(name) for name in ("coin", "tid", "px", "sz")), side)
-    against = against.lower() if isinstance(against, str) else None
-    return (*(value if isinstance(value, (str, int, float)) else None for value in values), against)
+def _trade(fill: dict[str, Any], side: Any, against: Any) -> Trade:
+    def plain(value: Any) -> Any:
+        return value if isinstance(value, (str, int, float)) else None
+
+    return Trade(
+        coin=plain(fill.get("coin")),
+        tid=plain(fill.get("tid")),
+        px=plain(fill.get("px")),
+        sz=plain(fill.get("sz")),
+        side=plain(side),
+        liquidated_user=against.lower() if isinstance(against, str) else None,
+    )
 
 
-def _about(fill: dict[str, Any]) -> dict[str, Any]:
-    about = fill.get("liquidation")
-    return about if isinstance(about, dict) else {}
+def _liquidation(fill: dict[str, Any]) -> dict[str, Any]:
+    details = fill.get("liquidation")
+    return details if isinstance(details, dict) else {}
 
 
-def _row(place: int, user: str, fill: dict[str, Any], adl: bool, block_us: int) -> Row:
-    """Return a row, its fields checked; a position is long if closing it was a sale.
+def _row(forced: ForcedFill, block_us: int) -> FillRow:
+    """Return the row of a fill, its fields checked; a position is long if closing it was a sale.
 
     Raises
     ------
     ValueError
         With the reason.
     """
+    fill = forced.fill
     coin, time_ms, side = fill["coin"], fill["time"], fill["side"]
     if not COIN.fullmatch(coin):
         raise ValueError("a coin that is no name of a market")
@@ -202,17 +268,27 @@ def _row(place: int, user: str, fill: dict[str, Any], adl: bool, block_us: int) 
         raise ValueError("a size or price that is not above zero")
     if quantity * px >= LARGEST_USD:
         raise ValueError("a fill worth 1e12 USD or more")
-    about = _about(fill)
-    against, mark, method = about.get("liquidatedUser"), about.get("markPx"), about.get("method")
-    return (
-        coin, time_ms * 1000 // DAY_US,
-        time_ms * 1000, block_us, place, "adl" if adl else "liquidation", user, "long" if side == "A" else "short",
-        quantity, px, _number(fill["startPosition"]),
-        _number(fill["closedPnl"], LARGEST_USD), _number(fill["fee"], LARGEST_USD), fill["dir"],
-        against.lower() if isinstance(against, str) else None,
-        None if mark is None else _number(mark),
-        method if isinstance(method, str) else None,
-    )  # fmt: skip
+    details = _liquidation(fill)
+    against, mark, method = details.get("liquidatedUser"), details.get("markPx"), details.get("method")
+    return FillRow(
+        coin=coin,
+        day=time_ms * 1000 // DAY_US,
+        ts=time_ms * 1000,
+        block_ts=block_us,
+        seq=forced.place,
+        kind="adl" if forced.adl else "liquidation",
+        user=forced.user,
+        side="long" if side == "A" else "short",
+        quantity_base=quantity,
+        px=px,
+        start_position_base=_number(fill["startPosition"]),
+        closed_pnl_usd=_number(fill["closedPnl"], LARGEST_USD),
+        fee_usd=_number(fill["fee"], LARGEST_USD),
+        dir=fill["dir"],
+        liquidated_user=against.lower() if isinstance(against, str) else None,
+        mark_px=None if mark is None else _number(mark),
+        method=method if isinstance(method, str) else None,
+    )
 
 
 def _number(value: Any, limit: float = LARGEST) -> float:

@@ -1,6 +1,6 @@
 """Hyperliquid's node fills: the forced closes of hourly block files, as the lake's series ``fills``.
 
-A file holds one block per line; ``backtest.fetch.hyperliquid.blocks`` says what becomes a row.
+A file holds one block per line; ``backtest.fetch.hyperliquid.blocks`` says which fills become rows.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import datetime as dt
 import math
 import os
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from backtest.assets import lake_folder
 from backtest.errors import DataError
-from backtest.fetch.hyperliquid.blocks import DAY_US, Row, Tally, rows_of
+from backtest.fetch.hyperliquid.blocks import DAY_US, FillRow, Tally, rows_of
 from backtest.lake.place import shown
 from backtest.lake.read import read_series
 from backtest.lake.series import COLUMNS, schema_of
@@ -50,7 +49,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class FillDay:
-    """What an import brought for one symbol and UTC day; ``rows`` counts those the lake holds now."""
+    """The rows of an import of one symbol and UTC day by kind; ``rows`` counts those the lake holds now."""
 
     symbol: str
     day: dt.date
@@ -63,7 +62,7 @@ class FillDay:
 
 @dataclass(frozen=True, slots=True)
 class FillReport:
-    """What was read and kept.
+    """The counts of an import: blocks and fills read, fills passed over by reason, rows kept, faults.
 
     Attributes
     ----------
@@ -131,27 +130,38 @@ def import_fills(
     with tempfile.TemporaryDirectory(prefix="crashbook-fills-") as folder:
         spilled: dict[tuple[str, int], list[Path]] = {}
         for path in paths:
-            rows: list[Row] = []
+            rows: list[FillRow] = []
             for block in _blocks(path, tally, on_progress):
                 rows += block
                 if len(rows) >= SPILL_ROWS:
                     _spill(rows, Path(folder), spilled)
                     rows = []
             _spill(rows, Path(folder), spilled)
-            faults += [Fault(path.name, why, count, tally.first[why]) for why, count in tally.faults.items()]
-        with _alone():
+            faults += [
+                Fault(file=path.name, reason=reason, count=count, first_line=tally.first[reason])
+                for reason, count in tally.faults.items()
+            ]
+        with _exclusively():
             days = tuple(_write(venue, coin, day, spilled[coin, day]) for coin, day in sorted(spilled))
     return FillReport(
-        tuple(path.name for path in paths), tally.blocks, tally.fills, tally.spot, tally.taken, tally.counterparts,
-        tally.shared, tally.unpaired, days, tuple(faults),
-    )  # fmt: skip
+        files=tuple(path.name for path in paths),
+        blocks=tally.blocks,
+        fills=tally.fills,
+        spot=tally.spot,
+        taken=tally.taken,
+        counterparts=tally.counterparts,
+        shared=tally.shared,
+        unpaired=tally.unpaired,
+        days=days,
+        faults=tuple(faults),
+    )
 
 
-def _blocks(path: Path, tally: Tally, on_progress: Progress | None) -> Iterator[list[Row]]:
+def _blocks(path: Path, tally: Tally, on_progress: Progress | None) -> Iterator[list[FillRow]]:
     """Yield the rows of each block of a file; lines that are no block are counted."""
     import orjson
 
-    tally.faults, tally.first, tally.places = Counter(), {}, {}
+    tally.begin_file()
     before = tally.blocks
     for number, line in enumerate(_lines(path, on_progress), 1):
         tally.line = number
@@ -169,8 +179,8 @@ def _blocks(path: Path, tally: Tally, on_progress: Progress | None) -> Iterator[
         if rows:
             yield rows
     if tally.blocks == before:
-        why = next((f"{tally.faults[why]:,} lines: {why}" for why in tally.faults), "it is empty")
-        raise DataError(f"{shown(path)}: no block of fills in it ({why}); give an hourly file of node fills")
+        reason = next((f"{count:,} lines: {reason}" for reason, count in tally.faults.items()), "it is empty")
+        raise DataError(f"{shown(path)}: no block of fills in it ({reason}); give an hourly file of node fills")
 
 
 def _lines(path: Path, on_progress: Progress | None) -> Iterator[bytes]:
@@ -203,29 +213,29 @@ def _chunks(path: Path, on_progress: Progress | None) -> Iterator[bytes]:
                 if on_progress:
                     on_progress(path, source.tell(), size)
     except OSError as error:
-        what = error.strerror or ("truncated or corrupt lz4" if packed else str(error))
-        raise DataError(f"{shown(path)}: {what}; nothing was imported; fetch the file again") from None
+        reason = error.strerror or ("truncated or corrupt lz4" if packed else str(error))
+        raise DataError(f"{shown(path)}: {reason}; nothing was imported; fetch the file again") from None
 
 
-def _spill(rows: list[Row], folder: Path, spilled: dict[tuple[str, int], list[Path]]) -> None:
+def _spill(rows: list[FillRow], folder: Path, spilled: dict[tuple[str, int], list[Path]]) -> None:
     """Move rows to disk, one file per coin and day."""
     import polars as pl
 
-    parts: dict[tuple[str, int], list[Row]] = {}
-    for coin, day, *row in rows:
-        parts.setdefault((coin, day), []).append(tuple(row))
+    parts: dict[tuple[str, int], list[FillRow]] = {}
+    for row in rows:
+        parts.setdefault((row.coin, row.day), []).append(row)
     kinds = schema_of("fills") | dict.fromkeys(("ts", "block_ts"), pl.Int64())
     for key, part in parts.items():
         files = spilled.setdefault(key, [])
         files.append(folder / f"{list(spilled).index(key)}-{len(files)}.parquet")
-        columns = zip(COLUMNS["fills"], zip(*part, strict=True), strict=True)
-        frame = pl.DataFrame([pl.Series(name, column, kinds[name]) for name, column in columns])
+        columns = dict(zip(FillRow._fields, zip(*part, strict=True), strict=True))
+        frame = pl.DataFrame([pl.Series(name, columns[name], kind) for name, kind in kinds.items()])
         typed = (pl.col(name).cast(kind) for name, kind in schema_of("fills").items())
         frame.select(typed).write_parquet(files[-1])
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def _exclusively() -> Iterator[None]:
     """Wait for other imports: a day is read, merged and written, and what they added meanwhile would be lost."""
     import fcntl
 
@@ -247,17 +257,25 @@ def _write(venue: str, coin: str, day_number: int, files: Sequence[Path]) -> Fil
     import polars as pl
 
     symbol, start = unified_symbol(coin), moment(day_number * DAY_US)
-    found = _once(pl.concat(pl.read_parquet(path) for path in files))
-    there = read_series(venue, symbol, "fills", start, start + dt.timedelta(days=1))
-    merged = _once(pl.concat([there, found])) if there.height else found
-    if not merged.equals(there):
+    found = _deduplicated(pl.concat(pl.read_parquet(path) for path in files))
+    held = read_series(venue, symbol, "fills", start, start + dt.timedelta(days=1))
+    merged = _deduplicated(pl.concat([held, found])) if held.height else found
+    if not merged.equals(held):
         write_day(merged, venue, symbol, "fills", start.date())
     adl, liquidated = (found.filter(pl.col("kind") == kind) for kind in KINDS)
     sizes = [math.fsum((part["quantity_base"] * part["px"]).to_list()) for part in (adl, liquidated)]
-    return FillDay(symbol, start.date(), adl.height, sizes[0], liquidated.height, sizes[1], merged.height)
+    return FillDay(
+        symbol=symbol,
+        day=start.date(),
+        adl=adl.height,
+        adl_usd=sizes[0],
+        liquidations=liquidated.height,
+        liquidated_usd=sizes[1],
+        rows=merged.height,
+    )
 
 
-def _once(frame: pl.DataFrame) -> pl.DataFrame:
+def _deduplicated(frame: pl.DataFrame) -> pl.DataFrame:
     # the other columns only decide where two blocks claim one time; sorted by all, the bytes are the same every time
     rest = [name for name in COLUMNS["fills"] if name not in ORDER]
     return frame.unique().sort(*ORDER, *rest)
