@@ -67,13 +67,14 @@ class Order:
 @click.option("--margin", type=click.Choice(["cross", "isolated"]),
               help="Positions of a user in a snapshot: one cross account (as they are), or each alone.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show the plan and ask nobody.")
-@click.option("--reach", is_flag=True, help="Show how far back each venue's data go.")
+@click.option("--availability", is_flag=True, help="Show how far back each venue's data go.")
+@click.option("--reach", "renamed", is_flag=True, hidden=True)
 @read_options
 def fetch(
     event: str | None, venue: str | None, coins: str | None, series: str | None, start: dt.datetime | None,
     end: dt.datetime | None, timeframe: str, only: bool, roots: tuple[str, ...], config: Path | None,
     fills: tuple[Path, ...], snapshot: Path | None, account_values: Path | None, book: Path | None, margin: str | None,
-    dry_run: bool, reach: bool, sink: Sink,
+    dry_run: bool, availability: bool, renamed: bool, sink: Sink,
 ) -> None:  # fmt: skip
     """Bring a crash from exchanges and archives into the lake.
 
@@ -81,10 +82,12 @@ def fetch(
     When a venue refuses or does not go back far enough, the next one is asked. Interrupted, the same command goes on.
     With --fills or --snapshot only those files are read and nobody is asked.
     """
-    if reach:
-        from backtest.lake.availability import reach_table
+    if renamed:
+        raise click.UsageError("--reach is now called --availability")
+    if availability:
+        from backtest.lake.availability import availability_table
 
-        table = reach_table()
+        table = availability_table()
         emit(frame_of(table, list(table[0])), sink)
         return
     if event is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backtest.errors import DataError
-from backtest.lake.availability import load_reach
+from backtest.lake.availability import load_availability
 from backtest.lake.checks import PRICE_LIMIT, check_bars, check_funding
 from backtest.lake.series import BAR_SERIES, COLUMNS, TIMEFRAMES
 from backtest.lake.write import write_bars, write_day
@@ -126,7 +126,9 @@ def rows_missing(day: Brought, venue: str, series: str, timeframe: str) -> int:
     if series in BAR_SERIES:
         step = TIMEFRAMES[timeframe]
     elif series in STATISTICS:
-        known = [reach.step_s for key, reach in load_reach().items() if key[:2] == (venue, series) and reach.step_s]
+        known = [
+            entry.step_s for key, entry in load_availability().items() if key[:2] == (venue, series) and entry.step_s
+        ]
         step = min(known, default=300)
     else:
         return 0

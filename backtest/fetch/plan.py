@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from backtest.errors import UsageError
 from backtest.fetch.rest.ccxt_info import page_limit
-from backtest.lake.availability import Reach, earliest, load_absent, load_reach
+from backtest.lake.availability import Availability, earliest, load_absent, load_availability
 from backtest.lake.markets import LONGEST_NAME, is_name, symbols_of
 from backtest.lake.place import day_file
 from backtest.lake.series import BAR_SERIES, FETCHABLE, STATES, TIMEFRAMES
@@ -33,7 +33,7 @@ class Source:
     venue: str
     symbol: str
     route: str
-    reach: Reach | None = None
+    availability: Availability | None = None
     root: str = ""
     skip: str = ""
     since: dt.date | None = None
@@ -131,24 +131,24 @@ def _rest(
     venue: str, symbol: str, series: str, days: Sequence[dt.date], now: dt.datetime, timeframe: str,
     roots: Mapping[str, str],
 ) -> Source | None:  # fmt: skip
-    known = load_reach()
-    reach = known.get((venue, series, "rest")) or _by_capability(venue, series)
-    if reach is None:
+    known = load_availability()
+    entry = known.get((venue, series, "rest")) or _by_capability(venue, series)
+    if entry is None:
         absent = load_absent().get((venue, series))
         if (venue, series, "archive") in known and not (absent and absent.word != "-"):
             return None  # its archive speaks for it
         return Source(venue, symbol, "rest", skip=absent.why if absent else "serves no history over REST")
     step = TIMEFRAMES[timeframe] if series in BAR_SERIES else 0
     if series in BAR_SERIES and timeframe == "1s":
-        return Source(venue, symbol, "rest", reach, skip="bars of 1 s are built from archives of trades only")
-    first = earliest(reach, now, step) if series not in STATES else None
+        return Source(venue, symbol, "rest", entry, skip="bars of 1 s are built from archives of trades only")
+    first = earliest(entry, now, step) if series not in STATES else None
     if first:
         since = (first + DAY - dt.timedelta(microseconds=1)).date()
-        dated = reach.first and dt.datetime.combine(reach.first, dt.time()) == first
-        why = f"begins on {reach.first}" if dated else f"serves the last {(now - first) / DAY:.3g} days only"
+        dated = entry.first and dt.datetime.combine(entry.first, dt.time()) == first
+        why = f"begins on {entry.first}" if dated else f"serves the last {(now - first) / DAY:.3g} days only"
         skip = why if days and days[-1] < since else ""
-        return Source(venue, symbol, "rest", reach, skip=skip, since=since, short=why)
-    return Source(venue, symbol, "rest", reach)
+        return Source(venue, symbol, "rest", entry, skip=skip, since=since, short=why)
+    return Source(venue, symbol, "rest", entry)
 
 
 def _archive(
@@ -157,30 +157,30 @@ def _archive(
 ) -> Source | None:  # fmt: skip
     from backtest.fetch.archives.publishers import offers
 
-    reach, name = load_reach().get((venue, series, "archive")), ARCHIVE_OF.get(venue, "")
-    if reach is None or not offers(name, venue, symbol, series, timeframe):
+    entry, name = load_availability().get((venue, series, "archive")), ARCHIVE_OF.get(venue, "")
+    if entry is None or not offers(name, venue, symbol, series, timeframe):
         return None
     root = roots.get(name, "")
     if not root:
         why = f"asks for an account; give its files with --archive {name}=FOLDER"
-        return Source(venue, symbol, "archive", reach, skip=why)
-    if reach.first and days and days[-1] < reach.first:
-        return Source(venue, symbol, "archive", reach, root, f"begins on {reach.first}")
-    if reach.last and days and days[0] > reach.last and root.startswith("http"):
-        return Source(venue, symbol, "archive", reach, root, f"ends on {reach.last}")
-    return Source(venue, symbol, "archive", reach, root)
+        return Source(venue, symbol, "archive", entry, skip=why)
+    if entry.first and days and days[-1] < entry.first:
+        return Source(venue, symbol, "archive", entry, root, f"begins on {entry.first}")
+    if entry.last and days and days[0] > entry.last and root.startswith("http"):
+        return Source(venue, symbol, "archive", entry, root, f"ends on {entry.last}")
+    return Source(venue, symbol, "archive", entry, root)
 
 
-def _by_capability(venue: str, series: str) -> Reach | None:
+def _by_capability(venue: str, series: str) -> Availability | None:
     """Return what ccxt says of a venue that the table does not know: its method, its page, and nothing of history."""
-    if any(key[0] == venue for key in load_reach()):
+    if any(key[0] == venue for key in load_availability()):
         return None
     page = page_limit(venue, series)
     if page is None:
         return None
     step = {"funding": 0, "leverage_tiers": 0, "limits": 0}.get(series, 60 if series in BAR_SERIES else 300)
     note = "not in the table: units of volume and open interest are taken as base"
-    return Reach(
+    return Availability(
         venue, series, "rest", step, page, "ccxt", "U", note=note,
         volume_linear="base", volume_inverse="base", amount_linear="base", value_linear="usd",
     )  # fmt: skip
@@ -191,8 +191,8 @@ def requests_for(target: Target, source: Source, days: Sequence[dt.date]) -> int
 
     Examples
     --------
-    >>> reach = load_reach()["binanceusdm", "ohlcv", "rest"]
-    >>> source = Source("binanceusdm", "BTC/USDT:USDT", "rest", reach)
+    >>> entry = load_availability()["binanceusdm", "ohlcv", "rest"]
+    >>> source = Source("binanceusdm", "BTC/USDT:USDT", "rest", entry)
     >>> two = days_between(dt.datetime(2025, 10, 10), dt.datetime(2025, 10, 12))
     >>> requests_for(Target("ohlcv", "BTC", "1m", two, (source,)), source, two)
     3
@@ -201,14 +201,14 @@ def requests_for(target: Target, source: Source, days: Sequence[dt.date]) -> int
         return 0
     if source.route == "archive":
         return len(days)
-    assert source.reach is not None
+    assert source.availability is not None
     days = [day for day in days if source.serves(day)]
     if target.series in STATES:
         return int(target.series == "leverage_tiers")
-    span = span_s(target, source.reach)
+    span = span_s(target, source.availability)
     return sum(math.ceil((end - first) / dt.timedelta(seconds=span)) for first, end in runs_of(days))
 
 
-def span_s(target: Target, reach: Reach) -> int:
+def span_s(target: Target, entry: Availability) -> int:
     """Return the longest stretch in seconds that one request is asked for."""
-    return reach.span_s(TIMEFRAMES[target.timeframe] if target.series in BAR_SERIES else 0) or 86_400
+    return entry.span_s(TIMEFRAMES[target.timeframe] if target.series in BAR_SERIES else 0) or 86_400

@@ -227,17 +227,17 @@ async def _other_name(target: Target, source: Source, session: _Session) -> Sour
 async def _from_client(
     target: Target, source: Source, days: Sequence[dt.date], session: _Session
 ) -> AsyncIterator[Brought]:
-    assert source.reach is not None
+    assert source.availability is not None
     client = await session.client(source.venue)
     market = await client.market(target.coin, source.symbol)
-    step = TIMEFRAMES[target.timeframe] if target.series in BAR_SERIES else source.reach.step_s
+    step = TIMEFRAMES[target.timeframe] if target.series in BAR_SERIES else source.availability.step_s
     required = {"ohlcv": 6, "funding": 2, "long_short_ratio": 2, "open_interest": 1}.get(target.series, 5)
-    grid = Grid(step * 1000, span_s(target, source.reach) * 1000, tuple(range(required)))
+    grid = Grid(step * 1000, span_s(target, source.availability) * 1000, tuple(range(required)))
     show = _meter(target, source, requests_for(target, source, days), session)
 
     async def page(since: int, until: int) -> Floats:
-        assert source.reach is not None
-        return await client.page(source.reach, market, target.timeframe, since, until)
+        assert source.availability is not None
+        return await client.page(source.availability, market, target.timeframe, since, until)
 
     async for day in harvest(page, days, grid, show):
         over = (day.day - EPOCH).days * DAY_MS / 1000 + DAY_MS / 1000 + SETTLE_S

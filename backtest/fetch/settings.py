@@ -14,7 +14,7 @@ from typing import Any
 from backtest.errors import ConfigError, near_matches
 from backtest.fetch.rest.ccxt_info import client_names
 from backtest.fetch.retry import Retry
-from backtest.lake.availability import load_reach
+from backtest.lake.availability import load_availability
 from backtest.toml import Reader, read_toml, shown
 
 Kinds = tuple[type, ...]
@@ -99,7 +99,7 @@ def parse_settings(table: Mapping[str, Any], where: str) -> Settings:
 
 
 def _check_venue(name: str, where: str) -> None:
-    if any(key[0] == name for key in load_reach()):
+    if any(key[0] == name for key in load_availability()):
         return
     names = client_names()
     if name not in names:

@@ -1,4 +1,4 @@
-"""How far back each venue's public data go, from ``data/reach.toml``, and how a request says which part it wants."""
+"""What public data each venue serves, how far back, and how a request names its part: ``data/availability.toml``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool, "dt.date | None
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class Availability:
     """What one venue serves of one series by one route, and how a request says which part it wants.
 
     A request passes ``since`` and ``limit`` as ccxt names them; the attributes say what else. Times are milliseconds.
@@ -37,7 +37,7 @@ class Reach:
         Step of the rows; 0: the venue's own times, or a state of now.
     page
         Most rows that one request through ccxt brings; 0: one request brings all there is, or one file.
-    reach_s, reach_rows
+    history_s, history_rows
         Rows exist for so many seconds, or are the last so many; 0: no such limit. One row is only the state of now.
     first, last
         First and last day that exist at all, where known.
@@ -66,8 +66,8 @@ class Reach:
     page: int
     source: str
     mark: str
-    reach_s: int = 0
-    reach_rows: int = 0
+    history_s: int = 0
+    history_rows: int = 0
     first: dt.date | None = None
     last: dt.date | None = None
     timeframe: str = ""
@@ -107,7 +107,7 @@ class Absent:
 
 
 @cache
-def load_reach() -> dict[Key, Reach]:
+def load_availability() -> dict[Key, Availability]:
     """Return what is served, by venue, series and route, in the order of the file.
 
     Raises
@@ -117,7 +117,7 @@ def load_reach() -> dict[Key, Reach]:
 
     Examples
     --------
-    >>> load_reach()["hyperliquid", "ohlcv", "rest"].reach_rows
+    >>> load_availability()["hyperliquid", "ohlcv", "rest"].history_rows
     5000
     """
     return _load()[0]
@@ -135,13 +135,13 @@ def load_absent() -> dict[tuple[str, str], Absent]:
     return _load()[1]
 
 
-def earliest(reach: Reach, now: dt.datetime, step_s: int = 0) -> dt.datetime | None:
+def earliest(entry: Availability, now: dt.datetime, step_s: int = 0) -> dt.datetime | None:
     """Return the earliest time that can be asked for, naive UTC; None: back to the listing.
 
     Parameters
     ----------
-    reach
-        An entry of ``load_reach``.
+    entry
+        An entry of ``load_availability``.
     now
         The present, naive UTC.
     step_s
@@ -151,37 +151,37 @@ def earliest(reach: Reach, now: dt.datetime, step_s: int = 0) -> dt.datetime | N
     --------
     5,000 candles of one minute are 83 hours and 20 minutes, of one hour 208 days and 8 hours.
 
-    >>> candles, now = load_reach()["hyperliquid", "ohlcv", "rest"], dt.datetime.fromisoformat("2026-11-23")
+    >>> candles, now = load_availability()["hyperliquid", "ohlcv", "rest"], dt.datetime.fromisoformat("2026-11-23")
     >>> earliest(candles, now).isoformat(), earliest(candles, now, 3600).isoformat()
     ('2026-11-19T12:40:00', '2026-04-28T16:00:00')
     """
-    limits = [dt.datetime.combine(reach.first, dt.time())] if reach.first else []
-    back_s = [reach.reach_s] if reach.reach_s else []
-    if reach.reach_rows:
-        back_s.append(reach.reach_rows * (step_s or reach.step_s))
+    limits = [dt.datetime.combine(entry.first, dt.time())] if entry.first else []
+    back_s = [entry.history_s] if entry.history_s else []
+    if entry.history_rows:
+        back_s.append(entry.history_rows * (step_s or entry.step_s))
     limits += [now - dt.timedelta(seconds=seconds) for seconds in back_s]
     return max(limits, default=None)
 
 
-def reach_text(reach: Reach) -> str:
+def history_text(entry: Availability) -> str:
     """Return in a word or two how far back an entry goes; a question mark is for what is not verified.
 
     Examples
     --------
-    >>> entries = load_reach()
-    >>> [reach_text(entries["hyperliquid", series, "rest"]) for series in ("ohlcv", "funding", "limits")]
+    >>> entries = load_availability()
+    >>> [history_text(entries["hyperliquid", series, "rest"]) for series in ("ohlcv", "funding", "limits")]
     ['3.5 d', 'all', 'now']
     """
-    if reach.route == "archive":
-        return f"archive to {reach.last:%Y-%m}" if reach.last else "archive"
-    if reach.reach_rows == 1:
+    if entry.route == "archive":
+        return f"archive to {entry.last:%Y-%m}" if entry.last else "archive"
+    if entry.history_rows == 1:
         return "now"
-    back_s = [seconds for seconds in (reach.reach_s, reach.reach_rows * reach.step_s) if seconds]
+    back_s = [seconds for seconds in (entry.history_s, entry.history_rows * entry.step_s) if seconds]
     text = f"{round(min(back_s) / DAY_S, 1):g} d" if back_s else "all"
-    return f"{text}?" if reach.mark == "U" else text
+    return f"{text}?" if entry.mark == "U" else text
 
 
-def reach_table() -> list[dict[str, str]]:
+def availability_table() -> list[dict[str, str]]:
     """Return one row per venue: the key ``venue``, then a key for each series with how far back it goes.
 
     Both routes are shown, ``30 d, archive``; ``now``: only the state of now; ``key``: needs an API key; ``-``: not
@@ -189,21 +189,21 @@ def reach_table() -> list[dict[str, str]]:
 
     Examples
     --------
-    >>> row = reach_table()[0]
+    >>> row = availability_table()[0]
     >>> row["venue"], row["ohlcv"], row["open_interest"], row["leverage_tiers"]
     ('binanceusdm', 'all, archive', '30 d, archive', 'key')
     """
-    served, absent = load_reach(), load_absent()
+    served, absent = load_availability(), load_absent()
     columns = [series for series in SERIES if any(key[1] == series for key in served)]
     return [{"venue": venue} | {name: _cell(venue, name, served, absent) for name in columns} for venue in _venues()]
 
 
 def _venues() -> list[str]:
-    return list(dict.fromkeys(venue for venue, _, _ in load_reach()))
+    return list(dict.fromkeys(venue for venue, _, _ in load_availability()))
 
 
-def _cell(venue: str, series: str, served: Mapping[Key, Reach], absent: Mapping[tuple[str, str], Absent]) -> str:
-    texts = [reach_text(served[venue, series, route]) for route in ROUTES if (venue, series, route) in served]
+def _cell(venue: str, series: str, served: Mapping[Key, Availability], absent: Mapping[tuple[str, str], Absent]) -> str:
+    texts = [history_text(served[venue, series, route]) for route in ROUTES if (venue, series, route) in served]
     reason = absent.get((venue, series))
     if reason and (reason.word != "-" or not texts):
         texts.insert(0, reason.word)
@@ -211,11 +211,11 @@ def _cell(venue: str, series: str, served: Mapping[Key, Reach], absent: Mapping[
 
 
 @cache
-def _load() -> tuple[dict[Key, Reach], dict[tuple[str, str], Absent]]:
-    path = asset("data", "reach.toml")
+def _load() -> tuple[dict[Key, Availability], dict[tuple[str, str], Absent]]:
+    path = asset("data", "availability.toml")
     file = Reader(read_toml(path), path.name)
-    served: dict[Key, Reach] = {}
-    for table in file.tables("reach"):
+    served: dict[Key, Availability] = {}
+    for table in file.tables("served"):
         for entry in _entries(table):
             key = (entry.venue, entry.series, entry.route)
             if key in served:
@@ -239,13 +239,13 @@ def _series(table: Reader) -> tuple[str, ...]:
     return names
 
 
-def _entries(table: Reader) -> list[Reach]:
-    """Read one ``[[reach]]`` table: its facts hold for each series it lists."""
+def _entries(table: Reader) -> list[Availability]:
+    """Read one ``[[served]]`` table: its facts hold for each series it lists."""
     choices: dict[str, tuple[str, ...]] = {"route": ROUTES, "mark": MARKS}
     for quantity, units in UNITS.items():
         choices |= {f"{quantity}_{kind}": units for kind in ("linear", "inverse")}
     values: dict[str, object] = {}
-    for field in fields(Reach):
+    for field in fields(Availability):
         if field.name == "series" or (field.name not in table.table and field.name not in _REQUIRED):
             table.asked[field.name] = None
             continue
@@ -257,7 +257,7 @@ def _entries(table: Reader) -> list[Reach]:
         values[field.name] = value
     names = _series(table)
     table.done()
-    return [Reach(series=name, **values) for name in names]  # type: ignore[arg-type]
+    return [Availability(series=name, **values) for name in names]  # type: ignore[arg-type]
 
 
 _REQUIRED = ("venue", "route", "step_s", "page", "source", "mark")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backtest.lake.availability import load_reach
+from backtest.lake.availability import load_availability
 from backtest.lake.holdings import occurrences
 from backtest.lake.place import Place
 from backtest.lake.series import SERIES
@@ -42,7 +42,7 @@ def step_s(place: Place, ts: Ints) -> int:
     usual = _most_frequent(np.diff(ts)) // 1_000_000
     if series.clock == "own":
         return usual
-    known = [reach.step_s for key, reach in load_reach().items() if key[:2] == (place.venue, place.series)]
+    known = [entry.step_s for key, entry in load_availability().items() if key[:2] == (place.venue, place.series)]
     return max((step for step in known if 0 < step <= usual), default=usual or series.usual_step_s)
 
 

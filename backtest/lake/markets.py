@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from backtest.assets import lake_folder
-from backtest.lake.availability import load_reach
+from backtest.lake.availability import load_availability
 
 if TYPE_CHECKING:
     from backtest.catalogue.events import CrashEvent
@@ -52,7 +52,7 @@ def names_of(venue: str, coin: str) -> tuple[str, ...]:
 
 def chain(event: CrashEvent, venue: str = "") -> tuple[str, ...]:
     """Return the venues to ask: the one named, those of the event, then all others that serve history."""
-    served = {key[0] for key in load_reach()}
+    served = {key[0] for key in load_availability()}
     rest = [name for name in (*event.venues, *FIRST_CLASS) if name in served]
     return tuple(dict.fromkeys(([venue] if venue else []) + rest))
 

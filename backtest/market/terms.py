@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backtest.errors import ConfigError, DataError, UnknownNameError
-from backtest.lake.availability import load_absent, load_reach
+from backtest.lake.availability import load_absent, load_availability
 from backtest.lake.checks import describe
 from backtest.lake.holdings import day_names
 from backtest.lake.markets import is_name
@@ -202,8 +202,8 @@ def _terms(profile: VenueProfile, coin: str, day: dt.date, event: str, units: Un
 
 
 def _in_contracts(venue: str) -> bool:
-    reach = load_reach().get((venue, "leverage_tiers", "rest"))
-    return reach is not None and reach.amount_linear == "contracts"
+    entry = load_availability().get((venue, "leverage_tiers", "rest"))
+    return entry is not None and entry.amount_linear == "contracts"
 
 
 def _contract(profile: VenueProfile, coin: str, event: str, where: str) -> Units:

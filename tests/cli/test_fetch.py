@@ -144,12 +144,18 @@ def test_what_a_dry_run_counts_is_what_is_asked(tmp_path: Path) -> None:
     assert len(asked) == sum(row["requests"] for row in plan) == 2 * 3 + 2
 
 
-def test_the_reach_table_has_every_venue_and_asks_nobody() -> None:
-    result = call("fetch", "--reach", "--format", "json")
+def test_the_availability_table_has_every_venue_and_asks_nobody() -> None:
+    result = call("fetch", "--availability", "--format", "json")
     assert result.exit_code == 0
     assert {"binanceusdm", "bybit", "okx", "hyperliquid", "bitmex"} <= {
         row["venue"] for row in json.loads(result.stdout)
     }
+
+
+def test_the_former_name_of_the_option_says_the_new_one() -> None:
+    result = call("fetch", "--reach")
+    assert result.exit_code == 2
+    assert "--reach is now called --availability" in result.stderr
 
 
 def test_words_narrow_what_is_fetched(tmp_path: Path) -> None:

@@ -109,8 +109,8 @@ def test_a_venue_outside_the_table_is_asked_for_what_its_client_has() -> None:
     assert plan("ohlcv", ("deribit",)) == [("deribit", "")]
     assert plan("depth", ("deribit",)) == [("deribit", "serves no history over REST")]
     (goal,) = targets(["BTC"], ["ohlcv"], CRASH_DAYS, ["deribit"], LATER, roots={})
-    assert goal.sources[0].reach is not None
-    assert goal.sources[0].reach.mark == "U"
+    assert goal.sources[0].availability is not None
+    assert goal.sources[0].availability.mark == "U"
 
 
 def test_symbols_are_those_of_the_dollar_perpetual() -> None:

@@ -12,13 +12,20 @@ import pytest
 from backtest.errors import ConfigError
 from backtest.fetch.rest.ccxt_info import METHODS
 from backtest.lake import availability as module
-from backtest.lake.availability import Reach, earliest, load_absent, load_reach, reach_table, reach_text
+from backtest.lake.availability import (
+    Availability,
+    availability_table,
+    earliest,
+    history_text,
+    load_absent,
+    load_availability,
+)
 from backtest.lake.series import SERIES
 
 VENUES = (
     "binanceusdm", "binancecoinm", "bybit", "okx", "hyperliquid", "krakenfutures", "bitget", "gate", "kucoinfutures",
 )  # fmt: skip
-REST = [entry for entry in load_reach().values() if entry.route == "rest"]
+REST = [entry for entry in load_availability().values() if entry.route == "rest"]
 ASKED = [entry for entry in REST if entry.series not in ("limits", "leverage_tiers")]
 PAGED = [entry for entry in ASKED if entry.page and not entry.page_key]
 INVERSE_ONLY = ("binancecoinm",)
@@ -31,7 +38,7 @@ ENDS = (
 )  # fmt: skip
 
 
-def name(entry: Reach) -> str:
+def name(entry: Availability) -> str:
     return f"{entry.venue}-{entry.series}"
 
 
@@ -67,7 +74,7 @@ def client(library: Any, venue: str) -> tuple[Any, list[tuple[Any, Mapping[str, 
     return api, sent
 
 
-def ask(library: Any, entry: Reach, limit: int | None) -> tuple[Any, Mapping[str, Any], int]:
+def ask(library: Any, entry: Availability, limit: int | None) -> tuple[Any, Mapping[str, Any], int]:
     """Ask for one page from ``SINCE`` as the entry says; return the kind of address, the request and its end."""
     api, sent = client(library, entry.venue)
     until = SINCE + (entry.span_s() or 3600) * 1000 - 1
@@ -88,8 +95,8 @@ def milliseconds(value: Any) -> int:
     return int(value) * 1000 if int(value) < 10**11 else int(value)
 
 
-@pytest.mark.parametrize("entry", load_reach().values(), ids=lambda entry: f"{name(entry)}-{entry.route}")
-def test_every_entry_has_a_source_and_units_that_fit_its_series(entry: Reach) -> None:
+@pytest.mark.parametrize("entry", load_availability().values(), ids=lambda entry: f"{name(entry)}-{entry.route}")
+def test_every_entry_has_a_source_and_units_that_fit_its_series(entry: Availability) -> None:
     assert entry.source
     assert entry.note or entry.mark in "VS"
     assert (entry.page == 0) or entry.route == "rest"
@@ -119,7 +126,7 @@ def test_served_and_absent_agree_with_what_ccxt_says_it_has(library: Any, venue:
 
 
 @pytest.mark.parametrize("entry", PAGED, ids=name)
-def test_a_page_is_asked_for_in_full_and_ccxt_would_not_ask_for_more(library: Any, entry: Reach) -> None:
+def test_a_page_is_asked_for_in_full_and_ccxt_would_not_ask_for_more(library: Any, entry: Availability) -> None:
     request = ask(library, entry, entry.page)[1]
     rows = [int(request[key]) for key in SPANS if key in request]
     if rows:
@@ -137,7 +144,7 @@ def test_a_page_is_asked_for_in_full_and_ccxt_would_not_ask_for_more(library: An
 
 
 @pytest.mark.parametrize("entry", [entry for entry in PAGED if name(entry) not in OPEN_ENDED], ids=name)
-def test_a_request_names_both_ends_of_its_range(library: Any, entry: Reach) -> None:
+def test_a_request_names_both_ends_of_its_range(library: Any, entry: Availability) -> None:
     _, request, until = ask(library, entry, entry.page)
     ends = [(request[a], request[b]) for a, b in ENDS if a in request and b in request]
     assert len(ends) == 1, request
@@ -148,7 +155,7 @@ def test_a_request_names_both_ends_of_its_range(library: Any, entry: Reach) -> N
 
 
 @pytest.mark.parametrize("entry", ASKED, ids=name)
-def test_what_is_served_needs_no_key(library: Any, entry: Reach) -> None:
+def test_what_is_served_needs_no_key(library: Any, entry: Availability) -> None:
     kind = ask(library, entry, entry.page or None)[0]
     assert "private" not in str(kind).lower()
 
@@ -195,7 +202,7 @@ def test_ccxt_reads_the_volume_from_the_field_whose_unit_is_noted(
 
 def test_thirty_days_and_three_and_a_half_and_the_listing() -> None:
     now = dt.datetime.fromisoformat("2026-11-23")
-    served = load_reach()
+    served = load_availability()
     assert earliest(served["binanceusdm", "open_interest", "rest"], now) == now - dt.timedelta(days=30)
     assert earliest(served["bybit", "ohlcv", "rest"], now) is None
     assert earliest(served["bybit", "long_short_ratio", "rest"], now) == dt.datetime.fromisoformat("2020-07-20")
@@ -209,7 +216,7 @@ def test_thirty_days_and_three_and_a_half_and_the_listing() -> None:
 
 
 def test_the_table_has_a_row_for_each_venue_and_a_text_in_each_cell() -> None:
-    table = reach_table()
+    table = availability_table()
     assert [row["venue"] for row in table] == [*VENUES, "bitmex"]
     columns = list(table[0])
     assert columns[0] == "venue"
@@ -221,10 +228,10 @@ def test_the_table_has_a_row_for_each_venue_and_a_text_in_each_cell() -> None:
     assert rows["binanceusdm"]["liquidations"] == "archive to 2024-03"
     assert rows["bitmex"]["funding"] == "-"
     assert rows["gate"]["open_interest"] == "all?"
-    assert reach_text(load_reach()["okx", "funding", "rest"]) == "90 d"
+    assert history_text(load_availability()["okx", "funding", "rest"]) == "90 d"
 
 
-ENTRY = """[[reach]]
+ENTRY = """[[served]]
 venue = "okx"
 series = ["ohlcv"]
 route = "rest"
@@ -238,24 +245,24 @@ mark = "V"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (ENTRY + "pge = 1\n", "reach.toml [[reach]] 1: unknown key 'pge'; did you mean page?"),
-        (ENTRY.replace('"V"', '"X"'), "reach.toml [[reach]] 1: mark = 'X'; allowed: 'V', 'S', 'D', 'U'"),
-        (ENTRY.replace("ohlcv", "candles"), "reach.toml [[reach]] 1: no series 'candles'; allowed: ohlcv"),
+        (ENTRY + "pge = 1\n", "availability.toml [[served]] 1: unknown key 'pge'; did you mean page?"),
+        (ENTRY.replace('"V"', '"X"'), "availability.toml [[served]] 1: mark = 'X'; allowed: 'V', 'S', 'D', 'U'"),
+        (ENTRY.replace("ohlcv", "candles"), "availability.toml [[served]] 1: no series 'candles'; allowed: ohlcv"),
         (ENTRY.replace("page = 300\n", ""), "key 'page' is missing; add it as a whole number"),
         (ENTRY + 'volume_linear = "lots"\n', "volume_linear = 'lots'; allowed: 'base', 'contracts', 'quote', ''"),
-        (ENTRY + ENTRY, "reach.toml [[reach]] 2: okx, ohlcv, rest is given twice; keep one"),
+        (ENTRY + ENTRY, "availability.toml [[served]] 2: okx, ohlcv, rest is given twice; keep one"),
         (
             ENTRY + '[[absent]]\nvenue = "okx"\nseries = ["ohlcv"]\nword = "-"\nwhy = "no"\n',
-            "reach.toml [[absent]] 1: okx serves ohlcv; remove one of the two",
+            "availability.toml [[absent]] 1: okx serves ohlcv; remove one of the two",
         ),
-        (ENTRY + "[[more]]\n", "reach.toml: unknown key 'more'"),
+        (ENTRY + "[[more]]\n", "availability.toml: unknown key 'more'"),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch, text: str, message: str
 ) -> None:
-    (tmp_path / "reach.toml").write_text(text)
-    monkeypatch.setattr(module, "asset", lambda *_parts: tmp_path / "reach.toml")
+    (tmp_path / "availability.toml").write_text(text)
+    monkeypatch.setattr(module, "asset", lambda *_parts: tmp_path / "availability.toml")
     with pytest.raises(ConfigError) as caught:
         module._load.__wrapped__()
     assert message in str(caught.value)

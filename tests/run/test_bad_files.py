@@ -23,7 +23,7 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
     real, root = assets.asset_root(), tmp_path / "assets"
     for folder in ("data/events", "data/venues"):
         shutil.copytree(real / folder, root / folder)
-    for folder in ("data/sample", "data/reach.toml", "queries", "reports"):
+    for folder in ("data/sample", "data/availability.toml", "queries", "reports"):
         (root / folder).symlink_to(real / folder)
     monkeypatch.setattr(assets, "asset_root", lambda: root)
 

@@ -18,7 +18,7 @@ from backtest.fetch.rest.rows import lake_rows
 from backtest.fetch.retry import delays
 from backtest.fetch.settings import Settings
 from backtest.fetch.threads import Interrupted
-from backtest.lake.availability import Reach
+from backtest.lake.availability import Availability
 from backtest.mechanics.exact import Floats
 
 T = TypeVar("T")
@@ -104,7 +104,7 @@ class Client:
             raise VenueFault(self.venue, Fault(f"does not list a perpetual of {coin}", again=False))
         return found
 
-    async def page(self, reach: Reach, market: Market, timeframe: str, since_ms: int, until_ms: int) -> Floats:
+    async def page(self, entry: Availability, market: Market, timeframe: str, since_ms: int, until_ms: int) -> Floats:
         """Return the rows of a series between two times, as the lake has them but with ``ts`` in milliseconds.
 
         Parameters
@@ -112,26 +112,26 @@ class Client:
         since_ms, until_ms
             First and last millisecond of the range, at most one page of the venue apart.
         """
-        params: dict[str, Any] = {reach.since_key: since_ms} if reach.since_key else {}
-        if reach.until_key:
-            params[reach.until_key] = until_ms + (not reach.until_inclusive)
-        if not reach.page_key:
-            return await self._rows(reach, market, timeframe, since_ms, params)
+        params: dict[str, Any] = {entry.since_key: since_ms} if entry.since_key else {}
+        if entry.until_key:
+            params[entry.until_key] = until_ms + (not entry.until_inclusive)
+        if not entry.page_key:
+            return await self._rows(entry, market, timeframe, since_ms, params)
         # the venue counts its pages from the newest row back: leaf until one reaches the range's start
         pages: list[Floats] = []
         oldest = float("inf")
         while not pages or (len(pages[-1]) and since_ms < pages[-1][:, 0].min() < oldest):
             oldest = pages[-1][:, 0].min() if pages else oldest
-            params[reach.page_key] = len(pages) + 1
-            pages.append(await self._rows(reach, market, timeframe, None, params))
+            params[entry.page_key] = len(pages) + 1
+            pages.append(await self._rows(entry, market, timeframe, None, params))
         return np.concatenate(pages)
 
     async def _rows(
-        self, reach: Reach, market: Market, timeframe: str, since_ms: int | None, params: Mapping[str, Any]
+        self, entry: Availability, market: Market, timeframe: str, since_ms: int | None, params: Mapping[str, Any]
     ) -> Floats:
-        series, name = reach.series, METHODS[reach.series][1]
-        middle = [] if series == "funding" else [timeframe if series.endswith("ohlcv") else _statistics(reach)]
-        limit = reach.page or None
+        series, name = entry.series, METHODS[entry.series][1]
+        middle = [] if series == "funding" else [timeframe if series.endswith("ohlcv") else _statistics(entry)]
+        limit = entry.page or None
 
         async def call() -> Any:
             return await getattr(self.api, name)(market.symbol, *middle, since_ms, limit, params)
@@ -142,7 +142,7 @@ class Client:
             return other or (None if rows else empty_page_fault(self.venue, answer))
 
         self.requests += 1
-        return lake_rows(await self.ask(call, check), reach, market)
+        return lake_rows(await self.ask(call, check), entry, market)
 
     async def tiers(self, market: Market) -> list[dict[str, Any]]:
         """Return the margin tiers in force now as rows of the series ``leverage_tiers``, times left out."""
@@ -180,8 +180,8 @@ def _no_markets(markets: Mapping[str, Any]) -> Fault | None:
     return None if markets else Fault("gave an empty list of markets", again=True)
 
 
-def _statistics(reach: Reach) -> str:
-    return reach.timeframe or STATISTICS_TIMEFRAME
+def _statistics(entry: Availability) -> str:
+    return entry.timeframe or STATISTICS_TIMEFRAME
 
 
 def _final(fault: Fault, spent: bool) -> Fault:

@@ -10,24 +10,24 @@ from typing import Any
 import numpy as np
 
 from backtest.fetch.rest.markets import Market
-from backtest.lake.availability import Reach
+from backtest.lake.availability import Availability
 from backtest.mechanics.exact import Floats
 
 
-def lake_rows(rows: Sequence[Any], reach: Reach, market: Market) -> Floats:
+def lake_rows(rows: Sequence[Any], entry: Availability, market: Market) -> Floats:
     """Return ccxt's rows as an array: ``ts`` in milliseconds, then the columns of the lake; nan for what is unknown."""
-    if reach.series.endswith("ohlcv"):
+    if entry.series.endswith("ohlcv"):
         table = array_of(rows, 6)
-        if reach.series != "ohlcv":
+        if entry.series != "ohlcv":
             table[:, 5] = 0.0  # a mark has no volume, whatever stands in its place
         else:
-            table[:, 5] *= _volume_factor(reach, market, table)
+            table[:, 5] *= _volume_factor(entry, market, table)
         return table
-    if reach.series == "funding":
+    if entry.series == "funding":
         return array_of([(row["timestamp"], row["fundingRate"]) for row in rows], 2)
-    if reach.series == "long_short_ratio":
-        return array_of([(row["timestamp"], _ratio(row, reach)) for row in rows], 2)
-    return _open_interest(rows, reach, market)
+    if entry.series == "long_short_ratio":
+        return array_of([(row["timestamp"], _ratio(row, entry)) for row in rows], 2)
+    return _open_interest(rows, entry, market)
 
 
 def array_of(rows: Sequence[Any], width: int) -> Floats:
@@ -45,18 +45,18 @@ def array_of(rows: Sequence[Any], width: int) -> Floats:
     return np.array(rows, dtype=np.float64).reshape(-1, width)
 
 
-def _ratio(row: Mapping[str, Any], reach: Reach) -> float | None:
+def _ratio(row: Mapping[str, Any], entry: Availability) -> float | None:
     """Return accounts long over accounts short; where ccxt's own figure is another one, from the venue's fields."""
-    if not reach.ratio_long:
+    if not entry.ratio_long:
         ratio: float | None = row["longShortRatio"]
         return ratio
-    long, short = (float(row["info"].get(key) or 0) for key in (reach.ratio_long, reach.ratio_short))
+    long, short = (float(row["info"].get(key) or 0) for key in (entry.ratio_long, entry.ratio_short))
     return long / short if short else None
 
 
-def _volume_factor(reach: Reach, market: Market, table: Floats) -> Floats | float:
+def _volume_factor(entry: Availability, market: Market, table: Floats) -> Floats | float:
     """Return what turns a venue's volume into base units; dollars are turned at the mean of the bar's four prices."""
-    unit = reach.volume_inverse if market.inverse else reach.volume_linear
+    unit = entry.volume_inverse if market.inverse else entry.volume_linear
     if unit == "contracts" and not market.inverse:
         return market.contract_size
     if unit not in {"contracts", "quote"}:
@@ -65,11 +65,11 @@ def _volume_factor(reach: Reach, market: Market, table: Floats) -> Floats | floa
     return (market.contract_size if unit == "contracts" else 1) / price
 
 
-def _open_interest(rows: Sequence[Any], reach: Reach, market: Market) -> Floats:
+def _open_interest(rows: Sequence[Any], entry: Availability, market: Market) -> Floats:
     """Return open interest in base units and dollars, each where the venue gives it."""
     got = array_of([(row["timestamp"], row["openInterestAmount"], row["openInterestValue"]) for row in rows], 3)
     amount, value = (
-        (reach.amount_inverse, reach.value_inverse) if market.inverse else (reach.amount_linear, reach.value_linear)
+        (entry.amount_inverse, entry.value_inverse) if market.inverse else (entry.amount_linear, entry.value_linear)
     )
     table = np.full_like(got, np.nan)
     table[:, 0] = got[:, 0]
