@@ -10,10 +10,10 @@ slices AS (
          mean_px(symbol, close_px, amount_usd, lots, quantity_base) AS close_px, sum(realized_usd) AS realized_usd, sum(immediate_usd) AS immediate_usd
   FROM adl_fills JOIN opener USING (wave_id, position_id) GROUP BY wave_id, position_id, symbol
 ),
-last_marks AS (SELECT symbol, arg_max(lot_usd, step) AS last_usd FROM steps GROUP BY symbol)
+last_marks AS (SELECT symbol, arg_max(lot_value_usd, step) AS last_usd FROM steps GROUP BY symbol)
 SELECT s.ts, s.symbol, s.side, s.account_id, q.notional_usd, s.closed_usd,
        s.close_px, s.mark_px, p.entry_px, s.realized_usd, s.immediate_usd,
-       worth_sign(s.side, s.symbol) * (s.lots * m.last_usd - s.amount_usd) AS forgone_usd,
+       value_sign(s.side, s.symbol) * (s.lots * m.last_usd - s.amount_usd) AS forgone_usd,
        q.leverage, s.wave_id, q.cohort
 FROM slices s
 LEFT JOIN adl_queue q USING (wave_id, position_id)

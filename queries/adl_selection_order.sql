@@ -1,6 +1,6 @@
 -- title: Who was closed, in which order?
 -- params: wave_id INTEGER = NULL (the largest wave); limit INTEGER = 50
--- grain: one row per candidate: the first in rank, the last one reached, and ten of those spared right behind
+-- grain: one row per candidate: the first in rank, the last one reached, and ten of those not reached right behind it
 -- units: _usd at the step's mark; close_px mean of the candidate's slices; closed_frac share of the position; forgone_usd profit missed up to the last mark of the window, null where nothing was closed
 WITH chosen AS (
   SELECT wave_id, mark_px FROM adl_events
@@ -13,12 +13,12 @@ closes AS (
          mean_px(f.symbol, f.close_px, f.amount_usd, f.lots, f.quantity_base) AS close_px
   FROM adl_fills f JOIN chosen c USING (wave_id) GROUP BY f.position_id, f.symbol
 ),
-last_marks AS (SELECT symbol, arg_max(lot_usd, step) AS last_usd FROM steps GROUP BY symbol)
+last_marks AS (SELECT symbol, arg_max(lot_value_usd, step) AS last_usd FROM steps GROUP BY symbol)
 SELECT q.wave_id, q.rank, q.account_id, q.side, q.cohort, q.lots, q.notional_usd, q.score, q.pnl_usd, q.leverage,
        q.notional_ahead_usd, q.closed_lots, q.closed_lots / q.lots AS closed_frac, q.status,
        c.close_px,
        q.mark_px,
-       worth_sign(q.side, q.symbol) * (c.lots * m.last_usd - c.amount_usd) AS forgone_usd,
+       value_sign(q.side, q.symbol) * (c.lots * m.last_usd - c.amount_usd) AS forgone_usd,
        q.symbol, q.position_id
 FROM queue q
 CROSS JOIN reached r

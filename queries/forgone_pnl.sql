@@ -3,15 +3,15 @@
 -- grain: one row per account and symbol, most forgone first
 -- units: closed_usd at the mark of the close; immediate_usd against that mark; forgone_usd profit missed up to the last mark of the window, best_forgone_usd up to the best mark from the close on; plus = missed
 WITH ahead AS (
-  SELECT symbol, step, max(lot_usd) OVER onwards AS high_usd, min(lot_usd) OVER onwards AS low_usd,
-         last_value(lot_usd) OVER onwards AS last_usd, last_value(mark_px) OVER onwards AS last_px
+  SELECT symbol, step, max(lot_value_usd) OVER onwards AS high_usd, min(lot_value_usd) OVER onwards AS low_usd,
+         last_value(lot_value_usd) OVER onwards AS last_usd, last_value(mark_px) OVER onwards AS last_px
   FROM steps
   WINDOW onwards AS (PARTITION BY symbol ORDER BY step ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
 ),
 slices AS (
   SELECT f.account_id, f.symbol, f.side, f.lots, f.notional_usd, f.amount_usd, f.immediate_usd, f.close_px, f.quantity_base,
-         worth_sign(f.side, f.symbol) AS sign, a.last_px, a.last_usd,
-         CASE worth_sign(f.side, f.symbol) WHEN 1 THEN a.high_usd ELSE a.low_usd END AS best_usd
+         value_sign(f.side, f.symbol) AS sign, a.last_px, a.last_usd,
+         CASE value_sign(f.side, f.symbol) WHEN 1 THEN a.high_usd ELSE a.low_usd END AS best_usd
   FROM adl_fills f LEFT JOIN ahead a USING (step, symbol)
 )
 SELECT account_id, symbol, side, sum(notional_usd) AS closed_usd,

@@ -6,8 +6,8 @@ WITH pools AS (
   SELECT pool, serves, min(ts) FILTER (cause = 'opening') AS ts, sum(amount_usd) FILTER (cause = 'opening') AS usd
   FROM fund GROUP BY pool, serves
 ),
--- Of the symbols a fund serves, one tells its balance; the vault's stands in every row.
-told AS (
+-- One symbol per fund is enough for its balance; the vault's stands in every row.
+reference AS (
   SELECT pool, serves, min(symbol) AS symbol
   FROM pools JOIN (SELECT DISTINCT symbol FROM steps) ON serves = '' OR list_contains(string_split(serves, '+'), symbol)
   GROUP BY pool, serves
@@ -16,7 +16,7 @@ path AS (
   SELECT 0 AS step, ts, pool, serves, usd AS cash_usd, usd AS equity_usd FROM pools WHERE usd IS NOT NULL
   UNION ALL SELECT step, ts, pool, serves, CASE WHEN pool = 'vault' THEN vault_usd WHEN serves = '' THEN fund_usd ELSE own_fund_usd END,
                    CASE WHEN pool = 'vault' THEN vault_equity_usd WHEN serves = '' THEN fund_equity_usd ELSE own_fund_equity_usd END
-  FROM steps JOIN told USING (symbol)
+  FROM steps JOIN reference USING (symbol)
 )
 SELECT step, ts, pool, serves, cash_usd, equity_usd
 FROM path

@@ -3,11 +3,11 @@
 -- grain: one row per symbol, cohort and side
 -- units: opening_notional_usd at the first mark; liquidated_usd lots that left accounts in breach, at their breach mark; liquidated_share_frac share of the cohort's lots, so 1 means that all of it was liquidated
 WITH liquidated AS (
-  SELECT symbol, cohort, side, count(*) AS liquidations, sum(lots - kept_lots) AS closed_lots,
+  SELECT symbol, cohort, side, count(*) AS liquidations, sum(lots - remaining_lots) AS closed_lots,
          sum(closed_usd) AS closed_usd
   FROM liquidations GROUP BY symbol, cohort, side
 ),
-first_marks AS (SELECT symbol, arg_min(lot_usd, step) AS first_usd FROM steps GROUP BY symbol),
+first_marks AS (SELECT symbol, arg_min(lot_value_usd, step) AS first_usd FROM steps GROUP BY symbol),
 opening AS (
   SELECT symbol, cohort, side, count(*) AS positions, sum(p.lots) AS lots,
          sum(p.lots * m.first_usd) AS notional_usd,

@@ -1,9 +1,9 @@
 -- title: How much more was ordered than the market could take?
 -- params: none
 -- grain: one row per minute bar and symbol with liquidations
--- units: ordered_usd breached notional, a position that waits counted once; book_usd what the book took of it; pressure_ratio ordered notional over what the bar's liquidity took and had left, null without liquidity; book_share_frac by lots
+-- units: ordered_usd breached notional, a deferred position counted once; book_usd of it filled by the book; pressure_ratio ordered notional over the bar's liquidity, used and left, null without liquidity; book_share_frac by lots
 WITH bars AS (
-  SELECT symbol, bar_ts, arg_max(bucket_lots, step) AS left_lots, arg_max(lot_usd, step) AS lot_usd
+  SELECT symbol, bar_ts, arg_max(liquidity_left_lots, step) AS left_lots, arg_max(lot_value_usd, step) AS lot_value_usd
   FROM steps GROUP BY symbol, bar_ts
 ),
 orders AS (
@@ -18,7 +18,7 @@ sums AS (
   FROM orders GROUP BY bar_ts, symbol
 )
 SELECT date_trunc('minute', bar_ts) AS minute_ts, symbol, o.ordered_usd, o.book_usd,
-       o.ordered_usd / nullif(o.book_usd + b.left_lots * b.lot_usd, 0) AS pressure_ratio,
+       o.ordered_usd / nullif(o.book_usd + b.left_lots * b.lot_value_usd, 0) AS pressure_ratio,
        o.book_lots::DOUBLE / o.ordered_lots::DOUBLE AS book_share_frac
 FROM sums o JOIN bars b USING (bar_ts, symbol)
 ORDER BY bar_ts, symbol

@@ -2,7 +2,7 @@
 -- params: account_id INTEGER = NULL (all watched positions)
 -- grain: one row per account, symbol and funding event at which it held lots
 -- units: lots signed, plus is long, both legs of a hedge netted; rate per settlement, longs pay when positive; fetched_rate before the venue's cap; notional_px charged on, the mark or the oracle price by notional_basis; amount_usd signed, received is plus, exact to a millionth of a quantum; total_usd up to the event
--- note: what is booked is rounded once per change of lots, so that it may differ from total_usd by a quantum each time
+-- note: the booked amount is rounded once per change of lots and may differ from total_usd by a quantum each time
 WITH held AS (
   SELECT p.account_id, any_value(a.name) AS name, p.symbol, max(p.quantity_base / p.lots) AS lot_base,
          sum(CASE p.side WHEN 'long' THEN p.lots ELSE -p.lots END) AS lots

@@ -2,8 +2,8 @@
 -- params: symbol VARCHAR = NULL (all symbols, or a coin such as BTC)
 -- grain: one row per step and symbol
 -- units: _px quote per base; trade_low_px and trade_high_px of the bar; ts UTC
--- note: gap is true where no time passed before the price, bridged where the bar was missing and carried flat
-SELECT ts, trade_px, mark_px, gap, bridged, trade_low_px, trade_high_px, step, symbol, tape_mark_px
+-- note: jump is true where no time passes before the price, bridged where the bar was missing and the last price stands for it
+SELECT ts, trade_px, mark_px, jump, bridged, trade_low_px, trade_high_px, step, symbol, tape_mark_px
 FROM steps
 WHERE $symbol IS NULL OR $symbol IN (symbol, split_part(symbol, '/', 1))
 ORDER BY symbol, step

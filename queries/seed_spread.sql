@@ -1,7 +1,7 @@
 -- title: How much do the headlines depend on the seed?
 -- params: none
 -- grain: one row per headline number
--- units: as in run_summary; low_5 and high_95 are the 5th and 95th percentile over runs, interpolated; runs counts those with a value
+-- units: as in run_summary; p05 and p95 are the 5th and 95th percentile over runs, interpolated; runs counts those with a value
 -- note: reads the table summaries, rows of run_summary of several runs
 WITH headlines AS (
   SELECT worst_move_frac::DOUBLE AS worst_move_frac,
@@ -28,9 +28,9 @@ WITH headlines AS (
 ),
 metrics AS (UNPIVOT headlines ON COLUMNS(*) INTO NAME metric VALUE value)
 SELECT metric,
-       quantile_cont(value, 0.05) AS low_5,
+       quantile_cont(value, 0.05) AS p05,
        quantile_cont(value, 0.5) AS median,
-       quantile_cont(value, 0.95) AS high_95,
+       quantile_cont(value, 0.95) AS p95,
        count(*) AS runs
 FROM metrics
 GROUP BY metric

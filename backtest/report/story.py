@@ -163,8 +163,8 @@ def _adl(f: Findings) -> Markup:
 
 def _switched(f: Findings) -> Markup:
     """Say which coins a drop of their fund had deleveraging on for, and which of several funds ran dry first."""
-    events, told = f.rows("fund_switches"), Markup("")
-    on = [row for row in events if row["event"] == "adl_on" and row["cause"] == "drop"]
+    events, told = f.rows("fund_timeline"), Markup("")
+    on = [row for row in events if row["event"] == "adl_on" and row["cause"] == "drawdown"]
     dry = next((row for row in events if row["event"] == "depleted" and row["serves"]), None)
     if on:
         told += say(
@@ -257,8 +257,8 @@ def _mine(f: Findings) -> list[Markup]:
                 noun=plural(len(rows), "position"),
             )
         ]
-    worst = max(closed, key=lambda row: abs(row["naked_usd"] or 0))
-    if not worst["naked_usd"]:
+    worst = max(closed, key=lambda row: abs(row["unhedged_usd"] or 0))
+    if not worst["unhedged_usd"]:
         return [
             say(
                 "Of the watched positions, {name} was closed first at {time}, at {close} on average.",
@@ -269,11 +269,11 @@ def _mine(f: Findings) -> list[Markup]:
         ]
     return [
         say(
-            "The watched hedge {name} lost its leg from {time} on: {usd} of delta stood naked for {span}.",
+            "The watched hedge {name} lost its leg from {time} on: {usd} of delta stood unhedged for {span}.",
             name=worst["name"],
             time=at(worst["first_close_ts"], "mine"),
-            usd=usd(abs(worst["naked_usd"]), "mine"),
-            span=span(worst["naked_s"], "mine"),
+            usd=usd(abs(worst["unhedged_usd"]), "mine"),
+            span=span(worst["unhedged_s"], "mine"),
         )
     ]
 

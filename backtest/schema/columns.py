@@ -8,7 +8,7 @@ FILL = """
         block_ts ts             time of its block
         seq int                 place of the fill in its block; (block_ts, seq) is the order of emission
         symbol str              symbol
-        account str             account whose position was closed, as the venue names it
+        account str             account whose position was closed, by the venue's name
         side str                side of that position
         quantity_base float     size closed
         px float                price of the fill
@@ -23,12 +23,12 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
     (
         "runs",
         "run",
-        "One row: what was run.",
+        "One row: event, rules, seed, window and digests of the run.",
         """
         event_id str            event of the catalogue
         venue str               venue profile whose rules ran
         symbols str             simulated symbols, comma separated
-        policy str              ADL ranking, as resolved
+        ranking str             ADL ranking, as resolved
         seed int                seed of the synthetic book and of random rankings
         intrabar str            order in which a bar's prices are walked
         start_ts ts             open of the first bar
@@ -52,7 +52,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
     (
         "coverage",
         "series x symbol",
-        "What data the window wanted and what was there.",
+        "Expected and available data of the window.",
         """
         series str              ohlcv, mark_ohlcv, funding, pre_roll
         symbol str              symbol simulated
@@ -60,14 +60,14 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         label str               measured, proxy, modelled or missing
         expected_rows int       intervals in the window
         rows int                intervals present
-        gaps int                holes inside the span used
-        longest_gap_s int       longest hole
+        gaps int                runs of missing rows inside the span used
+        longest_gap_s int       length of the longest gap
         duplicates int          rows dropped because their time was already there
-        bridged int             bars walked flat across a hole (only with --allow-gaps)
+        bridged int             missing bars walked at the last price (only with --allow-gaps)
         first_ts ts             open of the first row
         last_ts ts              open of the last row
         sha256 str              digest of the rows used
-        note str                what a reader must know
+        note str                remark on the series
         """,
     ),
     (
@@ -79,14 +79,14 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         ts ts                   time of the price
         bar_ts ts               open of the bar the price belongs to
         symbol str              symbol
-        gap bool                true where no time passed before this price
-        bridged bool            true where the bar was missing and carried flat
+        jump bool               true where no time passes before this price
+        bridged bool            true where the bar was missing and the last price stands for it
         trade_px float          traded price at the step
         mark_px float           mark price at the step
         trade_low_px float      low of the bar's trade range, displaced as the trade price is
         trade_high_px float     high of the bar's trade range, displaced likewise
         tape_mark_px float      mark of the tape; mark_px differs from it on the feedback path only
-        lot_usd money           worth of a lot at mark_px
+        lot_value_usd money     value of a lot at mark_px
         long_lots int           open long lots of accounts after the step
         short_lots int          open short lots of accounts after the step
         long_oi_usd money       open long interest of accounts at mark after the step
@@ -95,15 +95,15 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         liquidated_long_usd money    notional of the long lots that left accounts by book or take-over, at their mark
         liquidated_short_usd money   the same for short lots
         adl_usd money           notional closed by ADL at mark, bankrupt side counted once
-        bucket_lots int         liquidity left in the bar after the step
-        flow_lots int           signed lots that forced orders and unwinding moved through the book: bought +, sold -
-        rounds int              times breaches were looked for at the step; above 1 where impact moved a mark
-        rounds_capped bool      true where max_rounds left a mark to the next price
+        liquidity_left_lots int liquidity left in the bar after the step
+        flow_lots int           signed lots of forced orders and unwinding through the book: bought +, sold -
+        rounds int              rounds of detection at the step; above 1 where impact moved a mark
+        rounds_capped bool      true where max_rounds ended the step before marks came to rest
         fund_usd money          cash of the fund, or of all funds, after the step
         fund_equity_usd money   fund cash plus inventory at mark, over all symbols
         own_fund_usd money      cash of the fund that serves this symbol
         own_fund_equity_usd money    cash plus inventory at mark of that fund
-        adl_on bool             true where a drop of the fund has deleveraging on for this symbol
+        adl_on bool             true while the fund's drawdown rule has deleveraging on for this symbol
         vault_usd money         cash of the vault after the step
         vault_equity_usd money  vault cash plus inventory at mark, over all symbols
         pool_lots int           signed inventory of fund and vault in this symbol
@@ -113,14 +113,14 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
     (
         "criticality",
         "bar x symbol",
-        "At the end of each bar: what a further move of 10 bps would liquidate, and what the book would take for it.",
+        "At the end of each bar: notional liquidated by a further move of 10 bps, against notional the book absorbs.",
         """
         bar_ts ts               open of the bar
         symbol str              symbol
         side str                side in danger: long where the bar's mark fell or stood still, short where it rose
         mark_px float           mark at the end of the bar
-        ahead_lots int          lots of isolated positions of that side whose rung lies within 10 bps of the mark
-        ahead_usd money         the same at that mark
+        ahead_lots int          lots of isolated positions of that side whose breach mark lies within 10 bps
+        ahead_usd money         their notional at that mark
         absorbed_usd float      notional whose impact is 10 bps by the run's impact and liquidity; null if none has any
         criticality float       R = ahead_usd / absorbed_usd; above 1 a small move carries itself on
         """,
@@ -133,12 +133,12 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         account_id int          identity within the run
         name str                name given by the scenario or the imported book, empty otherwise
         watched bool            true for a position of the scenario's [[watch]]
-        hedged bool             true if the scenario says an outside leg offsets it
+        hedged bool             true if the scenario declares an outside leg that offsets it
         cohort str              leverage bucket its first position was drawn from, or imported, or watch
         margin_mode str         isolated, cross, or mixed where an account has positions of both kinds
         positions int           positions at the start
-        wallet_usd money        collateral posted at the start
-        opening_cash_usd money  cash at the start: wallet less signed cost
+        collateral_usd money    collateral posted at the start
+        opening_cash_usd money  cash at the start: collateral less signed entry value
         final_cash_usd money    cash at the end, unsettled funding included
         final_equity_usd money  cash plus lots at the last mark
         """,
@@ -146,7 +146,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
     (
         "positions",
         "position at the start",
-        "The book, and what became of it.",
+        "The book at the start, and the fate of each position.",
         """
         position_id int         row of the book, from 0
         account_id int          owner
@@ -156,7 +156,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         margin_mode str         isolated or cross; a single cross position of an account is isolated in every respect
         lots int                size in lots
         quantity_base float     size in base units, of an inverse contract in contracts
-        cost_usd money          entry value
+        entry_value_usd money   value at entry
         entry_px float          average entry price
         collateral_usd money    margin posted; of cross positions only the sum over the account counts
         leverage float          notional over equity at the first mark, of a cross position those of its account
@@ -188,28 +188,28 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         lots int                lots at detection
         quantity_base float     the same in base units
         mark_px float           mark at which maintenance was breached
-        end_mark_px float       mark at the end of the round, at which what the book left was judged
+        end_mark_px float       mark at the end of the round, at which lots the book did not take are valued
         equity_usd money        equity at mark_px, of a cross position its part of the account's (venue's rule)
         maintenance_usd money   maintenance margin at mark_px that the equity stands against
         notional_usd money      lots at that mark
-        closed_usd money        lots that left the account (all but kept_lots) at that mark
+        closed_usd money        lots that left the account (all but remaining_lots) at that mark
         end_notional_usd money  all lots at end_mark_px
-        bankruptcy_usd money    bankruptcy amount of all lots
-        bankruptcy_px float     price at which the lots are worth it, null if none
+        bankruptcy_value_usd money    value of all lots at which the collateral is gone
+        bankruptcy_px float     price at which the lots have that value, null if none
         skipped_book bool       no order was sent: equity below zero, or beyond the venue's orders per block
-        refused bool            the fill would have been worse than the bankruptcy amount
+        refused bool            the fill would have been worse than the bankruptcy value
         book_lots int           lots the order book took
         book_usd money          value of the book fills
         book_px float           average fill price, null without a fill
         fee_usd money           liquidation fee
         residual_usd money      collateral left after fee, positive ADL differences included
-        returned_usd money      of residual_usd what stays with the account; the rest goes to the fund or vault, by rule
-        takeover_lots int       lots taken over at the bankruptcy amount
-        takeover_usd money      bankruptcy amount of those lots
+        returned_usd money      part of residual_usd kept by the account; the rest goes to fund or vault
+        takeover_lots int       lots taken over at their bankruptcy value
+        takeover_usd money      bankruptcy value of those lots
         takeover_by str         fund or vault, empty without a take-over
-        adl_lots int            lots sent to ADL, unmatched ones included unless they wait
-        adl_usd money           bankruptcy amount of those lots
-        kept_lots int           lots that stay on the account and wait for the next price
+        adl_lots int            lots sent to ADL, unmatched ones included unless they are deferred
+        adl_usd money           bankruptcy value of those lots
+        remaining_lots int      lots that stay on the account until the next price
         """,
     ),
     (
@@ -227,15 +227,15 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         liquidation_id int      liquidation that caused it, null otherwise
         lots int                signed change of inventory
         mark_px float           mark at the end of the round, null for the opening
-        worth_usd money         what that change is worth at mark_px: signed lots, of an inverse contract the other way
+        inventory_change_usd money    value of that change at mark_px; of an inverse contract with the opposite sign
         amount_usd money        change of cash
         cash_usd money          cash of that fund, or of the vault, after the movement
         """,
     ),
     (
         "fund_events",
-        "switch of a fund",
-        "When deleveraging was switched on and off by a fund's drop, when a fund was empty, what it first refused.",
+        "event of a fund",
+        "Deleveraging on and off by a fund's drawdown, a fund empty and restored, and the first claim refused.",
         """
         event_id int            number, from 1
         step int                step
@@ -243,12 +243,12 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         serves str              symbols the fund serves where there are several, joined by +; else empty
         symbol str              symbol, empty where the event is the whole fund's
         event str               adl_on, adl_off, depleted, restored or refused
-        cause str               of adl_on drop or empty; of refused (a claim not taken whole) floor, limit or trigger
+        cause str               of adl_on: drawdown, empty; of refused (a claim not taken whole): floor, limit, trigger
         equity_usd money        equity of the fund
-        peak_usd money          largest equity of the fund in the window; 0 where no drop is judged
-        compared_usd money      what the ratio compares: what the symbol brought the fund, or its equity
-        compared_peak_usd money    largest value of that in the window
-        drop_ratio float        (compared - its peak) / peak of the fund, null where there is none
+        peak_usd money          largest equity of the fund in the window; 0 without a drawdown rule
+        basis_usd money         base of the drawdown: profit of the fund from the symbol, or the equity of the fund
+        basis_peak_usd money    largest basis_usd in the window
+        drawdown_ratio float    (basis_usd - basis_peak_usd) / peak_usd, null without a peak
         """,
     ),
     (
@@ -267,7 +267,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         lots_wanted int         bankrupt lots
         lots_closed int         lots closed against winners
         lots_unmatched int      lots left over when the queue ran out
-        unmatched_to str        market, fund, account (they wait) or the pool itself; empty if nothing was left
+        unmatched_to str        market, fund, account (deferred) or the pool itself; empty if nothing was left
         notional_usd money      closed lots at the step's mark
         candidate_usd money     notional of all candidates at the step's mark
         winners int             accounts touched
@@ -275,13 +275,13 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         close_rule str          bankruptcy, mark or previous_mark
         mark_px float           mark at the end of the step
         previous_mark_px float  mark three seconds earlier on the walked path
-        difference_usd money    bankruptcy amount against close price, signed for the bankrupt side
+        difference_usd money    bankruptcy value against close amount, signed for the bankrupt side
         """,
     ),
     (
         "adl_queue",
         "wave x candidate kept",
-        "The queue: all that were closed or skipped, and the next ones spared.",
+        "The queue: all candidates closed or skipped, and the next ones not reached.",
         """
         wave_id int             wave
         step int                step
@@ -300,7 +300,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         leverage float          notional over equity
         notional_ahead_usd money     notional of all candidates in front
         closed_lots int         lots closed in this wave
-        status str              closed, partial, skipped or spared
+        status str              closed, partial, skipped or not_reached
         """,
     ),
     (
@@ -324,13 +324,13 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         lots int                lots closed
         quantity_base float     the same in base units
         amount_usd money        value at which they were closed
-        close_px float          price at which the lots are worth it
+        close_px float          price at which the lots have that value
         mark_px float           mark at the end of the step
         notional_usd money      lots at that mark
         notional_ahead_usd money     notional of all candidates in front of the winner
-        bankrupt_usd money      bankruptcy amount of the slice
-        difference_usd money    close amount less bankruptcy amount, signed for the bankrupt side
-        immediate_usd money     what the winner got against closing at mark; negative is a loss
+        bankruptcy_value_usd money    bankruptcy value of the slice
+        difference_usd money    close amount less bankruptcy value, signed for the bankrupt side
+        immediate_usd money     result of the winner against closing at mark; negative is a loss
         realized_usd money      profit realised against entry
         """,
     ),
@@ -344,7 +344,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         position_id int         position
         symbol str              symbol
         side str                side of the position
-        hedged bool             true if the scenario says an outside leg offsets it
+        hedged bool             true if the scenario declares an outside leg that offsets it
         wave_id int             wave
         step int                step
         ts ts                   time of the step
@@ -376,7 +376,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         amount_usd money12      signed, received is plus
         notional_basis str      price the payment is charged on: mark or oracle
         notional_px float       that price
-        fetched_rate float      rate as fetched; another than rate where clipped
+        fetched_rate float      rate as fetched; differs from rate where clipped
         clipped bool            true if the fetched rate is beyond the venue's cap of its day
         """,
     ),
@@ -401,7 +401,7 @@ net, shortfall (paid by the fund) or socialised
     (
         "actual_liquidations",
         "fill",
-        "What the venue liquidated, ADL apart, from its public fills; empty unless they were imported.",
+        "Liquidations of the venue without ADL, from its public fills; empty unless imported.",
         FILL
         + """
         method str              market for the order book, backstop for a take-over, empty if not given
@@ -410,7 +410,7 @@ net, shortfall (paid by the fund) or socialised
     (
         "actual_adl",
         "fill",
-        "Winners that the venue deleveraged, from its public fills; empty unless they were imported.",
+        "Winners deleveraged by the venue, from its public fills; empty unless imported.",
         FILL
         + """
         method str              how the bankrupt side was being closed, empty if not given

@@ -95,5 +95,5 @@ VIEWS: dict[str, str] = {
     "cascades": "One row per cascade: start, end, liquidations, notional, price move.",
     "loss_waterfall": "Who bore the losses: collateral, book, fund or vault, ADL, uncovered.",
     "run_summary": "One row: the headline numbers of the run with units in the names.",
-    "hedges": "One row per watched position: how much was closed, when, at what price, delta naked and for how long.",
+    "hedges": "One row per watched position: lots closed, when, at which price, unhedged delta and for how long.",
 }

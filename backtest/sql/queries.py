@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backtest.assets import asset
-from backtest.errors import QueryError, UnknownNameError
+from backtest.errors import QueryError, UnknownNameError, UsageError
+from backtest.schema import renamed
 
 if TYPE_CHECKING:
     import duckdb
@@ -30,10 +31,10 @@ _EXPLAIN = re.compile(r"explain(\s+analyze\b)?(\s*\([^)]*\))?", re.IGNORECASE)
 # What queries need of a contract: by its unified symbol, inverse where it settles in its own coin (BTC/USD:BTC).
 MACROS = {
     "is_inverse(symbol)": "symbol LIKE '%/%:%' AND split_part(symbol, ':', 2) = split_part(symbol, '/', 1)",
-    # +1 for a position that gains when its lots' worth rises
-    "worth_sign(side, symbol)": "CASE WHEN (side = 'long') <> coalesce(is_inverse(symbol), false) THEN 1 ELSE -1 END",
-    # mean price of slices of one symbol: by size, of an inverse contract harmonic; a slice's price gives what a lot
-    # is worth times its price, which is the same for all
+    # +1 for a position that gains when the value of its lots rises
+    "value_sign(side, symbol)": "CASE WHEN (side = 'long') <> coalesce(is_inverse(symbol), false) THEN 1 ELSE -1 END",
+    # mean price of slices of one symbol: by size, of an inverse contract harmonic; a slice's price gives the value of
+    # a lot times its price, which is the same for all
     "mean_px(symbol, px, amount, lots, size)": "CASE WHEN is_inverse(symbol) THEN "
     "max(px * amount::DOUBLE / lots) * sum(lots)::DOUBLE / sum(amount)::DOUBLE "
     "ELSE sum(amount) / (sum(lots)::BIGINT * max(size / lots)) END",
@@ -124,6 +125,8 @@ def get_query(name: str) -> Query:
         path = _folder(*parts) / f"{name}.sql"
         if re.fullmatch(r"\w+", name) and path.is_file():
             return load(path)
+    if name in renamed.QUERIES:
+        raise UsageError(f"query '{name}' is now called '{renamed.QUERIES[name]}'")
     raise UnknownNameError("query", name, [*query_names(), *audit_names()])
 
 
@@ -194,7 +197,7 @@ def convert(query: str, param: Param, value: object) -> Value:
             return kind.read(value)
         except (ValueError, OverflowError):
             pass
-    raise QueryError(f"query {query}: parameter {param.name} wants {_wanted(param)}, not {value!r}")
+    raise QueryError(f"query {query}: parameter {param.name} takes {_wanted(param)}, not {value!r}")
 
 
 def _whole(value: Any) -> int:
@@ -344,7 +347,8 @@ def _frame(con: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Value]
             raise QueryError(f"{label}: an INTERVAL has no column type here; give seconds with epoch(...)")
         frame: pl.DataFrame = answer.pl()
     except duckdb.Error as error:
-        raise QueryError(f"{label}: {one_line(error)}") from None
+        message = one_line(error)
+        raise QueryError(f"{label}: {renamed.hint(message) or message}") from None
     return frame
 
 

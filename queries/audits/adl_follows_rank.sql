@@ -13,22 +13,22 @@ queue AS (
          lag(q.score) OVER (PARTITION BY q.wave_id, q.pnl_usd >= 0 ORDER BY q.rank) AS score_ahead
   FROM adl_queue q JOIN reached r USING (wave_id) LEFT JOIN adl_events e USING (wave_id)
 ),
-judged AS (
+checked AS (
   SELECT *,
          CASE
            WHEN rank <= last_rank AND rank <> place THEN 'a rank in front is missing or doubled'
-           WHEN rank < last_rank AND status = 'spared' THEN 'spared in front of a winner'
+           WHEN rank < last_rank AND status = 'not_reached' THEN 'not reached in front of a winner'
            WHEN status = 'closed' AND closed_lots <> lots THEN 'closed, but not whole'
            WHEN status = 'partial' AND closed_lots NOT BETWEEN 1 AND lots - 1 THEN 'partial, but none or all was closed'
            WHEN status = 'partial' AND rank < last_rank AND NOT may_be_partial THEN 'closed in part in front of a winner'
-           WHEN status = 'spared' AND closed_lots <> 0 THEN 'spared, but closed'
-           WHEN status NOT IN ('closed', 'partial', 'skipped', 'spared') THEN 'unknown status'
+           WHEN status = 'not_reached' AND closed_lots <> 0 THEN 'not reached, but closed'
+           WHEN status NOT IN ('closed', 'partial', 'skipped', 'not_reached') THEN 'unknown status'
            WHEN pnl_usd >= 0 AND score > score_ahead + 1e-9 * abs(score_ahead)
-                AND (SELECT bool_and(policy <> 'random') FROM runs) THEN 'scores higher than the one in front'
+                AND (SELECT bool_and(ranking <> 'random') FROM runs) THEN 'scores higher than the one in front'
          END AS problem
   FROM queue
 )
 SELECT wave_id, rank, account_id, status, lots, closed_lots, last_rank, problem
-FROM judged
+FROM checked
 WHERE problem IS NOT NULL
 ORDER BY wave_id, rank

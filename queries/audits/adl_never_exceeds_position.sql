@@ -1,4 +1,4 @@
--- title: ADL never closes more than the position, and the queue says what the slices say
+-- title: ADL never closes more than the position, and queue and slices agree
 -- params: none
 -- grain: one row per mismatch
 -- units: lots

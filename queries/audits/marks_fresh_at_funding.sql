@@ -1,4 +1,4 @@
--- title: Funding is charged on a mark that was there, not on one carried across a hole
+-- title: Funding is charged on a mark of the bar, not on one carried across missing bars
 -- params: none
 -- grain: one row per offending event and symbol
 -- units: mark_px the payment was charged on

@@ -1,8 +1,8 @@
--- title: What a wave was asked to close is closed or recorded as left over
+-- title: Lots sent to ADL are closed or recorded as unmatched
 -- params: none
 -- grain: one row per offending wave, or per symbol and side of a step in which other lots were sent to ADL than waves were asked for
 -- units: lots; sent_lots from the liquidations of the step
--- note: the rounds of a step have a wave each, held against its liquidations as a sum; what a pool cannot place stays with it, so its waves may close less than they wanted; lots that wait on the account are not sent
+-- note: the rounds of a step have a wave each, held against its liquidations as a sum; lots that a pool cannot place stay with it, so its waves may close less than they wanted; lots deferred on the account are not sent
 WITH sent AS (
   SELECT step, symbol, side AS bankrupt_side, sum(adl_lots) AS lots FROM liquidations
   WHERE adl_lots <> 0 GROUP BY step, symbol, side

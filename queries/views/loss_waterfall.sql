@@ -2,21 +2,21 @@
 -- params: none
 -- grain: one row per stage
 -- units: amount_usd plus = put in, minus = lost to the market or paid out; the stages sum to exactly zero
--- note: stages 1 to 5 are what the liquidated positions brought and lost, 6 to 11 who received the rest or made up the deficit
+-- note: stages 1 to 5: collateral, profit and loss of the liquidated positions; 6 to 11: recipients of the rest or payers of the deficit
 WITH last_marks AS (
-  SELECT symbol, (arg_max(lot_usd, step)::DECIMAL(38, 6) * 1000000)::HUGEINT AS quanta FROM steps GROUP BY symbol
+  SELECT symbol, (arg_max(lot_value_usd, step)::DECIMAL(38, 6) * 1000000)::HUGEINT AS quanta FROM steps GROUP BY symbol
 ),
 -- Amounts per lot are whole quanta, so that everything below is exact; // rounds to zero, the engine's slices down.
 at_breach AS (
   SELECT l.position_id, l.returned_usd, l.book_usd, l.book_lots,
-         worth_sign(l.side, l.symbol) AS sign,
-         l.lots - l.kept_lots AS left_lots,
-         (l.bankruptcy_usd::DECIMAL(38, 6) * 1000000)::HUGEINT * l.book_lots AS slice_quanta,
+         value_sign(l.side, l.symbol) AS sign,
+         l.lots - l.remaining_lots AS left_lots,
+         (l.bankruptcy_value_usd::DECIMAL(38, 6) * 1000000)::HUGEINT * l.book_lots AS slice_quanta,
          l.takeover_lots + l.adl_lots AS passed_lots,
          (l.notional_usd::DECIMAL(38, 6) * 1000000)::HUGEINT // l.lots AS breach_quanta,
          (l.end_notional_usd::DECIMAL(38, 6) * 1000000)::HUGEINT // l.lots AS end_quanta,
-         l.takeover_usd + l.adl_usd + CASE l.book_lots WHEN l.lots THEN l.bankruptcy_usd
-           ELSE (slice_quanta // l.lots - (slice_quanta % l.lots < 0)::HUGEINT)::DECIMAL(32, 0) * 0.000001 END AS bankruptcy_usd
+         l.takeover_usd + l.adl_usd + CASE l.book_lots WHEN l.lots THEN l.bankruptcy_value_usd
+           ELSE (slice_quanta // l.lots - (slice_quanta % l.lots < 0)::HUGEINT)::DECIMAL(32, 0) * 0.000001 END AS bankruptcy_value_usd
   FROM liquidations l
 ),
 exits AS (
@@ -31,7 +31,7 @@ posted AS (
   FROM (SELECT position_id, sum(left_lots) AS left_lots FROM exits GROUP BY position_id) e JOIN positions p USING (position_id)
 ),
 sums AS (
-  SELECT sum(sign * (left_at_breach_usd - bankruptcy_usd)) AS breach_equity_usd,
+  SELECT sum(sign * (left_at_breach_usd - bankruptcy_value_usd)) AS breach_equity_usd,
          sum(sign * (book_usd - book_at_breach_usd)) AS slippage_usd,
          sum(sign * passed_move_usd) AS move_usd,
          sum(returned_usd) AS returned_usd
@@ -39,8 +39,8 @@ sums AS (
 ),
 pool_moves AS (
   SELECT f.pool, f.cause, f.amount_usd,
-         f.worth_usd::DECIMAL(38, 6) AS then_usd,
-         (worth_sign('long', f.symbol) * f.lots * m.quanta)::DECIMAL(32, 0) * 0.000001 AS last_usd
+         f.inventory_change_usd::DECIMAL(38, 6) AS then_usd,
+         (value_sign('long', f.symbol) * f.lots * m.quanta)::DECIMAL(32, 0) * 0.000001 AS last_usd
   FROM fund f
   LEFT JOIN last_marks m USING (symbol)
   WHERE f.cause <> 'opening'
@@ -63,7 +63,7 @@ parts AS (
          coalesce(pools.vault_usd, 0) AS vault_usd,
          coalesce(pools.carried_usd, 0) AS carried_usd,
          (SELECT coalesce(sum(immediate_usd), 0) FROM adl_fills) AS winners_usd,
-         (SELECT coalesce(-sum(amount_usd), 0) FROM ledger WHERE owner = 'account' AND cause = 'socialised') AS shared_usd,
+         (SELECT coalesce(-sum(amount_usd), 0) FROM ledger WHERE owner = 'account' AND cause = 'socialised') AS socialised_usd,
          (SELECT coalesce(sum(amount_usd), 0) FROM ledger WHERE owner = 'venue') AS venue_usd,
          (SELECT coalesce(sum(amount_usd), 0) FROM ledger WHERE owner = 'uncovered') AS uncovered_usd
   FROM posted, sums, pools
@@ -80,7 +80,7 @@ FROM parts, LATERAL (VALUES
   (8, 'insurance fund', -fund_usd, 'cash change plus inventory at the last mark; plus = the fund paid'),
   (9, 'vault', -vault_usd, 'cash change plus inventory at the last mark; plus = the vault paid'),
   (10, 'ADL winners', -winners_usd, 'closed below what the mark would have given; plus = the winners paid'),
-  (11, 'shared by accounts', shared_usd, 'losses socialised over winners or over all holders; plus = they paid'),
+  (11, 'socialised losses', socialised_usd, 'losses socialised over winners or over all holders; plus = they paid'),
   (12, 'uncovered', -uncovered_usd, 'losses nobody could bear')
 ) AS stages(stage_no, stage, amount_usd, note)
 ORDER BY stage_no

@@ -22,7 +22,7 @@ winners AS (
   SELECT count(DISTINCT position_id) AS positions, count(DISTINCT account_id) AS accounts FROM adl_fills
 ),
 paths AS (
-  SELECT symbol, arg_min(lot_usd, step) AS first_usd, arg_min(trade_px, step) AS first_px, min(trade_low_px) AS low_px
+  SELECT symbol, arg_min(lot_value_usd, step) AS first_usd, arg_min(trade_px, step) AS first_px, min(trade_low_px) AS low_px
   FROM steps GROUP BY symbol
 ),
 worst AS (
@@ -55,7 +55,7 @@ main AS (
               THEN 'vault' ELSE 'fund' END AS pool
   FROM fund
 )
-SELECT r.event_id, r.venue, r.symbols, r.policy, r.seed, r.start_ts, r.end_ts,
+SELECT r.event_id, r.venue, r.symbols, r.ranking, r.seed, r.start_ts, r.end_ts,
        coalesce(r.accounts, 0) AS accounts,
        coalesce(r.positions, 0) AS positions,
        interest.usd AS open_interest_usd,
@@ -83,7 +83,7 @@ SELECT r.event_id, r.venue, r.symbols, r.policy, r.seed, r.start_ts, r.end_ts,
        w.first_ts AS first_adl_ts,
        epoch(w.first_ts - l.first_ts) AS first_adl_after_s,
        w.usd / nullif(l.all_usd, 0) AS adl_share_frac,
-       w.for_pools_usd / nullif(w.usd, 0) AS adl_lots_from_pool_frac,
+       w.for_pools_usd / nullif(w.usd, 0) AS adl_for_pools_share_frac,
        (SELECT coalesce(sum(amount_usd), 0) FROM ledger WHERE owner = 'uncovered') AS uncovered_usd,
        (SELECT coalesce(arg_max(residual_usd, abs(residual_usd)), 0) FROM steps) AS residual_usd,
        worst.symbol AS worst_symbol,

@@ -41,7 +41,7 @@ def test_a_symbol_s_loss_switches_deleveraging_on_and_sizes_it() -> None:
     result = both(world)
     assert result["adl"] == [[3, "BTC", 3, 2, 5, 300_000], [3, "BTC", "fund", 2, 1, 90_000]]
     assert result["fund_events"] == [
-        [3, 0, "BTC", "adl_on", "drop", 695_000],
+        [3, 0, "BTC", "adl_on", "drawdown", 695_000],
         [3, 0, "BTC", "refused", "trigger", 695_000],  # it could pay the 2,500 that account 3 is short of
         [4, 0, "BTC", "adl_off", "", 784_000],
     ]
@@ -63,7 +63,7 @@ def test_the_peak_leaves_the_window_at_a_step_at_which_nothing_else_happens(wind
     result = both(small(bars, fund={**BUYER, "drop": drop}, vault_quiet_steps=1))
     assert result["owners"]["fund"] == {"cash": 695_000, "lots": {"BTC": 0}}
     assert result["fund_events"] == [
-        [3, 0, "BTC", "adl_on", "drop", 695_000],
+        [3, 0, "BTC", "adl_on", "drawdown", 695_000],
         [off, 0, "BTC", "adl_off", "", 695_000],
     ]
 

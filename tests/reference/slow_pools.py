@@ -63,7 +63,7 @@ def judge(state: State) -> None:
         on = funds.dropped[symbol] or equity <= 0
         if on != funds.on[symbol]:
             funds.on[symbol] = on
-            cause = ("drop" if funds.dropped[symbol] else "empty") if on else ""
+            cause = ("drawdown" if funds.dropped[symbol] else "empty") if on else ""
             name = "adl_on" if on else "adl_off"
             funds.events.append([state.step.number, funds.number(symbol), symbol, name, cause, equity])
 

@@ -70,7 +70,7 @@ def walk(coin: str) -> pl.DataFrame:
             if START <= ts < END:
                 mark = mark + (px - mark) * 0.37 if rows else px
                 rows.append((ts + timedelta(seconds=20 * i), px, round(mark, 6), i == 0, False, low, high))
-    return frame("ts trade_px mark_px gap bridged trade_low_px trade_high_px", *rows)
+    return frame("ts trade_px mark_px jump bridged trade_low_px trade_high_px", *rows)
 
 
 class FakeRun:
@@ -315,7 +315,7 @@ class FakeRun:
             "event_id": "2025-10-10",
             "venue": "hyperliquid",
             "symbols": ",".join(self.symbols.values()),
-            "policy": "hyperliquid",
+            "ranking": "hyperliquid",
             "seed": 1,
             "start_ts": START,
             "end_ts": END,
@@ -340,7 +340,7 @@ class FakeRun:
             "first_adl_ts": ADL_AT if self.adl else None,
             "first_adl_after_s": 1491.654 if self.adl else None,
             "adl_share_frac": adl / total if total else None,
-            "adl_lots_from_pool_frac": 0.913 if self.adl else None,
+            "adl_for_pools_share_frac": 0.913 if self.adl else None,
             "uncovered_usd": -1_203_456.789 * self.adl,
             "residual_usd": 0.0,
             "worst_symbol": worst["symbol"],
@@ -380,14 +380,14 @@ class FakeRun:
         rows = [("BTC/USDC:USDC", side, "5x", 2, usd, 2, 1) for side, usd in (("long", -9e6), ("short", 9e6))]
         return self._if(self.liquidated, "symbol side cohort events amount_usd on_oracle clipped", *rows)
 
-    def q_fund_switches(self) -> pl.DataFrame:
+    def q_fund_timeline(self) -> pl.DataFrame:
         btc, at = "BTC/USDT:USDT", START + timedelta(minutes=36)
         rows = [
-            (1, at, "", btc, "adl_on", "drop", 8.2e8, -0.31, 140.0),
+            (1, at, "", btc, "adl_on", "drawdown", 8.2e8, -0.31, 140.0),
             (2, at, "", btc, "refused", "trigger", 8.2e8, -0.31, None),
             (3, at + timedelta(seconds=140), "", btc, "adl_off", "", 9.1e8, -0.24, None),
         ]
-        columns = "event_id ts serves symbol event cause equity_usd drop_ratio lasted_s"
+        columns = "event_id ts serves symbol event cause equity_usd drawdown_ratio lasted_s"
         return self._if(self.adl and self.pool == "fund", columns, *rows)
 
     def q_loss_waterfall(self) -> pl.DataFrame:
@@ -410,9 +410,9 @@ class FakeRun:
         n, rng = 70, np.random.default_rng(3)
         usd = rng.pareto(1.3, n) * 2.2e6 + 2e5
         lots = (usd / 109).astype(int)
-        status = ["closed"] * 54 + ["partial"] + ["spared"] * (n - 55)
+        status = ["closed"] * 54 + ["partial"] + ["not_reached"] * (n - 55)
         status[17] = "skipped"
-        share = {"closed": 1.0, "partial": 0.37, "skipped": 0.0, "spared": 0.0}
+        share = {"closed": 1.0, "partial": 0.37, "skipped": 0.0, "not_reached": 0.0}
         made = {
             "wave_id": [7] * n,
             "rank": np.arange(1, n + 1),
@@ -553,9 +553,8 @@ class FakeRun:
     # --- cross accounts ---
 
     def q_cross_contagion(self) -> pl.DataFrame:
-        names = (
-            "symbol margin_mode side accounts positions opening_usd liquidated dragged dragged_usd carried carried_usd"
-        )
+        ends = "liquidated contagion contagion_usd supported supported_usd"
+        names = f"symbol margin_mode side accounts positions opening_usd {ends}"
         kinds = (("cross", 400, 500, 120, 7, 2.5e6, 9, 3.5e6), ("isolated", 90, 90, 30, 0, 0.0, 0, 0.0))
         rows = [
             (self.symbols[coin], mode, "long", accounts, held, 9e8, lost, *rest)
@@ -564,7 +563,7 @@ class FakeRun:
         ]
         return frame(names, *rows)
 
-    def q_accounts_lost_in_several_coins(self, limit: int = 50) -> pl.DataFrame:
+    def q_multi_coin_breaches(self, limit: int = 50) -> pl.DataFrame:
         names = "ts account_id name margin_mode coins symbols sides liquidations notional_usd closed_usd"
         both = ", ".join(self.symbols.values())
         rows = [(ADL_AT, 7 + i % 20, self.tag, "cross", 2, both, "long", 2, 5e6 - i, 4e6) for i in range(30)]
@@ -606,7 +605,7 @@ class FakeRun:
             self.watch,
             "name symbol side hedged account_id opening_lots closed_lots first_close_ts mean_close_px "
             "mean_mark_px immediate_usd "
-            "naked_base naked_usd naked_s waves best_rank lowest_notional_ahead_usd fate naked_pnl_usd",
+            "unhedged_base unhedged_usd unhedged_s waves best_rank lowest_notional_ahead_usd fate unhedged_pnl_usd",
             *rows,
         )
 

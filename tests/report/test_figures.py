@@ -117,7 +117,7 @@ def test_the_haircut_figure_adds_up_what_was_closed() -> None:
         "rank haircut_frac notional_usd status",
         (1, 1.0, 3e6, "closed"),
         (2, 0.5, 2e6, "partial"),
-        (3, 0.0, 9e6, "spared"),
+        (3, 0.0, 9e6, "not_reached"),
     )
     svg = payers.haircut_by_rank(rows)
     assert "4 M USD closed" in texts(svg)

@@ -143,7 +143,7 @@ def test_the_story_has_five_to_eight_sentences_and_each_links_to_its_section(cas
         ("no liquidation", "None of the 100,000 positions in the book reached its maintenance margin"),
         ("no liquidation", "Nobody was auto-deleveraged: no position was liquidated."),
         ("one symbol", "BTC fell 13.1 % from 116,820 to 101,517, its low at 21:20:20."),
-        ("watched", "lost its leg from 21:19:04 on: 1.68 M USD of delta stood naked for 60 min 56 s."),
+        ("watched", "lost its leg from 21:19:04 on: 1.68 M USD of delta stood unhedged for 60 min 56 s."),
         ("watched, no ADL", "None of the 2 watched positions was closed by auto-deleveraging."),
     ],
 )

@@ -68,9 +68,9 @@ def test_an_unknown_name_lists_the_near_matches(reader: Path, words: list[str], 
         (["window_metrics"], "parameter start is missing; give TIMESTAMP, a UTC time such as 2025-10-10T21:15, with"),
         (["window_metrics", "--param", "start=2021-12-04T05:20"], "parameter end is missing"),
         (["price_path", "--param", "coin=BTC"], "unknown parameter 'coin'; it takes: symbol (VARCHAR)"),
-        (["largest_liquidations", "--param", "limit=many"], "limit wants INTEGER, a whole number, not 'many'"),
-        (["largest_liquidations", "--param", "limit=nan"], "parameter limit wants INTEGER"),
-        (["largest_liquidations", "--param", f"limit={2**63}"], "parameter limit wants INTEGER"),
+        (["largest_liquidations", "--param", "limit=many"], "limit takes INTEGER, a whole number, not 'many'"),
+        (["largest_liquidations", "--param", "limit=nan"], "parameter limit takes INTEGER"),
+        (["largest_liquidations", "--param", f"limit={2**63}"], "parameter limit takes INTEGER"),
     ],
 )
 def test_a_query_says_which_parameter_it_wants(reader: Path, words: list[str], said: str) -> None:

@@ -24,7 +24,9 @@ RULES: tuple[dict[str, Any], ...] = (
 ONE_FIRST: dict[str, Any] = {
     "venue": "okx", "cross_allocation": "one_first", "cross_order": "loss", "liquidation_rule": "reduce_once",
 }  # fmt: skip
-FATES = "SELECT position_id, lots, cost_usd, collateral_usd, final_lots, final_cash_usd FROM positions ORDER BY 1"
+FATES = (
+    "SELECT position_id, lots, entry_value_usd, collateral_usd, final_lots, final_cash_usd FROM positions ORDER BY 1"
+)
 
 
 def failed(run: Run) -> list[str]:
@@ -34,14 +36,16 @@ def failed(run: Run) -> list[str]:
 @pytest.mark.parametrize("rules", [*RULES[:2], ONE_FIRST], ids=["vault", "fund", "one_first"])
 def test_cross_and_isolated_accounts_hold_the_same_positions_and_both_add_up(rules: dict[str, Any]) -> None:
     alone, cross = replay(**JOINED, **rules), replay(**JOINED, **rules, cross_frac=1.0)
-    given = "SELECT position_id, account_id, symbol, side, lots, cost_usd, collateral_usd FROM positions ORDER BY 1"
+    given = (
+        "SELECT position_id, account_id, symbol, side, lots, entry_value_usd, collateral_usd FROM positions ORDER BY 1"
+    )
     assert alone.sql(given).equals(cross.sql(given))
     assert failed(alone) == failed(cross) == []
-    effects = cross.query("cross_contagion").group_by("margin_mode").agg(pl.col("dragged", "carried").sum())
-    found = {mode: (dragged, carried) for mode, dragged, carried in effects.rows()}
+    effects = cross.query("cross_contagion").group_by("margin_mode").agg(pl.col("contagion", "supported").sum())
+    found = {mode: (contagion, supported) for mode, contagion, supported in effects.rows()}
     assert min(found["cross"]) > 5
     assert found.get("isolated", (0, 0))[0] == 0
-    assert alone.query("cross_contagion")["dragged"].sum() == 0
+    assert alone.query("cross_contagion")["contagion"].sum() == 0
 
 
 def test_the_rounds_of_one_position_first_add_up() -> None:
@@ -63,7 +67,7 @@ def test_a_loss_in_one_coin_takes_a_position_that_its_own_price_would_have_spare
     lost = "SELECT symbol FROM liquidations WHERE account_id = 1 GROUP BY symbol ORDER BY symbol"
     assert [row[0][:3] for row in runs["isolated"].sql(lost).rows()] == ["SOL"]
     assert [row[0][:3] for row in runs["cross"].sql(lost).rows()] == ["BTC", "SOL"]
-    several = runs["cross"].query("accounts_lost_in_several_coins")
+    several = runs["cross"].query("multi_coin_breaches")
     assert several["account_id"].to_list()[:1] == [1]
     assert failed(runs["cross"]) == []
 

@@ -121,7 +121,7 @@ def test_a_run_with_several_funds_tells_them_apart() -> None:
     summary = run.summary()
     assert float(summary["fund_start_usd"]) == 2.02e5
     assert sum(last.values()) == run.sql("select arg_max(fund_usd, step) as usd from steps")["usd"].item()
-    events = run.query("fund_switches")
+    events = run.query("fund_timeline")
     assert {"adl_on", "refused"} & set(events["event"])
     on = run.sql("select count(*) as n from steps where adl_on")["n"].item()
     assert on > 0

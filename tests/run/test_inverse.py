@@ -166,7 +166,7 @@ def test_prices_of_amounts_are_face_over_coins(coinm: tuple[Prepared, Run]) -> N
     run = coinm[1]
     px = run.meta["settlement"]["coin_px"]
     held = run.table("positions")
-    coins = held["cost_usd"].cast(pl.Float64) / px
+    coins = held["entry_value_usd"].cast(pl.Float64) / px
     face = held["quantity_base"] * 100  # contracts of 100 USD
     assert np.allclose(held["entry_px"], face / coins, rtol=1e-12)
     side = np.where(held["side"] == "long", 1, -1)
@@ -185,7 +185,7 @@ def test_prices_of_amounts_are_face_over_coins(coinm: tuple[Prepared, Run]) -> N
     steps = run.table("steps")
     low, high = steps["trade_low_px"].min(), steps["trade_high_px"].max()
     assert filled["book_px"].is_between(low, high).all()
-    value = steps["lot_usd"].cast(pl.Float64) * steps["mark_px"]
+    value = steps["lot_value_usd"].cast(pl.Float64) * steps["mark_px"]
     assert np.allclose(value, 100 * px, rtol=1e-7)
     slices = run.table("adl_fills")
     assert np.allclose(
@@ -212,7 +212,7 @@ def test_the_same_contracts_fall_further_than_linear_ones(workspace: Any) -> Non
         run = execute(prepare(resolve("2020-03-12", {"contract": contract, "fund_start_usd": 3e7, **SMALL})))
         assert all(audit.passed for audit in run.audits())
         lost, held = run.table("liquidations"), run.table("positions").filter(pl.col("side") == "long")
-        shares[contract] = (lost["lots"] - lost["kept_lots"]).sum() / held["lots"].sum()
+        shares[contract] = (lost["lots"] - lost["remaining_lots"]).sum() / held["lots"].sum()
     assert shares["inverse"] > shares["linear"] + 0.05
 
 
@@ -266,7 +266,7 @@ def test_a_fall_by_9999_in_10000_leaves_nothing_over(workspace: Any) -> None:
     assert s["liquidated_short_usd"] == 0
     longs = run.table("positions").filter(pl.col("side") == "long")
     assert longs["final_lots"].sum() == 0
-    assert run.table("steps")["lot_usd"].max() > 9_000 * run.table("steps")["lot_usd"].min()
+    assert run.table("steps")["lot_value_usd"].max() > 9_000 * run.table("steps")["lot_value_usd"].min()
 
 
 def test_a_world_worth_too_much_in_coins_is_refused_with_symbol_and_factor() -> None:
@@ -344,7 +344,7 @@ def _watch(**row: Any) -> Any:
 def test_queries_average_prices_harmonically_and_sign_by_worth() -> None:
     # Two lots of 100 USD closed at 50 (2 coins each at 1 USD a coin) and 100 (1 coin): 3 coins for 200 USD.
     run = Tables(
-        steps=rows("step mark_px lot_usd\n1 50 2\n2 25 4", symbol=XBTUSD),
+        steps=rows("step mark_px lot_value_usd\n1 50 2\n2 25 4", symbol=XBTUSD),
         adl_fills=rows(
             "step lots quantity_base amount_usd close_px side\n1 1 1 2 50 short\n1 1 1 1 100 short",
             symbol=XBTUSD,
@@ -354,6 +354,6 @@ def test_queries_average_prices_harmonically_and_sign_by_worth() -> None:
     ((close_px, forgone_usd),) = run.ask("forgone_pnl", "close_px forgone_usd")
     assert close_px == pytest.approx(200 / 3)
     assert forgone_usd == 5  # a short owns its lots' value: 8 coins at the end, 3 when closed
-    assert run.con.sql("select worth_sign('long', 'BTC/USDT:USDT'), worth_sign('long', 'BTC/USD:BTC')").fetchall() == [
+    assert run.con.sql("select value_sign('long', 'BTC/USDT:USDT'), value_sign('long', 'BTC/USD:BTC')").fetchall() == [
         (1, -1)
     ]

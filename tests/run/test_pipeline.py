@@ -146,9 +146,7 @@ def test_seeds_share_a_market_and_give_bands() -> None:
     assert run.meta["bands"] == bands(run.meta["seed_summaries"])
     spread = {row["metric"]: row for row in run.query("seed_spread").to_dicts()}
     assert spread["adl_usd"]["runs"] == 3
-    assert [spread["adl_usd"][name] for name in ("low_5", "median", "high_95")] == pytest.approx(
-        run.meta["bands"]["adl_usd"]
-    )
+    assert [spread["adl_usd"][name] for name in ("p05", "median", "p95")] == pytest.approx(run.meta["bands"]["adl_usd"])
     assert all(len(values) == 3 for values in run.meta["seed_compare"].values())
     with pytest.raises(ConfigError, match="at least two seeds"):
         run_seeds(resolved, prepared.market, run, 1)

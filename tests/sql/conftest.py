@@ -37,8 +37,8 @@ READ: dict[Kind, tuple[Any, Callable[[Any], Any]]] = {  # default and reader
 
 
 # Unless a test says otherwise a lot is one base unit, and all lots of a liquidation leave the account.
-ALIKE = {"quantity_base": "lots", "closed_usd": "notional_usd", "lot_usd": "mark_px"}
-PRODUCTS = {"worth_usd": ("lots", "mark_px"), "end_notional_usd": ("lots", "end_mark_px")}
+ALIKE = {"quantity_base": "lots", "closed_usd": "notional_usd", "lot_value_usd": "mark_px"}
+PRODUCTS = {"inventory_change_usd": ("lots", "mark_px"), "end_notional_usd": ("lots", "end_mark_px")}
 
 
 def rows(text: str, **common: Any) -> Rows:

@@ -44,11 +44,11 @@ SLICES = f"""
 def wave(tables: Make) -> Tables:
     """Two waves; in the second shorts of four lots are closed at 102 while the mark is 100; it ends at 70."""
     behind = "rank\n" + "\n".join(str(rank) for rank in range(5, 20))
-    spared = rows(behind, wave_id=2, symbol=BTC, side="short", lots=4, status="spared")
+    behind_it = rows(behind, wave_id=2, symbol=BTC, side="short", lots=4, status="not_reached")
     return tables(
         steps=rows(STEPS),
         adl_events=rows(WAVES, close_rule="bankruptcy"),
-        adl_queue=[*rows(QUEUE), *spared],
+        adl_queue=[*rows(QUEUE), *behind_it],
         adl_fills=rows(SLICES, realized_usd=-6, mark_px=10),
         positions=[{"position_id": 90, "entry_px": 11.0}],
     )
@@ -70,7 +70,7 @@ def test_adl_selection_order_of_the_largest_wave(wave: Tables) -> None:
         (2, 102, 0, 0.0, "skipped", None, 100.0, None),
         (4, 104, 1, 0.25, "partial", 102.0, 100.0, 32),
     ]
-    # the marginal one is followed by ten of the fifteen spared
+    # the marginal one is followed by ten of the fifteen not reached
     assert [row[0] for row in order] == [1, 2, 4, *range(5, 15)]
     assert len(wave.ask("adl_selection_order", "rank")) == 19
 
@@ -87,7 +87,7 @@ def test_adl_haircut_by_rank(wave: Tables) -> None:
         (2, 0.0, 400, "skipped"),
         (3, 1.0, 400, "closed"),
         (4, 0.25, 400, "partial"),
-        (5, 0.0, 0, "spared"),
+        (5, 0.0, 0, "not_reached"),
     ]
     assert wave.ask("adl_haircut_by_rank", "rank haircut_frac", wave_id=1) == [(1, 1.0)]
 
@@ -164,7 +164,7 @@ def test_the_mark_of_the_close_may_be_the_best_one(tables: Make) -> None:
 def test_prices_follow_the_size_of_a_lot(tables: Make) -> None:
     # Lots of 0.001 BTC: four lots for 0.41 USD are 102.5 per BTC; at 70 they would have cost 0.28.
     run = tables(
-        steps=rows("step mark_px lot_usd\n1 100 0.1\n2 70 0.07", symbol=BTC),
+        steps=rows("step mark_px lot_value_usd\n1 100 0.1\n2 70 0.07", symbol=BTC),
         adl_fills=rows("step lots quantity_base amount_usd side\n1 4 0.004 0.41 short", symbol=BTC),
     )
     ((close_px, forgone_usd),) = run.ask("forgone_pnl", "close_px forgone_usd")

@@ -19,14 +19,14 @@ READING = """
     largest_liquidations cascades liquidity_pressure fund_balance fund_flows loss_waterfall adl_waves
     adl_selection_order adl_haircut_by_rank adl_concentration adl_by_cohort adl_causes adl_first_closed
     forgone_pnl adl_impact_by_symbol hedges watch_ranks open_interest_path funding_flows data_coverage window_metrics
-    seed_spread actual_by_minute actual_adl_order position_funding cross_contagion accounts_lost_in_several_coins
-    fund_switches
+    seed_spread actual_by_minute actual_adl_order position_funding cross_contagion multi_coin_breaches
+    fund_timeline
 """
 AUDITS = """
-    ledger_sums_to_zero lots_sum_to_zero ledger_explains_accounts open_interest_balanced fund_movements_match_balance
+    ledger_sums_to_zero lots_sum_to_zero accounts_match_ledger open_interest_balanced fund_movements_match_balance
     fund_takeover_respects_floor adl_opposite_side_only adl_winners_had_equity adl_follows_rank adl_only_after_pool
     adl_never_exceeds_position liquidation_lots_add_up shortfall_fully_allocated no_liquidation_above_maintenance
-    bankruptcy_close_leaves_no_deficit funding_nets_to_zero steps_residual_zero positions_end_as_ledger_says
+    bankruptcy_close_leaves_no_deficit funding_nets_to_zero steps_residual_zero positions_match_ledger
     marks_fresh_at_funding loss_waterfall_sums_to_zero
 """
 ONE_ROW = {"run_summary", "window_metrics", "adl_causes"}
@@ -34,23 +34,23 @@ WINDOW: dict[str, dict[str, Any]] = {"window_metrics": {"start": "2025-10-10T21:
 FILES = sorted(asset("queries").rglob("*.sql"))
 COLUMNS = {
     "run_summary": """
-        event_id venue symbols policy seed start_ts end_ts accounts positions open_interest_usd liquidations
+        event_id venue symbols ranking seed start_ts end_ts accounts positions open_interest_usd liquidations
         liquidated_long_usd liquidated_short_usd liquidated_usd liquidated_long_share_frac first_liquidation_ts pool
         pool_start_usd pool_end_usd pool_low_usd pool_low_ts fund_start_usd fund_end_usd fund_low_usd vault_start_usd
         vault_end_usd vault_low_usd adl_usd adl_positions adl_accounts adl_waves first_adl_ts first_adl_after_s
-        adl_share_frac adl_lots_from_pool_frac uncovered_usd residual_usd worst_symbol worst_move_frac
+        adl_share_frac adl_for_pools_share_frac uncovered_usd residual_usd worst_symbol worst_move_frac
     """,
     "cascades": "cascade_id start_ts end_ts duration_s steps liquidations liquidated_usd largest_step_usd symbols",
     "loss_waterfall": "stage_no stage amount_usd note",
     "hedges": """
         name symbol side hedged account_id opening_lots closed_lots first_close_ts mean_close_px mean_mark_px
-        immediate_usd naked_base naked_usd naked_s waves best_rank lowest_notional_ahead_usd fate
+        immediate_usd unhedged_base unhedged_usd unhedged_s waves best_rank lowest_notional_ahead_usd fate
     """,
 }
 SILENT = """
     adl_waves adl_selection_order adl_haircut_by_rank adl_concentration adl_by_cohort adl_first_closed forgone_pnl
     liquidations_per_minute largest_liquidations cascades liquidity_pressure hedges watch_ranks funding_flows
-    actual_by_minute actual_adl_order position_funding accounts_lost_in_several_coins fund_switches
+    actual_by_minute actual_adl_order position_funding multi_coin_breaches fund_timeline
 """
 
 

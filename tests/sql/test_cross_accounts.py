@@ -33,7 +33,7 @@ def test_dragged_and_carried_positions_are_told_from_those_lost_by_their_own_pri
         ),
         liquidations=rows("position_id step closed_usd\n1 2 95\n2 2 95\n2 3 90\n6 3 540", symbol=BTC, side="long"),
     )
-    columns = "margin_mode accounts positions liquidated dragged dragged_usd carried carried_usd opening_usd"
+    columns = "margin_mode accounts positions liquidated contagion contagion_usd supported supported_usd opening_usd"
     assert run.ask("cross_contagion", columns) == [
         ("cross", 5, 5, 3, 2, Decimal(635), 1, Decimal(300), Decimal(1600)),
         ("isolated", 1, 1, 0, 0, Decimal(0), 0, Decimal(0), Decimal(500)),
@@ -49,7 +49,7 @@ def test_a_short_is_judged_by_the_highest_mark_so_far(tables: Make) -> None:
         ),
         liquidations=rows("position_id step closed_usd\n1 2 104\n2 2 104", symbol=BTC, side="short"),
     )  # fmt: skip
-    assert run.ask("cross_contagion", "liquidated dragged dragged_usd") == [(2, 1, Decimal(104))]
+    assert run.ask("cross_contagion", "liquidated contagion contagion_usd") == [(2, 1, Decimal(104))]
 
 
 def test_accounts_that_lost_several_coins_in_one_step_largest_first(tables: Make) -> None:
@@ -72,8 +72,8 @@ def test_accounts_that_lost_several_coins_in_one_step_largest_first(tables: Make
         (3, "cross", 2, f"{BTC}, {SOL}", "long", Decimal(201), 2, 6),
         (1, "cross", 2, f"{BTC}, {SOL}", "long and short", Decimal(150), 3, 4),
     ]
-    assert run.ask("accounts_lost_in_several_coins", columns) == found
-    assert run.ask("accounts_lost_in_several_coins", columns, limit=1) == found[:1]
+    assert run.ask("multi_coin_breaches", columns) == found
+    assert run.ask("multi_coin_breaches", columns, limit=1) == found[:1]
 
 
 BOOK = """account,symbol,side,quantity_base,entry_px,collateral_usd,margin_mode

@@ -39,7 +39,7 @@ def test_ledger_explains_accounts(tables: Make) -> None:
             symbol=BTC,
         ),
     )
-    assert run.ask("ledger_explains_accounts", "account_id legs_usd difference_usd") == [(3, -4, 1), (4, 0, -1)]
+    assert run.ask("accounts_match_ledger", "account_id legs_usd difference_usd") == [(3, -4, 1), (4, 0, -1)]
 
 
 def test_unsettled_funding_is_part_of_final_cash(tables: Make) -> None:
@@ -95,7 +95,7 @@ def test_unsettled_funding_is_part_of_final_cash(tables: Make) -> None:
         ),
     )
     columns = "account_id unsettled_usd difference_usd"
-    assert run.ask("ledger_explains_accounts", columns) == [(4, -QUANTUM, -QUANTUM)]
+    assert run.ask("accounts_match_ledger", columns) == [(4, -QUANTUM, -QUANTUM)]
 
 
 def test_funding_settled_at_the_end_is_not_counted_twice(tables: Make) -> None:
@@ -105,7 +105,7 @@ def test_funding_settled_at_the_end_is_not_counted_twice(tables: Make) -> None:
         accounts=[{"account_id": 1, "final_cash_usd": -3}],
         ledger=rows("step owner account_id cause amount_usd\n9 account 1 funding -3", symbol=BTC),
     )
-    assert run.ask("ledger_explains_accounts", "account_id") == []
+    assert run.ask("accounts_match_ledger", "account_id") == []
 
 
 def test_open_interest_balanced(tables: Make) -> None:
@@ -235,7 +235,7 @@ def test_positions_end_as_ledger_says(tables: Make) -> None:
         ),
         ledger=rows("account_id lots\n2 -5\n3 3\n4 3\n6 -4", owner="account", symbol=BTC),
     )
-    assert run.ask("positions_end_as_ledger_says", "position_id opening_lots final_lots expected_lots fate") == [
+    assert run.ask("positions_match_ledger", "position_id opening_lots final_lots expected_lots fate") == [
         (4, -5, -3, -2, "part_deleveraged"),
         (5, 5, 5, 5, "deleveraged"),
         (6, 5, 1, 1, "liquidated"),
@@ -258,7 +258,7 @@ def test_both_sides_of_an_account_in_a_symbol_are_held_against_the_ledger_as_a_s
         ),
         ledger=rows("account_id lots\n1 -3\n1 3\n2 2\n3 -1\n3 1", owner="account", symbol=BTC),
     )
-    assert run.ask("positions_end_as_ledger_says", "position_id opening_lots final_lots expected_lots fate") == [
+    assert run.ask("positions_match_ledger", "position_id opening_lots final_lots expected_lots fate") == [
         (3, 5, 5, 6, "open"),
         (4, -3, -2, -1, "part_liquidated"),
         (5, 5, 4, 4, "open"),

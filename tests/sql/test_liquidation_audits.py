@@ -16,7 +16,7 @@ def test_liquidation_lots_add_up(tables: Make) -> None:
     run = tables(
         liquidations=rows(
             """
-            liquidation_id lots book_lots takeover_lots adl_lots kept_lots notional_usd closed_usd
+            liquidation_id lots book_lots takeover_lots adl_lots remaining_lots notional_usd closed_usd
             1              10   4         3             2        1         200          180
             2              10   4         3             3        1         200          180
             3              10   7         3             -1       1         200          180
@@ -78,19 +78,19 @@ def test_adl_winners_had_equity(tables: Make) -> None:
 @pytest.mark.parametrize(
     ("queue", "problems"),
     [
-        ("1 closed 4\n2 skipped 0\n3 partial 1\n4 spared 0", []),
-        ("1 closed 4\n3 closed 4\n4 spared 0", [(3, "a rank in front is missing or doubled")]),
-        ("1 spared 0\n2 closed 4", [(1, "spared in front of a winner")]),
+        ("1 closed 4\n2 skipped 0\n3 partial 1\n4 not_reached 0", []),
+        ("1 closed 4\n3 closed 4\n4 not_reached 0", [(3, "a rank in front is missing or doubled")]),
+        ("1 not_reached 0\n2 closed 4", [(1, "not reached in front of a winner")]),
         ("1 closed 3", [(1, "closed, but not whole")]),
         ("1 partial 4", [(1, "partial, but none or all was closed")]),
         ("1 partial 3\n2 closed 4", [(1, "closed in part in front of a winner")]),
-        ("1 closed 4\n2 spared 1", [(2, "spared, but closed")]),
+        ("1 closed 4\n2 not_reached 1", [(2, "not reached, but closed")]),
         ("1 unheard 0", [(1, "unknown status")]),
     ],
 )
 def test_adl_follows_rank(queue: str, problems: list[Any], tables: Make) -> None:
     run = tables(
-        runs=[{"policy": "binance"}],
+        runs=[{"ranking": "binance"}],
         adl_events=[WAVE],
         adl_queue=rows(f"rank status closed_lots\n{queue}", wave_id=1, lots=4),
     )
@@ -98,12 +98,12 @@ def test_adl_follows_rank(queue: str, problems: list[Any], tables: Make) -> None
 
 
 @pytest.mark.parametrize(
-    ("policy", "pnl", "problems"),
+    ("ranking", "pnl", "problems"),
     [("binance", 1, [(2, "scores higher than the one in front")]), ("binance", -1, []), ("random", 1, [])],
 )
-def test_scores_fall_along_the_ranks(policy: str, pnl: int, problems: list[Any], tables: Make) -> None:
+def test_scores_fall_along_the_ranks(ranking: str, pnl: int, problems: list[Any], tables: Make) -> None:
     run = tables(
-        runs=[{"policy": policy}],
+        runs=[{"ranking": ranking}],
         adl_queue=rows(f"rank score pnl_usd\n1 3 1\n2 5 {pnl}", wave_id=1, lots=4, closed_lots=4, status="closed"),
     )
     assert run.ask("adl_follows_rank", "rank problem") == problems

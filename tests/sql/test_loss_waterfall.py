@@ -42,14 +42,14 @@ def test_book_vault_and_adl(tables: Make) -> None:
         ),
         liquidations=liquidated(
             """
-            position_id lots notional_usd bankruptcy_usd book_lots book_usd fee_usd residual_usd takeover_lots
+            position_id lots notional_usd bankruptcy_value_usd book_lots book_usd fee_usd residual_usd takeover_lots
             1           10   920          880            6         534      2       4            4
             """,
             takeover_usd=352,
             end_mark_px=90,
         )
         + liquidated(
-            "position_id lots notional_usd bankruptcy_usd adl_lots adl_usd end_mark_px\n2 5 475 470 5 470 90",
+            "position_id lots notional_usd bankruptcy_value_usd adl_lots adl_usd end_mark_px\n2 5 475 470 5 470 90",
         ),
         adl_fills=[{"lots": 5, "amount_usd": 470, "notional_usd": 450, "immediate_usd": -20}],
         # four lots worth 360 taken at 352, one sold at 78 when the mark is 80, three left at 80
@@ -85,7 +85,7 @@ def test_what_nobody_could_bear(tables: Make) -> None:
         positions=[{"position_id": 1, "symbol": BTC, "lots": 4, "collateral_usd": 20}],
         liquidations=liquidated(
             """
-            position_id lots notional_usd bankruptcy_usd adl_lots adl_usd
+            position_id lots notional_usd bankruptcy_value_usd adl_lots adl_usd
             1           4    412          420            4        420
             """,
             side="short",
@@ -109,7 +109,7 @@ def test_a_difference_that_stays_with_the_fund(tables: Make) -> None:
         positions=[{"position_id": 1, "symbol": BTC, "lots": 2, "collateral_usd": 20}],
         liquidations=liquidated(
             """
-            position_id lots notional_usd bankruptcy_usd adl_lots adl_usd residual_usd
+            position_id lots notional_usd bankruptcy_value_usd adl_lots adl_usd residual_usd
             1           2    190          180            2        180     12
             """,
             returned_usd=0,
@@ -134,7 +134,7 @@ def test_a_position_that_waits(tables: Make) -> None:
         positions=[{"position_id": 1, "symbol": BTC, "lots": 10, "collateral_usd": 100}],
         liquidations=liquidated(
             """
-            position_id lots notional_usd bankruptcy_usd book_lots book_usd residual_usd kept_lots
+            position_id lots notional_usd bankruptcy_value_usd book_lots book_usd residual_usd remaining_lots
             1           10   920          900            4         364      4            6
             """,
             end_mark_px=90,
@@ -155,7 +155,7 @@ def test_the_slice_of_a_negative_bankruptcy_amount_is_rounded_down_as_by_the_eng
         positions=[{"position_id": 1, "symbol": BTC, "lots": 3, "collateral_usd": 300}],
         liquidations=liquidated(
             """
-            position_id lots notional_usd bankruptcy_usd book_lots book_usd residual_usd kept_lots
+            position_id lots notional_usd bankruptcy_value_usd book_lots book_usd residual_usd remaining_lots
             1           3    300          -0.000001      1         100      100.000001   2
             """,
             end_mark_px=90,
@@ -172,7 +172,7 @@ def test_inventory_closed_by_adl_and_funding(tables: Make) -> None:
         positions=[{"position_id": 1, "symbol": BTC, "lots": 4, "collateral_usd": 40}],
         liquidations=liquidated(
             """
-            position_id lots notional_usd bankruptcy_usd takeover_lots takeover_usd
+            position_id lots notional_usd bankruptcy_value_usd takeover_lots takeover_usd
             1           4    364          352            4             352
             """,
             step=1,
@@ -208,7 +208,7 @@ def test_the_audit_finds_what_is_missing(tables: Make) -> None:
             positions=[{"position_id": 1, "symbol": BTC, "lots": 2, "collateral_usd": 20}],
             liquidations=liquidated(
                 f"""
-                position_id lots notional_usd bankruptcy_usd book_lots book_usd residual_usd
+                position_id lots notional_usd bankruptcy_value_usd book_lots book_usd residual_usd
                 1           2    200          180            2         190      {residual}
                 """,
                 step=1,

@@ -49,8 +49,8 @@ def test_price_moves(tables: Make) -> None:
 
 
 def test_price_path_of_one_symbol_or_all(tables: Make) -> None:
-    run = tables(steps=[*walk(ETH, 10.0), *walk(BTC, 100.0, 90.0, gap=True)])
-    columns = "ts trade_px mark_px gap bridged trade_low_px trade_high_px step symbol tape_mark_px"
+    run = tables(steps=[*walk(ETH, 10.0), *walk(BTC, 100.0, 90.0, jump=True)])
+    columns = "ts trade_px mark_px jump bridged trade_low_px trade_high_px step symbol tape_mark_px"
     btc = [
         (at(0), 100.0, 100.0, True, False, 100.0, 100.0, 1, BTC, 101.0),
         (at(30), 90.0, 90.0, True, False, 90.0, 90.0, 2, BTC, 91.0),
@@ -106,7 +106,7 @@ def test_liquidations_per_minute(tables: Make) -> None:
             # crossing at the very end of the bar: still the bar of its step
             liquidation(2, step=2, ts=60, side="short", notional_usd=500),
             # 4 of 10 lots are kept: 6 x 80 leave the account
-            liquidation(3, step=5, ts=125, notional_usd=800, closed_usd=480, book_lots=6, kept_lots=4),
+            liquidation(3, step=5, ts=125, notional_usd=800, closed_usd=480, book_lots=6, remaining_lots=4),
             liquidation(4, step=5, ts=126, symbol=ETH, notional_usd=100),
         ],
     )
@@ -128,7 +128,7 @@ def test_liquidations_by_cohort(tables: Make) -> None:
             position("2x", "short", 20, 2.0),
         ],
         liquidations=[
-            liquidation(1, cohort="2x", lots=6, closed_usd=80, book_lots=2, kept_lots=4),
+            liquidation(1, cohort="2x", lots=6, closed_usd=80, book_lots=2, remaining_lots=4),
             liquidation(2, cohort="2x", lots=4, notional_usd=160, book_lots=0, takeover_lots=3, adl_lots=1),
             liquidation(3, cohort="20x", lots=4, notional_usd=160, book_lots=4),
         ],
@@ -191,7 +191,9 @@ def test_largest_liquidations(tables: Make) -> None:
         liquidations=[
             liquidation(1, notional_usd=900),
             # 5 of 20 lots are kept; the book took 3 of the 15 that left
-            liquidation(2, lots=20, closed_usd=1500, book_lots=3, takeover_lots=12, kept_lots=5, bankruptcy_px=97.0),
+            liquidation(
+                2, lots=20, closed_usd=1500, book_lots=3, takeover_lots=12, remaining_lots=5, bankruptcy_px=97.0
+            ),
             liquidation(3, notional_usd=900, book_lots=0, adl_lots=10, ts=7),
         ]
     )
@@ -225,10 +227,10 @@ def test_cascades(tables: Make) -> None:
 def test_liquidity_pressure(tables: Make) -> None:
     left = {1: 30, 2: 5, 3: 0}
     run = tables(
-        steps=[{**row, "bucket_lots": left[row["step"]]} for row in walk(BTC, 100, 80, 50)],
+        steps=[{**row, "liquidity_left_lots": left[row["step"]]} for row in walk(BTC, 100, 80, 50)],
         liquidations=[
             # waits with 4 lots and comes again in the same bar: ordered once, 10 lots
-            liquidation(1, step=1, book_lots=6, book_usd=540, kept_lots=4),
+            liquidation(1, step=1, book_lots=6, book_usd=540, remaining_lots=4),
             liquidation(2, position_id=1, step=2, lots=4, notional_usd=320, book_lots=1, book_usd=60, takeover_lots=3),
             # the next bar has no liquidity
             liquidation(3, step=3, notional_usd=500, book_lots=0, adl_lots=10),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,9 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pytest
 
-from backtest.errors import QueryError, UnknownNameError
+from backtest.errors import QueryError, UnknownNameError, UsageError
+from backtest.schema import renamed
+from backtest.schema.tables import TABLES
 from backtest.sql import queries
 from tests.sql.conftest import Tables
 
@@ -47,7 +50,7 @@ def test_load_reads_the_header(tmp_path: Path) -> None:
         ("SELECT 1", "the header lacks title, params, grain, units"),
         ("-- title: T?\n-- remark: x\nSELECT 1", "is not a header line"),
         (HEADER.format("top NUMBER = 5"), "parameter 'top NUMBER = 5' is not 'name TYPE = default (note)'"),
-        (HEADER.format("top INTEGER = five"), "parameter top wants INTEGER, a whole number, not 'five'"),
+        (HEADER.format("top INTEGER = five"), "parameter top takes INTEGER, a whole number, not 'five'"),
     ],
 )
 def test_a_bad_header_is_one_line(text: str, words: str, tmp_path: Path) -> None:
@@ -64,6 +67,37 @@ def test_an_unknown_query_lists_near_matches() -> None:
         queries.get_query("../queries/adl_waves")
 
 
+@pytest.mark.parametrize(("old", "new"), renamed.QUERIES.items(), ids=str)
+def test_a_former_query_name_gives_the_new_one(old: str, new: str) -> None:
+    with pytest.raises(UsageError, match=f"^query '{old}' is now called '{new}'$"):
+        queries.get_query(old)
+    assert queries.get_query(new).name == new
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("SELECT kept_lots FROM liquidations", "'kept_lots' is now called 'remaining_lots'"),
+        ("SELECT l.bankruptcy_usd FROM liquidations l", "'bankruptcy_usd' is now called 'bankruptcy_value_usd'"),
+        ("SELECT naked_usd FROM hedges", "'naked_usd' is now called 'unhedged_usd'"),
+        ("SELECT GAP FROM steps", "'GAP' is now called 'jump'"),
+        ("SELECT worth_sign('long', 'BTC/USD:USD')", "'worth_sign' is now called 'value_sign'"),
+    ],
+    ids=str,
+)
+def test_a_former_name_in_sql_gives_the_new_one(text: str, words: str, locked: Tables) -> None:
+    with pytest.raises(QueryError, match=f"^sql: {words}$"):
+        queries.user_sql(locked.con, text)
+
+
+def test_former_names_are_free_and_new_ones_are_taken() -> None:
+    tables = {column.name for table in TABLES.values() for column in table.columns}
+    texts = "\n".join(queries.get_query(name).sql for name in [*queries.query_names(), *queries.audit_names()])
+    assert not renamed.COLUMNS.keys() & tables
+    for new in {*renamed.COLUMNS.values(), *renamed.FUNCTIONS.values()}:
+        assert new in tables or re.search(rf"\b{new}\b", texts), new
+
+
 def test_bind_converts_text_and_fills_defaults() -> None:
     window = queries.get_query("window_metrics")
     bound = queries.bind(window, {"start": "2025-10-10T21:15", "end": datetime(2025, 10, 10, 21, 27, tzinfo=UTC)})
@@ -78,12 +112,12 @@ def test_bind_converts_text_and_fills_defaults() -> None:
         ("window_metrics", {"end": "2025-10-11"}, "query window_metrics: parameter start is missing; give TIMESTAMP"),
         ("adl_waves", {"coin": "BTC"}, "query adl_waves: unknown parameter 'coin'; it takes: symbol (VARCHAR)"),
         ("run_summary", {"x": 1}, "unknown parameter 'x'; it takes: none"),
-        ("forgone_pnl", {"limit": "many"}, "parameter limit wants INTEGER, a whole number, not 'many'"),
+        ("forgone_pnl", {"limit": "many"}, "parameter limit takes INTEGER, a whole number, not 'many'"),
         ("forgone_pnl", {"limit": 2.5}, "not 2.5"),
         ("forgone_pnl", {"limit": True}, "not True"),
-        ("forgone_pnl", {"limit": 10**30}, "parameter limit wants INTEGER"),
-        ("adl_waves", {"symbol": 3}, "parameter symbol wants VARCHAR, text, not 3"),
-        ("window_metrics", {"start": "yesterday", "end": "2025-10-11"}, "parameter start wants TIMESTAMP, a UTC time"),
+        ("forgone_pnl", {"limit": 10**30}, "parameter limit takes INTEGER"),
+        ("adl_waves", {"symbol": 3}, "parameter symbol takes VARCHAR, text, not 3"),
+        ("window_metrics", {"start": "yesterday", "end": "2025-10-11"}, "parameter start takes TIMESTAMP, a UTC time"),
         ("window_metrics", {"start": None, "end": "2025-10-11"}, "not None"),
     ],
 )
@@ -103,7 +137,7 @@ def test_convert_reads_the_other_types(kind: str, value: object, expected: objec
 
 
 def test_boolean_refuses_other_words() -> None:
-    with pytest.raises(QueryError, match="wants BOOLEAN, true or false, not 'yes'"):
+    with pytest.raises(QueryError, match="takes BOOLEAN, true or false, not 'yes'"):
         queries.convert("q", queries.Param("p", "BOOLEAN", None, True, ""), "yes")
 
 

@@ -25,7 +25,7 @@ POSITIONS = f"""
     {ETH}  short 10
 """
 LIQUIDATIONS = f"""
-    liquidation_id ts symbol side  lots notional_usd closed_usd book_lots takeover_lots adl_lots kept_lots
+    liquidation_id ts symbol side  lots notional_usd closed_usd book_lots takeover_lots adl_lots remaining_lots
     1              25 {BTC}  long  3    270          270        3         0             0        0
     2              30 {BTC}  long  4    340          255        0         3             0        1
     3              40 {ETH}  short 10   175          175        0         0             10       0
@@ -44,7 +44,7 @@ FUND = """
     4           3    60 vault unwind   -1   30         10
     5           3    60 vault unwind   0    -2         8
 """
-RUN = {"event_id": "2025-10-10", "venue": "hyperliquid", "policy": "hyperliquid", "seed": 7, "accounts": 40}
+RUN = {"event_id": "2025-10-10", "venue": "hyperliquid", "ranking": "hyperliquid", "seed": 7, "accounts": 40}
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_run_summary(crash: Tables) -> None:
         "first_adl_ts": at(40),  # the first wave closed nothing
         "first_adl_after_s": 15.0,
         "adl_share_frac": 0.6,
-        "adl_lots_from_pool_frac": 0.75,
+        "adl_for_pools_share_frac": 0.75,
         "uncovered_usd": -9,
         "residual_usd": 0,
         "worst_symbol": BTC,
@@ -143,7 +143,7 @@ def test_seed_spread(crash: Tables) -> None:
     crash.con.execute("CREATE TABLE summaries AS FROM run_summary")
     other = "SELECT * REPLACE (adl_usd * 3 AS adl_usd, NULL AS first_adl_after_s) FROM run_summary"
     crash.con.execute(f"INSERT INTO summaries {other}")
-    spread = {row[0]: row[1:] for row in crash.ask("seed_spread", "metric low_5 median high_95 runs")}
+    spread = {row[0]: row[1:] for row in crash.ask("seed_spread", "metric p05 median p95 runs")}
     # 420 and 1,260: 5 % of the way up is 462, half way 840
     assert spread["adl_usd"] == pytest.approx((462, 840, 1218, 2))
     assert spread["first_adl_after_s"] == (15.0, 15.0, 15.0, 1)

@@ -38,7 +38,7 @@ def test_watch_ranks(tables: Make) -> None:
 def test_hedges(tables: Make) -> None:
     # Lots of 0.1 BTC. The desk's five are bought back for 44 while they are worth 40.
     run = tables(
-        steps=rows("step ts mark_px lot_usd\n1 20 100 10\n2 40 80 8\n3 60 90 9", symbol=BTC),
+        steps=rows("step ts mark_px lot_value_usd\n1 20 100 10\n2 40 80 8\n3 60 90 9", symbol=BTC),
         accounts=rows(
             """
             account_id name watched hedged
@@ -89,14 +89,14 @@ def test_hedges(tables: Make) -> None:
     ]
     # Desk: long 0.5 BTC outside, 40 USD, from 40 s to the end at 60 s; the mark ends at 90: plus 5.
     # Gone: short 1 BTC outside, 85 USD, from 30 s on: minus 5.
-    columns = "name naked_base naked_usd naked_s waves best_rank lowest_notional_ahead_usd"
+    columns = "name unhedged_base unhedged_usd unhedged_s waves best_rank lowest_notional_ahead_usd"
     assert run.ask("hedges", columns) == [
         ("bare", 0.0, 0.0, None, 1, 1, 0),
         ("calm", 0.0, 0.0, None, 0, None, None),
         ("desk", 0.5, 40.0, 20.0, 2, 3, 100),
         ("gone", -1.0, -85.0, 30.0, 0, None, None),
     ]
-    assert run.ask("hedges", "name liquidated_lots naked_pnl_usd") == [
+    assert run.ask("hedges", "name liquidated_lots unhedged_pnl_usd") == [
         ("bare", 0, 0.0),
         ("calm", 0, 0.0),
         ("desk", 0, 5.0),

@@ -94,7 +94,7 @@ def judge(state: State, recorder: Recorder) -> None:
         on = watch.dropped[symbol] or balance <= 0
         if on != watch.on[symbol]:
             watch.on[symbol] = on
-            cause = "" if not on else "drop" if watch.dropped[symbol] else "empty"
+            cause = "" if not on else "drawdown" if watch.dropped[symbol] else "empty"
             _note(state, recorder, state.fund_of[symbol], symbol, "adl_on" if on else "adl_off", cause)
 
 

@@ -52,7 +52,7 @@ def title_band(f: Findings) -> Row:
         ("symbols", f.coins()),
         ("run", meta["run_id"]),
         (plural(max(len(seeds), 1), "seed"), f"{s['seed']} and {len(seeds) - 1} more" if len(seeds) > 1 else s["seed"]),
-        ("ADL ranking", s["policy"]),
+        ("ADL ranking", s["ranking"]),
     ]
     known = [(name, meta["labels"][name]) for name in LABELS if name in meta["labels"]]
     labels = [

@@ -1,4 +1,4 @@
-"""The section on cross accounts: who was dragged along, who was carried, who lost several coins at once."""
+"""The section on cross accounts: contagion, support, and who lost several coins at once."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from backtest.report.tables import columns, empty, table
 LOST = 12
 EVERY = 2**31 - 1
 CONTAGION = columns("""
-    symbol       head   symbol
-    margin_mode  words  margin
-    side         side   side
-    accounts     whole  accounts
-    positions    whole  positions
-    opening_usd  cents  at the start, USD
-    liquidated   whole  liquidated
-    dragged      whole  dragged along
-    dragged_usd  cents  dragged along, USD
-    carried      whole  carried
-    carried_usd  cents  carried, USD
+    symbol         head   symbol
+    margin_mode    words  margin
+    side           side   side
+    accounts       whole  accounts
+    positions      whole  positions
+    opening_usd    cents  at the start, USD
+    liquidated     whole  liquidated
+    contagion      whole  by contagion
+    contagion_usd  cents  by contagion, USD
+    supported      whole  supported
+    supported_usd  cents  supported, USD
 """)
 SEVERAL = columns("""
     ts            clock  UTC
@@ -39,17 +39,19 @@ SEVERAL = columns("""
 def contagion_answer(f: Findings) -> Markup:
     """Say how much cross margin took along, how much it held, and who lost several coins in one step."""
     cross = [row for row in f.rows("cross_contagion") if row["margin_mode"] == "cross"]
-    totals = {name: sum(row[name] for row in cross) for name in ("dragged", "dragged_usd", "carried", "carried_usd")}
+    totals = {
+        name: sum(row[name] for row in cross) for name in ("contagion", "contagion_usd", "supported", "supported_usd")
+    }
     accounts = len({row["account_id"] for row in _lost(f)})
     return say(
-        "{usd} in {dragged} cross {positions} was liquidated although the price of its own coin would not have done "
-        "it; {held} in {carried}, whose own collateral would not have been enough, stood on that of other coins. "
+        "{usd} in {contagion} cross {positions} was liquidated although the price of its own coin would not have done "
+        "it; {held} in {supported}, whose own collateral would not have been enough, stood on that of other coins. "
         "{several} {noun} lost several coins in one step.",
-        usd=usd(totals["dragged_usd"]),
-        dragged=count(totals["dragged"]),
-        positions=plural(totals["dragged"], "position"),
-        held=usd(totals["carried_usd"]),
-        carried=count(totals["carried"]),
+        usd=usd(totals["contagion_usd"]),
+        contagion=count(totals["contagion"]),
+        positions=plural(totals["contagion"], "position"),
+        held=usd(totals["supported_usd"]),
+        supported=count(totals["supported"]),
         several=count(accounts),
         noun=plural(accounts, "account"),
     )
@@ -70,7 +72,7 @@ def several_table(f: Findings) -> Markup:
 
 
 def _lost(f: Findings) -> list[Row]:
-    return f.rows("accounts_lost_in_several_coins", limit=EVERY)
+    return f.rows("multi_coin_breaches", limit=EVERY)
 
 
 def _coins(row: Row) -> str:

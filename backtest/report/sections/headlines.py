@@ -43,9 +43,9 @@ NAMES = {
 BANDS = columns("""
     name    head   number
     here    given  this run
-    low_5   given  5 %
+    p05   given  5 %
     median  given  median
-    high_95 given  95 %
+    p95 given  95 %
     range   words  range, this run as a dot
 """)
 
@@ -134,7 +134,7 @@ def tiles_markup(f: Findings) -> Markup:
 
 def _band(row: Row | None, metric: str) -> Markup:
     """Return the range over seeds, if it has a width."""
-    low, high = (metric_text(metric, row[end]) if row else "" for end in ("low_5", "high_95"))
+    low, high = (metric_text(metric, row[end]) if row else "" for end in ("p05", "p95"))
     band = say('<span class="band">5–95 %: {low} to {high}</span>', low=low, high=high)
     return band if low != high else Markup("")
 
@@ -172,7 +172,7 @@ def bands_table(f: Findings) -> Markup:
 def _band_row(f: Findings, metric: str) -> Row:
     row = {**f.spread[metric], "here": f.summary.get(metric)}
     dot = row["median"] if row["here"] is None else row["here"]
-    ends = [float(value) for value in (row["low_5"], row["high_95"], dot)]
+    ends = [float(value) for value in (row["p05"], row["p95"], dot)]
     room = max(ends) - min(ends)
     low, high, place = ((end - min(ends)) / room * 88 + 6 if room else 50.0 for end in ends)
     band = (
@@ -180,7 +180,7 @@ def _band_row(f: Findings, metric: str) -> Row:
         '<i style="left:{place:.1f}%"></i></span>'
     )
     drawn = say(band, low=low, width=high - low, place=place)
-    shown = {key: _cell(metric, row[key]) for key in ("here", "low_5", "median", "high_95")}
+    shown = {key: _cell(metric, row[key]) for key in ("here", "p05", "median", "p95")}
     return {"name": NAMES[metric], "range": drawn, **shown}
 
 

@@ -134,7 +134,7 @@ SECTIONS = (
             Part(
                 "Accounts that lost several coins in one step, the largest",
                 by_account.several_table,
-                ("accounts_lost_in_several_coins",),
+                ("multi_coin_breaches",),
             ),
         ),
         shown=_cross,
@@ -148,7 +148,7 @@ SECTIONS = (
             Part("Cash and equity of fund and vault", paid.balance_figures, ("fund_balance",)),
             Part("From collateral to uncovered, USD; the stages sum to zero", paid.waterfall, ("loss_waterfall",)),
             Part("Movements of fund and vault by cause", paid.flows_table, ("fund_flows",)),
-            Part("Funds that ran dry, refused or had deleveraging on", paid.switches, ("fund_switches",)),
+            Part("Funds that ran dry, refused or had deleveraging on", paid.switches, ("fund_timeline",)),
             Part("Funding paid and received by side; it sums to zero", paid.funding_table, ("funding_flows",)),
         ),
     ),
@@ -169,7 +169,7 @@ SECTIONS = (
                 ("adl_haircut_by_rank", "adl_concentration"),
             ),
             Part(
-                "The queue of the largest wave: first ranks, the last one reached, the spared right behind",
+                "The queue of the largest wave: first ranks, the last one reached, those not reached right behind",
                 closed.queue_table,
                 ("adl_selection_order",),
             ),

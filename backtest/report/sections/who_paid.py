@@ -38,7 +38,7 @@ SWITCHES = columns("""
     event       words     what
     cause       words     why
     equity_usd  cents     equity of the fund, USD
-    drop_ratio  per_cent  fall, % of the fund's peak
+    drawdown_ratio  per_cent  fall, % of the fund's peak
     lasted_s    rounded   lasted, s
 """)
 # The colour of a stage of the waterfall, by a word in its name; grey is context.
@@ -98,7 +98,7 @@ def switches(f: Findings) -> Markup:
     """List when deleveraging was on, when a fund was empty, and what it first refused."""
     rows = [
         {**row, "serves": coins(row["serves"]), "symbol": coins(row["symbol"]), "event": row["event"].replace("_", " ")}
-        for row in f.rows("fund_switches")
+        for row in f.rows("fund_timeline")
     ]
     return (
         table(rows, SWITCHES) if rows else empty("No fund ran dry, refused a claim, or had deleveraging switched on.")

@@ -89,10 +89,10 @@ HEDGES = columns("""
     mean_close_px              price    mean close
     mean_mark_px               price    mean mark
     immediate_usd              cents    against mark, USD
-    naked_base                 rounded  naked, base
-    naked_usd                  cents    naked, USD
-    naked_s                    rounded  naked to the end of the window, s
-    naked_pnl_usd              cents    its result to that end, USD
+    unhedged_base                 rounded  unhedged, base
+    unhedged_usd                  cents    unhedged, USD
+    unhedged_s                    rounded  unhedged to the end of the window, s
+    unhedged_pnl_usd              cents    its result to that end, USD
     best_rank                  whole    best rank
     lowest_notional_ahead_usd  cents    least ahead, USD
 """)
@@ -113,7 +113,7 @@ def queue_answer(f: Findings) -> Markup:
     wave, s = f.largest_wave, f.summary
     text = say(
         "{waves} {noun} closed {usd}. The largest, wave {id} in {coin} at {time}, took {part} from {winners} of "
-        "{candidates} candidates, ranked by the {policy} rule and closed at {rule}",
+        "{candidates} candidates, ranked by the {ranking} rule and closed at {rule}",
         waves=count(s["adl_waves"]),
         noun=plural(s["adl_waves"], "wave"),
         usd=usd(s["adl_usd"]),
@@ -123,11 +123,11 @@ def queue_answer(f: Findings) -> Markup:
         part=usd(wave["notional_usd"]),
         winners=count(wave["winners"]),
         candidates=count(wave["candidates"]),
-        policy=s["policy"],
+        ranking=s["ranking"],
         rule=_CLOSE_RULES.get(wave["close_rule"], wave["close_rule"]),
     )
-    if s["adl_lots_from_pool_frac"]:
-        share = frac(s["adl_lots_from_pool_frac"])
+    if s["adl_for_pools_share_frac"]:
+        share = frac(s["adl_for_pools_share_frac"])
         text += say("; {share} of all that was closed came out of the {pool}", share=share, pool=f.pool)
     return text + "."
 
@@ -147,7 +147,7 @@ def haircut_and_lorenz(f: Findings) -> Markup:
 
 
 def queue_table(f: Findings) -> Markup:
-    """List the queue of the largest wave: first ranks, the marginal one, the spared right behind."""
+    """List the queue of the largest wave: first ranks, the marginal one, those not reached right behind."""
     rows: list[Row] = []
     last = 0
     for row in f.rows("adl_selection_order", limit=QUEUE_ROWS):
@@ -159,7 +159,7 @@ def queue_table(f: Findings) -> Markup:
 
 
 def _status(row: Row) -> str:
-    return next((name for name in ("closed", "partial", "skipped", "spared") if row.get("status") == name), "")
+    return next((name for name in ("closed", "partial", "skipped", "not_reached") if row.get("status") == name), "")
 
 
 _FILTER = Markup(
@@ -214,12 +214,12 @@ def _fate(row: Row) -> Markup:
         close=px(row["mean_close_px"]),
         mark=px(row["mean_mark_px"]),
     )
-    if row["naked_usd"]:
-        left = usd(abs(row["naked_usd"]))
-        naked = " and left {left} of delta naked to the end of the window, {span}"
-        text += say(naked, left=left, span=span(row["naked_s"]))
-        if row.get("naked_pnl_usd") is not None:
-            text += say(", which came to {result}", result=usd(row["naked_pnl_usd"]))
+    if row["unhedged_usd"]:
+        left = usd(abs(row["unhedged_usd"]))
+        unhedged = " and left {left} of delta unhedged to the end of the window, {span}"
+        text += say(unhedged, left=left, span=span(row["unhedged_s"]))
+        if row.get("unhedged_pnl_usd") is not None:
+            text += say(", which came to {result}", result=usd(row["unhedged_pnl_usd"]))
     return text
 
 

@@ -86,7 +86,7 @@ def adl_queue(s: Shared) -> tuple[int, Columns]:
         "leverage": q["value"] / q["equity"],
         "notional_ahead_usd": q["ahead"],
         "closed_lots": q["closed"],
-        "status": named(status, ("closed", "partial", "skipped", "spared")),
+        "status": named(status, ("closed", "partial", "skipped", "not_reached")),
     }
 
 
@@ -122,7 +122,7 @@ def adl_fills(s: Shared) -> tuple[int, Columns]:
         "mark_px": s.previous(f, "mark"),
         "notional_usd": value,
         "notional_ahead_usd": f["ahead"],
-        "bankrupt_usd": f["owed"],
+        "bankruptcy_value_usd": f["owed"],
         "difference_usd": -sign * (f["amount"] - f["owed"]),
         "immediate_usd": sign * (f["amount"] - value),
         "realized_usd": sign * (f["amount"] - f["cost"]),

@@ -46,7 +46,7 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
         "notional_usd": lots * each,
         "closed_usd": closed * each,
         "end_notional_usd": lots * s.each(symbol, end_mark),
-        "bankruptcy_usd": b["bankruptcy"],
+        "bankruptcy_value_usd": b["bankruptcy"],
         "bankruptcy_px": s.px_or_null(b["bankruptcy"], lots, symbol),
         "skipped_book": b["skipped"].astype(bool),
         "refused": b["refused"].astype(bool),
@@ -61,7 +61,7 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
         "takeover_by": named(taken_by, ("", "fund", "vault")),
         "adl_lots": b["adl_lots"],
         "adl_usd": b["adl_amount"],
-        "kept_lots": lots - closed,
+        "remaining_lots": lots - closed,
     }
 
 
@@ -113,7 +113,7 @@ def fund(s: Shared) -> tuple[int, Columns]:
         "mark_px": nullable(
             np.concatenate([np.zeros(head), marks * s.mark_unit[symbol]]), np.arange(len(pools)) < head
         ),
-        "worth_usd": np.concatenate([zeros, s.kind[symbol] * moved * s.each(symbol, marks)]),
+        "inventory_change_usd": np.concatenate([zeros, s.kind[symbol] * moved * s.each(symbol, marks)]),
         "amount_usd": amount,
         "cash_usd": cash,
     }
@@ -139,7 +139,7 @@ def fund_events(s: Shared) -> tuple[int, Columns]:
         "cause": [event["cause"] for event in events],
         "equity_usd": column("balance"),
         "peak_usd": peak,
-        "compared_usd": column("now"),
-        "compared_peak_usd": column("peak"),
-        "drop_ratio": nullable(ratio, peak <= 0),
+        "basis_usd": column("now"),
+        "basis_peak_usd": column("peak"),
+        "drawdown_ratio": nullable(ratio, peak <= 0),
     }

@@ -2,7 +2,7 @@
 -- params: none
 -- grain: one row per offending account
 -- units: legs_usd cash legs of the account; unsettled_usd funding accrued since its last settlement; difference_usd should be 0
--- note: a position settles funding just before each change of its lots; what it pays is rounded down to a quantum, what it receives rounded up
+-- note: a position settles funding just before each change of its lots; payments are rounded down to a quantum, receipts up
 WITH legs AS (
   SELECT account_id, sum(amount_usd) AS usd FROM ledger
   WHERE owner = 'account' AND cause <> 'opening' GROUP BY account_id

@@ -12,13 +12,13 @@ signed AS (
          CASE side WHEN 'long' THEN final_lots ELSE -final_lots END AS final_signed
   FROM positions
 ),
-judged AS (
+checked AS (
   SELECT p.*, sum(opening_signed - final_signed) OVER (PARTITION BY account_id, symbol) + coalesce(l.lots, 0) AS missing_lots
   FROM signed p LEFT JOIN legs l USING (account_id, symbol)
 )
 SELECT position_id, account_id, symbol, fate, opening_signed AS opening_lots, final_signed AS final_lots,
        final_signed + missing_lots AS expected_lots
-FROM judged
+FROM checked
 WHERE missing_lots <> 0
    OR (fate = 'open') <> (final_lots = lots)
    OR (fate IN ('liquidated', 'deleveraged') AND final_lots <> 0)
