@@ -39,7 +39,7 @@ def moment(us: int) -> dt.datetime:
     return time
 
 
-def find_holes(ts: npt.NDArray[np.int64], window: Window, timeframe_s: int) -> tuple[Window, ...]:
+def find_gaps(ts: npt.NDArray[np.int64], window: Window, timeframe_s: int) -> tuple[Window, ...]:
     """Return the stretches ``[start, end)`` of the window without a bar, in order.
 
     Parameters

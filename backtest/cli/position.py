@@ -102,7 +102,7 @@ def position(
     profile = profile.on(day or profile.as_of, contract_kind(profile, symbol))
     if symbol in {coin, profile.symbol(coin)}:
         profile, (found,) = contract_terms(profile, [coin], day or profile.as_of)
-        terms = found.at, (found.warning, *found.told)
+        terms = found.at, (found.warning, *found.notes)
     answer = position_figures(profile, symbol, asked, day, terms)
     if sink.pretty:
         page(_text(answer), sink)

@@ -22,7 +22,7 @@ from backtest.fetch.rest.responses import Fault
 from backtest.fetch.settings import Settings
 from backtest.fetch.threads import Interrupted, in_thread, pause_until
 from backtest.lake.manifest import enter_missing
-from backtest.lake.place import series_folder
+from backtest.lake.place import Place, series_folder
 from backtest.lake.read import read_series
 from backtest.lake.series import BAR_SERIES, STATES, TIMEFRAMES, schema_of
 from backtest.lake.write import sweep
@@ -155,9 +155,9 @@ def _tidy(target: Target) -> None:
     """Clear away what a killed process left, and enter in the journal what it had no time to enter."""
     for source in target.sources:
         sweep(series_folder(source.venue, source.symbol, target.series, target.timeframe))
-    places = {(source.venue, source.symbol, target.series) for source in target.sources}
+    places = {Place(source.venue, source.symbol, target.series, target.timeframe) for source in target.sources}
     with suppress(DataError):  # a file that cannot be read is told where it is counted
-        enter_missing((*place, day, target.timeframe) for place in sorted(places) for day in target.days)
+        enter_missing((place, day) for place in sorted(places) for day in target.days)
 
 
 async def _fill(target: Target, session: _Session) -> None:

@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from backtest.errors import DataError
 from backtest.lake.digests import rows_digest
-from backtest.times import Window, find_holes
+from backtest.times import Window, find_gaps
 
 if TYPE_CHECKING:
     import polars as pl
 
 PRICES = ("open", "high", "low", "close")
 PRICE_LIMIT = 1e12
-HOLES_SHOWN = 3
+GAPS_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known about the rows of one series: counts, first and last time, holes as ``[start, end)``, digest."""
+    """What is known about the rows of one series: counts, first and last time, gaps as ``[start, end)``, digest."""
 
-    rows: int
-    duplicates: int
-    missing: int
-    longest_gap_s: int
-    holes: tuple[Window, ...]
-    first: dt.datetime | None
-    last: dt.datetime | None
-    sha256: str
+    rows: int = 0
+    duplicates: int = 0
+    missing: int = 0
+    longest_gap_s: int = 0
+    gaps: tuple[Window, ...] = ()
+    first: dt.datetime | None = None
+    last: dt.datetime | None = None
+    sha256: str = ""
 
 
 class Rule(NamedTuple):
@@ -84,7 +84,7 @@ def check_bars(
     >>> ts = [day + dt.timedelta(minutes=minute) for minute in (0, 1, 4)]
     >>> bars = pl.DataFrame({"ts": ts, "open": 2.0, "high": 3.0, "low": 1.0, "close": 2.0, "volume": 5.0})
     >>> facts = check_bars(bars, "BTC/USDT:USDT", 60, "a file")[1]
-    >>> facts.rows, facts.missing, len(facts.holes), facts.longest_gap_s
+    >>> facts.rows, facts.missing, len(facts.gaps), facts.longest_gap_s
     (3, 2, 1, 120)
     """
     return check_rows(frame, bar_rules, symbol, where, bar_s=timeframe_s, window=window)
@@ -184,26 +184,41 @@ def _deduplicated(frame: pl.DataFrame, symbol: str, where: str) -> tuple[pl.Data
 
 
 def describe(frame: pl.DataFrame, duplicates: int, timeframe_s: int, window: Window | None) -> Facts:
-    """Return counts, holes and digest of checked rows; a ``timeframe_s`` of 0 has no holes."""
+    """Return counts, gaps and digest of checked rows; a ``timeframe_s`` of 0 has no gaps."""
     first, last = (frame["ts"][0], frame["ts"][-1]) if frame.height else (None, None)
     if window is None and first is not None and last is not None:
         window = (first, last + dt.timedelta(seconds=timeframe_s))
-    holes = find_holes(frame["ts"].to_physical().to_numpy(), window, timeframe_s) if window and timeframe_s else ()
-    lengths = [int((end - start).total_seconds()) for start, end in holes]
+    gaps = find_gaps(frame["ts"].to_physical().to_numpy(), window, timeframe_s) if window and timeframe_s else ()
+    lengths = [int((end - start).total_seconds()) for start, end in gaps]
     missing = sum(lengths) // timeframe_s if lengths else 0
     longest = max(lengths, default=0)
-    return Facts(frame.height, duplicates, missing, longest, holes, first, last, rows_digest(frame))
+    return Facts(
+        rows=frame.height,
+        duplicates=duplicates,
+        missing=missing,
+        longest_gap_s=longest,
+        gaps=gaps,
+        first=first,
+        last=last,
+        sha256=rows_digest(frame),
+    )
 
 
-def hole_text(holes: Sequence[Window]) -> str:
-    """Return the first few holes as text.
+def facts_of(frame: pl.DataFrame) -> Facts:
+    """Return count, first and last time and digest of rows that have no clock and need not be in order."""
+    first, last = frame["ts"].min(), frame["ts"].max()
+    return Facts(rows=frame.height, first=first, last=last, sha256=rows_digest(frame))  # type: ignore[arg-type]
+
+
+def gaps_text(gaps: Sequence[Window]) -> str:
+    """Return the first few gaps as text.
 
     Examples
     --------
     >>> five, six = (dt.datetime.fromisoformat(f"2025-10-10T21:0{minute}") for minute in (5, 6))
-    >>> hole_text([(five, six)])
+    >>> gaps_text([(five, six)])
     '2025-10-10T21:05:00 to 2025-10-10T21:06:00'
     """
-    listed = [f"{start.isoformat()} to {end.isoformat()}" for start, end in holes[:HOLES_SHOWN]]
-    more = len(holes) - HOLES_SHOWN
+    listed = [f"{start.isoformat()} to {end.isoformat()}" for start, end in gaps[:GAPS_SHOWN]]
+    more = len(gaps) - GAPS_SHOWN
     return ", ".join(listed) + (f" and {more} more" if more > 0 else "")

@@ -29,9 +29,9 @@ def step_s(place: Place, ts: Ints) -> int:
     Examples
     --------
     >>> hours = np.array([0, 8, 16, 32]) * 3_600_000_000
-    >>> step_s(Place("funding", "bybit", "BTC/USDT:USDT"), hours)
+    >>> step_s(Place("bybit", "BTC/USDT:USDT", "funding"), hours)
     28800
-    >>> step_s(Place("open_interest", "bybit", "BTC/USDT:USDT"), np.array([0, 600, 1200]) * 1_000_000)
+    >>> step_s(Place("bybit", "BTC/USDT:USDT", "open_interest"), np.array([0, 600, 1200]) * 1_000_000)
     300
     """
     series = SERIES[place.series]

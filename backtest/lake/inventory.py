@@ -17,7 +17,7 @@ import numpy as np
 
 from backtest.assets import lake_folder
 from backtest.errors import DataError
-from backtest.lake.checks import Facts, check_rows, describe, hole_text
+from backtest.lake.checks import Facts, check_rows, describe, gaps_text
 from backtest.lake.clock import count_stale, on_grid, step_s
 from backtest.lake.digests import rows_digest
 from backtest.lake.holdings import changed_days, day_names, few, load_days, misplaced
@@ -26,7 +26,7 @@ from backtest.lake.markets import chain, names_of
 from backtest.lake.place import Place
 from backtest.lake.series import SERIES, TIMEFRAMES
 from backtest.mechanics.exact import Ints
-from backtest.times import Window, days_between, find_holes, runs_of
+from backtest.times import Window, days_between, find_gaps, runs_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ class Holding:
         Days whose rows are not those that were entered in the journal; None if not looked at.
     faults
         What breaks a rule.
-    remark
+    note
         What else to know.
     """
 
@@ -69,7 +69,7 @@ class Holding:
     sources: tuple[str, ...] = ()
     changed: tuple[dt.date, ...] | None = None
     faults: tuple[str, ...] = ()
-    remark: str = ""
+    note: str = ""
 
     @property
     def absent(self) -> bool:
@@ -88,9 +88,9 @@ class Holding:
             "expected": self.expected,
             "rows": facts.rows,
             "missing": facts.missing if clock else None,
-            "gaps": len(facts.holes) if clock else None,
+            "gaps": len(facts.gaps) if clock else None,
             "longest_gap_s": facts.longest_gap_s if clock else None,
-            "gap_times": hole_text(facts.holes),
+            "gap_times": gaps_text(facts.gaps),
             "duplicates": facts.duplicates,
             "stale_marks": self.stale_marks,
             "first_ts": facts.first,
@@ -98,7 +98,7 @@ class Holding:
             "source": ", ".join(self.sources),
             "sha256": facts.sha256,
             "changed": None if self.changed is None else len(self.changed),
-            "note": "; ".join(text for text in (*self.faults, touched, self.remark) if text),
+            "note": "; ".join(text for text in (*self.faults, touched, self.note) if text),
         }
 
 
@@ -130,7 +130,7 @@ def _with_marks(holding: Holding, times: Ints, marks: Sequence[Ints] | None) -> 
     if holding.place.series != "funding":
         return holding
     if not marks:
-        return replace(holding, remark="there are no mark bars to compare the funding times with")
+        return replace(holding, note="there are no mark bars to compare the funding times with")
     return replace(holding, stale_marks=count_stale(times, np.sort(np.concatenate(marks))))
 
 
@@ -141,7 +141,7 @@ def lake_places() -> list[Place]:
         frames = TIMEFRAMES if series.bars else ("",)
         for folder in sorted((lake_folder() / series.name).glob("venue=*/symbol=*")):
             venue, symbol = (unquote(part.partition("=")[2]) for part in folder.parts[-2:])
-            places = [Place(series.name, venue, symbol, frame) for frame in frames]
+            places = [Place(venue, symbol, series.name, frame) for frame in frames]
             found += [
                 place for place in places if place.folder.is_dir() and folder in {place.folder, place.folder.parent}
             ]
@@ -168,11 +168,11 @@ def _absent(event: CrashEvent, held: Sequence[Holding]) -> Iterator[Holding]:
     }
     for coin in event.coins:
         if not any(symbol in names_of(venue, coin) for venue, symbol in there):
-            hole = (event.start, event.end)
+            gap = (event.start, event.end)
             length_s = int((event.end - event.start).total_seconds())
-            facts = Facts(0, 0, length_s // 60, length_s, (hole,), None, None, "")
-            remark = f"no venue has trade bars of the window; crashbook fetch {event.id}"
-            yield Holding(Place("ohlcv", "", coin, "1m"), length_s // 60, facts, remark=remark)
+            facts = Facts(missing=length_s // 60, longest_gap_s=length_s, gaps=(gap,))
+            note = f"no venue has trade bars of the window; crashbook fetch {event.id}"
+            yield Holding(Place("", coin, "ohlcv", "1m"), length_s // 60, facts, note=note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,9 +253,9 @@ def _measure(place: Place, frame: pl.DataFrame, window: Window | None, times: In
         again = frame.height - frame.unique().height
         facts = replace(facts, rows=frame.height, duplicates=again, sha256=rows_digest(frame))
     if grid and not bar_s:
-        holes = find_holes(_times(place, frame), grid, step)
-        lengths = [int((end - start).total_seconds()) for start, end in holes]
-        facts = replace(facts, holes=holes, missing=sum(lengths) // step, longest_gap_s=max(lengths, default=0))
+        gaps = find_gaps(_times(place, frame), grid, step)
+        lengths = [int((end - start).total_seconds()) for start, end in gaps]
+        facts = replace(facts, gaps=gaps, missing=sum(lengths) // step, longest_gap_s=max(lengths, default=0))
     expected = int((grid[1] - grid[0]).total_seconds()) // step if grid else None
     return expected, facts, fault
 

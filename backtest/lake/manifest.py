@@ -17,11 +17,11 @@ import numpy as np
 
 from backtest.assets import lake_folder
 from backtest.lake.digests import columns_digest
-from backtest.lake.place import day_file
+from backtest.lake.place import Place
 from backtest.lake.read import read_file
 from backtest.lake.series import SERIES
 from backtest.mechanics.exact import Ints
-from backtest.times import DAY, find_holes, moment
+from backtest.times import DAY, find_gaps, moment
 
 if TYPE_CHECKING:
     from backtest.lake.digests import Columns
@@ -42,13 +42,13 @@ def enter(path: Path, columns: Columns, *, step_s: int, source: str, fetched_at:
     start = dt.datetime.fromisoformat(path.stem)
     times = columns["ts"]
     ts: Ints = (times if isinstance(times, np.ndarray) else times.to_numpy()).view(np.int64)
-    holes = find_holes(ts, (start, start + DAY), step_s) if step_s else ()
+    gaps = find_gaps(ts, (start, start + DAY), step_s) if step_s else ()
     entry = {
         "file": path.relative_to(lake_folder()).as_posix(),
         "rows": len(ts),
         "first": moment(int(ts[0])) if len(ts) else None,
         "last": moment(int(ts[-1])) if len(ts) else None,
-        "gaps": [[first, last] for first, last in holes],
+        "gaps": [[first, last] for first, last in gaps],
         "sha256": columns_digest(columns),
         "source": source,
         "fetched_at": fetched_at.replace(tzinfo=None, microsecond=0),
@@ -93,21 +93,16 @@ def read_manifest() -> dict[str, dict[str, Any]]:
     return entries
 
 
-def enter_missing(days: Iterable[tuple[str, str, str, dt.date, str]]) -> int:
-    """Enter files that are in the lake and not in the journal; return how many.
-
-    Parameters
-    ----------
-    days
-        (venue, symbol, series, day, timeframe) to look at.
-    """
+def enter_missing(days: Iterable[tuple[Place, dt.date]]) -> int:
+    """Enter files that are in the lake and not in the journal; return how many."""
     known, entered = read_manifest(), 0
-    for venue, symbol, series, day, timeframe in days:
-        path = day_file(venue, symbol, series, day, timeframe)
+    for place, day in days:
+        path = place.file(day)
         if path.is_file() and path.relative_to(lake_folder()).as_posix() not in known:
             rows, source = read_file(path)
-            when = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
+            written_at = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
             columns = {name: rows[name] for name in rows.columns}
-            enter(path, columns, step_s=SERIES[series].bar_s(timeframe), source=source, fetched_at=when)
+            step_s = SERIES[place.series].bar_s(place.timeframe)
+            enter(path, columns, step_s=step_s, source=source, fetched_at=written_at)
             entered += 1
     return entered

@@ -17,13 +17,13 @@ from backtest.lake.series import SERIES, TIMEFRAMES
 from backtest.times import days_between
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Place:
     """One folder of days of the lake; ``timeframe`` is empty for series without."""
 
-    series: str
     venue: str
     symbol: str
+    series: str
     timeframe: str = ""
 
     @property
@@ -35,6 +35,10 @@ class Place:
     def folder(self) -> Path:
         """Return the folder; it need not exist."""
         return series_folder(self.venue, self.symbol, self.series, self.timeframe or "1m")
+
+    def file(self, day: dt.date) -> Path:
+        """Return the path of one day; it need not exist."""
+        return self.folder / f"{day.isoformat()}.parquet"
 
 
 def series_folder(venue: str, symbol: str, series: str, timeframe: str = "1m") -> Path:

@@ -1,1 +1,23 @@
-"""."""
+"""What a replay is told of prices: the rows of the lake, checked, aligned on one clock and put into integer units.
+
+``path`` builds the whole market path of a replay. It walks a ``tape`` of trade bars; ``mark_model`` reads or models the
+marks, ``funding`` the settlements, ``depth`` the order book, ``actual_fills`` what the venue really closed; ``align``
+lays bars of several coins on one clock, ``units`` turns them into ticks and lots, ``pre_roll`` says where positions
+were opened. ``terms`` are a contract's tick, lot and margin table on a day. ``inputs`` and ``notes`` are what a reader must
+know of all that.
+"""
+
+__all__ = [
+    "actual_fills",
+    "align",
+    "depth",
+    "funding",
+    "inputs",
+    "mark_model",
+    "notes",
+    "path",
+    "pre_roll",
+    "tape",
+    "terms",
+    "units",
+]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,9 +17,21 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def on_one_clock(
-    frames: Sequence[pl.DataFrame], window: Window, timeframe_s: int
-) -> tuple[Ints, Mapping[str, Floats], Bools]:
+@dataclass(frozen=True, slots=True)
+class AlignedBars:
+    """Bars of all symbols on one clock.
+
+    ``open_ts`` (bars) are the opens in microseconds since the epoch; ``prices`` (symbols, bars, 4) hold open, high, low
+    and close; ``volume`` and ``bridged`` are (symbols, bars), the second true where a bar was missing.
+    """
+
+    open_ts: Ints
+    prices: Floats
+    volume: Floats
+    bridged: Bools
+
+
+def on_one_clock(frames: Sequence[pl.DataFrame], window: Window, timeframe_s: int) -> AlignedBars:
     """Lay the bars of all symbols on one clock that ticks every bar of the window.
 
     Where a symbol has no bar, the last close is carried flat with zero volume.
@@ -27,15 +40,6 @@ def on_one_clock(
     ----------
     frames
         Checked bars, one frame per symbol, each with a bar at the start of the window.
-
-    Returns
-    -------
-    open_ts
-        Opens of the bars, microseconds since the epoch, shape (bars,).
-    columns
-        open, high, low, close, volume of shape (symbols, bars).
-    bridged
-        Where a bar was missing, shape (symbols, bars).
     """
     import polars as pl
 
@@ -53,5 +57,9 @@ def on_one_clock(
     ).pl()
     connection.close()  # lets go of the two tables
     shape = (len(frames), len(open_ts))
-    columns = {name: aligned[name].to_numpy().reshape(shape) for name in (*PRICES, "volume")}
-    return open_ts, columns, aligned["bridged"].to_numpy().reshape(shape)
+    return AlignedBars(
+        open_ts=open_ts,
+        prices=np.stack([aligned[name].to_numpy().reshape(shape) for name in PRICES], axis=-1),
+        volume=aligned["volume"].to_numpy().reshape(shape),
+        bridged=aligned["bridged"].to_numpy().reshape(shape),
+    )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from backtest.errors import DataError, DataGapError
-from backtest.lake.checks import Facts
-from backtest.lake.digests import rows_digest
+from backtest.lake.checks import facts_of
 from backtest.lake.place import series_folder, shown
 from backtest.lake.read import read_series
 from backtest.market.inputs import InputSeries
@@ -23,9 +23,26 @@ if TYPE_CHECKING:
 OLDEST = dt.timedelta(minutes=5)  # a book seen longer before a bar opened is not that of the bar
 
 
-def read_depth(
-    places: Sequence[tuple[str, str]], symbol: str, window: Window, open_ts: Ints, bar_s: int
-) -> tuple[Floats, Floats, InputSeries]:
+@dataclass(frozen=True, slots=True)
+class BarDepth:
+    """Depth of the order book beside each bar.
+
+    ``distances`` (bands) are from the price, as fractions of it, ascending; ``base`` (bars, 2, bands) holds base units
+    up to each distance, bids, then asks.
+    """
+
+    distances: Floats
+    base: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class DepthRead(BarDepth):
+    """Depth beside the bars, and the series it comes from."""
+
+    series: InputSeries
+
+
+def read_depth(places: Sequence[tuple[str, str]], symbol: str, window: Window, open_ts: Ints, bar_s: int) -> DepthRead:
     """Read the depth of a symbol at the first place whose snapshots cover every bar of the window.
 
     A bar has the last snapshot before it closes, at most five minutes older than its open. Bands are those that all
@@ -38,32 +55,31 @@ def read_depth(
     open_ts
         Opens of the bars, microseconds since the epoch.
 
-    Returns
-    -------
-    distances
-        Distances from the price as fractions of it, ascending, shape (bands).
-    depth
-        Base units up to each distance, shape (bars, 2, bands): bids, then asks.
-
     Raises
     ------
     DataGapError
         No place covers the window.
     """
-    said = []
+    reasons = []
     for venue, name in places:
         frame = read_series(venue, name, "depth", window[0] - OLDEST, window[1])
         where = shown(series_folder(venue, name, "depth"))
         found = _by_bar(_checked(frame, name, where), open_ts, bar_s) if frame.height else "none"
         if not isinstance(found, str):
-            distances, depth = found
-            facts = Facts(frame.height, 0, 0, 0, (), frame["ts"].min(), frame["ts"].max(), rows_digest(frame))  # type: ignore[arg-type]
-            label = "measured" if (venue, name) == places[0] else "proxy"
-            note = "" if label == "measured" else f"the order book of {venue} stands in for {places[0][0]}"
-            return distances, depth, InputSeries("depth", symbol, f"{venue}: {where}", label, None, facts, note)
-        said.append(f"{venue}: {found}")
+            own = (venue, name) == places[0]
+            series = InputSeries(
+                name="depth",
+                symbol=symbol,
+                source=f"{venue}: {where}",
+                label="measured" if own else "proxy",
+                expected_rows=None,
+                facts=facts_of(frame),
+                note="" if own else f"the order book of {venue} stands in for {places[0][0]}",
+            )
+            return DepthRead(found.distances, found.base, series)
+        reasons.append(f"{venue}: {found}")
     raise DataGapError(
-        f"{symbol}: impact = depth needs snapshots of the order book for every bar; the lake has {'; '.join(said)}; "
+        f"{symbol}: impact = depth needs snapshots of the order book for every bar; the lake has {'; '.join(reasons)}; "
         "fetch them with --series depth (from archives: --archive binance=FOLDER) or set impact=sqrt"
     )
 
@@ -82,8 +98,8 @@ def _checked(frame: pl.DataFrame, symbol: str, where: str) -> pl.DataFrame:
     return frame
 
 
-def _by_bar(frame: pl.DataFrame, open_ts: Ints, bar_s: int) -> tuple[Floats, Floats] | str:
-    """Return distances and depth by bar, or what is missing."""
+def _by_bar(frame: pl.DataFrame, open_ts: Ints, bar_s: int) -> BarDepth | str:
+    """Return the depth beside each bar, or what is missing."""
     times, place = np.unique(frame["ts"].to_physical().to_numpy(), return_inverse=True)
     last = np.searchsorted(times, open_ts + bar_s * 1_000_000) - 1
     old = (last < 0) | (times[np.maximum(last, 0)] < open_ts - OLDEST // dt.timedelta(microseconds=1))
@@ -99,4 +115,4 @@ def _by_bar(frame: pl.DataFrame, open_ts: Ints, bar_s: int) -> tuple[Floats, Flo
     if not distances.size:
         return "no band that every snapshot has on both sides"
     sides = [table[:, np.searchsorted(bands, sign * distances)] for sign in (-1, 1)]
-    return distances, np.maximum.accumulate(np.stack(sides, axis=1), axis=2)
+    return BarDepth(distances, np.maximum.accumulate(np.stack(sides, axis=1), axis=2))

@@ -48,7 +48,7 @@ class Paid:
 
     settlements: tuple[Settlement, ...]
     series: tuple[InputSeries, ...]
-    remarks: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def read_settlements(profile: VenueProfile, index: int, unit: Instrument, window: Window) -> Paid:
@@ -68,7 +68,7 @@ def read_settlements(profile: VenueProfile, index: int, unit: Instrument, window
     if not frame.height:
         due = compare_clock(rule, unit.coin, (), window)[1]
         note = NO_RATES if due else NOT_DUE
-        return Paid((), (InputSeries("funding", unit.symbol, "", "missing", None, None, note),), ())
+        return Paid((), (_funding_series(unit, None, "", note),), ())
     times: list[dt.datetime] = frame["ts"].to_list()
     fetched = [rate_e9(rate) for rate in frame["rate"].to_list()]
     oracles, index_series = _oracles(profile, unit, window, times)
@@ -79,14 +79,25 @@ def read_settlements(profile: VenueProfile, index: int, unit: Instrument, window
     before = window[0] - dt.timedelta(seconds=rule.interval_s)
     earlier, _ = _rates(profile, unit, (before, window[0]), shown(folder))
     known = [(time, rate_e9(rate)) for time, rate in earlier.rows()] + list(zip(times, fetched, strict=True))
-    remarks = [
-        *_clock_remarks(profile, unit, known, window),
-        *_clip_remarks(times, settlements),
+    notes = [
+        *_clock_notes(profile, unit, known, window),
+        *_clip_notes(times, settlements),
         *([f"has {index_series[0].note}"] if 0 in oracles and index_series else []),
     ]
-    source = f"{profile.id}: {shown(folder)}"
-    rates = InputSeries("funding", unit.symbol, source, "measured", None, facts, _charged(settlements))
-    return Paid(settlements, (rates, *index_series), tuple(remarks))
+    rates = _funding_series(unit, facts, f"{profile.id}: {shown(folder)}", _charged(settlements))
+    return Paid(settlements, (rates, *index_series), tuple(notes))
+
+
+def _funding_series(unit: Instrument, facts: Facts | None, source: str, note: str) -> InputSeries:
+    return InputSeries(
+        name="funding",
+        symbol=unit.symbol,
+        source=source,
+        label="measured" if facts else "missing",
+        expected_rows=None,
+        facts=facts,
+        note=note,
+    )
 
 
 def _rates(profile: VenueProfile, unit: Instrument, window: Window, where: str) -> tuple[pl.DataFrame, Facts]:
@@ -113,8 +124,16 @@ def _oracles(
     oracles = [_in_quanta(opens[time], unit, where) if time in opens else 0 for time in times]
     have = len(times) - oracles.count(0)
     note = f"index prices at {have} of {len(times)} settlements, else the mark is charged" if have < len(times) else ""
-    source, label = (f"{profile.id}: {where}", "measured") if have else ("", "missing")
-    return oracles, (InputSeries("index_ohlcv", unit.symbol, source, label, None, facts if have else None, note),)
+    series = InputSeries(
+        name="index_ohlcv",
+        symbol=unit.symbol,
+        source=f"{profile.id}: {where}" if have else "",
+        label="measured" if have else "missing",
+        expected_rows=None,
+        facts=facts if have else None,
+        note=note,
+    )
+    return oracles, (series,)
 
 
 def _in_quanta(price: float, unit: Instrument, where: str) -> int:
@@ -134,7 +153,7 @@ def _charged(settlements: Sequence[Settlement]) -> str:
     return f"{basis}; {clipped} clipped to the cap" if clipped else basis
 
 
-def _clock_remarks(
+def _clock_notes(
     profile: VenueProfile, unit: Instrument, known: Sequence[tuple[dt.datetime, int]], window: Window
 ) -> Iterator[str]:
     rule = profile.funding
@@ -146,7 +165,7 @@ def _clock_remarks(
         yield f"has no rate at {_times('time', absent)} of {clock}, the first {absent[0].isoformat()}: none paid"
 
 
-def _clip_remarks(times: Sequence[dt.datetime], settlements: Sequence[Settlement]) -> Iterator[str]:
+def _clip_notes(times: Sequence[dt.datetime], settlements: Sequence[Settlement]) -> Iterator[str]:
     clipped = [(time, row) for time, row in zip(times, settlements, strict=True) if row.rate_e9 != row.fetched_e9]
     if clipped:
         time, row = clipped[0]
@@ -160,8 +179,8 @@ def _times(name: str, rows: Sequence[object]) -> str:
     return f"{len(rows)} {name}" if len(rows) == 1 else f"{len(rows)} {name}s"
 
 
-def funding_flags(paid: Sequence[Paid]) -> Iterator[str]:
-    """Give the remarks as sentences, each with the symbols it is true of."""
-    rows = [(remark, each.series[0].symbol) for each in paid for remark in each.remarks]
-    for remark in dict.fromkeys(text for text, _ in rows):
-        yield f"Funding of {', '.join(symbol for text, symbol in rows if text == remark)} {remark}."
+def funding_notes(paid: Sequence[Paid]) -> Iterator[str]:
+    """Give the notes as sentences, each with the symbols it is true of."""
+    rows = [(note, each.series[0].symbol) for each in paid for note in each.notes]
+    for note in dict.fromkeys(text for text, _ in rows):
+        yield f"Funding of {', '.join(symbol for text, symbol in rows if text == note)} {note}."

@@ -23,7 +23,7 @@ class InputSeries:
 
     def row(self) -> dict[str, Any]:
         """Return a row of the table ``coverage``, the run left out."""
-        facts = self.facts or Facts(0, 0, 0, 0, (), None, None, "")
+        facts = self.facts or Facts()
         return {
             "series": self.name,
             "symbol": self.symbol,
@@ -31,7 +31,7 @@ class InputSeries:
             "label": self.label,
             "expected_rows": self.expected_rows,
             "rows": facts.rows,
-            "gaps": len(facts.holes),
+            "gaps": len(facts.gaps),
             "longest_gap_s": facts.longest_gap_s,
             "duplicates": facts.duplicates,
             "bridged": self.bridged,

@@ -1,4 +1,4 @@
-"""What a reader must know of a run's market: labels of its inputs, and flags as sentences."""
+"""What a reader must know of a run's market: labels of its inputs, and notes as sentences."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from backtest.lake.checks import describe, hole_text
+from backtest.lake.checks import describe, gaps_text
 from backtest.lake.place import series_folder, shown
 from backtest.lake.read import read_series
 from backtest.market.funding import NO_RATES
 from backtest.market.inputs import InputSeries
+from backtest.market.mark_model import model_text
+from backtest.market.pre_roll import LONG_ENOUGH
 from backtest.market.tape import Tape
 from backtest.scenario.values import Scenario, per_coin
 from backtest.times import Window
@@ -21,13 +23,6 @@ if TYPE_CHECKING:
     from backtest.venue.profile import VenueProfile
 
 LATELY = dt.timedelta(hours=1)  # older open interest is not that of the crash
-PRE_ROLL = dt.timedelta(hours=6)  # bars of a shorter stretch say little about where positions were opened
-
-
-def model_text(scenario: Scenario) -> str:
-    """Return how a mark without measured bars is made."""
-    half_life = scenario.mark_half_life_s
-    return f"EMA of the trade price, half-life {half_life:g} s" if half_life else "the trade price itself"
 
 
 def labels(
@@ -40,7 +35,7 @@ def labels(
     stand_in = f"minute bars of {others} stand in for the prices of {profile.id}: {', '.join(proxies)}"
     modelled = [series.symbol for series in marks if series.label == "modelled"]
     borrowed = [series for series in marks if series.label == "proxy"]
-    texts = [f"{model_text(scenario)}: {', '.join(modelled)}"] if modelled else []
+    texts = [f"{model_text(scenario.mark_half_life_s)}: {', '.join(modelled)}"] if modelled else []
     texts += [f"{series.note}: {series.symbol}" for series in borrowed]
     return {
         "prices": {
@@ -55,14 +50,14 @@ def labels(
     }
 
 
-def proxy_flags(profile: VenueProfile, tapes: Sequence[Tape]) -> Iterator[str]:
+def proxy_notes(profile: VenueProfile, tapes: Sequence[Tape]) -> Iterator[str]:
     """Give a sentence for each venue whose prices stand in."""
     for proxy in dict.fromkeys(tape.venue for tape in tapes if tape.venue != profile.id):
         coins = ", ".join(tape.coin for tape in tapes if tape.venue == proxy)
         yield f"Prices of {coins} are those of {proxy}, a declared proxy for {profile.id}."
 
 
-def window_flags(event: CrashEvent, scenario: Scenario, window: Window, tapes: Sequence[Tape]) -> Iterator[str]:
+def window_notes(event: CrashEvent, scenario: Scenario, window: Window, tapes: Sequence[Tape]) -> Iterator[str]:
     """Give sentences on a window that is not the event's own, on a short pre-roll and on unused samples."""
     first, last = (time.isoformat() for time in window)
     if scenario.start is None and scenario.end is None and window != (event.start, event.end):
@@ -72,7 +67,7 @@ def window_flags(event: CrashEvent, scenario: Scenario, window: Window, tapes: S
     if window[0] > event.core_start or window[1] < event.core_end:
         core = f"{event.core_start.isoformat()} to {event.core_end.isoformat()}"
         yield f"The window {first} to {last} does not hold the whole core of the event, {core}."
-    if window[0] + PRE_ROLL > event.core_start:
+    if window[0] + LONG_ENOUGH > event.core_start:
         hours = max(event.core_start - window[0], dt.timedelta(0)) / dt.timedelta(hours=1)
         yield f"The pre-roll is short ({hours:.1f} h before the core): entries are spread around the first mark."
     for tape in tapes:
@@ -81,7 +76,7 @@ def window_flags(event: CrashEvent, scenario: Scenario, window: Window, tapes: S
             yield f"The sample also has {tape.coin} {other}: run it with --set start={span.start.isoformat()}."
 
 
-def unit_flags(profile: VenueProfile, units: Sequence[Instrument]) -> Iterator[str]:
+def unit_notes(profile: VenueProfile, units: Sequence[Instrument]) -> Iterator[str]:
     """Give sentences on ticks and lots that are not the venue's own."""
     for unit in units:
         tick, lot = profile.instrument(unit.coin)
@@ -117,19 +112,26 @@ def known_open_interest(
             continue
         when, usd = rows["ts"][-1], rows["open_interest_usd"][-1]
         used = per_coin(scenario.open_interest_usd, unit.coin, "open_interest_usd")
-        says = f"was {usd:,.0f} USD a side at {when.isoformat()}; the book is drawn with {used:,.0f}"
+        found = f"was {usd:,.0f} USD a side at {when.isoformat()}; the book is drawn with {used:,.0f}"
         use = f"--set open_interest_usd.{unit.coin}={usd:.6g} takes the measured one"
         where = f"{profile.id}: {shown(series_folder(*place))}"
-        facts = describe(rows, 0, 0, None)
-        yield InputSeries("open_interest", unit.symbol, where, "measured", None, facts, f"{says}; {use}")
+        yield InputSeries(
+            name="open_interest",
+            symbol=unit.symbol,
+            source=where,
+            label="measured",
+            expected_rows=None,
+            facts=describe(rows, 0, 0, None),
+            note=f"{found}; {use}",
+        )
 
 
-def series_flags(series: Sequence[InputSeries]) -> Iterator[str]:
+def series_notes(series: Sequence[InputSeries]) -> Iterator[str]:
     """Give, as sentences, what a reader must know about the rows of a run."""
     for row in series:
         if row.name == "ohlcv" and row.bridged and row.facts:
-            holes = hole_text(row.facts.holes)
-            yield f"{row.symbol}: {row.bridged} missing bars are carried flat, without volume: {holes}."
+            gaps = gaps_text(row.facts.gaps)
+            yield f"{row.symbol}: {row.bridged} missing bars are carried flat, without volume: {gaps}."
         if row.facts and row.facts.duplicates:
             yield f"{row.symbol}: {row.facts.duplicates} rows of {row.name} came twice and were dropped."
     borrowed = [row for row in series if row.name == "mark_ohlcv" and row.label == "proxy"]

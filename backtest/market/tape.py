@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from backtest.catalogue.events import CrashEvent, Sample
 
 
-Asked = tuple[dt.datetime | None, dt.datetime | None]
+@dataclass(frozen=True, slots=True)
+class RequestedWindow:
+    """Start and end that the user asked for; None where the event decides."""
+
+    start: dt.datetime | None = None
+    end: dt.datetime | None = None
+
+
+ANY_WINDOW = RequestedWindow()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ class Tape:
     def read(self, window: Window) -> pl.DataFrame:
         """Read the bars whose open lies in the window, in the order stored."""
         if self.spans:
-            return sample_rows(self.spans, *window)
+            return sample_bars(self.spans, *window)
         return read_series(*self.place, "ohlcv", *window)
 
     def unused(self, window: Window) -> list[Sample]:
@@ -57,7 +65,7 @@ class Tape:
         return [span for span in self.spans if span.end <= window[0] or span.start >= window[1]]
 
 
-def find_tape(event: CrashEvent, venue: str, symbol: str, coin: str, asked: Asked) -> Tape:
+def find_tape(event: CrashEvent, venue: str, symbol: str, coin: str, requested: RequestedWindow) -> Tape:
     """Return the source of a coin's bars: the lake where it holds the days of the core, else the sample.
 
     The venue's own bars come first, then those of the next venue of the chain, a declared proxy; the venue's own that
@@ -67,15 +75,15 @@ def find_tape(event: CrashEvent, venue: str, symbol: str, coin: str, asked: Aske
     ----------
     venue, symbol
         The venue whose rules run and its name of the coin.
-    asked
-        Start and end asked for, None where the event decides.
+    requested
+        What the user asked for.
 
     Raises
     ------
     DataGapError
         Neither has bars of the coin.
     """
-    wanted = (asked[0] or event.start, asked[1] or event.end)
+    wanted = (requested.start or event.start, requested.end or event.end)
     core = (max(event.core_start, wanted[0]), min(event.core_end, wanted[1]))
     places = [(venue, symbol)]
     places += [(name, other) for name in chain(event, venue) for other in names_of(name, coin)]
@@ -84,15 +92,31 @@ def find_tape(event: CrashEvent, venue: str, symbol: str, coin: str, asked: Aske
     chosen = next(iter(whole), None) or (places[0] if stretches[places[0]] else None)
     if chosen is not None:
         start, end = stretches[chosen] or wanted
-        return Tape(coin, symbol, chosen, start, end, (), shown(series_folder(*chosen, "ohlcv")))
+        return Tape(
+            coin=coin,
+            symbol=symbol,
+            place=chosen,
+            start=start,
+            end=end,
+            spans=(),
+            where=shown(series_folder(*chosen, "ohlcv")),
+        )
     spans = spans_of(event.sample, coin, venue)
     if not spans:
         held = ", ".join(sorted({span.coin for span in event.sample})) or "none"
         fix = f"run crashbook fetch {event.id} --venue {venue} or choose other coins"
         raise DataGapError(f"{event.id}: no bars of {coin} for {venue}; coins in the sample: {held}; {fix}")
-    span = choose_span(spans, (event.core_start, event.core_end), asked)
-    where = " and ".join(f"data/sample/{each.file}" for each in spans if each is span or _reached(each, asked))
-    return Tape(coin, symbol, (span.venue, symbol), span.start, span.end, spans, where)
+    span = choose_span(spans, (event.core_start, event.core_end), requested)
+    where = " and ".join(f"data/sample/{each.file}" for each in spans if each is span or _touches(each, requested))
+    return Tape(
+        coin=coin,
+        symbol=symbol,
+        place=(span.venue, symbol),
+        start=span.start,
+        end=span.end,
+        spans=spans,
+        where=where,
+    )
 
 
 def _stretch(venue: str, symbol: str, wanted: Window, inside: dt.datetime) -> Window | None:
@@ -106,13 +130,13 @@ def _stretch(venue: str, symbol: str, wanted: Window, inside: dt.datetime) -> Wi
     return max(start, wanted[0]), min(end, wanted[1])
 
 
-def _reached(span: Sample, asked: Asked) -> bool:
-    """Return whether a window given in full reaches into a span."""
-    start, end = asked
+def _touches(span: Sample, requested: RequestedWindow) -> bool:
+    """Return whether a window given in full touches a span."""
+    start, end = requested.start, requested.end
     return start is not None and end is not None and span.start < end and span.end > start
 
 
-def common_window(event: CrashEvent, tapes: Sequence[Tape], asked: Asked) -> Window:
+def common_window(event: CrashEvent, tapes: Sequence[Tape], requested: RequestedWindow) -> Window:
     """Return the window of a replay: the times asked for, else what all tapes share of the event's window.
 
     Raises
@@ -120,8 +144,8 @@ def common_window(event: CrashEvent, tapes: Sequence[Tape], asked: Asked) -> Win
     DataGapError
         The window is empty.
     """
-    first = asked[0] or max(event.start, *(tape.start for tape in tapes))
-    last = asked[1] or min(event.end, *(tape.end for tape in tapes))
+    first = requested.start or max(event.start, *(tape.start for tape in tapes))
+    last = requested.end or min(event.end, *(tape.end for tape in tapes))
     if first < last:
         return first, last
     held = ", ".join(f"{tape.coin} {tape.start.isoformat()} to {tape.end.isoformat()}" for tape in tapes)
@@ -137,7 +161,7 @@ def spans_of(samples: Sequence[Sample], coin: str, venue: str) -> tuple[Sample, 
     return tuple(sorted((span for span in mine if span.venue == chosen), key=lambda span: span.start))
 
 
-def choose_span(spans: Sequence[Sample], core: Window, asked: Asked = (None, None)) -> Sample:
+def choose_span(spans: Sequence[Sample], core: Window, requested: RequestedWindow = ANY_WINDOW) -> Sample:
     """Return the span a run uses: the one that holds the start or end asked for, else the one with most of the core.
 
     Ties go to the later span.
@@ -148,10 +172,10 @@ def choose_span(spans: Sequence[Sample], core: Window, asked: Asked = (None, Non
         Spans of one coin, at least one.
     core
         Start and end of the core of the crash.
-    asked
-        Start and end asked for; either may be None.
+    requested
+        What the user asked for.
     """
-    start, end = asked
+    start, end = requested.start, requested.end
 
     def preference(span: Sample) -> tuple[bool, bool, dt.timedelta, dt.datetime]:
         holds_start = start is not None and span.start <= start < span.end
@@ -162,7 +186,7 @@ def choose_span(spans: Sequence[Sample], core: Window, asked: Asked = (None, Non
     return max(spans, key=preference)
 
 
-def sample_rows(spans: Sequence[Sample], start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
+def sample_bars(spans: Sequence[Sample], start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
     """Read the bars of some spans whose open lies in ``[start, end)``.
 
     Returns

@@ -26,6 +26,7 @@ from backtest.lake.read import read_series
 from backtest.market.inputs import InputSeries
 from backtest.mechanics.exact import half_even, rate_e9
 from backtest.scenario.fields import MOST
+from backtest.times import DAY
 from backtest.venue.listings import LARGEST_UNIT, SMALLEST_UNIT, Listing
 from backtest.venue.margin_table import MarginTable, check_tiers
 from backtest.venue.profile import VenueProfile
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 Tier = tuple[Decimal, int, float]  # floor, rate in 1e-9, largest leverage
-DAY = dt.timedelta(days=1)
 BOTH = ("leverage_tiers", "limits")
 LONGEST_SHOWN = 40
 AGAIN = "delete the file and fetch it again"
@@ -46,7 +46,7 @@ class Terms:
 
     ``table`` is the margin table in force; where a venue counts floors in contracts, ``floors_base`` holds them in base
     units and ``at`` makes dollars of them. ``warning`` is empty if the table is dated for the day. ``listed`` says
-    whether tick and lot are from the lake; ``rows`` are its series that were used, ``told`` sentences on them without
+    whether tick and lot are from the lake; ``rows`` are its series that were used, ``notes`` sentences on them without
     their full stop.
     """
 
@@ -56,7 +56,7 @@ class Terms:
     floors_base: tuple[Decimal, ...] = ()
     listed: bool = False
     rows: tuple[InputSeries, ...] = ()
-    told: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def at(self, px: Fraction) -> MarginTable:
         """Return the table with floors in whole USD, those in base units counted at a price, half to even.
@@ -70,21 +70,21 @@ class Terms:
         """
         if not self.floors_base:
             return self.table
-        worth = [Fraction(floor) * px for floor in self.floors_base]
+        values = [Fraction(floor) * px for floor in self.floors_base]
         # no position is larger than MOST
-        floors = [min(half_even(usd.numerator, usd.denominator), int(MOST)) for usd in worth]
+        floors = [min(half_even(usd.numerator, usd.denominator), int(MOST)) for usd in values]
         tiers = tuple((floor, rate, limit) for floor, (_, rate, limit) in zip(floors, self.table.tiers, strict=True))
         return replace(self.table, tiers=tiers)
 
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """Tick and lot of a coin from the lake, the size of a contract in base, and the row of coverage they come from."""
+    """Tick and lot of a coin from the lake, the size of a contract in base, and the series they come from."""
 
     tick: Decimal
     lot: Decimal
     contract_base: Decimal
-    row: InputSeries
+    series: InputSeries
     day: dt.date
 
 
@@ -149,18 +149,19 @@ def _inverse_only(profile: VenueProfile) -> bool:
 
 
 def _units(profile: VenueProfile, coin: str) -> Units | None:
-    place = Place("limits", profile.id, profile.symbol(coin))
+    place = Place(profile.id, profile.symbol(coin), "limits")
     days = day_names(place.folder)[0]
     if not days:
         return None
     day = max(days)
-    frame, where = _day_rows(place, day, days[day])
+    frame, where = _rows_of_day(place, day, days[day])
     last = frame.row(-1, named=True)
     tick, lot, size = (_number(last[name], name, where) for name in ("tick_px", "lot_base", "contract_size"))
     for name, unit in (("tick_px", tick), ("lot_base", lot), ("contract_size", size)):
         if not SMALLEST_UNIT <= unit <= LARGEST_UNIT:
             raise DataError(f"{where}: {name} = {unit}; allowed: {SMALLEST_UNIT} to {LARGEST_UNIT}; {AGAIN}")
-    return Units(tick, lot, size, _row(place, frame, where, f"tick and lot; as of {day}"), day)
+    series = _series(place, frame, where, f"tick and lot; as of {day}")
+    return Units(tick=tick, lot=lot, contract_base=size, series=series, day=day)
 
 
 def _terms(profile: VenueProfile, coin: str, day: dt.date, event: str, units: Units | None) -> Terms:
@@ -168,7 +169,7 @@ def _terms(profile: VenueProfile, coin: str, day: dt.date, event: str, units: Un
 
     Tiers of inverse contracts are the profile's alone: of the lake's it is not known what they count.
     """
-    place = Place("leverage_tiers", profile.id, profile.symbol(coin))
+    place = Place(profile.id, profile.symbol(coin), "leverage_tiers")
     days = {} if profile.face(coin) else day_names(place.folder)[0]
     kind = profile.tables[0].kind if profile.tables else "tiered"
     empty = [MarginTable(coin, when, (), f"lake-{coin}-{when}", "V", "", kind) for when in days]
@@ -179,26 +180,34 @@ def _terms(profile: VenueProfile, coin: str, day: dt.date, event: str, units: Un
             f"margin table at {profile.id}", coin, {each.coin for each in profile.tables},
             f"Bring it into the lake: {fetch_hint(profile, coin, event)}",
         ) from error  # fmt: skip
-    rows, told = [], []
+    rows, notes = [], []
     if units:
-        rows.append(units.row)
-        told.append(f"tick and lot of {place.symbol} are those of {units.day} in the lake: the profile has none")
+        rows.append(units.series)
+        notes.append(f"tick and lot of {place.symbol} are those of {units.day} in the lake: the profile has none")
         if table.coin != coin:
-            told.append(f"margin table of {coin} at {profile.id} is the one for any coin without its own")
+            notes.append(f"margin table of {coin} at {profile.id} is the one for any coin without its own")
     floors: tuple[Decimal, ...] = ()
     if not table.tiers:
-        frame, where = _day_rows(place, table.valid_from, days[table.valid_from])
+        frame, where = _rows_of_day(place, table.valid_from, days[table.valid_from])
         tiers = _tiers(frame, where)
-        rows.append(_row(place, frame, where, f"margin table in force; as of {table.valid_from}"))
-        told.append(f"margin table of {coin} at {profile.id} is that of {table.valid_from} in the lake")
+        rows.append(_series(place, frame, where, f"margin table in force; as of {table.valid_from}"))
+        notes.append(f"margin table of {coin} at {profile.id} is that of {table.valid_from} in the lake")
         if _in_contracts(profile.id):
             sized = units or _contract(profile, coin, event, where)
-            rows += [sized.row] if not units else []
+            rows += [sized.series] if not units else []
             floors = tuple(floor * sized.contract_base for floor, _, _ in tiers)
-            told[-1] += f"; its floors are contracts of {sized.contract_base:f} {coin}, counted at the starting mark"
+            notes[-1] += f"; its floors are contracts of {sized.contract_base:f} {coin}, counted at the starting mark"
         whole = tuple((int(floor.to_integral_value()), rate, limit) for floor, rate, limit in tiers)
         table = replace(table, tiers=whole)
-    return Terms(coin, table, warning, floors, units is not None, tuple(rows), tuple(told))
+    return Terms(
+        coin=coin,
+        table=table,
+        warning=warning,
+        floors_base=floors,
+        listed=units is not None,
+        rows=tuple(rows),
+        notes=tuple(notes),
+    )
 
 
 def _in_contracts(venue: str) -> bool:
@@ -235,7 +244,7 @@ def _number(value: float | None, name: str, where: str) -> Decimal:
     return number
 
 
-def _day_rows(place: Place, day: dt.date, path: Path) -> tuple[pl.DataFrame, str]:
+def _rows_of_day(place: Place, day: dt.date, path: Path) -> tuple[pl.DataFrame, str]:
     """Return the rows of a day and how messages name their file."""
     start = dt.datetime.combine(day, dt.time())
     frame, where = read_series(place.venue, place.symbol, place.series, start, start + DAY), shown(path)
@@ -244,9 +253,17 @@ def _day_rows(place: Place, day: dt.date, path: Path) -> tuple[pl.DataFrame, str
     return frame, where
 
 
-def _row(place: Place, frame: pl.DataFrame, where: str, note: str) -> InputSeries:
+def _series(place: Place, frame: pl.DataFrame, where: str, note: str) -> InputSeries:
     facts = describe(frame, 0, 0, None)
-    return InputSeries(place.series, place.symbol, f"{place.venue}: {where}", "measured", None, facts, note)
+    return InputSeries(
+        name=place.series,
+        symbol=place.symbol,
+        source=f"{place.venue}: {where}",
+        label="measured",
+        expected_rows=None,
+        facts=facts,
+        note=note,
+    )
 
 
 def _source(terms: Terms) -> Mapping[str, str]:

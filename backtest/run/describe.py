@@ -100,7 +100,7 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
         "settlement": settlement_of(prepared),
         "assumptions": assumptions(prepared),
         "not_simulated": [others, *_not_simulated(prepared)],
-        "flags": [*counted(prepared), *resolved.flags, *market.flags, *prepared.book.notes],
+        "flags": [*counted(prepared), *resolved.flags, *market.notes, *prepared.book.notes],
         "versions": {name: version(name) for name in VERSIONS},
         "digests": {"data": market.digest, "book": prepared.book.digest, "code": facts["code_sha256"],
                     "scenario": facts["scenario_sha256"]},

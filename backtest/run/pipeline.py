@@ -134,7 +134,7 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
     if venue.id not in event.venues:
         notes.append(f"{venue.id} is not among the venues of the event ({', '.join(event.venues)})")
     notes += [each.warning for each in terms]
-    notes += [sentence for each in terms for sentence in each.told]
+    notes += [sentence for each in terms for sentence in each.notes]
     untouched = untouched.with_(fund_inventory_limit_usd=MOST if share is None else min(share * start, MOST))
     flags = tuple(note[0].upper() + note[1:] + "." for note in notes if note)
     fund_coins = None if in_coins is None else in_coins[0]

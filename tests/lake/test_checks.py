@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from backtest.errors import DataError
-from backtest.lake.checks import check_bars, check_funding, hole_text
+from backtest.lake.checks import check_bars, check_funding, gaps_text
 from backtest.lake.digests import rows_digest
 from backtest.market.inputs import InputSeries
 from backtest.schema.tables import TABLES
-from backtest.times import find_holes, micros
+from backtest.times import find_gaps, micros
 from tests.fetch.standins import bars, flat, utc
 
 GOOD = [(10, 12, 9, 11, 5), (11, 11, 10, 10, 6), (10, 13, 10, 13, 0), (13, 13, 12, 12, 1)]
@@ -35,7 +35,7 @@ def with_cell(frame: pl.DataFrame, row: int, name: str, value: object) -> pl.Dat
 def test_good_bars_pass_unchanged() -> None:
     frame, facts = check(good())
     assert frame.equals(good())
-    assert (facts.rows, facts.duplicates, facts.missing, facts.holes, facts.longest_gap_s) == (4, 0, 0, (), 0)
+    assert (facts.rows, facts.duplicates, facts.missing, facts.gaps, facts.longest_gap_s) == (4, 0, 0, (), 0)
     assert (facts.first, facts.last) == (utc("21:00"), utc("21:03"))
     assert facts.sha256 == rows_digest(good())
 
@@ -93,28 +93,28 @@ def test_identical_duplicates_are_dropped_and_counted() -> None:
 
 def test_holes_inside_and_at_the_edges_of_a_window() -> None:
     _, inside = check(good()[[0, 3]])
-    assert inside.holes == ((utc("21:01"), utc("21:03")),)
+    assert inside.gaps == ((utc("21:01"), utc("21:03")),)
     assert (inside.missing, inside.longest_gap_s) == (2, 120)
     _, facts = check(good()[[0, 2]], window=(utc("20:57"), utc("21:05")))
-    hole = [(utc("20:57"), utc("21:00")), (utc("21:01"), utc("21:02")), (utc("21:03"), utc("21:05"))]
-    assert facts.holes == tuple(hole)
+    gap = [(utc("20:57"), utc("21:00")), (utc("21:01"), utc("21:02")), (utc("21:03"), utc("21:05"))]
+    assert facts.gaps == tuple(gap)
     assert (facts.missing, facts.longest_gap_s) == (6, 180)
 
 
 def test_no_rows_is_one_hole() -> None:
     _, facts = check(good()[:0], window=(utc("21:00"), utc("21:05")))
-    assert facts.holes == ((utc("21:00"), utc("21:05")),)
+    assert facts.gaps == ((utc("21:00"), utc("21:05")),)
     assert (facts.rows, facts.first, facts.last) == (0, None, None)
     _, unknown = check(good()[:0])
-    assert unknown.holes == ()
+    assert unknown.gaps == ()
 
 
 def test_only_the_first_holes_are_listed() -> None:
     times = flat(utc("21:00"), 11)["ts"].gather_every(2)
-    holes = find_holes(times.to_physical().to_numpy(), (utc("21:00"), utc("21:11")), 60)
-    assert len(holes) == 5
-    assert hole_text(holes).endswith("2025-10-10T21:05:00 to 2025-10-10T21:06:00 and 2 more")
-    assert micros(holes[0][1]) - micros(holes[0][0]) == 60_000_000
+    gaps = find_gaps(times.to_physical().to_numpy(), (utc("21:00"), utc("21:11")), 60)
+    assert len(gaps) == 5
+    assert gaps_text(gaps).endswith("2025-10-10T21:05:00 to 2025-10-10T21:06:00 and 2 more")
+    assert micros(gaps[0][1]) - micros(gaps[0][0]) == 60_000_000
 
 
 @pytest.mark.parametrize("rate", [None, float("nan"), float("inf"), 1.0, -1.5])
@@ -128,7 +128,7 @@ def test_funding_order_and_duplicates() -> None:
     frame = pl.DataFrame({"ts": [utc("00:00"), utc("00:00"), utc("08:00")], "rate": [1e-4, 1e-4, 2e-4]})
     kept, facts = check_funding(frame, "BTC/USDT:USDT", "data/lake/x")
     assert kept["rate"].to_list() == [1e-4, 2e-4]
-    assert (facts.rows, facts.duplicates, facts.holes) == (2, 1, ())
+    assert (facts.rows, facts.duplicates, facts.gaps) == (2, 1, ())
     with pytest.raises(DataError, match="time running backwards at 2025-10-10T00:00:00"):
         check_funding(frame.reverse(), "BTC/USDT:USDT", "data/lake/x")
     with pytest.raises(DataError, match="two different rows for one time"):

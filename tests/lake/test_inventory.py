@@ -196,7 +196,7 @@ def test_funding_is_due_at_its_most_frequent_distance(hours: tuple[int, ...], ex
 
 def test_funding_stamped_late_by_milliseconds_has_no_gap() -> None:
     put(rates(0.000004, 8.000002, 16), "funding")
-    assert (only().expected, only().facts.holes) == (3, ())
+    assert (only().expected, only().facts.gaps) == (3, ())
 
 
 def test_funding_of_a_window_that_holds_one_time() -> None:
@@ -211,7 +211,7 @@ def test_statistics_go_by_the_step_of_the_venue() -> None:
     holding = only()
     assert (holding.expected, holding.facts.rows, holding.facts.missing) == (288, 144, 144)
     put(interest(*range(0, DAY_MINUTES, 5)), "open_interest")
-    assert (only().facts.missing, only().facts.holes) == (0, ())
+    assert (only().facts.missing, only().facts.gaps) == (0, ())
 
 
 def test_marks_stale_at_funding() -> None:
@@ -244,7 +244,7 @@ def test_names_are_decoded_and_foreign_folders_left_out() -> None:
     put(minutes(), symbol="../../Ω €:*", timeframe="1m")
     (lake_folder() / "ohlcv" / "venue=bybit" / "symbol=A B" / "1m").mkdir(parents=True)
     (lake_folder() / "ohlcv" / "venue=bybit" / "symbol=AB" / "3m").mkdir(parents=True)
-    assert lake_places() == [Place("ohlcv", "bybit", "../../Ω €:*", "1m")]
+    assert lake_places() == [Place("bybit", "../../Ω €:*", "ohlcv", "1m")]
     assert only().facts.rows == DAY_MINUTES
 
 

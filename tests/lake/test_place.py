@@ -15,7 +15,6 @@ from backtest.errors import DataError, UnknownNameError
 from backtest.lake.place import day_file, day_files, lake_folder, series_folder, shown
 from backtest.lake.read import read_series
 from backtest.lake.write import write_day
-from backtest.market.align import on_one_clock
 from tests.fetch.standins import bars, flat, utc
 
 SYMBOL = "BTC/USDT:USDT"
@@ -166,16 +165,3 @@ def test_folder_names_that_look_like_patterns(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("CRASHBOOK_HOME", str(tmp_path / "a[b]*?"))
     write("2025-10-10", flat(utc("21:00"), 3))
     assert read_series("bybit", SYMBOL, "ohlcv", utc("00:00"), utc("23:00")).height == 3
-
-
-def test_one_clock_carries_the_last_close() -> None:
-    full = bars(utc("21:00"), [(10, 12, 9, 11, 5), (11, 11, 10, 10, 6), (10, 13, 10, 13, 7)])
-    holed = full[[0, 2]].with_columns(pl.col("open", "high", "low", "close") * 2)
-    opens, columns, bridged = on_one_clock([full, holed], (utc("21:00"), utc("21:04")), 60)
-    assert np.diff(opens).tolist() == [60_000_000] * 3
-    assert opens[0] == np.datetime64("2025-10-10T21:00", "us").astype(np.int64)
-    assert bridged.tolist() == [[False, False, False, True], [False, True, False, True]]
-    assert columns["open"].tolist() == [[10, 11, 10, 13], [20, 22, 20, 26]]
-    assert columns["high"].tolist() == [[12, 11, 13, 13], [24, 22, 26, 26]]
-    assert columns["low"].tolist() == [[9, 10, 10, 13], [18, 22, 20, 26]]
-    assert columns["volume"].tolist() == [[5, 6, 7, 0], [5, 0, 7, 0]]

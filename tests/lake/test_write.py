@@ -18,7 +18,7 @@ from backtest.assets import lake_folder
 from backtest.errors import DataError
 from backtest.lake.digests import rows_digest
 from backtest.lake.manifest import JOURNAL, enter_missing, read_manifest
-from backtest.lake.place import day_file, series_folder
+from backtest.lake.place import Place, day_file, series_folder
 from backtest.lake.read import read_file
 from backtest.lake.write import sweep, write_day
 from tests.fetch.standins import flat
@@ -27,7 +27,8 @@ DAY = dt.date(2025, 10, 10)
 BYBIT = ("bybit", "BTC/USDT:USDT", "ohlcv")
 NAME = "ohlcv/venue=bybit/symbol=BTC%2FUSDT%3AUSDT/1m/2025-10-10.parquet"
 MIDNIGHT = dt.datetime.fromisoformat("2025-10-10")
-THIS = (*BYBIT, DAY, "1m")
+HERE = Place(*BYBIT, "1m")
+THIS = (HERE, DAY)
 
 
 def minutes(count: int, first: int = 0) -> pl.DataFrame:
@@ -108,7 +109,7 @@ def test_a_day_without_a_line_is_entered_as_it_was_written() -> None:
     journal().unlink()
     written = dt.datetime.fromisoformat("2026-01-02T03:04:05").replace(tzinfo=dt.UTC).timestamp()
     os.utime(path, (written, written))
-    assert enter_missing([THIS, (*BYBIT, DAY + dt.timedelta(days=1), "1m")]) == 1
+    assert enter_missing([THIS, (HERE, DAY + dt.timedelta(days=1))]) == 1
     (again,) = read_manifest().values()
     assert again == {**entry, "fetched_at": "2026-01-02T03:04:05"}
     assert enter_missing([THIS]) == 0

@@ -1,4 +1,4 @@
-"""The path: units, the mark model, windows, holes, funding, labels and digest."""
+"""The path: units, the mark model, windows, gaps, funding, labels and digest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from backtest.assets import asset
 from backtest.errors import ConfigError, DataError, DataGapError, RangeError
 from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
-from backtest.market.path import build_market, in_units, instrument_of, model_mark
+from backtest.market.mark_model import model_mark
+from backtest.market.path import build_market
+from backtest.market.units import in_units, instrument_of
 from backtest.mechanics.exact import half_even
 from backtest.schema.tables import TABLES
 from tests.fetch.standins import FakeEvent, FakeSample, FakeVenue, bars, flat, scenario, utc
@@ -117,7 +119,7 @@ def test_a_finer_tape_is_flagged() -> None:
     path = build_market(COVID, FakeVenue(), scenario())
     assert path.instruments[0].tick == Decimal("0.01")
     assert path.trade[0, 0].tolist() == [735851, 736023, 735100, 735870]
-    assert f"{BTC}: prices are no multiples of the venue's tick 0.1; the tick is 0.01." in path.flags
+    assert f"{BTC}: prices are no multiples of the venue's tick 0.1; the tick is 0.01." in path.notes
 
 
 def test_prices_with_the_noise_of_floats_are_refused() -> None:
@@ -201,7 +203,7 @@ def test_marks_with_a_hole_are_not_used() -> None:
     path = build_market(SMALL, FakeVenue(), scenario())
     assert set(path.mark.ravel().tolist()) == {1000}
     modelled = "is modelled (EMA of the trade price, half-life 30 s): the lake has 5 of the 6 mark bars of binanceusdm."
-    assert f"The mark of {BTC} {modelled}" in path.flags
+    assert f"The mark of {BTC} {modelled}" in path.notes
 
 
 # windows and sources
@@ -215,8 +217,8 @@ def test_coins_share_the_intersection_of_their_spans() -> None:
     assert path.core_bar == 10
     assert path.entry_profiles == (None,) * 5
     window = "The window is 2025-10-10T20:40:00 to 2025-10-10T22:21:00, all that the bars of these coins share"
-    assert any(flag.startswith(window) for flag in path.flags)
-    assert any(flag.startswith("The pre-roll is short (0.2 h before the core)") for flag in path.flags)
+    assert any(note.startswith(window) for note in path.notes)
+    assert any(note.startswith("The pre-roll is short (0.2 h before the core)") for note in path.notes)
     alone = build_market(TARIFF, FakeVenue("hyperliquid", "USDC", "USDC"), scenario(["BTC"]))
     assert alone.trade.shape == (1, 360, 4)
 
@@ -228,18 +230,18 @@ def test_bars_of_another_venue_are_a_declared_proxy() -> None:
         "text": "minute bars of binanceusdm stand in for the prices of hyperliquid: BTC, SOL",
         "source": "binanceusdm",
     }
-    assert "Prices of BTC, SOL are those of binanceusdm, a declared proxy for hyperliquid." in path.flags
+    assert "Prices of BTC, SOL are those of binanceusdm, a declared proxy for hyperliquid." in path.notes
     assert {row["label"] for row in path.coverage if row["series"] == "ohlcv"} == {"proxy"}
     own = build_market(TARIFF, FakeVenue(), scenario(["BTC", "SOL"]))
     assert own.labels["prices"]["badge"] == "measured"
-    assert not any("proxy" in flag for flag in own.flags)
+    assert not any("proxy" in note for note in own.notes)
 
 
 def test_two_spans_of_one_coin() -> None:
     first = build_market(COVID, FakeVenue(), scenario())
     assert first.trade[0, :, LOW].min() == 519917
     other = "The sample also has BTC 2020-03-12T23:30:00 to 2020-03-13T03:30:00: run it with --set start="
-    assert f"{other}2020-03-12T23:30:00." in first.flags
+    assert f"{other}2020-03-12T23:30:00." in first.notes
     second = build_market(COVID, FakeVenue(), scenario(start=utc("2020-03-12T23:30")))
     assert second.trade.shape == (1, 240, 4)
     assert second.trade[0, :, LOW].min() == 362181
@@ -280,12 +282,12 @@ def test_the_lake_replaces_the_sample_and_gives_the_events_window() -> None:
     assert path.trade.shape == (1, 1440, 4)
     assert path.labels["prices"]["text"] == "minute bars of binanceusdm"
     assert path.coverage[0]["source"].startswith("binanceusdm: data/lake/ohlcv/venue=binanceusdm/symbol=BTC")
-    assert not any(flag.startswith("The window") for flag in path.flags)
+    assert not any(note.startswith("The window") for note in path.notes)
     mixed = build_market(TARIFF, FakeVenue(), scenario(["BTC", "SOL"]))
     assert mixed.trade.shape == (2, 101, 4)
 
 
-# holes and bad rows
+# gaps and bad rows
 
 
 def test_holes_are_refused_or_carried_flat() -> None:
@@ -294,14 +296,14 @@ def test_holes_are_refused_or_carried_flat() -> None:
     with pytest.raises(DataGapError) as caught:
         build_market(SMALL, FakeVenue(), scenario())
     assert caught.value.exit_code == 3
-    holes = "2025-10-10T09:02:00 to 2025-10-10T09:04:00, 2025-10-10T09:05:00 to 2025-10-10T09:06:00"
-    refusal = f"{BTC}: 3 bars missing (longest 120 s): {holes}; allowed: a bar a minute; run crashbook fetch small"
+    gaps = "2025-10-10T09:02:00 to 2025-10-10T09:04:00, 2025-10-10T09:05:00 to 2025-10-10T09:06:00"
+    refusal = f"{BTC}: 3 bars missing (longest 120 s): {gaps}; allowed: a bar a minute; run crashbook fetch small"
     assert refusal in str(caught.value)
     path = build_market(SMALL, FakeVenue(), scenario(allow_gaps=True))
     assert path.bridged[0].tolist() == [False, False, True, True, False, True]
     assert path.trade[0, 2].tolist() == [1005] * 4
     assert path.volume_lots[0].tolist() == [5000, 5000, 0, 0, 5000, 0]
-    assert f"{BTC}: 3 missing bars are carried flat, without volume: {holes}." in path.flags
+    assert f"{BTC}: 3 missing bars are carried flat, without volume: {gaps}." in path.notes
     row = path.coverage[0]
     assert (row["expected_rows"], row["rows"], row["gaps"], row["longest_gap_s"], row["bridged"]) == (6, 3, 2, 120, 3)
 
@@ -328,7 +330,7 @@ def test_duplicates_are_dropped_and_flagged() -> None:
     store(pl.concat([frame[:3], frame[2:]]))
     path = build_market(SMALL, FakeVenue(), scenario())
     assert path.coverage[0]["duplicates"] == 1
-    assert f"{BTC}: 1 rows of ohlcv came twice and were dropped." in path.flags
+    assert f"{BTC}: 1 rows of ohlcv came twice and were dropped." in path.notes
 
 
 # funding, pre-roll, coverage, digest
@@ -341,13 +343,13 @@ def test_funding_belongs_to_the_bar_it_falls_in() -> None:
     path = build_market(SMALL, FakeVenue(), scenario())
     assert path.funding == ((0, 0, 100_000, 0, 100_000), (3, 0, -37_500, 0, -37_500))
     off = "has 1 settlement off the venue's clock (every 1 h), the first at 2025-10-10T09:03:00: paid as fetched."
-    assert [flag for flag in path.flags if "unding" in flag] == [f"Funding of {BTC} {off}"]
+    assert [note for note in path.notes if "unding" in note] == [f"Funding of {BTC} {off}"]
 
 
 def test_absent_funding_is_flagged() -> None:
     path = build_market(TARIFF, FakeVenue(), scenario(["BTC"]))
     assert path.funding == ()
-    assert path.flags[-1] == f"There is no funding data in the window: {BTC}."
+    assert path.notes[-1] == f"There is no funding data in the window: {BTC}."
 
 
 @pytest.mark.parametrize(("minutes", "known"), [(360, True), (359, False)])
@@ -418,7 +420,7 @@ def test_marks_of_the_venue_that_stands_in_are_a_declared_proxy() -> None:
     assert path.mark[0].min() == path.mark[0].max() == 101 * path.instruments[0].mark_per_tick * 10
     assert path.labels["mark"]["badge"] == "proxy"
     assert path.modelled == (False,)
-    assert f"Marks of binanceusdm stand in for bybit: {BTC}." in path.flags
+    assert f"Marks of binanceusdm stand in for bybit: {BTC}." in path.notes
 
 
 def test_a_hole_before_the_core_is_carried_flat_and_flagged_without_being_asked() -> None:
@@ -426,7 +428,7 @@ def test_a_hole_before_the_core_is_carried_flat_and_flagged_without_being_asked(
     store(flat(utc("09:00"), 6)[[0, 1, 3, 4, 5]])
     path = build_market(event, FakeVenue(), scenario())
     assert path.bridged[0].tolist() == [False, False, True, False, False, False]
-    assert any("1 missing bars are carried flat" in flag for flag in path.flags)
+    assert any("1 missing bars are carried flat" in note for note in path.notes)
 
 
 def test_measured_open_interest_is_told_beside_that_of_the_book() -> None:
@@ -436,7 +438,7 @@ def test_measured_open_interest_is_told_beside_that_of_the_book() -> None:
     store(pl.DataFrame(rows, schema=schema_of("open_interest")), series="open_interest")
     path = build_market(event, FakeVenue(), scenario(open_interest_usd={"BTC": 500.0}))
     assert [row["series"] for row in path.coverage][-1] == "open_interest"
-    (told,) = [flag for flag in path.flags if flag.startswith("Open interest")]
+    (told,) = [note for note in path.notes if note.startswith("Open interest")]
     assert told == (
         f"Open interest of {BTC} was 700 USD a side at 2025-10-10T09:00:00; the book is drawn with 500; "
         "--set open_interest_usd.BTC=700 takes the measured one."

@@ -67,7 +67,7 @@ def test_an_empty_lake_leaves_profile_and_table_as_they_are() -> None:
     profile, terms = one("binanceusdm", "BTC")
     assert profile == get_venue("binanceusdm")
     assert (terms.table, terms.warning) == profile.table("BTC", CRASH)
-    assert (terms.rows, terms.told, terms.listed) == ((), (), False)
+    assert (terms.rows, terms.notes, terms.listed) == ((), (), False)
 
 
 def test_a_coin_that_the_profile_lacks_is_listed_by_the_newest_limits() -> None:
@@ -79,7 +79,7 @@ def test_a_coin_that_the_profile_lacks_is_listed_by_the_newest_limits() -> None:
     assert terms.listed
     assert [row.name for row in terms.rows] == ["limits", "leverage_tiers"]
     assert all(row.label == "measured" and row.facts and row.facts.sha256 for row in terms.rows)
-    assert terms.told == (
+    assert terms.notes == (
         "tick and lot of ADA/USDT:USDT are those of 2026-11-23 in the lake: the profile has none",
         "margin table of ADA at bybit is that of 2025-10-10 in the lake",
     )
@@ -132,7 +132,7 @@ def test_a_table_of_the_coin_beats_the_one_for_any_coin() -> None:
     put_limits("binanceusdm", "ADA", CRASH)
     profile, terms = one("binanceusdm", "ADA")
     assert terms.table == profile.table("*", CRASH)[0]
-    assert terms.told[-1] == "margin table of ADA at binanceusdm is the one for any coin without its own"
+    assert terms.notes[-1] == "margin table of ADA at binanceusdm is the one for any coin without its own"
     put_tiers("binanceusdm", "ADA", dt.date(2026, 11, 23))
     _, terms = one("binanceusdm", "ADA")
     assert terms.table.coin == "ADA"
@@ -163,7 +163,7 @@ def test_floors_in_contracts_are_counted_at_a_price() -> None:
     _, terms = one("okx", "BTC")
     assert terms.floors_base == (Decimal(0), Decimal("100.01"))
     assert terms.at(Fraction(117_590)).tiers == ((0, 4_000_000, 100.0), (11_760_176, 10_000_000, 50.0))
-    (told,) = terms.told
+    (told,) = terms.notes
     assert told.startswith("margin table of BTC at okx is that of 2025-10-10 in the lake; its floors are contracts of ")
     assert told.endswith("of 0.01 BTC, counted at the starting mark")
     assert {row.name for row in terms.rows} == {"leverage_tiers", "limits"}

@@ -15,7 +15,7 @@ from backtest.errors import DataError
 from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
 from backtest.market.path import MarketPath, build_market
-from backtest.market.tape import find_tape
+from backtest.market.tape import RequestedWindow, find_tape
 from backtest.run.pipeline import execute, prepare, resolve
 from backtest.run.run import Run, open_run
 from backtest.venue.funding_rule import ALWAYS, Cap, FundingRule, compare_clock
@@ -54,7 +54,7 @@ def path_of(venue: FakeVenue, rows: dict[str, float], index: pl.DataFrame | None
 
 
 def flags_of(path: MarketPath) -> list[str]:
-    return [flag for flag in path.flags if "unding" in flag]
+    return [note for note in path.notes if "unding" in note]
 
 
 # rules
@@ -269,8 +269,8 @@ def test_rates_at_every_minute_run_and_are_flagged() -> None:
     accepted("audit", "-q")
     run = open_run()
     assert run.funding["step"].n_unique() == 15
-    assert any("clipped to the venue's cap at 15 settlements" in flag for flag in run.meta["flags"])
-    assert any("15 settlements off the venue's clock" in flag for flag in run.meta["flags"])
+    assert any("clipped to the venue's cap at 15 settlements" in note for note in run.meta["flags"])
+    assert any("15 settlements off the venue's clock" in note for note in run.meta["flags"])
 
 
 def test_funding_beyond_the_tables_is_refused_in_one_line() -> None:
@@ -319,7 +319,7 @@ def test_binance_on_the_night_of_10_october_2025(coin: str, rate: float, payer: 
     symbol, known = f"{coin}/USDT:USDT", fetched("binance-usdm", f"{coin}USDT")
     profile, start, end = get_venue("binanceusdm"), utc("21:00"), utc("22:20")
     event = resolve("2025-10-10", {"venue": "binanceusdm", "coins": (coin,)}).event
-    crash_bars = find_tape(event, "binanceusdm", symbol, coin, (start, end)).read((start, end))
+    crash_bars = find_tape(event, "binanceusdm", symbol, coin, RequestedWindow(start, end)).read((start, end))
     quiet = flat(end, 130, price=crash_bars["close"][-1])  # until 00:30 the sample has no bars: the last close stands
     put(pl.concat([crash_bars.select(quiet.columns), quiet]), "binanceusdm", symbol, "ohlcv")
     put(known.filter(pl.col("ts").is_between(utc("16:00"), utc("2025-10-11T08:01"))), "binanceusdm", symbol, "funding")
@@ -336,7 +336,7 @@ def test_binance_on_the_night_of_10_october_2025(coin: str, rate: float, payer: 
     paid = {"long": -events["longs"][0], "short": -events["shorts"][0]}
     notional = float(events["lots"][0]) * events["notional_px"][0] * float(profile.instrument(coin)[1])
     assert float(paid[payer]) == pytest.approx(notional * abs(rate), rel=1e-6)
-    assert not any("unding" in flag for flag in run.meta["flags"])
+    assert not any("unding" in note for note in run.meta["flags"])
 
 
 def test_hyperliquid_pays_hourly_on_the_oracle_price() -> None:
@@ -356,6 +356,6 @@ def test_hyperliquid_pays_hourly_on_the_oracle_price() -> None:
     basis = run.funding.unique("ts").sort("ts")
     assert basis["notional_basis"].to_list() == ["oracle"] * 9 + ["mark"]
     assert basis["notional_px"].to_list() == pytest.approx([96_543.0] * 9 + [97_000.0], abs=1)
-    assert [flag for flag in run.meta["flags"] if "unding" in flag] == [
+    assert [note for note in run.meta["flags"] if "unding" in note] == [
         f"Funding of {HL} has index prices at 9 of 10 settlements, else the mark is charged."
     ]

@@ -10,7 +10,8 @@ import pytest
 
 import backtest
 from backtest.errors import ConfigError, UnknownNameError
-from backtest.market.path import model_points, walk_market
+from backtest.market.mark_model import model_points
+from backtest.market.path import walk_market
 from backtest.run.pipeline import execute, prepare, resolve
 from backtest.run.run import open_run
 from backtest.studies.seeds import bands, run_grid, run_seeds

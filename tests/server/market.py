@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator, default_rng
 
-from backtest.market.path import model_mark
+from backtest.market.mark_model import model_mark
 from tests.server.wire import MINUTE_MS, Bars, Ints
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
