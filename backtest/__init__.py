@@ -6,9 +6,10 @@ The public names are ``replay``, ``open_run`` and ``Run``; they are imported on 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # the module typing costs more than all the rest here
 if TYPE_CHECKING:
+    from typing import Any
+
     from backtest.run.pipeline import replay
     from backtest.run.run import Run, open_run
 

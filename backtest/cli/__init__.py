@@ -1,40 +1,28 @@
-"""The command line: one file per kind of verb, all of them light until they are run.
+"""The command line: one file per family of commands, all of them light until one is run.
 
-Nothing here imports a heavy library at module level: every verb imports its layer inside its function, so that
-``crashbook --help`` answers at once.
+Nothing here imports a library at module level, and no command imports a heavy one but inside its function, so that
+``crashbook --help`` answers at once. ``main`` is what the console script calls: it answers Ctrl-C before it imports
+anything else.
 """
 
 from __future__ import annotations
 
-import click
-
-from backtest import __version__
-from backtest.cli.catalogue import events, params, schema, venues
-from backtest.cli.fetching import fetch
-from backtest.cli.group import Verbs
-from backtest.cli.lake import data
-from backtest.cli.position import position
-from backtest.cli.reading import audit, diff, query, report, runs, sql
-from backtest.cli.replaying import replay
+__all__ = [
+    "command", "data", "events", "fetch", "interrupt", "main", "output", "params", "position", "program", "query",
+    "replay", "report", "runs", "schema", "table", "text", "venues",
+]  # fmt: skip
 
 
-@click.group(
-    "crashbook",
-    cls=Verbs,
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-)
-@click.version_option(__version__, prog_name="crashbook")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.pass_context
-def main(ctx: click.Context, debug: bool) -> None:
-    """Replay perpetual-futures crashes on a balanced position book."""
-    ctx.meta["debug"] = debug
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+def main() -> None:
+    """Run ``crashbook`` and end the process; Ctrl-C means exit code 130 and one line from here on."""
+    try:
+        from backtest.cli.interrupt import watch
 
+        watch()
+        from backtest.cli.program import crashbook
 
-for _verb in (events, venues, position, params, schema, fetch, data, replay, runs, query, sql, audit, diff, report):
-    main.add_command(_verb)
+        crashbook.main(prog_name="crashbook")
+    except KeyboardInterrupt:
+        from backtest.cli.interrupt import end
 
-__all__ = ["main"]
+        end()

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from backtest.cli import venue_page
-from backtest.cli.output import frame_of
+from backtest.cli.params import values_of
+from backtest.cli.table import Table, table_of
 from backtest.cli.text import bullets, heading, section
-from backtest.formatting import period, readable
+from backtest.cli.venues import rules_text
+from backtest.formatting import period
 
 if TYPE_CHECKING:
-    import polars as pl
-
-    from backtest.run.pipeline import Prepared, Resolved
+    from backtest.run.pipeline import Prepared
 
 # Measured on the sample: the libraries, then bytes per position in memory and in the run folder.
 BASE_MB, MEMORY_KB, DISK_KB = 300, 1.0, 0.15
-
-
-def values_of(resolved: Resolved, spell: Callable[[Any], str] = readable) -> pl.DataFrame:
-    """Return every scenario field of a resolved scenario with its value, unit and source."""
-    from backtest.scenario.fields import PARAMS
-
-    values = resolved.scenario.plain()
-    if resolved.fund_coins is not None:  # in dollars only at the first mark; the source says how many coins
-        values["fund_start_usd"] = ""
-    rows = [
-        {"field": p.name, "value": spell(values[p.name]), "unit": p.unit, "source": resolved.sources[p.name]}
-        for p in PARAMS
-    ]
-    return frame_of(rows, ("field", "value", "unit", "source"))
 
 
 def text(prepared: Prepared) -> str:
@@ -65,8 +50,8 @@ def text(prepared: Prepared) -> str:
             head,
             section("scenario", values_of(resolved)),
             section("data", _coverage(market.coverage)),
-            section("measured and modelled", frame_of(labels, ("input", "is", "how"))),
-            venue_page.rules(venue),
+            section("measured and modelled", table_of(labels, ("input", "is", "how"))),
+            rules_text(venue),
             bullets("simplified", simplified),
             bullets("assumed", meta["assumptions"]),
             bullets("not simulated", meta["not_simulated"]),
@@ -87,6 +72,6 @@ def needs(positions: int) -> str:
     return f"about {memory_gb:.1f} GB of memory and {max(positions * DISK_KB / 1000, 1):,.0f} MB of disk"
 
 
-def _coverage(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
+def _coverage(rows: Sequence[dict[str, Any]]) -> Table:
     columns = ("series", "symbol", "label", "rows", "expected_rows", "gaps", "longest_gap_s", "source", "note")
-    return frame_of(rows, columns)
+    return table_of(rows, columns)

@@ -1,4 +1,4 @@
-"""The verb that works one position out by hand: ``crashbook position``."""
+"""``crashbook position``: one position worked out by hand."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backtest.cli.group import verb
-from backtest.cli.output import Sink, emit, frame_of, page, read_options
+from backtest.cli.command import command
+from backtest.cli.output import Output, emit, output_options, page
+from backtest.cli.table import Table, table_of
 from backtest.cli.text import MARKS, bullets, heading, section
 from backtest.formatting import readable
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from backtest.calculator.figures import Answer
 
 LONGEST_SHOWN = 40
@@ -48,7 +47,7 @@ def entry(text: str) -> tuple[Decimal, Decimal | None]:
     return number("--entry", price), number("--entry", size) if colon else None
 
 
-@verb(
+@command(
     "crashbook position --venue binanceusdm --symbol BTC --side long --size 1 --entry 100000 --leverage 10",
     "crashbook position --venue bybit --symbol BTC/USDT:USDT --side short --entry 100000:1 --entry 90000:2 "
     "--mode cross --wallet 60000 --mark 95000 --on 2025-10-10",
@@ -66,13 +65,13 @@ def entry(text: str) -> tuple[Decimal, Decimal | None]:
 @click.option("--wallet", help="Wallet, in what the margin is in, of a cross account that holds nothing else.")
 @click.option("--mark", help="Mark price; by default the average entry.")
 @click.option("--on", type=click.DateTime(["%Y-%m-%d"]), help="Day of the margin table; by default the profile's own.")
-@read_options
+@output_options
 def position(
     venue: str,
     symbol: str,
     mode: str,
     on: dt.datetime | None,
-    sink: Sink,
+    output: Output,
     entries: tuple[str, ...],
     side: str,
     **numbers: str | None,
@@ -104,10 +103,10 @@ def position(
         profile, (found,) = contract_terms(profile, [coin], day or profile.as_of)
         terms = found.at, (found.warning, *found.notes)
     answer = position_figures(profile, symbol, asked, day, terms)
-    if sink.pretty:
-        page(_text(answer), sink)
+    if output.for_reader:
+        page(_text(answer), output)
     else:
-        emit(_frame(answer), sink)
+        emit(_row(answer), output)
 
 
 def _text(answer: Answer) -> str:
@@ -125,11 +124,11 @@ def _text(answer: Answer) -> str:
     ]  # fmt: skip
     cited = dict.fromkeys(figure.source for figure in answer.figures if figure.source)
     sources = [f"{name}: {_url(answer, name)}" for name in cited]
-    figures = section(f"figures ({MARKS})", frame_of(rows, ("figure", "value", "rule", "source")))
+    figures = section(f"figures ({MARKS})", table_of(rows, ("figure", "value", "rule", "source")))
     return heading(head) + figures + bullets("notes", answer.notes) + bullets("sources", sources)
 
 
-def _frame(answer: Answer) -> pl.DataFrame:
+def _row(answer: Answer) -> Table:
     """Return the figures as one row, a column each."""
     rules = [
         {"figure": figure.column, "rule": figure.rule, "source": figure.source, "url": _url(answer, figure.source),
@@ -140,7 +139,7 @@ def _frame(answer: Answer) -> pl.DataFrame:
     row |= {"margin_table_from": answer.table.valid_from}
     row |= {figure.column: figure.value for figure in answer.figures}
     row |= {"rules": rules, "notes": list(answer.notes)}
-    return frame_of([row], tuple(row))
+    return table_of([row], tuple(row))
 
 
 def _shown(value: Decimal | float | int | str | None) -> str:

@@ -1,29 +1,25 @@
-"""Words around tables: values for other programs, titled sections, wrapped paragraphs."""
+"""Text around tables: values for other programs, titled sections, wrapped paragraphs."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from backtest.cli.output import table_text
+from backtest.cli.table import Table, table_text, terminal_columns
 
-if TYPE_CHECKING:
-    import polars as pl
-
+UNWRAPPED = 110  # columns of text where there is no terminal
 MARKS = "Marks: V primary source, S secondary, D derived, U not verified."
 
 
-def plain(value: Any) -> str:
-    """Return a value as ``--set`` and other programs take it; nothing for none.
+def literal(value: Any) -> str:
+    """Return a value as ``--set`` and other programs take it, an empty text for none.
 
     Examples
     --------
-    >>> plain({"BTC": 4.48e9, "default": 0.15}), plain(("BTC", "SOL")), plain(50_000_000.0)
+    >>> literal({"BTC": 4.48e9, "default": 0.15}), literal(("BTC", "SOL")), literal(50_000_000.0)
     ('{ BTC = 4480000000.0, default = 0.15 }', '["BTC", "SOL"]', '50000000.0')
     """
     if value is None:
@@ -36,7 +32,7 @@ def plain(value: Any) -> str:
 
 
 def heading(rows: Sequence[tuple[str, str]]) -> str:
-    """Return labelled lines under each other; what does not fit goes on below.
+    """Return labelled lines under each other, each wrapped.
 
     Examples
     --------
@@ -51,11 +47,11 @@ def heading(rows: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def section(title: str, frame: pl.DataFrame) -> str:
+def section(title: str, table: Table) -> str:
     """Return a titled table, wrapped for the terminal if there is one."""
-    if not frame.height:
+    if not table.rows:
         return f"\n{title}: none\n"
-    return f"\n{title}\n" + "".join(table_text(frame, _columns() if _on_terminal() else None))
+    return f"\n{title}\n" + "".join(table_text(table, terminal_columns()))
 
 
 def bullets(title: str, lines: Iterable[str]) -> str:
@@ -68,8 +64,4 @@ def bullets(title: str, lines: Iterable[str]) -> str:
 
 
 def _columns() -> int:
-    return shutil.get_terminal_size().columns if _on_terminal() else 110
-
-
-def _on_terminal() -> bool:
-    return sys.stdout is not None and sys.stdout.isatty()
+    return terminal_columns() or UNWRAPPED

@@ -1,20 +1,14 @@
-"""One small run shared by the tests of the command line, and a way to call it."""
+"""One small run shared by the tests of the command line."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from backtest.cli import main
+from tests.support.command import call
 
 SMALL = ("2021-12-04", "--positions", "2000")
-
-
-def call(*args: str, stdin: str | bytes | None = None) -> Result:
-    """Run a command line in this process."""
-    return CliRunner().invoke(main, [*args], input=stdin)
 
 
 @pytest.fixture(scope="session")

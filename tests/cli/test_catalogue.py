@@ -13,11 +13,11 @@ from backtest.run.pipeline import resolve
 from backtest.scenario.values import merge, parse_set
 from backtest.schema.tables import TABLES, VIEWS
 from backtest.venue.profile import get_venue, venue_names
-from tests.cli.conftest import call
+from tests.support.command import call
 
 
 def rows(*args: str) -> list[dict[str, object]]:
-    """Return the answer of a read verb as JSON rows."""
+    """Return the answer of a command that reads as JSON rows."""
     result = call(*args, "--format", "json", "-q")
     assert result.exit_code == 0, result.stderr
     answer: list[dict[str, object]] = json.loads(result.stdout)

@@ -14,8 +14,8 @@ from backtest.catalogue.events import get_event
 from backtest.lake.inventory import HEADER
 from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
-from tests.cli.conftest import call
 from tests.fetch.standins import flat, utc
+from tests.support.command import call
 
 EVENT = get_event("2025-10-10")
 DAYS = (dt.date(2025, 10, 10), dt.date(2025, 10, 11))

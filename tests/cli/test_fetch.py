@@ -14,11 +14,11 @@ import pytest
 from backtest.lake.read import read_series
 from backtest.lake.series import DEFAULT_SERIES
 from backtest.run.run import open_run
-from tests.cli.conftest import call
 from tests.fetch.archive_files import csv, other_name, put_gz, put_lz4, put_zip
 from tests.fetch.venues import tapes
 from tests.server.app import LocalVenues
 from tests.server.faults import Fault
+from tests.support.command import call
 from tests.support.hostile import files, refused
 
 EVENT = "2025-10-10"
@@ -28,7 +28,7 @@ RETRY = {"attempts": 3, "first_s": 0.01}
 
 
 @dataclass(frozen=True)
-class Told:
+class Fetched:
     """What a fetch printed, and what was asked of the venues."""
 
     code: int
@@ -36,15 +36,15 @@ class Told:
     errors: str
     asked: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
 
-    def of(self, series: str, what: str = "fetched") -> list[tuple[str, str, str, int]]:
+    def of(self, series: str, outcome: str = "fetched") -> list[tuple[str, str, str, int]]:
         """Return source, coins, days and rows of a series with a note."""
-        rows = (row for row in self.rows if (row["series"], row["what"]) == (series, what))
+        rows = (row for row in self.rows if (row["series"], row["outcome"]) == (series, outcome))
         return [(row["source"], row["coins"], row["days"], row["rows"]) for row in rows]
 
 
 def fetched(
     *words: str, faults: Sequence[Fault] = (), archive: Path | None = None, folder: Path, retry: Any = None
-) -> Told:
+) -> Fetched:
     """Fetch from local venues whose clock is the real one."""
     with LocalVenues(tapes(), faults, archive=archive) as venues:
         overrides = {"retry": retry or RETRY}
@@ -53,7 +53,7 @@ def fetched(
         config = venues.write_config(folder / "local.toml", **overrides)
         result = call("fetch", *words, "--exchange-config", str(config), "--format", "json")
     assert result.exit_code in {0, 3}, result.stderr
-    return Told(result.exit_code, json.loads(result.stdout), result.stderr, venues.requests)
+    return Fetched(result.exit_code, json.loads(result.stdout), result.stderr, venues.requests)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Crash:
     """A workspace after ``crashbook fetch 2025-10-10`` with every default."""
 
     home: Path
-    told: Told
+    told: Fetched
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_the_same_command_again_asks_the_venues_for_nothing(filled: Crash) -> No
     told = fetched(EVENT, folder=filled.home)
     assert told.code == 0
     assert [path for venue, path, _ in told.asked if venue != "archive"] == []
-    assert not any(row["what"].startswith("fetched") for row in told.rows)
+    assert not any(row["outcome"].startswith("fetched") for row in told.rows)
     assert told.of("ohlcv", "was in the lake") == [
         ("binanceusdm", ", ".join(COINS), "2025-10-10, 2025-10-11", 5 * 2 * 1440)
     ]
@@ -165,9 +165,9 @@ def test_words_narrow_what_is_fetched(tmp_path: Path) -> None:
     )  # fmt: skip
     assert told.rows == [
         {"series": "funding", "coins": "SOL, BTC", "source": "binanceusdm", "days": "2025-10-11", "rows": 6,
-         "missing": 0, "what": "fetched"},
+         "missing": 0, "outcome": "fetched"},
         {"series": "ohlcv", "coins": "SOL, BTC", "source": "binanceusdm", "days": "2025-10-11", "rows": 2880,
-         "missing": 0, "what": "fetched"},
+         "missing": 0, "outcome": "fetched"},
     ]  # fmt: skip
     assert {venue for venue, _, _ in told.asked} == {"binance"}
     assert sum(name.endswith(".parquet") for name in files()) == 4

@@ -10,18 +10,27 @@ from pathlib import Path
 import pytest
 
 from backtest import __version__
-from backtest.cli import main
-from backtest.cli.group import Verb
-from tests.cli.conftest import call
+from backtest.cli.command import Command
+from backtest.cli.program import crashbook
+from tests.support.command import call
 
 HEAVY = ("numpy", "polars", "duckdb", "pandas", "pyarrow", "matplotlib", "ccxt", "rich", "orjson", "jinja2")
-VERBS = sorted(main.commands)
-EXAMPLES = [(name, example) for name in VERBS for example in main.commands[name].examples]  # type: ignore[attr-defined]
+NAMES = sorted(crashbook.modules)
 
 
-def test_the_verbs_of_this_version() -> None:
+def command(name: str) -> Command:
+    """Return a command by name."""
+    found = crashbook.get_command(None, name)
+    assert found is not None
+    return found
+
+
+EXAMPLES = [(name, example) for name in NAMES for example in command(name).examples]
+
+
+def test_the_commands_of_this_version() -> None:
     assert (
-        " ".join(main.commands)
+        " ".join(crashbook.modules)
         == "events venues position params schema fetch data replay runs query sql audit diff report"
     )
 
@@ -31,7 +40,7 @@ def test_help_imports_nothing_heavy(args: list[str]) -> None:
     code = (
         "import sys\n"
         "from backtest.cli import main\n"
-        "try:\n    main(sys.argv[1:], prog_name='crashbook')\n"
+        "try:\n    main()\n"
         f"finally:\n    print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=False)
@@ -49,9 +58,9 @@ def test_nothing_asked_shows_the_help() -> None:
     assert call().exit_code == 0
 
 
-def test_the_help_lists_every_verb_on_one_line_and_the_exit_codes() -> None:
+def test_the_help_lists_every_command_on_one_line_and_the_exit_codes() -> None:
     text = call("--help").stdout
-    for name in VERBS:
+    for name in NAMES:
         lines = [line for line in text.splitlines() if line.startswith(f"  {name} ")]
         assert len(lines) == 1, name
         assert lines[0].endswith("."), "a summary that fits is not cut short"
@@ -59,21 +68,19 @@ def test_the_help_lists_every_verb_on_one_line_and_the_exit_codes() -> None:
     assert all(f"\n  {code} " in text for code in (0, 1, 2, 3, 4, 130))
 
 
-@pytest.mark.parametrize("name", VERBS)
-def test_every_verb_has_a_summary_and_an_example(name: str) -> None:
-    verb = main.commands[name]
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_a_summary_and_an_example(name: str) -> None:
     result = call(name, "--help")
     assert result.exit_code == 0
-    assert isinstance(verb, Verb)
-    assert verb.examples
+    assert command(name).examples
     assert "Examples:\n" in result.stdout
-    for example in verb.examples:
+    for example in command(name).examples:
         assert f"  {example}\n" in result.stdout
         assert shlex.split(example)[:2] == ["crashbook", name]
 
 
 @pytest.mark.parametrize(("name", "example"), [pair for pair in EXAMPLES if pair[0] not in {"replay", "fetch"}])
-def test_examples_of_reading_verbs_run(
+def test_examples_that_only_read_run(
     name: str, example: str, shared: Path, desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("webbrowser.open", lambda address: True)

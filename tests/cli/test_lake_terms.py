@@ -14,9 +14,9 @@ import pytest
 from backtest.lake.place import day_file
 from backtest.lake.read import read_series
 from backtest.run.run import Run, open_run
-from tests.cli.conftest import call
 from tests.fetch.venues import NOW, fetched, tapes, wanted
 from tests.server.market import DAILY_USD, PX, RULES, market_of
+from tests.support.command import call
 
 CRASH = dt.date(2025, 10, 10)
 SERIES = ("ohlcv", "mark_ohlcv", "limits", "leverage_tiers")

@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.cli.group import explain
-from backtest.cli.output import WRITERS, frame_of, table_text, whole_file
+from backtest.cli.messages import explain
+from backtest.cli.output import WRITERS, whole_file
+from backtest.cli.table import table_of, table_text
 from backtest.formatting import period, readable
 
 COMMAND = [sys.executable, "-m", "backtest"]
@@ -79,8 +80,9 @@ def test_a_table_fits_a_terminal_by_wrapping_texts_and_never_numbers() -> None:
 
 
 def test_a_frame_without_rows_has_its_columns() -> None:
-    frame = frame_of([], ("a", "b"))
-    assert "".join(table_text(frame)) == "a  b\n-  -\n"
+    table = table_of([], ("a", "b"))
+    frame = table.frame()
+    assert "".join(table_text(table)) == "".join(table_text(frame)) == "a  b\n-  -\n"
     assert written(frame, "csv") == b"a,b\n"
     assert json.loads(written(frame, "json")) == []
     assert pl.read_parquet(written(frame, "parquet")).columns == ["a", "b"]
@@ -123,7 +125,7 @@ def test_a_file_appears_whole_or_not_at_all(desk: Path) -> None:
     assert [each.name for each in desk.iterdir()] == ["a.csv"]
 
 
-def test_words_and_spans() -> None:
+def test_values_and_spans() -> None:
     start = dt.datetime.fromisoformat("2020-03-12T23:30")
     assert period(start, start + dt.timedelta(hours=4)) == "2020-03-12 23:30 to 2020-03-13 03:30"
     assert readable(start + dt.timedelta(microseconds=5)) == "2020-03-12 23:30:00.000005"
@@ -158,7 +160,8 @@ def test_a_reader_of_both_streams_may_leave_too(shared: Path) -> None:
     assert done.returncode == 0
 
 
-def test_a_query_that_was_broken_off_is_an_interrupt() -> None:
+def test_any_error_after_ctrl_c_is_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backtest.cli.interrupt._Key.pressed", True)
     assert explain(RuntimeError("Query interrupted")) == explain(KeyboardInterrupt())
     assert explain(KeyboardInterrupt())[1] == 130
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from backtest.venue.profile import get_venue
-from tests.cli.conftest import call
+from tests.support.command import call
 
 BTC = ("position", "--venue", "binanceusdm", "--symbol", "BTC", "--on", "2024-10-24")
 LONG = (*BTC, "--side", "long", "--size", "1", "--entry", "100000", "--margin", "10000")

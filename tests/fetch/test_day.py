@@ -15,11 +15,11 @@ from backtest.lake.digests import rows_digest
 from backtest.lake.place import day_file
 from backtest.lake.read import read_file, read_series
 from backtest.lake.write import write_bars, write_day
-from tests.cli.conftest import call
 from tests.fetch.standins import flat, utc
 from tests.fetch.venues import fetched, lake_digests, wanted
 from tests.server.faults import Fault
 from tests.server.market import CRASH_DAYS
+from tests.support.command import call
 
 DAY = CRASH_DAYS[0]
 SYMBOL = "BTC/USDT:USDT"

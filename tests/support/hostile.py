@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from click.testing import CliRunner
 
 from backtest.assets import workspace
-from backtest.cli import main
 from backtest.lake.write import write_day
 from backtest.run.pipeline import execute, prepare, resolve
 from backtest.run.run import Run
 from backtest.scenario.values import check_values
+from tests.support.command import call
 
 EVENT, VENUE, SYMBOL = "2021-12-04", "binanceusdm", "BTC/USDT:USDT"
 START, END = (dt.datetime.fromisoformat(f"{EVENT}T05:{minute}:00") for minute in (20, 35))
@@ -36,7 +35,7 @@ class Answer:
 
 def crashbook(*arguments: str) -> Answer:
     """Run a command line in this process."""
-    result = CliRunner().invoke(main, list(arguments))
+    result = call(*arguments)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     lines = tuple(line for line in result.stderr.splitlines() if not line.startswith("note: "))
     return Answer(result.exit_code, result.stdout, lines)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from backtest.run.run import open_run, run_ids
-from tests.cli.conftest import SMALL, call
+from tests.cli.conftest import SMALL
+from tests.support.command import call
 
 BOOK = """account,symbol,side,quantity_base,entry_px,leverage
 a,BTC,long,10,52000,20

@@ -1,4 +1,4 @@
-"""Venue profiles as text and frames."""
+"""``crashbook venues``: the venue profiles, and one with its rules, tables and sources."""
 
 from __future__ import annotations
 
@@ -6,18 +6,45 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from backtest.cli.output import frame_of
+import click
+
+from backtest.cli.command import command
+from backtest.cli.output import Output, emit, output_options, page
+from backtest.cli.table import Table, table_of
 from backtest.cli.text import MARKS, bullets, heading, section
 from backtest.formatting import readable
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from backtest.venue.profile import VenueProfile
 
+POINT = ("point", "value", "source", "url", "mark", "note")
+TIERS = "tiers: from, maintenance, leverage"
 
-def listed(venues: Sequence[VenueProfile]) -> pl.DataFrame:
-    """Return one row per venue: the rules that tell it from the others."""
+
+@command("crashbook venues hyperliquid")
+@click.argument("venue", required=False)
+@output_options
+def venues(venue: str | None, output: Output) -> None:
+    """List the venue profiles, or show one.
+
+    One venue is shown with its seven strategy points, margin tables, what is simplified and what is unverified;
+    other formats than table give the strategy points. Marks: V primary source, S secondary, D derived,
+    U not verified.
+    """
+    from backtest.venue.profile import get_venue, venue_names
+
+    if venue is None:
+        emit(_listed([get_venue(name) for name in venue_names()]), output)
+        return
+    found = get_venue(venue)
+    if output.for_reader:
+        page(_text(found), output)
+    else:
+        emit(_points(found), output)
+
+
+def _listed(venues: Sequence[VenueProfile]) -> Table:
+    """Return one row per venue: the rules in which venues differ."""
     rows = [
         {"id": venue.id, "name": venue.name, "as_of": venue.as_of, "settles_in": _settles(venue),
          "ranking": venue.rules["ranking"], "close_price": venue.rules["close_price"],
@@ -26,26 +53,26 @@ def listed(venues: Sequence[VenueProfile]) -> pl.DataFrame:
         for venue in venues
     ]  # fmt: skip
     columns = ("id", "name", "as_of", "settles_in", "ranking", "close_price", "pool", "coins", "unverified")
-    return frame_of(rows, columns)
+    return table_of(rows, columns)
 
 
-def points(venue: VenueProfile) -> pl.DataFrame:
+def _points(venue: VenueProfile, columns: Sequence[str] = POINT) -> Table:
     """Return the strategy points with value, source, address and confidence mark."""
     rows = [
         {"point": point.name, "value": point.value, "source": point.source, "url": _url(venue, point.source),
          "mark": point.mark, "note": point.note}
         for point in venue.points
     ]  # fmt: skip
-    return frame_of(rows, ("point", "value", "source", "url", "mark", "note"))
+    return table_of(rows, columns)
 
 
-def rules(venue: VenueProfile) -> str:
+def rules_text(venue: VenueProfile) -> str:
     """Return the strategy points as a table and their sources as a list."""
-    shown = points(venue).drop("url")
-    return section(f"strategy points ({MARKS})", shown) + bullets("sources", _sources(venue))
+    points = _points(venue, [name for name in POINT if name != "url"])
+    return section(f"strategy points ({MARKS})", points) + bullets("sources", _sources(venue))
 
 
-def text(venue: VenueProfile) -> str:
+def _text(venue: VenueProfile) -> str:
     """Return all that a profile states."""
     head = heading(
         [
@@ -60,7 +87,7 @@ def text(venue: VenueProfile) -> str:
         (
             head,
             bullets("notes", venue.notes),
-            rules(venue),
+            rules_text(venue),
             section("rules as scenario fields", _rules(venue)),
             section("margin tables", _tables(venue)),
             section("instruments", _instruments(venue)),
@@ -89,38 +116,37 @@ def _url(venue: VenueProfile, source: str) -> str:
     return venue.sources.get(source, {}).get("url", "")
 
 
-def _rules(venue: VenueProfile) -> pl.DataFrame:
+def _rules(venue: VenueProfile) -> Table:
     rows = [{"field": name, "value": readable(value)} for name, value in venue.rules.items()]
-    return frame_of(rows, ("field", "value"))
+    return table_of(rows, ("field", "value"))
 
 
-def _tables(venue: VenueProfile) -> pl.DataFrame:
+def _tables(venue: VenueProfile) -> Table:
     rows = [
         {"coin": "any other" if table.coin == "*" else table.coin, "valid_from": table.valid_from,
-         "source": table.source, "mark": table.mark, "floors_in": table.unit, "tiers": _tiers(table.tiers),
+         "source": table.source, "mark": table.mark, "floors_in": table.unit, TIERS: _tiers(table.tiers),
          "note": table.note}
         for table in venue.tables
     ]  # fmt: skip
-    columns = ("coin", "valid_from", "source", "mark", "floors_in", "tiers", "note")
-    return frame_of(rows, columns).rename({"tiers": "tiers: from, maintenance, leverage"})
+    return table_of(rows, ("coin", "valid_from", "source", "mark", "floors_in", TIERS, "note"))
 
 
 def _tiers(tiers: Sequence[tuple[int, int, float]]) -> str:
     return "; ".join(f"{floor:,} {rate / 1e7:.4g}% {leverage:g}x" for floor, rate, leverage in tiers)
 
 
-def _instruments(venue: VenueProfile) -> pl.DataFrame:
+def _instruments(venue: VenueProfile) -> Table:
     rows = [
         {"symbol": venue.name_of(row), "valid_from": None if row.valid_from == dt.date.min else row.valid_from,
          "tick_px": f"{row.tick:f}", "lot": f"{row.lot:f}", "lot_in": row.unit}
         for row in venue.listings
     ]  # fmt: skip
-    return frame_of(rows, ("symbol", "valid_from", "tick_px", "lot", "lot_in"))
+    return table_of(rows, ("symbol", "valid_from", "tick_px", "lot", "lot_in"))
 
 
-def _balances(venue: VenueProfile) -> pl.DataFrame:
+def _balances(venue: VenueProfile) -> Table:
     rows = [{"date": day, "balance": readable(value), "unit": unit} for day, value, unit in venue.balances]
-    return frame_of(rows, ("date", "balance", "unit"))
+    return table_of(rows, ("date", "balance", "unit"))
 
 
 def _sources(venue: VenueProfile) -> Iterator[str]:

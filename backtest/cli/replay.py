@@ -1,4 +1,4 @@
-"""The verb that runs something: ``crashbook replay``."""
+"""``crashbook replay``: run a crash, its seeds and its sensitivity grid, and report it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from backtest.cli.group import verb
-from backtest.cli.output import aside
+from backtest.cli.command import command
+from backtest.cli.messages import print_line
 from backtest.cli.progress import Stage, stages
+from backtest.cli.report import relative, write_report
 from backtest.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,16 +26,25 @@ NOTES_SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What is to be done beside the run itself."""
+    """Work besides the run itself: further seeds, the sensitivity grid, the report and its path."""
 
     seeds: int
     grid: bool
     report: bool
-    output: Path | None
+    path: Path | None
     fresh: bool
 
 
-@verb(
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A run, its report if there is one, and whether it was on disk already."""
+
+    run: Run
+    report: Path | None
+    on_disk: bool
+
+
+@command(
     "crashbook replay 2025-10-10 --report",
     "crashbook replay 2025-10-10 --venue bybit --set fund_start_usd=50e6",
     "crashbook replay 2021-12-04 --explain",
@@ -50,14 +60,14 @@ class Extras:
 @click.option("--seeds", type=click.IntRange(2, 1000), metavar="N", help="Run N seeds: medians and 5-95 % bands.")
 @click.option("--grid", is_flag=True, help="Run the event's sensitivity grid too.")
 @click.option("--report/--no-report", default=None, help="Write the HTML report; by default only with --output.")
-@click.option("--output", type=click.Path(path_type=Path), help="Path of the report.")
+@click.option("--output", "path", type=click.Path(path_type=Path), help="Path of the report.")
 @click.option("--allow-gaps", is_flag=True, help="Carry missing bars of the core flat instead of refusing them.")
 @click.option("--explain", is_flag=True, help="Do not run: show scenario, data, rules and what is not simulated.")
 @click.option("--fresh", is_flag=True, help="Simulate even if the same run is on disk.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes on stderr.")
 def replay(
     event: str | None, file: Path | None, venue: str | None, coins: str | None, changes: tuple[str, ...],
-    positions: str | None, seed: int | None, seeds: int | None, grid: bool, report: bool | None, output: Path | None,
+    positions: str | None, seed: int | None, seeds: int | None, grid: bool, report: bool | None, path: Path | None,
     allow_gaps: bool, explain: bool, fresh: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Replay a crash and print its headline numbers.
@@ -67,11 +77,12 @@ def replay(
     """
     from backtest.run.pipeline import resolve
 
-    if output and report is False:
+    if path and report is False:
         raise click.UsageError("--output is the path of the report, and --no-report wants none; give one of the two")
-    flags = {"venue": venue, "coins": coins, "seed": seed, "allow_gaps": allow_gaps or None, **_book(positions)}
-    name, given = scenario_of(event, file, {key: value for key, value in flags.items() if value is not None}, changes)
-    resolved = resolve(name, given)
+    options = {"venue": venue, "coins": coins, "seed": seed, "allow_gaps": allow_gaps or None, **_book(positions)}
+    options = {key: value for key, value in options.items() if value is not None}
+    given = overrides(file, options, changes)
+    resolved = resolve(event_name(event, given.get("event")), given)
     if grid and not resolved.event.sensitivity:
         raise UsageError(f"--grid: event {resolved.event.id} has no sensitivity grid; change single fields with --set")
     if seeds and resolved.scenario.positions_file:
@@ -85,35 +96,37 @@ def replay(
             text = plan.text(prepare(resolved))
         click.echo(text, nl=False)
         return
-    extras = Extras(seeds or 1, grid, bool(report or output), output, fresh)
+    extras = Extras(seeds or 1, grid, bool(report or path), path, fresh)
     with stages(quiet) as stage:
-        run, page, repeated = run_all(resolved, given, extras, stage)
+        done = run_all(resolved, given, extras, stage)
         stage("auditing")
-        block = repr(run)
+        summary = repr(done.run)
     if not quiet:
-        _notes(run, page, repeated)
-    click.echo(block)
+        _print_notes(done)
+    click.echo(summary)
     if grid:
-        click.echo(grid_text(run))
-    if page:
-        click.echo(f"report  {near(page)}")
+        click.echo(grid_text(done.run))
+    if done.report:
+        click.echo(f"report  {relative(done.report)}")
 
 
-def scenario_of(
-    event: str | None, file: Path | None, flags: Mapping[str, Any], changes: Sequence[str]
-) -> tuple[str, dict[str, Any]]:
-    """Return the event's name and the values given: scenario file under flags under ``--set``."""
-    from backtest.catalogue.events import get_event
+def overrides(file: Path | None, options: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """Return the fields that a user sets: those of the scenario file, over them options, over them ``--set``."""
     from backtest.scenario.values import check_values, merge, parse_set, read_scenario
 
     written = read_scenario(file) if file else {}
-    given = merge(written, check_values(flags, "command line"), *map(parse_set, changes))
-    named = given.get("event")
-    if not (event or named):
+    return merge(written, check_values(options, "command line"), *map(parse_set, changes))
+
+
+def event_name(argument: str | None, field: str | None) -> str:
+    """Return the event named by the argument EVENT or by the scenario's field ``event``."""
+    from backtest.catalogue.events import get_event
+
+    if not (argument or field):
         raise click.UsageError("Missing EVENT; give one of crashbook events, for example 2025-10-10")
-    if event and named and get_event(event).id != get_event(named).id:
-        raise UsageError(f"two events: {event} as EVENT and {named} in the scenario; name one")
-    return event or str(named), given
+    if argument and field and get_event(argument).id != get_event(field).id:
+        raise UsageError(f"two events: {argument} as EVENT and {field} in the scenario; name one")
+    return argument or str(field)
 
 
 def _book(positions: str | None) -> dict[str, Any]:
@@ -123,10 +136,8 @@ def _book(positions: str | None) -> dict[str, Any]:
     return {"positions": int(bare)} if bare.isdecimal() else {"positions_file": positions}
 
 
-def run_all(
-    resolved: Resolved, given: Mapping[str, Any], extras: Extras, stage: Stage
-) -> tuple[Run, Path | None, bool]:
-    """Run the scenario and what was asked for beside it; return the run, the report if any, and if it was on disk."""
+def run_all(resolved: Resolved, given: Mapping[str, Any], extras: Extras, stage: Stage) -> Replayed:
+    """Run a scenario, and its seeds, grid and report as far as they are wanted."""
     from backtest.run.pipeline import execute, prepare
 
     stage("reading bars, drawing the book")
@@ -148,15 +159,14 @@ def run_all(
             run = seeds.run_grid(resolved, given, run, stage("sensitivity grid"))
     with suppress(OSError):  # a folder that may not be touched is merely not the latest
         os.utime(run.path)
-    if not extras.report:
-        return run, None, not steps
-    stage("writing the report")
-    return run, write_report(run, extras.output), not steps
+    if extras.report:
+        stage("writing the report")
+    return Replayed(run, write_report(run, extras.path) if extras.report else None, not steps)
 
 
 def grid_text(run: Run) -> str:
-    """Return the sensitivity grid of a run: what was changed, and the headline numbers that came of it."""
-    from backtest.cli.output import frame_of
+    """Return the sensitivity grid of a run: each change and the headline numbers with it."""
+    from backtest.cli.table import table_of
     from backtest.cli.text import section
 
     rows = run.meta["sensitivity"]
@@ -165,7 +175,7 @@ def grid_text(run: Run) -> str:
         {"changed": row["label"], "run_id": row["run_id"], **{key: _whole(row["metrics"].get(key)) for key in metrics}}
         for row in rows
     ]
-    frame = frame_of(shown, ("changed", "run_id", *metrics))
+    frame = table_of(shown, ("changed", "run_id", *metrics))
     return section("sensitivity grid, one change at a time", frame).strip("\n")
 
 
@@ -173,28 +183,13 @@ def _whole(value: float | None) -> int | None:
     return None if value is None else round(value)
 
 
-def write_report(run: Run, output: Path | None) -> Path:
-    """Write the HTML report of a run, by default to the reports folder of the workspace."""
-    from backtest.assets import reports_folder
-    from backtest.report import render
-
-    name = f"{run.meta['event']['id']}-{run.meta['venue']['id']}-{run.run_id}.html"
-    return render(run, output or reports_folder() / name)
-
-
-def near(path: Path) -> Path:
-    """Return a path relative to the current folder where it lies inside."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
-
-
-def _notes(run: Run, page: Path | None, repeated: bool) -> None:
-    """Print the first of the run's flags; the report has all of them."""
-    if repeated:
-        aside("note: this run was on disk already; --fresh simulates it again")
-    flags = run.meta["flags"]
-    for flag in flags[:NOTES_SHOWN]:
-        aside(f"note: {flag}")
-    if len(flags) > NOTES_SHOWN:
-        where = "see the report for all" if page else "crashbook report makes a report with all"
-        aside(f"note: {len(flags) - NOTES_SHOWN} more; {where}")
+def _print_notes(done: Replayed) -> None:
+    """Print the first notes of a run; the report has all of them."""
+    if done.on_disk:
+        print_line("note: this run was on disk already; --fresh simulates it again")
+    notes = done.run.meta["flags"]
+    for text in notes[:NOTES_SHOWN]:
+        print_line(f"note: {text}")
+    if len(notes) > NOTES_SHOWN:
+        where = "see the report for all" if done.report else "crashbook report makes a report with all"
+        print_line(f"note: {len(notes) - NOTES_SHOWN} more; {where}")

@@ -1,4 +1,4 @@
-"""The verb that shows what the lake holds: ``crashbook data``."""
+"""``crashbook data``: what the lake holds and what it lacks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backtest.cli.group import verb
-from backtest.cli.output import Sink, emit, frame_of, note, read_options
+from backtest.cli.command import command
+from backtest.cli.output import Output, emit, note, output_options
+from backtest.cli.table import table_of
 from backtest.errors import DataGapError
 
 if TYPE_CHECKING:
@@ -18,13 +19,11 @@ if TYPE_CHECKING:
 DIGITS_SHOWN = 12  # of a digest, in a table
 
 
-@verb("crashbook data", "crashbook data 2025-10-10", "crashbook data 2025-10-10 --format json")
+@command("crashbook data", "crashbook data 2025-10-10", "crashbook data 2025-10-10 --format json")
 @click.argument("event", required=False)
-@click.option(
-    "--strict", is_flag=True, help="Exit with 3 if anything is missing, given twice, stale, changed or wrong."
-)
-@read_options
-def data(event: str | None, strict: bool, sink: Sink) -> None:
+@click.option("--strict", is_flag=True, help="Exit with 3 if anything is missing, duplicate, stale, changed or wrong.")
+@output_options
+def data(event: str | None, strict: bool, output: Output) -> None:
     """Show what the lake holds and what it lacks.
 
     Without EVENT all that is in the lake, each series from its first to its last day; with EVENT its window and coins.
@@ -37,28 +36,28 @@ def data(event: str | None, strict: bool, sink: Sink) -> None:
     crash = get_event(event) if event else None
     held = holdings(crash, journal=strict or crash is not None)
     rows = [holding.row() for holding in held]
-    if sink.pretty:
+    if output.for_reader:
         rows = [{**row, "sha256": row["sha256"][:DIGITS_SHOWN]} for row in rows]
-    emit(frame_of(rows, HEADER), sink)
-    _conclude(held, crash, strict, sink)
+    emit(table_of(rows, HEADER), output)
+    _conclude(held, crash, strict, output)
 
 
-def _conclude(held: Sequence[Holding], crash: CrashEvent | None, strict: bool, sink: Sink) -> None:
-    """Say how to fill what is empty; with ``--strict`` end with the exit code of a gap if anything was found."""
+def _conclude(held: Sequence[Holding], crash: CrashEvent | None, strict: bool, output: Output) -> None:
+    """Note how to fill an empty lake; with ``--strict`` raise `DataGapError` if any problem was found."""
     fill = f"crashbook fetch {crash.id if crash else '2025-10-10'}"
     if all(holding.absent for holding in held):
         empty = f"the lake has nothing of {crash.id}" if crash else "the lake is empty"
         if strict:
             raise DataGapError(f"{empty}; fill it with {fill}")
-        note(f"{empty}; fill it with {fill}", sink)
-    found = complaints(held)
+        note(f"{empty}; fill it with {fill}", output)
+    found = problems(held)
     if strict and found:
         again = fill if crash else "crashbook fetch EVENT"
         raise DataGapError(f"{', '.join(found)}; the table says where; delete the days that are wrong and run {again}")
 
 
-def complaints(held: Sequence[Holding]) -> list[str]:
-    """Return, as text, what was found wrong and how much of it."""
+def problems(held: Sequence[Holding]) -> list[str]:
+    """Return the problems of the lake as text, each with its count."""
     there = [holding for holding in held if not holding.absent]
     counts = {
         ("missing interval", "missing intervals"): sum(each.facts.missing for each in there),

@@ -1,4 +1,4 @@
-"""Verbs that read runs: formats that agree, refusals, audits that fail, exit codes."""
+"""Commands that read runs: formats that agree, refusals, audits that fail, exit codes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import pytest
 from backtest.run.run import open_run, run_ids, write_run
 from backtest.schema.tables import TABLES
 from backtest.sql.queries import audit_names, query_names
-from tests.cli.conftest import SMALL, call
+from tests.cli.conftest import SMALL
+from tests.support.command import call
 
 pytestmark = pytest.mark.usefixtures("shared")
 

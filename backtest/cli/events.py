@@ -1,4 +1,4 @@
-"""The catalogue of crashes as text and frames."""
+"""``crashbook events``: the catalogue of crashes, and one crash with all that was published of it."""
 
 from __future__ import annotations
 
@@ -8,20 +8,44 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import click
+
 from backtest.assets import lake_folder
-from backtest.cli.output import frame_of
+from backtest.cli.command import command
+from backtest.cli.output import Output, emit, output_options, page
+from backtest.cli.table import Table, table_of
 from backtest.cli.text import MARKS, bullets, heading, section
 from backtest.formatting import period, readable
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from backtest.catalogue.events import CrashEvent
 
 NOTHING = "no bars: none in the sample, none in the lake"
 
 
-def listed(events: Sequence[CrashEvent]) -> pl.DataFrame:
+@command("crashbook events 2025-10-10")
+@click.argument("event", metavar="[ID]", required=False)
+@output_options
+def events(event: str | None, output: Output) -> None:
+    """List the crashes of the catalogue, or show one.
+
+    The list names the default venue first and says which data are on disk. One event, by id, date or alias, is
+    shown with its window, every published figure, its defaults with reasons and what a run may be compared with;
+    other formats than table give the published figures.
+    """
+    from backtest.catalogue.events import get_event, load_events
+
+    if event is None:
+        emit(_listed(load_events()), output)
+        return
+    found = get_event(event)
+    if output.for_reader:
+        page(_text(found), output)
+    else:
+        emit(_facts(found), output)
+
+
+def _listed(events: Sequence[CrashEvent]) -> Table:
     """Return one row per event: what it is, where it happened, what data are on disk."""
     rows = [
         {"number": event.number, "id": event.id, "title": event.title, "grade": event.grade,
@@ -29,7 +53,7 @@ def listed(events: Sequence[CrashEvent]) -> pl.DataFrame:
          "data": "; ".join(on_disk(event)) or "none"}
         for event in events
     ]  # fmt: skip
-    return frame_of(rows, ("number", "id", "title", "grade", "venues", "coins", "data"))
+    return table_of(rows, ("number", "id", "title", "grade", "venues", "coins", "data"))
 
 
 def on_disk(event: CrashEvent) -> Iterator[str]:
@@ -53,15 +77,15 @@ def _days(event: CrashEvent) -> Iterator[dt.date]:
     return (first + dt.timedelta(days=k) for k in range((last - first).days + 1))
 
 
-def facts(event: CrashEvent) -> pl.DataFrame:
+def _facts(event: CrashEvent) -> Table:
     """Return every published figure of an event as one row."""
     columns = ("id", "what", "value", "low", "high", "at", "unit", "coin", "venue", "side", "start", "end", "grade",
                "mark", "source", "note", "conflicts_with")  # fmt: skip
     rows = [{**fact, "conflicts_with": ", ".join(fact["conflicts_with"])} for fact in event.facts]
-    return frame_of(rows, columns)
+    return table_of(rows, columns)
 
 
-def text(event: CrashEvent) -> str:
+def _text(event: CrashEvent) -> str:
     """Return all that the catalogue knows of one event."""
     window = f"{period(event.start, event.end)} UTC, pre-roll wanted {event.pre_roll_wanted_s // 60} minutes"
     head = heading(
@@ -82,10 +106,10 @@ def text(event: CrashEvent) -> str:
     shown = [
         {"id": fact["id"], "what": fact["what"], "value": _value(fact), "unit": fact["unit"],
          "of": " ".join(filter(None, (fact["venue"], fact["coin"], fact["side"]))), "grade": fact["grade"],
-         "mark": fact["mark"], "source": f"[{sources.index(fact['source']) + 1}]", "note": _remark(fact)}
+         "mark": fact["mark"], "source": f"[{sources.index(fact['source']) + 1}]", "note": _note(fact)}
         for fact in event.facts
     ]  # fmt: skip
-    published = frame_of(shown, ("id", "what", "value", "unit", "of", "grade", "mark", "source", "note"))
+    published = table_of(shown, ("id", "what", "value", "unit", "of", "grade", "mark", "source", "note"))
     return "".join(
         (
             head,
@@ -107,32 +131,32 @@ def _value(fact: Mapping[str, Any]) -> str:
     return f"{readable(fact['low'])} to {readable(fact['high'])}"
 
 
-def _remark(fact: Mapping[str, Any]) -> str:
+def _note(fact: Mapping[str, Any]) -> str:
     against = f"conflicts with {', '.join(fact['conflicts_with'])}" if fact["conflicts_with"] else ""
     return "; ".join(filter(None, (fact["note"], against)))
 
 
-def _defaults(event: CrashEvent) -> pl.DataFrame:
+def _defaults(event: CrashEvent) -> Table:
     rows = [
         {"venue": venue, "field": name, "value": readable(value), "reason": event.why.get(venue, {}).get(name, "")}
         for venue, values in event.defaults.items()
         for name, value in values.items()
     ]
-    return frame_of(rows, ("venue", "field", "value", "reason"))
+    return table_of(rows, ("venue", "field", "value", "reason"))
 
 
-def _compared(event: CrashEvent) -> pl.DataFrame:
+def _compared(event: CrashEvent) -> Table:
     rows = [
         {"fact": row["fact"], "metric": row["metric"], "coin": row["coin"] or "all",
          "within": period(row["start"], row["end"]), "shown_as": row["how"], "note": row["note"]}
         for row in event.compare
     ]  # fmt: skip
-    return frame_of(rows, ("fact", "metric", "coin", "within", "shown_as", "note"))
+    return table_of(rows, ("fact", "metric", "coin", "within", "shown_as", "note"))
 
 
-def _grid(event: CrashEvent) -> pl.DataFrame:
+def _grid(event: CrashEvent) -> Table:
     rows = [
         {"label": row["label"], "set": "; ".join(f"{name} = {readable(value)}" for name, value in row["set"].items())}
         for row in event.sensitivity
     ]
-    return frame_of(rows, ("label", "set"))
+    return table_of(rows, ("label", "set"))

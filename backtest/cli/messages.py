@@ -1,0 +1,90 @@
+"""Lines on stderr: notes, and every error as one line with an exit code."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from typing import IO
+
+import click
+
+from backtest.cli import interrupt
+from backtest.errors import CrashbookError
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def print_line(text: str) -> None:
+    """Print a line on stderr; that nobody reads it is no reason to stop."""
+    try:
+        click.echo(text, err=True)
+    except BrokenPipeError:
+        silence(sys.stderr)
+
+
+def print_error(error: BaseException) -> int:
+    """Print an error as one line and return the exit code it stands for."""
+    text, code = explain(error)
+    if text:
+        try:
+            click.echo(f"crashbook: {text}", err=True)
+        except OSError:
+            silence(sys.stderr)
+    return code
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """Return the line for an error and its exit code; no line if the reader of the output has left.
+
+    Examples
+    --------
+    >>> explain(KeyboardInterrupt())
+    ('interrupted; finished runs and reports are kept, nothing is left half-written', 130)
+    >>> explain(OSError(28, "No space left on device", "out.csv"))
+    ('out.csv: No space left on device; free space or write elsewhere', 1)
+    """
+    if interrupt.pressed() or isinstance(error, KeyboardInterrupt):
+        return interrupt.REASON, interrupt.EXIT_CODE
+    if isinstance(error, CrashbookError):
+        return str(error), error.exit_code
+    if isinstance(error, click.ClickException):
+        return _usage(error), error.exit_code
+    if isinstance(error, BrokenPipeError):
+        silence(sys.stdout)
+        return "", 0
+    if isinstance(error, OSError):
+        silence(sys.stdout)
+        fix = "free space or write elsewhere" if error.errno in FULL else "check the path and its permissions"
+        return f"{error.filename or 'output'}: {error.strerror or error}; {fix}", 1
+    if isinstance(error, MemoryError):
+        return "not enough memory; use fewer positions, for example --positions 100000", 1
+    reason = " ".join(str(error).split())
+    return f"a defect of the program: {type(error).__name__}: {reason}; crashbook --debug shows where", 1
+
+
+def _usage(error: click.ClickException) -> str:
+    message = error.format_message().strip()
+    context = getattr(error, "ctx", None)
+    help_command = f"{context.command_path} --help" if context else "crashbook --help"
+    return f"{message[:1].lower()}{' '.join(message[1:].split()).rstrip('.')}; see {help_command}"
+
+
+def silence(stream: IO[str]) -> None:
+    """Discard what a stream still holds, so that the interpreter does not fail when it ends and flushes it."""
+    try:
+        place = stream.fileno()
+    except (AttributeError, io.UnsupportedOperation, ValueError):
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, place)
+    os.close(nowhere)
+
+
+def use_utf_8() -> None:
+    """Write UTF-8 whatever the locale: amounts carry a true minus sign, which some encodings lack."""
+    for stream in (sys.stdout, sys.stderr):
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        if isinstance(stream, io.TextIOWrapper) and encoding.lower().replace("-", "") != "utf8":
+            stream.reconfigure(encoding="utf-8")

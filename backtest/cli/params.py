@@ -1,0 +1,70 @@
+"""``crashbook params``: the scenario fields, and their values for an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from backtest.cli.command import command
+from backtest.cli.output import Output, emit, output_options
+from backtest.cli.table import Table, table_of
+from backtest.cli.text import literal
+from backtest.formatting import readable
+
+if TYPE_CHECKING:
+    from backtest.run.pipeline import Resolved
+    from backtest.scenario.fields import Param
+
+
+@command(
+    "crashbook params",
+    "crashbook params 2025-10-10 --venue bybit",
+)
+@click.argument("event", required=False)
+@click.option("--venue", help="Venue whose rules fill in the values; by default the event's first.")
+@output_options
+def params(event: str | None, venue: str | None, output: Output) -> None:
+    """List the scenario fields, or their values for an EVENT.
+
+    Fields are set with --set FIELD=VALUE, or in the TOML file given with -c. Other formats than table spell values
+    as --set takes them.
+    """
+    from backtest.run.pipeline import resolve
+    from backtest.scenario.fields import PARAMS
+
+    if event is None and venue is not None:
+        raise click.UsageError("--venue fills in the values of an event; give the EVENT too")
+    spell = readable if output.for_reader else literal
+    if event is None:
+        rows = [
+            {"field": p.name, "kind": p.kind, "unit": p.unit, "default": spell(p.default), "allowed": _allowed(p),
+             "meaning": p.doc}
+            for p in PARAMS
+        ]  # fmt: skip
+        emit(table_of(rows, ("field", "kind", "unit", "default", "allowed", "meaning")), output)
+        return
+    emit(values_of(resolve(event, {"venue": venue} if venue else {}), spell), output)
+
+
+def values_of(resolved: Resolved, spell: Callable[[Any], str] = readable) -> Table:
+    """Return every scenario field of a resolved scenario with its value, unit and source."""
+    from backtest.scenario.fields import PARAMS
+
+    values = resolved.scenario.plain()
+    if resolved.fund_coins is not None:  # in dollars only at the first mark; the source says how many coins
+        values["fund_start_usd"] = ""
+    rows = [
+        {"field": p.name, "value": spell(values[p.name]), "unit": p.unit, "source": resolved.sources[p.name]}
+        for p in PARAMS
+    ]
+    return table_of(rows, ("field", "value", "unit", "source"))
+
+
+def _allowed(param: Param) -> str:
+    from backtest.mechanics.rules import CHOICES
+
+    if param.name in CHOICES:
+        return ", ".join(CHOICES[param.name])
+    return "" if param.low is None else f"{readable(param.low)} to {readable(param.high)}"

@@ -1,0 +1,40 @@
+"""The program ``crashbook``: its commands in the order of a working day, and its own options."""
+
+from __future__ import annotations
+
+import click
+
+from backtest import __version__
+from backtest.cli.command import Commands
+
+FAMILIES = {
+    "events": ("events",),
+    "venues": ("venues",),
+    "position": ("position",),
+    "params": ("params",),
+    "schema": ("schema",),
+    "fetch": ("fetch",),
+    "data": ("data",),
+    "replay": ("replay",),
+    "runs": ("runs",),
+    "query": ("query", "sql", "audit"),
+    "diff": ("diff",),
+    "report": ("report",),
+}
+
+
+@click.group(
+    "crashbook",
+    cls=Commands,
+    modules={name: f"backtest.cli.{module}" for module, names in FAMILIES.items() for name in names},
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(__version__, prog_name="crashbook")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def crashbook(ctx: click.Context, debug: bool) -> None:
+    """Replay perpetual-futures crashes on a balanced position book."""
+    ctx.meta["debug"] = debug
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())

@@ -1,0 +1,134 @@
+"""Commands that ask a run: ``crashbook query``, ``sql`` and ``audit``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from backtest.cli.command import command
+from backtest.cli.messages import print_line
+from backtest.cli.output import Output, emit, note, output_options
+from backtest.cli.table import table_of, table_text
+from backtest.errors import AuditError, QueryError
+from backtest.formatting import readable
+
+if TYPE_CHECKING:
+    from backtest.sql.queries import Param
+
+_RUN = click.argument("run", default="latest")
+
+
+@command(
+    "crashbook query",
+    "crashbook query largest_liquidations --param limit=5",
+    "crashbook query adl_waves latest --format csv --output waves.csv",
+)
+@click.argument("name", required=False)
+@_RUN
+@click.option("--param", "given", metavar="NAME=VALUE", multiple=True, help="Parameter of the query.")
+@output_options
+def query(name: str | None, run: str, given: tuple[str, ...], output: Output) -> None:
+    """Answer a named question about a run, or list the questions."""
+    from backtest.run.run import open_run
+    from backtest.sql.queries import get_query, query_names
+
+    if name is None:
+        rows = [
+            {"name": each.name, "title": each.title, "parameters": "; ".join(map(_param, each.params)) or "none"}
+            for each in map(get_query, query_names())
+        ]
+        emit(table_of(rows, ("name", "title", "parameters")), output)
+        return
+    asked = get_query(name)
+    frame = open_run(run).query(name, **_pairs(given))
+    if output.for_reader:
+        note(f"{asked.title} {asked.grain[:1].upper()}{asked.grain[1:]}. Units: {asked.units}.", output)
+    if not frame.height:
+        note("no rows", output)
+    emit(frame, output)
+
+
+def _param(param: Param) -> str:
+    default = "required" if param.required else f"= {param.note or readable(param.default)}"
+    return f"{param.name} {param.type} {default}"
+
+
+def _pairs(given: Iterable[str]) -> dict[str, str]:
+    """Read ``name=value`` options.
+
+    Examples
+    --------
+    >>> _pairs(["limit=5"])
+    {'limit': '5'}
+    """
+    pairs = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise click.UsageError(f"--param {text}: write --param NAME=VALUE")
+        pairs[name.strip()] = value
+    return pairs
+
+
+@command(
+    'crashbook sql "select side, sum(closed_usd) as usd from liquidations group by side"',
+    "crashbook sql - latest --format json < question.sql",
+)
+@click.argument("text", required=False)
+@_RUN
+@output_options
+def sql(text: str | None, run: str, output: Output) -> None:
+    """Run one reading statement over a run's tables and views.
+
+    TEXT comes from stdin if it is left out or a dash. Files, extensions and settings are out of reach.
+    """
+    from polars.exceptions import PolarsError
+
+    from backtest.run.run import open_run
+
+    try:
+        frame = open_run(run).sql(_statement(text))
+    except PolarsError as error:
+        cause = str(error).strip().split("\n")[0]
+        raise QueryError(f"sql: {cause}; cast the column, an interval for example with epoch(...)") from None
+    if not frame.height:
+        note("no rows", output)
+    emit(frame, output)
+
+
+def _statement(text: str | None) -> str:
+    if text not in {None, "-"}:
+        return str(text)
+    if sys.stdin.isatty():
+        raise click.UsageError('Missing TEXT; give a statement such as "select * from run_summary", or pipe one in')
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError:
+        raise QueryError("sql: stdin is not UTF-8 text; save the statement as UTF-8") from None
+
+
+@command("crashbook audit")
+@_RUN
+@output_options
+def audit(run: str, output: Output) -> None:
+    """Run all audits of a run.
+
+    An audit passes when it returns no row; one that fails gives exit code 4.
+    """
+    from backtest.run.run import open_run
+
+    results = open_run(run).audits()
+    rows = [
+        {"audit": each.name, "rows": each.rows, "passed": "pass" if each.passed else "FAIL", "question": each.title}
+        for each in results
+    ]
+    emit(table_of(rows, ("audit", "rows", "passed", "question")), output)
+    failed = [result for result in results if not result.passed]
+    for result in failed:
+        print_line(f"{result.name}, the first of {result.rows:,} rows:\n" + "".join(table_text(result.sample)).rstrip())
+    if failed:
+        names = ", ".join(result.name for result in failed)
+        raise AuditError(f"{len(failed)} of {len(results)} audits failed: {names}; the numbers of this run do not hold")

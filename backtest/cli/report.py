@@ -1,0 +1,48 @@
+"""``crashbook report``: the HTML report of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from backtest.cli.command import command
+from backtest.cli.output import Output, page
+from backtest.errors import UsageError
+
+if TYPE_CHECKING:
+    from backtest.run.run import Run
+
+
+@command("crashbook report latest --open")
+@click.argument("run", default="latest")
+@click.option(
+    "--output", "path", type=click.Path(path_type=Path), help="Path of the report; by default in the folder reports."
+)
+@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
+def report(run: str, path: Path | None, show: bool) -> None:
+    """Write the HTML report of a run and print its path."""
+    import webbrowser
+
+    from backtest.run.run import open_run
+
+    written = write_report(open_run(run), path)
+    page(f"report  {relative(written)}\n", Output("table", None, False))
+    if show and not webbrowser.open(written.resolve().as_uri()):
+        raise UsageError(f"no browser could be started; open {relative(written)} yourself")
+
+
+def write_report(run: Run, path: Path | None) -> Path:
+    """Write the HTML report of a run, by default to the reports folder of the workspace."""
+    from backtest.assets import reports_folder
+    from backtest.report import render
+
+    name = f"{run.meta['event']['id']}-{run.meta['venue']['id']}-{run.run_id}.html"
+    return render(run, path or reports_folder() / name)
+
+
+def relative(path: Path) -> Path:
+    """Return a path relative to the current folder where it lies inside."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

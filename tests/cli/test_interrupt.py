@@ -1,0 +1,114 @@
+"""Ctrl-C: exit code 130 and one line at any moment, from the first line of the entry point to the end.
+
+``python -m tests.cli.test_interrupt 200`` interrupts at as many moments of a larger replay and prints what went wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from backtest.cli.interrupt import REASON
+from backtest.run.run import open_run, run_ids
+
+# Counts audit events (imports, files opened, code compiled, ...) from the entry point on and marks the nth.
+CHILD = """
+import os, sys
+from backtest.cli import main
+nth, handle, seen = int(sys.argv.pop(1)), int(sys.argv.pop(1)), 0
+def count(event, args):
+    global seen
+    seen += 1
+    if seen == nth:
+        os.write(handle, b".")
+if nth < 0:
+    import atexit
+    atexit.register(lambda: os.write(handle, b"%d" % seen))
+sys.addaudithook(count)
+main()
+"""
+REPLAY = ("replay", "2021-12-04", "--positions", "200", "--fresh", "-q")
+READ = ("venues", "--format", "csv")
+DELAYS_S = (0.0, 0.003, 0.01, 0.02, 0.04)  # after the event, so that some interrupts fall between two of them
+
+
+@dataclass(frozen=True)
+class End:
+    """How an interrupted command ended."""
+
+    code: int
+    out: str
+    errors: str
+
+    @property
+    def clean(self) -> bool:
+        """Return whether the end is the documented one."""
+        return (self.code, self.errors) == (130, f"crashbook: {REASON}\n")
+
+
+def start(words: tuple[str, ...], nth: int) -> tuple[subprocess.Popen[str], int]:
+    """Start a command that writes to a pipe at its nth event; return it and the end to read from."""
+    reader, writer = os.pipe()
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(nth), str(writer), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=[writer],
+        text=True,
+    )
+    os.close(writer)
+    return child, reader
+
+
+def events(words: tuple[str, ...]) -> int:
+    """Return the number of events of a whole command."""
+    child, reader = start(words, -1)
+    with os.fdopen(reader) as marks:
+        count = int(marks.read())
+    _, errors = child.communicate()
+    assert (child.returncode, errors) == (0, "")
+    return count
+
+
+def interrupted(words: tuple[str, ...], nth: int, delay_s: float = 0.0, presses: int = 1) -> End:
+    """Press Ctrl-C at the nth event of a command, or a little later."""
+    child, reader = start(words, nth)
+    with os.fdopen(reader) as marks:
+        assert marks.read(1) == ".", child.communicate()
+    for _ in range(presses):
+        time.sleep(delay_s)
+        child.send_signal(signal.SIGINT)
+    out, errors = child.communicate()
+    return End(child.returncode, out, errors)
+
+
+def spread(words: tuple[str, ...], moments: int) -> list[tuple[int, float, int]]:
+    """Return moments from the first event of a command to its last but a tenth: event, delay and number of presses."""
+    last = events(words) * 9 // 10
+    return [(1 + last * k // moments, DELAYS_S[k % len(DELAYS_S)], 1 + (k % 4 == 3)) for k in range(moments)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("words", "moments"), [(REPLAY, 18), (READ, 12)], ids=["replay", "venues"])
+def test_ctrl_c_at_any_moment_is_130_and_one_line(words: tuple[str, ...], moments: int, workspace: Path) -> None:
+    bad = [(moment, end) for moment in spread(words, moments) if not (end := interrupted(words, *moment)).clean]
+    assert bad == []
+    if words is REPLAY:  # the run of the command that was not interrupted
+        assert len(run_ids()) == 1
+        assert all(audit.passed for audit in open_run().audits())
+
+
+if __name__ == "__main__":
+    os.environ["CRASHBOOK_HOME"] = tempfile.mkdtemp()
+    large = ("replay", "2025-10-10", "--positions", "50000", "--report", "--fresh", "-q")
+    ends = [(moment, interrupted(large, *moment)) for moment in spread(large, int(sys.argv[1]))]
+    bad = [pair for pair in ends if not pair[1].clean]
+    print(f"{len(ends) - len(bad)} of {len(ends)} moments ended with 130 and one line", *bad, sep="\n")
