@@ -11,7 +11,7 @@ from typing import overload
 
 from backtest.calculator import contracts
 from backtest.calculator.position import Asked, Position, contract_of, reference_px, row, take_position
-from backtest.mechanics.adl.rankings import RANKINGS, Candidates
+from backtest.mechanics.adl.rankings import Candidates, scored
 from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, half_even, rate_e9
 from backtest.mechanics.liquidation.blocks import fillable_discount
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, tier_of
@@ -265,7 +265,7 @@ def _adl(held: Position, profile: VenueProfile) -> Iterator[Figure]:
 
 def _score(held: Position, name: str, losers: str) -> tuple[float | None, str]:
     """Return the score of the position as a candidate at this mark and the rule, or why there is none."""
-    ranking, losing = RANKINGS.get(name), LOSING.get(losers, "") if held.pnl < 0 else ""
+    ranking, losing = scored(name), LOSING.get(losers, "") if held.pnl < 0 else ""
     reasons = {
         "the venue has no ADL": name == "none",
         "the order is pseudo-random": ranking is None,

@@ -14,8 +14,8 @@ import numpy as np
 from backtest.engine.records import CAUSES, Recorder
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.feedback import HIGHEST, LOWEST, PARTS, decayed, displaced, moved, push, thirds
+from backtest.mechanics.impact import IMPACTS
 from backtest.mechanics.path import previous_mark
-from backtest.mechanics.rules import IMPACTS
 
 if TYPE_CHECKING:
     from backtest.engine.state import World
@@ -226,7 +226,7 @@ class Prices:
             return 0
         bar = int(self.walk.bar[self.step - 1])
         mark, volume = int(self.walk.mark[symbol, self.step - 1]), int(self.world.volume[symbol, bar]) * scale
-        return push(IMPACTS[impact], mark, strength, flow, volume, self.world.bands(symbol, bar, flow, scale))
+        return push(IMPACTS[impact].shift, mark, strength, flow, volume, self.world.bands(symbol, bar, flow, scale))
 
 
 def flow_of(recorder: Recorder, symbols: int, steps: int) -> tuple[Ints, Ints]:

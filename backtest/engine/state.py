@@ -13,10 +13,9 @@ from backtest.engine.detect.accounts import Accounts, members
 from backtest.engine.prices import Prices
 from backtest.errors import ConservationError, RangeError
 from backtest.mechanics.contract import Contract
-from backtest.mechanics.drawdown import PoolRule
 from backtest.mechanics.exact import LIMIT, MILLIONTH, RATE_ONE, Bools, Floats, Ints, exact_sum
 from backtest.mechanics.feedback import HIGHEST, LOWEST, Feedback
-from backtest.mechanics.fund import Pool
+from backtest.mechanics.fund import Pool, PoolRule
 from backtest.mechanics.impact import Bands, OrderBook
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import Walk, freed

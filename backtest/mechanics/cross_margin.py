@@ -1,4 +1,4 @@
-"""Which positions of a cross account go first, and what part of its equity stands behind each."""
+"""Cross margin: which positions of an account go first, and what part of its equity stands behind each."""
 
 from __future__ import annotations
 
@@ -7,18 +7,38 @@ from collections.abc import Mapping
 import numpy as np
 
 from backtest.mechanics.exact import Ints
+from backtest.mechanics.rule import Rule, declared
 
-CROSS_ALLOCATIONS: Mapping[str, str] = {
-    "by_maintenance": "each position bears equity in proportion to its maintenance, their ratio stays constant; dYdX "
-    "v4 keeper/liquidations.go at 84d4664b, docs.lighter.xyz, docs.extended.exchange",
-    "one_first": "one position after the other, each with all the equity behind it; a reading of Binance and Bybit "
-    "cross margin, not verified",
-}
-CROSS_ORDERS: Mapping[str, str] = {
-    "maintenance": "the largest maintenance margin first",
-    "loss": "the largest loss first; docs.extended.exchange",
-    "notional": "the largest notional first",
-}
+CROSS_ALLOCATIONS: Mapping[str, Rule] = declared(
+    "cross_allocation",
+    {
+        "by_maintenance": Rule(
+            sentence="Of a cross account in breach all positions are liquidated, each with its share of the account's "
+            "equity in proportion to maintenance.",
+            source="dYdX v4 keeper/liquidations.go at 84d4664b, docs.lighter.xyz, docs.extended.exchange: the ratio of "
+            "equity to maintenance stays constant",
+        ),
+        "one_first": Rule(
+            sentence="Of a cross account in breach one position at a time is liquidated with all the account's equity "
+            "behind it, that of the largest {cross_order} first.",
+            source="a reading of Binance and Bybit cross margin, not verified",
+        ),
+    },
+)
+CROSS_ORDERS: Mapping[str, Rule] = declared(
+    "cross_order",
+    {
+        "maintenance": Rule(
+            sentence="The position of the largest maintenance margin goes first.",
+            source="a reading of Binance and Bybit cross margin, not verified",
+        ),
+        "loss": Rule(sentence="The position of the largest loss goes first.", source="docs.extended.exchange"),
+        "notional": Rule(
+            sentence="The position of the largest notional goes first.",
+            source="a reading of cross margin, not verified",
+        ),
+    },
+)
 
 
 def equity_shares(equity: Ints, maintenance: Ints, place: Ints) -> Ints:

@@ -1,4 +1,4 @@
-"""Several funds: which symbols share one, how a sum is divided, and when a fund's drop switches deleveraging on.
+"""The drawdown trigger: when the fall of a fund below its peak switches deleveraging on, and when off again.
 
 Sources: Bybit's documentation of the ADL alert (pnlRatio of a symbol, its trigger and its stop) and OKX's earlier
 text (30 % below the peak of 8 hours).
@@ -7,19 +7,29 @@ text (30 % below the peak of 8 hours).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-DRAWDOWN_TRIGGERS = ("none", "pnl_ratio", "pool_drawdown")
+from backtest.mechanics.rule import Rule, declared
 
-
-@dataclass(frozen=True, slots=True)
-class PoolRule:
-    """A fund's start and the limit of its gross inventory (None: no limit), in quanta."""
-
-    start: int
-    limit: int | None = None
+_SWITCH = "({trigger}) switches deleveraging on until it is back within the stop ({stop})."
+DRAWDOWN_TRIGGERS: Mapping[str, Rule] = declared(
+    "drawdown_trigger",
+    {
+        "none": Rule(
+            sentence="No fall of a fund switches deleveraging on.", source="venues that publish no such trigger"
+        ),
+        "pnl_ratio": Rule(
+            sentence=f"A coin that has lost more of its fund's peak of {{window_h:g}} h than its trigger {_SWITCH}",
+            source="Bybit, ADL alert: pnlRatio of a symbol, its trigger and its stop",
+        ),
+        "pool_drawdown": Rule(
+            sentence=f"A fund that has fallen by more of its peak of {{window_h:g}} h than the trigger {_SWITCH}",
+            source="OKX, earlier text: 30 % below the peak of 8 hours",
+        ),
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,50 +130,3 @@ def recovery_amount(now: int, peak: int, fund_peak: int, trigger: Fraction) -> i
     """
     least = -(trigger.numerator * fund_peak // trigger.denominator)  # the ratio is at the trigger from here on
     return max(0, peak + least - now)
-
-
-def fund_groups(pools: str, coins: Sequence[str]) -> tuple[int, ...]:
-    """Return the number of each coin's fund: ``shared``, ``isolated``, or groups such as ``BTC+ETH,SOL+XRP``.
-
-    Coins in no group have a fund each. Funds are numbered by their first coin.
-
-    Examples
-    --------
-    >>> coins = ["BTC", "SOL", "ETH"]
-    >>> fund_groups("shared", coins), fund_groups("isolated", coins), fund_groups("ETH+BTC", coins)
-    ((0, 0, 0), (0, 1, 2), (0, 1, 0))
-    """
-    if pools == "shared":
-        return (0,) * len(coins)
-    group = {} if pools == "isolated" else {coin: group[0] for group in grouped(pools) for coin in group}
-    places: dict[str, int] = {}
-    return tuple(places.setdefault(group.get(coin, coin), len(places)) for coin in coins)
-
-
-def grouped(pools: str) -> list[list[str]]:
-    """Return the groups of coins that share a fund, as they are written.
-
-    Examples
-    --------
-    >>> grouped("BTC+ETH, SOL+XRP"), grouped("shared")
-    ([['BTC', 'ETH'], ['SOL', 'XRP']], [])
-    """
-    if pools in {"shared", "isolated"}:
-        return []
-    return [[coin.strip() for coin in names.split("+")] for names in pools.split(",")]
-
-
-def divide(total: int, weights: Sequence[int]) -> list[int]:
-    """Divide a sum by weights, exactly: each running part is rounded down. Without weight it is divided equally.
-
-    Examples
-    --------
-    >>> divide(100, [1, 1, 1]), divide(7, [0, 0])
-    ([33, 33, 34], [3, 4])
-    """
-    weights = weights if any(weights) else [1] * len(weights)
-    whole, run, out = sum(weights), 0, []
-    for weight in weights:
-        out.append(total * (run + weight) // whole - total * run // whole)
-        run += weight
-    return out

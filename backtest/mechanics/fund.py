@@ -1,8 +1,37 @@
-"""Insurance fund and liquidator vault: what they may take over, and how their inventory is carried."""
+"""Insurance funds and the liquidator vault: their take-overs, their inventory, and how several divide a sum."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from backtest.mechanics.rule import Rule, declared
+
+INVENTORY_ADL: Mapping[str, Rule] = declared(
+    "inventory_adl",
+    {
+        "none": Rule(
+            sentence="The fund's inventory never enters the ADL queue.",
+            source="venues that publish no deleveraging of their fund",
+        ),
+        "below_floor": Rule(
+            sentence="A fund below its floor sends its inventory into the ADL queue until its equity reaches the stop.",
+            source="BitMEX, blog on its fund: deleveraging begins when the fund of a contract is exhausted",
+        ),
+        "to_trigger": Rule(
+            sentence="While deleveraging is on, inventory of the coin goes to ADL until the trigger is reached.",
+            source="Bybit, ADL alert; OKX, earlier text",
+        ),
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRule:
+    """A fund's start and the limit of its gross inventory (None: no limit), in quanta."""
+
+    start: int
+    limit: int | None = None
 
 
 @dataclass(slots=True)
@@ -114,3 +143,50 @@ def absorb(pool: Pool, symbol: int, side: int, lots: int, amount: int) -> None:
         if lots > closing:
             pool.entry_value[symbol] = amount - amount * closing // lots
     pool.lots[symbol] = held + side * lots
+
+
+def fund_groups(pools: str, coins: Sequence[str]) -> tuple[int, ...]:
+    """Return the number of each coin's fund: ``shared``, ``isolated``, or groups such as ``BTC+ETH,SOL+XRP``.
+
+    Coins in no group have a fund each. Funds are numbered by their first coin.
+
+    Examples
+    --------
+    >>> coins = ["BTC", "SOL", "ETH"]
+    >>> fund_groups("shared", coins), fund_groups("isolated", coins), fund_groups("ETH+BTC", coins)
+    ((0, 0, 0), (0, 1, 2), (0, 1, 0))
+    """
+    if pools == "shared":
+        return (0,) * len(coins)
+    group = {} if pools == "isolated" else {coin: group[0] for group in grouped(pools) for coin in group}
+    places: dict[str, int] = {}
+    return tuple(places.setdefault(group.get(coin, coin), len(places)) for coin in coins)
+
+
+def grouped(pools: str) -> list[list[str]]:
+    """Return the groups of coins that share a fund, as they are written.
+
+    Examples
+    --------
+    >>> grouped("BTC+ETH, SOL+XRP"), grouped("shared")
+    ([['BTC', 'ETH'], ['SOL', 'XRP']], [])
+    """
+    if pools in {"shared", "isolated"}:
+        return []
+    return [[coin.strip() for coin in names.split("+")] for names in pools.split(",")]
+
+
+def divide(total: int, weights: Sequence[int]) -> list[int]:
+    """Divide a sum by weights, exactly: each running part is rounded down. Without weight it is divided equally.
+
+    Examples
+    --------
+    >>> divide(100, [1, 1, 1]), divide(7, [0, 0])
+    ([33, 33, 34], [3, 4])
+    """
+    weights = weights if any(weights) else [1] * len(weights)
+    whole, run, out = sum(weights), 0, []
+    for weight in weights:
+        out.append(total * (run + weight) // whole - total * run // whole)
+        run += weight
+    return out

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 from backtest.mechanics.exact import RATE_ONE, Ints, isqrt_ratio
+from backtest.mechanics.rule import Rule, declared
 
 Bands = tuple[tuple[int, Fraction], ...]  # distance from the price in 1e-9 of it, ascending, and lots up to there
 Impact = Callable[[int, Fraction, int, Fraction, Bands], int | None]
+Absorbed = Callable[[Fraction, Fraction, Bands], Fraction]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImpactRule(Rule):
+    """The shift of a price that an order causes, in ticks, and the lots that a given shift takes.
+
+    ``shift`` takes base price, strength, lots ordered, volume and book; ``absorbed`` is its inverse: a move over the
+    strength, volume and book to lots. None: no number of lots moves the price.
+    """
+
+    shift: Impact
+    absorbed: Absorbed | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +121,59 @@ def book_depth(base: int, strength: Fraction, ordered: int, volume: Fraction, ba
     return int(base * strength * distance * ordered // (lots * RATE_ONE)) if lots else None
 
 
-def absorbed(kind: str, strength: Fraction, move: Fraction, volume: Fraction, bands: Bands = ()) -> Fraction | None:
+def _lots_by_square_root(reach: Fraction, volume: Fraction, bands: Bands) -> Fraction:
+    return volume * reach**2
+
+
+def _lots_by_line(reach: Fraction, volume: Fraction, bands: Bands) -> Fraction:
+    return volume * reach
+
+
+def _lots_by_depth(reach: Fraction, volume: Fraction, bands: Bands) -> Fraction:
+    distance, lots = 0, Fraction(0)
+    for next_distance, next_lots in bands:
+        if reach * RATE_ONE <= next_distance:
+            return lots + (next_lots - lots) * (reach * RATE_ONE - distance) / (next_distance - distance)
+        distance, lots = next_distance, next_lots
+    return lots * reach * RATE_ONE / distance if distance else Fraction(0)
+
+
+IMPACTS: Mapping[str, ImpactRule] = declared(
+    "impact",
+    {
+        "none": ImpactRule(
+            shift=no_impact,
+            absorbed=None,
+            sentence="Orders fill at the trade price: no impact.",
+            source="the tape as it is",
+        ),
+        "sqrt": ImpactRule(
+            shift=square_root,
+            absorbed=_lots_by_square_root,
+            sentence="Forced orders move their price by {impact_y:g} x {impact_sigma_frac:g} x the root of their share "
+            "of a bar's volume, in its range.",
+            source="the square-root law: Almgren et al., Direct Estimation of Equity Market Impact (2005); "
+            "Toth et al., arXiv 1105.1694",
+        ),
+        "linear": ImpactRule(
+            shift=linear,
+            absorbed=_lots_by_line,
+            sentence="Forced orders move their price by {impact_y:g} x {impact_sigma_frac:g} x their share of the "
+            "bar's volume, in its range.",
+            source="Kyle, Continuous Auctions and Insider Trading, Econometrica 53 (1985)",
+        ),
+        "depth": ImpactRule(
+            shift=book_depth,
+            absorbed=_lots_by_depth,
+            sentence="Forced orders move their price {impact_y:g} x as far as they eat into the order book seen in the "
+            "bar, in its range.",
+            source="fetched snapshots of the order book",
+        ),
+    },
+)
+
+
+def absorbed(impact: str, strength: Fraction, move: Fraction, volume: Fraction, bands: Bands = ()) -> Fraction | None:
     """Return the lots whose impact is a given move, a fraction of price; None where no number of lots moves the price.
 
     Examples
@@ -115,21 +181,10 @@ def absorbed(kind: str, strength: Fraction, move: Fraction, volume: Fraction, ba
     A move of a tenth of sigma takes a hundredth of the volume by the square root, a tenth by the line.
 
     >>> tenth = Fraction(1, 1000), Fraction(1000)
-    >>> [str(absorbed(kind, Fraction(1, 100), *tenth)) for kind in ("sqrt", "linear", "none")]
+    >>> [str(absorbed(impact, Fraction(1, 100), *tenth)) for impact in ("sqrt", "linear", "none")]
     ['10', '100', 'None']
     >>> str(absorbed("depth", Fraction(1), Fraction(15, 1000), Fraction(0), ((10_000_000, 100), (20_000_000, 300))))
     '200'
     """
-    if kind == "none" or not strength:
-        return None
-    reach = move / strength
-    if kind == "sqrt":
-        return volume * reach**2
-    if kind == "linear":
-        return volume * reach
-    distance, lots = 0, Fraction(0)
-    for next_distance, next_lots in bands:
-        if reach * RATE_ONE <= next_distance:
-            return lots + (next_lots - lots) * (reach * RATE_ONE - distance) / (next_distance - distance)
-        distance, lots = next_distance, next_lots
-    return lots * reach * RATE_ONE / distance if distance else Fraction(0)
+    lots = IMPACTS[impact].absorbed
+    return None if lots is None or not strength else lots(move / strength, volume, bands)

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
 
 from backtest.mechanics.exact import LIMIT, Bools, Ints, half_even, half_even_array
+from backtest.mechanics.rule import Rule, declared
 
 OPEN, HIGH, LOW, CLOSE = range(4)
 PREVIOUS_MARK_S = 3
+INTRABAR: Mapping[str, Rule] = declared(
+    "intrabar",
+    {
+        "ohlc": Rule(
+            sentence="A bar is walked through open, the extreme nearer the open, the other extreme, close; triggers "
+            "use the mark, fills the trade price.",
+            source="this engine: bars do not say which extreme came first",
+        ),
+        "adverse_first": Rule(
+            sentence="A bar is walked through open, low, high, close; triggers use the mark, fills the trade price.",
+            source="this engine: the order worst for longs, the side a crash liquidates",
+        ),
+        "close": Rule(
+            sentence="A bar is walked through the close alone; triggers use the mark, fills the trade price.",
+            source="this engine: one price a bar",
+        ),
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from backtest.mechanics.exact import RATE_ONE
+from backtest.mechanics.rule import check_figures
+from backtest.mechanics.rules import DECLARED
 from backtest.scenario.fields import PARAMS
 from backtest.scenario.values import Scenario
 from backtest.venue.settlement import coin_px, sentence
@@ -17,11 +19,6 @@ if TYPE_CHECKING:
     from backtest.run.pipeline import Prepared
 
 VERSIONS = ("crashbook", "numpy", "polars", "pyarrow", "duckdb")
-INTRABAR = {
-    "ohlc": "open, the extreme nearer the open, the other extreme, close",
-    "adverse_first": "open, low, high, close",
-    "close": "the close alone",
-}
 ALL_ISOLATED = "Cross-margin contagion: every position is isolated, a loss in one coin takes no position in another."
 NOT_SIMULATED = (
     "Voluntary closing, stops, top-ups of collateral, new positions: open interest falls by liquidation and ADL only.",
@@ -162,73 +159,17 @@ def _not_simulated(prepared: Prepared) -> list[str]:
     return [*isolated, *NOT_SIMULATED, *([TAPE] if prepared.resolved.scenario.path == "tape" else [])]
 
 
-EXHAUSTED = {
-    "uncovered": "Lots that no candidate takes are closed at the mark; what they lack is uncovered.",
-    "fund_negative": "Lots that no candidate takes go to the fund at their bankruptcy price, whatever its floor.",
-    "waits": "Lots that no candidate takes stay with the account and are tried again at the next price.",
-    "socialised_winners": "Lots that no candidate takes are closed at the mark; what they lack is borne by the fund "
-    "down to its floor, then pro rata by accounts that have gained since the start, each at most its gain; the rest is "
-    "uncovered.",
-    "socialised_both": "Lots that no candidate takes are closed at the mark; what they lack is borne by the fund "
-    "down to its floor, then by every open lot of the symbol, longs and shorts alike; without one it is uncovered.",
-}
-REST = "what the book does not take goes to the fund or vault by its rule, the rest to ADL."
-STEPPING = {
-    "full_position": f"A position in breach is sent to the book whole, with its bankruptcy amount as limit; {REST}",
-    "tier_by_tier": "A position in breach above the lowest margin tier is reduced to the tier below by an order that "
-    f"is filled whole or not at all, and judged anew; else it is sent to the book whole: {REST}",
-    "reduce_once": "A position in breach sends one immediate-or-cancel order for what makes the rest compliant; if it "
-    f"is not filled, {REST}",
-    "two_tiers": "A position in breach two margin tiers or more above the lowest is reduced by two tiers at a time "
-    f"and judged anew; else it is sent to the book whole: {REST}",
-    "fillable_price": "Of positions in breach the first {orders} per block of {block} order {part} of their value, at "
-    "least {least} and at most {most} each block, down to the fillable price; the fund pays what a fill lacks to the "
-    "bankruptcy price or the order is void. What was filled nothing and is below zero goes to ADL, the rest waits.",
-    "incremental": "A position in breach orders {part} of itself once every {block}, until the rest is not in breach; "
-    "what the book does not take waits, below zero it goes to the fund by its rule or to ADL.",
-    "part_first": "A position in breach above {above} first orders {share}, pauses for {pause}, then orders all of it; "
-    "what the book does not take waits, and goes to fund or vault by its rule or, below zero, to ADL.",
-}
-
-
-CROSSED = {
-    "by_maintenance": "Of a cross account in breach all positions are liquidated, each with its share of the account's "
-    "equity in proportion to maintenance.",
-    "one_first": "Of a cross account in breach one position at a time is liquidated with all the account's equity "
-    "behind it, that of the largest {order} first.",
-}
-
-
 def assumptions(prepared: Prepared) -> list[str]:
     """Return the assumptions of the run in plain sentences."""
     scenario = prepared.resolved.scenario
-    size = f"{scenario.impact_y:g} x {scenario.impact_sigma_frac:g}"
-    impact = {
-        "none": "Orders fill at the trade price: no impact.",
-        "sqrt": f"Forced orders move their price by {size} x the root of their share of a bar's volume, in its range.",
-        "linear": f"Forced orders move their price by {size} x their share of the bar's volume, in its range.",
-        "depth": f"Forced orders move their price {scenario.impact_y:g} x as far as they eat into the order book seen "
-        "in the bar, in its range.",
-    }[scenario.impact]
     feedback = (
         "Prices are those of the tape, displaced by the impact of this run's flow less that of the baseline's (the "
         f"same run unchanged, on the tape); what is displaced halves every {scenario.feedback_half_life_s:g} s, and at "
         f"one price liquidation and impact take turns at most {scenario.max_rounds} times."
     )
-    walked = f"A bar is walked through {INTRABAR[scenario.intrabar]}; triggers use the mark, fills the trade price."
     liquidity = (
         f"The book can take {scenario.participation_frac:.0%} of the scaled volume of a bar, freed in equal parts as "
         "the bar is walked; unused liquidity expires with the bar."
-    )
-    stepper = STEPPING[scenario.liquidation_rule].format(
-        share=f"{scenario.first_share_frac:.0%}",
-        above=f"{scenario.first_above_usd:,.0f} USD",
-        pause=f"{scenario.first_pause_s} s",
-        orders=f"{scenario.block_orders:,}",
-        block=f"{scenario.block_s:g} s",
-        part=f"{scenario.block_share_frac:g}",
-        least=f"{scenario.block_least_usd:,.0f} USD",
-        most=f"{scenario.block_most_usd:,.0f} USD",
     )
     sizes = (
         f"Sizes: stratified quantiles of a lognormal body (sigma {scenario.size_sigma:g}) with a Pareto tail (alpha "
@@ -237,30 +178,42 @@ def assumptions(prepared: Prepared) -> list[str]:
     )
     drawn = [sizes] if prepared.book.label == "synthetic" else []
     displaced = [feedback] if scenario.path == "feedback" else []
-    crossed = CROSSED[scenario.cross_allocation].format(order=scenario.cross_order)
+    walked, impact, liquidation, exhausted, crossed = (
+        sentence_of(field, scenario)
+        for field in ("intrabar", "impact", "liquidation_rule", "on_exhausted", "cross_allocation")
+    )
     accounts = [crossed] if prepared.book.cross.any() else []
-    exhausted, dated = EXHAUSTED[scenario.on_exhausted], _tables(prepared)
-    rules = [stepper, exhausted, *accounts, *_funds(prepared), dated, *_funding(prepared)]
+    rules = [liquidation, exhausted, *accounts, *_funds(prepared), _tables(prepared), *_funding(prepared)]
     return [*counted(prepared), walked, liquidity, impact, *displaced, *rules, *drawn]
 
 
-DROP = {
-    "pnl_ratio": "A coin that has lost more of its fund's peak of {hours:g} h than its trigger",
-    "pool_drawdown": "A fund that has fallen by more of its peak of {hours:g} h than the trigger",
-}
+DERIVED = ("trigger", "stop", "window_h")  # figures of sentences that no scenario field holds as it is printed
+check_figures(DECLARED, {*(param.name for param in PARAMS), *DERIVED})
+
+
+def figures(scenario: Scenario) -> dict[str, Any]:
+    """Return the figures that sentences of rules may name: every scenario field, and those of ``DERIVED``."""
+    trigger, stop = (
+        f"{value:.0%}" if isinstance(value, float) else "its share by coin"
+        for value in (scenario.drawdown_trigger_frac, scenario.drawdown_stop_frac)
+    )
+    derived = dict(zip(DERIVED, (trigger, stop, scenario.drawdown_window_s / 3600), strict=True))
+    return {param.name: getattr(scenario, param.name) for param in PARAMS} | derived
+
+
+def sentence_of(field: str, scenario: Scenario) -> str:
+    """Return the sentence of the rule that a scenario chose for a field, with its figures."""
+    return DECLARED[field][getattr(scenario, field)].sentence.format_map(figures(scenario))
 
 
 def _funds(prepared: Prepared) -> list[str]:
-    """Return what is said of several funds and of the drop that switches deleveraging on."""
+    """Return the sentences on several funds and on the drawdown that switches deleveraging on."""
     scenario, rules, said = prepared.resolved.scenario, prepared.world.rules, []
     if rules.pools:
         how = "by open interest" if not isinstance(scenario.fund_start_usd, Mapping) else "as stated per coin"
         said.append(f"{len(rules.pools)} insurance funds ({scenario.fund_pools}), their start divided {how}.")
     if scenario.drawdown_trigger != "none":
-        what = DROP[scenario.drawdown_trigger].format(hours=scenario.drawdown_window_s / 3600)
-        trigger, stop = (f"{value:.0%}" if isinstance(value, float) else "its share by coin"
-                         for value in (scenario.drawdown_trigger_frac, scenario.drawdown_stop_frac))  # fmt: skip
-        said.append(f"{what} ({trigger}) switches deleveraging on until it is back within the stop ({stop}).")
+        said.append(sentence_of("drawdown_trigger", scenario))
     return said
 
 

@@ -25,9 +25,9 @@ from backtest.engine.state import World
 from backtest.errors import ConfigError, DataError, RangeError, RunError, UnknownNameError
 from backtest.market.path import MarketPath, build_market, walk_market
 from backtest.market.terms import Terms, contract_terms
-from backtest.mechanics.drawdown import grouped
 from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, exact_sum
 from backtest.mechanics.feedback import HIGHEST, LOWEST, Feedback, decay_e9
+from backtest.mechanics.fund import grouped
 from backtest.mechanics.path import HIGH, LOW
 from backtest.run.rules import rules_of
 from backtest.run.run import Run, write_run

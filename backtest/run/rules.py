@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from backtest.errors import ConfigError
-from backtest.mechanics.drawdown import DrawdownTrigger, PoolRule, divide, fund_groups
+from backtest.mechanics.drawdown import DrawdownTrigger
 from backtest.mechanics.exact import quanta, rate_e9, ratio
+from backtest.mechanics.fund import PoolRule, divide, fund_groups
 from backtest.mechanics.liquidation.base import BlockTerms, PartTerms
 from backtest.mechanics.rules import Rules, VaultRule
 from backtest.scenario.fields import MOST

@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from backtest.errors import DataError
-from backtest.mechanics.adl.rankings import RANKINGS, Candidates, Exact
+from backtest.mechanics.adl.rankings import RANKINGS, Candidates, Exact, ScoredRanking
 from backtest.mechanics.exact import Ints
 
 
@@ -78,7 +78,7 @@ def explain(waves: Sequence[ClosedWave], losers_last: bool = False, first: int =
         _check(wave)
     found = []
     for name, rule in RANKINGS.items():
-        if rule is not None:
+        if isinstance(rule, ScoredRanking):
             keys = [_places(wave.candidates, rule.exact, losers_last) for wave in waves]
             found.append(_explained(name, keys, first))
     return sorted(found, key=lambda row: (math.isnan(row.tau_b), -row.tau_b, row.ranking))

@@ -17,7 +17,7 @@ from backtest.calculator.figures import Answer, position_figures
 from backtest.calculator.position import MOST_USD, Asked, Position, contract_of, row, take_position
 from backtest.engine.run import simulate
 from backtest.errors import CrashbookError, NotBuiltError, UnknownNameError, UsageError
-from backtest.mechanics.adl.rankings import RANKINGS, Candidates
+from backtest.mechanics.adl.rankings import Candidates, scored
 from backtest.mechanics.margin_stepped import steps_up
 from backtest.venue.instrument import Instrument
 from backtest.venue.profile import get_venue, venue_names
@@ -277,7 +277,7 @@ def test_score_and_close_price_are_the_rules_of_the_venue(venue: str, side: str,
     profile, asked = get_venue(venue), ask(side, 1, 100_000, leverage=10, mark=mark)
     answer, held = figures(venue, asked), integers(venue, asked)
     rule, amounts = (
-        RANKINGS.get(str(profile.rules["ranking"])),
+        scored(str(profile.rules["ranking"])),
         (held.lots, held.cost, held.value, held.pnl, held.equity),
     )
     if rule is None or (profile.rules["losers"] == "excluded" and held.pnl < 0):

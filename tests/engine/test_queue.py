@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from backtest.mechanics.adl import queue as adl_queue
 from backtest.mechanics.adl.queue import COARSE, Queue
-from backtest.mechanics.adl.rankings import RANKINGS, Candidates
+from backtest.mechanics.adl.rankings import RANKINGS, Candidates, scored
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.margin import Tiers
 
@@ -50,7 +50,7 @@ class Side:
         places = np.flatnonzero(self.eligible).tolist()
         if losers == "excluded":
             places = [place for place in places if not losing[place]]
-        rule = RANKINGS[ranking]
+        rule = scored(ranking)
         if rule is None:
             turn = start % len(places) if places else 0
             places = places[turn:] + places[:turn]
@@ -138,7 +138,7 @@ positions = st.tuples(
 @pytest.mark.property
 @settings(max_examples=150)
 @given(
-    st.lists(positions, max_size=60), st.sampled_from((1, -1)), st.sampled_from(sorted(RANKINGS)),
+    st.lists(positions, max_size=60), st.sampled_from((1, -1)), st.sampled_from(sorted(RANKINGS.keys() - {"none"})),
     st.sampled_from(("last", "ranked", "excluded")), st.integers(0, 2000), st.integers(0, 8), st.integers(0, 30),
 )  # fmt: skip
 def test_any_prefix_and_rank_is_that_of_the_whole_sorted_list(
@@ -170,7 +170,7 @@ def _enough(lots: list[int], wanted: int, spare: int) -> int:
 
 
 @pytest.mark.property
-@pytest.mark.parametrize("ranking", [name for name in sorted(RANKINGS) if name != "random"])
+@pytest.mark.parametrize("ranking", [name for name in sorted(RANKINGS) if scored(name)])
 def test_twenty_thousand_candidates_with_clones(ranking: str) -> None:
     rng = np.random.default_rng(5)
     models = [
@@ -189,6 +189,6 @@ def test_twenty_thousand_candidates_with_clones(ranking: str) -> None:
     scores = queue.scores.tolist()
     assert all(isinstance(score, float) for score in scores)
     rows_ = book.fetch(queue.order)
-    exact = RANKINGS[ranking].exact  # type: ignore[union-attr]
+    exact = scored(ranking).exact  # type: ignore[union-attr]
     for k in range(0, len(scores), 97):
         assert abs(Fraction(scores[k]) - exact(rows_, k)) <= abs(exact(rows_, k)) / 10**14

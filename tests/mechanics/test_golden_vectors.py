@@ -11,7 +11,7 @@ import pytest
 from backtest.engine.run import Outcome, simulate
 from backtest.mechanics.adl.matching import match
 from backtest.mechanics.adl.queue import Queue
-from backtest.mechanics.adl.rankings import RANKINGS, Candidates
+from backtest.mechanics.adl.rankings import Candidates, scored
 from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.liquidation.blocks import fillable_discount
@@ -156,7 +156,7 @@ def candidates(side: int, lots: list[int], cost: list[int], value: list[int], eq
     ],
 )
 def test_adl_scores(ranking: str, side: int, entry: int, mark: int, bankruptcy: int, score: Fraction) -> None:
-    rule, row = RANKINGS[ranking], candidate(side, entry, mark, bankruptcy)
+    rule, row = scored(ranking), candidate(side, entry, mark, bankruptcy)
     assert rule is not None
     assert rule.exact(row, 0) == score
     assert rule.approximate(row)[0] == pytest.approx(float(score), rel=1e-14)
@@ -166,14 +166,14 @@ def test_binance_score_of_the_staff_answer() -> None:
     # dev.binance.vision/t/how-to-caculating-leverage-pnl-quantile/17801: UPnL 40.2, wallet 4.27, margin ratio 13.42 %:
     # 9.41 x 0.1342, about 1.26. The maintenance rate makes 13.42 % of 44.47 on 100 USD of value.
     row = candidates(1, [1], [59_800_000], [100 * USD], [44_470_000])
-    rule = RANKINGS["binance"]
+    rule = scored("binance")
     assert rule is not None
     assert rule.exact(row, 0) == Fraction(402, 10) / Fraction(427, 100) * Fraction(1342, 10_000)
     assert round(float(rule.approximate(row)[0]), 3) == 1.263
 
 
 def test_binance_score_by_hand_floors_and_losers() -> None:
-    rule = RANKINGS["binance"]
+    rule = scored("binance")
     assert rule is not None
     tiers = Tiers.of([(0, 50_000_000, 0)])  # 5 % of 1,000 is 50
     lots, cost, value = (np.array([each] * 3, dtype=np.int64) for each in (1, 500 * USD, 1000 * USD))

@@ -8,15 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.mechanics.drawdown import (
-    DrawdownTrigger,
-    Peak,
-    divide,
-    drawdown_ratio,
-    fund_groups,
-    is_triggered,
-    recovery_amount,
-)
+from backtest.mechanics.drawdown import DrawdownTrigger, Peak, drawdown_ratio, is_triggered, recovery_amount
+from backtest.mechanics.fund import divide, fund_groups
 
 USD = 10**6
 DOCS = DrawdownTrigger(

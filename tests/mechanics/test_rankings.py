@@ -11,18 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backtest.mechanics.adl.queue import Queue
-from backtest.mechanics.adl.rankings import RANKINGS, Candidates, Ranking
+from backtest.mechanics.adl.rankings import RANKINGS, Candidates, ScoredRanking, scored
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.lights import lights, percentiles
 from backtest.mechanics.margin import Tiers
 
 USD = 10**6
 TIERS = Tiers.of([(0, 50_000_000, 0)])  # 5 %
-SCORED = [name for name, rule in RANKINGS.items() if rule is not None]
+SCORED = [name for name in RANKINGS if scored(name)]
 
 
-def rule_of(name: str) -> Ranking:
-    rule = RANKINGS[name]
+def rule_of(name: str) -> ScoredRanking:
+    rule = scored(name)
     assert rule is not None
     return rule
 

@@ -11,8 +11,9 @@ from backtest.engine.prices import flow_of
 from backtest.engine.records import ACCOUNT, FUND, VAULT
 from backtest.engine.run import Outcome, simulate
 from backtest.engine.state import World
-from backtest.mechanics.drawdown import DrawdownTrigger, PoolRule
+from backtest.mechanics.drawdown import DrawdownTrigger
 from backtest.mechanics.feedback import Feedback
+from backtest.mechanics.fund import PoolRule
 from backtest.mechanics.impact import OrderBook
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import HIGH, LOW, walk

@@ -16,11 +16,11 @@ from backtest.engine.records import ACCOUNT, FUND, MARKET, NONE, VAULT, VENUE, R
 from backtest.engine.state import LONG, SHORT, Owner, State
 from backtest.mechanics.exact import Bools, Ints, mul_rate
 from backtest.mechanics.fund import Pool
+from backtest.mechanics.impact import IMPACTS
 from backtest.mechanics.liquidation.base import LiquidationBatch
 from backtest.mechanics.liquidation.rules import LIQUIDATION_RULES
 from backtest.mechanics.margin import maintenance
 from backtest.mechanics.path import trade_at
-from backtest.mechanics.rules import IMPACTS
 
 OWNER_CODES = {"account": ACCOUNT, "fund": FUND, "vault": VAULT, "venue": VENUE}
 
@@ -235,7 +235,9 @@ def forced_price(state: State, symbol: int, side: int, base: Ints, first: int, l
     low, high = state.prices.trade_range(symbol, bar)
     scale = rules.scale[symbol]
     volume = Fraction(int(state.world.volume[symbol, bar])) * scale
-    shift = IMPACTS[rules.impact](first, rules.strength, lots, volume, state.world.bands(symbol, bar, -side, scale))
+    shift = IMPACTS[rules.impact].shift(
+        first, rules.strength, lots, volume, state.world.bands(symbol, bar, -side, scale)
+    )
     if shift is None:  # liquidity carried without volume: the worst price of the bar
         return np.full(len(base), low if side > 0 else high, dtype=np.int64)
     most = high + int(base.max(initial=0))  # more moves no price further, and may leave 64 bits

@@ -10,6 +10,7 @@ import numpy as np
 from backtest.engine.acts.candidates import of_accounts
 from backtest.engine.records import ACCOUNT, FUND, VAULT, Recorder
 from backtest.engine.state import State
+from backtest.mechanics.adl.close_price import CLOSE_PRICES
 from backtest.mechanics.adl.matching import Matches
 from backtest.mechanics.adl.queue import Queue
 from backtest.mechanics.adl.rankings import Candidates
@@ -61,10 +62,8 @@ class Standing:
 
 def close_price(state: State, symbol: int, previous: int) -> int | None:
     """Return the close price of ADL in quanta per lot, None where it is the bankruptcy amount."""
-    rule = state.world.rules.close_price
-    if rule == "bankruptcy":
-        return None
-    return state.value_per_lot(symbol) if rule == "mark" else state.world.contract(symbol).value_per_lot(previous)
+    rule, contract = CLOSE_PRICES[state.world.rules.close_price], state.world.contract(symbol)
+    return rule.value_per_lot(contract, state.marks[symbol], previous)
 
 
 def open_wave(state: State, symbol: int, side: int, source: int, previous: int) -> Wave:

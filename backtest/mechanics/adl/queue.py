@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from backtest.mechanics.adl.rankings import RANKINGS, Candidates
+from backtest.mechanics.adl.rankings import Candidates, scored
 from backtest.mechanics.exact import Bools, Floats, Ints
 
 NEAR = 1e-12  # floats closer than this are ordered by the exact rational
@@ -47,7 +47,7 @@ class Queue:
 
     def __init__(self, scan: Scan, fetch: Fetch, count: int, ranking: str, losers: str, start: int) -> None:
         self.fetch = fetch
-        self.rule = RANKINGS.get(ranking)
+        self.rule = scored(ranking)
         self.coarse: Floats = np.empty(count)
         self.eligible: Bools = np.empty(count, dtype=bool)
         self.late: Bools = np.zeros(count, dtype=bool)

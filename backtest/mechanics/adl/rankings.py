@@ -1,19 +1,21 @@
-"""ADL scores: each venue's ranking as one exact rational of integers, with a float as filter.
+"""Rankings of the ADL queue: each venue's score as one exact rational of integers, with a float as filter.
 
 Equity stands for BitMEX's mark value less bankrupt value, and for the account value of Hyperliquid; the wallet balance
-is equity less unrealised PnL. All of it is that of the isolated position. One unit of the currency is 1 USD.
+is equity less unrealised PnL. All of them belong to the isolated position. One unit of the currency is 1 USD.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypedDict
 
 import numpy as np
 
 from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Floats, Ints
 from backtest.mechanics.margin import Tiers, maintenance
+from backtest.mechanics.rule import Rule, declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,8 @@ class Candidates:
         return out
 
     @property
-    def borne(self) -> Ints:
-        """Return the profit that stands against the equity: the account's in cross margin."""
+    def equity_pnl(self) -> Ints:
+        """Return the profit contained in the equity: the account's in cross margin."""
         return self.pnl if self.account_pnl is None else self.account_pnl
 
 
@@ -52,17 +54,19 @@ Filter = Callable[[Candidates], Floats]
 Exact = Callable[[Candidates, int], Fraction]
 
 
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """A ranking: the float filter over all candidates, the exact score of one, and where its rule comes from.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking(Rule):
+    """A ranking of the candidates; ``mark``: V primary source, S secondary, U not verified (``source`` says why)."""
 
-    ``mark``: V primary source, S secondary source, U not verified, which ``source`` then explains.
-    """
+    mark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredRanking(Ranking):
+    """A ranking by score: the float filter over all candidates, and the exact score of one."""
 
     approximate: Filter
     exact: Exact
-    source: str
-    mark: str
 
 
 def _move(rows: Candidates) -> Floats:
@@ -90,12 +94,12 @@ def _maintenance_exact(rows: Candidates, i: int) -> int:
 
 
 def _wallet(rows: Candidates) -> Floats:
-    wallet: Floats = np.maximum(rows.equity - rows.borne, QUANTA_PER_USD)
+    wallet: Floats = np.maximum(rows.equity - rows.equity_pnl, QUANTA_PER_USD)
     return wallet
 
 
 def _wallet_exact(rows: Candidates, i: int) -> int:
-    return max(int(rows.equity[i]) - int(rows.borne[i]), QUANTA_PER_USD)
+    return max(int(rows.equity[i]) - int(rows.equity_pnl[i]), QUANTA_PER_USD)
 
 
 def _margin_ratio(rows: Candidates) -> Floats:
@@ -107,7 +111,12 @@ def _margin_ratio_exact(rows: Candidates, i: int) -> Fraction:
     return Fraction(_maintenance_exact(rows, i), max(int(rows.equity[i]), QUANTA_PER_USD))
 
 
-def _divided_when_losing(risk: Filter, risk_exact: Exact) -> tuple[Filter, Exact]:
+class _Score(TypedDict):
+    approximate: Filter
+    exact: Exact
+
+
+def _divided_when_losing(risk: Filter, risk_exact: Exact) -> _Score:
     """Return filter and score of: PnL % times a measure of risk, divided by it when losing."""
 
     def approximate(rows: Candidates) -> Floats:
@@ -120,7 +129,7 @@ def _divided_when_losing(risk: Filter, risk_exact: Exact) -> tuple[Filter, Exact
         move, factor = _move_exact(rows, i), risk_exact(rows, i)
         return move * factor if move > 0 else move / factor
 
-    return approximate, exact
+    return {"approximate": approximate, "exact": exact}
 
 
 def _product(rows: Candidates) -> Floats:
@@ -140,14 +149,14 @@ def _return_exact(rows: Candidates, i: int) -> Fraction:
 
 
 def _binance(rows: Candidates) -> Floats:
-    need = _maintenance(rows) if rows.account_maintenance is None else rows.account_maintenance
-    score: Floats = np.maximum(rows.borne, 0) / _wallet(rows) * (need / rows.equity)
+    required = _maintenance(rows) if rows.account_maintenance is None else rows.account_maintenance
+    score: Floats = np.maximum(rows.equity_pnl, 0) / _wallet(rows) * (required / rows.equity)
     return score
 
 
 def _binance_exact(rows: Candidates, i: int) -> Fraction:
-    need = _maintenance_exact(rows, i) if rows.account_maintenance is None else int(rows.account_maintenance[i])
-    return Fraction(max(int(rows.borne[i]), 0) * need, _wallet_exact(rows, i) * int(rows.equity[i]))
+    required = _maintenance_exact(rows, i) if rows.account_maintenance is None else int(rows.account_maintenance[i])
+    return Fraction(max(int(rows.equity_pnl[i]), 0) * required, _wallet_exact(rows, i) * int(rows.equity[i]))
 
 
 def _hyperliquid(rows: Candidates) -> Floats:
@@ -183,76 +192,123 @@ def _leverage_then_profit(rows: Candidates, i: int) -> Fraction:
 OF_ACCOUNTS = frozenset({"binance", "aevo", "bybit"})  # ask for profit or maintenance of the whole account
 _BY_LEVERAGE = _divided_when_losing(_leverage, _leverage_exact)
 
-RANKINGS: dict[str, Ranking | None] = {
-    "bitmex": Ranking(
-        *_BY_LEVERAGE,
-        "BitMEX: PnL% x effective leverage, divided when losing; bitmex.com/app/autoDeleveraging",
-        "V",
-    ),
-    "binance": Ranking(
-        _binance,
-        _binance_exact,
-        "Binance: max(0, UPnL) / max(1, WB) x MM / (WB + UPnL); dev.binance.vision forum 17801",
-        "V",
-    ),
-    "bybit": Ranking(
-        _return,
-        _return_exact,
-        "Bybit: by leveraged return; its expression was not found. Here UPnL / max(1, margin of the position), the "
-        "margin as it stands in place of that at opening",
-        "U",
-    ),
-    "bybit_effective": Ranking(
-        _product,
-        _product_exact,
-        "Bybit: by leveraged return; its expression was not found. Here PnL% x effective leverage, supposed for cross "
-        "margin",
-        "U",
-    ),
-    "okx": Ranking(
-        _product,
-        _product_exact,
-        "OKX: PnL% x effective leverage; okx.com/help/iv-introduction-to-auto-deleveraging-adl, 2025-11. The text "
-        "makes no exception for losing positions: the same product",
-        "V",
-    ),
-    "hyperliquid": Ranking(
-        _hyperliquid,
-        _hyperliquid_exact,
-        "Hyperliquid: (mark / entry) x (notional / account value); gitbook auto-deleveraging. Entry / mark for shorts "
-        "is a reading, as the printed ratio falls when a short gains",
-        "U",
-    ),
-    "hyperliquid_literal": Ranking(
-        _literal,
-        _literal_exact,
-        "Hyperliquid as printed: mark / entry for shorts too; gitbook auto-deleveraging",
-        "V",
-    ),
-    "htx": Ranking(
-        *_BY_LEVERAGE,
-        "HTX: PnL% / margin ratio, times when losing; htx.com/support/64914554002695. The text does not define the "
-        "ratio; a lower one is closed earlier: read as equity / notional, which is BitMEX's expression",
-        "S",
-    ),
-    "aevo": Ranking(
-        _binance,
-        _binance_exact,
-        "Aevo: UPnL / max(1, balance) x MM / (balance + UPnL), 0 when losing; docs.aevo.xyz. The venue leaves out BTC, "
-        "ETH, SOL and options",
-        "V",
-    ),
-    "extended": Ranking(
-        *_divided_when_losing(_margin_ratio, _margin_ratio_exact),
-        "Extended: PnL% x R, divided when losing, R = MM / max(equity, 1); docs.extended.exchange, 2026-04-06",
-        "V",
-    ),
-    "ethereal": Ranking(
-        _leverage,
-        _leverage_then_profit,
-        "Ethereal: effective leverage, then UPnL, then lowest balance; its documentation. Accounts have no age here: "
-        "last by account id in place of the newest",
-        "V",
-    ),
-    "random": None,  # dYdX v4 [V]: a pseudo-random start, then by account; keeper/deleveraging.go at 84d4664b
-}
+RANKINGS: Mapping[str, Ranking] = declared(
+    "ranking",
+    {
+        "bitmex": ScoredRanking(
+            **_BY_LEVERAGE,
+            sentence="Winners are closed by PnL % x effective leverage, losers by PnL % divided by it.",
+            source="BitMEX: PnL% x effective leverage, divided when losing; bitmex.com/app/autoDeleveraging",
+            mark="V",
+        ),
+        "binance": ScoredRanking(
+            approximate=_binance,
+            exact=_binance_exact,
+            sentence="Winners are closed by PnL over wallet balance x margin ratio, losers score zero.",
+            source="Binance: max(0, UPnL) / max(1, WB) x MM / (WB + UPnL); dev.binance.vision forum 17801",
+            mark="V",
+        ),
+        "bybit": ScoredRanking(
+            approximate=_return,
+            exact=_return_exact,
+            sentence="Winners are closed by PnL over the margin of the position.",
+            source="Bybit: by leveraged return; its expression was not found. Here UPnL / max(1, margin of the "
+            "position), the margin as it stands in place of that at opening",
+            mark="U",
+        ),
+        "bybit_effective": ScoredRanking(
+            approximate=_product,
+            exact=_product_exact,
+            sentence="Winners are closed by PnL % x effective leverage, losers by the same product.",
+            source="Bybit: by leveraged return; its expression was not found. Here PnL% x effective leverage, supposed "
+            "for cross margin",
+            mark="U",
+        ),
+        "okx": ScoredRanking(
+            approximate=_product,
+            exact=_product_exact,
+            sentence="Winners are closed by PnL % x effective leverage, losers by the same product.",
+            source="OKX: PnL% x effective leverage; okx.com/help/iv-introduction-to-auto-deleveraging-adl, 2025-11. "
+            "The text makes no exception for losing positions: the same product",
+            mark="V",
+        ),
+        "hyperliquid": ScoredRanking(
+            approximate=_hyperliquid,
+            exact=_hyperliquid_exact,
+            sentence="Candidates are closed by (mark / entry, of shorts entry / mark) x (notional / account value).",
+            source="Hyperliquid: (mark / entry) x (notional / account value); gitbook auto-deleveraging. Entry / mark "
+            "for shorts is a reading, as the printed ratio falls when a short gains",
+            mark="U",
+        ),
+        "hyperliquid_literal": ScoredRanking(
+            approximate=_literal,
+            exact=_literal_exact,
+            sentence="Candidates are closed by (mark / entry) x (notional / account value), shorts too.",
+            source="Hyperliquid as printed: mark / entry for shorts too; gitbook auto-deleveraging",
+            mark="V",
+        ),
+        "htx": ScoredRanking(
+            **_BY_LEVERAGE,
+            sentence="Winners are closed by PnL % divided by equity / notional, losers by PnL % times it.",
+            source="HTX: PnL% / margin ratio, times when losing; htx.com/support/64914554002695. The text does not "
+            "define the ratio; a lower one is closed earlier: read as equity / notional, which is BitMEX's expression",
+            mark="S",
+        ),
+        "aevo": ScoredRanking(
+            approximate=_binance,
+            exact=_binance_exact,
+            sentence="Winners are closed by PnL over balance x maintenance margin over equity, losers score zero.",
+            source="Aevo: UPnL / max(1, balance) x MM / (balance + UPnL), 0 when losing; docs.aevo.xyz. The venue "
+            "leaves out BTC, ETH, SOL and options",
+            mark="V",
+        ),
+        "extended": ScoredRanking(
+            **_divided_when_losing(_margin_ratio, _margin_ratio_exact),
+            sentence="Winners are closed by PnL % x maintenance margin over equity, losers by PnL % divided by it.",
+            source="Extended: PnL% x R, divided when losing, R = MM / max(equity, 1); "
+            "docs.extended.exchange, 2026-04-06",
+            mark="V",
+        ),
+        "ethereal": ScoredRanking(
+            approximate=_leverage,
+            exact=_leverage_then_profit,
+            sentence="Candidates are closed by effective leverage, then PnL, then the lowest balance.",
+            source="Ethereal: effective leverage, then UPnL, then lowest balance; its documentation. Accounts have no "
+            "age here: last by account id in place of the newest",
+            mark="V",
+        ),
+        "random": Ranking(
+            sentence="Candidates are closed in the order of their accounts from a pseudo-random start.",
+            source="dYdX v4: a pseudo-random start, then by account; keeper/deleveraging.go at 84d4664b",
+            mark="V",
+        ),
+        "none": Ranking(
+            sentence="The venue has no ADL: no winner is closed.",
+            source="Deribit and Drift socialise what is left; see on_exhausted",
+            mark="V",
+        ),
+    },
+)
+LOSERS: Mapping[str, Rule] = declared(
+    "losers",
+    {
+        "last": Rule(sentence="Losing candidates follow after all winners.", source="Binance: a loser scores 0"),
+        "ranked": Rule(
+            sentence="Losing candidates stand where their score puts them.",
+            source="BitMEX, Bybit, OKX, Hyperliquid, dYdX: the texts make no exception",
+        ),
+        "excluded": Rule(sentence="Losing candidates are not in the queue.", source="this engine: for comparison"),
+    },
+)
+
+
+def scored(ranking: str) -> ScoredRanking | None:
+    """Return the ranking of a name if it orders by score; None of ``random``, of ``none`` and of no ranking.
+
+    Examples
+    --------
+    >>> scored("binance").mark, scored("random")
+    ('V', None)
+    """
+    rule = RANKINGS.get(ranking)
+    return rule if isinstance(rule, ScoredRanking) else None

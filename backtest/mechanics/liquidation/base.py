@@ -16,6 +16,7 @@ import numpy as np
 from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import LIMIT, RATE_ONE, Bools, Ints, mul_rate
 from backtest.mechanics.margin import Tiers, maintenance
+from backtest.mechanics.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class BlockTerms:
 
 @dataclass(frozen=True, slots=True)
 class Fills:
-    """What the book took, per order in crossing order: lots, price in ticks, if the limit refused it, what waits.
+    """Fills per order in crossing order: lots, price in ticks, if the limit refused the order, if the rest is deferred.
 
     ``fund_payment`` is what the fund pays for each, None where fills stay within the bankruptcy value.
     """
@@ -116,30 +117,35 @@ class Fills:
     fund_payment: Ints | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LiquidationRule:
-    """A liquidation rule and the venue's text it follows."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiquidationRule(Rule):
+    """A liquidation rule: the size of each position's order before prices are known, then what the book fills.
+
+    ``per_block``: orders are counted per block of the venue, and sent for positions below zero too.
+    """
 
     order_sizes: Callable[[LiquidationBatch], Ints]
     fill: Callable[[LiquidationBatch, Ints, Ints, int], Fills]
-    source: str
-    per_block: bool = False  # orders are counted per block, and sent for positions below zero too
+    per_block: bool = False
 
 
-def in_order(wanted: Ints, bucket: int) -> Ints:
-    """Serve orders from a bucket one after the other."""
+REMAINDER = "what the book does not take goes to the fund or vault by its rule, the rest to ADL."
+
+
+def in_order(wanted: Ints, liquidity: int) -> Ints:
+    """Serve orders from a liquidity one after the other."""
     before = np.cumsum(wanted) - wanted
-    filled: Ints = np.clip(bucket - before, 0, wanted)
+    filled: Ints = np.clip(liquidity - before, 0, wanted)
     return filled
 
 
-def is_compliant(rows: LiquidationBatch, lots: Ints, price: Ints) -> Bools:
+def is_compliant(batch: LiquidationBatch, lots: Ints, price: Ints) -> Bools:
     """Return whether what is left after a sale at a price, fee paid, is not in breach at the mark of the breach."""
-    value = lots * rows.values_at(price)
-    rest = (rows.lots - lots) * rows.value_per_lot
-    equity = rows.value_sign * (rest + value - rows.bankruptcy_value) - mul_rate(value, rows.fee_e9)
-    required = maintenance(rest, rows.tiers) + rows.other_maintenance
-    safe: Bools = equity > required if rows.inclusive else equity >= required
+    value = lots * batch.values_at(price)
+    rest = (batch.lots - lots) * batch.value_per_lot
+    equity = batch.value_sign * (rest + value - batch.bankruptcy_value) - mul_rate(value, batch.fee_e9)
+    required = maintenance(rest, batch.tiers) + batch.other_maintenance
+    safe: Bools = equity > required if batch.inclusive else equity >= required
     return safe
 
 

@@ -5,22 +5,32 @@ from __future__ import annotations
 import numpy as np
 
 from backtest.mechanics.exact import Ints
-from backtest.mechanics.liquidation.base import Fills, LiquidationBatch, in_order
+from backtest.mechanics.liquidation.base import Fills, LiquidationBatch, LiquidationRule, in_order
 
 
-def order_part_first(rows: LiquidationBatch) -> Ints:
+def order_part_first(batch: LiquidationBatch) -> Ints:
     """Order a part of a large position first, nothing during the pause, then all of it."""
-    assert rows.part_terms is not None
-    terms = rows.part_terms
-    large = rows.lots * rows.value_per_lot > terms.above
-    share = -(-rows.lots * terms.num // terms.den)
-    orders = np.where(large & rows.first_order, share, np.where(large & rows.in_pause, 0, rows.lots))
-    return np.where(rows.may_order, orders, 0)
+    assert batch.part_terms is not None
+    terms = batch.part_terms
+    large = batch.lots * batch.value_per_lot > terms.above
+    share = -(-batch.lots * terms.num // terms.den)
+    orders = np.where(large & batch.first_order, share, np.where(large & batch.in_pause, 0, batch.lots))
+    return np.where(batch.may_order, orders, 0)
 
 
-def fill_part_first(rows: LiquidationBatch, wanted: Ints, price: Ints, bucket: int) -> Fills:
-    """Fill what the bucket holds; whatever is left of a position that is not below zero waits."""
-    within = rows.within_limit(price)
-    lots = in_order(np.where(within, wanted, 0), bucket)
-    refused = rows.may_order & ~within & (wanted > 0)
-    return Fills(lots, price, refused, rows.may_order & (lots < rows.lots))
+def fill_part_first(batch: LiquidationBatch, wanted: Ints, price: Ints, liquidity: int) -> Fills:
+    """Fill what the liquidity allows; the rest of a position that is not below zero is deferred."""
+    within = batch.within_limit(price)
+    lots = in_order(np.where(within, wanted, 0), liquidity)
+    refused = batch.may_order & ~within & (wanted > 0)
+    return Fills(lots, price, refused, batch.may_order & (lots < batch.lots))
+
+
+PART_FIRST = LiquidationRule(
+    order_sizes=order_part_first,
+    fill=fill_part_first,
+    sentence="A position in breach above {first_above_usd:,.0f} USD first orders {first_share_frac:.0%}, pauses for "
+    "{first_pause_s} s, then orders all of it; what the book does not take waits, and goes to fund or vault by its "
+    "rule or, below zero, to ADL.",
+    source="Hyperliquid gitbook, liquidations: 20 % of positions above 100,000 USDC, 30 s pause",
+)

@@ -5,16 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from backtest.mechanics.exact import Ints
-from backtest.mechanics.liquidation.base import Fills, LiquidationBatch, in_order, is_compliant
+from backtest.mechanics.liquidation.base import (
+    REMAINDER,
+    Fills,
+    LiquidationBatch,
+    LiquidationRule,
+    in_order,
+    is_compliant,
+)
 
 
-def order_whole(rows: LiquidationBatch) -> Ints:
+def order_whole(batch: LiquidationBatch) -> Ints:
     """Order whole positions."""
-    return np.where(rows.may_order, rows.lots, 0)
+    return np.where(batch.may_order, batch.lots, 0)
 
 
-def fill_in_order(rows: LiquidationBatch, wanted: Ints, price: Ints, bucket: int) -> Fills:
-    """Fill orders of whole positions; nothing waits.
+def fill_in_order(batch: LiquidationBatch, wanted: Ints, price: Ints, liquidity: int) -> Fills:
+    """Fill orders of whole positions; nothing is deferred.
 
     Examples
     --------
@@ -23,26 +30,41 @@ def fill_in_order(rows: LiquidationBatch, wanted: Ints, price: Ints, bucket: int
     >>> fill_in_order(one, order_whole(one), np.array([947]), 4).lots
     array([4])
     """
-    within = rows.within_limit(price)
-    lots = in_order(np.where(within, wanted, 0), bucket)
-    return Fills(lots, price, rows.may_order & ~within, np.zeros(len(lots), dtype=bool))
+    within = batch.within_limit(price)
+    lots = in_order(np.where(within, wanted, 0), liquidity)
+    return Fills(lots, price, batch.may_order & ~within, np.zeros(len(lots), dtype=bool))
 
 
-def fill_reduction(rows: LiquidationBatch, wanted: Ints, price: Ints, bucket: int) -> Fills:
-    """Order as much as makes the rest compliant at the fill price, immediate or cancel; the rest then waits."""
-    within = rows.within_limit(price)
-    orders = np.where(within & rows.may_order, _least_compliant_lots(rows, price), 0)
-    lots = in_order(orders, bucket)
-    deferred = (orders > 0) & (lots == orders) & (orders < rows.lots)
-    return Fills(lots, price, rows.may_order & ~within, deferred)
+def fill_reduction(batch: LiquidationBatch, wanted: Ints, price: Ints, liquidity: int) -> Fills:
+    """Order as much as makes the rest compliant at the fill price, immediate or cancel; the rest is then deferred."""
+    within = batch.within_limit(price)
+    orders = np.where(within & batch.may_order, _least_compliant_lots(batch, price), 0)
+    lots = in_order(orders, liquidity)
+    deferred = (orders > 0) & (lots == orders) & (orders < batch.lots)
+    return Fills(lots, price, batch.may_order & ~within, deferred)
 
 
-def _least_compliant_lots(rows: LiquidationBatch, price: Ints) -> Ints:
+def _least_compliant_lots(batch: LiquidationBatch, price: Ints) -> Ints:
     """Return the lots whose sale leaves a rest that is not in breach, by bisection; all lots at most."""
-    low, high = np.zeros_like(rows.lots), rows.lots.copy()
+    low, high = np.zeros_like(batch.lots), batch.lots.copy()
     while (open_ := high > low + 1).any():
         middle = (low + high) // 2
-        good = is_compliant(rows, middle, price)
+        good = is_compliant(batch, middle, price)
         high = np.where(open_ & good, middle, high)
         low = np.where(open_ & ~good, middle, low)
     return high
+
+
+FULL_POSITION = LiquidationRule(
+    order_sizes=order_whole,
+    fill=fill_in_order,
+    sentence=f"A position in breach is sent to the book whole, with its bankruptcy value as limit; {REMAINDER}",
+    source="one market order for the whole position",
+)
+REDUCE_ONCE = LiquidationRule(
+    order_sizes=order_whole,
+    fill=fill_reduction,
+    sentence="A position in breach sends one immediate-or-cancel order for what makes the rest compliant; if it is not "
+    f"filled, {REMAINDER}",
+    source="Binance FAQ 360033525271: one large immediate-or-cancel reduction",
+)

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from backtest.engine.records import ACCOUNT, OWNERS
+from backtest.mechanics.adl.close_price import EXHAUSTION
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.lights import lights
 from backtest.run.tables.arrow import bits, money, named, nullable, side_name
@@ -36,7 +37,7 @@ def adl_events(s: Shared) -> tuple[int, Columns]:
             "difference",
         )
     }
-    to = {"fund_negative": "fund", "waits": "account"}.get(s.world.rules.on_exhausted, "market")
+    to = EXHAUSTION[s.world.rules.on_exhausted].receiver
     unmatched_to = [
         "" if not wave["unmatched"] else (to if wave["source"] == "account" else wave["source"]) for wave in waves
     ]
