@@ -135,9 +135,9 @@ def _rest(
     entry = known.get((venue, series, "rest")) or _by_capability(venue, series)
     if entry is None:
         absent = load_absent().get((venue, series))
-        if (venue, series, "archive") in known and not (absent and absent.word != "-"):
+        if (venue, series, "archive") in known and not (absent and absent.cell != "-"):
             return None  # its archive speaks for it
-        return Source(venue, symbol, "rest", skip=absent.why if absent else "serves no history over REST")
+        return Source(venue, symbol, "rest", skip=absent.reason if absent else "serves no history over REST")
     step = TIMEFRAMES[timeframe] if series in BAR_SERIES else 0
     if series in BAR_SERIES and timeframe == "1s":
         return Source(venue, symbol, "rest", entry, skip="bars of 1 s are built from archives of trades only")

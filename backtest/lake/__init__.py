@@ -1,9 +1,9 @@
 """The data lake: market rows on disk, one Parquet file per series, venue, symbol and day.
 
 ``series`` is the one table of all series; ``place`` says where a day lies, ``read`` and ``write`` move its rows,
-``manifest`` is the journal of what was fetched, ``digests`` tells whether rows changed. ``checks`` holds the rules of
-rows, ``clock`` the distance they should have; ``holdings`` reads whole folders and ``inventory`` counts what is there
-and what is missing. ``availability`` is how far back each venue's public data go, ``markets`` which venues are asked
+``manifest`` is the journal of what was fetched, ``digests`` shows whether rows changed. ``checks`` holds the rules of
+rows, ``clock`` the distance they should have; ``holdings`` reads whole folders and ``inventory`` counts rows, gaps
+and duplicates. ``availability`` is how far back each venue's public data go, ``markets`` which venues are asked
 for a coin and under which symbols.
 """
 

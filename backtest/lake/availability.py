@@ -1,4 +1,4 @@
-"""What public data each venue serves, how far back, and how a request names its part: ``data/availability.toml``."""
+"""Public data that each venue serves, how far back, and how a request names its part: ``data/availability.toml``."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ _KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool, "dt.date | None
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """What one venue serves of one series by one route, and how a request says which part it wants.
+    """One series that a venue serves by one route: how far back, and how a request names the part it wants.
 
-    A request passes ``since`` and ``limit`` as ccxt names them; the attributes say what else. Times are milliseconds.
+    A request passes ``since`` and ``limit`` as ccxt names them, and what the attributes name. Times are milliseconds.
 
     Attributes
     ----------
     step_s
         Step of the rows; 0: the venue's own times, or a state of now.
     page
-        Most rows that one request through ccxt brings; 0: one request brings all there is, or one file.
+        Most rows of one request through ccxt; 0: one request returns all there is, or one file.
     history_s, history_rows
         Rows exist for so many seconds, or are the last so many; 0: no such limit. One row is only the state of now.
     first, last
         First and last day that exist at all, where known.
     timeframe
-        What the step is called where ccxt does not translate its own name; empty where it does.
+        Name of the step where ccxt does not translate its own name; empty where it does.
     since_key, until_key, page_key
         Further parameters: start of the range, end of the range, number of the page from 1. Empty: none; without an
         end, since and limit bound the page.
@@ -56,7 +56,7 @@ class Availability:
     ratio_long, ratio_short
         Fields of ``info`` whose quotient is the long/short ratio, where ``longShortRatio`` is another figure.
     source, mark, note
-        Where it is known from, how well (V primary, S secondary, D derived, U not verified), and what to know.
+        Source, how well it is known (V primary, S secondary, D derived, U not verified), and a note.
     """
 
     venue: str
@@ -98,17 +98,17 @@ class Availability:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """A series that ccxt's public client does not serve for a venue; ``word`` is for tables, ``why`` for people."""
+    """A series that ccxt's public client lacks for a venue; ``cell`` stands in tables, ``reason`` in messages."""
 
     venue: str
     series: str
-    word: str
-    why: str
+    cell: str
+    reason: str
 
 
 @cache
 def load_availability() -> dict[Key, Availability]:
-    """Return what is served, by venue, series and route, in the order of the file.
+    """Return the entries of series served, by venue, series and route, in the order of the file.
 
     Raises
     ------
@@ -125,11 +125,11 @@ def load_availability() -> dict[Key, Availability]:
 
 @cache
 def load_absent() -> dict[tuple[str, str], Absent]:
-    """Return what ccxt's public client does not serve, by venue and series, with the reason.
+    """Return the series that ccxt's public client does not serve, by venue and series, with the reason.
 
     Examples
     --------
-    >>> load_absent()["binanceusdm", "leverage_tiers"].word
+    >>> load_absent()["binanceusdm", "leverage_tiers"].cell
     'key'
     """
     return _load()[1]
@@ -164,7 +164,7 @@ def earliest(entry: Availability, now: dt.datetime, step_s: int = 0) -> dt.datet
 
 
 def history_text(entry: Availability) -> str:
-    """Return in a word or two how far back an entry goes; a question mark is for what is not verified.
+    """Return in brief how far back an entry goes; a question mark is for what is not verified.
 
     Examples
     --------
@@ -204,9 +204,9 @@ def _venues() -> list[str]:
 
 def _cell(venue: str, series: str, served: Mapping[Key, Availability], absent: Mapping[tuple[str, str], Absent]) -> str:
     texts = [history_text(served[venue, series, route]) for route in ROUTES if (venue, series, route) in served]
-    reason = absent.get((venue, series))
-    if reason and (reason.word != "-" or not texts):
-        texts.insert(0, reason.word)
+    known = absent.get((venue, series))
+    if known and (known.cell != "-" or not texts):
+        texts.insert(0, known.cell)
     return ", ".join(texts) or "-"
 
 
@@ -264,6 +264,7 @@ _REQUIRED = ("venue", "route", "step_s", "page", "source", "mark")
 
 
 def _absents(table: Reader) -> list[Absent]:
-    venue, word, why, names = table.get("venue", str), table.get("word", str), table.get("why", str), _series(table)
+    venue, cell, reason = (table.get(key, str) for key in ("venue", "cell", "reason"))
+    names = _series(table)
     table.done()
-    return [Absent(venue, name, word, why) for name in names]
+    return [Absent(venue=venue, series=name, cell=cell, reason=reason) for name in names]

@@ -1,4 +1,4 @@
-"""What must hold of market rows before a run may use them, and what is counted about them."""
+"""Rules that market rows must keep before a run may use them, and the facts counted of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GAPS_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known about the rows of one series: counts, first and last time, gaps as ``[start, end)``, digest."""
+    """Facts of the rows of one series: counts, first and last time, gaps as ``[start, end)``, digest."""
 
     rows: int = 0
     duplicates: int = 0
@@ -34,7 +34,7 @@ class Facts:
 
 
 class Rule(NamedTuple):
-    """What rows must keep: what is wrong where it is broken, what is allowed, and which rows break it."""
+    """A rule of rows: the fault of rows that break it, what is allowed, and which rows break it."""
 
     fault: str
     allowed: str
@@ -158,13 +158,13 @@ def _not_finite(column: pl.Expr) -> pl.Expr:
     return column.is_null() | ~column.is_finite()
 
 
-def _refuse(bad: pl.DataFrame, symbol: str, where: str, what: str, allowed: str) -> None:
+def _refuse(bad: pl.DataFrame, symbol: str, where: str, fault: str, allowed: str) -> None:
     if bad.height:
         when = bad["ts"][0]
         place = f"at {when.isoformat()}" if when is not None else "in place of a time"
         count = "1 such row" if bad.height == 1 else f"{bad.height} such rows"
         fix = "correct the file or delete it and fetch it again"
-        raise DataError(f"{where}: {symbol}: {what} {place} ({count}); allowed: {allowed}; {fix}")
+        raise DataError(f"{where}: {symbol}: {fault} {place} ({count}); allowed: {allowed}; {fix}")
 
 
 def _deduplicated(frame: pl.DataFrame, symbol: str, where: str) -> tuple[pl.DataFrame, int]:

@@ -1,4 +1,4 @@
-"""Digests of rows: what a day holds, whatever file it lies in."""
+"""Digests of rows: equal rows have equal digests, whatever file holds them."""
 
 from __future__ import annotations
 

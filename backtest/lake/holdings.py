@@ -28,7 +28,7 @@ FIRST_DAY = EPOCH.date()
 
 def day_names(folder: Path) -> tuple[dict[dt.date, Path], list[str]]:
     """Return the files of a folder by the day they are named by, in order, and the names of others."""
-    days, strays = {}, []
+    days, unnamed = {}, []
     for path in sorted(folder.glob("*.parquet")):
         try:
             day = dt.date.fromisoformat(path.stem)
@@ -37,13 +37,13 @@ def day_names(folder: Path) -> tuple[dict[dt.date, Path], list[str]]:
         if day and day.isoformat() == path.stem:
             days[day] = path
         elif not path.name.startswith("."):
-            strays.append(path.name)
-    return days, strays
+            unnamed.append(path.name)
+    return days, unnamed
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Rows of the readable files in the order stored, how many are of which day, and what is wrong with the others."""
+    """Rows of the readable files in the order stored, how many each day has, and the faults of the others."""
 
     frame: pl.DataFrame
     rows: Mapping[dt.date, int]
@@ -118,9 +118,9 @@ def misplaced(loaded: Loaded) -> Iterator[str]:
     import polars as pl
 
     named = np.repeat([(day - FIRST_DAY).days for day in loaded.rows] or [0], [*loaded.rows.values()] or [0])
-    strange = loaded.frame["ts"].dt.date().to_physical() != pl.Series(named, dtype=pl.Int32)
-    if strange.any():
-        found = occurrences(named[strange.arg_true().to_numpy()])
+    misplaced = loaded.frame["ts"].dt.date().to_physical() != pl.Series(named, dtype=pl.Int32)
+    if misplaced.any():
+        found = occurrences(named[misplaced.arg_true().to_numpy()])
         yield few(
             f"{FIRST_DAY + dt.timedelta(days=day)}.parquet has {count} rows of another day" for day, count in found
         )

@@ -1,4 +1,4 @@
-"""What the lake holds: counts, gaps, duplicates, stale marks and digests, read from the rows and not from file names.
+"""Inventory of the lake: counts, gaps, duplicates, stale marks and digests, from the rows and not from file names.
 
 Of the whole lake every run of neighbouring days of a folder is one row, so that the years between two crashes are no
 gap; of an event, every folder that has a day of its window, and every coin that has no trade bars at all.
@@ -38,28 +38,24 @@ if TYPE_CHECKING:
 WORKERS = 4
 MINUTE_US = 60_000_000
 NO_TIMES: Ints = np.array([], dtype=np.int64)
-HEADER = (
-    "series", "venue", "symbol", "timeframe", "expected", "rows", "missing", "gaps", "longest_gap_s", "gap_times",
-    "duplicates", "stale_marks", "first_ts", "last_ts", "source", "sha256", "changed", "note",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What the lake holds of one place; ``expected`` is None where the series has no clock.
+    """One place of the lake, counted; ``expected`` is None where the series has no clock.
 
     Attributes
     ----------
     stale_marks
         Funding times without a mark bar opened in the 15 minutes before; None if there is no mark or no funding.
     sources
-        Where the rows come from, as the files say.
+        Where the rows come from, as stored in the files.
     changed
         Days whose rows are not those that were entered in the journal; None if not looked at.
     faults
-        What breaks a rule.
+        Rules that are broken.
     note
-        What else to know.
+        Anything else a reader must know.
     """
 
     place: Place
@@ -77,9 +73,9 @@ class Holding:
         return not self.place.venue
 
     def row(self) -> dict[str, Any]:
-        """Return the row of the table that ``HEADER`` names."""
+        """Return a row of the table of ``crashbook data``."""
         place, facts, clock = self.place, self.facts, self.expected is not None
-        touched = f"changed since it was entered: {few(map(str, self.changed))}" if self.changed else ""
+        changed = f"changed since it was entered: {few(map(str, self.changed))}" if self.changed else ""
         return {
             "series": place.series,
             "venue": place.venue,
@@ -98,12 +94,15 @@ class Holding:
             "source": ", ".join(self.sources),
             "sha256": facts.sha256,
             "changed": None if self.changed is None else len(self.changed),
-            "note": "; ".join(text for text in (*self.faults, touched, self.note) if text),
+            "note": "; ".join(text for text in (*self.faults, changed, self.note) if text),
         }
 
 
+HEADER = tuple(Holding(Place("", "", "ohlcv", "1m"), None, Facts()).row())
+
+
 def holdings(event: CrashEvent | None = None, *, journal: bool = True) -> list[Holding]:
-    """Return what the lake holds, of an event or altogether.
+    """Return the places of the lake, counted: those of an event, or all.
 
     Parameters
     ----------
@@ -180,48 +179,55 @@ class _Stretch:
     """Days of a folder that make one row: their files, files not named by a day, and the window they should fill."""
 
     files: Mapping[dt.date, Path]
-    strays: Sequence[str]
+    unnamed: Sequence[str]
     window: Window | None
 
 
 def _stretches(place: Place, event: CrashEvent | None) -> Iterator[_Stretch]:
     """Give the rows of a folder: the window of an event if it has a day of it, else every run of neighbouring days."""
-    files, strays = day_names(place.folder)
+    files, unnamed = day_names(place.folder)
     if SERIES[place.series].state:
-        if files or strays:
-            yield _Stretch(files, strays, None)
+        if files or unnamed:
+            yield _Stretch(files, unnamed, None)
         return
     if event is not None:
         window = (event.start, event.end)
         mine = {day: path for day, path in files.items() if day in set(days_between(*window))}
         if mine:
-            yield _Stretch(mine, strays, window)
+            yield _Stretch(mine, unnamed, window)
         return
-    if not files and strays:
-        yield _Stretch({}, strays, None)
+    if not files and unnamed:
+        yield _Stretch({}, unnamed, None)
     for first, end in runs_of(sorted(files)):
         mine = {day: path for day, path in files.items() if first <= day < end}
-        yield _Stretch(mine, strays, (dt.datetime.combine(first, dt.time()), dt.datetime.combine(end, dt.time())))
+        yield _Stretch(mine, unnamed, (dt.datetime.combine(first, dt.time()), dt.datetime.combine(end, dt.time())))
 
 
 def _hold(
     place: Place, stretch: _Stretch, event: CrashEvent | None, entries: Mapping[str, Mapping[str, Any]] | None
 ) -> tuple[Holding, Ints]:
-    """Return what a stretch of a place holds, and the times of its rows in microseconds."""
+    """Return a stretch of a place, counted, and the times of its rows in microseconds."""
     import polars as pl
 
-    files, strays, window = stretch.files, stretch.strays, stretch.window
+    files, unnamed, window = stretch.files, stretch.unnamed, stretch.window
     loaded = load_days(place.series, files)
     changed = None if entries is None else tuple(changed_days(loaded, files, entries))
     faults = [*loaded.faults.values(), *misplaced(loaded)]
     frame = loaded.frame
     if window and (event or faults):  # else all rows lie in it
         frame = frame.filter(pl.col("ts").is_null() | pl.col("ts").is_between(*window, closed="left"))
-    expected, facts, fault = _measure(place, frame, window, _times(place, loaded.frame))
-    faults += [fault] if fault else []
-    if strays:
-        faults.append(f"not named by a day: {few(strays)}")
-    holding = Holding(place, expected, facts, None, loaded.sources, changed, tuple(faults))
+    measured = _measure(place, frame, window, _times(place, loaded.frame))
+    faults += [measured.fault] if measured.fault else []
+    if unnamed:
+        faults.append(f"not named by a day: {few(unnamed)}")
+    holding = Holding(
+        place=place,
+        expected=measured.expected,
+        facts=measured.facts,
+        sources=loaded.sources,
+        changed=changed,
+        faults=tuple(faults),
+    )
     # marks of the whole first day may be those of the window's first funding time
     kept = {"mark_ohlcv": loaded.frame, "funding": frame}.get(place.series)
     return holding, NO_TIMES if kept is None else _times(place, kept)
@@ -233,20 +239,29 @@ def _times(place: Place, frame: pl.DataFrame) -> Ints:
     return ts if SERIES[place.series].bars else np.unique((ts + MINUTE_US // 2) // MINUTE_US * MINUTE_US)
 
 
-def _measure(place: Place, frame: pl.DataFrame, window: Window | None, times: Ints) -> tuple[int | None, Facts, str]:
-    """Return the intervals expected, what is known of the rows, and the rule they break.
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """Intervals expected of a stretch (None without a clock), facts of its rows, and the rule they break."""
+
+    expected: int | None
+    facts: Facts
+    fault: str
+
+
+def _measure(place: Place, frame: pl.DataFrame, window: Window | None, times: Ints) -> _Measured:
+    """Count the rows of a stretch and check the rules of their series.
 
     Parameters
     ----------
     times
-        Those of all days opened: they tell the step even where the window holds one row.
+        Those of all days opened: they show the step even where the window holds one row.
     """
     step = step_s(place, times)
     grid = on_grid(window, times, step) if window and step else None
     bar_s, fault = SERIES[place.series].bar_s(place.timeframe), ""
     try:
         kept, facts = _check(place, frame, grid)
-    except DataError as error:  # "series: symbol: what is wrong; allowed: ...; fix"
+    except DataError as error:  # "series: symbol: fault; allowed: ...; fix"
         fault = str(error).removeprefix(f"{place.series}: {place.symbol}: ").split("; ")[0]
         kept = frame.drop_nulls("ts").sort("ts", maintain_order=True).unique("ts", keep="first", maintain_order=True)
         facts = describe(kept, 0, bar_s, grid)
@@ -257,7 +272,7 @@ def _measure(place: Place, frame: pl.DataFrame, window: Window | None, times: In
         lengths = [int((end - start).total_seconds()) for start, end in gaps]
         facts = replace(facts, gaps=gaps, missing=sum(lengths) // step, longest_gap_s=max(lengths, default=0))
     expected = int((grid[1] - grid[0]).total_seconds()) // step if grid else None
-    return expected, facts, fault
+    return _Measured(expected, facts, fault)
 
 
 def _check(place: Place, frame: pl.DataFrame, grid: Window | None) -> tuple[pl.DataFrame, Facts]:

@@ -65,7 +65,7 @@ def _append(entry: Mapping[str, Any]) -> None:
         size = os.fstat(journal).st_size
         torn = size > 0 and os.pread(journal, 1, size - 1) != b"\n"
         line = b"\n" * torn + orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
-        if os.write(journal, line) < len(line):  # a disk that is nearly full takes a part without a word
+        if os.write(journal, line) < len(line):  # a disk that is nearly full takes a part without an error
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(journal)

@@ -14,8 +14,16 @@ if TYPE_CHECKING:
 
 # the venues asked when those of the event cannot serve, in this order
 FIRST_CLASS = (
-    "binanceusdm", "bybit", "okx", "hyperliquid", "krakenfutures", "bitget", "gate", "kucoinfutures", "binancecoinm",
-)  # fmt: skip
+    "binanceusdm",
+    "bybit",
+    "okx",
+    "hyperliquid",
+    "krakenfutures",
+    "bitget",
+    "gate",
+    "kucoinfutures",
+    "binancecoinm",
+)
 
 PERPETUALS: dict[str, tuple[str, ...]] = {
     "binancecoinm": ("{0}/USD:{0}",),
@@ -58,5 +66,5 @@ def chain(event: CrashEvent, venue: str = "") -> tuple[str, ...]:
 
 
 def is_name(coin: str) -> bool:
-    """Return whether a coin's symbols can be names of folders and words of a line."""
+    """Return whether a coin's symbols can be names of folders and parts of a line."""
     return bool(coin) and coin.isprintable() and len(quote(coin, safe="")) <= LONGEST_NAME

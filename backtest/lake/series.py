@@ -1,9 +1,8 @@
 """The one table of all series of the lake: a new series is a row here.
 
-Of each row the program derives the files of the lake (``place``, ``write``, ``read``), what is checked and counted
-(``checks``, ``inventory``), what ``crashbook fetch`` asks for and how it asks (``backtest.fetch``), and how messages
-call it. Where a series can come from is data too: ``data/availability.toml`` for REST, the table of its files for each
-publisher of archives (``backtest.fetch.archives``).
+From a row follow the files of the lake (``place``, ``write``, ``read``), its checks and counts (``checks``,
+``inventory``) and the requests of ``crashbook fetch`` (``backtest.fetch``). Where a series can come from is data too:
+``data/availability.toml`` for REST, the publisher's table of files for archives (``backtest.fetch.archives``).
 """
 
 from __future__ import annotations
@@ -70,7 +69,7 @@ class Series:
     Attributes
     ----------
     name, title
-        Name of its folder, and what messages call its rows.
+        Name of its folder, and of its rows in messages.
     columns
         Columns with their SQL types, ``ts`` first.
     clock
@@ -87,9 +86,9 @@ class Series:
     ordered
         Whether rows are in order of time.
     rules
-        What a replay needs of the rows (``checks.check_rows``); None where a replay does not need them.
+        Rules that a replay needs its rows to keep (``checks.check_rows``); None where no replay reads them.
     usable
-        Which rows say something, of those that a file or client gave; None where every row is kept.
+        Which fetched rows carry a value; others are dropped. None: every row is kept.
     ccxt
         How ccxt's clients are asked; None where they are not.
     """

@@ -99,9 +99,9 @@ def _write(path: Path, table: pa.Table, columns: Columns, *, step_s: int, source
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # numbers seldom repeat: a dictionary of them takes time and room
-        words = [field.name for field in table.schema if not pa.types.is_primitive(field.type)]
+        texts = [field.name for field in table.schema if not pa.types.is_primitive(field.type)]
         whole = pa.BufferOutputStream()
-        pq.write_table(table, whole, compression="lz4", use_dictionary=words or False, write_statistics=False)
+        pq.write_table(table, whole, compression="lz4", use_dictionary=texts or False, write_statistics=False)
         partial.write_bytes(whole.getvalue())
         partial.replace(path)
         enter(path, columns, step_s=step_s, source=source, fetched_at=dt.datetime.now(dt.UTC))

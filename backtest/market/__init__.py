@@ -1,4 +1,4 @@
-"""What a replay is told of prices: the rows of the lake, checked, aligned on one clock and put into integer units.
+"""What a replay knows of prices: the rows of the lake, checked, aligned on one clock and put into integer units.
 
 ``path`` builds the whole market path of a replay. It walks a ``tape`` of trade bars; ``mark_model`` reads or models the
 marks, ``funding`` the settlements, ``depth`` the order book, ``actual_fills`` what the venue really closed; ``align``

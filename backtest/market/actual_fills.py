@@ -1,4 +1,4 @@
-"""What the venue really did: its public fills of liquidations and deleveraging, laid beside a replay."""
+"""Public fills of liquidations and deleveraging of the venue, to compare with those of a replay."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def _checked(frame: pl.DataFrame, symbol: str, where: str) -> pl.DataFrame:
 
 
 def _by_bar(frame: pl.DataFrame, open_ts: Ints, bar_s: int) -> BarDepth | str:
-    """Return the depth beside each bar, or what is missing."""
+    """Return the depth beside each bar, or, as text, the snapshots that are missing."""
     times, place = np.unique(frame["ts"].to_physical().to_numpy(), return_inverse=True)
     last = np.searchsorted(times, open_ts + bar_s * 1_000_000) - 1
     old = (last < 0) | (times[np.maximum(last, 0)] < open_ts - OLDEST // dt.timedelta(microseconds=1))

@@ -29,7 +29,7 @@ NOT_DUE = "no settlement is due in the window"
 
 
 class Settlement(NamedTuple):
-    """One settlement of one symbol: what is charged, on what, and what was fetched.
+    """One settlement of one symbol: the rate charged, the price it is charged on, and the rate fetched.
 
     ``bar`` counts from the window's start. Rates are in 1e-9. ``oracle`` is the price the payment is charged on in
     mark quanta; 0 where that is the first mark walked in the bar.
@@ -44,7 +44,7 @@ class Settlement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """Settlements of one symbol, the series they come from, and what a reader must know of them."""
+    """Settlements of one symbol, the series they come from, and notes on them."""
 
     settlements: tuple[Settlement, ...]
     series: tuple[InputSeries, ...]

@@ -1,4 +1,4 @@
-"""What a run knows of each series that it read: rows of the table ``coverage``."""
+"""The series that a run read, as rows of the table ``coverage``."""
 
 from __future__ import annotations
 

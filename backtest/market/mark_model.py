@@ -46,7 +46,7 @@ def read_marks(
     Parameters
     ----------
     trade
-        Trade bars in ticks, shape (bars, 4): what the model follows.
+        Trade bars in ticks, shape (bars, 4), which the model follows.
     half_life_s
         Half-life of the model's average in seconds.
 

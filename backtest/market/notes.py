@@ -1,4 +1,4 @@
-"""What a reader must know of a run's market: labels of its inputs, and notes as sentences."""
+"""Labels of the inputs of a run's market, and notes on them as sentences."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LATELY = dt.timedelta(hours=1)  # older open interest is not that of the crash
 def labels(
     profile: VenueProfile, scenario: Scenario, tapes: Sequence[Tape], marks: Sequence[InputSeries]
 ) -> dict[str, dict[str, str]]:
-    """Return, for prices and for marks, a word (measured, proxy or modelled) and what it stands for."""
+    """Return the labels of prices and of marks: measured, proxy or modelled, with a text and the source."""
     venues = ", ".join(dict.fromkeys(tape.venue for tape in tapes))
     proxies = [tape.coin for tape in tapes if tape.venue != profile.id]
     others = ", ".join(dict.fromkeys(tape.venue for tape in tapes if tape.venue != profile.id))
@@ -94,7 +94,7 @@ def unit_notes(profile: VenueProfile, units: Sequence[Instrument]) -> Iterator[s
 def known_open_interest(
     event: CrashEvent, profile: VenueProfile, scenario: Scenario, units: Sequence[Instrument], prices: Sequence[float]
 ) -> Iterator[InputSeries]:
-    """Give, for each symbol whose open interest before the core is in the lake, what it is beside that of the run.
+    """Give, for each symbol whose open interest before the core is in the lake, how it compares with that of the run.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def known_open_interest(
 
 
 def series_notes(series: Sequence[InputSeries]) -> Iterator[str]:
-    """Give, as sentences, what a reader must know about the rows of a run."""
+    """Give sentences on rows that were carried, dropped, borrowed, modelled or missing."""
     for row in series:
         if row.name == "ohlcv" and row.bridged and row.facts:
             gaps = gaps_text(row.facts.gaps)

@@ -1,4 +1,4 @@
-"""The pre-roll: bars of the window before the core of a crash, and what they say about where positions were opened."""
+"""The pre-roll: bars of the window before the core of a crash, and where positions were opened in them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The terms of a coin's contract on a day: tick, lot and margin table, of the profile or of the lake, by date.
 
-``crashbook fetch`` keeps what venues say of their contracts under the day it was seen: the series ``limits`` (tick,
+``crashbook fetch`` keeps the terms of contracts as venues gave them, under that day: the series ``limits`` (tick,
 lot, contract size) and ``leverage_tiers``. A coin that a profile lacks is listed by its newest ``limits``; tables of
 the lake and of the profile compete by date.
 """
@@ -42,7 +42,7 @@ AGAIN = "delete the file and fetch it again"
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What holds for a coin on a day.
+    """The terms of a coin on a day.
 
     ``table`` is the margin table in force; where a venue counts floors in contracts, ``floors_base`` holds them in base
     units and ``at`` makes dollars of them. ``warning`` is empty if the table is dated for the day. ``listed`` says
@@ -89,7 +89,7 @@ class Units:
 
 
 def fetch_hint(profile: VenueProfile, coin: str, event: str, series: Sequence[str] = BOTH) -> str:
-    """Return the command that brings the terms of a coin into the lake, those that the venue gives to anybody."""
+    """Return the command that fetches a coin's terms, those that the venue gives without an account."""
     name = shlex.quote(coin) if is_name(coin) and len(coin) <= LONGEST_SHOWN else "COIN"
     public = [each for each in series if (profile.id, each) not in load_absent()]
     return f"crashbook fetch {event} --venue {profile.id} --coins {name} --series {','.join(public)}"
@@ -122,7 +122,7 @@ def contract_terms(
     profile = replace(profile, listings=(*profile.listings, *found.values()), instruments=instruments)
     for coin in coins:
         if coin not in instruments:
-            hint = f"Choose with --coins, or bring its contract: {fetch_hint(profile, coin, event)}"
+            hint = f"Choose with --coins, or fetch its contract: {fetch_hint(profile, coin, event)}"
             if _inverse_only(profile):
                 hint = "Choose with --coins: contracts that settle in the coin are those of the profile alone"
             raise UnknownNameError(f"coin at {profile.id}", coin, instruments, hint)
@@ -167,7 +167,7 @@ def _units(profile: VenueProfile, coin: str) -> Units | None:
 def _terms(profile: VenueProfile, coin: str, day: dt.date, event: str, units: Units | None) -> Terms:
     """Return the table in force of all dates of profile and lake; of one date the lake's counts.
 
-    Tiers of inverse contracts are the profile's alone: of the lake's it is not known what they count.
+    Tiers of inverse contracts are the profile's alone: the unit of the lake's is not known.
     """
     place = Place(profile.id, profile.symbol(coin), "leverage_tiers")
     days = {} if profile.face(coin) else day_names(place.folder)[0]
@@ -176,10 +176,9 @@ def _terms(profile: VenueProfile, coin: str, day: dt.date, event: str, units: Un
     try:
         table, warning = replace(profile, tables=(*empty, *profile.tables)).table(coin, day)
     except UnknownNameError as error:
-        raise UnknownNameError(
-            f"margin table at {profile.id}", coin, {each.coin for each in profile.tables},
-            f"Bring it into the lake: {fetch_hint(profile, coin, event)}",
-        ) from error  # fmt: skip
+        hint = f"Fetch it into the lake: {fetch_hint(profile, coin, event)}"
+        known = {each.coin for each in profile.tables}
+        raise UnknownNameError(f"margin table at {profile.id}", coin, known, hint) from error
     rows, notes = [], []
     if units:
         rows.append(units.series)
@@ -269,5 +268,10 @@ def _series(place: Place, frame: pl.DataFrame, where: str, note: str) -> InputSe
 def _source(terms: Terms) -> Mapping[str, str]:
     """Return the source of a table of the lake as profiles state theirs."""
     where = next(row.source for row in terms.rows if row.name == "leverage_tiers").partition(": ")[2]
-    return {"id": terms.table.source, "url": where, "read": terms.table.valid_from.isoformat(), "mark": "V",
-            "note": "As the venue gave it on that day."}  # fmt: skip
+    return {
+        "id": terms.table.source,
+        "url": where,
+        "read": terms.table.valid_from.isoformat(),
+        "mark": "V",
+        "note": "As the venue gave it on that day.",
+    }

@@ -87,15 +87,18 @@ def in_lots(base: Floats, prices: Floats, unit: Instrument) -> Ints:
         return in_units(base, unit.lot, ROUND_FLOOR, unit.symbol)
     means = [sum(map(Decimal, map(repr, four)), Decimal(0)) / 4 for four in prices.tolist()]
     amounts = base.reshape(len(means), -1).tolist()
-    lots = [[int(Decimal(repr(amount)) * mean / (unit.face * unit.lot)) for amount in row]
-            for row, mean in zip(amounts, means, strict=True)]  # fmt: skip
+    lot_usd = unit.face * unit.lot
+    lots = [
+        [int(Decimal(repr(amount)) * mean / lot_usd) for amount in row]
+        for row, mean in zip(amounts, means, strict=True)
+    ]
     if lots and max(map(max, lots)) >= LIMIT:
         raise RangeError(f"{unit.symbol}: {base.max():g} in lots exceeds 2**62; allowed: smaller volumes")
     return np.array(lots, dtype=np.int64).reshape(base.shape)
 
 
 def refuse_no_value(units: Sequence[Instrument], trade: Ints) -> None:
-    """Refuse a trade price of zero where a contract is worth its face over the price."""
+    """Refuse a trade price of zero where the value of a contract is its face over the price."""
     for unit, bars in zip(units, trade, strict=True):
         if unit.inverse and bars.min() < 1:
             zero = f"a price rounds to zero in steps of {unit.tick:f}, where an inverse contract has no value"

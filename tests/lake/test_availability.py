@@ -23,8 +23,16 @@ from backtest.lake.availability import (
 from backtest.lake.series import SERIES
 
 VENUES = (
-    "binanceusdm", "binancecoinm", "bybit", "okx", "hyperliquid", "krakenfutures", "bitget", "gate", "kucoinfutures",
-)  # fmt: skip
+    "binanceusdm",
+    "binancecoinm",
+    "bybit",
+    "okx",
+    "hyperliquid",
+    "krakenfutures",
+    "bitget",
+    "gate",
+    "kucoinfutures",
+)
 REST = [entry for entry in load_availability().values() if entry.route == "rest"]
 ASKED = [entry for entry in REST if entry.series not in ("limits", "leverage_tiers")]
 PAGED = [entry for entry in ASKED if entry.page and not entry.page_key]
@@ -33,9 +41,13 @@ OPEN_ENDED = ("gate-open_interest", "krakenfutures-funding")  # from a time on, 
 SINCE = 1_704_067_200_000  # 2024-01-01
 SPANS = ("limit", "pageSize", "size")
 ENDS = (
-    ("startTime", "endTime"), ("start", "end"), ("before", "after"), ("begin", "end"), ("from", "to"),
+    ("startTime", "endTime"),
+    ("start", "end"),
+    ("before", "after"),
+    ("begin", "end"),
+    ("from", "to"),
     ("startAt", "endAt"),
-)  # fmt: skip
+)
 
 
 def name(entry: Availability) -> str:
@@ -55,14 +67,31 @@ def client(library: Any, venue: str) -> tuple[Any, list[tuple[Any, Mapping[str, 
     api.set_markets(
         [
             {
-                "id": "THE_ID", "symbol": f"BTC/{quote}:{settle}", "base": "BTC", "quote": quote, "settle": settle,
-                "baseId": "BTC", "quoteId": quote, "settleId": settle.lower(), "baseName": "BTC", "type": "swap",
-                "spot": False, "swap": True, "future": False, "option": False, "contract": True, "active": True,
-                "linear": not inverse, "inverse": inverse, "contractSize": 1.0, "precision": {}, "limits": {},
+                "id": "THE_ID",
+                "symbol": f"BTC/{quote}:{settle}",
+                "base": "BTC",
+                "quote": quote,
+                "settle": settle,
+                "baseId": "BTC",
+                "quoteId": quote,
+                "settleId": settle.lower(),
+                "baseName": "BTC",
+                "type": "swap",
+                "spot": False,
+                "swap": True,
+                "future": False,
+                "option": False,
+                "contract": True,
+                "active": True,
+                "linear": not inverse,
+                "inverse": inverse,
+                "contractSize": 1.0,
+                "precision": {},
+                "limits": {},
                 "info": {"pair": "BTCUSD", "instFamily": "BTC-USDT", "fundingInterval": "60"},
             }
         ]
-    )  # fmt: skip
+    )
     sent: list[tuple[Any, Mapping[str, Any]]] = []
     plain = venue.startswith("binance") or venue in ("hyperliquid", "gate")
 
@@ -109,10 +138,10 @@ def test_every_entry_has_a_source_and_units_that_fit_its_series(entry: Availabil
 
 def test_every_venue_says_something_of_every_series_that_is_fetched() -> None:
     wanted = {(venue, series) for venue in VENUES for series in (*METHODS, "limits")}
-    said = {(entry.venue, entry.series) for entry in REST} | set(load_absent())
-    assert said == wanted
+    listed = {(entry.venue, entry.series) for entry in REST} | set(load_absent())
+    assert listed == wanted
     assert not {(entry.venue, entry.series) for entry in REST} & set(load_absent())
-    assert all(reason.why and reason.word in ("-", "key") for reason in load_absent().values())
+    assert all(entry.reason and entry.cell in ("-", "key") for entry in load_absent().values())
 
 
 @pytest.mark.parametrize("venue", VENUES)
@@ -120,7 +149,7 @@ def test_served_and_absent_agree_with_what_ccxt_says_it_has(library: Any, venue:
     has = getattr(library, venue)().has
     for series, (flag, _) in METHODS.items():
         if (venue, series) in load_absent():
-            assert not has.get(flag) or load_absent()[venue, series].word == "key", series
+            assert not has.get(flag) or load_absent()[venue, series].cell == "key", series
         else:
             assert has.get(flag), series
 
@@ -132,8 +161,13 @@ def test_a_page_is_asked_for_in_full_and_ccxt_would_not_ask_for_more(library: An
     if rows:
         assert rows == [entry.page]
     clamped = {
-        "binanceusdm": 1000, "binancecoinm": 1000, "okx": 300, "krakenfutures": 2000, "bitget": 200, "gate": 1999,
-    }  # fmt: skip
+        "binanceusdm": 1000,
+        "binancecoinm": 1000,
+        "okx": 300,
+        "krakenfutures": 2000,
+        "bitget": 200,
+        "gate": 1999,
+    }
     if entry.series.endswith("ohlcv") and entry.venue in clamped:
         limit = 100 if entry.venue == "okx" and entry.series != "ohlcv" else clamped[entry.venue]
         assert entry.page == limit
@@ -172,7 +206,7 @@ def test_tiers_that_are_served_need_no_key(library: Any, venue: str) -> None:
 
 @pytest.mark.parametrize("venue", ["binanceusdm", "binancecoinm"])
 def test_tiers_of_binance_need_a_key(library: Any, venue: str) -> None:
-    assert load_absent()[venue, "leverage_tiers"].word == "key"
+    assert load_absent()[venue, "leverage_tiers"].cell == "key"
     api = client(library, venue)[0]
     del api.request
     with pytest.raises(library.AuthenticationError):
@@ -252,7 +286,7 @@ mark = "V"
         (ENTRY + 'volume_linear = "lots"\n', "volume_linear = 'lots'; allowed: 'base', 'contracts', 'quote', ''"),
         (ENTRY + ENTRY, "availability.toml [[served]] 2: okx, ohlcv, rest is given twice; keep one"),
         (
-            ENTRY + '[[absent]]\nvenue = "okx"\nseries = ["ohlcv"]\nword = "-"\nwhy = "no"\n',
+            ENTRY + '[[absent]]\nvenue = "okx"\nseries = ["ohlcv"]\ncell = "-"\nreason = "no"\n',
             "availability.toml [[absent]] 1: okx serves ohlcv; remove one of the two",
         ),
         (ENTRY + "[[more]]\n", "availability.toml: unknown key 'more'"),

@@ -1,4 +1,4 @@
-"""What is said of a lake must be what its rows say: gaps, duplicates, stale marks, edited and misplaced days."""
+"""The inventory of a lake agrees with its rows: gaps, duplicates, stale marks, edited and misplaced days."""
 
 from __future__ import annotations
 
@@ -75,11 +75,25 @@ def test_whole_days_lack_nothing() -> None:
     row = only().row()
     assert tuple(row) == HEADER
     expected = {
-        "series": "ohlcv", "venue": "bybit", "symbol": BTC, "timeframe": "1m", "expected": 2880, "rows": 2880,
-        "missing": 0, "gaps": 0, "longest_gap_s": 0, "gap_times": "", "duplicates": 0, "stale_marks": None,
-        "first_ts": utc("00:00"), "last_ts": utc("2025-10-11T23:59"), "source": "bybit, bybit archive",
-        "sha256": rows_digest(pl.concat([minutes(), minutes(ELEVENTH)])), "changed": 0, "note": "",
-    }  # fmt: skip
+        "series": "ohlcv",
+        "venue": "bybit",
+        "symbol": BTC,
+        "timeframe": "1m",
+        "expected": 2880,
+        "rows": 2880,
+        "missing": 0,
+        "gaps": 0,
+        "longest_gap_s": 0,
+        "gap_times": "",
+        "duplicates": 0,
+        "stale_marks": None,
+        "first_ts": utc("00:00"),
+        "last_ts": utc("2025-10-11T23:59"),
+        "source": "bybit, bybit archive",
+        "sha256": rows_digest(pl.concat([minutes(), minutes(ELEVENTH)])),
+        "changed": 0,
+        "note": "",
+    }
     assert row == expected
 
 

@@ -137,15 +137,18 @@ def test_a_damaged_day_that_is_not_in_the_journal_is_named() -> None:
 REFUSED: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], str]] = {
     "a column is missing": (lambda frame: frame.drop("volume"), "no column volume; ohlcv has the columns ts, open, "),
     "a row of the next day": (
-        lambda frame: frame.with_columns(pl.col("ts") + dt.timedelta(days=1)), "3 rows are not of 2025-10-10",
+        lambda frame: frame.with_columns(pl.col("ts") + dt.timedelta(days=1)),
+        "3 rows are not of 2025-10-10",
     ),
     "a row of the day before": (
-        lambda frame: frame.with_columns(pl.col("ts") - dt.timedelta(minutes=1)), "1 rows are not of 2025-10-10",
+        lambda frame: frame.with_columns(pl.col("ts") - dt.timedelta(minutes=1)),
+        "1 rows are not of 2025-10-10",
     ),
     "a row without a time": (
-        lambda frame: frame.with_columns(pl.lit(None, pl.Datetime("us")).alias("ts")), "3 rows are not of 2025-10-10",
+        lambda frame: frame.with_columns(pl.lit(None, pl.Datetime("us")).alias("ts")),
+        "3 rows are not of 2025-10-10",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("change", REFUSED)
@@ -207,7 +210,7 @@ def test_what_dead_processes_left_is_swept_and_nothing_else() -> None:
 def test_a_number_that_no_process_can_have_is_no_living_one() -> None:
     path = partial(10**30)
     sweep(series_folder(*BYBIT))
-    assert path.exists()  # whose it is cannot be told
+    assert path.exists()  # whose it is cannot be known
 
 
 def test_nothing_is_swept_where_nothing_is(tmp_path: Path) -> None:

@@ -438,8 +438,8 @@ def test_measured_open_interest_is_told_beside_that_of_the_book() -> None:
     store(pl.DataFrame(rows, schema=schema_of("open_interest")), series="open_interest")
     path = build_market(event, FakeVenue(), scenario(open_interest_usd={"BTC": 500.0}))
     assert [row["series"] for row in path.coverage][-1] == "open_interest"
-    (told,) = [note for note in path.notes if note.startswith("Open interest")]
-    assert told == (
+    (note,) = [note for note in path.notes if note.startswith("Open interest")]
+    assert note == (
         f"Open interest of {BTC} was 700 USD a side at 2025-10-10T09:00:00; the book is drawn with 500; "
         "--set open_interest_usd.BTC=700 takes the measured one."
     )

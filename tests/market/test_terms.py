@@ -44,10 +44,13 @@ def put_limits(
 ) -> None:
     frame = pl.DataFrame(
         {
-            "ts": [dt.datetime.combine(day, dt.time())], "tick_px": [tick], "lot_base": [lot],
-            "contract_size": [size], "quantity_min": [None],
+            "ts": [dt.datetime.combine(day, dt.time())],
+            "tick_px": [tick],
+            "lot_base": [lot],
+            "contract_size": [size],
+            "quantity_min": [None],
         }
-    )  # fmt: skip
+    )
     write_day(frame, venue, f"{coin}/USDT:USDT", "limits", day, source=venue)
 
 
@@ -163,9 +166,9 @@ def test_floors_in_contracts_are_counted_at_a_price() -> None:
     _, terms = one("okx", "BTC")
     assert terms.floors_base == (Decimal(0), Decimal("100.01"))
     assert terms.at(Fraction(117_590)).tiers == ((0, 4_000_000, 100.0), (11_760_176, 10_000_000, 50.0))
-    (told,) = terms.notes
-    assert told.startswith("margin table of BTC at okx is that of 2025-10-10 in the lake; its floors are contracts of ")
-    assert told.endswith("of 0.01 BTC, counted at the starting mark")
+    (note,) = terms.notes
+    assert note.startswith("margin table of BTC at okx is that of 2025-10-10 in the lake; its floors are contracts of ")
+    assert note.endswith("of 0.01 BTC, counted at the starting mark")
     assert {row.name for row in terms.rows} == {"leverage_tiers", "limits"}
     assert terms.at(Fraction(10**30)).tiers[1][0] == int(999e9)  # no position is larger
 
@@ -203,7 +206,7 @@ def test_a_strange_name_is_refused_in_one_line(coin: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tiers", "said"),
+    ("tiers", "message"),
     [
         ([(1, 0.01, 50)], "tiers must start at 0"),
         ([(0, 0.02, 50), (5_000, 0.01, 25)], "floors and rates rising"),
@@ -217,9 +220,9 @@ def test_a_strange_name_is_refused_in_one_line(coin: str) -> None:
         ([], "no rows of 2025-10-10"),
     ],
 )
-def test_tiers_of_the_lake_are_checked_like_those_of_a_profile(tiers: list[tuple[Any, ...]], said: str) -> None:
+def test_tiers_of_the_lake_are_checked_like_those_of_a_profile(tiers: list[tuple[Any, ...]], message: str) -> None:
     put_tiers("bybit", "BTC", CRASH, tiers)
-    with pytest.raises(DataError, match=said) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         one("bybit", "BTC")
     assert str(caught.value).startswith("data/lake/leverage_tiers/venue=bybit/symbol=BTC%2FUSDT%3AUSDT/2025-10-10.parq")
     assert str(caught.value).endswith("delete the file and fetch it again")
