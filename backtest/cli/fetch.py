@@ -21,8 +21,8 @@ from backtest.errors import DataGapError, UsageError
 
 if TYPE_CHECKING:
     from backtest.catalogue.events import CrashEvent
+    from backtest.fetch.outcome import Outcome
     from backtest.fetch.plan import Target
-    from backtest.fetch.run import Outcome
     from backtest.fetch.settings import Settings
 
 LAST_DAY = dt.datetime(9999, 12, 30)  # noqa: DTZ001 - the day after must exist
@@ -172,11 +172,11 @@ def _order(crash: CrashEvent, given: Options) -> Order:
     if first >= last:
         raise UsageError(f"--start {first:%Y-%m-%d} is not before --end; give the first and the last day")
     wanted = targets(
-        given.coins or crash.coins,
-        given.series or DEFAULT_SERIES,
-        days_between(first, last),
-        venues[:1] if given.only else venues,
-        dt.datetime.now(dt.UTC).replace(tzinfo=None),
+        coins=given.coins or crash.coins,
+        series=given.series or DEFAULT_SERIES,
+        days=days_between(first, last),
+        venues=venues[:1] if given.only else venues,
+        now=dt.datetime.now(dt.UTC).replace(tzinfo=None),
         timeframe=given.timeframe,
         roots={**public_archives(), **settings.archives, **archives},
         archives_first=bool(archives),

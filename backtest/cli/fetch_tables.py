@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from backtest.cli.table import Table, table_of
 
 if TYPE_CHECKING:
+    from backtest.fetch.outcome import Outcome
     from backtest.fetch.plan import Source, Target
-    from backtest.fetch.run import Outcome
 
 DAYS_SHOWN = 3
 NEXT_SHOWN = 3

@@ -1,4 +1,4 @@
-"""Who could serve what: the chain of venues of an event, and the days of each series wanted of each source."""
+"""Who could serve what: the days wanted of each series and coin, and every source of them in the order of asking."""
 
 from __future__ import annotations
 
@@ -8,26 +8,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from backtest.errors import UsageError
+from backtest.fetch.archives.publishers import archive_of, offers
 from backtest.fetch.rest.ccxt_info import page_limit
 from backtest.lake.availability import Availability, earliest, load_absent, load_availability
 from backtest.lake.markets import LONGEST_NAME, is_name, symbols_of
-from backtest.lake.place import day_file
-from backtest.lake.series import BAR_SERIES, FETCHABLE, STATES, TIMEFRAMES
+from backtest.lake.place import Place
+from backtest.lake.series import FETCHABLE, SERIES, STATES, Series
 from backtest.times import DAY, runs_of
-
-ARCHIVE_OF = {
-    "binanceusdm": "binance", "binancecoinm": "binance", "bitmex": "bitmex", "hyperliquid": "hyperliquid",
-}  # fmt: skip
 
 NAME_SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One place that may have a series of a coin; ``skip`` says why it is not asked, empty if it is.
+    """One place that may have a series of a coin.
 
-    ``route`` is rest or archive; ``root`` is the folder or address of an archive. Days before ``since``, the first that
-    it serves whole, are not asked of it; ``short`` says why.
+    Attributes
+    ----------
+    route
+        ``rest`` or ``archive``.
+    availability
+        How far its history goes back and how it is asked, None where it does not serve the series.
+    root
+        Folder or address of an archive.
+    skip
+        Why it is not asked, empty if it is.
+    since, short
+        First day that it serves whole, and why it does not serve the days before; None where it serves all.
     """
 
     venue: str
@@ -51,7 +58,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Days wanted of a series of a coin, and who is asked for them, in order."""
+    """Days wanted of a series of a coin, and who is asked for them, in order; ``timeframe`` as in ``Place``."""
 
     series: str
     coin: str
@@ -59,24 +66,39 @@ class Target:
     days: tuple[dt.date, ...]
     sources: tuple[Source, ...]
 
+    def place(self, source: Source) -> Place:
+        """Return the folder of the lake for what a source gives."""
+        return Place(source.venue, source.symbol, self.series, self.timeframe)
+
     def missing(self, source: Source, days: Sequence[dt.date]) -> list[dt.date]:
         """Return those of ``days`` that the lake does not have of a source."""
-        place = (source.venue, source.symbol, self.series)
-        return [day for day in days if not day_file(*place, day, self.timeframe).is_file()]
+        place = self.place(source)
+        return [day for day in days if not place.file(day).is_file()]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedWindow:
+    """Days wanted of a series, asked for at ``now``, with the folder or address of each archive by name."""
+
+    series: Series
+    timeframe: str
+    days: tuple[dt.date, ...]
+    now: dt.datetime
+    roots: Mapping[str, str]
 
 
 def targets(
+    *,
     coins: Sequence[str],
     series: Sequence[str],
     days: Sequence[dt.date],
     venues: Sequence[str],
     now: dt.datetime,
-    *,
     timeframe: str = "1m",
     roots: Mapping[str, str],
     archives_first: bool = False,
 ) -> list[Target]:
-    """Return what is wanted and, for each series and coin, every source of the chain with the reason it is skipped.
+    """Return each series of each coin with every source of the venues, and the reason where one is skipped.
 
     Parameters
     ----------
@@ -88,102 +110,100 @@ def targets(
         Folder or address of each archive by name; an archive without one is skipped.
     archives_first
         Ask archives before clients, where the user named one.
+
+    Raises
+    ------
+    UsageError
+        A series cannot be fetched, a coin's name cannot be one, or no day is over.
     """
     unknown = [name for name in series if name not in FETCHABLE]
     if unknown:
         raise UsageError(f"no series '{unknown[0]}' to fetch; allowed: {', '.join(FETCHABLE)}")
-    strange = [coin for coin in coins if not is_name(coin)]
-    if strange:
-        name = ascii(strange[0])[1:-1][:NAME_SHOWN]
+    invalid = [coin for coin in coins if not is_name(coin)]
+    if invalid:
+        name = ascii(invalid[0])[1:-1][:NAME_SHOWN]
         raise UsageError(f"no coin '{name}'; allowed: printable names of up to {LONGEST_NAME} bytes; correct the name")
     over = tuple(day for day in days if dt.datetime.combine(day, dt.time.max) < now)
     if not over and not set(series) <= set(STATES):
         raise UsageError(f"{min(days)} is not over; allowed: whole UTC days up to {now.date() - DAY}; give such days")
+    routes = (_archive, _rest) if archives_first else (_rest, _archive)
     out = []
-    for name in series:
-        wanted = (now.date(),) if name in STATES else over
-        asked = venues[:1] if name in STATES else venues
-        frame = timeframe if name in BAR_SERIES else "1m"
+    for row in (SERIES[name] for name in series):
+        window = RequestedWindow(
+            series=row,
+            timeframe=timeframe if row.bars else "",
+            days=(now.date(),) if row.state else over,
+            now=now,
+            roots=roots,
+        )
+        asked = venues[:1] if row.state else venues
         for coin in coins:
-            sources = [
-                source
-                for venue in asked
-                for symbol in symbols_of(venue, coin)
-                for source in _routes(venue, symbol, name, wanted, now, frame, roots, archives_first)
-            ]
-            out.append(Target(name, coin, frame, wanted, tuple(sources)))
+            markets = [(venue, symbol) for venue in asked for symbol in symbols_of(venue, coin)]
+            sources = [source for market in markets for route in routes for source in route(*market, window)]
+            out.append(Target(row.name, coin, window.timeframe, window.days, tuple(sources)))
     return out
 
 
-def _routes(
-    venue: str, symbol: str, series: str, days: Sequence[dt.date], now: dt.datetime, timeframe: str,
-    roots: Mapping[str, str], archives_first: bool,
-) -> Iterator[Source]:  # fmt: skip
-    """Give the routes of one venue to a series, archives before or after the client."""
-    routes = (_rest, _archive)
-    for route in routes[::-1] if archives_first else routes:
-        source = route(venue, symbol, series, days, now, timeframe, roots)
-        if source is not None:
-            yield source
-
-
-def _rest(
-    venue: str, symbol: str, series: str, days: Sequence[dt.date], now: dt.datetime, timeframe: str,
-    roots: Mapping[str, str],
-) -> Source | None:  # fmt: skip
-    known = load_availability()
-    entry = known.get((venue, series, "rest")) or _by_capability(venue, series)
+def _rest(venue: str, symbol: str, window: RequestedWindow) -> Iterator[Source]:
+    """Give the client of a venue, none where only its archive speaks for it."""
+    series, known = window.series, load_availability()
+    entry = known.get((venue, series.name, "rest")) or _by_capability(venue, series)
     if entry is None:
-        absent = load_absent().get((venue, series))
-        if (venue, series, "archive") in known and not (absent and absent.cell != "-"):
-            return None  # its archive speaks for it
-        return Source(venue, symbol, "rest", skip=absent.reason if absent else "serves no history over REST")
-    step = TIMEFRAMES[timeframe] if series in BAR_SERIES else 0
-    if series in BAR_SERIES and timeframe == "1s":
-        return Source(venue, symbol, "rest", entry, skip="bars of 1 s are built from archives of trades only")
-    first = earliest(entry, now, step) if series not in STATES else None
-    if first:
-        since = (first + DAY - dt.timedelta(microseconds=1)).date()
-        dated = entry.first and dt.datetime.combine(entry.first, dt.time()) == first
-        why = f"begins on {entry.first}" if dated else f"serves the last {(now - first) / DAY:.3g} days only"
-        skip = why if days and days[-1] < since else ""
-        return Source(venue, symbol, "rest", entry, skip=skip, since=since, short=why)
-    return Source(venue, symbol, "rest", entry)
+        absent = load_absent().get((venue, series.name))
+        if (venue, series.name, "archive") not in known or (absent and absent.cell != "-"):
+            yield Source(venue, symbol, "rest", skip=absent.reason if absent else "serves no history over REST")
+        return
+    if series.bars and window.timeframe == "1s":
+        yield Source(venue, symbol, "rest", entry, skip="bars of 1 s are built from archives of trades only")
+        return
+    first = None if series.state else earliest(entry, window.now, series.bar_s(window.timeframe))
+    if first is None:
+        yield Source(venue, symbol, "rest", entry)
+        return
+    since = (first + DAY - dt.timedelta(microseconds=1)).date()
+    dated = entry.first and dt.datetime.combine(entry.first, dt.time()) == first
+    short = f"begins on {entry.first}" if dated else f"serves the last {(window.now - first) / DAY:.3g} days only"
+    skip = short if window.days and window.days[-1] < since else ""
+    yield Source(venue, symbol, "rest", entry, skip=skip, since=since, short=short)
 
 
-def _archive(
-    venue: str, symbol: str, series: str, days: Sequence[dt.date], now: dt.datetime, timeframe: str,
-    roots: Mapping[str, str],
-) -> Source | None:  # fmt: skip
-    from backtest.fetch.archives.publishers import offers
-
-    entry, name = load_availability().get((venue, series, "archive")), ARCHIVE_OF.get(venue, "")
-    if entry is None or not offers(name, venue, symbol, series, timeframe):
-        return None
-    root = roots.get(name, "")
+def _archive(venue: str, symbol: str, window: RequestedWindow) -> Iterator[Source]:
+    """Give the archive of a venue where it has a kind of file for the series."""
+    series, archive = window.series.name, archive_of(venue)
+    entry = load_availability().get((venue, series, "archive"))
+    if entry is None or archive is None or not offers(archive, Place(venue, symbol, series, window.timeframe)):
+        return
+    root, skip = window.roots.get(archive.name, ""), ""
     if not root:
-        why = f"asks for an account; give its files with --archive {name}=FOLDER"
-        return Source(venue, symbol, "archive", entry, skip=why)
-    if entry.first and days and days[-1] < entry.first:
-        return Source(venue, symbol, "archive", entry, root, f"begins on {entry.first}")
-    if entry.last and days and days[0] > entry.last and root.startswith("http"):
-        return Source(venue, symbol, "archive", entry, root, f"ends on {entry.last}")
-    return Source(venue, symbol, "archive", entry, root)
+        skip = f"asks for an account; give its files with --archive {archive.name}=FOLDER"
+    elif entry.first and window.days and window.days[-1] < entry.first:
+        skip = f"begins on {entry.first}"
+    elif entry.last and window.days and window.days[0] > entry.last and root.startswith("http"):
+        skip = f"ends on {entry.last}"
+    yield Source(venue, symbol, "archive", entry, root, skip)
 
 
-def _by_capability(venue: str, series: str) -> Availability | None:
+def _by_capability(venue: str, series: Series) -> Availability | None:
     """Return what ccxt says of a venue that the table does not know: its method, its page, and nothing of history."""
     if any(key[0] == venue for key in load_availability()):
         return None
     page = page_limit(venue, series)
     if page is None:
         return None
-    step = {"funding": 0, "leverage_tiers": 0, "limits": 0}.get(series, 60 if series in BAR_SERIES else 300)
-    note = "not in the table: units of volume and open interest are taken as base"
     return Availability(
-        venue, series, "rest", step, page, "ccxt", "U", note=note,
-        volume_linear="base", volume_inverse="base", amount_linear="base", value_linear="usd",
-    )  # fmt: skip
+        venue=venue,
+        series=series.name,
+        route="rest",
+        step_s=series.usual_step_s,
+        page=page,
+        source="ccxt",
+        mark="U",
+        note="not in the table: units of volume and open interest are taken as base",
+        volume_linear="base",
+        volume_inverse="base",
+        amount_linear="base",
+        value_linear="usd",
+    )
 
 
 def requests_for(target: Target, source: Source, days: Sequence[dt.date]) -> int:
@@ -193,7 +213,7 @@ def requests_for(target: Target, source: Source, days: Sequence[dt.date]) -> int
     --------
     >>> entry = load_availability()["binanceusdm", "ohlcv", "rest"]
     >>> source = Source("binanceusdm", "BTC/USDT:USDT", "rest", entry)
-    >>> two = days_between(dt.datetime(2025, 10, 10), dt.datetime(2025, 10, 12))
+    >>> two = (dt.date(2025, 10, 10), dt.date(2025, 10, 11))
     >>> requests_for(Target("ohlcv", "BTC", "1m", two, (source,)), source, two)
     3
     """
@@ -203,12 +223,12 @@ def requests_for(target: Target, source: Source, days: Sequence[dt.date]) -> int
         return len(days)
     assert source.availability is not None
     days = [day for day in days if source.serves(day)]
-    if target.series in STATES:
-        return int(target.series == "leverage_tiers")
-    span = span_s(target, source.availability)
-    return sum(math.ceil((end - first) / dt.timedelta(seconds=span)) for first, end in runs_of(days))
+    if SERIES[target.series].state:
+        return int(SERIES[target.series].ccxt is not None)  # the list of markets holds the others
+    span = dt.timedelta(seconds=span_s(target, source.availability))
+    return sum(math.ceil((end - first) / span) for first, end in runs_of(days))
 
 
 def span_s(target: Target, entry: Availability) -> int:
     """Return the longest stretch in seconds that one request is asked for."""
-    return entry.span_s(TIMEFRAMES[target.timeframe] if target.series in BAR_SERIES else 0) or 86_400
+    return entry.span_s(SERIES[target.series].bar_s(target.timeframe)) or 86_400

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backtest.errors import ConfigError, near_matches
+from backtest.fetch.archives.publishers import ARCHIVES
 from backtest.fetch.rest.ccxt_info import client_names
 from backtest.fetch.retry import Retry
 from backtest.lake.availability import load_availability
@@ -42,7 +43,6 @@ CLIENT_FIELDS: dict[str, Kinds] = {
     "cafile": TEXT,
     "options": TABLE,
 }
-ARCHIVE_NAMES = ("binance", "bitmex", "hyperliquid")
 PROXIES = ("proxyUrl", "httpProxy", "httpsProxy", "socksProxy")  # the client refuses two of them on every request
 WORDS = {TEXT: "text in quotes", NUMBER: "a number", SWITCH: "true or false", TABLE: "a table"}
 ALLOWED_TIMES = {"timeout": "milliseconds, above zero", "rateLimit": "milliseconds between requests, above zero"}
@@ -93,7 +93,7 @@ def parse_settings(table: Mapping[str, Any], where: str) -> Settings:
         venues[name] = _client_fields(value, f"{where} [{name}]")
     top = Reader(table, where)
     archives = top.table_of("archives")
-    bases = {name: base for name in ARCHIVE_NAMES if (base := archives.get(name, str, None)) is not None}
+    bases = {name: base for name in ARCHIVES if (base := archives.get(name, str, None)) is not None}
     archives.done()
     return Settings(venues, _retry(top.table_of("retry")), bases)
 

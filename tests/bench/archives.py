@@ -68,13 +68,16 @@ def write_trades(root: Path, gigabytes: float) -> int:
 
 def to_lake(root: str, timeframe: str, days: list[dt.date]) -> int:
     """Read days and write them to the lake; return the rows."""
-    from backtest.fetch.archives.publishers import archive_days
+    from backtest.fetch.archives.publishers import ARCHIVES, archive_days
+    from backtest.lake.place import Place
     from backtest.lake.write import write_day
 
     rows = 0
-    for given in archive_days(root, "binance", *PLACE, days, timeframe=timeframe, cache=Path(root) / "cache"):
+    for given in archive_days(
+        root, ARCHIVES["binance"], Place(*PLACE, "ohlcv", timeframe), days, cache=Path(root) / "cache"
+    ):
         assert given.frame is not None, given.reason
-        write_day(given.frame, *PLACE, given.day, timeframe=timeframe, source=given.source)
+        write_day(given.frame, *PLACE, given.day, timeframe=timeframe, source=given.files)
         rows += given.frame.height
     return rows
 

@@ -78,7 +78,7 @@ async def ours(config: dict[str, Any], days: int) -> int:
     from backtest.fetch.settings import parse_settings
 
     now = dt.datetime.combine(dates(days)[-1] + dt.timedelta(days=2), dt.time())
-    goals = targets(["BTC"], ["ohlcv"], dates(days), [VENUE], now, roots={})
+    goals = targets(coins=["BTC"], series=["ohlcv"], days=dates(days), venues=[VENUE], now=now, roots={})
     outcome = await fetch(
         goals, parse_settings(config, "here"), clock=time.time, draw=lambda: 0.5, stop=asyncio.Event()
     )

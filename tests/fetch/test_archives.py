@@ -8,8 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from backtest.errors import DataError, UnknownNameError, UsageError
-from backtest.fetch.archives.publishers import ArchiveDay, archive_days, locate, offers
+from backtest.errors import DataError, UsageError
+from backtest.fetch.archives.publishers import ARCHIVES, archive_days, archive_of, offers
+from backtest.fetch.day import FetchedDay
+from backtest.lake.place import Place
 from backtest.lake.series import COLUMNS, SERIES, schema_of
 from tests.fetch.archive_files import (
     csv,
@@ -24,17 +26,22 @@ from tests.fetch.archive_files import (
 
 DAY = dt.date(2024, 2, 28)
 UM, CM = ("binanceusdm", "BTC/USDT:USDT"), ("binancecoinm", "BTC/USD:BTC")
-ARCHIVE_OF = {"binanceusdm": "binance", "binancecoinm": "binance", "bitmex": "bitmex", "hyperliquid": "hyperliquid"}
 
 
 def at(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text)
 
 
-def days_of(root: Path, place: tuple[str, str], series: str, days: list[dt.date], **more) -> list[ArchiveDay]:
-    venue, symbol = place
-    cache = root / "cache"
-    return list(archive_days(str(root), ARCHIVE_OF[venue], venue, symbol, series, days, cache=cache, **more))
+def place_of(series: str, venue: str, symbol: str, timeframe: str = "1m") -> Place:
+    return Place(venue, symbol, series, timeframe if SERIES[series].bars else "")
+
+
+def days_of(
+    root: Path, market: tuple[str, str], series: str, days: list[dt.date], timeframe: str = "1m"
+) -> list[FetchedDay]:
+    archive = archive_of(market[0])
+    assert archive is not None
+    return list(archive_days(str(root), archive, place_of(series, *market, timeframe), days, cache=root / "cache"))
 
 
 def rows_of(root: Path, place: tuple[str, str], series: str, day: dt.date = DAY, **more) -> list[tuple]:
@@ -121,7 +128,7 @@ def test_metrics_of_a_day_begin_in_the_file_of_the_day_before(tmp_path: Path) ->
     ]
     assert [row[1] for row in rows_of(tmp_path, UM, "long_short_ratio")] == [2.0, 2.0, 3.0]
     first, second = days_of(tmp_path, UM, "open_interest", [DAY, DAY + dt.timedelta(days=1)])
-    assert first.source.count(".zip") == 2
+    assert first.files.count(".zip") == 2
     assert second.frame is None
     assert "no BTCUSDT-metrics-2024-02-29.zip" in second.reason
 
@@ -193,7 +200,7 @@ def test_depth_gives_signed_bands_as_fractions(tmp_path: Path) -> None:
     put_zip(tmp_path, other_name("bookDepth", "BTCUSDT", "2024-02-28"), csv("bookDepth", rows))
     time = at("2024-02-28T00:00:07")
     assert rows_of(tmp_path, UM, "depth") == [(time, -0.05, 120.5, 6e6), (time, 0.002, 1.5, 8e4)]
-    assert not offers("binance", *CM, "depth")
+    assert not offers(ARCHIVES["binance"], place_of("depth", *CM))
 
 
 def test_liquidations_name_the_side_closed_and_count_each_once(tmp_path: Path) -> None:
@@ -285,17 +292,19 @@ def test_the_other_file_serves_a_day_that_one_lacks(tmp_path: Path) -> None:
     put_zip(tmp_path, name, csv("klines", two_bars(day="2024-02-29")))
     given = days_of(tmp_path, UM, "ohlcv", february(range(5, 30)))
     assert all(day.frame is not None for day in given)
-    assert given[-1].source == name
-    assert given[0].source == klines_name("klines", "BTCUSDT", "2024-02")
+    assert given[-1].files == name
+    assert given[0].files == klines_name("klines", "BTCUSDT", "2024-02")
 
 
 def test_a_damaged_file_is_passed_over_while_another_serves(tmp_path: Path) -> None:
     month = put_zip(tmp_path, klines_name("klines", "BTCUSDT", "2024-02"), b"damaged")
     put_zip(tmp_path, klines_name("klines", "BTCUSDT", "2024-02-28"), csv("klines", two_bars()))
     days = february(range(9, 29))
-    given = archive_days(str(tmp_path), "binance", *UM, "ohlcv", days[::-1], cache=tmp_path / "cache")
+    given = archive_days(
+        str(tmp_path), ARCHIVES["binance"], place_of("ohlcv", *UM), days[::-1], cache=tmp_path / "cache"
+    )
     first = next(given)
-    assert first.source == klines_name("klines", "BTCUSDT", "2024-02-28")
+    assert first.files == klines_name("klines", "BTCUSDT", "2024-02-28")
     assert month.name in first.note
     with pytest.raises(DataError, match=month.name):
         next(given)
@@ -321,7 +330,7 @@ def test_a_flat_folder_is_searched_and_kinds_are_not_mixed_up(tmp_path: Path, fo
     (given,) = days_of(tmp_path, UM, "ohlcv", [DAY])
     assert given.frame is not None
     assert given.frame.height == 2
-    assert given.source == klines_name("klines", "BTCUSDT", "2024-02-28") + " (no checksum)"
+    assert given.files == klines_name("klines", "BTCUSDT", "2024-02-28") + " (no checksum)"
     assert len(rows_of(tmp_path, UM, "mark_ohlcv")) == 1
     assert days_of(tmp_path, UM, "index_ohlcv", [DAY])[0].frame is None
 
@@ -342,7 +351,8 @@ def test_symbols_in_other_alphabets_have_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("symbol", ["../../x/USDT:USDT", "..", "a b/USDT:USDT", "\0/USDT:USDT", "..\\x/USDT:USDT"])
 def test_no_name_leaves_its_folder(symbol: str) -> None:
     for series in SERIES:
-        for name in locate("binance", "binanceusdm", symbol, series, DAY):
+        for file in ARCHIVES["binance"].files(place_of(series, "binanceusdm", symbol), DAY):
+            name = file.name
             assert name.startswith("data/futures/um/")
             assert set(name.split("/")).isdisjoint({"..", ".", ""})
             assert name.isascii()
@@ -351,19 +361,18 @@ def test_no_name_leaves_its_folder(symbol: str) -> None:
 
 
 def test_what_is_offered() -> None:
-    offered = {series for series in SERIES if offers("binance", *UM, series)}
+    binance, bitmex, hyperliquid = (ARCHIVES[name] for name in ("binance", "bitmex", "hyperliquid"))
+    offered = {series for series in SERIES if offers(binance, place_of(series, *UM))}
     assert offered == set(SERIES) - {"leverage_tiers", "limits", "fills"}
-    assert offers("binance", *UM, "ohlcv", "1s")
-    assert not offers("binance", *UM, "mark_ohlcv", "1s")
-    assert not offers("binance", "binanceusdm", "BTC/USD:BTC", "ohlcv")
-    assert {series for series in SERIES if offers("bitmex", "bitmex", "BTC/USD:BTC", series)} == {"ohlcv"}
-    hyperliquid = {s for s in SERIES if offers("hyperliquid", "hyperliquid", "BTC/USDC:USDC", s)}
-    assert hyperliquid == {"mark_ohlcv", "index_ohlcv", "funding", "open_interest"}
+    assert offers(binance, place_of("ohlcv", *UM, "1s"))
+    assert not offers(binance, place_of("mark_ohlcv", *UM, "1s"))
+    assert not offers(binance, place_of("ohlcv", "binanceusdm", "BTC/USD:BTC"))
+    assert {each for each in SERIES if offers(bitmex, place_of(each, "bitmex", "BTC/USD:BTC"))} == {"ohlcv"}
+    contexts = {each for each in SERIES if offers(hyperliquid, place_of(each, "hyperliquid", "BTC/USDC:USDC"))}
+    assert contexts == {"mark_ohlcv", "index_ohlcv", "funding", "open_interest"}
 
 
-def test_unknown_archive_and_absent_root_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="did you mean binance"):
-        offers("binanse", *UM, "ohlcv")
+def test_an_absent_root_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no archive at .*; give a folder"):
         days_of(tmp_path / "absent", UM, "ohlcv", [DAY])
 
@@ -375,6 +384,6 @@ def test_every_frame_can_be_written_to_the_lake(tmp_path: Path) -> None:
     put_zip(tmp_path, klines_name("klines", "BTCUSDT", "2024-02-28"), csv("klines", two_bars()))
     (given,) = days_of(tmp_path, UM, "ohlcv", [DAY])
     assert isinstance(given.frame, pl.DataFrame)
-    write_day(given.frame, *UM, "ohlcv", DAY, source=given.source)
+    write_day(given.frame, *UM, "ohlcv", DAY, source=given.files)
     stored = read_series(*UM, "ohlcv", at("2024-02-28"), at("2024-02-29"))
     assert stored.equals(given.frame)

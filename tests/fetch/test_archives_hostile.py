@@ -14,7 +14,9 @@ import pytest
 from backtest.errors import DataError
 from backtest.fetch.archives import binance
 from backtest.fetch.archives.packed import unpacked
-from backtest.fetch.archives.publishers import archive_days
+from backtest.fetch.archives.publishers import ARCHIVES, archive_days
+from backtest.lake.place import Place
+from backtest.lake.series import SERIES
 from tests.fetch.archive_files import (
     HEADERS,
     csv,
@@ -37,9 +39,10 @@ GOOD = [kline(START, (10, 12, 9, 11), 5.0), kline(START + 60_000, (11, 11, 8, 8)
 
 def complaint(root: Path, series: str = "ohlcv", place: tuple[str, str, str] | None = None, day: dt.date = DAY) -> str:
     archive, venue, symbol = place or ("binance", "binanceusdm", "BTC/USDT:USDT")
+    wanted = Place(venue, symbol, series, "1m" if SERIES[series].bars else "")
     before = sorted(root.rglob("*"))
     with pytest.raises(DataError) as caught:
-        list(archive_days(str(root), archive, venue, symbol, series, [day], cache=root / "cache"))
+        list(archive_days(str(root), ARCHIVES[archive], wanted, [day], cache=root / "cache"))
     assert sorted(root.rglob("*")) == before, "something was written"
     text = str(caught.value)
     assert "\n" not in text
@@ -177,8 +180,9 @@ def test_a_checksum_that_does_not_fit_is_refused(tmp_path: Path, text: str, what
 def test_a_checksum_may_mark_its_file_as_binary(tmp_path: Path) -> None:
     path = good_zip(tmp_path)
     put_checksum(path, f"*{path.name}")
-    days = archive_days(str(tmp_path), "binance", "binanceusdm", "BTC/USDT:USDT", "ohlcv", [DAY], cache=tmp_path)
-    assert [day.source for day in days] == [NAME]
+    place = Place("binanceusdm", "BTC/USDT:USDT", "ohlcv", "1m")
+    days = archive_days(str(tmp_path), ARCHIVES["binance"], place, [DAY], cache=tmp_path)
+    assert [day.files for day in days] == [NAME]
 
 
 @pytest.mark.parametrize(

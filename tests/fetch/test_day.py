@@ -8,12 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from backtest.fetch.day import Brought, broken, rows_missing, sound, tidied
+from backtest.fetch.day import FetchedDay, broken_rule, deduplicated, passes_bar_rules, rows_missing
 from backtest.fetch.rest.rows import array_of
 from backtest.lake.checks import check_bars
 from backtest.lake.digests import rows_digest
-from backtest.lake.place import day_file
+from backtest.lake.place import Place, day_file
 from backtest.lake.read import read_file, read_series
+from backtest.lake.series import SERIES
 from backtest.lake.write import write_bars, write_day
 from tests.fetch.standins import flat, utc
 from tests.fetch.venues import fetched, lake_digests, wanted
@@ -24,6 +25,10 @@ from tests.support.command import call
 DAY = CRASH_DAYS[0]
 SYMBOL = "BTC/USDT:USDT"
 MS = 1_760_054_400_000
+
+
+def place(series: str) -> Place:
+    return Place("bybit", SYMBOL, series, "1m" if SERIES[series].bars else "")
 
 
 def ratios(values: list[float | None]) -> pl.DataFrame:
@@ -47,36 +52,36 @@ def test_funding_with_a_hole_is_told() -> None:
 
 
 def test_values_that_no_market_has_are_left_out() -> None:
-    kept = tidied(
-        Brought(DAY, SYMBOL, frame=ratios([1.5, -1.0, 0.0, None, float("inf"), 2.0])), "long_short_ratio", "1m"
+    kept = deduplicated(
+        FetchedDay(DAY, frame=ratios([1.5, -1.0, 0.0, None, float("inf"), 2.0])), place("long_short_ratio")
     )
     assert (kept.height, kept.dropped) == (2, 4)
     nothing = np.array([[MS, np.nan, np.nan], [MS + 300_000, 5.0, np.nan], [MS + 600_000, -1.0, 3.0]])
-    kept = tidied(Brought(DAY, SYMBOL, nothing), "open_interest", "1m")
+    kept = deduplicated(FetchedDay(DAY, rows=nothing), place("open_interest"))
     assert (kept.height, kept.dropped) == (1, 2)
 
 
 def test_rows_of_a_file_come_once_or_are_not_believed() -> None:
     bars = flat(utc("21:00"), 3)
-    twice = tidied(Brought(DAY, SYMBOL, frame=pl.concat([bars, bars])), "ohlcv", "1m")
-    assert (twice.height, twice.trouble) == (3, "")
-    other = tidied(Brought(DAY, SYMBOL, frame=pl.concat([bars, flat(utc("21:01"), 1, price=7)])), "ohlcv", "1m")
-    assert other.trouble == "two different rows for 1 times"
+    twice = deduplicated(FetchedDay(DAY, frame=pl.concat([bars, bars])), place("ohlcv"))
+    assert (twice.height, twice.reason) == (3, "")
+    other = deduplicated(FetchedDay(DAY, frame=pl.concat([bars, flat(utc("21:01"), 1, price=7)])), place("ohlcv"))
+    assert other.reason == "two different rows for 1 times"
     blank = bars.with_columns(open=pl.Series([None, 1.0, 1.0]))
-    assert tidied(Brought(DAY, SYMBOL, frame=blank), "premium_ohlcv", "1m").height == 2
-    assert rows_missing(Brought(DAY, SYMBOL, frame=bars), "bybit", "ohlcv", "1m") == 1437
+    assert deduplicated(FetchedDay(DAY, frame=blank), place("premium_ohlcv")).height == 2
+    assert rows_missing(FetchedDay(DAY, frame=bars), place("ohlcv")) == 1437
 
 
-def test_sound_bars_pass_the_checks_and_others_are_named() -> None:
+def test_bars_that_keep_the_rules_pass_the_checks_and_others_are_named() -> None:
     good = np.array([[MS + 60_000 * n, 2.0, 3.0, 1.0, 2.0, 5.0] for n in range(3)])
-    assert sound(good, 60)
+    assert passes_bar_rules(good, 60)
     check_bars(flat(utc("21:00"), 3), SYMBOL, 60, "test")
-    assert broken(Brought(DAY, SYMBOL, good), "ohlcv", "1m", "bybit") == ""
+    assert broken_rule(FetchedDay(DAY, rows=good), place("ohlcv"), "bybit") == ""
     for column, value in ((1, 9.0), (2, 0.5), (3, -0.5), (4, np.nan), (5, -1.0), (0, MS + 1), (2, 1e13)):
         bad = good.copy()
         bad[1, column] = value
-        assert not sound(bad, 60)
-        assert broken(Brought(DAY, SYMBOL, bad), "ohlcv", "1m", "bybit").startswith("gave rows that break a rule")
+        assert not passes_bar_rules(bad, 60)
+        assert broken_rule(FetchedDay(DAY, rows=bad), place("ohlcv"), "bybit").startswith("gave rows that break a rule")
 
 
 def test_bars_from_an_array_and_from_a_frame_are_the_same_day() -> None:

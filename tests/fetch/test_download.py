@@ -15,8 +15,10 @@ import pytest
 
 from backtest.errors import DataError
 from backtest.fetch.archives.download import Client, DownloadError, NotPublished, Refused, Unreachable, download
-from backtest.fetch.archives.publishers import ArchiveDay, archive_days
+from backtest.fetch.archives.publishers import ARCHIVES, archive_days
+from backtest.fetch.day import FetchedDay
 from backtest.fetch.retry import Retry, delays, retry_after
+from backtest.lake.place import Place
 from tests.fetch.archive_files import csv, kline, klines_name, put_zip, stamp
 
 BODY = bytes(range(256)) * 4096
@@ -252,6 +254,7 @@ def test_a_folder_that_cannot_be_made_is_told(server: Server, tmp_path: Path, wa
 DAY = dt.date(2024, 2, 28)
 NAME = klines_name("klines", "BTCUSDT", "2024-02-28")
 MONTHLY = klines_name("klines", "BTCUSDT", "2024-02")
+PLACE = Place("binanceusdm", "BTC/USDT:USDT", "ohlcv", "1m")
 ROWS = [kline(stamp("2024-02-28T00:00"), (10, 12, 9, 11), 5.0)]
 
 
@@ -262,11 +265,15 @@ def publish(server: Server, folder: Path, name: str, *, checksum: bytes | None =
     return path.read_bytes()
 
 
-def fetch(server: Server, cache: Path, days: list[dt.date] | None = None) -> list[ArchiveDay]:
+def fetch(server: Server, cache: Path, days: list[dt.date] | None = None) -> list[FetchedDay]:
     given = archive_days(
-        server.base + "/", "binance", "binanceusdm", "BTC/USDT:USDT", "ohlcv", days or [DAY], cache=cache,
+        server.base + "/",
+        ARCHIVES["binance"],
+        PLACE,
+        days or [DAY],
+        cache=cache,
         client=Client(retry=Retry(attempts=2), sleep=lambda _: None),
-    )  # fmt: skip
+    )
     return list(given)
 
 
@@ -276,7 +283,7 @@ def test_a_day_is_fetched_verified_and_kept(server: Server, tmp_path: Path) -> N
     (day,) = fetch(server, cache)
     assert day.frame is not None
     assert day.frame.rows()[0][1:] == (10, 12, 9, 11, 5)
-    assert day.source == NAME
+    assert day.files == NAME
     assert (cache / "binance" / NAME).read_bytes() == packed
     assert hashlib.sha256(packed).hexdigest() in (cache / "binance" / f"{NAME}.CHECKSUM").read_text()
     assert server.asked == [f"/{NAME}", f"/{NAME}.CHECKSUM"]
@@ -287,7 +294,7 @@ def test_a_day_is_fetched_verified_and_kept(server: Server, tmp_path: Path) -> N
 def test_a_day_not_published_is_no_fault(server: Server, tmp_path: Path) -> None:
     publish(server, tmp_path, MONTHLY)
     served, absent = fetch(server, tmp_path / "cache", [DAY, dt.date(2024, 2, 29)])
-    assert served.source == MONTHLY
+    assert served.files == MONTHLY
     assert absent.frame is None
     assert f"not published: {NAME.replace('28', '29')}" in absent.reason
     assert f"no row of the day in {MONTHLY}" in absent.reason
@@ -299,7 +306,7 @@ def test_a_file_without_a_checksum_is_used_and_said(server: Server, tmp_path: Pa
     del server.answers[f"/{NAME}.CHECKSUM"]
     (day,) = fetch(server, tmp_path / "cache")
     assert day.frame is not None
-    assert day.source == f"{NAME} (no checksum)"
+    assert day.files == f"{NAME} (no checksum)"
 
 
 def test_a_wrong_checksum_keeps_no_file(server: Server, tmp_path: Path) -> None:
@@ -314,9 +321,7 @@ def test_a_wrong_file_is_not_fetched_for_every_day(server: Server, tmp_path: Pat
     publish(server, tmp_path, NAME)
     publish(server, tmp_path, NAME.replace("28", "27"))
     month = [DAY - dt.timedelta(days=n) for n in range(20)]
-    given = archive_days(
-        server.base, "binance", "binanceusdm", "BTC/USDT:USDT", "ohlcv", month, cache=tmp_path / "cache"
-    )
+    given = archive_days(server.base, ARCHIVES["binance"], PLACE, month, cache=tmp_path / "cache")
     assert "is not 000000000000" in next(given).note
     with pytest.raises(DataError, match="is not 000000000000"):
         next(given)

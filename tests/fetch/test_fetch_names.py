@@ -111,7 +111,7 @@ def test_a_hostile_coin_is_not_listed_and_writes_nothing(venue: str, name: str, 
 @pytest.mark.parametrize("name", BREAKING)
 def test_a_name_that_no_coin_has_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="no coin") as caught:
-        targets([BREAKING[name]], ["ohlcv"], ONE, ["binanceusdm"], NOW, roots={})
+        targets(coins=[BREAKING[name]], series=["ohlcv"], days=ONE, venues=["binanceusdm"], now=NOW, roots={})
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 200
 

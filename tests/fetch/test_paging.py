@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.fetch.rest.paging import DAY_MS, Grid, Harvest, harvest
+from backtest.fetch.day import FetchedDay
+from backtest.fetch.rest.paging import DAY_MS, Grid, paged_days
 from backtest.times import runs_of
 
 HOUR_MS = 3_600_000
@@ -19,7 +20,7 @@ DAY = dt.date(2025, 10, 10)
 NEXT = DAY + dt.timedelta(days=1)
 START = (DAY - dt.date(1970, 1, 1)).days * DAY_MS
 HOURS = np.array([[START + hour * HOUR_MS, 100.0 + hour] for hour in range(48)])
-GRID = Grid(step_ms=HOUR_MS, span_ms=10 * HOUR_MS, required=(0, 1))
+GRID = Grid(step_ms=HOUR_MS, span_ms=10 * HOUR_MS, required=2)
 Page = Callable[[int, int], np.ndarray]
 
 
@@ -28,15 +29,17 @@ def whole(first: int, last: int) -> np.ndarray:
     return HOURS[(HOURS[:, 0] >= first) & (HOURS[:, 0] <= last)]
 
 
-def collected(page: Page, days: Sequence[dt.date] = (DAY, NEXT), grid: Grid = GRID) -> tuple[list[Harvest], list[int]]:
+def collected(
+    page: Page, days: Sequence[dt.date] = (DAY, NEXT), grid: Grid = GRID
+) -> tuple[list[FetchedDay], list[int]]:
     asked: list[int] = []
 
     async def ask(first: int, last: int) -> np.ndarray:
         asked.append(first)
         return page(first, last)
 
-    async def run() -> list[Harvest]:
-        return [day async for day in harvest(ask, days, grid, lambda reached, rows: None)]
+    async def run() -> list[FetchedDay]:
+        return [day async for day in paged_days(ask, days, grid, lambda reached, rows: None)]
 
     return asyncio.run(run()), asked
 
@@ -47,7 +50,7 @@ def nth(number: int, spoiled: Callable[[np.ndarray], np.ndarray]) -> Page:
     return lambda first, last: spoiled(whole(first, last)) if next(count) == number else whole(first, last)
 
 
-def rows_of(days: Sequence[Harvest]) -> np.ndarray:
+def rows_of(days: Sequence[FetchedDay]) -> np.ndarray:
     return np.concatenate([day.rows for day in days])
 
 
@@ -75,7 +78,7 @@ def test_honest_pages_give_whole_days_with_no_request_too_many() -> None:
 def test_a_strange_page_changes_nothing(spoiled: Callable[[np.ndarray], np.ndarray], number: int) -> None:
     days, _ = collected(nth(number, spoiled))
     assert np.array_equal(rows_of(days), HOURS)
-    assert all(day.trouble == "" and day.dropped == 0 for day in days)
+    assert all(day.reason == "" and day.dropped == 0 for day in days)
 
 
 def test_rows_absent_twice_are_a_gap_and_each_is_asked_for_once_more() -> None:
@@ -117,14 +120,14 @@ def test_two_rows_for_one_time_are_asked_for_again_and_not_believed_if_the_venue
 
     once, _ = collected(nth(0, twist))
     assert np.array_equal(rows_of(once), HOURS)
-    assert once[0].trouble == ""
+    assert once[0].reason == ""
     always, _ = collected(lambda first, last: twist(whole(first, last)))
-    assert always[0].trouble == "two different rows for 2025-10-10T04:00:00, twice"
-    assert always[1].trouble == ""
+    assert always[0].reason == "two different rows for 2025-10-10T04:00:00, twice"
+    assert always[1].reason == ""
 
 
 def test_own_times_are_asked_for_again_where_a_distance_is_too_long() -> None:
-    grid = Grid(step_ms=0, span_ms=100 * HOUR_MS, required=(0, 1))
+    grid = Grid(step_ms=0, span_ms=100 * HOUR_MS, required=2)
     rates = HOURS[[0, 8, 16, 24, 32, 40]] + [37.0, 0.0]
 
     def page(first: int, last: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,11 +23,17 @@ LATER = dt.datetime.fromisoformat("2026-11-23T12:00")
 BEFORE, ON = (CRASH_DAYS[:1], CRASH_DAYS[1:])
 
 
+def goals(**asked: Any) -> list[Target]:
+    """Return the targets of trade bars of BTC at Bybit on the crash days, except for what is asked otherwise."""
+    usual = {"coins": ["BTC"], "series": ["ohlcv"], "days": CRASH_DAYS, "venues": ["bybit"], "now": LATER, "roots": {}}
+    return targets(**{**usual, **asked})
+
+
 def plan(
     series: str, venues: tuple[str, ...], now: dt.datetime = LATER, coin: str = "BTC", **more: object
 ) -> list[tuple[str, str]]:
     """Return name and reason of the sources of one series."""
-    (goal,) = targets([coin], [series], CRASH_DAYS, venues, now, **{"roots": ROOTS, **more})
+    (goal,) = goals(coins=[coin], series=[series], venues=venues, now=now, **{"roots": ROOTS, **more})
     return [(source.name, source.skip) for source in goal.sources]
 
 
@@ -66,23 +73,23 @@ def test_an_archive_without_a_place_says_how_to_give_one() -> None:
 
 def test_an_archive_that_began_later_is_passed_over() -> None:
     days = [dt.date(2019, 6, 1)]
-    (goal,) = targets(["BTC"], ["mark_ohlcv"], days, ["binanceusdm"], LATER, roots=ROOTS)
+    (goal,) = goals(series=["mark_ohlcv"], days=days, venues=["binanceusdm"], roots=ROOTS)
     assert goal.sources[-1].skip == "begins on 2020-01-01"
 
 
 def test_bars_of_a_second_come_from_archives_of_trades_only() -> None:
-    (goal,) = targets(["BTC"], ["ohlcv"], CRASH_DAYS, ["bybit", "bitmex"], LATER, roots={"bitmex": "x"}, timeframe="1s")
+    (goal,) = goals(venues=["bybit", "bitmex"], roots={"bitmex": "x"}, timeframe="1s")
     assert [(source.venue, source.route, bool(source.skip)) for source in goal.sources] == [
         ("bybit", "rest", True), ("bitmex", "archive", False), ("bitmex", "archive", False),
     ]  # fmt: skip
 
 
 def test_states_are_of_today_and_of_the_first_venue() -> None:
-    goals = targets(["BTC", "SOL"], DEFAULT_SERIES, CRASH_DAYS, ["bybit", "okx"], LATER, roots={})
-    assert [(goal.series, goal.coin) for goal in goals] == [
+    found = goals(coins=["BTC", "SOL"], series=DEFAULT_SERIES, venues=["bybit", "okx"])
+    assert [(goal.series, goal.coin) for goal in found] == [
         (name, coin) for name in DEFAULT_SERIES for coin in ("BTC", "SOL")
     ]
-    states = [goal for goal in goals if goal.series in {"limits", "leverage_tiers"}]
+    states = [goal for goal in found if goal.series in {"limits", "leverage_tiers"}]
     assert {goal.days for goal in states} == {(LATER.date(),)}
     assert {source.venue for goal in states for source in goal.sources} == {"bybit"}
 
@@ -90,25 +97,25 @@ def test_states_are_of_today_and_of_the_first_venue() -> None:
 def test_days_that_are_not_over_are_left_out() -> None:
     midnight = dt.datetime.fromisoformat("2025-10-11T00:00")
     just_before = midnight - dt.timedelta(microseconds=1)
-    (goal,) = targets(["BTC"], ["ohlcv"], CRASH_DAYS, ["bybit"], midnight, roots={})
+    (goal,) = goals(now=midnight)
     assert goal.days == BEFORE
     with pytest.raises(UsageError, match="2025-10-10 is not over; allowed: whole UTC days up to 2025-10-09"):
-        targets(["BTC"], ["ohlcv"], CRASH_DAYS, ["bybit"], just_before, roots={})
-    assert len(targets(["BTC"], ["limits"], CRASH_DAYS, ["bybit"], just_before, roots={})) == 1
+        goals(now=just_before)
+    assert len(goals(series=["limits"], now=just_before)) == 1
 
 
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(UsageError, match="no series 'ohlvc' to fetch; allowed: ohlcv, "):
-        targets(["BTC"], ["ohlcv", "ohlvc"], CRASH_DAYS, ["bybit"], LATER, roots={})
+        goals(series=["ohlcv", "ohlvc"])
     for series in ("ohlcv", "depth", "limits"):
         with pytest.raises(UnknownNameError, match="unknown venue of ccxt 'binanse'; did you mean binance"):
-            targets(["BTC"], [series], CRASH_DAYS, ["binanse"], LATER, roots={})
+            goals(series=[series], venues=["binanse"])
 
 
 def test_a_venue_outside_the_table_is_asked_for_what_its_client_has() -> None:
     assert plan("ohlcv", ("deribit",)) == [("deribit", "")]
     assert plan("depth", ("deribit",)) == [("deribit", "serves no history over REST")]
-    (goal,) = targets(["BTC"], ["ohlcv"], CRASH_DAYS, ["deribit"], LATER, roots={})
+    (goal,) = goals(venues=["deribit"])
     assert goal.sources[0].availability is not None
     assert goal.sources[0].availability.mark == "U"
 
@@ -141,14 +148,14 @@ def test_days_of_a_window() -> None:
 )
 def test_requests_are_counted_from_the_pages(venue: str, series: str, requests: int) -> None:
     now = dt.datetime.fromisoformat("2025-10-12T06:00")
-    (goal,) = targets(["BTC"], [series], CRASH_DAYS, [venue], now, roots={})
+    (goal,) = goals(series=[series], venues=[venue], now=now)
     assert requests_for(goal, goal.sources[0], goal.days) == requests
     assert requests_for(goal, goal.sources[0], ()) == 0
 
 
 def test_days_apart_are_requests_apart() -> None:
     days = tuple(dt.date(2025, 10, day) for day in (1, 3, 5))
-    (goal,) = targets(["BTC"], ["ohlcv"], days, ["binanceusdm"], LATER, roots={})
+    (goal,) = goals(days=days, venues=["binanceusdm"])
     assert requests_for(goal, goal.sources[0], days) == 3 * 2
 
 
@@ -181,11 +188,11 @@ def test_what_the_lake_has_is_not_missing() -> None:
 )
 def test_a_day_that_is_partly_too_old_is_left_to_the_next_source(venue: str, series: str, now: str, why: str) -> None:
     time = dt.datetime.fromisoformat(now)
-    goals = wanted([venue], [series], now=time)
-    (source,) = goals[0].sources
+    planned = wanted([venue], [series], now=time)
+    (source,) = planned[0].sources
     assert [source.serves(day) for day in CRASH_DAYS] == [False, True]
-    assert requests_for(goals[0], source, CRASH_DAYS) == 1
-    outcome, _ = fetched(goals, now=time)
+    assert requests_for(planned[0], source, CRASH_DAYS) == 1
+    outcome, _ = fetched(planned, now=time)
     assert [(day.day, day.missing) for day in outcome.served] == [(ON[0], 0)]
     assert [(denial.days, denial.reason) for denial in outcome.denied] == [(BEFORE, why)]
 

@@ -36,9 +36,9 @@ def raised(name: str, text: str = "words") -> Exception:
 
 
 def test_whole_answers_may_be_read() -> None:
-    assert classify("okx", [OK], None) is None
-    assert classify("okx", [OK, answer(200, '{"a": 1}', {"a": 1})], None) is None
-    assert classify("hyperliquid", [answer(200, "null", None)], None) is None
+    assert classify([OK], None) is None
+    assert classify([OK, answer(200, '{"a": 1}', {"a": 1})], None) is None
+    assert classify([answer(200, "null", None)], None) is None
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_whole_answers_may_be_read() -> None:
 def test_the_status_decides_whatever_the_client_made_of_it(
     status: int, again: bool, whole_venue: bool, words: str, error: str | None
 ) -> None:
-    fault = classify("okx", [answer(status)], raised(error) if error else None)
+    fault = classify([answer(status)], raised(error) if error else None)
     assert fault is not None
     assert (fault.again, fault.whole_venue) == (again, whole_venue)
     if status not in {400, 404} or error is None:  # there the client's own word says more
@@ -78,27 +78,27 @@ def test_the_status_decides_whatever_the_client_made_of_it(
     ],
 )
 def test_a_bad_request_is_explained_by_the_client_and_not_repeated(error: str, words: str) -> None:
-    assert classify("okx", [answer(400, "sorry")], raised(error)) == Fault(words, again=False)
+    assert classify([answer(400, "sorry")], raised(error)) == Fault(words, again=False)
 
 
 @pytest.mark.parametrize("error", ["RateLimitExceeded", "DDoSProtection"])
 def test_a_bad_request_that_means_too_often_is_repeated(error: str) -> None:
-    fault = classify("okx", [answer(400, "sorry")], raised(error))
+    fault = classify([answer(400, "sorry")], raised(error))
     assert fault == Fault("is asked too often (HTTP 400)", again=True)
 
 
 @pytest.mark.parametrize("status", [418, 429, 500, 503])
 def test_the_wait_is_what_the_venue_says(status: int) -> None:
-    assert classify("okx", [answer(status, Retry_After="7")], None).wait_s == 7.0  # type: ignore[union-attr]
-    assert classify("okx", [answer(status, retry_after="7")], None).wait_s == 7.0  # type: ignore[union-attr]
-    assert classify("okx", [answer(status, Retry_After="soon")], None).wait_s is None  # type: ignore[union-attr]
-    assert classify("okx", [answer(status)], None).wait_s is None  # type: ignore[union-attr]
+    assert classify([answer(status, Retry_After="7")], None).wait_s == 7.0  # type: ignore[union-attr]
+    assert classify([answer(status, retry_after="7")], None).wait_s == 7.0  # type: ignore[union-attr]
+    assert classify([answer(status, Retry_After="soon")], None).wait_s is None  # type: ignore[union-attr]
+    assert classify([answer(status)], None).wait_s is None  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("body", ["", "<html>sorry</html>", '{"data": [1, 2', "[[1,2,3]", "NaN"])
 @pytest.mark.parametrize("error", [None, "BadResponse", "ExchangeNotAvailable", "BadSymbol"])
 def test_a_body_that_is_not_whole_json_is_asked_for_again(body: str, error: str | None) -> None:
-    fault = classify("okx", [Answer(200, {}, body, None)], raised(error) if error else None)
+    fault = classify([Answer(200, {}, body, None)], raised(error) if error else None)
     assert fault is not None
     assert fault.again
     assert fault.reason == f"gave no JSON with status 200: {body!r}"
@@ -106,8 +106,8 @@ def test_a_body_that_is_not_whole_json_is_asked_for_again(body: str, error: str 
 
 def test_the_worst_answer_of_a_call_counts() -> None:
     refused = answer(451)
-    assert classify("okx", [OK, refused, OK], None) == classify("okx", [refused], None)
-    assert classify("okx", [Answer(200, {}, "<html>", None), refused], None) == classify("okx", [refused], None)
+    assert classify([OK, refused, OK], None) == classify([refused], None)
+    assert classify([Answer(200, {}, "<html>", None), refused], None) == classify([refused], None)
 
 
 @pytest.mark.parametrize(
@@ -134,32 +134,32 @@ def test_the_worst_answer_of_a_call_counts() -> None:
 def test_without_a_fault_in_the_answers_the_exception_decides(
     error: str, again: bool, words: str, answers: list[Answer]
 ) -> None:
-    fault = classify("okx", answers, raised(error))
+    fault = classify(answers, raised(error))
     assert fault is not None
     assert (fault.again, fault.reason, fault.whole_venue) == (again, words, False)
 
 
 def test_a_restricted_location_holds_for_the_venue() -> None:
-    fault = classify("okx", [OK], raised("RestrictedLocation"))
+    fault = classify([OK], raised("RestrictedLocation"))
     assert fault == Fault("refuses this country ('words')", again=False, whole_venue=True)
 
 
 @pytest.mark.parametrize("error", [TypeError("x"), KeyError("x"), ValueError("x"), IndexError(), ZeroDivisionError()])
 def test_what_the_clients_parser_stumbles_over_is_asked_for_again(error: Exception) -> None:
-    fault = classify("okx", [OK], error)
+    fault = classify([OK], error)
     assert fault is not None
     assert fault.again
     assert fault.reason.startswith(f"gave an error: {type(error).__name__}: ")
 
 
 def test_no_answer_and_no_exception_is_no_fault() -> None:
-    assert classify("okx", [], None) is None
+    assert classify([], None) is None
 
 
 @given(st.text(max_size=400), st.sampled_from([200, 400, 404, 500]))
 def test_reasons_are_one_short_line(text: str, status: int) -> None:
     for error in (None, raised("ExchangeError", text)):
-        fault = classify("okx", [Answer(status, {}, text, None)], error)
+        fault = classify([Answer(status, {}, text, None)], error)
         if fault is not None:
             assert "\n" not in fault.reason
             assert "\r" not in fault.reason

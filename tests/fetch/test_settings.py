@@ -13,11 +13,9 @@ from typing import Any
 import pytest
 
 from backtest.errors import ConfigError
-from backtest.fetch.archives.publishers import ARCHIVES
 from backtest.fetch.rest.client import close_client, open_client
 from backtest.fetch.retry import Retry
 from backtest.fetch.settings import (
-    ARCHIVE_NAMES,
     CLIENT_FIELDS,
     NUMBER,
     SWITCH,
@@ -233,7 +231,3 @@ def test_the_number_of_attempts_is_that_of_the_file(attempts: int) -> None:
     )
     assert sum(path.endswith("/kline") for _, path, _ in server.requests) == attempts
     assert [denial.reason for denial in outcome.denied] == ["failed (HTTP 500), on every attempt"]
-
-
-def test_archives_have_the_names_of_the_archives() -> None:
-    assert set(ARCHIVE_NAMES) == set(ARCHIVES)

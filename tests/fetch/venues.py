@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from backtest.assets import lake_folder
+from backtest.fetch.outcome import Outcome
 from backtest.fetch.plan import Target, targets
-from backtest.fetch.run import Outcome, fetch
+from backtest.fetch.run import fetch
 from backtest.fetch.settings import parse_settings
 from backtest.lake.manifest import read_manifest
 from tests.server.app import LocalVenues
@@ -45,7 +46,7 @@ def wanted(
     roots: dict[str, str] | None = None,
 ) -> list[Target]:
     """Return targets for some venues in order, no others behind them; without ``roots`` no archives either."""
-    goals = targets(coins, series, days, venues, now, roots=roots or {})
+    goals = targets(coins=coins, series=series, days=days, venues=venues, now=now, roots=roots or {})
     if roots:
         return goals
     return [replace(goal, sources=tuple(each for each in goal.sources if each.route == "rest")) for goal in goals]

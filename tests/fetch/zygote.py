@@ -132,12 +132,14 @@ def _fetch(settings: Mapping[str, Any], asked: Mapping[str, Any]) -> int:
     from backtest.fetch.run import fetch
     from backtest.fetch.settings import parse_settings
 
-    stop, told = asyncio.Event(), parse_settings(settings, "test")
+    stop, parsed = asyncio.Event(), parse_settings(settings, "test")
     now = dt.datetime.fromisoformat(asked["now"])
     days, seconds = [dt.date.fromisoformat(day) for day in asked["days"]], now.replace(tzinfo=dt.UTC).timestamp()
-    goals = targets(asked["coins"], asked["series"], days, asked["venues"], now, roots=told.archives)
+    goals = targets(
+        coins=asked["coins"], series=asked["series"], days=days, venues=asked["venues"], now=now, roots=parsed.archives
+    )
     try:
-        outcome = asyncio.run(fetch(goals, told, clock=lambda: seconds, draw=lambda: 0.5, stop=stop))
+        outcome = asyncio.run(fetch(goals, parsed, clock=lambda: seconds, draw=lambda: 0.5, stop=stop))
     except CrashbookError as error:
         _limited(-1)  # not the message
         os.write(2, f"{error}\n".encode())

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from backtest.errors import ConfigError
-from backtest.fetch.rest.ccxt_info import METHODS
 from backtest.lake import availability as module
 from backtest.lake.availability import (
     Availability,
@@ -33,6 +32,7 @@ VENUES = (
     "gate",
     "kucoinfutures",
 )
+CALLS = {name: series.ccxt for name, series in SERIES.items() if series.ccxt}
 REST = [entry for entry in load_availability().values() if entry.route == "rest"]
 ASKED = [entry for entry in REST if entry.series not in ("limits", "leverage_tiers")]
 PAGED = [entry for entry in ASKED if entry.page and not entry.page_key]
@@ -115,7 +115,7 @@ def ask(library: Any, entry: Availability, limit: int | None) -> tuple[Any, Mapp
     step = "1m" if entry.step_s == 60 else "5m"
     middle = [] if entry.series == "funding" else [entry.timeframe or step]
     symbol = next(iter(api.markets))
-    getattr(api, METHODS[entry.series][1])(symbol, *middle, SINCE, limit, params)
+    getattr(api, CALLS[entry.series].method)(symbol, *middle, SINCE, limit, params)
     assert len(sent) == 1, "one page is one request"
     return (*sent[0], until)
 
@@ -137,7 +137,7 @@ def test_every_entry_has_a_source_and_units_that_fit_its_series(entry: Availabil
 
 
 def test_every_venue_says_something_of_every_series_that_is_fetched() -> None:
-    wanted = {(venue, series) for venue in VENUES for series in (*METHODS, "limits")}
+    wanted = {(venue, series) for venue in VENUES for series in (*CALLS, "limits")}
     listed = {(entry.venue, entry.series) for entry in REST} | set(load_absent())
     assert listed == wanted
     assert not {(entry.venue, entry.series) for entry in REST} & set(load_absent())
@@ -147,11 +147,11 @@ def test_every_venue_says_something_of_every_series_that_is_fetched() -> None:
 @pytest.mark.parametrize("venue", VENUES)
 def test_served_and_absent_agree_with_what_ccxt_says_it_has(library: Any, venue: str) -> None:
     has = getattr(library, venue)().has
-    for series, (flag, _) in METHODS.items():
+    for series, call in CALLS.items():
         if (venue, series) in load_absent():
-            assert not has.get(flag) or load_absent()[venue, series].cell == "key", series
+            assert not has.get(call.capability) or load_absent()[venue, series].cell == "key", series
         else:
-            assert has.get(flag), series
+            assert has.get(call.capability), series
 
 
 @pytest.mark.parametrize("entry", PAGED, ids=name)

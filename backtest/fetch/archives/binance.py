@@ -4,73 +4,68 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from backtest.fetch.archives.csv import DAY, ArchiveFile, Layout, day_span, month_span, rows
+from backtest.fetch.archives.csv import layout_of, rows
+from backtest.fetch.archives.files import ArchiveFile, day_span, month_span
 from backtest.fetch.archives.trades_to_bars import trade_bars
-from backtest.lake.series import BAR_COLUMNS, BAR_SERIES, TIMEFRAMES, schema_of
-from backtest.times import Window
+from backtest.lake.series import BAR_COLUMNS, SERIES, schema_of
+from backtest.times import DAY, Window
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from backtest.lake.place import Place
+
 TRADES_LIMIT_BYTES = 32 << 30
-KLINES = Layout(
-    {
-        "open_time": "int", "open": "real", "high": "real", "low": "real", "close": "real", "volume": "real",
-        "close_time": "", "quote_volume": "real", "count": "",
-        "taker_buy_volume": "", "taker_buy_quote_volume": "", "ignore": "",
-    },
-    "open_time",
-)  # fmt: skip
+KLINES = layout_of(
+    "open_time open high low close volume close_time quote_volume count taker_buy_volume taker_buy_quote_volume ignore",
+    time="open_time",
+    ints="open_time",
+    reals="open high low close volume quote_volume",
+)
 LAYOUTS = {
     "klines": KLINES,
     "markPriceKlines": KLINES,
     "indexPriceKlines": KLINES,
     "premiumIndexKlines": KLINES,
-    "fundingRate": Layout({"calc_time": "int", "funding_interval_hours": "", "last_funding_rate": "real"}, "calc_time"),
-    "metrics": Layout(
-        {
-            "create_time": "text", "symbol": "text", "sum_open_interest": "real", "sum_open_interest_value": "real",
-            "count_toptrader_long_short_ratio": "", "sum_toptrader_long_short_ratio": "",
-            "count_long_short_ratio": "real", "sum_taker_long_short_vol_ratio": "",
-        },
-        "create_time",
+    "fundingRate": layout_of(
+        "calc_time funding_interval_hours last_funding_rate",
+        time="calc_time",
+        ints="calc_time",
+        reals="last_funding_rate",
     ),
-    "aggTrades": Layout(
-        {
-            "agg_trade_id": "int", "price": "real", "quantity": "real", "first_trade_id": "", "last_trade_id": "",
-            "transact_time": "int", "is_buyer_maker": "",
-        },
-        "transact_time",
+    "metrics": layout_of(
+        "create_time symbol sum_open_interest sum_open_interest_value count_toptrader_long_short_ratio"
+        " sum_toptrader_long_short_ratio count_long_short_ratio sum_taker_long_short_vol_ratio",
+        time="create_time",
+        texts="create_time symbol",
+        reals="sum_open_interest sum_open_interest_value count_long_short_ratio",
+    ),
+    "aggTrades": layout_of(
+        "agg_trade_id price quantity first_trade_id last_trade_id transact_time is_buyer_maker",
+        time="transact_time",
+        ints="agg_trade_id transact_time",
+        reals="price quantity",
         above_zero=("agg_trade_id", "price"),
         limit_bytes=TRADES_LIMIT_BYTES,
     ),
-    "bookDepth": Layout({"timestamp": "text", "percentage": "real", "depth": "real", "notional": "real"}, "timestamp"),
-    "liquidationSnapshot": Layout(
-        {
-            "time": "int", "side": "text", "order_type": "", "time_in_force": "", "original_quantity": "real",
-            "price": "real", "average_price": "real", "order_status": "text", "last_fill_quantity": "real",
-            "accumulated_fill_quantity": "real",
-        },
-        "time",
-        words={"side": ("BUY", "SELL")},
+    "bookDepth": layout_of(
+        "timestamp percentage depth notional", time="timestamp", texts="timestamp", reals="percentage depth notional"
     ),
-}  # fmt: skip
-KINDS = {
-    "ohlcv": ("klines", "aggTrades"),
-    "mark_ohlcv": ("markPriceKlines",),
-    "index_ohlcv": ("indexPriceKlines",),
-    "premium_ohlcv": ("premiumIndexKlines",),
-    "funding": ("fundingRate",),
-    "open_interest": ("metrics",),
-    "long_short_ratio": ("metrics",),
-    "depth": ("bookDepth",),
-    "liquidations": ("liquidationSnapshot",),
+    "liquidationSnapshot": layout_of(
+        "time side order_type time_in_force original_quantity price average_price order_status last_fill_quantity"
+        " accumulated_fill_quantity",
+        time="time",
+        ints="time",
+        texts="side order_status",
+        reals="original_quantity price average_price last_fill_quantity accumulated_fill_quantity",
+        choices={"side": ("BUY", "SELL")},
+    ),
 }
 DAILY_ONLY = {"metrics", "bookDepth", "liquidationSnapshot"}
 MONTHLY_ONLY = {"fundingRate"}
@@ -84,7 +79,7 @@ METRICS_NAME_START_FROM = dt.datetime.fromisoformat("2026-06-25")
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What a unified symbol is called in file names; ``contract_usd`` is 0 where quantities are in the coin."""
+    """The names of a perpetual in file names; ``contract_usd`` is 0 where quantities are in the coin."""
 
     id: str
     pair: str
@@ -92,7 +87,7 @@ class Contract:
 
 
 def contract(venue: str, symbol: str) -> Contract | None:
-    """Return what the archive calls a unified symbol, None where it cannot hold it.
+    """Return the names of a unified symbol in the archive, None where it cannot hold it.
 
     Examples
     --------
@@ -114,20 +109,21 @@ def contract(venue: str, symbol: str) -> Contract | None:
     return Contract(f"{pair}_{expiry or 'PERP'}", pair, CONTRACT_USD.get(base, 10.0)) if fits else None
 
 
-def files(venue: str, symbol: str, series: str, timeframe: str, day: dt.date) -> tuple[ArchiveFile, ...]:
+def files(place: Place, day: dt.date) -> tuple[ArchiveFile, ...]:
     """Return the files that can hold a day of a series, the best first, daily before monthly; none if there is none."""
-    what = contract(venue, symbol)
-    if what is None or (series == "depth" and what.contract_usd):  # its units are not documented for coin-margined
+    names = contract(place.venue, place.symbol)
+    if names is None or (place.series == "depth" and names.contract_usd):  # its units are not documented
         return ()
-    return tuple(file for kind in KINDS.get(series, ()) for file in _files(what, kind, series, timeframe, day))
+    kinds = SELECT.get(place.series, {})
+    return tuple(file for kind in kinds for file in _files(names, kind, place, day))
 
 
-def _files(what: Contract, kind: str, series: str, timeframe: str, day: dt.date) -> Iterator[ArchiveFile]:
-    trades = kind == "aggTrades"
-    if series in BAR_SERIES and (timeframe not in {"1s", "1m"} if trades else timeframe == "1s"):
+def _files(names: Contract, kind: str, place: Place, day: dt.date) -> Iterator[ArchiveFile]:
+    timeframe, trades = place.timeframe, kind == "aggTrades"
+    if SERIES[place.series].bars and (timeframe not in {"1s", "1m"} if trades else timeframe == "1s"):
         return
-    market = "cm" if what.contract_usd else "um"
-    id_ = quote(what.pair if kind == "indexPriceKlines" else what.id, safe="")
+    market = "cm" if names.contract_usd else "um"
+    id_ = quote(names.pair if kind == "indexPriceKlines" else names.id, safe="")
     folder, label = (f"{kind}/{id_}/{timeframe}", timeframe) if kind.endswith("lines") else (f"{kind}/{id_}", kind)
 
     def file(period: str, stamp: str, span: Window) -> ArchiveFile:
@@ -144,99 +140,111 @@ def _files(what: Contract, kind: str, series: str, timeframe: str, day: dt.date)
         yield file("monthly", f"{day:%Y-%m}", month_span(day))
 
 
-def read(path: Path, file: ArchiveFile, venue: str, symbol: str, series: str, timeframe: str) -> pl.DataFrame:
+def read(path: Path, file: ArchiveFile, place: Place) -> pl.DataFrame:
     """Return the rows of a file as a series of the lake, in order of time.
 
     Raises
     ------
     DataError
-        The file breaks a rule of its kind; the message names it, what is wrong, what is allowed and the fix.
+        The file breaks a rule of its kind; the message names it, the fault, the allowed values and the fix.
     """
     import polars as pl
 
-    what = contract(venue, symbol)
-    assert what is not None
-    pieces = rows(path, LAYOUTS[file.kind], _stamps(file, what), all_of=what.id)
+    names = contract(place.venue, place.symbol)
+    assert names is not None
+    select = SELECT[place.series][file.kind]
+    pieces = (
+        select(piece, names, file) for piece in rows(path, LAYOUTS[file.kind], _stamps(file, names), all_of=names.id)
+    )
     if file.kind == "aggTrades":
-        return trade_bars((_trades(piece, what) for piece in pieces), TIMEFRAMES[timeframe])
-    select = SELECT[file.kind]
-    frames = [select(piece, what, series, file) for piece in pieces]
-    return pl.concat([pl.DataFrame(schema=schema_of(series)), *frames]).sort("ts", maintain_order=True)
+        return trade_bars(pieces, SERIES[place.series].bar_s(place.timeframe))
+    return pl.concat([pl.DataFrame(schema=schema_of(place.series)), *pieces]).sort("ts", maintain_order=True)
 
 
-def _stamps(file: ArchiveFile, what: Contract) -> Window:
+def _stamps(file: ArchiveFile, names: Contract) -> Window:
     """Return the times the rows may name: metrics of a day may end with the snapshot of the next midnight."""
     start, end = file.span
-    names_snapshot = file.kind == "metrics" and not _names_start(file, what)
+    names_snapshot = file.kind == "metrics" and not _names_start(file, names)
     return (start, end + dt.timedelta(seconds=1)) if names_snapshot else (start, end)
 
 
-def _names_start(file: ArchiveFile, what: Contract) -> bool:
-    return bool(what.contract_usd) or file.span[0] >= METRICS_NAME_START_FROM
+def _names_start(file: ArchiveFile, names: Contract) -> bool:
+    return bool(names.contract_usd) or file.span[0] >= METRICS_NAME_START_FROM
 
 
-def _trades(piece: pl.DataFrame, what: Contract) -> pl.DataFrame:
+def _trades(piece: pl.DataFrame, names: Contract, file: ArchiveFile) -> pl.DataFrame:
     import polars as pl
 
     quantity = pl.col("quantity")  # zero in some trades of 2023: their price counts
-    base = quantity * what.contract_usd / pl.col("price") if what.contract_usd else quantity
+    base = quantity * names.contract_usd / pl.col("price") if names.contract_usd else quantity
     return piece.select("ts", id="agg_trade_id", px="price", base=base)
 
 
-def _klines(piece: pl.DataFrame, what: Contract, series: str, file: ArchiveFile) -> pl.DataFrame:
+def _trade_klines(piece: pl.DataFrame, names: Contract, file: ArchiveFile) -> pl.DataFrame:
+    # coin-margined files count contracts in 'volume' and the coin in 'quote_volume'
+    return piece.select(*BAR_COLUMNS[:-1], volume="quote_volume" if names.contract_usd else "volume")
+
+
+def _price_klines(piece: pl.DataFrame, names: Contract, file: ArchiveFile) -> pl.DataFrame:
     import polars as pl
 
-    # coin-margined files count contracts in 'volume' and the coin in 'quote_volume'
-    volume = "quote_volume" if what.contract_usd else "volume"
-    columns = piece.select(*BAR_COLUMNS[:-1], volume=volume)
-    return columns if file.kind == "klines" else columns.with_columns(volume=pl.lit(0.0))
+    return piece.select(*BAR_COLUMNS[:-1], volume=pl.lit(0.0))
 
 
-def _funding(piece: pl.DataFrame, what: Contract, series: str, file: ArchiveFile) -> pl.DataFrame:
+def _funding(piece: pl.DataFrame, names: Contract, file: ArchiveFile) -> pl.DataFrame:
     import polars as pl
 
     # the stamp is that of the calculation, some milliseconds after the hour
     return piece.select(pl.col("ts").dt.truncate("1s"), rate="last_funding_rate")
 
 
-def _metrics(piece: pl.DataFrame, what: Contract, series: str, file: ArchiveFile) -> pl.DataFrame:
+def _open_interest(piece: pl.DataFrame, names: Contract, file: ArchiveFile) -> pl.DataFrame:
     import polars as pl
 
-    ts = pl.col("ts") + METRICS_STEP if _names_start(file, what) else pl.col("ts")
-    interest, value = pl.col("sum_open_interest"), pl.col("sum_open_interest_value")
-    if series == "long_short_ratio":
-        columns = piece.select(ts, ratio="count_long_short_ratio")
-    elif what.contract_usd:  # in contracts, and its value in the coin
-        columns = piece.select(ts, open_interest_base=value, open_interest_usd=interest * what.contract_usd)
-    else:
-        columns = piece.select(ts, open_interest_base=interest, open_interest_usd=value)
-    return columns.drop_nulls()  # some rows are published blank
+    base, usd = pl.col("sum_open_interest"), pl.col("sum_open_interest_value")
+    if names.contract_usd:  # in contracts, and its value in the coin
+        base, usd = usd, base * names.contract_usd
+    # some rows are published blank
+    return piece.select(_snapshot(file, names), open_interest_base=base, open_interest_usd=usd).drop_nulls()
 
 
-def _depth(piece: pl.DataFrame, what: Contract, series: str, file: ArchiveFile) -> pl.DataFrame:
+def _ratio(piece: pl.DataFrame, names: Contract, file: ArchiveFile) -> pl.DataFrame:
+    return piece.select(_snapshot(file, names), ratio="count_long_short_ratio").drop_nulls()
+
+
+def _snapshot(file: ArchiveFile, names: Contract) -> pl.Expr:
+    """Return the time of a snapshot of the metrics."""
+    import polars as pl
+
+    return pl.col("ts") + METRICS_STEP if _names_start(file, names) else pl.col("ts")
+
+
+def _depth(piece: pl.DataFrame, names: Contract, file: ArchiveFile) -> pl.DataFrame:
     import polars as pl
 
     return piece.select("ts", band_frac=pl.col("percentage") / 100, depth_base="depth", depth_usd="notional")
 
 
-def _liquidations(piece: pl.DataFrame, what: Contract, series: str, file: ArchiveFile) -> pl.DataFrame:
+def _liquidations(piece: pl.DataFrame, names: Contract, file: ArchiveFile) -> pl.DataFrame:
     import polars as pl
 
     # the files of several years give every row twice
     once = piece.unique([name for name in piece.columns if name != "row"], keep="first", maintain_order=True)
     filled, px = pl.col("accumulated_fill_quantity"), pl.col("average_price")
     side = pl.col("side").replace_strict({"SELL": "long", "BUY": "short"})  # of the position the order closes
-    quantity = filled * what.contract_usd / px if what.contract_usd else filled
+    quantity = filled * names.contract_usd / px if names.contract_usd else filled
     return once.filter(filled > 0).select("ts", side=side, quantity_base=quantity, px=px)
 
 
-SELECT = {
-    "klines": _klines,
-    "markPriceKlines": _klines,
-    "indexPriceKlines": _klines,
-    "premiumIndexKlines": _klines,
-    "fundingRate": _funding,
-    "metrics": _metrics,
-    "bookDepth": _depth,
-    "liquidationSnapshot": _liquidations,
+# The kinds of file that hold a series, the best first, and the columns of the lake made of each.
+SELECT: Mapping[str, Mapping[str, Callable[[pl.DataFrame, Contract, ArchiveFile], pl.DataFrame]]] = {
+    "ohlcv": {"klines": _trade_klines, "aggTrades": _trades},
+    "mark_ohlcv": {"markPriceKlines": _price_klines},
+    "index_ohlcv": {"indexPriceKlines": _price_klines},
+    "premium_ohlcv": {"premiumIndexKlines": _price_klines},
+    "funding": {"fundingRate": _funding},
+    "open_interest": {"metrics": _open_interest},
+    "long_short_ratio": {"metrics": _ratio},
+    "depth": {"bookDepth": _depth},
+    "liquidations": {"liquidationSnapshot": _liquidations},
 }

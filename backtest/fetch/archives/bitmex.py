@@ -8,22 +8,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backtest.fetch.archives.csv import ArchiveFile, Layout, day_span, rows
+from backtest.fetch.archives.csv import layout_of, rows
+from backtest.fetch.archives.files import ArchiveFile, day_span
 from backtest.fetch.archives.trades_to_bars import trade_bars
 from backtest.lake.series import TIMEFRAMES
 
 if TYPE_CHECKING:
     import polars as pl
 
-TRADES = Layout(
-    {
-        "timestamp": "text", "symbol": "text", "side": "", "size": "", "price": "real", "tickdirection": "",
-        "trdmatchid": "", "grossvalue": "", "homenotional": "real", "foreignnotional": "",
-    },
-    "timestamp",
+    from backtest.lake.place import Place
+
+TRADES = layout_of(
+    "timestamp symbol side size price tickdirection trdmatchid grossvalue homenotional foreignnotional",
+    time="timestamp",
+    texts="timestamp symbol",
+    reals="price homenotional",
     above_zero=("price", "homenotional"),
     limit_bytes=32 << 30,
-)  # fmt: skip
+)
 
 
 def contract_id(symbol: str) -> str | None:
@@ -45,21 +47,22 @@ def contract_id(symbol: str) -> str | None:
     return base + parts[2].partition(":")[0]
 
 
-def files(venue: str, symbol: str, series: str, timeframe: str, day: dt.date) -> tuple[ArchiveFile, ...]:
+def files(place: Place, day: dt.date) -> tuple[ArchiveFile, ...]:
     """Return the file that holds a day of trades; none where bars cannot be built from it."""
-    offered = venue == "bitmex" and series == "ohlcv" and timeframe in {"1s", "1m"} and contract_id(symbol)
+    bars = place.series == "ohlcv" and place.timeframe in {"1s", "1m"}
+    offered = place.venue == "bitmex" and bars and contract_id(place.symbol)
     return (ArchiveFile(f"data/trade/{day:%Y%m%d}.csv.gz", "trade", day_span(day)),) if offered else ()
 
 
-def read(path: Path, file: ArchiveFile, venue: str, symbol: str, series: str, timeframe: str) -> pl.DataFrame:
+def read(path: Path, file: ArchiveFile, place: Place) -> pl.DataFrame:
     """Return the bars of one symbol; trades of one time are in the order of the file.
 
     Raises
     ------
     DataError
-        The file breaks a rule; the message names it, what is wrong, what is allowed and the fix.
+        The file breaks a rule; the message names it, the fault, the allowed values and the fix.
     """
-    return trade_bars(_trades(path, file, symbol), TIMEFRAMES[timeframe])
+    return trade_bars(_trades(path, file, place.symbol), TIMEFRAMES[place.timeframe])
 
 
 def _trades(path: Path, file: ArchiveFile, symbol: str) -> Iterator[pl.DataFrame]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 1 << 24
 HEADER_LIMIT_BYTES = 1 << 16
 UNITS_US = ((10**11, 10**14, 1000, "milliseconds"), (10**14, 10**17, 1, "microseconds"))  # from, below, us in one
-MINUTE, DAY = dt.timedelta(minutes=1), dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +28,11 @@ class Layout:
     Attributes
     ----------
     columns
-        Every column in order, each with the type it is read as: int, real, text, flag, or empty where it is not read.
+        Every column in order, each with the type it is read as: int, real, text, or empty where it is not read.
     time
         The column that holds the time of a row.
-    words
-        For a column, the only words it may hold.
+    choices
+        For a column, the only values it may hold.
     above_zero
         Columns whose every value is a number above zero.
     limit_bytes
@@ -43,58 +41,21 @@ class Layout:
 
     columns: Mapping[str, str]
     time: str
-    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     above_zero: tuple[str, ...] = ()
     limit_bytes: int = UNPACKED_LIMIT_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveFile:
-    """A file as its publisher names it.
-
-    Attributes
-    ----------
-    name
-        Relative to the root of the archive, percent-encoded, with forward slashes.
-    kind
-        What the file holds, in the publisher's word.
-    span
-        Times its rows may have: from, up to (exclusive).
-    before
-        The file of the day before, where that one holds the first row of this day.
-    checksum
-        Whether a ``.CHECKSUM`` is published beside it.
-    """
-
-    name: str
-    kind: str
-    span: Window
-    before: ArchiveFile | None = field(default=None, compare=False)
-    checksum: bool = False
-
-
-def day_span(day: dt.date) -> Window:
-    """Return a UTC day as ``[start, end)``.
+def layout_of(order: str, *, time: str, ints: str = "", reals: str = "", texts: str = "", **limits: Any) -> Layout:
+    """Return a layout from the names of its columns in order, and of those that are read, by type.
 
     Examples
     --------
-    >>> [str(time) for time in day_span(dt.date(2024, 2, 29))]
-    ['2024-02-29 00:00:00', '2024-03-01 00:00:00']
+    >>> layout_of("time price side", time="time", ints="time", reals="price").columns
+    {'time': 'int', 'price': 'real', 'side': ''}
     """
-    start = dt.datetime.combine(day, dt.time())
-    return start, start + DAY
-
-
-def month_span(day: dt.date) -> Window:
-    """Return the month a day lies in as ``[start, end)``.
-
-    Examples
-    --------
-    >>> [str(time) for time in month_span(dt.date(2024, 12, 31))]
-    ['2024-12-01 00:00:00', '2025-01-01 00:00:00']
-    """
-    start = dt.datetime(day.year, day.month, 1)  # noqa: DTZ001
-    return start, (start + 31 * DAY).replace(day=1)
+    kinds = {name: kind for kind, names in (("int", ints), ("real", reals), ("text", texts)) for name in names.split()}
+    return Layout({name: kinds.get(name, "") for name in order.split()}, time, **limits)
 
 
 def rows(path: Path, layout: Layout, span: Window, *, only: str = "", all_of: str = "") -> Iterator[pl.DataFrame]:
@@ -174,7 +135,7 @@ def _batches(stream: BinaryIO, names: list[str], layout: Layout) -> Iterator[Any
     import pyarrow as pa
     import pyarrow.csv as arrow_csv
 
-    kinds = {"int": pa.int64(), "real": pa.float64(), "text": pa.string(), "flag": pa.bool_()}
+    kinds = {"int": pa.int64(), "real": pa.float64(), "text": pa.string()}
     types = {name: kinds[kind] for name, kind in layout.columns.items() if kind}
     if "symbol" in names:
         types["symbol"] = pa.string()
@@ -251,8 +212,8 @@ def _allowed(frame: pl.DataFrame, layout: Layout, symbol: str, path: Path) -> No
     """Refuse values that the layout does not allow, and rows of another symbol."""
     import polars as pl
 
-    words = {**layout.words, **({"symbol": (symbol,)} if symbol and "symbol" in frame.columns else {})}
-    for name, known in words.items():
+    choices = {**layout.choices, **({"symbol": (symbol,)} if symbol and "symbol" in frame.columns else {})}
+    for name, known in choices.items():
         _refuse(frame.filter(pl.col(name).is_in(known).fill_null(value=False).not_()), name, ", ".join(known), path)
     for name in layout.above_zero:
         value = pl.col(name)

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backtest.fetch.archives.csv import MINUTE, ArchiveFile, Layout, day_span, rows
-from backtest.lake.series import schema_of
+from backtest.fetch.archives.csv import layout_of, rows
+from backtest.fetch.archives.files import ArchiveFile, day_span
+from backtest.lake.series import SERIES, schema_of
 
 if TYPE_CHECKING:
     import polars as pl
 
-CONTEXTS = Layout(
-    {
-        "time": "text", "coin": "text", "funding": "real", "open_interest": "real", "prev_day_px": "",
-        "day_ntl_vlm": "", "premium": "", "oracle_px": "real", "mark_px": "real", "mid_px": "",
-        "impact_bid_px": "", "impact_ask_px": "",
-    },
-    "time",
-)  # fmt: skip
-PRICE_OF = {"mark_ohlcv": "mark_px", "index_ohlcv": "oracle_px"}
-OFFERED = (*PRICE_OF, "funding", "open_interest")
+    from backtest.lake.place import Place
+
+CONTEXTS = layout_of(
+    "time coin funding open_interest prev_day_px day_ntl_vlm premium oracle_px mark_px mid_px"
+    " impact_bid_px impact_ask_px",
+    time="time",
+    texts="time coin",
+    reals="funding open_interest oracle_px mark_px",
+)
+MINUTE = dt.timedelta(minutes=1)
 
 
 def coin_of(symbol: str) -> str | None:
@@ -37,38 +39,44 @@ def coin_of(symbol: str) -> str | None:
     return parts[1].upper() if parts else None
 
 
-def files(venue: str, symbol: str, series: str, timeframe: str, day: dt.date) -> tuple[ArchiveFile, ...]:
-    """Return the file that holds a day; none for what it does not hold."""
-    minutes = timeframe == "1m" or series not in PRICE_OF
-    offered = venue == "hyperliquid" and series in OFFERED and minutes and coin_of(symbol)
+def files(place: Place, day: dt.date) -> tuple[ArchiveFile, ...]:
+    """Return the file that holds a day; none for a series, timeframe or market that is not in it."""
+    minutes = place.timeframe == "1m" or not SERIES[place.series].bars
+    offered = place.venue == "hyperliquid" and place.series in SELECT and minutes and coin_of(place.symbol)
     return (ArchiveFile(f"asset_ctxs/{day:%Y%m%d}.csv.lz4", "asset_ctxs", day_span(day)),) if offered else ()
 
 
-def read(path: Path, file: ArchiveFile, venue: str, symbol: str, series: str, timeframe: str) -> pl.DataFrame:
+def read(path: Path, file: ArchiveFile, place: Place) -> pl.DataFrame:
     """Return the rows of one coin as a series of the lake.
 
     Raises
     ------
     DataError
-        The file breaks a rule; the message names it, what is wrong, what is allowed and the fix.
+        The file breaks a rule; the message names it, the fault, the allowed values and the fix.
     """
     import polars as pl
 
     # symbols are in upper case, coins are not: 'kPEPE' is KPEPE/USDC:USDC
-    mine = pl.col("coin").str.to_uppercase() == coin_of(symbol)
+    mine = pl.col("coin").str.to_uppercase() == coin_of(place.symbol)
     pieces = [piece.filter(mine) for piece in rows(path, CONTEXTS, file.span)]
     if not pieces:
-        return pl.DataFrame(schema=schema_of(series))
+        return pl.DataFrame(schema=schema_of(place.series))
     at_minute = pl.concat(pieces).with_columns(pl.col("ts").dt.truncate("1m")).sort("ts", maintain_order=True)
-    at_minute = at_minute.unique("ts", keep="first", maintain_order=True)
-    if series == "funding":
-        # what is in force at the hour is what the hour's settlement pays
-        hourly = at_minute.filter(pl.col("ts").dt.minute() == 0)
-        return hourly.select("ts", rate="funding")
-    if series == "open_interest":
-        base = pl.col("open_interest")  # of one side, in the coin
-        return at_minute.select("ts", open_interest_base=base, open_interest_usd=base * pl.col("mark_px"))
-    return minute_bars(at_minute.select("ts", px=PRICE_OF[series]))
+    return SELECT[place.series](at_minute.unique("ts", keep="first", maintain_order=True))
+
+
+def _funding(at_minute: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    # the rate in force at the hour is the one that the hour's settlement pays
+    return at_minute.filter(pl.col("ts").dt.minute() == 0).select("ts", rate="funding")
+
+
+def _open_interest(at_minute: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    base = pl.col("open_interest")  # of one side, in the coin
+    return at_minute.select("ts", open_interest_base=base, open_interest_usd=base * pl.col("mark_px"))
 
 
 def minute_bars(prices: pl.DataFrame) -> pl.DataFrame:
@@ -96,3 +104,11 @@ def minute_bars(prices: pl.DataFrame) -> pl.DataFrame:
         close="close",
         volume=pl.lit(0.0),
     )
+
+
+SELECT: Mapping[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
+    "mark_ohlcv": lambda at_minute: minute_bars(at_minute.select("ts", px="mark_px")),
+    "index_ohlcv": lambda at_minute: minute_bars(at_minute.select("ts", px="oracle_px")),
+    "funding": _funding,
+    "open_interest": _open_interest,
+}

@@ -6,18 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from backtest.errors import ConfigError, UnknownNameError
+from backtest.lake.series import Series
 from backtest.toml import shown
 
-METHODS = {
-    "ohlcv": ("fetchOHLCV", "fetch_ohlcv"),
-    "mark_ohlcv": ("fetchMarkOHLCV", "fetch_mark_ohlcv"),
-    "index_ohlcv": ("fetchIndexOHLCV", "fetch_index_ohlcv"),
-    "premium_ohlcv": ("fetchPremiumIndexOHLCV", "fetch_premium_index_ohlcv"),
-    "funding": ("fetchFundingRateHistory", "fetch_funding_rate_history"),
-    "open_interest": ("fetchOpenInterestHistory", "fetch_open_interest_history"),
-    "long_short_ratio": ("fetchLongShortRatioHistory", "fetch_long_short_ratio_history"),
-    "leverage_tiers": ("fetchMarketLeverageTiers", "fetch_market_leverage_tiers"),
-}
 CAUTIOUS_PAGE = 100  # rows asked of a venue whose limit is not known
 
 
@@ -43,7 +34,7 @@ def client_class(venue: str) -> Any:
     return getattr(library, venue)
 
 
-def page_limit(venue: str, series: str) -> int | None:
+def page_limit(venue: str, series: Series) -> int | None:
     """Return the rows of a page of a series where ccxt has a method for it at a venue, None where it has none.
 
     Raises
@@ -51,14 +42,13 @@ def page_limit(venue: str, series: str) -> int | None:
     UnknownNameError
         ccxt has no such venue.
     """
-    api = client_class(venue)()
-    if series == "limits":
-        return 0
-    flag = METHODS[series][0] if series in METHODS else ""
-    if not api.has.get(flag):
+    api, call = client_class(venue)(), series.ccxt
+    if call is None:
+        return 0 if series.state else None  # the list of markets holds what has no method
+    if not api.has.get(call.capability):
         return None
     offered = ((api.features or {}).get("swap") or {}).get("linear") or {}
-    return int((offered.get(flag) or {}).get("limit") or CAUTIOUS_PAGE)
+    return int((offered.get(call.capability) or {}).get("limit") or CAUTIOUS_PAGE)
 
 
 def check_addresses(base: Any, fields: Mapping[str, Any], venue: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from backtest.errors import DataError
-from backtest.fetch.rest.ccxt_info import METHODS, check_addresses, client_class
+from backtest.fetch.rest.ccxt_info import check_addresses, client_class
 from backtest.fetch.rest.markets import Market, market_of
 from backtest.fetch.rest.responses import Answer, Fault, classify, empty_page_fault, server_time, wrong_market
 from backtest.fetch.rest.rows import lake_rows
@@ -19,6 +19,7 @@ from backtest.fetch.retry import delays
 from backtest.fetch.settings import Settings
 from backtest.fetch.threads import Interrupted
 from backtest.lake.availability import Availability
+from backtest.lake.series import SERIES
 from backtest.mechanics.exact import Floats
 
 T = TypeVar("T")
@@ -73,7 +74,7 @@ class Client:
                 result = await call()
             except Exception as caught:  # whatever the client's parser makes of a strange answer
                 error = caught
-            fault = classify(self.venue, self.answers, error)
+            fault = classify(self.answers, error)
             if fault is None and error is None:
                 fault = check(result) if check else None
                 if fault is None:
@@ -129,12 +130,14 @@ class Client:
     async def _rows(
         self, entry: Availability, market: Market, timeframe: str, since_ms: int | None, params: Mapping[str, Any]
     ) -> Floats:
-        series, name = entry.series, METHODS[entry.series][1]
-        middle = [] if series == "funding" else [timeframe if series.endswith("ohlcv") else _statistics(entry)]
+        series = SERIES[entry.series]
+        method = series.ccxt
+        assert method is not None
+        step = [timeframe if series.bars else entry.timeframe or STATISTICS_TIMEFRAME] if method.timeframe else []
         limit = entry.page or None
 
         async def call() -> Any:
-            return await getattr(self.api, name)(market.symbol, *middle, since_ms, limit, params)
+            return await getattr(self.api, method.method)(market.symbol, *step, since_ms, limit, params)
 
         def check(rows: Any) -> Fault | None:
             answer = self.answers[-1] if self.answers else None
@@ -146,18 +149,13 @@ class Client:
 
     async def tiers(self, market: Market) -> list[dict[str, Any]]:
         """Return the margin tiers in force now as rows of the series ``leverage_tiers``, times left out."""
+        series = SERIES["leverage_tiers"]
+        call = series.ccxt
+        assert call is not None
         self.requests += 1
-        rows = await self.ask(lambda: self.api.fetch_market_leverage_tiers(market.symbol))
-        return [
-            {
-                "tier": number,
-                "notional_floor": row["minNotional"],
-                "notional_cap": row["maxNotional"],
-                "maintenance_frac": row["maintenanceMarginRate"],
-                "max_leverage": row["maxLeverage"],
-            }
-            for number, row in enumerate(rows, 1)
-        ]
+        rows = await self.ask(lambda: getattr(self.api, call.method)(market.symbol))
+        tiers = ((number, *(row[name] for name in call.fields)) for number, row in enumerate(rows, 1))
+        return [dict(zip(series.values, tier, strict=True)) for tier in tiers]
 
     def now(self, clock: Callable[[], float]) -> float:
         """Return the earlier of our time and the venue's: a day that is not over at the venue is not over."""
@@ -178,10 +176,6 @@ class Client:
 
 def _no_markets(markets: Mapping[str, Any]) -> Fault | None:
     return None if markets else Fault("gave an empty list of markets", again=True)
-
-
-def _statistics(entry: Availability) -> str:
-    return entry.timeframe or STATISTICS_TIMEFRAME
 
 
 def _final(fault: Fault, spent: bool) -> Fault:

@@ -34,6 +34,15 @@ class Market:
     lot_base: float | None
     quantity_min: float | None
 
+    def limits(self) -> dict[str, float | None]:
+        """Return the row of the series ``limits``, its time left out."""
+        return {
+            "tick_px": self.tick_px,
+            "lot_base": self.lot_base,
+            "contract_size": self.contract_size,
+            "quantity_min": self.quantity_min,
+        }
+
 
 def market_of(listed: Mapping[str, Mapping[str, Any]], coin: str, symbol: str) -> Market | None:
     """Return a coin's perpetual: the symbol expected if it is listed, else the nearest of the same coin, else None.

@@ -14,44 +14,36 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backtest.fetch.day import FetchedDay
 from backtest.mechanics.exact import Bools, Floats
-from backtest.times import runs_of
+from backtest.times import DAY, EPOCH, runs_of
 
 DAY_MS = 86_400_000
-
-EPOCH = dt.date(1970, 1, 1)
-
 AskPage = Callable[[int, int], Awaitable[Floats]]  # first and last millisecond -> rows with ts first
-
 OnPage = Callable[[int, int], None]  # time reached in milliseconds, new rows of the page
-
 Stretch = tuple[int, int]  # first millisecond, and the one after the last
 
 
 @dataclass(frozen=True, slots=True)
-class Harvest:
-    """One day as a venue served it: rows in order of time, how many were unreadable, and why it is not believed."""
-
-    day: dt.date
-    rows: Floats
-    dropped: int = 0
-    trouble: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Grid:
-    """What a series asks of its pages: step of its rows (0: the venue's own times) and longest range of a request.
+    """What a series asks of its pages.
 
-    ``required`` are the columns that a row cannot do without, the first ones.
+    Attributes
+    ----------
+    step_ms
+        Distance of its rows, 0 for the venue's own times.
+    span_ms
+        Longest range of one request.
+    required
+        How many columns, the first ones, a row cannot do without.
     """
 
     step_ms: int
     span_ms: int
-    required: tuple[int, ...]
+    required: int
 
 
-async def harvest(ask: AskPage, days: Sequence[dt.date], grid: Grid, on_page: OnPage) -> AsyncIterator[Harvest]:
+async def paged_days(ask: AskPage, days: Sequence[dt.date], grid: Grid, on_page: OnPage) -> AsyncIterator[FetchedDay]:
     """Ask for some days, page by page, and give each as soon as it is whole.
 
     Parameters
@@ -62,15 +54,15 @@ async def harvest(ask: AskPage, days: Sequence[dt.date], grid: Grid, on_page: On
     for first, end in runs_of(days):
         pieces: list[Floats] = []
         day = first
-        async for page, reached in _pages(ask, (_ms(first), _ms(end)), grid, on_page):
+        async for page, reached in _pages(ask, (start_ms(first), start_ms(end)), grid, on_page):
             pieces.append(page)
-            while day < end and reached >= _ms(day) + DAY_MS:
+            while day < end and reached >= start_ms(day) + DAY_MS:
                 held = np.concatenate(pieces)
-                later = held[:, 0] >= _ms(day) + DAY_MS
-                mine = (held[:, 0] >= _ms(day)) & ~later
+                later = held[:, 0] >= start_ms(day) + DAY_MS
+                mine = (held[:, 0] >= start_ms(day)) & ~later
                 yield await _settle(ask, day, held[mine], grid, on_page)
                 pieces = [held[later]]
-                day += dt.timedelta(days=1)
+                day += DAY
 
 
 async def _pages(ask: AskPage, stretch: Stretch, grid: Grid, on_page: OnPage) -> AsyncIterator[tuple[Floats, int]]:
@@ -109,7 +101,7 @@ async def _pages(ask: AskPage, stretch: Stretch, grid: Grid, on_page: OnPage) ->
 
 def _sent(ask: AskPage, stretch: Stretch) -> asyncio.Future[Floats]:
     page = asyncio.ensure_future(ask(stretch[0], stretch[1] - 1))
-    page.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be left to hear of it
+    page.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting for it any more
     return page
 
 
@@ -118,7 +110,7 @@ def _complete(rows: Floats, window: Stretch, grid: Grid) -> bool:
     if not grid.step_ms or len(rows) != (window[1] - window[0]) // grid.step_ms:
         return False
     regular = rows[0, 0] == window[0] and (np.diff(rows[:, 0]) == grid.step_ms).all()
-    return bool(regular) and bool(np.isfinite(rows[:, : len(grid.required)]).all())
+    return bool(regular) and bool(np.isfinite(rows[:, : grid.required]).all())
 
 
 def _absent(seen: Floats, window: Stretch, grid: Grid) -> Stretch | None:
@@ -129,11 +121,11 @@ def _absent(seen: Floats, window: Stretch, grid: Grid) -> Stretch | None:
     return (int(missing[0]), int(missing[-1]) + grid.step_ms) if len(missing) else None
 
 
-async def _settle(ask: AskPage, day: dt.date, rows: Floats, grid: Grid, on_page: OnPage) -> Harvest:
+async def _settle(ask: AskPage, day: dt.date, rows: Floats, grid: Grid, on_page: OnPage) -> FetchedDay:
     """Order a day's rows; where they contradict one another or their own times look torn, ask for the day again."""
-    window = (_ms(day), _ms(day) + DAY_MS)
+    window = (start_ms(day), start_ms(day) + DAY_MS)
     if _complete(rows, window, grid):
-        return Harvest(day, rows)
+        return FetchedDay(day, rows=rows)
     table, clash = _merge(rows[_readable(rows, grid)])
     while clash or _torn(table[:, 0], window, grid):
         again = [page async for page, _ in _pages(ask, window, grid, on_page)]
@@ -141,12 +133,13 @@ async def _settle(ask: AskPage, day: dt.date, rows: Floats, grid: Grid, on_page:
         rows = fresh if clash else np.concatenate([rows, fresh])
         merged, still = _merge(rows[_readable(rows, grid)])
         if clash or still or len(merged) == len(table):
-            trouble = f"two different rows for {_time(still)}, twice" if still else ""
+            reason = f"two different rows for {_time(still)}, twice" if still else ""
             torn = _torn(merged[:, 0], window, grid)
             note = "its times are not at equal distances: rows may be missing" if torn and len(merged) else ""
-            return Harvest(day, merged, _dropped(rows, merged, window, grid), trouble, note)
+            dropped = _dropped(rows, merged, window, grid)
+            return FetchedDay(day, rows=merged, dropped=dropped, reason=reason, note=note)
         table = merged
-    return Harvest(day, table, _dropped(rows, table, window, grid))
+    return FetchedDay(day, rows=table, dropped=_dropped(rows, table, window, grid))
 
 
 def _dropped(rows: Floats, kept: Floats, window: Stretch, grid: Grid) -> int:
@@ -160,7 +153,7 @@ def _dropped(rows: Floats, kept: Floats, window: Stretch, grid: Grid) -> int:
 
 def _readable(rows: Floats, grid: Grid) -> Bools:
     """Return which rows have all they need and lie on the grid."""
-    finite: Bools = np.asarray(np.isfinite(rows[:, list(grid.required)]).all(axis=1))
+    finite: Bools = np.asarray(np.isfinite(rows[:, : grid.required]).all(axis=1))
     if not grid.step_ms:
         return finite
     on_grid: Bools = rows[:, 0] % grid.step_ms == 0
@@ -198,9 +191,10 @@ def _torn(ts: Floats, window: Stretch, grid: Grid) -> bool:
     return not regular
 
 
-def _ms(day: dt.date) -> int:
-    return (day - EPOCH).days * DAY_MS
+def start_ms(day: dt.date) -> int:
+    """Return the first millisecond of a UTC day."""
+    return (day - EPOCH.date()).days * DAY_MS
 
 
 def _time(ms: int) -> str:
-    return (dt.datetime(1970, 1, 1) + dt.timedelta(milliseconds=ms)).isoformat()  # noqa: DTZ001
+    return (EPOCH + dt.timedelta(milliseconds=ms)).isoformat()

@@ -83,7 +83,7 @@ class Fault:
     whole_venue: bool = False
 
 
-def classify(venue: str, answers: Sequence[Answer], error: Exception | None) -> Fault | None:
+def classify(answers: Sequence[Answer], error: Exception | None) -> Fault | None:
     """Return what is wrong with the answers of one call, or None where they may be read.
 
     Parameters
@@ -95,9 +95,9 @@ def classify(venue: str, answers: Sequence[Answer], error: Exception | None) -> 
 
     Examples
     --------
-    >>> classify("okx", [Answer(200, {}, "<html>", None)], None).reason
+    >>> classify([Answer(200, {}, "<html>", None)], None).reason
     "gave no JSON with status 200: '<html>'"
-    >>> classify("okx", [Answer(451, {}, "{}", {})], None)
+    >>> classify([Answer(451, {}, "{}", {})], None)
     Fault(reason='refuses this country (HTTP 451)', again=False, wait_s=None, whole_venue=True)
     """
     for answer in answers:

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from backtest.fetch.rest.markets import Market
 from backtest.lake.availability import Availability
+from backtest.lake.series import SERIES
 from backtest.mechanics.exact import Floats
 
 
 def lake_rows(rows: Sequence[Any], entry: Availability, market: Market) -> Floats:
     """Return ccxt's rows as an array: ``ts`` in milliseconds, then the columns of the lake; nan for what is unknown."""
-    if entry.series.endswith("ohlcv"):
-        table = array_of(rows, 6)
-        if entry.series != "ohlcv":
-            table[:, 5] = 0.0  # a mark has no volume, whatever stands in its place
-        else:
-            table[:, 5] *= _volume_factor(entry, market, table)
-        return table
-    if entry.series == "funding":
-        return array_of([(row["timestamp"], row["fundingRate"]) for row in rows], 2)
-    if entry.series == "long_short_ratio":
-        return array_of([(row["timestamp"], _ratio(row, entry)) for row in rows], 2)
-    return _open_interest(rows, entry, market)
+    series = SERIES[entry.series]
+    call, width = series.ccxt, len(series.columns)
+    assert call is not None
+    if not series.bars:
+        table = array_of([*map(itemgetter(*call.fields), rows)], width)
+        convert = CONVERSIONS.get(series.name)
+        return convert(table, rows, entry, market) if convert else table
+    table = array_of(rows, width)
+    if call.required == width:
+        table[:, -1] *= _volume_factor(entry, market, table)
+    else:
+        table[:, -1] = 0.0  # a mark has no volume, whatever stands in its place
+    return table
 
 
 def array_of(rows: Sequence[Any], width: int) -> Floats:
@@ -45,17 +48,8 @@ def array_of(rows: Sequence[Any], width: int) -> Floats:
     return np.array(rows, dtype=np.float64).reshape(-1, width)
 
 
-def _ratio(row: Mapping[str, Any], entry: Availability) -> float | None:
-    """Return accounts long over accounts short; where ccxt's own figure is another one, from the venue's fields."""
-    if not entry.ratio_long:
-        ratio: float | None = row["longShortRatio"]
-        return ratio
-    long, short = (float(row["info"].get(key) or 0) for key in (entry.ratio_long, entry.ratio_short))
-    return long / short if short else None
-
-
 def _volume_factor(entry: Availability, market: Market, table: Floats) -> Floats | float:
-    """Return what turns a venue's volume into base units; dollars are turned at the mean of the bar's four prices."""
+    """Return the base units in one unit of a venue's volume; dollars count at the mean of the bar's four prices."""
     unit = entry.volume_inverse if market.inverse else entry.volume_linear
     if unit == "contracts" and not market.inverse:
         return market.contract_size
@@ -65,21 +59,34 @@ def _volume_factor(entry: Availability, market: Market, table: Floats) -> Floats
     return (market.contract_size if unit == "contracts" else 1) / price
 
 
-def _open_interest(rows: Sequence[Any], entry: Availability, market: Market) -> Floats:
-    """Return open interest in base units and dollars, each where the venue gives it."""
-    got = array_of([(row["timestamp"], row["openInterestAmount"], row["openInterestValue"]) for row in rows], 3)
-    amount, value = (
-        (entry.amount_inverse, entry.value_inverse) if market.inverse else (entry.amount_linear, entry.value_linear)
-    )
-    table = np.full_like(got, np.nan)
-    table[:, 0] = got[:, 0]
-    contracts = got[:, 1] * market.contract_size
-    if amount == "base" or (amount == "contracts" and not market.inverse):
-        table[:, 1] = got[:, 1] if amount == "base" else contracts
-    if value == "usd":
-        table[:, 2] = got[:, 2]
-    elif amount == "contracts" and market.inverse:
-        table[:, 2] = contracts
-    if value == "base":
-        table[:, 1] = got[:, 2]
+def _ratios(table: Floats, rows: Sequence[Mapping[str, Any]], entry: Availability, market: Market) -> Floats:
+    """Return accounts long over accounts short; where ccxt's own figure is another one, from the venue's fields."""
+    if entry.ratio_long:
+        for place, row in enumerate(rows):
+            long, short = (float(row["info"].get(key) or 0) for key in (entry.ratio_long, entry.ratio_short))
+            table[place, 1] = long / short if short else np.nan
     return table
+
+
+def _open_interest(table: Floats, rows: Sequence[Mapping[str, Any]], entry: Availability, market: Market) -> Floats:
+    """Return open interest in base units and dollars, each where the venue gives it."""
+    amount = entry.amount_inverse if market.inverse else entry.amount_linear
+    value = entry.value_inverse if market.inverse else entry.value_linear
+    out = np.full_like(table, np.nan)
+    out[:, 0] = table[:, 0]
+    contracts = table[:, 1] * market.contract_size
+    if amount == "base" or (amount == "contracts" and not market.inverse):
+        out[:, 1] = table[:, 1] if amount == "base" else contracts
+    if value == "usd":
+        out[:, 2] = table[:, 2]
+    elif amount == "contracts" and market.inverse:
+        out[:, 2] = contracts
+    if value == "base":
+        out[:, 1] = table[:, 2]
+    return out
+
+
+CONVERSIONS: Mapping[str, Callable[[Floats, Sequence[Mapping[str, Any]], Availability, Market], Floats]] = {
+    "long_short_ratio": _ratios,
+    "open_interest": _open_interest,
+}
