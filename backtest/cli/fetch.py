@@ -236,6 +236,8 @@ def _run(order: Order, output: Output) -> Outcome:
 
 def _conclude(order: Order, outcome: Outcome, output: Output) -> None:
     """Note repeated requests; raise if the fetch was interrupted or trade bars are missing."""
+    from backtest.lake.series import SERIES
+
     for venue, reasons in outcome.repeated.items():
         listed = ", ".join(f"{count} x {reason}" for reason, count in reasons.items())
         note(f"{venue}: requests repeated because it {listed}", output)
@@ -244,7 +246,7 @@ def _conclude(order: Order, outcome: Outcome, output: Output) -> None:
         kept = "interrupted; what was finished is in the lake"
         print_line(f"crashbook: {kept}; the same command fetches the other {missing} days")
         raise click.exceptions.Exit(interrupt.EXIT_CODE)
-    gaps = {target.coin: outcome.lacking(target) for target in order.targets if target.series == "ohlcv"}
+    gaps = {target.coin: outcome.lacking(target) for target in order.targets if SERIES[target.series].needed}
     if any(gaps.values()):
         listed = "; ".join(f"{coin} {days_text(days)}" for coin, days in gaps.items() if days)
         raise DataGapError(f"no trade bars of {listed}; the table says why; give --archive or --exchange-config")

@@ -13,7 +13,7 @@ from backtest.fetch.rest.ccxt_info import page_limit
 from backtest.lake.availability import Availability, earliest, load_absent, load_availability
 from backtest.lake.markets import LONGEST_NAME, is_name, symbols_of
 from backtest.lake.place import Place
-from backtest.lake.series import FETCHABLE, SERIES, STATES, Series
+from backtest.lake.series import FETCHABLE, SERIES, Series
 from backtest.times import DAY, runs_of
 
 NAME_SHOWN = 40
@@ -124,7 +124,7 @@ def targets(
         name = ascii(invalid[0])[1:-1][:NAME_SHOWN]
         raise UsageError(f"no coin '{name}'; allowed: printable names of up to {LONGEST_NAME} bytes; correct the name")
     over = tuple(day for day in days if dt.datetime.combine(day, dt.time.max) < now)
-    if not over and not set(series) <= set(STATES):
+    if not over and not all(SERIES[name].state for name in series):
         raise UsageError(f"{min(days)} is not over; allowed: whole UTC days up to {now.date() - DAY}; give such days")
     routes = (_archive, _rest) if archives_first else (_rest, _archive)
     out = []

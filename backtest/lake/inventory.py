@@ -163,7 +163,7 @@ def _absent(event: CrashEvent, held: Sequence[Holding]) -> Iterator[Holding]:
     there = {
         (each.place.venue, each.place.symbol)
         for each in held
-        if each.place.series == "ohlcv" and each.place.timeframe == "1m" and each.facts.rows
+        if SERIES[each.place.series].needed and each.place.timeframe == "1m" and each.facts.rows
     }
     for coin in event.coins:
         if not any(symbol in names_of(venue, coin) for venue, symbol in there):

@@ -241,9 +241,6 @@ _ROWS = (
 SERIES: Mapping[str, Series] = {row.name: row for row in _ROWS}
 DEFAULT_SERIES = tuple(row.name for row in _ROWS if row.fetched == "always")
 FETCHABLE = tuple(row.name for row in _ROWS if row.fetched != "never")
-BAR_SERIES = tuple(row.name for row in _ROWS if row.bars)
-STATES = tuple(row.name for row in _ROWS if row.state)
-COLUMNS = {row.name: tuple(row.columns) for row in _ROWS}
 
 
 def schema_of(series: str) -> dict[str, pl.DataType]:

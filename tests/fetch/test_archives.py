@@ -12,7 +12,7 @@ from backtest.errors import DataError, UsageError
 from backtest.fetch.archives.publishers import ARCHIVES, archive_days, archive_of, offers
 from backtest.fetch.day import FetchedDay
 from backtest.lake.place import Place
-from backtest.lake.series import COLUMNS, SERIES, schema_of
+from backtest.lake.series import SERIES, schema_of
 from tests.fetch.archive_files import (
     csv,
     kline,
@@ -48,7 +48,7 @@ def rows_of(root: Path, place: tuple[str, str], series: str, day: dt.date = DAY,
     (given,) = days_of(root, place, series, [day], **more)
     assert given.frame is not None, given.reason
     assert dict(given.frame.schema) == schema_of(series)
-    assert tuple(given.frame.columns) == COLUMNS[series]
+    assert tuple(given.frame.columns) == tuple(SERIES[series].columns)
     return given.frame.rows()
 
 

@@ -20,7 +20,7 @@ from backtest.fetch.hyperliquid import node_fills as module
 from backtest.fetch.hyperliquid.blocks import Tally, rows_of
 from backtest.fetch.hyperliquid.node_fills import FillReport, import_fills, unified_symbol
 from backtest.lake.read import read_series
-from backtest.lake.series import COLUMNS
+from backtest.lake.series import FILLS
 from tests.fetch.fill_files import (
     BURST,
     VAULT,
@@ -361,7 +361,7 @@ def test_progress_ends_at_the_size_of_the_file(tmp_path: Path) -> None:
 
 def test_the_columns_are_those_of_the_lake(imported: Any) -> None:
     imported(block(takeover(user(1))))
-    assert tuple(rows().columns) == COLUMNS["fills"]
+    assert tuple(rows().columns) == tuple(FILLS)
 
 
 @pytest.mark.golden

@@ -20,7 +20,7 @@ from backtest.errors import DataError
 from backtest.fetch.hyperliquid.blocks import DAY_US, FillRow, Tally, rows_of
 from backtest.lake.place import shown
 from backtest.lake.read import read_series
-from backtest.lake.series import COLUMNS, schema_of
+from backtest.lake.series import FILLS, schema_of
 from backtest.lake.write import write_day
 from backtest.times import moment
 
@@ -277,5 +277,5 @@ def _write(venue: str, coin: str, day_number: int, files: Sequence[Path]) -> Fil
 
 def _deduplicated(frame: pl.DataFrame) -> pl.DataFrame:
     # the other columns only decide where two blocks claim one time; sorted by all, the bytes are the same every time
-    rest = [name for name in COLUMNS["fills"] if name not in ORDER]
+    rest = [name for name in FILLS if name not in ORDER]
     return frame.unique().sort(*ORDER, *rest)
