@@ -17,7 +17,7 @@ import pytest
 from backtest.assets import lake_folder
 from backtest.errors import DataError
 from backtest.fetch.hyperliquid import node_fills as module
-from backtest.fetch.hyperliquid.blocks import Tally, rows_of
+from backtest.fetch.hyperliquid.blocks import FillCounts, rows_of
 from backtest.fetch.hyperliquid.node_fills import FillReport, import_fills, unified_symbol
 from backtest.lake.read import read_series
 from backtest.lake.series import FILLS
@@ -49,11 +49,11 @@ def lake_bytes() -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}
 
 
-def kept(*events: Event, time: dt.datetime = BURST) -> tuple[list[tuple[int, str, str]], Tally]:
+def kept(*events: Event, time: dt.datetime = BURST) -> tuple[list[tuple[int, str, str]], FillCounts]:
     """Return place, kind and user of the rows of one block."""
-    tally = Tally()
-    found = rows_of(orjson.loads(block(events, time)), tally)
-    return [(row[4], row[5], row[6]) for row in found], tally
+    counts = FillCounts()
+    found = rows_of(orjson.loads(block(events, time)), counts)
+    return [(row[4], row[5], row[6]) for row in found], counts
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_deleveraging_by_hand(imported: Any) -> None:
 
 
 def test_the_kinds_are_disjoint() -> None:
-    found, tally = kept(
+    found, counts = kept(
         *trade(user(1), user(2), tid=1),
         *takeover(user(3), tid=2),
         *market_liquidation(user(4), user(5), tid=3),
@@ -100,7 +100,7 @@ def test_the_kinds_are_disjoint() -> None:
         (7, "adl", user(6)),
         (9, "adl", user(8)),
     ]
-    assert (tally.fills, tally.taken, tally.counterparts, tally.unpaired) == (10, 2, 2, 0)
+    assert (counts.fills, counts.taken, counts.counterparts, counts.unpaired) == (10, 2, 2, 0)
 
 
 def test_the_bankrupt_side_may_stand_anywhere_in_the_block() -> None:
@@ -113,9 +113,9 @@ def test_the_bankrupt_side_may_stand_anywhere_in_the_block() -> None:
 @pytest.mark.parametrize("tid", [..., None, 5, "5"])
 def test_trades_are_paired_with_and_without_a_trade_id(tid: Any) -> None:
     same = {"tid": tid, "sz": "0.5"}
-    found, tally = kept(*takeover(user(1), **same), *adl_trade(user(2), VAULT, **same))
+    found, counts = kept(*takeover(user(1), **same), *adl_trade(user(2), VAULT, **same))
     assert [(kind, owner) for _, kind, owner in found] == [("liquidation", user(1)), ("adl", user(2))]
-    assert (tally.counterparts, tally.unpaired) == (1, 0)
+    assert (counts.counterparts, counts.unpaired) == (1, 0)
 
 
 def test_the_user_being_liquidated_decides_between_equal_trades() -> None:
@@ -126,9 +126,9 @@ def test_the_user_being_liquidated_decides_between_equal_trades() -> None:
 
 def test_a_bankrupt_side_without_the_liquidation_object_is_recognised() -> None:
     bankrupt, winner = adl_trade(user(2), VAULT, liquidation=...)
-    found, tally = kept(bankrupt, winner)
+    found, counts = kept(bankrupt, winner)
     assert [row[2] for row in found] == [user(2)]
-    assert tally.counterparts == 1
+    assert counts.counterparts == 1
 
 
 def test_both_sides_marked_as_deleveraging() -> None:
@@ -295,20 +295,20 @@ BAD_FIELDS = [
 def test_a_bad_field_costs_one_fill(name: str, value: Any, reason: str) -> None:
     events = takeover(user(1))
     events[0][1] = {key: it for key, it in (events[0][1] | {name: value}).items() if it is not ...}
-    found, tally = kept(*events, *takeover(user(2)))
+    found, counts = kept(*events, *takeover(user(2)))
     assert [row[2] for row in found] == [user(2)]
-    assert dict(tally.faults) == {reason: 1}
+    assert dict(counts.faults) == {reason: 1}
 
 
 def test_the_other_side_of_a_bad_deleveraging_is_no_liquidation() -> None:
-    found, tally = kept(*adl_trade(user(1), VAULT, closedPnl="?"))
+    found, counts = kept(*adl_trade(user(1), VAULT, closedPnl="?"))
     assert found == []
-    assert tally.counterparts == 1
+    assert counts.counterparts == 1
 
 
 def test_numbers_need_not_be_text() -> None:
-    tally = Tally()
-    (row,) = rows_of(orjson.loads(block(takeover(user(1), sz=0.25, px=110000, startPosition=1))), tally)
+    counts = FillCounts()
+    (row,) = rows_of(orjson.loads(block(takeover(user(1), sz=0.25, px=110000, startPosition=1))), counts)
     assert (row[8], row[9], row[10]) == (0.25, 110000.0, 1.0)
 
 

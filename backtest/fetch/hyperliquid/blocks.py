@@ -78,7 +78,7 @@ class FillRow(NamedTuple):
 
 
 @dataclass(slots=True)
-class Tally:
+class FillCounts:
     """Counts of an import and of the file being read.
 
     Attributes
@@ -120,37 +120,37 @@ class Tally:
         self.first.setdefault(reason, self.line)
 
 
-def rows_of(block: Any, tally: Tally) -> list[FillRow]:
+def rows_of(block: Any, counts: FillCounts) -> list[FillRow]:
     """Return the rows of one block, in order of emission."""
     try:
         block_us, events = _time_of(block["block_time"]), block["events"]
         if not isinstance(events, list):
             raise TypeError
     except (TypeError, KeyError, ValueError, OverflowError):
-        tally.fault("no block with block_time and events")
+        counts.fault("no block with block_time and events")
         return []
-    tally.blocks += 1
-    tally.fills += len(events)
-    forced = _forced_fills(events, tally)
+    counts.blocks += 1
+    counts.fills += len(events)
+    forced = _forced_fills(events, counts)
     if not forced:
         return []
     rows = []
-    for each in _without_counterparts(forced, tally):
+    for each in _without_counterparts(forced, counts):
         try:
             rows.append(_row(each, block_us))
         except ValueError as error:
-            tally.fault(str(error))
+            counts.fault(str(error))
         except (TypeError, KeyError, OverflowError):
-            tally.fault("a forced fill lacks a field or has one of another type")
+            counts.fault("a forced fill lacks a field or has one of another type")
     if not rows:
         return []
     known = hash((block_us, *rows))
-    if known in tally.seen:
-        tally.shared += 1
+    if known in counts.seen:
+        counts.shared += 1
         return []
-    tally.seen.add(known)
-    place = tally.places.get(block_us, 0)
-    tally.places[block_us] = place + len(events)
+    counts.seen.add(known)
+    place = counts.places.get(block_us, 0)
+    counts.places[block_us] = place + len(events)
     return [row._replace(seq=row.seq + place) for row in rows] if place else rows
 
 
@@ -175,7 +175,7 @@ def _marks(direction: str) -> tuple[bool, bool]:
     return "Auto-Deleveraging" in direction, "Liquidated" in direction
 
 
-def _forced_fills(events: list[Any], tally: Tally) -> list[ForcedFill]:
+def _forced_fills(events: list[Any], counts: FillCounts) -> list[ForcedFill]:
     """Return the fills of perpetuals that closed a position by force."""
     forced: list[ForcedFill] = []
     for place, event in enumerate(events):
@@ -184,16 +184,16 @@ def _forced_fills(events: list[Any], tally: Tally) -> list[ForcedFill]:
             adl, liquidated = _marks(fill["dir"])
             details, coin = fill.get("liquidation"), fill["coin"]
             if coin.startswith("@") or "/" in coin:
-                tally.spot += 1
+                counts.spot += 1
             elif adl or liquidated:
                 forced.append(ForcedFill(place, user.lower(), fill, adl))
             elif details:
                 if _same(details.get("liquidatedUser"), user):
                     forced.append(ForcedFill(place, user.lower(), fill, adl=False))
                 else:
-                    tally.taken += 1
+                    counts.taken += 1
         except (TypeError, ValueError, KeyError, AttributeError):
-            tally.fault("a fill that is not [user, {coin, dir, ...}]")
+            counts.fault("a fill that is not [user, {coin, dir, ...}]")
     return forced
 
 
@@ -201,7 +201,7 @@ def _same(name: Any, user: str) -> bool:
     return isinstance(name, str) and name.lower() == user.lower()
 
 
-def _without_counterparts(forced: list[ForcedFill], tally: Tally) -> list[ForcedFill]:
+def _without_counterparts(forced: list[ForcedFill], counts: FillCounts) -> list[ForcedFill]:
     """Leave out the bankrupt side of every deleveraging trade."""
     if not any(each.adl for each in forced):
         return forced
@@ -221,10 +221,10 @@ def _without_counterparts(forced: list[ForcedFill], tally: Tally) -> list[Forced
         if trade:
             winners[trade] -= 1
         if trade or each.adl:
-            tally.counterparts += 1
+            counts.counterparts += 1
         else:
             kept.append(each)
-    tally.unpaired += winners.total()
+    counts.unpaired += winners.total()
     return sorted(kept, key=lambda each: each.place)
 
 

@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from backtest.errors import BookError
 
-Progress = Callable[[Path, int, int], None]  # file, bytes read, bytes in it
+T = TypeVar("T")
+OnProgress = Callable[[Path, int, int], None]  # file, bytes read, bytes in it
 Events = Iterator[tuple[str, Any]]
 
 SIDES = {"long": 1, "l": 1, "buy": 1, "b": 1, "short": -1, "s": -1, "sell": -1, "a": -1}
@@ -24,9 +25,31 @@ LONGEST_NAME = 128
 PROGRESS_ROWS = 50_000
 
 
+class PositionRow(NamedTuple):
+    """A position; ``place`` and ``market`` count positions and markets of the file, ``side`` is 1 or -1."""
+
+    place: int
+    market: int
+    account: str
+    side: int
+    quantity_base: float
+    entry_px: float
+    notional_usd: float
+    account_value_usd: float | None
+    is_cross: int
+
+
+class AccountValueRow(NamedTuple):
+    """The account value of a user; ``place`` counts the entries of the file."""
+
+    place: int
+    account: str
+    account_value_usd: float
+
+
 @dataclass(slots=True)
-class Tally:
-    """What was read of a snapshot: positions, names of the markets by their place in the file, faults by reason."""
+class SnapshotCounts:
+    """Positions read of a snapshot, names of the markets by their place in the file, and faults by reason."""
 
     read: int = 0
     names: dict[int, str] = field(default_factory=dict)
@@ -34,9 +57,7 @@ class Tally:
     faults: Counter[str] = field(default_factory=Counter)
 
 
-def stream(
-    path: Path, rows_of: Callable[[Events], Iterator[tuple[Any, ...]]], on_progress: Progress | None
-) -> Iterator[tuple[Any, ...]]:
+def stream(path: Path, rows_of: Callable[[Events], Iterator[T]], on_progress: OnProgress | None) -> Iterator[T]:
     """Yield the rows of a JSON file without holding it."""
     import ijson
 
@@ -51,8 +72,8 @@ def stream(
     except OSError as error:
         raise BookError(f"{where}: cannot be read: {error.strerror}; give the path of a snapshot") from None
     except (ijson.JSONError, UnicodeError) as error:
-        why = re.split(r"\n|\\n", str(error).removeprefix("b'"), maxsplit=1)[0].rstrip(". ")
-        raise BookError(f"{where}: not a whole JSON file: {why}; fetch it again") from None
+        reason = re.split(r"\n|\\n", str(error).removeprefix("b'"), maxsplit=1)[0].rstrip(". ")
+        raise BookError(f"{where}: not a whole JSON file: {reason}; fetch it again") from None
     except _WrongShapeError as error:
         raise BookError(f"{where}: not a snapshot: {error}") from None
 
@@ -61,14 +82,14 @@ class _WrongShapeError(Exception):
     """The JSON is whole but no snapshot."""
 
 
-def _elements(events: Events, what: str) -> Iterator[tuple[str, Any]]:
+def _elements(events: Events, expected: str) -> Iterator[tuple[str, Any]]:
     """Yield the first event of each element of the list at the top."""
     event, _ = next(events)
     if event != "start_array":
-        raise _WrongShapeError(f"it is no list; give {what}")
+        raise _WrongShapeError(f"it is no list; give {expected}")
     yield from _inner(events)
     if next(events, None) is not None:  # reads to the end, so that a truncated file is seen
-        raise _WrongShapeError(f"something follows the list; give {what}")
+        raise _WrongShapeError(f"something follows the list; give {expected}")
 
 
 def _inner(events: Events) -> Iterator[tuple[str, Any]]:
@@ -101,12 +122,12 @@ def _flat(events: Events) -> dict[str, Any]:
     return row
 
 
-def position_rows(events: Events, tally: Tally) -> Iterator[tuple[Any, ...]]:
+def position_rows(events: Events, counts: SnapshotCounts) -> Iterator[PositionRow]:
     """Yield the rows of ``positions``; the name of a market may follow its positions."""
-    what = 'a list of {"market_name", "positions": [...]}'
-    for market, (event, _) in enumerate(_elements(events, what)):
+    expected = 'a list of {"market_name", "positions": [...]}'
+    for market, (event, _) in enumerate(_elements(events, expected)):
         if event != "start_map":
-            raise _WrongShapeError(f"element {market + 1} is no market; give {what}")
+            raise _WrongShapeError(f"element {market + 1} is no market; give {expected}")
         key = ""
         for event, value in events:
             if event == "end_map":
@@ -114,44 +135,53 @@ def position_rows(events: Events, tally: Tally) -> Iterator[tuple[Any, ...]]:
             if event == "map_key":
                 key = value
             elif key == "market_name" and event == "string":
-                tally.names[market] = value
+                counts.names[market] = value
             elif key == "positions" and event == "start_array":
-                yield from _market(events, market, tally)
+                yield from _positions_of(events, market, counts)
             else:
                 _skip(events, event)
 
 
-def _market(events: Events, market: int, tally: Tally) -> Iterator[tuple[Any, ...]]:
+def _positions_of(events: Events, market: int, counts: SnapshotCounts) -> Iterator[PositionRow]:
     for event, _ in _inner(events):
-        tally.read += 1
+        counts.read += 1
         if event != "start_map":
             _skip(events, event)
-            tally.faults["not an object"] += 1
+            counts.faults["not an object"] += 1
             continue
         row = _flat(events)
         try:
             size = _number(row, "size")
             side = _side(size, row.get("side"))
-            amounts = abs(size), _number(row, "entry_price"), abs(_number(row, "notional_size"))
+            entry_px, notional = _number(row, "entry_price"), abs(_number(row, "notional_size"))
             value = _number(row, "account_value") if row.get("account_value") is not None else None
-            cross = int(row.get("is_cross") is not False)
-            if min(amounts[0] * amounts[1], amounts[2]) < SMALLEST_USD:
+            if min(abs(size) * entry_px, notional) < SMALLEST_USD:
                 raise ValueError("worth less than 1e-6 USD at entry_price or by notional_size")
-            yield (tally.read, market, _user(row), side, *amounts, value, cross)
+            yield PositionRow(
+                place=counts.read,
+                market=market,
+                account=_user(row),
+                side=side,
+                quantity_base=abs(size),
+                entry_px=entry_px,
+                notional_usd=notional,
+                account_value_usd=value,
+                is_cross=int(row.get("is_cross") is not False),
+            )
         except ValueError as error:
-            tally.faults[str(error)] += 1
+            counts.faults[str(error)] += 1
 
 
-def value_rows(events: Events, tally: Tally) -> Iterator[tuple[Any, ...]]:
+def value_rows(events: Events, counts: SnapshotCounts) -> Iterator[AccountValueRow]:
     """Yield the rows of ``account_values``; entries that cannot be read are as if absent."""
     for place, (event, _) in enumerate(_elements(events, 'a list of {"user", "account_value"}')):
         row = _flat(events) if event == "start_map" else {}
         if event != "start_map":
             _skip(events, event)
         try:
-            yield place, _user(row), _number(row, "account_value")
+            yield AccountValueRow(place, account=_user(row), account_value_usd=_number(row, "account_value"))
         except ValueError:
-            tally.values_unread += 1
+            counts.values_unread += 1
 
 
 def _number(row: Mapping[str, Any], name: str) -> float:

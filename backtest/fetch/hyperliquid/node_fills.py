@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from backtest.assets import lake_folder
 from backtest.errors import DataError
-from backtest.fetch.hyperliquid.blocks import DAY_US, FillRow, Tally, rows_of
+from backtest.fetch.hyperliquid.blocks import DAY_US, FillCounts, FillRow, rows_of
 from backtest.lake.place import shown
 from backtest.lake.read import read_series
 from backtest.lake.series import FILLS, schema_of
@@ -27,7 +27,7 @@ from backtest.times import moment
 if TYPE_CHECKING:
     import polars as pl
 
-Progress = Callable[[Path, int, int], None]  # file, bytes read, bytes in it
+OnProgress = Callable[[Path, int, int], None]  # file, bytes read, bytes in it
 
 SUFFIXES = (".lz4", ".jsonl", ".json")
 CHUNK = 1 << 23
@@ -105,7 +105,7 @@ def unified_symbol(coin: str) -> str:
 
 
 def import_fills(
-    paths: Sequence[Path], *, venue: str = "hyperliquid", on_progress: Progress | None = None
+    paths: Sequence[Path], *, venue: str = "hyperliquid", on_progress: OnProgress | None = None
 ) -> FillReport:
     """Read node fills into the lake, one file per symbol and UTC day, merged with what is there.
 
@@ -126,64 +126,64 @@ def import_fills(
     """
     if not paths:
         raise DataError(f"no file of node fills given; allowed: {', '.join(SUFFIXES)}; name at least one")
-    tally, faults = Tally(), list[Fault]()
+    counts, faults = FillCounts(), list[Fault]()
     with tempfile.TemporaryDirectory(prefix="crashbook-fills-") as folder:
         spilled: dict[tuple[str, int], list[Path]] = {}
         for path in paths:
             rows: list[FillRow] = []
-            for block in _blocks(path, tally, on_progress):
+            for block in _blocks(path, counts, on_progress):
                 rows += block
                 if len(rows) >= SPILL_ROWS:
                     _spill(rows, Path(folder), spilled)
                     rows = []
             _spill(rows, Path(folder), spilled)
             faults += [
-                Fault(file=path.name, reason=reason, count=count, first_line=tally.first[reason])
-                for reason, count in tally.faults.items()
+                Fault(file=path.name, reason=reason, count=count, first_line=counts.first[reason])
+                for reason, count in counts.faults.items()
             ]
         with _exclusively():
             days = tuple(_write(venue, coin, day, spilled[coin, day]) for coin, day in sorted(spilled))
     return FillReport(
         files=tuple(path.name for path in paths),
-        blocks=tally.blocks,
-        fills=tally.fills,
-        spot=tally.spot,
-        taken=tally.taken,
-        counterparts=tally.counterparts,
-        shared=tally.shared,
-        unpaired=tally.unpaired,
+        blocks=counts.blocks,
+        fills=counts.fills,
+        spot=counts.spot,
+        taken=counts.taken,
+        counterparts=counts.counterparts,
+        shared=counts.shared,
+        unpaired=counts.unpaired,
         days=days,
         faults=tuple(faults),
     )
 
 
-def _blocks(path: Path, tally: Tally, on_progress: Progress | None) -> Iterator[list[FillRow]]:
+def _blocks(path: Path, counts: FillCounts, on_progress: OnProgress | None) -> Iterator[list[FillRow]]:
     """Yield the rows of each block of a file; lines that are no block are counted."""
     import orjson
 
-    tally.begin_file()
-    before = tally.blocks
+    counts.begin_file()
+    before = counts.blocks
     for number, line in enumerate(_lines(path, on_progress), 1):
-        tally.line = number
+        counts.line = number
         if len(line) > LONGEST_LINE:
-            tally.fault(f"a line longer than {LONGEST_LINE >> 20} MiB")
+            counts.fault(f"a line longer than {LONGEST_LINE >> 20} MiB")
             continue
         if not line.strip():
             continue
         try:
             block = orjson.loads(line)
         except orjson.JSONDecodeError:
-            tally.fault("not JSON")
+            counts.fault("not JSON")
             continue
-        rows = rows_of(block, tally)
+        rows = rows_of(block, counts)
         if rows:
             yield rows
-    if tally.blocks == before:
-        reason = next((f"{count:,} lines: {reason}" for reason, count in tally.faults.items()), "it is empty")
+    if counts.blocks == before:
+        reason = next((f"{count:,} lines: {reason}" for reason, count in counts.faults.items()), "it is empty")
         raise DataError(f"{shown(path)}: no block of fills in it ({reason}); give an hourly file of node fills")
 
 
-def _lines(path: Path, on_progress: Progress | None) -> Iterator[bytes]:
+def _lines(path: Path, on_progress: OnProgress | None) -> Iterator[bytes]:
     """Yield the lines of a file; of a line that is too long only the beginning, longer than allowed."""
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(f"{shown(path)}: not a file of node fills; allowed: {', '.join(SUFFIXES)}; rename or unpack it")
@@ -200,7 +200,7 @@ def _lines(path: Path, on_progress: Progress | None) -> Iterator[bytes]:
         yield rest
 
 
-def _chunks(path: Path, on_progress: Progress | None) -> Iterator[bytes]:
+def _chunks(path: Path, on_progress: OnProgress | None) -> Iterator[bytes]:
     import pyarrow as pa
 
     packed = path.suffix.lower() == ".lz4"

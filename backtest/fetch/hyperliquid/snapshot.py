@@ -1,7 +1,7 @@
 """A clearinghouse snapshot of Hyperliquid, as a book file that a replay takes.
 
 ``perp_positions_by_market_*.json`` lists the positions of each market, ``account_value_snapshot_*.json`` the account
-values. Both are read as a stream. What is assumed of them:
+values. Both are read as a stream. Assumed of them:
 
 - ``size`` is signed, below zero for a short; where it is above zero, ``side`` decides if there is one.
 - ``notional_size`` is the position at the mark of the snapshot, without a sign.
@@ -9,11 +9,11 @@ values. Both are read as a stream. What is assumed of them:
 - ``is_cross`` false is an isolated position; Hyperliquid's default is cross.
 
 An account's value is allocated to its positions in proportion to notional, over all its markets. A position's
-collateral is what it was allocated less its unrealised profit at the snapshot's mark: its equity there is then exactly
-its part of the account value, and its collateral may be below zero. The cross positions of a user become one cross
+collateral is its part less its unrealised profit at the snapshot's mark: its equity there is then exactly its part of
+the account value, and its collateral may be below zero. The cross positions of a user become one cross
 account, whose collateral is their sum: all of the account value if all its positions are in the book. Positions that
 are not (coins not asked for, isolated ones) keep their part, since the rest of the value stands behind them. With
-``margin = isolated`` every position stands alone with its part. The account values are written beside the book.
+``margin = isolated`` every position stands alone with its part. The account values are written next to the book.
 """
 
 from __future__ import annotations
@@ -27,11 +27,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_type_hints
 
 from backtest.errors import BookError
 from backtest.fetch.hyperliquid.blocks import COIN
-from backtest.fetch.hyperliquid.clearinghouse import Progress, Tally, position_rows, stream, value_rows
+from backtest.fetch.hyperliquid.clearinghouse import (
+    AccountValueRow,
+    OnProgress,
+    PositionRow,
+    SnapshotCounts,
+    position_rows,
+    stream,
+    value_rows,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -43,17 +51,16 @@ RULES = {
 }
 PREFIX = "hyperliquid:"
 SPILL_ROWS = 50_000
-TABLES = {
-    "positions": {
-        "place": "BIGINT", "market": "BIGINT", "account": "VARCHAR", "side": "BIGINT", "quantity_base": "DOUBLE",
-        "entry_px": "DOUBLE", "notional_usd": "DOUBLE", "account_value_usd": "DOUBLE",
-        "is_cross": "BIGINT",
-    },
-    "account_values": {"place": "BIGINT", "account": "VARCHAR", "account_value_usd": "DOUBLE"},
-    "markets": {
-        "market": "BIGINT", "coin": "VARCHAR", "lot_base": "DOUBLE", "no_perpetual": "BIGINT", "why": "VARCHAR",
-    },
-}  # fmt: skip
+
+
+class MarketRow(NamedTuple):
+    """A market of the snapshot, and why its positions are left out, None if they are not."""
+
+    market: int
+    coin: str
+    lot_base: float
+    no_perpetual: int
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +77,12 @@ class SnapshotMarket:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotReport:
-    """What became of the positions of a snapshot.
+    """Counts of the positions of a snapshot: read, in the book, left out by reason.
 
     Attributes
     ----------
     book, accounts_file
-        The book, and beside it account, account_value_usd, notional_usd and positions of every account.
+        The book, and next to it account, account_value_usd, notional_usd and positions of every account.
     rule
         How account values were allocated.
     read
@@ -116,7 +123,7 @@ def import_snapshot(
     coins: Sequence[str] | None = None,
     lots: Mapping[str, Decimal] | None = None,
     margin: str = "cross",
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> SnapshotReport:
     """Turn a snapshot into a Parquet book with the columns of ``backtest.book.importer``.
 
@@ -142,27 +149,32 @@ def import_snapshot(
 
     if target.suffix.lower() != ".parquet":
         raise BookError(f"{target.name}: a book is written as Parquet; give a name that ends in .parquet")
-    tally = Tally()
+    counts = SnapshotCounts()
     with tempfile.TemporaryDirectory(prefix="crashbook-snapshot-") as name, closing(duckdb.connect()) as con:
         folder = Path(name)
         # one thread, and sums of decimals: the same snapshot gives the same bytes
         con.execute("SET threads = 1; SET memory_limit = '600MB'")
         con.execute("SET temp_directory = $1", [str(folder / "spill")])
-        _load(con, "positions", stream(positions, lambda events: position_rows(events, tally), on_progress), folder)
-        values = stream(account_values, lambda events: value_rows(events, tally), on_progress) if account_values else ()
-        _load(con, "account_values", values, folder)
-        _load(con, "markets", _markets(tally.names, coins, lots or {}), folder)
+        read = stream(positions, lambda events: position_rows(events, counts), on_progress)
+        _load(con, "positions", PositionRow, read, folder)
+        values: Iterable[AccountValueRow] = ()
+        if account_values:
+            values = stream(account_values, lambda events: value_rows(events, counts), on_progress)
+        _load(con, "account_values", AccountValueRow, values, folder)
+        _load(con, "markets", MarketRow, _markets(counts.names, coins, lots or {}), folder)
         con.execute(_OWNERS)
-        con.execute(_JUDGED)
-        return _write(con, tally, target, margin)
+        con.execute(_CLASSIFIED)
+        return _write(con, counts, target, margin)
 
 
-def _load(con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[tuple[Any, ...]], folder: Path) -> None:
-    """Make a view of rows, which wait on disk."""
+def _load(
+    con: duckdb.DuckDBPyConnection, table: str, row_type: type[Any], rows: Iterable[tuple[Any, ...]], folder: Path
+) -> None:
+    """Make a view of rows, which wait on disk; its columns are the fields of their type."""
     import polars as pl
 
-    kinds = {"BIGINT": pl.Int64(), "DOUBLE": pl.Float64(), "VARCHAR": pl.String()}
-    columns = {name: kinds[kind] for name, kind in TABLES[table].items()}
+    kinds = {int: pl.Int64(), float: pl.Float64(), str: pl.String()}
+    columns = {name: kinds[(get_args(kind) or (kind,))[0]] for name, kind in get_type_hints(row_type).items()}
     files = list[Path]()
     left = iter(rows)
     while (part := list(islice(left, SPILL_ROWS))) or not files:
@@ -173,51 +185,54 @@ def _load(con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[tuple[Any, 
     con.read_parquet([str(file) for file in files]).create_view(table)
 
 
-def _markets(
-    names: Mapping[int, str], coins: Sequence[str] | None, lots: Mapping[str, Decimal]
-) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of ``markets``: coin, lot, whether it is no perpetual, and why its positions are left out."""
+def _markets(names: Mapping[int, str], coins: Sequence[str] | None, lots: Mapping[str, Decimal]) -> Iterator[MarketRow]:
     for market, name in names.items():
         coin = name.removeprefix(PREFIX)
         spot = coin.startswith("@") or ("/" in coin and ".." not in coin)
-        if spot or not COIN.fullmatch(coin):
-            yield market, coin, 0.0, 1, "spot market" if spot else "name of the market is none"
-        else:
-            asked = coins is None or coin in coins
-            yield market, coin, float(lots.get(coin, 0)), 0, None if asked else "coin not asked for"
+        perpetual = not spot and bool(COIN.fullmatch(coin))
+        kept = coins is None or coin in coins
+        reason = "spot market" if spot else "name of the market is none" if not perpetual else "coin not asked for"
+        yield MarketRow(
+            market=market,
+            coin=coin,
+            lot_base=float(lots.get(coin, 0)) if perpetual else 0.0,
+            no_perpetual=int(not perpetual),
+            reason=None if perpetual and kept else reason,
+        )
 
 
-def _write(con: duckdb.DuckDBPyConnection, tally: Tally, target: Path, margin: str) -> SnapshotReport:
+def _write(con: duckdb.DuckDBPyConnection, counts: SnapshotCounts, target: Path, margin: str) -> SnapshotReport:
     import duckdb
 
-    counts = dict(
-        con.sql("SELECT why, count(*) FROM judged WHERE why IS NOT NULL GROUP BY why ORDER BY why").fetchall()
-    )
-    left_out = dict(sorted((Counter(counts) + tally.faults).items()))
-    markets = tuple(SnapshotMarket(*row) for row in con.sql(_BY_MARKET).fetchall())
+    reasons = con.sql("SELECT reason, count(*) FROM classified WHERE reason IS NOT NULL GROUP BY reason").fetchall()
+    left_out = dict(sorted((Counter(dict(reasons)) + counts.faults).items()))
+    markets = tuple(SnapshotMarket(**row) for row in con.sql(_BY_MARKET).pl().iter_rows(named=True))
     if not markets:
-        reasons = "; ".join(f"{why}: {count:,}" for why, count in left_out.items()) or "it lists none"
-        raise BookError(f"no position of the snapshot is left ({reasons}); check the files and the coins asked for")
-    beside = target.with_suffix(".accounts.parquet")
+        listed = "; ".join(f"{reason}: {count:,}" for reason, count in left_out.items()) or "it lists none"
+        raise BookError(f"no position of the snapshot is left ({listed}); check the files and the coins asked for")
+    accounts_file = target.with_suffix(".accounts.parquet")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        for path, query in ((beside, _ACCOUNTS), (target, _BOOK[margin])):
+        for path, query in ((accounts_file, _ACCOUNTS), (target, _BOOK[margin])):
             partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
             con.sql(query).write_parquet(str(partial), compression="zstd")
             partial.replace(path)
     except (OSError, duckdb.Error) as error:
         raise BookError(f"{target.name}: cannot be written: {error}; free space or give another place") from None
-    accounts, notional = _one(con, "SELECT count(DISTINCT account), sum(notional) FROM judged WHERE why IS NULL")
-    (poor,) = _one(con, "SELECT count(*) FROM owners WHERE account_value_usd <= 0")
+    (totals,) = con.sql(_TOTALS).pl().iter_rows(named=True)
     return SnapshotReport(
-        target, beside, RULES[margin], tally.read, sum(market.positions for market in markets), accounts,
-        float(notional), left_out, tally.values_unread, poor, markets,
-    )  # fmt: skip
-
-
-def _one(con: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
-    row: tuple[Any, ...] = con.sql(query).fetchall()[0]
-    return row
+        book=target,
+        accounts_file=accounts_file,
+        rule=RULES[margin],
+        read=counts.read,
+        positions=sum(market.positions for market in markets),
+        accounts=totals["accounts"],
+        notional_usd=float(totals["notional_usd"]),
+        left_out=left_out,
+        values_unread=counts.values_unread,
+        accounts_without_value=totals["accounts_without_value"],
+        markets=markets,
+    )
 
 
 _OWNERS = """
@@ -236,23 +251,23 @@ published AS (SELECT account, arg_min(account_value_usd, place) AS value FROM ac
 SELECT account, coalesce(value, own_value) AS account_value_usd, notional_usd, positions
 FROM held LEFT JOIN published USING (account)
 """
-_JUDGED = """
-CREATE TABLE judged AS
+_CLASSIFIED = """
+CREATE TABLE classified AS
 SELECT m.coin, p.account, p.side, p.is_cross, p.quantity_base, p.entry_px, p.notional_usd::DECIMAL(28, 6) AS notional,
        o.account_value_usd * p.notional_usd / o.notional_usd::DOUBLE
          - p.side * (p.notional_usd - p.quantity_base * p.entry_px) AS collateral_usd,
        CASE WHEN m.coin IS NULL THEN 'market without a name'
-            WHEN m.why IS NOT NULL THEN m.why
+            WHEN m.reason IS NOT NULL THEN m.reason
             WHEN row_number() OVER (PARTITION BY m.coin, p.account ORDER BY p.place) > 1 THEN 'user listed twice'
             WHEN o.account_value_usd IS NULL THEN 'no account value'
             WHEN o.account_value_usd <= 0 THEN 'account value of zero or less'
-            WHEN p.quantity_base < m.lot_base THEN 'below one lot' END AS why
+            WHEN p.quantity_base < m.lot_base THEN 'below one lot' END AS reason
 FROM positions p LEFT JOIN markets m USING (market) LEFT JOIN owners o ON o.account = p.account
 """
 _ROWS = """
 SELECT account, coin AS symbol, CASE side WHEN 1 THEN 'long' ELSE 'short' END AS side, quantity_base, entry_px,
        round(collateral_usd, 6) AS collateral_usd, {mode} AS margin_mode
-FROM judged WHERE why IS NULL
+FROM classified WHERE reason IS NULL
 ORDER BY symbol, side, account
 """
 _BOOK = {
@@ -264,12 +279,18 @@ SELECT account, account_value_usd, notional_usd::DOUBLE AS notional_usd, positio
 """
 _BY_MARKET = """
 WITH sizes AS (
-  SELECT coin, side, why, quantity_base::DECIMAL(28, 10) AS size
-  FROM judged WHERE coin IS NOT NULL AND why IS DISTINCT FROM 'user listed twice'
+  SELECT coin, side, reason, quantity_base::DECIMAL(28, 10) AS size
+  FROM classified WHERE coin IS NOT NULL AND reason IS DISTINCT FROM 'user listed twice'
 )
-SELECT coin, count(*) FILTER (why IS NULL),
-       coalesce(sum(size) FILTER (why IS NULL AND side = 1), 0)::DOUBLE,
-       coalesce(sum(size) FILTER (why IS NULL AND side = -1), 0)::DOUBLE,
-       sum(side * size) FILTER (why IS NULL)::DOUBLE, sum(side * size)::DOUBLE
-FROM sizes GROUP BY coin HAVING count(*) FILTER (why IS NULL) > 0 ORDER BY coin
+SELECT coin, count(*) FILTER (reason IS NULL) AS positions,
+       coalesce(sum(size) FILTER (reason IS NULL AND side = 1), 0)::DOUBLE AS longs_base,
+       coalesce(sum(size) FILTER (reason IS NULL AND side = -1), 0)::DOUBLE AS shorts_base,
+       sum(side * size) FILTER (reason IS NULL)::DOUBLE AS difference_base,
+       sum(side * size)::DOUBLE AS snapshot_difference_base
+FROM sizes GROUP BY coin HAVING count(*) FILTER (reason IS NULL) > 0 ORDER BY coin
+"""
+_TOTALS = """
+SELECT count(DISTINCT account) AS accounts, sum(notional) AS notional_usd,
+       (SELECT count(*) FROM owners WHERE account_value_usd <= 0) AS accounts_without_value
+FROM classified WHERE reason IS NULL
 """
