@@ -1,31 +1,50 @@
-"""Strict reading of TOML: wrong types and unknown keys are refused with the key named."""
+"""Strict decoding of TOML into typed values: what does not fit is refused in one line that names key, value and fix."""
 
 from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 import tomllib
-from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+import msgspec
 
 from backtest.errors import ConfigError, near_matches
 
 T = TypeVar("T")
-_MISSING: Any = object()
-_WORDS: dict[type, str] = {
+Utc = Annotated[dt.datetime, msgspec.Meta(tz=False)]
+Mark = Literal["V", "S", "D", "U"]
+MARKS = {"V": "primary source", "S": "secondary source", "D": "derived", "U": "not verified"}
+LONGEST_SHOWN = 60  # characters of a wrong value
+_KINDS: dict[Any, str] = {
     str: "text in quotes",
     int: "a whole number",
     float: "a finite number",
     bool: "true or false",
-    list: "a list",
-    dict: "a table",
+    Decimal: "a decimal in quotes",
     dt.datetime: "a UTC time such as 2025-10-10T21:00:00, without offset",
     dt.date: "a date such as 2025-10-10",
+    tuple: "a list",
+    dict: "a table",
 }
-MARKS = {"V": "primary source", "S": "secondary source", "D": "derived", "U": "not verified"}
-LONGEST_SHOWN = 60  # characters of a wrong value
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of a TOML file; a key that is not declared is refused."""
+
+
+class Cited(Table, frozen=True, kw_only=True):
+    """A table that says where its contents come from and how far they are verified."""
+
+    source: str
+    mark: Mark
+    note: str = ""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -41,87 +60,202 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path.name}: cannot be read: {error.strerror}") from None
 
 
-class Reader:
-    """A table being read: every key is asked for by name and type, and what is left over is refused.
+def decode(value: Any, kind: type[T], where: str, *, key: str = "") -> T:
+    """Convert a value read from TOML into a type; whole numbers pass as numbers, nothing else is converted.
+
+    Parameters
+    ----------
+    where
+        File, or file and table, that a message begins with.
+    key
+        Key that holds the value, if it is not a whole file.
+
+    Raises
+    ------
+    ConfigError
+        Naming the table, the key, what it holds and what is allowed.
 
     Examples
     --------
-    >>> table = Reader({"seed": 1, "sead": 2}, "scenario.toml")
-    >>> table.get("seed", int)
-    1
-    >>> table.done()
+    >>> class Window(Table, frozen=True, kw_only=True):
+    ...     rows: int
+    >>> decode({"rows": 49}, Window, "event.toml")
+    Window(rows=49)
+    >>> decode({"rows": "49"}, Window, "event.toml")
     Traceback (most recent call last):
-    backtest.errors.ConfigError: scenario.toml: unknown key 'sead'; did you mean seed? Allowed: seed
+    backtest.errors.ConfigError: event.toml: key 'rows' is '49'; it must be a whole number
+    >>> decode({"rows": 49, "row": 1}, Window, "event.toml")
+    Traceback (most recent call last):
+    backtest.errors.ConfigError: event.toml: unknown key 'row'; did you mean rows? Allowed: rows
     """
+    _refuse_infinite(value, where, key)
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).rpartition(" - at `$")
+        place = _Place(where, key, value, kind)
+        for name, index in re.findall(r"\.(\w+)|\[(\d+|\.\.\.)\]", path) if message else ():
+            if _form(place.kind):
+                break
+            place = place.step(name, index)
+        raise ConfigError(place.refusal(message or str(error))) from None
 
-    def __init__(self, table: Mapping[str, Any], where: str) -> None:
-        self.table = table
-        self.where = where
-        self.asked: dict[str, None] = {}
 
-    @overload
-    def get(self, key: str, kind: type[T]) -> T: ...
-    @overload
-    def get(self, key: str, kind: type[T], default: None) -> T | None: ...
-    @overload
-    def get(self, key: str, kind: type[T], default: T) -> T: ...
-    def get(self, key: str, kind: type[T], default: Any = _MISSING) -> Any:
-        """Return one value; whole numbers pass as numbers, nothing else is converted."""
-        self.asked[key] = None
-        if key not in self.table:
-            if default is _MISSING:
-                raise ConfigError(f"{self.where}: key '{key}' is missing; add it as {_WORDS[kind]}")
-            return default
-        value = self.table[key]
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
-        if kind is dt.date and isinstance(value, dt.datetime):
-            return value.date()
-        fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-        finite = not isinstance(value, float) or math.isfinite(value)
-        zoned = isinstance(value, dt.datetime) and value.tzinfo is not None
-        if not fits or not finite or zoned:
-            raise ConfigError(f"{self.where}: key '{key}' is {shown(value)}; it must be {_WORDS[kind]}")
-        return value
+def _refuse_infinite(value: Any, where: str, key: str) -> None:
+    """Refuse nan and inf at any depth."""
+    if isinstance(value, Mapping):
+        inner = f"{where} [{key}]" if key else where
+        for name, item in value.items():
+            _refuse_infinite(item, inner, str(name))
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value, 1):
+            _refuse_infinite(
+                item, *((f"{where} [[{key}]] {number}", "") if isinstance(item, Mapping) else (where, key))
+            )
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where}: key '{key}' is {value}; it must be a finite number")
 
-    def texts(self, key: str, default: list[str] | None = None) -> tuple[str, ...]:
-        """Return a list of texts; without a default at least one."""
-        values = self.get(key, list) if default is None else self.get(key, list, default)
-        bad = [value for value in values if not isinstance(value, str)]
-        if bad:
-            raise ConfigError(f"{self.where}: key '{key}' holds {shown(bad[0])}; it must be a list of texts in quotes")
-        if not values and default is None:
-            raise ConfigError(f"{self.where}: key '{key}' is empty; give at least one")
-        return tuple(values)
 
-    def choice(self, key: str, allowed: Mapping[str, Any] | tuple[str, ...], default: str = "") -> str:
-        """Return a text that is one of the allowed names."""
-        value = self.get(key, str, default) if default else self.get(key, str)
-        if value not in allowed:
-            near = near_matches(value, allowed)
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A value inside a file: the table it stands in, its key, the value, its declared type."""
+
+    table: str
+    key: str
+    value: Any
+    kind: Any
+    in_list: bool = False
+
+    @property
+    def inner(self) -> str:
+        """Return how a message names this value as a table."""
+        return f"{self.table} [{self.key}]" if self.key else self.table
+
+    def step(self, name: str, index: str) -> _Place:
+        """Return the value one step further down: a key of a table, or an index (``...`` in a table by coin)."""
+        kind = _chosen(self.kind, self.value)
+        if name:
+            found = next(field for field in msgspec.structs.fields(kind) if field.encode_name == name)
+            return _Place(self.inner, name, self.value[name], found.type)
+        items = get_args(kind)
+        if index == "...":
+            key = next(key for key, value in self.value.items() if not _fits(value, items[1]))
+            return _Place(self.inner, key, self.value[key], items[1])
+        number = int(index)
+        value, item = self.value[number], items[0] if items[-1] is ... else items[number]
+        if isinstance(value, Mapping):
+            return _Place(f"{self.table} [[{self.key}]] {number + 1}", "", value, item, in_list=True)
+        return _Place(self.table, self.key, value, item, in_list=True)
+
+    def refusal(self, message: str) -> str:
+        """Return what is wrong as one line."""
+        if message.startswith("Object missing"):
+            name = message.split("`")[1]
+            found = next(field for field in msgspec.structs.fields(_plain(self.kind)) if field.encode_name == name)
+            return f"{self.inner}: key '{name}' is missing; add it as {_kind(found.type)}"
+        if message.startswith("Object contains unknown"):
+            return f"{self.inner}: {unknown_key(message.split('`')[1], self._keys())}"
+        if message.startswith("Invalid enum value"):
+            allowed = get_args(_plain(self.kind))
+            near = near_matches(str(self.value), allowed)
             guess = f" did you mean {near[0]}?" if near else ""
-            raise ConfigError(f"{self.where}: {key} = '{value}';{guess} allowed: {', '.join(allowed)}")
-        return value
+            names = ", ".join(name or "''" for name in allowed)
+            return f"{self.table}: {self.key} = {shown(self.value)};{guess} allowed: {names}"
+        if form := _form(self.kind):
+            return f"{self.table}: {self.key} = {shown(self.value)}; write {form}"
+        if "of length >= 1" in message:
+            return f"{self.table}: key '{self.key}' is empty; give at least one"
+        bounds = next(_bounds(self.kind), None)
+        if bounds and re.search(r"[<>]|out of range", message):
+            return f"{self.table}: {self.key} = {shown(self.value)}; allowed: {_range(bounds)}"
+        if not re.match(r"Expected `|Invalid |Integer ", message):  # of a check of its own
+            return f"{self.inner}: {message}"
+        if self.in_list and _kind(self.kind) == _KINDS[dict]:
+            return f"{self.table}: '{self.key}' holds {shown(self.value)}; write it as [[{self.key}]] tables"
+        verb, many = ("holds", "a list, each ") if self.in_list else ("is", "")
+        return f"{self.table}: key '{self.key}' {verb} {shown(self.value)}; it must be {many}{_kind(self.kind)}"
 
-    def table_of(self, key: str) -> Reader:
-        """Return a sub-table as a reader; an absent one is empty."""
-        return Reader(self.get(key, dict, {}), f"{self.where} [{key}]")
+    def _keys(self) -> list[str]:
+        return [field.encode_name for field in msgspec.structs.fields(_chosen(self.kind, self.value))]
 
-    def tables(self, key: str) -> list[Reader]:
-        """Return an array of tables as readers."""
-        rows = self.get(key, list, [])
-        bad = [row for row in rows if not isinstance(row, dict)]
-        if bad:
-            raise ConfigError(f"{self.where}: '{key}' holds {shown(bad[0])}; write it as [[{key}]] tables")
-        return [Reader(row, f"{self.where} [[{key}]] {number}") for number, row in enumerate(rows, 1)]
 
-    def done(self) -> None:
-        """Refuse keys that nobody asked for."""
-        for key in self.table:
-            if key not in self.asked:
-                near = near_matches(key, self.asked)
-                guess = f"; did you mean {near[0]}?" if near else ";"
-                raise ConfigError(f"{self.where}: unknown key '{key}'{guess} Allowed: {', '.join(sorted(self.asked))}")
+def _plain(kind: Any) -> Any:
+    """Return a type without bounds and without None."""
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if get_origin(kind) in {Union, UnionType}:
+        rest = [each for each in get_args(kind) if each is not NoneType]
+        return _plain(rest[0]) if len(rest) == 1 else Union[tuple(rest)]  # noqa: UP007
+    return kind
+
+
+def _chosen(kind: Any, value: Any) -> Any:
+    """Return the member of a type that a table or list is read as."""
+    kind = _plain(kind)
+    if get_origin(kind) is Union:
+        wanted = dict if isinstance(value, Mapping) else tuple
+        return next(each for each in get_args(kind) if get_origin(_plain(each)) is wanted)
+    return kind
+
+
+def _kind(kind: Any) -> str:
+    """Return what a message calls a type.
+
+    Examples
+    --------
+    >>> _kind(Utc | None), _kind(dict[str, float]), _kind(Mark)
+    ('a UTC time such as 2025-10-10T21:00:00, without offset', 'a table', 'one of V, S, D, U')
+    """
+    kind = _plain(kind)
+    if get_origin(kind) is Union:
+        return " or ".join(dict.fromkeys(map(_kind, get_args(kind))))
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(get_args(kind))}"
+    return _KINDS.get(get_origin(kind) or kind, _KINDS[dict])
+
+
+def _bounds(kind: Any) -> Iterator[msgspec.Meta]:
+    """Yield the bounds that a type states, of each member where there are several."""
+    if get_origin(kind) is Annotated:
+        yield from (extra for extra in get_args(kind)[1:] if isinstance(extra, msgspec.Meta))
+    elif get_origin(kind) in {Union, UnionType}:
+        for each in get_args(kind):
+            yield from _bounds(each)
+
+
+def _form(kind: Any) -> str:
+    """Return what a value must look like, if its type says so."""
+    return next((each.description for each in _bounds(kind) if each.description), "")
+
+
+def _range(bounds: msgspec.Meta) -> str:
+    unit = (bounds.extra or {}).get("unit", "")
+    low = bounds.ge if bounds.ge is not None else bounds.gt
+    high = bounds.le if bounds.le is not None else bounds.lt
+    if high is None:
+        return f"{'above' if bounds.gt is not None else 'at least'} {low:,.15g} {unit}".rstrip()
+    return f"{low:,.15g} to {high:,.15g} {unit}".rstrip()
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def unknown_key(name: str, known: Iterable[str]) -> str:
+    """Return the refusal of a key that is not known, with the nearest one.
+
+    Examples
+    --------
+    >>> unknown_key("sead", ["seed", "venue"])
+    "unknown key 'sead'; did you mean seed? Allowed: seed, venue"
+    """
+    known = sorted(known)
+    near = near_matches(name, known)
+    return f"unknown key '{name}'{f'; did you mean {near[0]}?' if near else ';'} Allowed: {', '.join(known)}"
 
 
 def shown(value: Any) -> str:
@@ -136,22 +270,3 @@ def shown(value: Any) -> str:
     if isinstance(value, dt.date):  # a datetime too
         text = value.isoformat()
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
-
-
-def decimal_of(text: str, where: str) -> Decimal:
-    """Return a finite decimal written as text."""
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite():
-        raise ConfigError(f"{where}: {shown(text)} is not a number; write it as a decimal in quotes")
-    return number
-
-
-def positive(section: Reader, key: str) -> int:
-    """Return a whole number above zero."""
-    number = section.get(key, int)
-    if number <= 0:
-        raise ConfigError(f"{section.where}: {key} = {number}; it must be above zero")
-    return number

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from backtest.scenario.fields import BY_NAME
-from backtest.scenario.values import Scenario
+from backtest.scenario.fields import BY_NAME, Scenario
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "backtest"

@@ -16,7 +16,7 @@ from backtest.book.accounts import value_signs, worths
 from backtest.errors import BookError, ConfigError
 from backtest.mechanics.exact import LIMIT, QUANTA_PER_USD, Bools, Ints, exact_sum, ratio
 from backtest.mechanics.margin import Tiers, maintenance, tier_of
-from backtest.scenario.values import Watch
+from backtest.scenario.watched import WatchedPosition
 from backtest.venue.instrument import Instrument
 
 MarginTable = tuple[Tiers, tuple[float, ...]]  # maintenance schedule in quanta, highest leverage of each tier
@@ -185,7 +185,7 @@ class WatchRows:
 
 
 def watch_rows(
-    watches: Sequence[Watch],
+    watches: Sequence[WatchedPosition],
     instruments: Sequence[Instrument],
     tiers: Sequence[MarginTable],
     mark0: Ints,

@@ -23,7 +23,7 @@ from backtest.book.book import (
 )
 from backtest.errors import BookError, near_matches
 from backtest.mechanics.exact import Bools, Ints, exact_sum
-from backtest.scenario.values import Watch
+from backtest.scenario.watched import WatchedPosition
 from backtest.toml import shown
 from backtest.venue.instrument import Instrument
 
@@ -45,7 +45,7 @@ def read_positions(
     *,
     inclusive: bool,
     balance_with_market: bool,
-    watches: Sequence[Watch] = (),
+    watches: Sequence[WatchedPosition] = (),
 ) -> PositionBook:
     """Read a book from a file with the columns of ``FILE_COLUMNS``; see ``book_of_frame``.
 
@@ -109,7 +109,7 @@ def book_of_frame(
     *,
     inclusive: bool,
     balance_with_market: bool,
-    watches: Sequence[Watch] = (),
+    watches: Sequence[WatchedPosition] = (),
     where: str = "positions",
     first_row: int = 1,
 ) -> PositionBook:
@@ -117,7 +117,7 @@ def book_of_frame(
 
     Numbers are taken as written; a float stands for its shortest text. Sizes are floored to lots, entry value and
     collateral are rounded once to quanta of 1e-6, half to even. Whole-number accounts keep their ids; if any is other
-    text, all are numbered from 1 in sorted order and named. Watch accounts follow with the next ids.
+    text, all are numbered from 1 in sorted order and named. Watched accounts follow with the next ids.
 
     The cross rows of an account are one cross account. Its collateral is the sum over them: an exchange's figure for
     the account may stand in one row, the others left empty. An account may be cross in some rows, isolated in others.

@@ -28,7 +28,7 @@ import numpy as np
 from backtest.book.accounts import cross_accounts, worths
 from backtest.errors import ConfigError
 from backtest.mechanics.exact import Bools, Ints, half_even, ratio
-from backtest.scenario.values import Scenario
+from backtest.scenario.fields import Scenario
 from backtest.venue.instrument import Instrument
 
 KEY = 3  # of the generator that joins positions; a coin and side have keys of three numbers, this one of two

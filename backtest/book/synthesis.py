@@ -21,7 +21,8 @@ from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import LIMIT, QUANTA_PER_USD, RATE_ONE, Floats, Ints, half_even, mul_rate_up, quanta
 from backtest.mechanics.margin import Tiers, maintenance, tier_of
 from backtest.mechanics.margin_stepped import steps_up
-from backtest.scenario.values import Scenario, per_coin
+from backtest.scenario.fields import Scenario
+from backtest.scenario.values import per_coin
 from backtest.venue.instrument import Instrument
 
 Mixture = tuple[tuple[float, float, float], ...]

@@ -98,7 +98,7 @@ def position_figures(
     --------
     Long 1 BTC at 100,000 with 10,000: half a percent less 50 is due below 600,000, so (90,000 - 50) / 0.995.
 
-    >>> from backtest.venue.profile import get_venue
+    >>> from backtest.venue.reading import get_venue
     >>> long = Asked(side="long", entries=[(Decimal(100_000), Decimal(1))], margin=Decimal(10_000))
     >>> answer = position_figures(get_venue("binanceusdm"), "BTC", long, dt.date(2024, 10, 24))
     >>> [str(answer.value(name)) for name in ("maintenance_margin_usd", "liquidation_px", "bankruptcy_px")]
@@ -152,8 +152,8 @@ def _other_way(held: Position) -> str:
 
 def _simplified(profile: VenueProfile, mode: str) -> Iterator[str]:
     for each in profile.simplified:
-        if each["point"] in CONCERNED or (each["point"] == "margin_mode" and mode == "cross"):
-            yield f"{each['point']}: {each['venue_rule']} Here: {each['runs_here']}"
+        if each.point in CONCERNED or (each.point == "margin_mode" and mode == "cross"):
+            yield f"{each.point}: {each.venue_rule} Here: {each.runs_here}"
 
 
 def _inputs(held: Position, side: str, mode: str) -> Iterator[Figure]:

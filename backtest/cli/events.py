@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import click
@@ -19,6 +19,7 @@ from backtest.formatting import period, readable
 
 if TYPE_CHECKING:
     from backtest.catalogue.events import CrashEvent
+    from backtest.catalogue.facts import Fact
 
 NOTHING = "no bars: none in the sample, none in the lake"
 
@@ -79,9 +80,11 @@ def _days(event: CrashEvent) -> Iterator[dt.date]:
 
 def _facts(event: CrashEvent) -> Table:
     """Return every published figure of an event as one row."""
-    columns = ("id", "what", "value", "low", "high", "at", "unit", "coin", "venue", "side", "start", "end", "grade",
+    columns = ("id", "quantity", "value", "low", "high", "at", "unit", "coin", "venue", "side", "start", "end", "grade",
                "mark", "source", "note", "conflicts_with")  # fmt: skip
-    rows = [{**fact, "conflicts_with": ", ".join(fact["conflicts_with"])} for fact in event.facts]
+    rows = [{name: getattr(fact, name) for name in columns} for fact in event.facts]
+    for row in rows:
+        row["conflicts_with"] = ", ".join(row["conflicts_with"])
     return table_of(rows, columns)
 
 
@@ -96,20 +99,20 @@ def _text(event: CrashEvent) -> str:
             ("venues", f"{event.venues[0]} (default), {', '.join(event.venues[1:])}".removesuffix(", ")),
             ("coins", ", ".join(event.coins)),
             ("core", f"{period(event.core_start, event.core_end)} UTC ({event.hours})"),
-            *((part["name"], f"{period(part['start'], part['end'])} UTC") for part in event.parts),
+            *((part.name, f"{period(part.start, part.end)} UTC") for part in event.parts),
             ("window", window),
             ("data", "; ".join(on_disk(event)) or NOTHING),
             ("summary", event.summary),
         ]
     )
-    sources = list(dict.fromkeys(fact["source"] for fact in event.facts))
+    sources = list(dict.fromkeys(fact.source for fact in event.facts))
     shown = [
-        {"id": fact["id"], "what": fact["what"], "value": _value(fact), "unit": fact["unit"],
-         "of": " ".join(filter(None, (fact["venue"], fact["coin"], fact["side"]))), "grade": fact["grade"],
-         "mark": fact["mark"], "source": f"[{sources.index(fact['source']) + 1}]", "note": _note(fact)}
+        {"id": fact.id, "quantity": fact.quantity, "value": _value(fact), "unit": fact.unit,
+         "of": " ".join(filter(None, (fact.venue, fact.coin, fact.side))), "grade": fact.grade,
+         "mark": fact.mark, "source": f"[{sources.index(fact.source) + 1}]", "note": _note(fact)}
         for fact in event.facts
     ]  # fmt: skip
-    published = table_of(shown, ("id", "what", "value", "unit", "of", "grade", "mark", "source", "note"))
+    published = table_of(shown, ("id", "quantity", "value", "unit", "of", "grade", "mark", "source", "note"))
     return "".join(
         (
             head,
@@ -123,17 +126,17 @@ def _text(event: CrashEvent) -> str:
     )
 
 
-def _value(fact: Mapping[str, Any]) -> str:
-    if fact["at"] is not None:
-        return readable(fact["at"])
-    if fact["value"] is not None:
-        return readable(fact["value"])
-    return f"{readable(fact['low'])} to {readable(fact['high'])}"
+def _value(fact: Fact) -> str:
+    if fact.at is not None:
+        return readable(fact.at)
+    if fact.value is not None:
+        return readable(fact.value)
+    return f"{readable(fact.low)} to {readable(fact.high)}"
 
 
-def _note(fact: Mapping[str, Any]) -> str:
-    against = f"conflicts with {', '.join(fact['conflicts_with'])}" if fact["conflicts_with"] else ""
-    return "; ".join(filter(None, (fact["note"], against)))
+def _note(fact: Fact) -> str:
+    against = f"conflicts with {', '.join(fact.conflicts_with)}" if fact.conflicts_with else ""
+    return "; ".join(filter(None, (fact.note, against)))
 
 
 def _defaults(event: CrashEvent) -> Table:
@@ -147,8 +150,8 @@ def _defaults(event: CrashEvent) -> Table:
 
 def _compared(event: CrashEvent) -> Table:
     rows = [
-        {"fact": row["fact"], "metric": row["metric"], "coin": row["coin"] or "all",
-         "within": period(row["start"], row["end"]), "shown_as": row["how"], "note": row["note"]}
+        {"fact": row.fact, "metric": row.metric, "coin": row.coin or "all",
+         "within": period(row.start, row.end), "shown_as": row.how, "note": row.note}
         for row in event.compare
     ]  # fmt: skip
     return table_of(rows, ("fact", "metric", "coin", "within", "shown_as", "note"))
@@ -156,7 +159,7 @@ def _compared(event: CrashEvent) -> Table:
 
 def _grid(event: CrashEvent) -> Table:
     rows = [
-        {"label": row["label"], "set": "; ".join(f"{name} = {readable(value)}" for name, value in row["set"].items())}
+        {"label": row.label, "set": "; ".join(f"{name} = {readable(value)}" for name, value in row.set.items())}
         for row in event.sensitivity
     ]
     return table_of(rows, ("label", "set"))

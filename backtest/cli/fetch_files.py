@@ -58,7 +58,7 @@ def read_snapshot(
     from backtest.assets import workspace
     from backtest.fetch.hyperliquid.snapshot import import_snapshot
     from backtest.market.terms import lake_units
-    from backtest.venue.profile import get_venue
+    from backtest.venue.reading import get_venue
 
     target = book or workspace() / "data" / "books" / f"{event}-{VENUE}.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)

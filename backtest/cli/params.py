@@ -15,7 +15,7 @@ from backtest.formatting import readable
 
 if TYPE_CHECKING:
     from backtest.run.pipeline import Resolved
-    from backtest.scenario.fields import Param
+    from backtest.scenario.param import Param
 
 
 @command(
@@ -63,8 +63,6 @@ def values_of(resolved: Resolved, spell: Callable[[Any], str] = readable) -> Tab
 
 
 def _allowed(param: Param) -> str:
-    from backtest.mechanics.rules import CHOICES
-
-    if param.name in CHOICES:
-        return ", ".join(CHOICES[param.name])
+    if param.choices:
+        return ", ".join(param.choices)
     return "" if param.low is None else f"{readable(param.low)} to {readable(param.high)}"

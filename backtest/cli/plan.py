@@ -44,7 +44,7 @@ def text(prepared: Prepared) -> str:
     )
     labels = [{"input": name.replace("_", " "), "is": label["badge"], "how": label["text"]}
               for name, label in meta["labels"].items()]  # fmt: skip
-    simplified = (f"{row['point']}: {row['venue_rule']} Here: {row['runs_here']}" for row in venue.simplified)
+    simplified = (f"{row.point}: {row.venue_rule} Here: {row.runs_here}" for row in venue.simplified)
     return "".join(
         (
             head,

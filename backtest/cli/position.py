@@ -88,7 +88,7 @@ def position(
     from backtest.calculator.figures import position_figures
     from backtest.calculator.position import Asked, contract_kind
     from backtest.market.terms import contract_terms
-    from backtest.venue.profile import get_venue
+    from backtest.venue.reading import get_venue
 
     if (mode == "cross") != (numbers["wallet"] is not None):
         raise click.UsageError(
@@ -149,4 +149,4 @@ def _shown(value: Decimal | float | int | str | None) -> str:
 
 
 def _url(answer: Answer, source: str) -> str:
-    return answer.profile.sources.get(source, {}).get("url", "")
+    return answer.profile.sources[source].url if source in answer.profile.sources else ""

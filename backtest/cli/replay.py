@@ -112,7 +112,8 @@ def replay(
 
 def overrides(file: Path | None, options: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
     """Return the fields that a user sets: those of the scenario file, over them options, over them ``--set``."""
-    from backtest.scenario.values import check_values, merge, parse_set, read_scenario
+    from backtest.scenario.reading import check_values, parse_set, read_scenario
+    from backtest.scenario.values import merge
 
     written = read_scenario(file) if file else {}
     return merge(written, check_values(options, "command line"), *map(parse_set, changes))

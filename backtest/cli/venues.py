@@ -31,7 +31,7 @@ def venues(venue: str | None, output: Output) -> None:
     other formats than table give the strategy points. Marks: V primary source, S secondary, D derived,
     U not verified.
     """
-    from backtest.venue.profile import get_venue, venue_names
+    from backtest.venue.reading import get_venue, venue_names
 
     if venue is None:
         emit(_listed([get_venue(name) for name in venue_names()]), output)
@@ -82,7 +82,7 @@ def _text(venue: VenueProfile) -> str:
             ("funding", venue.funding.text()),
         ]
     )
-    simplified = (f"{row['point']}: {row['venue_rule']} Here: {row['runs_here']}" for row in venue.simplified)
+    simplified = (f"{row.point}: {row.venue_rule} Here: {row.runs_here}" for row in venue.simplified)
     return "".join(
         (
             head,
@@ -113,7 +113,7 @@ def _kinds(venue: VenueProfile) -> str:
 
 
 def _url(venue: VenueProfile, source: str) -> str:
-    return venue.sources.get(source, {}).get("url", "")
+    return venue.sources[source].url if source in venue.sources else ""
 
 
 def _rules(venue: VenueProfile) -> Table:
@@ -145,10 +145,10 @@ def _instruments(venue: VenueProfile) -> Table:
 
 
 def _balances(venue: VenueProfile) -> Table:
-    rows = [{"date": day, "balance": readable(value), "unit": unit} for day, value, unit in venue.balances]
+    rows = [{"date": row.day, "balance": readable(row.amount), "unit": row.unit} for row in venue.balances]
     return table_of(rows, ("date", "balance", "unit"))
 
 
 def _sources(venue: VenueProfile) -> Iterator[str]:
     for source in venue.sources.values():
-        yield f"{source['id']} [{source['mark']}], read {source['read']}: {source['url']} {source['note']}".rstrip()
+        yield f"{source.id} [{source.mark}], read {source.read}: {source.url} {source.note}".rstrip()

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import Annotated
+
+from msgspec import Meta
+
+from backtest.toml import Table
+
+Seconds = Annotated[float, Meta(ge=0)]
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(Table, frozen=True, kw_only=True):
     """How often and how patiently a request is repeated.
 
     Attributes
@@ -22,11 +27,11 @@ class Retry:
         Longest wait a server may ask for by ``Retry-After``; beyond it the request is given up.
     """
 
-    attempts: int = 5
-    first_s: float = 1.0
-    factor: float = 2.0
-    longest_s: float = 60.0
-    patience_s: float = 600.0
+    attempts: Annotated[int, Meta(ge=1)] = 5
+    first_s: Seconds = 1.0
+    factor: Seconds = 2.0
+    longest_s: Seconds = 60.0
+    patience_s: Seconds = 600.0
 
 
 RETRY = Retry()

@@ -7,16 +7,18 @@ checked here, because the client library takes unknown keys without a word.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import defstruct
 
 from backtest.errors import ConfigError, near_matches
 from backtest.fetch.archives.publishers import ARCHIVES
 from backtest.fetch.rest.ccxt_info import client_names
 from backtest.fetch.retry import Retry
 from backtest.lake.availability import load_availability
-from backtest.toml import Reader, read_toml, shown
+from backtest.toml import decode, read_toml, shown
 
 Kinds = tuple[type, ...]
 TEXT: Kinds = (str,)
@@ -46,6 +48,11 @@ CLIENT_FIELDS: dict[str, Kinds] = {
 PROXIES = ("proxyUrl", "httpProxy", "httpsProxy", "socksProxy")  # the client refuses two of them on every request
 WORDS = {TEXT: "text in quotes", NUMBER: "a number", SWITCH: "true or false", TABLE: "a table"}
 ALLOWED_TIMES = {"timeout": "milliseconds, above zero", "rateLimit": "milliseconds between requests, above zero"}
+
+
+ArchivePlaces = defstruct(
+    "archives", [(name, str | None, None) for name in ARCHIVES], frozen=True, forbid_unknown_fields=True
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +98,10 @@ def parse_settings(table: Mapping[str, Any], where: str) -> Settings:
             raise ConfigError(f"{where}: key '{name}' is {shown(value)}; allowed: {allowed}; put it into one")
         _check_venue(name, where)
         venues[name] = _client_fields(value, f"{where} [{name}]")
-    top = Reader(table, where)
-    archives = top.table_of("archives")
-    bases = {name: base for name in ARCHIVES if (base := archives.get(name, str, None)) is not None}
-    archives.done()
-    return Settings(venues, _retry(top.table_of("retry")), bases)
+    retry = decode(table.get("retry", {}), Retry, where, key="retry")
+    places = decode(table.get("archives", {}), ArchivePlaces, where, key="archives")
+    bases = {name: base for name in ARCHIVES if (base := getattr(places, name)) is not None}
+    return Settings(venues, retry, bases)
 
 
 def _check_venue(name: str, where: str) -> None:
@@ -137,15 +143,3 @@ def _check_texts(table: Mapping[str, Any], names: Iterable[str], where: str) -> 
             _check_texts(value, value, f"{where} {name}")
         elif not isinstance(value, str):
             raise ConfigError(f"{where}: key '{name}' is {shown(value)}; it must be {WORDS[TEXT]}")
-
-
-def _retry(table: Reader) -> Retry:
-    default = Retry()
-    values = {item.name: table.get(item.name, type(getattr(default, item.name)), None) for item in fields(Retry)}
-    table.done()
-    given: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
-    for name, value in given.items():
-        assert isinstance(value, int | float)
-        if value < (1 if name == "attempts" else 0):
-            raise ConfigError(f"{table.where}: {name} = {value}; allowed: attempts of 1 or more, seconds of 0 or more")
-    return replace(default, **given)

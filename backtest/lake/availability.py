@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from backtest.assets import asset
 from backtest.errors import ConfigError
 from backtest.lake.series import SERIES
-from backtest.toml import Reader, read_toml
+from backtest.toml import Mark, Table, decode, read_toml
 
 ROUTES = ("rest", "archive")
-MARKS = ("V", "S", "D", "U")
 SHORT_FUNDING_S = 3600  # the shortest interval at which the venues listed here settle funding
 DAY_S = 86_400
 Key = tuple[str, str, str]  # venue, series, route
-UNITS: dict[str, tuple[str, ...]] = {
-    "volume": ("base", "contracts", "quote", ""),
-    "amount": ("base", "contracts", "none", ""),
-    "value": ("usd", "base", "none", ""),
-}
-_KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool, "dt.date | None": dt.date}
+Names: Any = Annotated[tuple[Literal[tuple(SERIES)], ...], msgspec.Meta(min_length=1)]  # type: ignore[misc]
+VolumeUnit = Literal["base", "contracts", "quote", ""]
+AmountUnit = Literal["base", "contracts", "none", ""]
+ValueUnit = Literal["usd", "base", "none", ""]
 
 
-@dataclass(frozen=True, slots=True)
-class Availability:
+class Availability(Table, frozen=True, kw_only=True):
     """One series that a venue serves by one route: how far back, and how a request names the part it wants.
 
     A request passes ``since`` and ``limit`` as ccxt names them, and what the attributes name. Times are milliseconds.
@@ -61,11 +59,11 @@ class Availability:
 
     venue: str
     series: str
-    route: str
+    route: Literal["rest", "archive"]
     step_s: int
     page: int
     source: str
-    mark: str
+    mark: Mark
     history_s: int = 0
     history_rows: int = 0
     first: dt.date | None = None
@@ -75,12 +73,12 @@ class Availability:
     until_key: str = "until"
     until_inclusive: bool = True
     page_key: str = ""
-    volume_linear: str = ""
-    volume_inverse: str = ""
-    amount_linear: str = ""
-    amount_inverse: str = ""
-    value_linear: str = ""
-    value_inverse: str = ""
+    volume_linear: VolumeUnit = ""
+    volume_inverse: VolumeUnit = ""
+    amount_linear: AmountUnit = ""
+    amount_inverse: AmountUnit = ""
+    value_linear: ValueUnit = ""
+    value_inverse: ValueUnit = ""
     ratio_long: str = ""
     ratio_short: str = ""
     note: str = ""
@@ -96,8 +94,7 @@ class Availability:
         return self.page * (step_s or self.step_s or SHORT_FUNDING_S)
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(Table, frozen=True, kw_only=True):
     """A series that ccxt's public client lacks for a venue; ``cell`` stands in tables, ``reason`` in messages."""
 
     venue: str
@@ -210,61 +207,35 @@ def _cell(venue: str, series: str, served: Mapping[Key, Availability], absent: M
     return ", ".join(texts) or "-"
 
 
+class AvailabilityFile(Table, frozen=True, kw_only=True):
+    """``data/availability.toml``: every table holds for each series it lists."""
+
+    served: tuple[dict[str, Any], ...]
+    absent: tuple[dict[str, Any], ...] = ()
+
+
 @cache
 def _load() -> tuple[dict[Key, Availability], dict[tuple[str, str], Absent]]:
     path = asset("data", "availability.toml")
-    file = Reader(read_toml(path), path.name)
+    file = decode(read_toml(path), AvailabilityFile, path.name)
     served: dict[Key, Availability] = {}
-    for table in file.tables("served"):
-        for entry in _entries(table):
-            key = (entry.venue, entry.series, entry.route)
-            if key in served:
-                raise ConfigError(f"{table.where}: {', '.join(key)} is given twice; keep one")
-            served[key] = entry
+    for where, table in _by_series(file.served, f"{path.name} [[served]]"):
+        entry = decode(table, Availability, where)
+        key = (entry.venue, entry.series, entry.route)
+        if key in served:
+            raise ConfigError(f"{where}: {', '.join(key)} is given twice; keep one")
+        served[key] = entry
     absent: dict[tuple[str, str], Absent] = {}
-    for table in file.tables("absent"):
-        for reason in _absents(table):
-            if (reason.venue, reason.series, "rest") in served:
-                raise ConfigError(f"{table.where}: {reason.venue} serves {reason.series}; remove one of the two")
-            absent[reason.venue, reason.series] = reason
-    file.done()
+    for where, table in _by_series(file.absent, f"{path.name} [[absent]]"):
+        reason = decode(table, Absent, where)
+        if (reason.venue, reason.series, "rest") in served:
+            raise ConfigError(f"{where}: {reason.venue} serves {reason.series}; remove one of the two")
+        absent[reason.venue, reason.series] = reason
     return served, absent
 
 
-def _series(table: Reader) -> tuple[str, ...]:
-    names = table.texts("series")
-    unknown = [name for name in names if name not in SERIES]
-    if unknown:
-        raise ConfigError(f"{table.where}: no series '{unknown[0]}'; allowed: {', '.join(SERIES)}")
-    return names
-
-
-def _entries(table: Reader) -> list[Availability]:
-    """Read one ``[[served]]`` table: its facts hold for each series it lists."""
-    choices: dict[str, tuple[str, ...]] = {"route": ROUTES, "mark": MARKS}
-    for quantity, units in UNITS.items():
-        choices |= {f"{quantity}_{kind}": units for kind in ("linear", "inverse")}
-    values: dict[str, object] = {}
-    for field in fields(Availability):
-        if field.name == "series" or (field.name not in table.table and field.name not in _REQUIRED):
-            table.asked[field.name] = None
-            continue
-        kind: type[object] = _KINDS[str(field.type)]
-        value = table.get(field.name, kind)
-        if field.name in choices and value not in choices[field.name]:
-            allowed = ", ".join(f"'{choice}'" for choice in choices[field.name])
-            raise ConfigError(f"{table.where}: {field.name} = '{value}'; allowed: {allowed}")
-        values[field.name] = value
-    names = _series(table)
-    table.done()
-    return [Availability(series=name, **values) for name in names]  # type: ignore[arg-type]
-
-
-_REQUIRED = ("venue", "route", "step_s", "page", "source", "mark")
-
-
-def _absents(table: Reader) -> list[Absent]:
-    venue, cell, reason = (table.get(key, str) for key in ("venue", "cell", "reason"))
-    names = _series(table)
-    table.done()
-    return [Absent(venue=venue, series=name, cell=cell, reason=reason) for name in names]
+def _by_series(tables: Iterable[dict[str, Any]], where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each table once for each series it lists."""
+    for number, table in enumerate(tables, 1):
+        names: tuple[str, ...] = decode(table.get("series", ()), Names, f"{where} {number}", key="series")
+        yield from ((f"{where} {number}", table | {"series": name}) for name in names)

@@ -14,7 +14,8 @@ from backtest.market.inputs import InputSeries
 from backtest.market.mark_model import model_text
 from backtest.market.pre_roll import LONG_ENOUGH
 from backtest.market.tape import Tape
-from backtest.scenario.values import Scenario, per_coin
+from backtest.scenario.fields import Scenario
+from backtest.scenario.values import per_coin
 from backtest.times import Window
 from backtest.venue.instrument import Instrument
 

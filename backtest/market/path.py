@@ -27,7 +27,7 @@ from backtest.market.units import in_lots, in_units, instrument_of, refuse_no_va
 from backtest.mechanics.exact import Bools, Floats, Ints, rate_e9
 from backtest.mechanics.impact import OrderBook
 from backtest.mechanics.path import HIGH, LOW, Walk, walk
-from backtest.scenario.values import Scenario
+from backtest.scenario.fields import Scenario
 from backtest.times import Window, micros
 from backtest.venue.instrument import Instrument
 

@@ -18,7 +18,8 @@ from backtest.times import Window, runs_of
 if TYPE_CHECKING:
     import polars as pl
 
-    from backtest.catalogue.events import CrashEvent, Sample
+    from backtest.catalogue.events import CrashEvent
+    from backtest.catalogue.facts import Sample
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import datetime as dt
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backtest.errors import ConfigError, DataError, UnknownNameError
+from backtest.errors import DataError, UnknownNameError
 from backtest.lake.availability import load_absent, load_availability
 from backtest.lake.checks import describe
 from backtest.lake.holdings import day_names
@@ -28,8 +28,8 @@ from backtest.mechanics.exact import half_even, rate_e9
 from backtest.scenario.fields import MOST
 from backtest.times import DAY
 from backtest.venue.listings import LARGEST_UNIT, SMALLEST_UNIT, Listing
-from backtest.venue.margin_table import MarginTable, check_tiers
-from backtest.venue.profile import VenueProfile
+from backtest.venue.margin_table import MarginTable, wrong_tiers
+from backtest.venue.profile import Source, VenueProfile
 
 if TYPE_CHECKING:
     import polars as pl
@@ -228,10 +228,8 @@ def _tiers(frame: pl.DataFrame, where: str) -> list[Tier]:
     columns = ("notional_floor", "maintenance_frac", "max_leverage")
     rows = [[_number(row[name], name, where) for name in columns] for row in frame.sort("tier").iter_rows(named=True)]
     tiers = [(floor, rate_e9(rate), float(limit)) for floor, rate, limit in rows]
-    try:
-        check_tiers(tiers, where)
-    except ConfigError as error:
-        raise DataError(f"{error}; {AGAIN}") from error
+    if wrong := wrong_tiers(tiers):
+        raise DataError(f"{where}: {wrong}; {AGAIN}")
     return tiers
 
 
@@ -265,13 +263,13 @@ def _series(place: Place, frame: pl.DataFrame, where: str, note: str) -> InputSe
     )
 
 
-def _source(terms: Terms) -> Mapping[str, str]:
+def _source(terms: Terms) -> Source:
     """Return the source of a table of the lake as profiles state theirs."""
     where = next(row.source for row in terms.rows if row.name == "leverage_tiers").partition(": ")[2]
-    return {
-        "id": terms.table.source,
-        "url": where,
-        "read": terms.table.valid_from.isoformat(),
-        "mark": "V",
-        "note": "As the venue gave it on that day.",
-    }
+    return Source(
+        id=terms.table.source,
+        url=where,
+        read=terms.table.valid_from.isoformat(),
+        mark="V",
+        note="As the venue gave it on that day.",
+    )

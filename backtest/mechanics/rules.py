@@ -2,47 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from backtest.mechanics.adl.close_price import CLOSE_PRICES, EXHAUSTION
-from backtest.mechanics.adl.rankings import LOSERS, RANKINGS
-from backtest.mechanics.cross_margin import CROSS_ALLOCATIONS, CROSS_ORDERS
-from backtest.mechanics.drawdown import DRAWDOWN_TRIGGERS, DrawdownTrigger
-from backtest.mechanics.fund import INVENTORY_ADL, PoolRule
-from backtest.mechanics.impact import IMPACTS
+from backtest.mechanics.drawdown import DrawdownTrigger
+from backtest.mechanics.fund import PoolRule
 from backtest.mechanics.liquidation.base import BlockTerms, PartTerms
-from backtest.mechanics.liquidation.rules import LIQUIDATION_RULES
-from backtest.mechanics.path import INTRABAR
-from backtest.mechanics.rule import Rule
 
 SCHEDULES = {
     "tiered": "marginal rates with continuous deductions",
     "risk_limits": "one rate on the whole position, a tier from above its floor",
-}
-
-DECLARED: Mapping[str, Mapping[str, Rule]] = {
-    "intrabar": INTRABAR,
-    "liquidation_rule": LIQUIDATION_RULES,
-    "impact": IMPACTS,
-    "drawdown_trigger": DRAWDOWN_TRIGGERS,
-    "inventory_adl": INVENTORY_ADL,
-    "ranking": RANKINGS,
-    "losers": LOSERS,
-    "close_price": CLOSE_PRICES,
-    "on_exhausted": EXHAUSTION,
-    "cross_allocation": CROSS_ALLOCATIONS,
-    "cross_order": CROSS_ORDERS,
-}
-CHOICES: Mapping[str, Mapping[str, Rule] | tuple[str, ...]] = {
-    "contract": ("listed", "linear", "inverse"),
-    "path": ("tape", "feedback"),
-    "fund_shortfall": ("divisible", "all_or_nothing"),
-    "fund_takeover": ("bankruptcy", "none"),
-    "residual_owner": ("account", "fund", "vault"),
-    "fee_owner": ("venue", "fund"),
-    **DECLARED,
 }
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from backtest.catalogue.facts import plain
 from backtest.mechanics.exact import RATE_ONE
 from backtest.mechanics.rule import check_figures
-from backtest.mechanics.rules import DECLARED
-from backtest.scenario.fields import PARAMS
-from backtest.scenario.values import Scenario
+from backtest.scenario.fields import PARAMS, RULES, Scenario
 from backtest.venue.settlement import coin_px, sentence
 
 if TYPE_CHECKING:
@@ -77,12 +75,13 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
         "event": {
             "id": event.id, "title": event.title, "summary": event.summary, "grade": event.grade,
             "core_start": event.core_start.isoformat(), "core_end": event.core_end.isoformat(),
-            "facts": [_plain(fact) for fact in event.facts], "compare": [_plain(row) for row in event.compare],
+            "facts": [plain(fact) for fact in event.facts], "compare": [plain(row) for row in event.compare],
             "notes": list(event.notes),
         },
         "venue": {
             "id": venue.id, "name": venue.name, "as_of": venue.as_of.isoformat(), "notes": list(venue.notes),
-            "simplified": [dict(row) for row in venue.simplified], "sources": [dict(s) for s in venue.sources.values()],
+            "simplified": [plain(row) for row in venue.simplified],
+            "sources": [plain(row) for row in venue.sources.values()],
             "points": [
                 {"name": p.name, "value": p.value, "source": p.source, "mark": p.mark, "note": p.note}
                 for p in venue.points
@@ -188,7 +187,7 @@ def assumptions(prepared: Prepared) -> list[str]:
 
 
 DERIVED = ("trigger", "stop", "window_h")  # figures of sentences that no scenario field holds as it is printed
-check_figures(DECLARED, {*(param.name for param in PARAMS), *DERIVED})
+check_figures(RULES, {*(param.name for param in PARAMS), *DERIVED})
 
 
 def figures(scenario: Scenario) -> dict[str, Any]:
@@ -203,7 +202,7 @@ def figures(scenario: Scenario) -> dict[str, Any]:
 
 def sentence_of(field: str, scenario: Scenario) -> str:
     """Return the sentence of the rule that a scenario chose for a field, with its figures."""
-    return DECLARED[field][getattr(scenario, field)].sentence.format_map(figures(scenario))
+    return RULES[field][getattr(scenario, field)].sentence.format_map(figures(scenario))
 
 
 def _funds(prepared: Prepared) -> list[str]:
@@ -265,10 +264,3 @@ def _toml(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return repr(value)
-
-
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: value.isoformat() if isinstance(value, dt.datetime) else list(value) if isinstance(value, tuple) else value
-        for key, value in row.items()
-    }

@@ -31,11 +31,13 @@ from backtest.mechanics.fund import grouped
 from backtest.mechanics.path import HIGH, LOW
 from backtest.run.rules import rules_of
 from backtest.run.run import Run, write_run
-from backtest.scenario.fields import BY_NAME, MOST, PARAMS, RULE
-from backtest.scenario.values import Scenario, baseline_of, build, check_values, merge, per_coin
+from backtest.scenario.fields import BY_NAME, MOST, PARAMS, Scenario
+from backtest.scenario.reading import check_values
+from backtest.scenario.values import baseline_of, build, merge, per_coin
 from backtest.schema.tables import MONEY_LIMIT
 from backtest.venue.margin_table import MarginTable
-from backtest.venue.profile import VenueProfile, get_venue
+from backtest.venue.profile import VenueProfile
+from backtest.venue.reading import get_venue
 from backtest.venue.settlement import coin_px, refuse_mixed
 
 if TYPE_CHECKING:
@@ -92,10 +94,10 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
     venue = get_venue(given.get("venue") or event.venues[0])
     defaults = _defaults(event, venue.id, given.get("book_of"))
     venue = venue.on(event.day, str(given.get("contract") or defaults.get("contract", "listed")))
-    start, balance, stale = venue.fund_start(event.day)
-    rules = {**venue.rules, "fund_start_usd": start}
+    start = venue.fund_start(event.day)
+    rules = {**venue.rules, "fund_start_usd": start.amount}
     share = venue.inventory_limit_frac
-    basis = given.get("fund_start_usd", start)
+    basis = given.get("fund_start_usd", start.amount)
     if isinstance(basis, Mapping):  # a sum for each coin
         basis = sum(per_coin(basis, coin, "fund_start_usd") for coin in given.get("coins", event.coins))
     rules["fund_inventory_limit_usd"] = MOST if share is None else min(share * basis, MOST)
@@ -117,27 +119,28 @@ def resolve(event_name: str, given: Mapping[str, Any]) -> Resolved:
     refuse_mixed(venue.id, scenario.coins, inverse)
     in_coins = venue.fund_coins(event.day) if any(inverse) and "fund_start_usd" not in given else None
     if in_coins is not None:
-        balance, stale = f"{in_coins[1]}: {in_coins[0]:,g} {scenario.coins[0]} at the first mark", in_coins[2]
+        source = f"{in_coins.source}: {in_coins.amount:,g} {scenario.coins[0]} at the first mark"
+        start = replace(start, source=source, warning=in_coins.warning)
     sources = {}
     for param in PARAMS:
         if getattr(scenario, param.name) != getattr(untouched, param.name):
             sources[param.name] = "given"
         elif param.name in defaults:
-            whose = venue.id if param.default == RULE or not scenario.book_of else scenario.book_of
+            whose = venue.id if param.rule or not scenario.book_of else scenario.book_of
             sources[param.name] = f"event: {event.reason(whose, param.name)}"
         elif param.name in rules:
-            sources[param.name] = balance if param.name == "fund_start_usd" else "venue profile"
+            sources[param.name] = start.source if param.name == "fund_start_usd" else "venue profile"
         else:
             sources[param.name] = "event" if param.name in base else "default"
     notes = _size_notes(event, scenario, sources)
-    notes += [stale] if sources["fund_start_usd"] != "given" else []
+    notes += [start.warning] if sources["fund_start_usd"] != "given" else []
     if venue.id not in event.venues:
         notes.append(f"{venue.id} is not among the venues of the event ({', '.join(event.venues)})")
     notes += [each.warning for each in terms]
     notes += [sentence for each in terms for sentence in each.notes]
-    untouched = untouched.with_(fund_inventory_limit_usd=MOST if share is None else min(share * start, MOST))
+    untouched = untouched.with_(fund_inventory_limit_usd=MOST if share is None else min(share * start.amount, MOST))
     flags = tuple(note[0].upper() + note[1:] + "." for note in notes if note)
-    fund_coins = None if in_coins is None else in_coins[0]
+    fund_coins = None if in_coins is None else in_coins.amount
     return Resolved(event, venue, scenario, untouched, sources, flags, terms, fund_coins)
 
 
@@ -157,8 +160,8 @@ def _defaults(event: CrashEvent, venue: str, book_of: str | None) -> dict[str, A
     if book_of is None:
         return own
     other = event.default(get_venue(book_of).id)
-    rules = {name: value for name, value in own.items() if BY_NAME[name].default == RULE or name == "contract"}
-    return {**{name: value for name, value in other.items() if BY_NAME[name].default != RULE}, **rules}
+    rules = {name: value for name, value in own.items() if BY_NAME[name].rule}
+    return {**{name: value for name, value in other.items() if not BY_NAME[name].rule}, **rules}
 
 
 def _common(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:

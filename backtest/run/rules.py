@@ -12,8 +12,8 @@ from backtest.mechanics.exact import quanta, rate_e9, ratio
 from backtest.mechanics.fund import PoolRule, divide, fund_groups
 from backtest.mechanics.liquidation.base import BlockTerms, PartTerms
 from backtest.mechanics.rules import Rules, VaultRule
-from backtest.scenario.fields import MOST
-from backtest.scenario.values import Scenario, per_coin
+from backtest.scenario.fields import MOST, Scenario
+from backtest.scenario.values import per_coin
 from backtest.venue.profile import VenueProfile
 
 

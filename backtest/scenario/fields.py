@@ -1,246 +1,340 @@
-"""Every scenario field once: kind, unit, default, meaning.
+"""Every scenario field once: name, type, unit, default, bounds, choices, meaning, and its key in a venue file.
 
-The single source for TOML, ``--set``, ``crashbook params`` and the documentation.
+``PARAMS``, the TOML and ``--set`` readers, the rules of a venue file, ``crashbook params`` and the class ``Scenario``
+follow from the lines below: a further option is one line here, and the place that uses it.
 """
 
-from __future__ import annotations
-
+import dataclasses
+import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
-
-@dataclass(frozen=True, slots=True)
-class Param:
-    """One scenario field: its kind, unit, default and meaning; ``low`` and ``high`` bound numbers."""
-
-    name: str
-    kind: str  # text, int, float, bool, time, coins, per_coin, mix, watch
-    unit: str
-    default: Any
-    doc: str
-    low: float | None = None
-    high: float | None = None
-
+from backtest.mechanics.adl.close_price import CLOSE_PRICES, EXHAUSTION
+from backtest.mechanics.adl.rankings import LOSERS, RANKINGS
+from backtest.mechanics.cross_margin import CROSS_ALLOCATIONS, CROSS_ORDERS
+from backtest.mechanics.drawdown import DRAWDOWN_TRIGGERS
+from backtest.mechanics.fund import INVENTORY_ADL
+from backtest.mechanics.impact import IMPACTS
+from backtest.mechanics.liquidation.rules import LIQUIDATION_RULES
+from backtest.mechanics.path import INTRABAR
+from backtest.mechanics.rule import Rule
+from backtest.scenario.param import EVENT, RULE, Mix, PerCoin, Watched, declared, option, rule
 
 MANY = 1_000_000_000  # of a count, as good as no limit
 MOST = 999e9  # USD; money columns end below 1e12
-RULE = "from the venue profile"
-EVENT = "from the event"
-PARAMS: tuple[Param, ...] = (
-    Param("event", "text", "", "", "id, date or alias of a crash in the catalogue"),
-    Param("venue", "text", "", EVENT, "venue profile whose rules run"),
-    Param(
-        "contract",
-        "text",
-        "",
+PART_FIRST = ("liquidation_rule", ("part_first",))
+IN_BLOCKS = ("liquidation_rule", ("incremental", "fillable_price"))
+FILLABLE = ("liquidation_rule", ("fillable_price",))
+ON_DRAWDOWN = ("drawdown_trigger", tuple(name for name in DRAWDOWN_TRIGGERS if name != "none"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One run, fully resolved: every choice a run depends on. All of them enter the run id."""
+
+    # fmt: off
+    event: str = option("", "id, date or alias of a crash in the catalogue", kept=True)
+    venue: str = option(EVENT, "venue profile whose rules run", kept=True)
+    contract: str = option(
         "listed",
         "linear, inverse (settled in the coin, one coin a run) or what the venue listed on the day",
-    ),
-    Param(
-        "book_of",
-        "text",
-        "",
+        choices=("listed", "linear", "inverse"), rule=True,
+    )
+    book_of: str | None = option(
         None,
         "venue whose defaults for the event (open interest, leverage, liquidity, mark) stand in for the venue's own: "
         "what then differs are the rules",
-    ),
-    Param("coins", "coins", "", EVENT, "coins simulated together, for example BTC,SOL"),
-    Param("start", "time", "UTC", None, "first bar; none: as early as all coins have bars, or the event's window"),
-    Param("end", "time", "UTC", None, "end of the window, exclusive"),
-    Param("seed", "int", "", 1, "seed of the synthetic book and of random rankings", 0, 2**31 - 1),
-    Param("intrabar", "text", "", "ohlc", "order of prices in a bar: ohlc, adverse_first (low first) or close"),
-    Param(
-        "mark_half_life_s",
-        "float",
-        "s",
+        kept=True,
+    )
+    coins: tuple[str, ...] = option(EVENT, "coins simulated together, for example BTC,SOL", kept=True)
+    start: dt.datetime | None = option(
+        None, "first bar; none: as early as all coins have bars, or the event's window", unit="UTC", kept=True
+    )
+    end: dt.datetime | None = option(None, "end of the window, exclusive", unit="UTC", kept=True)
+    seed: int = option(1, "seed of the synthetic book and of random rankings", low=0, high=2**31 - 1, kept=True)
+    intrabar: str = option(
+        "ohlc",
+        "order of prices in a bar: ohlc, adverse_first (low first) or close",
+        choices=INTRABAR, kept=True,
+    )
+    mark_half_life_s: float = option(
         30.0,
         "half-life of the EMA of trade prices that stands in for a mark series; 0 is the trade price",
-        0,
-        86400,
-    ),
-    Param("allow_gaps", "bool", "", False, "carry missing bars of the core flat instead of refusing them"),
-    Param("positions", "int", "", 100_000, "positions of the synthetic book over all coins", 2, 20_000_000),
-    Param("positions_file", "text", "", None, "CSV or Parquet book that replaces the synthetic one"),
-    Param(
-        "balance_with_market",
-        "bool",
-        "",
-        False,
-        "let a declared market position take the imbalance of an imported book",
-    ),
-    Param("open_interest_usd", "per_coin", "usd", EVENT, "open interest of one side at the first mark", 0, 1e12),
-    Param(
-        "leverage_mix",
-        "mix",
-        "x",
+        unit="s", low=0, high=86400, kept=True,
+    )
+    allow_gaps: bool = option(False, "carry missing bars of the core flat instead of refusing them", kept=True)
+    positions: int = option(
+        100_000, "positions of the synthetic book over all coins", low=2, high=20_000_000, kept=True
+    )
+    positions_file: str | None = option(None, "CSV or Parquet book that replaces the synthetic one", kept=True)
+    balance_with_market: bool = option(
+        False, "let a declared market position take the imbalance of an imported book", kept=True
+    )
+    open_interest_usd: PerCoin | None = option(
+        EVENT, "open interest of one side at the first mark", unit="usd", low=0, high=1e12
+    )
+    leverage_mix: Mix = option(
         {"default": ((0.0, 3.0, 0.36), (3.0, 7.0, 0.49), (7.0, 0.0, 0.15))},
         "shares of notional by effective leverage: [from, to, share]; to = 0 is the tier limit",
-    ),
-    Param("size_sigma", "float", "", 2.7, "sigma of the lognormal body of sizes", 0.01, 5),
-    Param("size_alpha", "float", "", 0.85, "exponent of the Pareto tail of sizes", 0.1, 10),
-    Param("size_tail_frac", "float", "0..1", 0.05, "share of accounts in the tail", 0, 0.5),
-    Param("size_cap_frac", "float", "0..1", 0.03, "largest share of a side that one account may hold", 0, 1),
-    Param(
-        "entry_spread_frac",
-        "float",
-        "0..1",
-        0.03,
-        "sigma of the lognormal spread of entries where the pre-roll is short",
-        0,
-        1,
-    ),
-    Param(
-        "positions_per_account",
-        "float",
-        "",
+        unit="x",
+    )
+    size_sigma: float = option(2.7, "sigma of the lognormal body of sizes", low=0.01, high=5)
+    size_alpha: float = option(0.85, "exponent of the Pareto tail of sizes", low=0.1, high=10)
+    size_tail_frac: float = option(0.05, "share of accounts in the tail", unit="0..1", low=0, high=0.5)
+    size_cap_frac: float = option(
+        0.03, "largest share of a side that one account may hold", unit="0..1", low=0, high=1
+    )
+    entry_spread_frac: float = option(
+        0.03, "sigma of the lognormal spread of entries where the pre-roll is short", unit="0..1", low=0, high=1
+    )
+    positions_per_account: float = option(
         1.0,
         "mean positions, each of another coin, of an account of the synthetic book, as far as coins have enough",
-        1,
-        1000,
-    ),
-    Param(
-        "hedged_frac", "float", "0..1", 0.0, "share of the accounts of several coins that hold longs and shorts", 0, 1
-    ),
-    Param(
-        "cross_frac", "float", "0..1", 0.0, "share of the accounts of several coins in cross margin; U, not known", 0, 1
-    ),
-    Param("liquidity_scale", "per_coin", "", 1.0, "traded volume of the venue over that of the bars walked", 0, 1000),
-    Param("liquidity_factor", "float", "", 1.0, "multiplies every liquidity scale; 0.5 halves the liquidity", 0, 1000),
-    Param("participation_frac", "float", "0..1", 1.0, "share of traded volume that can take forced orders", 0, 1),
-    Param("impact", "text", "", "sqrt", "price impact of forced orders: none, sqrt, linear or depth (of the book)"),
-    Param("impact_y", "float", "", 1.0, "Y of the impact formula; with depth it multiplies the book's own", 0, 100),
-    Param("impact_sigma_frac", "float", "0..1", 0.003, "sigma of the impact formula: volatility of a bar", 0, 1),
-    Param("path", "text", "", "tape", "tape, or feedback: the run's flow beyond the baseline's displaces the prices"),
-    Param(
-        "feedback_half_life_s",
-        "float",
-        "s",
+        low=1, high=1000,
+    )
+    hedged_frac: float = option(
+        0.0, "share of the accounts of several coins that hold longs and shorts", unit="0..1", low=0, high=1
+    )
+    cross_frac: float = option(
+        0.0, "share of the accounts of several coins in cross margin; U, not known", unit="0..1", low=0, high=1
+    )
+    liquidity_scale: PerCoin = option(
+        1.0, "traded volume of the venue over that of the bars walked", low=0, high=1000
+    )
+    liquidity_factor: float = option(
+        1.0, "multiplies every liquidity scale; 0.5 halves the liquidity", low=0, high=1000
+    )
+    participation_frac: float = option(
+        1.0, "share of traded volume that can take forced orders", unit="0..1", low=0, high=1
+    )
+    impact: str = option(
+        "sqrt",
+        "price impact of forced orders: none, sqrt, linear or depth (of the book)",
+        choices=IMPACTS, venue="liquidity.impact", kept=True,
+    )
+    impact_y: float = option(
+        1.0,
+        "Y of the impact formula; with depth it multiplies the book's own",
+        low=0, high=100, venue="liquidity.impact_y", kept=True,
+    )
+    impact_sigma_frac: float = option(
+        0.003, "sigma of the impact formula: volatility of a bar", unit="0..1", low=0, high=1, kept=True
+    )
+    path: str = option(
+        "tape",
+        "tape, or feedback: the run's flow beyond the baseline's displaces the prices",
+        choices=("tape", "feedback"),
+    )
+    feedback_half_life_s: float = option(
         300.0,
         "half-life of what flow displaced the prices by; 0 leaves nothing to the next price",
-        0,
-        1e9,
-    ),
-    Param("max_rounds", "int", "", 10, "rounds of liquidation and impact at one price of the feedback path", 1, 1000),
-    Param(
-        "liquidation_rule",
-        "text",
-        "",
-        RULE,
+        unit="s", low=0, high=1e9, kept=True,
+    )
+    max_rounds: int = option(
+        10, "rounds of liquidation and impact at one price of the feedback path", low=1, high=1000, kept=True
+    )
+    liquidation_rule: str = rule(
+        "liquidation.rule",
         "how positions in breach are ordered: full_position, tier_by_tier, reduce_once, two_tiers, part_first, "
         "fillable_price or incremental",
-    ),
-    Param(
-        "cross_allocation",
-        "text",
-        "",
-        RULE,
+        choices=LIQUIDATION_RULES,
+    )
+    cross_allocation: str = rule(
+        "cross.allocation",
         "equity behind each position of a cross account in breach: by_maintenance (all at once, each its share) or "
         "one_first (one after the other, each with all of it)",
-    ),
-    Param("cross_order", "text", "", RULE, "position that one_first takes first: maintenance, loss or notional"),
-    Param("first_share_frac", "float", "0..1", RULE, "share that part_first orders first of a large position", 1e-9, 1),
-    Param("first_above_usd", "float", "usd", RULE, "notional above which a position is large to part_first", 0, MOST),
-    Param("first_pause_s", "int", "s", RULE, "pause of part_first after its first order", 0, 86_400),
-    Param("block_s", "float", "s", RULE, "block of fillable_price, round of incremental", 0.001, 86_400),
-    Param("block_share_frac", "float", "0..1", RULE, "share of a position's value ordered per block or round", 1e-9, 1),
-    Param("block_least_usd", "float", "usd", RULE, "value that fillable_price orders at least per block", 0, MOST),
-    Param("block_most_usd", "float", "usd", RULE, "value that it orders at most per block and account", 1e-6, MOST),
-    Param("block_orders", "int", "", RULE, "liquidation orders of fillable_price per block", 0, MANY),
-    Param("block_deleverages", "int", "", RULE, "positions that it sends to ADL per block", 0, MANY),
-    Param("fillable_adjustment", "float", "", RULE, "BA of the fillable price: weight of the missing margin", 0, 9),
-    Param("fillable_spread", "float", "", RULE, "SMMR of the fillable price: its spread over maintenance", 0, 9),
-    Param("fund_pools", "text", "", RULE, "shared (one fund), isolated (one per coin) or groups: BTC+ETH,SOL+XRP"),
-    Param(
-        "fund_start_usd",
-        "per_coin",
-        "usd",
-        RULE,
+        choices=CROSS_ALLOCATIONS,
+    )
+    cross_order: str = rule(
+        "cross.order", "position that one_first takes first: maintenance, loss or notional", choices=CROSS_ORDERS
+    )
+    first_share_frac: float = rule(
+        "liquidation.first_share_frac",
+        "share that part_first orders first of a large position",
+        unit="0..1", low=1e-9, high=1, absent=1.0, only=PART_FIRST,
+    )
+    first_above_usd: float = rule(
+        "liquidation.first_above_usd",
+        "notional above which a position is large to part_first",
+        unit="usd", low=0, high=MOST, absent=0.0, only=PART_FIRST,
+    )
+    first_pause_s: int = rule(
+        "liquidation.first_pause_s",
+        "pause of part_first after its first order",
+        unit="s", low=0, high=86_400, absent=0, only=PART_FIRST,
+    )
+    block_s: float = rule(
+        "liquidation.block_s",
+        "block of fillable_price, round of incremental",
+        unit="s", low=0.001, high=86_400, absent=1.0, only=IN_BLOCKS,
+    )
+    block_share_frac: float = rule(
+        "liquidation.block_share_frac",
+        "share of a position's value ordered per block or round",
+        unit="0..1", low=1e-9, high=1, absent=1.0, only=IN_BLOCKS,
+    )
+    block_least_usd: float = rule(
+        "liquidation.block_least_usd",
+        "value that fillable_price orders at least per block",
+        unit="usd", low=0, high=MOST, absent=0.0, only=FILLABLE,
+    )
+    block_most_usd: float = rule(
+        "liquidation.block_most_usd",
+        "value that it orders at most per block and account",
+        unit="usd", low=1e-6, high=MOST, absent=MOST, only=FILLABLE,
+    )
+    block_orders: int = rule(
+        "liquidation.block_orders",
+        "liquidation orders of fillable_price per block",
+        low=0, high=MANY, absent=MANY, only=FILLABLE,
+    )
+    block_deleverages: int = rule(
+        "liquidation.block_deleverages",
+        "positions that it sends to ADL per block",
+        low=0, high=MANY, absent=MANY, only=FILLABLE,
+    )
+    fillable_adjustment: float = rule(
+        "liquidation.fillable_adjustment",
+        "BA of the fillable price: weight of the missing margin",
+        low=0, high=9, absent=1.0, only=FILLABLE,
+    )
+    fillable_spread: float = rule(
+        "liquidation.fillable_spread",
+        "SMMR of the fillable price: its spread over maintenance",
+        low=0, high=9, absent=1.5, only=FILLABLE,
+    )
+    fund_pools: str = rule(
+        "fund.pools",
+        "shared (one fund), isolated (one per coin) or groups: BTC+ETH,SOL+XRP",
+        pattern=r"^\w+(\+\w+)*(\s*,\s*\w+(\+\w+)*)*$",
+        form="shared, isolated or groups of coins such as BTC+ETH,SOL+XRP", absent="shared",
+    )
+    fund_start_usd: PerCoin = rule(
+        "fund.start_usd",
         "insurance fund at the start, divided over several by open interest; or what each coin brings its fund",
-        0,
-        MOST,
-    ),
-    Param(
-        "fund_floor_usd", "float", "usd", RULE, "equity below which the fund takes nothing that lowers it", -MOST, MOST
-    ),
-    Param("fund_shortfall", "text", "", RULE, "divisible or all_or_nothing"),
-    Param("fund_takeover", "text", "", RULE, "bankruptcy (the fund takes positions over) or none"),
-    Param(
-        "fund_inventory_limit_usd",
-        "float",
-        "usd",
+        unit="usd", low=0, high=MOST,
+    )
+    fund_floor_usd: float = rule(
+        "fund.floor_usd",
+        "equity below which the fund takes nothing that lowers it",
+        unit="usd", low=-MOST, high=MOST,
+    )
+    fund_shortfall: str = rule(
+        "fund.shortfall", "divisible or all_or_nothing", choices=("divisible", "all_or_nothing")
+    )
+    fund_takeover: str = rule(
+        "fund.takeover", "bankruptcy (the fund takes positions over) or none", choices=("bankruptcy", "none")
+    )
+    fund_inventory_limit_usd: float = option(
         RULE,
         "limit of gross inventory of the fund; 0: it takes nothing, 999e9 is no limit",
-        0,
-        MOST,
-    ),
-    Param(
-        "drawdown_trigger",
-        "text",
-        "",
-        RULE,
+        unit="usd", low=0, high=MOST, rule=True,
+    )
+    drawdown_trigger: str = rule(
+        "fund.drawdown.trigger",
         "what switches deleveraging on: none, pnl_ratio (a coin's loss, Bybit) or pool_drawdown (the fund's fall, OKX)",
-    ),
-    Param(
-        "drawdown_trigger_frac",
-        "per_coin",
-        "0..1",
-        RULE,
+        choices=DRAWDOWN_TRIGGERS, absent="none",
+    )
+    drawdown_trigger_frac: PerCoin = rule(
+        "fund.drawdown.trigger_frac",
         "fall, as a share of the fund's peak, that switches it on",
-        0,
-        1,
-    ),
-    Param("drawdown_stop_frac", "per_coin", "0..1", RULE, "fall below which it is switched off again", 0, 1),
-    Param("drawdown_above_usd", "float", "usd", RULE, "equity of the fund above which the fall counts", 0, MOST),
-    Param(
-        "drawdown_window_s", "int", "s", RULE, "time over which the peaks of drawdown_trigger are taken", 0, 10_000_000
-    ),
-    Param(
-        "inventory_adl",
-        "text",
-        "",
-        RULE,
+        unit="0..1", low=0, high=1, absent=1.0, only=ON_DRAWDOWN,
+    )
+    drawdown_stop_frac: PerCoin = rule(
+        "fund.drawdown.stop_frac",
+        "fall below which it is switched off again",
+        unit="0..1", low=0, high=1, absent=1.0, only=ON_DRAWDOWN,
+    )
+    drawdown_above_usd: float = rule(
+        "fund.drawdown.above_usd",
+        "equity of the fund above which the fall counts",
+        unit="usd", low=0, high=MOST, absent=0.0, only=ON_DRAWDOWN,
+    )
+    drawdown_window_s: int = rule(
+        "fund.drawdown.window_s",
+        "time over which the peaks of drawdown_trigger are taken",
+        unit="s", low=0, high=10_000_000, absent=28_800, only=ON_DRAWDOWN,
+    )
+    inventory_adl: str = rule(
+        "fund.inventory_adl",
         "when the fund's inventory enters the ADL queue: none, below_floor, or to_trigger while drawdown_trigger is on",
-    ),
-    Param("inventory_stop_usd", "float", "usd", RULE, "equity at which the fund's own ADL stops", -MOST, MOST),
-    Param("quiet_s", "float", "s", RULE, "quiet time before fund or vault unwind", 0, 1e7),
-    Param("vault_capital_usd", "float", "usd", RULE, "capital of the liquidator vault", 0, MOST),
-    Param("residual_owner", "text", "", RULE, "who keeps collateral left after a liquidation: account, fund or vault"),
-    Param("fee_rate", "float", "0..1", RULE, "liquidation fee on value filled by the book", 0, 1),
-    Param("fee_owner", "text", "", RULE, "venue or fund"),
-    Param(
-        "ranking",
-        "text",
-        "",
-        RULE,
+        choices=INVENTORY_ADL,
+    )
+    inventory_stop_usd: float = rule(
+        "fund.inventory_stop_usd",
+        "equity at which the fund's own ADL stops",
+        unit="usd", low=-MOST, high=MOST,
+    )
+    quiet_s: float = rule(
+        "fund.quiet_s", "quiet time before fund or vault unwind", unit="s", low=0, high=1e7
+    )
+    vault_capital_usd: float = rule(
+        "vault.capital_usd", "capital of the liquidator vault", unit="usd", low=0, high=MOST, absent=0.0
+    )
+    residual_owner: str = rule(
+        "residual.owner",
+        "who keeps collateral left after a liquidation: account, fund or vault",
+        choices=("account", "fund", "vault"),
+    )
+    fee_rate: float = rule("fee.rate", "liquidation fee on value filled by the book", unit="0..1", low=0, high=1)
+    fee_owner: str = rule("fee.owner", "venue or fund", choices=("venue", "fund"))
+    ranking: str = rule(
+        "adl.ranking",
         "ADL ranking: a name of mechanics/rankings.py, such as bitmex or binance; none: the venue has no ADL",
-    ),
-    Param("losers", "text", "", RULE, "positions at a loss in the queue: last, ranked or excluded"),
-    Param("close_price", "text", "", RULE, "price of ADL: bankruptcy, mark or previous_mark"),
-    Param("max_candidates", "int", "", RULE, "candidates that one bankrupt looks at in the queue; 0 is all", 0, MANY),
-    Param(
-        "on_exhausted",
-        "text",
-        "",
-        RULE,
+        choices=RANKINGS,
+    )
+    losers: str = rule(
+        "adl.losers",
+        "positions at a loss in the queue: last, ranked or excluded",
+        choices=LOSERS,
+    )
+    close_price: str = rule(
+        "adl.close_price",
+        "price of ADL: bankruptcy, mark or previous_mark",
+        choices=CLOSE_PRICES,
+    )
+    max_candidates: int = rule(
+        "adl.max_candidates",
+        "candidates that one bankrupt looks at in the queue; 0 is all",
+        low=0, high=MANY, absent=0,
+    )
+    on_exhausted: str = rule(
+        "adl.on_exhausted",
         "lots without a candidate: uncovered, fund_negative, waits, socialised_winners or socialised_both",
-    ),
-    Param(
-        "queue_not_reached",
-        "int",
-        "",
-        20,
-        "candidates behind the last one closed that are recorded per wave",
-        0,
-        1_000_000,
-    ),
-    Param(
-        "watch",
-        "watch",
-        "",
+        choices=EXHAUSTION,
+    )
+    queue_not_reached: int = option(
+        20, "candidates behind the last one closed that are recorded per wave", low=0, high=1_000_000, kept=True
+    )
+    watch: Watched = option(
         (),
         "positions of mine to follow: name, coin, side, size_base, entry_px, leverage, hedged, margin_mode",
-    ),
-)
+        kept=True,
+    )
+    # fmt: on
+
+    def with_(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the fields as JSON-ready values."""
+        out: dict[str, Any] = {param.name: getattr(self, param.name) for param in PARAMS}
+        out["watch"] = [row.plain() for row in self.watch]
+        return {key: value.isoformat() if isinstance(value, dt.datetime) else value for key, value in out.items()}
+
+    def canonical(self) -> bytes:
+        """Return canonical JSON: sorted keys, one spelling per value; the scenario's part of the run id."""
+        import orjson
+
+        return orjson.dumps(self.plain(), option=orjson.OPT_SORT_KEYS)
+
+
+PARAMS = declared(Scenario)
+RULES: Mapping[str, Mapping[str, Rule]] = {
+    param.name: param.choices for param in PARAMS if isinstance(param.choices, Mapping)
+}
 BY_NAME = {param.name: param for param in PARAMS}
 RENAMED_FIELDS = {
     "stepper": "liquidation_rule",

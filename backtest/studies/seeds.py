@@ -49,13 +49,13 @@ def _measured(resolved: Resolved, run: Run) -> dict[str, float]:
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     out = {}
     for row in resolved.event.compare:
-        window = (row["coin"] or None, row["start"], row["end"])
+        window = (row.coin or None, row.start, row.end)
         if window not in found:
             frame = run.query("window_metrics", coin=window[0], start=window[1], end=window[2])
             found[window] = frame.row(0, named=True)
-        value = found[window][row["metric"]]
+        value = found[window][row.metric]
         if value is not None:
-            out[row["fact"]] = float(value)
+            out[row.fact] = float(value)
     return out
 
 
@@ -81,13 +81,13 @@ def run_grid(resolved: Resolved, given: Mapping[str, Any], first: Run, progress:
     Settings of accounts of several coins are left out where the book is imported or has fewer coins.
     """
     drawn = 1 if resolved.scenario.positions_file else len(resolved.scenario.coins)
-    entries = [e for e in resolved.event.sensitivity if e["set"].get("positions_per_account", 1) <= drawn]
+    entries = [e for e in resolved.event.sensitivity if e.set.get("positions_per_account", 1) <= drawn]
     if not entries:
         raise ConfigError(f"event {resolved.event.id} has no sensitivity grid; change settings with --set instead")
     grid = [{"label": "nothing: this run", "run_id": first.run_id, "metrics": grid_metrics(first)}]
     for k, entry in enumerate(entries):
-        run = execute(prepare(resolve(resolved.event.id, merge(given, {"venue": resolved.venue.id}, entry["set"]))))
-        grid.append({"label": entry["label"], "run_id": run.run_id, "metrics": grid_metrics(run)})
+        run = execute(prepare(resolve(resolved.event.id, merge(given, {"venue": resolved.venue.id}, entry.set))))
+        grid.append({"label": entry.label, "run_id": run.run_id, "metrics": grid_metrics(run)})
         if progress:
             progress(k + 1, len(entries))
     store_study(first.path, {"sensitivity": grid})

@@ -5,14 +5,17 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from typing import Annotated, Literal
 
-from backtest.errors import ConfigError
+from msgspec import Meta
+
 from backtest.mechanics.exact import rate_e9
-from backtest.toml import Reader, shown
+from backtest.toml import Cited, Utc
 
 DAY_S, HOUR_S, MINUTE_S = 86_400, 3600, 60
 ALWAYS = dt.date.min
+HOURS = "rising hours from 0 to 23, one per interval_s of a day"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,35 +121,35 @@ def _hourly_after(rule: FundingRule, coin: str, settled: Sequence[tuple[dt.datet
     return None
 
 
-def read_funding(section: Reader) -> FundingRule:
-    """Read the section of a profile; its own source, mark and note are left to the caller."""
-    interval = section.get("interval_s", int)
-    if interval <= 0:
-        raise ConfigError(f"{section.where}: interval_s = {interval}; it must be above zero")
-    hours = section.get("hours_utc", list)
-    whole = all(isinstance(hour, int) and not isinstance(hour, bool) and 0 <= hour < 24 for hour in hours)
-    if not whole or sorted(set(hours)) != hours or len(hours) * interval != DAY_S:
-        raise ConfigError(
-            f"{section.where}: hours_utc = {shown(hours)}; write rising hours from 0 to 23, one per interval_s of a day"
-        )
-    hourly = section.get("hourly_from", dt.datetime, None)
-    caps = tuple(map(_cap, section.tables("cap")))
-    if len({(cap.coin, cap.valid_from) for cap in caps}) < len(caps):
-        raise ConfigError(f"{section.where}: two [[cap]] tables for one coin and day; keep one")
-    return FundingRule(interval, tuple(hours), section.choice("notional", ("mark", "oracle")), hourly, caps)
+class CapTable(Cited, frozen=True, kw_only=True):
+    """A ``[[funding.cap]]`` table of a venue file."""
+
+    coin: str
+    cap_frac: Decimal
+    valid_from: dt.date = ALWAYS
+
+    def __post_init__(self) -> None:
+        if not (self.cap_frac.is_finite() and 0 < self.cap_frac < 1):
+            raise ValueError(f"cap_frac = {self.cap_frac}; write a decimal in quotes between 0 and 1")
 
 
-def _cap(row: Reader) -> Cap:
-    text = row.get("cap_frac", str)
-    try:
-        share = Decimal(text)
-    except InvalidOperation:
-        share = Decimal(0)
-    if not (share.is_finite() and 0 < share < 1):
-        raise ConfigError(f"{row.where}: cap_frac = {shown(text)}; write a decimal in quotes between 0 and 1")
-    cap = Cap(row.get("coin", str), row.get("valid_from", dt.date, ALWAYS), rate_e9(share))
-    row.get("source", str)
-    row.choice("mark", tuple("VSDU"))
-    row.get("note", str, "")
-    row.done()
-    return cap
+class FundingTable(Cited, frozen=True, kw_only=True):
+    """The ``[funding]`` table of a venue file."""
+
+    interval_s: Annotated[int, Meta(gt=0)]
+    hours_utc: Annotated[tuple[Annotated[int, Meta(ge=0, le=23)], ...], Meta(description=HOURS)]
+    notional: Literal["mark", "oracle"]
+    hourly_from: Utc | None = None
+    cap: tuple[CapTable, ...] = ()
+
+    def __post_init__(self) -> None:
+        hours = self.hours_utc
+        if sorted(set(hours)) != [*hours] or len(hours) * self.interval_s != DAY_S:
+            raise ValueError(f"hours_utc = {[*hours]}; write {HOURS}")
+        if len({(cap.coin, cap.valid_from) for cap in self.cap}) < len(self.cap):
+            raise ValueError("two [[cap]] tables for one coin and day; keep one")
+
+    def rule(self) -> FundingRule:
+        """Return the rule with its caps in 1e-9."""
+        caps = tuple(Cap(cap.coin, cap.valid_from, rate_e9(cap.cap_frac)) for cap in self.cap)
+        return FundingRule(self.interval_s, self.hours_utc, self.notional, self.hourly_from, caps)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from backtest.errors import ConfigError
-from backtest.toml import MARKS, Reader, decimal_of
+from backtest.toml import Cited
 
 SMALLEST_UNIT, LARGEST_UNIT = Decimal("1e-12"), Decimal("1e9")
 
@@ -67,22 +67,31 @@ def _first_day(listing: Listing) -> dt.date:
     return listing.valid_from
 
 
-def read_listings(rows: list[Reader], where: str) -> tuple[Listing, ...]:
-    """Return the contracts of each coin, by kind and first day."""
-    out: dict[tuple[str, str, dt.date], Listing] = {}
-    for row in rows:
-        coin, start = row.get("coin", str), row.get("valid_from", dt.date, dt.date.min)
-        tick, lot = (decimal_of(row.get(name, str), row.where) for name in ("tick", "lot"))
-        face = decimal_of(row.get("face", str, "0"), row.where)
-        if not all(SMALLEST_UNIT <= unit <= LARGEST_UNIT for unit in (tick, lot, face or tick)):
-            names = "tick, lot and face" if face else "tick and lot"
-            raise ConfigError(f"{row.where}: {names} of {coin} must be between {SMALLEST_UNIT} and {LARGEST_UNIT}")
-        listing = Listing(coin, tick, lot, face, start)
-        row.get("source", str)
-        row.choice("mark", tuple(MARKS))
-        row.get("note", str, "")
-        row.done()
-        if (coin, listing.kind, start) in out:
-            raise ConfigError(f"{where}: two [[instrument]] tables for {coin}; keep one")
-        out[coin, listing.kind, start] = listing
-    return tuple(out.values())
+class InstrumentTable(Cited, frozen=True, kw_only=True):
+    """An ``[[instrument]]`` table of a venue file: a contract with its units, in quotes as decimals."""
+
+    coin: str
+    tick: Decimal
+    lot: Decimal
+    face: Decimal = Decimal(0)
+    valid_from: dt.date = dt.date.min
+
+    def __post_init__(self) -> None:
+        units = (self.tick, self.lot, self.face or self.tick)
+        if not all(unit.is_finite() and SMALLEST_UNIT <= unit <= LARGEST_UNIT for unit in units):
+            names = "tick, lot and face" if self.face else "tick and lot"
+            raise ValueError(f"{names} of {self.coin} must be between {SMALLEST_UNIT} and {LARGEST_UNIT}")
+
+    def listing(self) -> Listing:
+        """Return the contract without its source."""
+        return Listing(self.coin, self.tick, self.lot, self.face, self.valid_from)
+
+
+def listings_of(tables: Sequence[InstrumentTable], where: str) -> tuple[Listing, ...]:
+    """Return the contracts of a venue file; a coin has one of a kind and day."""
+    listings = tuple(table.listing() for table in tables)
+    keys = [(row.coin, row.kind, row.valid_from) for row in listings]
+    for number, key in enumerate(keys):
+        if key in keys[:number]:
+            raise ConfigError(f"{where}: two [[instrument]] tables for {key[0]}; keep one")
+    return listings

@@ -1,4 +1,4 @@
-"""Dated margin tables of a profile: read, checked, and turned into the engine's schedules."""
+"""Dated margin tables of a venue: read, checked, and turned into the engine's schedules."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
+from typing import Annotated, Literal
 
-from backtest.errors import ConfigError
+from msgspec import Meta
+
 from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, half_even, rate_e9
 from backtest.mechanics.margin import Tiers, deductions
 from backtest.mechanics.margin_stepped import risk_limits
 from backtest.scenario.fields import MOST
-from backtest.toml import MARKS, Reader, decimal_of, positive, shown
+from backtest.toml import Cited
 
-RATES = ("maintenance", "initial", "rate_step")
 MOST_STEPS = 1000  # of a risk limit rule
-UNITS = ("usd", "coin")
+TIER = "[floor in whole USD or coins, 'rate', largest leverage]"
+Positive = Annotated[int, Meta(gt=0)]
+Tier = tuple[int, int, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class MarginTable:
 
     coin: str
     valid_from: dt.date
-    tiers: tuple[tuple[int, int, float], ...]
+    tiers: tuple[Tier, ...]
     source: str
     mark: str
     note: str
@@ -48,7 +51,7 @@ class MarginTable:
         --------
         COIN-M's own example: from 50 BTC on 5 % less 1.81 BTC; a coin at 1 USD has 1e6 quanta.
 
-        >>> from backtest.venue.profile import get_venue
+        >>> from backtest.venue.reading import get_venue
         >>> tiers, _ = get_venue("binancecoinm").table("BTC", dt.date(2020, 10, 10))[0].schedule()
         >>> tiers.floors[4], tiers.deductions[4]
         (np.int64(50000000), np.int64(1810000))
@@ -63,47 +66,66 @@ class MarginTable:
         return Tiers.of(rows), tuple(limit for _, _, limit in self.tiers)
 
 
-def read_table(row: Reader, kind: str) -> MarginTable:
-    """Read one table of a schedule; rates and floors rise, and no tier liquidates at its own largest leverage."""
-    unit = row.choice("unit", UNITS, "usd")
-    tiers = _limits(row, unit) if kind == "risk_limits" and "tiers" not in row.table else _tiers(row, unit)
-    check_tiers(tiers, row.where)
-    table = MarginTable(
-        row.get("coin", str), row.get("valid_from", dt.date), tuple(tiers), row.get("source", str),
-        row.choice("mark", tuple(MARKS)), row.get("note", str, ""), kind, unit,
-    )  # fmt: skip
-    row.done()
-    return table
+class TierTable(Cited, frozen=True, kw_only=True):
+    """A ``[[margin.table]]`` of a venue file: tiers, or a risk limit rule by base, step and their number."""
+
+    coin: str
+    valid_from: dt.date
+    unit: Literal["usd", "coin"] = "usd"
+    tiers: tuple[Annotated[tuple[int, Decimal, float], Meta(description=TIER)], ...] | None = None
+    base_usd: Positive | None = None
+    base_coin: Positive | None = None
+    step_usd: Positive | None = None
+    step_coin: Positive | None = None
+    steps: Annotated[int, Meta(ge=1, le=MOST_STEPS)] | None = None
+    maintenance: Decimal | None = None
+    initial: Decimal | None = None
+    rate_step: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        unit = self.unit
+        rule = (f"base_{unit}", f"step_{unit}", "steps", "maintenance", "initial", "rate_step")
+        absent = [key for key in rule if getattr(self, key) is None]
+        if self.tiers is None and absent:
+            raise ValueError(f"key '{absent[0]}' is missing; give tiers, or {', '.join(rule)}")
+        if self.tiers is not None and len(absent) < len(rule):
+            raise ValueError("tiers and a risk limit rule are both given; keep one")
+        stated = (self.maintenance, self.initial, self.rate_step)
+        rates = stated if self.tiers is None else [rate for _, rate, _ in self.tiers]
+        for rate in rates:
+            if rate is None or not rate.is_finite() or not 0 < rate < 1:
+                raise ValueError(f"rate {rate} is not between 0 and 1; write it as a decimal in quotes")
+        if wrong := wrong_tiers(self._tiers()):
+            raise ValueError(wrong)
+
+    def _tiers(self) -> list[Tier]:
+        if self.tiers is not None:
+            return [(floor, rate_e9(rate), limit) for floor, rate, limit in self.tiers]
+        base, step = getattr(self, f"base_{self.unit}"), getattr(self, f"step_{self.unit}")
+        rate, initial, more = (rate_e9(getattr(self, name)) for name in ("maintenance", "initial", "rate_step"))
+        rows = risk_limits(base, step, rate, more, self.steps or 0)
+        return [(floor, own, float(RATE_ONE // (initial + k * more) or 1)) for k, (floor, own) in enumerate(rows)]
+
+    def table(self, kind: str) -> MarginTable:
+        """Return the table of a margin schedule."""
+        tiers = tuple(self._tiers())
+        return MarginTable(self.coin, self.valid_from, tiers, self.source, self.mark, self.note, kind, self.unit)
 
 
-def check_tiers(tiers: Sequence[tuple[int | Decimal, int, float]], where: str) -> None:
-    """Refuse tiers that do not rise or that liquidate at their own largest leverage."""
+def wrong_tiers(tiers: Sequence[tuple[int | Decimal, int, float]]) -> str:
+    """Return what is wrong with tiers, empty if nothing: they rise, and none liquidates at its own largest leverage.
+
+    Examples
+    --------
+    >>> wrong_tiers([(0, 5_000_000, 100.0), (2_000_000, 10_000_000, 50.0)])
+    ''
+    >>> wrong_tiers([(0, 5_000_000, 300.0)])
+    "a tier's rate is between 0 and 1, its leverage above 0 and at most 1 / rate"
+    """
     rising = all(a[0] < b[0] and a[1] < b[1] and a[2] >= b[2] for a, b in pairwise(tiers))
     if not tiers or tiers[0][0] != 0 or tiers[-1][0] > MOST or not rising:
-        raise ConfigError(f"{where}: tiers must start at 0, with floors and rates rising and leverage not rising")
+        return "tiers must start at 0, with floors and rates rising and leverage not rising"
     # a tier whose largest leverage leaves less than maintenance margin would liquidate at the opening
     if not all(0 < rate < RATE_ONE and limit > 0 and rate * limit <= RATE_ONE for _, rate, limit in tiers):
-        raise ConfigError(f"{where}: a tier's rate is between 0 and 1, its leverage above 0 and at most 1 / rate")
-
-
-def _tiers(row: Reader, unit: str) -> list[tuple[int, int, float]]:
-    tiers = []
-    for tier in row.get("tiers", list):
-        kinds = [type(value) for value in tier] if isinstance(tier, list) else []
-        if kinds not in ([int, str, int], [int, str, float]):
-            kind = f"[floor in whole {'USD' if unit == 'usd' else 'coins'}, 'rate', largest leverage]"
-            raise ConfigError(f"{row.where}: tier {shown(tier)}; write {kind}")
-        tiers.append((tier[0], rate_e9(decimal_of(tier[1], row.where)), float(tier[2])))
-    return tiers
-
-
-def _limits(row: Reader, unit: str) -> list[tuple[int, int, float]]:
-    """Return the tiers of a risk limit rule: limit and step, maintenance and initial rate, their step."""
-    base, step, steps = positive(row, f"base_{unit}"), positive(row, f"step_{unit}"), positive(row, "steps")
-    if steps > MOST_STEPS:
-        raise ConfigError(f"{row.where}: steps = {steps}; allowed: 1 to {MOST_STEPS}")
-    rate, initial, more = (rate_e9(decimal_of(row.get(key, str), row.where)) for key in RATES)
-    if min(rate, initial, more) <= 0:
-        raise ConfigError(f"{row.where}: {', '.join(RATES)} must be above zero")
-    rows = risk_limits(base, step, rate, more, steps)
-    return [(floor, own, float(RATE_ONE // (initial + k * more) or 1)) for k, (floor, own) in enumerate(rows)]
+        return "a tier's rate is between 0 and 1, its leverage above 0 and at most 1 / rate"
+    return ""

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from backtest.book.book import MarginTable, PositionBook
 from backtest.book.synthesis import synthesize
 from backtest.mechanics.margin import Tiers, deductions
-from backtest.scenario.fields import PARAMS
-from backtest.scenario.values import Scenario, build
+from backtest.scenario.fields import PARAMS, Scenario
+from backtest.scenario.values import build
+from backtest.scenario.watched import WatchedPosition
 from backtest.venue.instrument import Instrument
 
 USD = 10**6
@@ -37,6 +38,15 @@ def scenario(**fields: Any) -> Scenario:
         if param.name != "open_interest_usd"
     }
     return build(values | {"open_interest_usd": 1e7, "positions": 100} | fields)
+
+
+def watched(
+    name: str, coin: str, side: Any, size_base: float, entry_px: float, leverage: float, **more: Any
+) -> WatchedPosition:
+    """Return a position of mine to follow."""
+    return WatchedPosition(
+        name=name, coin=coin, side=side, size_base=size_base, entry_px=entry_px, leverage=leverage, **more
+    )
 
 
 def marks(*instruments: Instrument) -> npt.NDArray[np.int64]:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from backtest.book.book import COLUMNS, PositionBook, assemble, watch_rows
 from backtest.errors import BookError, ConfigError
 from backtest.mechanics.exact import exact_sum
-from backtest.scenario.values import Watch, check_values
-from tests.book.support import BTC, SOL, TIERS, marks
+from backtest.scenario.reading import check_values
+from backtest.scenario.watched import WatchedPosition
+from tests.book.support import BTC, SOL, TIERS, marks, watched
 
 ROWS: list[tuple[int, ...]] = [  # account_id, symbol, side, lots, cost, wallet, cohort, cross
     (7, 1, -1, 4, 400, 40, 0, 0),
@@ -23,7 +24,7 @@ ROWS: list[tuple[int, ...]] = [  # account_id, symbol, side, lots, cost, wallet,
     (1, 1, 1, 4, 404, 44, 1, 0),
     (1, 0, 1, 6, 606, 66, 1, 0),
 ]
-DESK = Watch("desk", "BTC", "short", 25.0, 98_000.0, 4.0, hedged=True)
+DESK = watched("desk", "BTC", "short", 25.0, 98_000.0, 4.0, hedged=True)
 
 
 def columns(rows: list[tuple[int, ...]]) -> dict[str, npt.NDArray[np.int64]]:
@@ -81,7 +82,7 @@ def test_exact_sum_never_wraps(numbers: list[int]) -> None:
     assert exact_sum(np.array(numbers, dtype=np.int64)) == sum(numbers)
 
 
-def rows_for(*watches: Watch, inclusive: bool = False) -> Any:
+def rows_for(*watches: WatchedPosition, inclusive: bool = False) -> Any:
     pair = (BTC, SOL)
     return watch_rows(watches, pair, [TIERS] * 2, marks(*pair), inclusive=inclusive, first_id=11, cohort=3)
 
@@ -99,7 +100,7 @@ def test_watch_collateral_is_entry_value_over_leverage() -> None:
 
 
 def test_watch_size_is_floored_to_lots_and_the_rest_noted() -> None:
-    found = rows_for(Watch("odd", "SOL/USDT:USDT", "long", 1.2345, 200.0, 3.0))
+    found = rows_for(watched("odd", "SOL/USDT:USDT", "long", 1.2345, 200.0, 3.0))
     assert found.columns["lots"].tolist() == [123]
     assert found.columns["cost"].tolist() == [246 * 10**6]
     assert found.columns["wallet"].tolist() == [82 * 10**6]
@@ -110,29 +111,29 @@ def test_watch_size_is_floored_to_lots_and_the_rest_noted() -> None:
 @pytest.mark.parametrize(
     ("watch", "said"),
     [
-        (Watch("a", "ETH", "long", 1.0, 4000.0, 2.0), "watch 'a': ETH is not simulated; allowed: BTC, SOL"),
-        (Watch("b", "BTC", "long", 0.0009, 1e5, 2.0), "watch 'b': size_base 0.0009 is below one lot of 0.001 BTC"),
-        (Watch("c", "BTC", "long", 25.0, 1e5, 5.5), "watch 'c': leverage 5.5 on 2,500,000 USD of BTC; .* at most 5"),
-        (Watch("d", "BTC", "long", 0.1, 120_000.0, 10.0), "watch 'd': already in breach .* first mark 100000"),
-        (Watch("e", "BTC", "long", 1e9, 1e5, 2.0), "watch 'e': worth over 1.1e12 USD, too large for int64"),
-        (Watch("f", "BTC", "long", float("inf"), 1e5, 2.0), "watch 'f': size_base, entry_px and leverage must be"),
+        (watched("a", "ETH", "long", 1.0, 4000.0, 2.0), "watch 'a': ETH is not simulated; allowed: BTC, SOL"),
+        (watched("b", "BTC", "long", 0.0009, 1e5, 2.0), "watch 'b': size_base 0.0009 is below one lot of 0.001 BTC"),
+        (watched("c", "BTC", "long", 25.0, 1e5, 5.5), "watch 'c': leverage 5.5 on 2,500,000 USD of BTC; .* at most 5"),
+        (watched("d", "BTC", "long", 0.1, 120_000.0, 10.0), "watch 'd': already in breach .* first mark 100000"),
+        (watched("e", "BTC", "long", 1e9, 1e5, 2.0), "watch 'e': worth over 1.1e12 USD, too large for int64"),
+        (watched("f", "BTC", "long", float("inf"), 1e5, 2.0), "watch 'f': size_base, entry_px and leverage must be"),
     ],
 )
-def test_watch_that_cannot_be_is_refused_by_name(watch: Watch, said: str) -> None:
+def test_watch_that_cannot_be_is_refused_by_name(watch: WatchedPosition, said: str) -> None:
     with pytest.raises(ConfigError, match=said) as raised:
         rows_for(DESK, watch)
     assert "\n" not in str(raised.value)
 
 
 BOTH = (
-    Watch("pair", "BTC", "long", 1.0, 100_000.0, 20.0, margin_mode="cross"),
-    Watch("pair", "SOL", "short", 100.0, 150.0, 10.0, hedged=True, margin_mode="cross"),
+    watched("pair", "BTC", "long", 1.0, 100_000.0, 20.0, margin_mode="cross"),
+    watched("pair", "SOL", "short", 100.0, 150.0, 10.0, hedged=True, margin_mode="cross"),
 )
 
 
 def test_watch_tables_of_one_name_are_one_cross_account() -> None:
     """The SOL short is bankrupt alone: 1,500 posted, 5,000 lost at 200. With 5,000 of BTC behind it 1,500 are left."""
-    found = rows_for(DESK, *BOTH, Watch("other", "BTC", "long", 1.0, 100_000.0, 2.0))
+    found = rows_for(DESK, *BOTH, watched("other", "BTC", "long", 1.0, 100_000.0, 2.0))
     assert found.columns["account_id"].tolist() == [11, 12, 12, 13]
     assert found.columns["cross"].tolist() == [0, 1, 1, 0]
     assert (found.names, found.hedged) == ({11: "desk", 12: "pair", 13: "other"}, {11, 12})
@@ -140,9 +141,9 @@ def test_watch_tables_of_one_name_are_one_cross_account() -> None:
 
 def test_a_watched_cross_account_is_in_breach_as_a_whole() -> None:
     """Maintenance is 700 on 100,000 of BTC and 80 on 20,000 of SOL; a short from 130 with 1,300 has lost 7,000."""
-    short = Watch("pair", "SOL", "short", 100.0, 130.0, 10.0, margin_mode="cross")
+    short = watched("pair", "SOL", "short", 100.0, 130.0, 10.0, margin_mode="cross")
     for posted, fine in ((6_480.01, True), (6_479.99, False)):
-        long = Watch("pair", "BTC", "long", 1.0, 100_000.0, 100_000 / posted, margin_mode="cross")
+        long = watched("pair", "BTC", "long", 1.0, 100_000.0, 100_000 / posted, margin_mode="cross")
         if fine:
             assert len(rows_for(long, short).names) == 1
         else:
@@ -172,9 +173,9 @@ def test_only_the_positions_of_a_cross_account_share_a_name(second: dict[str, An
 
 def test_watch_at_maintenance_follows_the_comparison_of_the_venue() -> None:
     """Long 0.1 BTC from 100,000 with 40 USD: equity 40 is the 0.4 % maintenance of 10,000."""
-    edge = Watch("edge", "BTC", "long", 0.1, 100_000.0, 100.0)
+    edge = watched("edge", "BTC", "long", 0.1, 100_000.0, 100.0)
     wide = (TIERS[0], (250.0, 20.0, 5.0))
-    tight = Watch("edge", "BTC", "long", 0.1, 100_000.0, 250.0)
+    tight = watched("edge", "BTC", "long", 0.1, 100_000.0, 250.0)
     assert rows_for(edge).columns["wallet"].tolist() == [100 * 10**6]
     fields = {"first_id": 1, "cohort": 0}
     assert watch_rows([tight], [BTC], [wide], marks(BTC), inclusive=False, **fields).columns["wallet"][0] == 40 * 10**6

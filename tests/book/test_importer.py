@@ -18,9 +18,8 @@ from backtest.book.amounts import EXACT, exact_amounts
 from backtest.book.book import PositionBook
 from backtest.book.importer import book_of_frame, read_positions
 from backtest.errors import BookError, ConfigError
-from backtest.scenario.values import Watch
 from backtest.venue.instrument import Instrument
-from tests.book.support import BTC, SOL, TIERS, marks
+from tests.book.support import BTC, SOL, TIERS, marks, watched
 
 HEAD = "account,symbol,side,quantity_base,entry_px,collateral_usd"
 LEVER = "account,symbol,side,quantity_base,entry_px,leverage"
@@ -356,8 +355,8 @@ def test_modes_and_collateral_of_cross_rows_are_checked(book_of: Any, row: str, 
 
 
 def test_watch_accounts_join_an_imported_book_if_it_stays_balanced(book_of: Any) -> None:
-    mine = Watch("mine", "BTC", "long", 0.5, 99_000.0, 3.0, hedged=True)
-    other = Watch("other", "BTC", "short", 0.5, 99_000.0, 3.0)
+    mine = watched("mine", "BTC", "long", 0.5, 99_000.0, 3.0, hedged=True)
+    other = watched("other", "BTC", "short", 0.5, 99_000.0, 3.0)
     book = book_of(HEAD, *PAIR, watches=(mine, other))
     assert book.account_id.tolist() == [7, 8, 3, 9]
     assert (book.watched, book.names, book.hedged) == ((8, 9), {8: "mine", 9: "other"}, frozenset({8}))
@@ -366,7 +365,7 @@ def test_watch_accounts_join_an_imported_book_if_it_stays_balanced(book_of: Any)
     assert "BTC: longs exceed shorts by 500 lots" in refusal(book_of, HEAD, *PAIR, watches=(mine,))
     assert book_of(HEAD, *PAIR, watches=(mine,), balance_with_market=True).market_lots == (-500, 0)
     with pytest.raises(ConfigError, match="watch 'far': ETH is not simulated"):
-        book_of(HEAD, *PAIR, watches=(Watch("far", "ETH", "long", 1.0, 1.0, 1.0),))
+        book_of(HEAD, *PAIR, watches=(watched("far", "ETH", "long", 1.0, 1.0, 1.0),))
 
 
 @pytest.mark.property

@@ -15,13 +15,12 @@ from backtest.book.accounts import cross_accounts, needed
 from backtest.book.book import PositionBook
 from backtest.book.pairing import pair_count
 from backtest.errors import ConfigError
-from backtest.scenario.values import Watch
-from tests.book.support import BTC, FIRST, SOL, TIERS, XRP, draw
+from tests.book.support import BTC, FIRST, SOL, TIERS, XRP, draw, watched
 
 COINS = (BTC, SOL, XRP)
 OPEN = {"BTC": 4e8, "SOL": 2e8, "XRP": 1e8}
 PLAIN: dict[str, Any] = {"positions": 700, "open_interest_usd": OPEN}
-DESK = Watch("desk", "BTC", "long", 1.0, 98_000.0, 4.0)
+DESK = watched("desk", "BTC", "long", 1.0, 98_000.0, 4.0)
 
 
 def positions(book: PositionBook) -> list[tuple[int, ...]]:

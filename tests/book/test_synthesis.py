@@ -17,9 +17,8 @@ from backtest.errors import ConfigError, RangeError
 from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import RATE_ONE, exact_sum
 from backtest.mechanics.margin import in_breach, tier_of
-from backtest.scenario.values import Watch
 from backtest.venue.instrument import Instrument
-from tests.book.support import BTC, FIRST, SOL, TIERS, XRP, draw, rows_of
+from tests.book.support import BTC, FIRST, SOL, TIERS, XRP, draw, rows_of, watched
 
 DEFAULT = ((0.0, 3.0, 0.36), (3.0, 7.0, 0.49), (7.0, 0.0, 0.15))
 SIDES = (1, -1)
@@ -262,8 +261,8 @@ def test_too_much_open_interest_for_integers_is_refused() -> None:
         draw(open_interest_usd=1e12, entry_spread_frac=1.0)
 
 
-LONG = Watch("mine", "BTC", "long", 3.0, 101_000.0, 3.0, hedged=True)
-SHORT = Watch("desk", "BTC", "short", 1.5, 99_000.0, 2.0)
+LONG = watched("mine", "BTC", "long", 3.0, 101_000.0, 3.0, hedged=True)
+SHORT = watched("desk", "BTC", "short", 1.5, 99_000.0, 2.0)
 
 
 def test_watch_accounts_join_and_the_largest_others_make_room() -> None:
@@ -287,8 +286,8 @@ def test_watch_accounts_join_and_the_largest_others_make_room() -> None:
 
 def test_a_watch_account_larger_than_its_side_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"BTC long: 99,951 lots \(99.951 BTC\) of watch accounts in 100,000 lots"):
-        draw(watch=(Watch("whale", "BTC", "long", 99.951, 100_000.0, 2.0),))
-    all_but_one_each = draw(watch=(Watch("whale", "BTC", "long", 99.95, 100_000.0, 2.0),))
+        draw(watch=(watched("whale", "BTC", "long", 99.951, 100_000.0, 2.0),))
+    all_but_one_each = draw(watch=(watched("whale", "BTC", "long", 99.95, 100_000.0, 2.0),))
     assert rows_of(all_but_one_each, 0, 1)["lots"][:-1].tolist() == [1] * 50
 
 

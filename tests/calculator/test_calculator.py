@@ -20,7 +20,7 @@ from backtest.errors import CrashbookError, NotBuiltError, UnknownNameError, Usa
 from backtest.mechanics.adl.rankings import Candidates, scored
 from backtest.mechanics.margin_stepped import steps_up
 from backtest.venue.instrument import Instrument
-from backtest.venue.profile import get_venue, venue_names
+from backtest.venue.reading import get_venue, venue_names
 from tests.engine.small import bar, small
 from tests.reference.adapter import build
 

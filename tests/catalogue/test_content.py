@@ -25,7 +25,7 @@ def words(text: str) -> frozenset[str]:
 
 PROFILES = {"binanceusdm", "bybit", "okx", "bitmex", "hyperliquid", "dydx"}
 OTHER_VENUES = {"binance", "bitstamp", "coinbase", "deribit", "drift", "ftx", "htx", "lighter", "paradex"}
-WHAT = words(
+QUANTITIES = words(
     """
     adl_fills adl_full_share adl_liquidation_correlation adl_notional adl_onset_s adl_partial_share adl_pnl
     adl_price_ratio adl_profitable_share adl_return adl_share_from_vault adl_users bankruptcies bid_depth claims
@@ -52,7 +52,7 @@ TOP_KEYS = words(
     "sensitivity"
 )
 REQUIRED = TOP_KEYS - {"window_part", "sample", "defaults", "compare", "sensitivity"}
-FACT_KEYS = words("id what value low high at unit venue coin side start end source grade mark note conflicts_with")
+FACT_KEYS = words("id quantity value low high at unit venue coin side start end source grade mark note conflicts_with")
 DEFAULT_KEYS = words(
     "open_interest_usd liquidity_scale participation_frac mark_half_life_s leverage_mix vault_capital_usd"
 )
@@ -173,7 +173,7 @@ def test_facts_carry_their_evidence(path: Path) -> None:
     for f in facts:
         assert f.keys() <= FACT_KEYS, f["id"]
         assert FACT_ID.fullmatch(f["id"])
-        assert f["what"] in WHAT, f["id"]
+        assert f["quantity"] in QUANTITIES, f["id"]
         assert f["unit"] in UNITS, f["id"]
         assert f["grade"] in {"A", "B", "C"}, f["id"]
         assert f["mark"] in {"V", "S", "D", "U"}, f["id"]
@@ -198,7 +198,7 @@ def test_facts_hold_a_value_a_range_or_a_time(path: Path) -> None:
             assert f["low"] < f["high"], f["id"]
         if f["unit"] in {"coin", "px"}:
             assert "coin" in f, f["id"]
-        if f["what"] in {"liquidated_share_long", "price_move", "open_interest_share"}:
+        if f["quantity"] in {"liquidated_share_long", "price_move", "open_interest_share"}:
             assert f["unit"] == "frac", f["id"]
             assert all(-1 < f[k] < 1 for k in given), f["id"]
 
@@ -235,8 +235,8 @@ def test_figures_read_off_the_sample_are_in_the_sample(path: Path) -> None:
             "price_move": round(lowest["low"] / bars[0]["open"] - 1, 4),
             "event_time": utc(lowest["ts"]),
         }
-        assert f.get("value", f.get("at")) == seen[f["what"]], f["id"]
-        if f["what"] == "price_low":
+        assert f.get("value", f.get("at")) == seen[f["quantity"]], f["id"]
+        if f["quantity"] == "price_low":
             assert f["start"] == utc(lowest["ts"]), f["id"]
 
 
@@ -301,7 +301,7 @@ def test_comparisons_point_at_comparable_facts(path: Path) -> None:
     for c in e.get("compare", []):
         assert c.keys() - {"coin"} == {"fact", "metric", "start", "end", "how", "note"}
         f = fact(e, c["fact"])
-        assert f["what"] in METRIC_OF[c["metric"]]
+        assert f["quantity"] in METRIC_OF[c["metric"]]
         assert f.get("coin") == c.get("coin")
         assert c.get("coin", e["coins"][0]) in e["coins"]
         if c["how"] == "ratio":
@@ -333,7 +333,7 @@ def test_hyperliquid_net_figures_follow_from_gross() -> None:
         gross, adl = value[f"liquidated_gross_{coin}"], value[f"adl_notional_{coin}"]
         assert value[f"liquidated_net_{coin}"] == gross - adl
         assert gross >= 2 * adl  # the gross figure holds the other side of every close
-    assert not any(f["what"] == "liquidated_notional" and f.get("coin") == "LINK" for f in e["fact"])
+    assert not any(f["quantity"] == "liquidated_notional" and f.get("coin") == "LINK" for f in e["fact"])
 
 
 def test_hyperliquid_open_interest_is_the_declared_allocation() -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from backtest.catalogue.events import get_event, load_events
 from backtest.run.pipeline import resolve
-from backtest.scenario.values import merge, parse_set
+from backtest.scenario.reading import parse_set
+from backtest.scenario.values import merge
 from backtest.schema.tables import TABLES, VIEWS
-from backtest.venue.profile import get_venue, venue_names
+from backtest.venue.reading import get_venue, venue_names
 from tests.support.command import call
 
 
@@ -55,18 +56,18 @@ def test_one_event_shows_everything_known(name: str) -> None:
     event = get_event(name)
     assert event.title in text
     for fact in event.facts:
-        assert fact["id"] in text
-        assert fact["source"] in text
+        assert fact.id in text
+        assert fact.source in text
     for venue, reasons in event.why.items():
         assert all(reason in text and venue in text for reason in reasons.values())
-    assert all(row["metric"] in text for row in event.compare)
+    assert all(row.metric in text for row in event.compare)
     assert "sample binanceusdm BTC 2021-12-04 04:51 to 05:40" in text
 
 
 def test_one_event_in_other_formats_gives_the_facts() -> None:
     facts = get_event("2025-10-10").facts
     answer = rows("events", "2025-10-10")
-    assert [row["id"] for row in answer] == [fact["id"] for fact in facts]
+    assert [row["id"] for row in answer] == [fact.id for fact in facts]
     assert {row["value"] for row in answer if row["id"] == "cascade_14h"} == {9_890_000_000}
 
 
@@ -93,8 +94,8 @@ def test_one_venue_shows_its_points_with_sources(name: str) -> None:
         assert row["mark"] in {"V", "S", "D", "U"}
     text = " ".join(call("venues", name).stdout.split())
     assert all(" ".join(line.split()) in text for line in venue.unverified)
-    assert all(" ".join(row["venue_rule"].split()) in text for row in venue.simplified)
-    assert all(source["url"] in text for source in venue.sources.values())
+    assert all(" ".join(row.venue_rule.split()) in text for row in venue.simplified)
+    assert all(source.url in text for source in venue.sources.values())
 
 
 def test_a_margin_tier_is_shown_as_percent_and_leverage() -> None:

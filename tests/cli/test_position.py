@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from backtest.venue.profile import get_venue
+from backtest.venue.reading import get_venue
 from tests.support.command import call
 
 BTC = ("position", "--venue", "binanceusdm", "--symbol", "BTC", "--on", "2024-10-24")
@@ -61,7 +61,7 @@ def test_json_is_one_row_with_exact_numbers() -> None:
     by_figure = {rule["figure"]: rule for rule in row["rules"]}
     assert set(by_figure) <= set(row)
     sources = get_venue("binanceusdm").sources
-    assert by_figure["adl_score"]["url"] == sources["forum-adl-score"]["url"]
+    assert by_figure["adl_score"]["url"] == sources["forum-adl-score"].url
     assert by_figure["maintenance_margin_usd"]["mark"] == "V"
     assert all(isinstance(note, str) for note in row["notes"])
 

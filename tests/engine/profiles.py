@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from backtest.mechanics.margin import deductions
 from backtest.scenario.fields import MOST
-from backtest.venue.profile import VenueProfile, get_venue, venue_names
+from backtest.venue.profile import VenueProfile
+from backtest.venue.reading import get_venue, venue_names
 from tests.reference.worlds_strategy import account_worlds, divided, worlds
 
 World = dict[str, Any]

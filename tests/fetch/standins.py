@@ -11,7 +11,8 @@ from typing import Any
 import polars as pl
 
 from backtest.lake.series import BAR_COLUMNS
-from backtest.scenario.values import Scenario, build
+from backtest.scenario.fields import Scenario
+from backtest.scenario.values import build
 from backtest.venue.funding_rule import Cap, FundingRule
 
 RULES: dict[str, Any] = {

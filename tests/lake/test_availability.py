@@ -280,10 +280,10 @@ mark = "V"
     ("text", "message"),
     [
         (ENTRY + "pge = 1\n", "availability.toml [[served]] 1: unknown key 'pge'; did you mean page?"),
-        (ENTRY.replace('"V"', '"X"'), "availability.toml [[served]] 1: mark = 'X'; allowed: 'V', 'S', 'D', 'U'"),
-        (ENTRY.replace("ohlcv", "candles"), "availability.toml [[served]] 1: no series 'candles'; allowed: ohlcv"),
+        (ENTRY.replace('"V"', '"X"'), "availability.toml [[served]] 1: mark = 'X'; allowed: V, S, D, U"),
+        (ENTRY.replace("ohlcv", "candles"), "availability.toml [[served]] 1: series = 'candles'; allowed: ohlcv"),
         (ENTRY.replace("page = 300\n", ""), "key 'page' is missing; add it as a whole number"),
-        (ENTRY + 'volume_linear = "lots"\n', "volume_linear = 'lots'; allowed: 'base', 'contracts', 'quote', ''"),
+        (ENTRY + 'volume_linear = "lots"\n', "volume_linear = 'lots'; allowed: base, contracts, quote, ''"),
         (ENTRY + ENTRY, "availability.toml [[served]] 2: okx, ohlcv, rest is given twice; keep one"),
         (
             ENTRY + '[[absent]]\nvenue = "okx"\nseries = ["ohlcv"]\ncell = "-"\nreason = "no"\n',

@@ -16,7 +16,8 @@ from backtest.lake.place import day_file
 from backtest.lake.write import write_day
 from backtest.market.terms import Terms, contract_terms, fetch_hint
 from backtest.mechanics.margin_stepped import steps_up
-from backtest.venue.profile import VenueProfile, get_venue
+from backtest.venue.profile import VenueProfile
+from backtest.venue.reading import get_venue
 
 CRASH = dt.date(2025, 10, 10)
 TIERS = [(0, 0.01, 50), (5_000, 0.02, 25), (10_000, 0.025, 20)]
@@ -88,7 +89,7 @@ def test_a_coin_that_the_profile_lacks_is_listed_by_the_newest_limits() -> None:
     )
     assert terms.warning == ""
     source = profile.sources[terms.table.source]
-    assert source["url"] == "data/lake/leverage_tiers/venue=bybit/symbol=ADA%2FUSDT%3AUSDT/2025-10-10.parquet"
+    assert source.url == "data/lake/leverage_tiers/venue=bybit/symbol=ADA%2FUSDT%3AUSDT/2025-10-10.parquet"
     assert terms.table.tiers == ((0, 10_000_000, 50.0), (5_000, 20_000_000, 25.0), (10_000, 25_000_000, 20.0))
 
 

@@ -10,7 +10,7 @@ import pytest
 from backtest.errors import ConfigError
 from backtest.mechanics.liquidation.rules import LIQUIDATION_RULES
 from backtest.mechanics.rule import Rule, check_figures, declared
-from backtest.mechanics.rules import CHOICES, DECLARED
+from backtest.scenario.fields import BY_NAME, RULES
 
 ADDED = """
 from dataclasses import replace
@@ -36,5 +36,5 @@ def test_a_sentence_with_an_unknown_figure_fails_at_import() -> None:
 
 
 def test_choices_follow_from_the_rules() -> None:
-    assert CHOICES["liquidation_rule"] is LIQUIDATION_RULES
-    assert all(rule.sentence.endswith(".") for rules in DECLARED.values() for rule in rules.values())
+    assert BY_NAME["liquidation_rule"].choices is LIQUIDATION_RULES
+    assert all(rule.sentence.endswith(".") for rules in RULES.values() for rule in rules.values())

@@ -15,7 +15,7 @@ import pytest
 
 from backtest.errors import DataError, DataGapError, RangeError
 from backtest.report import render_html
-from backtest.venue.profile import get_venue
+from backtest.venue.reading import get_venue
 from tests.support.extremes import (
     COIN_MARGINED,
     EVENT,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from backtest.run.pipeline import replay
-from backtest.venue.profile import get_venue, venue_names
+from backtest.venue.reading import get_venue, venue_names
 
 MANY = int(os.environ.get("CRASHBOOK_RULES", "24"))
 EVENTS = ("2025-10-10", "2025-10-10", "2025-10-10", "2020-03-12")

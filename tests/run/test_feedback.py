@@ -15,7 +15,8 @@ from backtest.lake.place import day_file
 from backtest.lake.series import schema_of
 from backtest.run.pipeline import prepare, resolve
 from backtest.run.run import Run
-from backtest.scenario.values import KEPT, baseline_of
+from backtest.scenario.fields import PARAMS
+from backtest.scenario.values import baseline_of
 from backtest.schema.tables import TABLES
 
 EVENT = "2021-12-04"
@@ -72,7 +73,7 @@ def test_the_baseline_keeps_the_world_and_drops_what_changed_in_it() -> None:
     assert before.open_interest_usd == {**usual.open_interest_usd, "ETH": 2e9}
     changed = {name for name in given if getattr(before, name) != getattr(resolved.scenario, name)}
     assert changed == {"path", "liquidity_factor", "fund_start_usd", "open_interest_usd"}
-    assert not changed & set(KEPT)
+    assert not changed & {param.name for param in PARAMS if param.kept}
 
 
 @pytest.mark.parametrize(

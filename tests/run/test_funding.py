@@ -19,7 +19,7 @@ from backtest.market.tape import RequestedWindow, find_tape
 from backtest.run.pipeline import execute, prepare, resolve
 from backtest.run.run import Run, open_run
 from backtest.venue.funding_rule import ALWAYS, Cap, FundingRule, compare_clock
-from backtest.venue.profile import get_venue, venue_names
+from backtest.venue.reading import get_venue, venue_names
 from tests.fetch.standins import ON_ORACLE, FakeEvent, FakeVenue, bars, flat, scenario, utc
 from tests.support.hostile import START, accepted, refused, replay_words, store, tape
 

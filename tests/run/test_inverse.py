@@ -24,7 +24,7 @@ from backtest.market.units import refuse_no_value
 from backtest.run.pipeline import Prepared, execute, prepare, resolve
 from backtest.run.run import Run
 from backtest.venue.instrument import Instrument
-from backtest.venue.profile import get_venue
+from backtest.venue.reading import get_venue
 from tests.engine.small import bar, small
 from tests.reference.adapter import build
 from tests.sql.conftest import Tables, rows
@@ -333,7 +333,7 @@ def test_watched_positions_count_contracts() -> None:
 
 
 def _watch(**row: Any) -> Any:
-    from backtest.scenario.values import check_values
+    from backtest.scenario.reading import check_values
 
     return check_values({"watch": [row]}, "test")["watch"]
 

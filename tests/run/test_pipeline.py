@@ -15,7 +15,8 @@ from backtest.market.path import walk_market
 from backtest.run.pipeline import execute, prepare, resolve
 from backtest.run.run import open_run
 from backtest.studies.seeds import bands, run_grid, run_seeds
-from backtest.venue.profile import get_venue
+from backtest.venue.profile import FundStart
+from backtest.venue.reading import get_venue
 
 SMALL = {"positions": 2000}
 PAIR = pl.DataFrame(
@@ -91,14 +92,16 @@ def test_a_coin_the_venue_does_not_have_is_refused(given: dict[str, object]) -> 
 
 def test_a_fund_balance_counts_for_a_year() -> None:
     binance = get_venue("binanceusdm")
-    assert binance.fund_start(dt.date(2020, 3, 12))[0] == 12_860_000
-    assert binance.fund_start(dt.date(2020, 3, 14))[0] == 6_230_000
-    assert binance.fund_start(dt.date(2020, 5, 10))[:2] == (21_005_925, "published balance at the end of 2020-05-09")
-    assert binance.fund_start(dt.date(2020, 5, 11))[0] == 7_731_989
-    value, source, warning = binance.fund_start(dt.date(2024, 8, 5))
-    assert value == 1.23e9
-    assert source.startswith("profile of")
-    assert "within a year before 2024-08-05" in warning
+    assert binance.fund_start(dt.date(2020, 3, 12)).amount == 12_860_000
+    assert binance.fund_start(dt.date(2020, 3, 14)).amount == 6_230_000
+    assert binance.fund_start(dt.date(2020, 5, 10)) == FundStart(
+        21_005_925, "published balance at the end of 2020-05-09"
+    )
+    assert binance.fund_start(dt.date(2020, 5, 11)).amount == 7_731_989
+    start = binance.fund_start(dt.date(2024, 8, 5))
+    assert start.amount == 1.23e9
+    assert start.source.startswith("profile of")
+    assert "within a year before 2024-08-05" in start.warning
     assert any("No fund balance" in flag for flag in resolve("2024-08-05", {}).flags)
     assert not any("No fund balance" in flag for flag in resolve("2024-08-05", {"fund_start_usd": 1e6}).flags)
 
@@ -159,7 +162,7 @@ def test_the_grid_changes_one_setting_at_a_time() -> None:
     run = run_grid(resolved, given, execute(prepare(resolved)))
     labels = [entry["label"] for entry in run.meta["sensitivity"]]
     assert labels[0] == "nothing: this run"
-    assert labels[1:] == [entry["label"] for entry in resolved.event.sensitivity]
+    assert labels[1:] == [entry.label for entry in resolved.event.sensitivity]
     assert len({entry["run_id"] for entry in run.meta["sensitivity"]}) == len(labels)
     with pytest.raises(ConfigError, match="no sensitivity grid"):
         run_grid(resolve("2021-12-04", {}), {}, run)

@@ -16,9 +16,9 @@ from backtest.lake.write import write_day
 from backtest.report import render_html
 from backtest.run.pipeline import execute, prepare, resolve
 from backtest.run.run import Run
-from backtest.scenario.values import check_values
+from backtest.scenario.reading import check_values
 from backtest.schema.tables import TABLES
-from backtest.venue.profile import get_venue, venue_names
+from backtest.venue.reading import get_venue, venue_names
 
 EVENT = "2026-01-19"
 START = dt.datetime.fromisoformat(f"{EVENT}T04:24:00")

@@ -14,7 +14,7 @@ from backtest.assets import workspace
 from backtest.lake.write import write_day
 from backtest.run.pipeline import execute, prepare, resolve
 from backtest.run.run import Run
-from backtest.scenario.values import check_values
+from backtest.scenario.reading import check_values
 from tests.support.command import call
 
 EVENT, VENUE, SYMBOL = "2021-12-04", "binanceusdm", "BTC/USDT:USDT"

@@ -18,8 +18,8 @@ from backtest.market.terms import contract_terms
 from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, rate_e9
 from backtest.mechanics.margin import maintenance
 from backtest.mechanics.margin_stepped import steps_up
-from backtest.venue.margin_table import MarginTable, check_tiers
-from backtest.venue.profile import get_venue
+from backtest.venue.margin_table import MarginTable, wrong_tiers
+from backtest.venue.reading import get_venue
 
 RECORDED = Path(__file__).parents[3] / "shared" / "data" / "leverage_tiers" / "binance-usdm.json"
 SEEN = dt.date(2026, 9, 30)
@@ -58,7 +58,7 @@ def test_every_recorded_table_keeps_the_rules_of_a_profile_and_is_continuous(
     brackets: dict[str, list[dict[str, Any]]],
 ) -> None:
     for symbol, rows in brackets.items():
-        check_tiers(table(symbol, rows).tiers, symbol)
+        assert not wrong_tiers(table(symbol, rows).tiers), symbol
         assert all(a["maxNotional"] == b["minNotional"] for a, b in pairwise(rows)), symbol
         tiers, _ = table(symbol, rows).schedule()
         assert not steps_up(tiers), symbol

@@ -1,0 +1,107 @@
+"""Scenario values as a user gives them, in TOML, with ``--set`` or in Python: checked one by one, defaults left out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from backtest.errors import ConfigError, UnknownNameError
+from backtest.scenario.fields import BY_NAME, RENAMED_FIELDS, RENAMED_VALUES
+from backtest.scenario.param import Mix, Param
+from backtest.scenario.watched import names_clash
+from backtest.toml import decode, read_toml, shown
+
+
+def read_scenario(path: Path) -> dict[str, Any]:
+    """Read a scenario file: checked shape, only the keys given."""
+    return check_values(read_toml(path), path.name)
+
+
+def check_values(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Check names, types, choices and bounds of scenario values.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key, what it holds and what is allowed.
+
+    Examples
+    --------
+    >>> check_values({"seed": 3}, "here")
+    {'seed': 3}
+    >>> check_values({"seed": -1}, "here")
+    Traceback (most recent call last):
+    backtest.errors.ConfigError: here: seed = -1; allowed: 0 to 2,147,483,647
+    """
+    for key in table:
+        if key in RENAMED_FIELDS:
+            raise ConfigError(f"{where}: field '{key}' is now called '{RENAMED_FIELDS[key]}'")
+        if key not in BY_NAME:
+            raise ConfigError(f"{where}: {UnknownNameError('key', key, BY_NAME, 'See crashbook params')}")
+    return {key: check_value(BY_NAME[key], value, where) for key, value in table.items()}
+
+
+def check_value(param: Param, value: Any, where: str) -> Any:
+    """Check one value and return it in the field's type."""
+    if isinstance(value, str) and (renamed := RENAMED_VALUES.get(param.name, {}).get(value)):
+        raise ConfigError(f"{where}: {param.name} '{value}' is now called '{renamed}'")
+    if param.kind == "time":
+        return _time(param, value, where)
+    if param.kind == "coins" and isinstance(value, str):
+        value = [part.strip() for part in value.split(",")]
+    found = decode(value, param.decoded, where, key=param.name)
+    if param.kind in {"per_coin", "mix"} and isinstance(found, Mapping):
+        found = dict(sorted(found.items()))
+    if param.kind == "mix":
+        _check_mix(found, where)
+    if found == "":
+        raise ConfigError(f"{where}: {param.name} is empty; give a value or leave it out")
+    if param.kind == "coins" and len(set(found)) < len(found):
+        raise ConfigError(f"{where}: coins = {value!r} names a coin twice; name each once")
+    if param.kind == "watch" and (clash := names_clash(found)):
+        raise ConfigError(f"{where}: {clash}")
+    return found
+
+
+def _time(param: Param, given: Any, where: str) -> dt.datetime:
+    try:
+        value = dt.datetime.fromisoformat(given) if isinstance(given, str) else given
+    except ValueError:
+        value = None
+    if not isinstance(value, dt.datetime) or value.tzinfo is not None:
+        raise ConfigError(f"{where}: {param.name} = {shown(given)}; write UTC as 2025-10-10T21:00:00")
+    return value
+
+
+def _check_mix(mix: Mix, where: str) -> None:
+    for coin, rows in mix.items():
+        shares = sum(row[2] for row in rows)
+        if abs(shares - 1) > 1e-9 or any(0 < row[1] <= row[0] or min(row) < 0 for row in rows):
+            rule = "each row is [from, to, share] with from < to or to = 0"
+            held = shown([list(row) for row in rows])
+            raise ConfigError(f"{where}: leverage_mix.{coin} = {held}; shares sum to 1 (now {shares:g}), {rule}")
+
+
+def parse_set(text: str) -> dict[str, Any]:
+    """Read one ``--set field=value``; the value is TOML, bare words are text, ``field.COIN`` sets one coin.
+
+    Examples
+    --------
+    >>> parse_set("open_interest_usd.BTC=4.48e9"), parse_set("ranking=bitmex")
+    ({'open_interest_usd': {'BTC': 4480000000.0}}, {'ranking': 'bitmex'})
+    """
+    key, equals, raw = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text}: write --set field=value")
+    name, _, coin = key.strip().partition(".")
+    name = {"open_interest": "open_interest_usd", "policy": "ranking"}.get(name, name)
+    try:
+        value = tomllib.loads(f"value = {raw.strip()}")["value"]
+    except (ValueError, RecursionError):  # not TOML: a bare word, judged below
+        value = raw.strip()
+    if name in BY_NAME and BY_NAME[name].kind == "text" and not isinstance(value, str):
+        value = raw.strip()  # a name may look like a date or a number
+    return check_values({name: {coin: value} if coin else value}, "--set")
