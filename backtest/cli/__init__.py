@@ -9,7 +9,7 @@ from __future__ import annotations
 
 __all__ = [
     "command", "data", "events", "fetch", "interrupt", "main", "output", "params", "position", "program", "query",
-    "replay", "report", "runs", "schema", "table", "text", "venues",
+    "replay", "report", "runs", "schema", "table", "terminal", "text", "venues",
 ]  # fmt: skip
 
 

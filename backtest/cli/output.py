@@ -14,8 +14,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from backtest.cli import terminal
 from backtest.cli.messages import print_line, silence
-from backtest.cli.table import ROWS_AT_A_TIME, Table, as_json, flat_column, table_text, terminal_columns
+from backtest.cli.table import ROWS_AT_A_TIME, Table, as_json, flat_column, table_text
 
 if TYPE_CHECKING:
     import polars as pl
@@ -120,7 +121,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _write_table(answer: Table | pl.DataFrame, file: IO[bytes]) -> None:
-    width = terminal_columns() if file is getattr(sys.stdout, "buffer", None) else None
+    width = terminal.columns() if file is getattr(sys.stdout, "buffer", None) else None
     for piece in table_text(answer, width):
         file.write(piece.encode())
 

@@ -15,6 +15,7 @@ from backtest.cli.command import command
 from backtest.cli.messages import print_line
 from backtest.cli.progress import Stage, stages
 from backtest.cli.report import relative, write_report
+from backtest.cli.text import wrapped
 from backtest.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from backtest.run.run import Run
 
 NOTES_SHOWN = 6
+SUMMARY_INDENT = 17  # of the values in the summary of a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def replay(
         summary = repr(done.run)
     if not quiet:
         _print_notes(done)
-    click.echo(summary)
+    click.echo(wrapped(summary, SUMMARY_INDENT))
     if grid:
         click.echo(grid_text(done.run))
     if done.report:

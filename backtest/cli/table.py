@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import shutil
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -49,11 +47,6 @@ class Cells:
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
     """Return rows as a table with all columns, even if there is no row."""
     return Table(tuple(columns), tuple(tuple(row[name] for name in columns) for row in rows))
-
-
-def terminal_columns() -> int | None:
-    """Return the width of the terminal that stdout is, None if it is none: then every row stays on one line."""
-    return shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
 
 
 def table_text(table: Table | pl.DataFrame, width: int | None = None) -> Iterator[str]:

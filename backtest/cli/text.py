@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from backtest.cli.table import Table, table_text, terminal_columns
+from backtest.cli import terminal
+from backtest.cli.table import Table, table_text
 
 UNWRAPPED = 110  # columns of text where there is no terminal
 MARKS = "Marks: V primary source, S secondary, D derived, U not verified."
@@ -47,11 +48,20 @@ def heading(rows: Sequence[tuple[str, str]]) -> str:
     )
 
 
+def wrapped(lines: str, indent: int) -> str:
+    """Return lines wrapped for the terminal, if there is one, each continued under its value."""
+    width = terminal.columns()
+    if width is None:
+        return lines
+    wrapper = textwrap.TextWrapper(width, subsequent_indent=" " * indent, break_long_words=False)
+    return "\n".join("\n".join(wrapper.wrap(line)) for line in lines.split("\n"))
+
+
 def section(title: str, table: Table) -> str:
     """Return a titled table, wrapped for the terminal if there is one."""
     if not table.rows:
         return f"\n{title}: none\n"
-    return f"\n{title}\n" + "".join(table_text(table, terminal_columns()))
+    return f"\n{title}\n" + "".join(table_text(table, terminal.columns()))
 
 
 def bullets(title: str, lines: Iterable[str]) -> str:
@@ -64,4 +74,4 @@ def bullets(title: str, lines: Iterable[str]) -> str:
 
 
 def _columns() -> int:
-    return terminal_columns() or UNWRAPPED
+    return terminal.columns() or UNWRAPPED

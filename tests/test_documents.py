@@ -1,0 +1,21 @@
+"""Every command in every page prints what the page shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backtest.cli.program import crashbook
+from tests.documents import ROOT, masked, pages, rendered
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_print_what_the_page_shows(page: Path, tmp_path: Path) -> None:
+    assert masked(rendered(page, tmp_path)) == masked(page.read_text("utf-8"))
+
+
+def test_every_command_is_shown() -> None:
+    text = "".join(page.read_text("utf-8") for page in pages())
+    assert [name for name in crashbook.modules if f"crashbook {name}" not in text] == []
