@@ -6,19 +6,17 @@ path a step may walk several, one for each round.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backtest.engine.records import CAUSES, Recorder
+from backtest.engine.records import CAUSES, Record
+from backtest.engine.world import World
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.feedback import HIGHEST, LOWEST, PARTS, decayed, displaced, moved, push, thirds
 from backtest.mechanics.impact import IMPACTS
 from backtest.mechanics.path import previous_mark
-
-if TYPE_CHECKING:
-    from backtest.engine.state import World
 
 CHUNK, FIRST_CHUNK = 1024, 8  # steps looked at in one go: of the tape; of displaced prices, which change soon
 
@@ -229,12 +227,20 @@ class Prices:
         return push(IMPACTS[impact].shift, mark, strength, flow, volume, self.world.bands(symbol, bar, flow, scale))
 
 
-def flow_of(recorder: Recorder, symbols: int, steps: int) -> tuple[Ints, Ints]:
-    """Return the signed lots a run moved through the book, shape (symbols, steps): by forced orders, and all of it."""
-    found = recorder.transfers.join()
-    forced, flow = (np.zeros((symbols, steps), dtype=np.int64) for _ in range(2))
-    for cause, into in (("book", (forced, flow)), ("unwind", (flow,))):
-        mine = np.flatnonzero(found["cause"] == CAUSES.index(cause))
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Signed lots a run moved through the book, shape (symbols, steps): by forced orders, and all of it."""
+
+    forced: Ints
+    total: Ints
+
+
+def flow_of(record: Record, symbols: int, steps: int) -> Flow:
+    """Return the flow of a run."""
+    moved = record.transfers.join()
+    flow = Flow(np.zeros((symbols, steps), dtype=np.int64), np.zeros((symbols, steps), dtype=np.int64))
+    for cause, into in (("book", (flow.forced, flow.total)), ("unwind", (flow.total,))):
+        mine = np.flatnonzero(moved.cause == CAUSES.index(cause))
         for each in into:
-            np.add.at(each, (found["symbol"][mine], found["step"][mine] - 1), found["lots"][mine])
-    return forced, flow
+            np.add.at(each, (moved.symbol[mine], moved.step[mine] - 1), moved.lots[mine])
+    return flow

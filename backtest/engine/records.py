@@ -1,13 +1,13 @@
-"""What the engine writes down: transfers, breaches, waves, slices; column chunks, joined once at the end."""
+"""The record of a run: columns declared once as dataclasses, grown by chunks, joined at the end."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from backtest.mechanics.exact import Ints
+from backtest.mechanics.exact import Bools, Floats, Ints
 
 OWNERS = ("account", "fund", "vault", "venue", "market", "rounding", "uncovered", "opening")
 ACCOUNT, FUND, VAULT, VENUE, MARKET, ROUNDING, UNCOVERED, OPENING = range(len(OWNERS))
@@ -26,92 +26,323 @@ CAUSES = (
     "socialised",
 )
 NONE = -1
-
-TRANSFER = ("step", "cause", "symbol", "a", "a_row", "b", "b_row", "lots", "amount", "serial", "round")
-BREACH = (
-    "serial", "step", "row", "symbol", "side", "mark", "passed", "length", "lots", "equity", "need", "bankruptcy",
-    "skipped", "refused", "book_lots", "book_value", "fee", "residual", "taken", "taken_amount", "taken_by",
-    "adl_lots", "adl_amount", "kept", "others", "round",
-)  # fmt: skip
-SLICE = (
-    "wave", "step", "symbol", "side", "source", "bankrupt_row", "serial", "winner_row", "rank", "lots", "amount",
-    "owed", "mark", "previous_mark", "ahead", "cost", "score",
-)  # fmt: skip
-QUEUE = (
-    "wave", "step", "symbol", "row", "rank", "side", "lots", "value", "pnl", "equity", "ahead", "closed", "skipped",
-    "score",
-)  # fmt: skip
-FLOATS = {"score"}
+DTYPES: dict[str, type] = {"Ints": np.int64, "Floats": np.float64, "Bools": np.bool_}
+Columns = TypeVar("Columns")
 
 
-@dataclass(slots=True)
-class Chunks:
-    """Columns that grow by chunks; scalars of a chunk are repeated."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfers:
+    """The taker got ``lots`` (signed) and ``cash``, the giver the opposite.
 
-    names: tuple[str, ...]
-    parts: list[tuple[int, tuple[Any, ...]]] = field(default_factory=list)
+    ``taker`` and ``giver`` are places in ``OWNERS``; their ``_row`` is the book row of an account, the number of a
+    fund, else NONE. ``cause`` is a place in ``CAUSES``, ``serial`` that of the breach or NONE.
+    """
 
-    def add(self, count: int, *values: Any) -> None:
-        """Append ``count`` rows; every value is an array of that length or a scalar."""
-        if count:
-            self.parts.append((count, values))
-
-    def join(self) -> dict[str, Any]:
-        """Return the columns as arrays."""
-        counts = np.array([count for count, _ in self.parts], dtype=np.int64)
-        out = {}
-        for k, name in enumerate(self.names):
-            kind = np.float64 if name in FLOATS else np.int64
-            out[name] = _column([values[k] for _, values in self.parts], counts, kind)
-        return out
-
-
-def _column(values: list[Any], counts: Ints, kind: type) -> Any:
-    if not values:
-        return np.empty(0, dtype=kind)
-    if not any(isinstance(value, np.ndarray) for value in values):
-        return np.repeat(np.array(values, dtype=kind), counts)
-    return np.concatenate(
-        [
-            value.astype(kind) if isinstance(value, np.ndarray) else np.full(count, value, dtype=kind)
-            for value, count in zip(values, counts.tolist(), strict=True)
-        ]
-    )
+    step: Ints
+    round: Ints
+    cause: Ints
+    symbol: Ints
+    taker: Ints
+    taker_row: Ints
+    giver: Ints
+    giver_row: Ints
+    lots: Ints
+    cash: Ints
+    serial: Ints
 
 
-@dataclass(frozen=True, slots=True)
-class Rounds:
-    """A step of several rounds, or cut by their cap: how many, and the marks at the end of each."""
+@dataclass(slots=True, kw_only=True)
+class Breaches:
+    """Positions in breach in one round of a step, in crossing order, and what became of them; money in quanta.
+
+    ``passed`` of ``length`` is the crossing's place on the segment. ``equity``, ``maintenance`` and
+    ``bankruptcy_value`` are those of detection; ``other_maintenance`` is that of what else the account of a cross
+    position holds, where that is liquidated later. ``lots_left`` and ``value_left`` are the lots that no act has
+    placed yet and their slice of the bankruptcy value; ``deferred_lots`` wait for the next price.
+    ``takeover_by`` is an owner's code or NONE.
+    """
+
+    step: Ints
+    round: Ints
+    serial: Ints
+    row: Ints
+    symbol: Ints
+    side: Ints
+    value_sign: Ints
+    mark: Ints
+    passed: Ints
+    length: Ints
+    lots: Ints
+    bankruptcy_value: Ints
+    equity: Ints
+    maintenance: Ints
+    other_maintenance: Ints
+    lots_left: Ints
+    value_left: Ints
+    skipped: Bools = field(init=False)  # the book
+    refused: Bools = field(init=False)  # by the limit
+    book_lots: Ints = field(init=False)
+    book_value: Ints = field(init=False)
+    book_bankruptcy_value: Ints = field(init=False)
+    fee: Ints = field(init=False)
+    residual: Ints = field(init=False)
+    takeover_lots: Ints = field(init=False)
+    takeover_value: Ints = field(init=False)
+    takeover_by: Ints = field(init=False)
+    adl_lots: Ints = field(init=False)
+    adl_value: Ints = field(init=False)
+    deferred_lots: Ints = field(init=False)
+
+    def __post_init__(self) -> None:
+        for column in fields(self):
+            if not column.init:
+                setattr(self, column.name, np.zeros(len(self.row), dtype=DTYPES[str(column.type)]))
+        self.takeover_by[:] = NONE
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def cut(self, at: Ints, lots: Ints) -> Ints:
+        """Take lots off those left; return the slice of the bankruptcy value that leaves with them.
+
+        ``floor(value left x lots / lots left)``, the last slice the rest.
+        """
+        value = self.value_left[at].copy()
+        for i in np.flatnonzero(lots < self.lots_left[at]).tolist():
+            value[i] = int(value[i]) * int(lots[i]) // int(self.lots_left[at[i]])
+        self.lots_left[at] -= lots
+        self.value_left[at] -= value
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slices:
+    """Slices of ADL: lots of a bankrupt (NONE: a pool) closed against a winner. ``rank`` 0: the own opposite leg."""
+
+    wave: Ints
+    step: Ints
+    symbol: Ints
+    side: Ints
+    source: Ints
+    bankrupt_row: Ints
+    serial: Ints
+    winner_row: Ints
+    rank: Ints
+    lots: Ints
+    close_value: Ints
+    bankruptcy_value: Ints
+    mark: Ints
+    previous_mark: Ints
+    notional_ahead: Ints
+    entry_value: Ints
+    score: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueRows:
+    """The part of each queue that is kept, as it stood when its ranks froze; ``closed_lots`` by its wave."""
+
+    wave: Ints
+    step: Ints
+    symbol: Ints
+    row: Ints
+    rank: Ints
+    side: Ints
+    lots: Ints
+    notional: Ints
+    pnl: Ints
+    equity: Ints
+    notional_ahead: Ints
+    closed_lots: Ints
+    skipped: Bools
+    score: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveRow:
+    """One wave of ADL; marks in mark quanta, money in quanta."""
+
+    wave: int
+    step: int
+    symbol: int
+    side: int  # of the bankrupts
+    source: str
+    bankrupts: int
+    candidates: int
+    wanted_lots: int
+    closed_lots: int
+    unmatched_lots: int
+    notional: int
+    candidate_notional: int
+    winners: int
+    skipped: int
+    mark: int
+    previous_mark: int
+    difference: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchRow:
+    """Where a watched position stood at a wave of its symbol, and what the wave closed of it."""
+
+    row: int
+    wave: int
+    step: int
+    symbol: int
+    in_queue: bool
+    rank: int
+    notional_ahead: int
+    candidates: int
+    score: float
+    lots: int
+    closed_lots: int
+    close_value: int
+    mark: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingRow:
+    """A funding event: by how much it moved the index, and who held lots: positions by side, fund, vault, market."""
+
+    step: int
+    symbol: int
+    rate_e9: int
+    mark: int
+    oracle: int
+    change: int
+    lots: dict[int, Ints]
+    owners: tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundRow:
+    """An event of a fund; ``peak`` and the compared pair are None where no drawdown trigger looks at them."""
+
+    step: int
+    fund: int
+    symbol: int
+    event: str
+    cause: str
+    equity: int
+    peak: int | None
+    compared: int | None
+    compared_peak: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnmatchedRow:
+    """Lots for which a queue had nobody, and where they went."""
+
+    step: int
+    symbol: int
+    row: int
+    lots: int
+    to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkippedRow:
+    """A candidate that was passed over, because it could not pay what its close would have cost it."""
+
+    step: int
+    symbol: int
+    row: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AheadRow:
+    """The lots that a small further move would have liquidated at the end of a bar."""
+
+    bar: int
+    symbol: int
+    lots: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundsRow:
+    """A step of several rounds, or cut by their cap: the marks at the end of each."""
 
     step: int
     capped: bool
     marks: list[list[int]]
 
 
+class Log(Generic[Columns]):
+    """Columns of a dataclass that grow by chunks; scalars of a chunk are repeated.
+
+    Examples
+    --------
+    >>> log = Log(SkippedRow)
+    >>> log.add(2, step=7, symbol=np.array([0, 1]), row=3)
+    >>> len(log), log.join().symbol.tolist(), log.join().step.tolist()
+    (2, [0, 1], [7, 7])
+    """
+
+    def __init__(self, kind: type[Columns]) -> None:
+        self.kind = kind
+        self.dtypes = {each.name: DTYPES.get(str(each.type), np.int64) for each in fields(kind)}  # type: ignore[arg-type]
+        self.chunks: list[tuple[int, dict[str, Any]]] = []
+
+    def __len__(self) -> int:
+        return sum(count for count, _ in self.chunks)
+
+    def add(self, count: int, **columns: Any) -> None:
+        """Append ``count`` rows; every column is an array of that length or a scalar."""
+        if columns.keys() != self.dtypes.keys():
+            raise TypeError(f"{self.kind.__name__}: {sorted(columns.keys() ^ self.dtypes.keys())} missing or unknown")
+        if count:
+            self.chunks.append((count, columns))
+
+    def append(self, rows: Columns) -> None:
+        """Append a whole object of columns."""
+        columns = {name: getattr(rows, name) for name in self.dtypes}
+        self.add(len(next(iter(columns.values()))), **columns)
+
+    def columns(self) -> dict[str, Any]:
+        """Return the joined columns by name."""
+        counts = np.array([count for count, _ in self.chunks], dtype=np.int64)
+        return {
+            name: _column([columns[name] for _, columns in self.chunks], counts, dtype)
+            for name, dtype in self.dtypes.items()
+        }
+
+    def join(self) -> Columns:
+        """Return the columns joined."""
+        out: Columns = object.__new__(self.kind)
+        for name, column in self.columns().items():
+            object.__setattr__(out, name, column)
+        return out
+
+
+def _column(values: list[Any], counts: Ints, dtype: type) -> Any:
+    if not values:
+        return np.empty(0, dtype=dtype)
+    if not any(isinstance(value, np.ndarray) for value in values):
+        return np.repeat(np.array(values, dtype=dtype), counts)
+    return np.concatenate(
+        [
+            value.astype(dtype, copy=False) if isinstance(value, np.ndarray) else np.full(count, value, dtype=dtype)
+            for value, count in zip(values, counts.tolist(), strict=True)
+        ]
+    )
+
+
 @dataclass(slots=True)
-class Recorder:
-    """The record of a run. ``rows`` are positions; ``serial`` numbers breaches in order of crossing."""
+class Record:
+    """The record of a run. ``step`` and ``round`` are those in progress; ``serial`` numbers breaches as they cross."""
 
-    transfers: Chunks = field(default_factory=lambda: Chunks(TRANSFER))
-    breaches: Chunks = field(default_factory=lambda: Chunks(BREACH))
-    slices: Chunks = field(default_factory=lambda: Chunks(SLICE))
-    queue: Chunks = field(default_factory=lambda: Chunks(QUEUE))
-    waves: list[dict[str, Any]] = field(default_factory=list)
-    watch: list[dict[str, Any]] = field(default_factory=list)
-    funding: list[dict[str, Any]] = field(default_factory=list)
-    pool_events: list[dict[str, Any]] = field(default_factory=list)
-    unmatched: list[tuple[int, int, int, int, str]] = field(default_factory=list)
-    skipped: list[tuple[int, int, int]] = field(default_factory=list)
-    ahead: list[tuple[int, int, int]] = field(default_factory=list)  # bar, symbol, lots a small move would liquidate
-    rounds: list[Rounds] = field(default_factory=list)
-    round: int = 1  # of the step in progress
+    step: int = 0
+    round: int = 1
     serial: int = 0
-
-    def transfer(
-        self, step: int, cause: str, symbol: Any, a: int, a_row: Any, b: int, b_row: Any, lots: Any, amount: Any,
-        serial: Any = NONE,
-    ) -> None:  # fmt: skip
-        """Write down that owner ``a`` got ``lots`` and ``amount`` and owner ``b`` the opposite."""
-        count = max((len(v) for v in (a_row, b_row, lots, amount) if isinstance(v, np.ndarray)), default=1)
-        code = CAUSES.index(cause)
-        self.transfers.add(count, step, code, symbol, a, a_row, b, b_row, lots, amount, serial, self.round)
+    transfers: Log[Transfers] = field(default_factory=lambda: Log(Transfers))
+    breaches: Log[Breaches] = field(default_factory=lambda: Log(Breaches))
+    slices: Log[Slices] = field(default_factory=lambda: Log(Slices))
+    queue: Log[QueueRows] = field(default_factory=lambda: Log(QueueRows))
+    waves: list[WaveRow] = field(default_factory=list)
+    watch: list[WatchRow] = field(default_factory=list)
+    funding: list[FundingRow] = field(default_factory=list)
+    fund_events: list[FundRow] = field(default_factory=list)
+    unmatched: list[UnmatchedRow] = field(default_factory=list)
+    skipped: list[SkippedRow] = field(default_factory=list)
+    ahead: list[AheadRow] = field(default_factory=list)
+    rounds: list[RoundsRow] = field(default_factory=list)

@@ -1,67 +1,122 @@
-"""Candidates of ADL whose account bears several positions: equity, profit and maintenance are the account's."""
+"""The figures by which a queue ranks its candidates; where an account bears several positions, they are its own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from backtest.engine.detect.accounts import Accounts
-from backtest.engine.state import State
+from backtest.engine.detect.accounts import CrossAccounts
+from backtest.engine.replay import Replay
 from backtest.mechanics.adl.rankings import OF_ACCOUNTS, Candidates
-from backtest.mechanics.exact import Floats, Ints
+from backtest.mechanics.exact import MILLIONTH, QUANTA_PER_USD, Bools, Floats, Ints
 from backtest.mechanics.margin import maintenance
+
+DELICATE = 1e-6  # equity below this share of value (plus 1 USD) is read exactly
+
+
+class CandidateReader:
+    """Reads the positions of one side of a symbol at the marks at the end of the step, by place in the side."""
+
+    def __init__(self, replay: Replay, symbol: int, side: int) -> None:
+        self.replay, self.ledger, self.mirror = replay, replay.ledger, replay.mirror
+        self.symbol, self.side = symbol, side
+        self.block = replay.world.blocks[symbol, side]
+        self.sign = side * replay.world.contracts[symbol].value_sign
+        self.tiers, self.value_per_lot = replay.world.tiers[symbol], replay.ledger.values[symbol]
+        self.accounts = AccountFigures.of_side(replay, self.block)
+        self.mirror.refresh()
+
+    def exactly(self, places: Ints) -> Candidates:
+        """Return positions in exact integers."""
+        rows, ledger = places + self.block.start, self.ledger
+        lots = ledger.lots[rows]
+        value = lots * self.value_per_lot
+        equity = ledger.settled_cash(rows) + self.sign * value
+        found = self._candidates(lots, ledger.entry_value[rows], value, equity)
+        return found if self.accounts is None else self.accounts.exact(rows, found)
+
+    def scan(self, piece: slice) -> tuple[Candidates, Bools]:
+        """Return a piece of the side in floats, and who in it is a candidate: open, solvent and not in breach."""
+        found = self._nearly(piece) if self.mirror.exact else self.exactly(np.arange(piece.start, piece.stop))
+        eligible = (found.lots > 0) & (found.equity > 0)
+        first, last = piece.start + self.block.start, piece.stop + self.block.start
+        in_breach = self.replay.in_breach
+        among = in_breach[slice(*np.searchsorted(in_breach, [first, last]))]
+        eligible[among - first] = False
+        return found, eligible
+
+    def _nearly(self, piece: slice) -> Candidates:
+        ledger, mirror = self.ledger, self.mirror
+        rows = slice(piece.start + self.block.start, piece.stop + self.block.start)
+        lots: Any = mirror.lots[rows]
+        value = lots * self.value_per_lot
+        per_lot = self.sign * self.value_per_lot - self.side * (ledger.index[self.symbol] / MILLIONTH)
+        entry_value: Any = mirror.entry_value[rows]
+        equity: Any = mirror.cash[rows] + lots * per_lot
+        found = self._candidates(ledger.lots[rows], entry_value, value, equity)
+        found = found if self.accounts is None else self.accounts.near(rows, found)
+        delicate = np.flatnonzero((found.equity < value * DELICATE + QUANTA_PER_USD) & (lots > 0))
+        if delicate.size:
+            found.equity[delicate] = self.exactly(delicate + piece.start).equity
+        return found
+
+    def _candidates(self, lots: Ints, entry_value: Ints, value: Ints, equity: Ints) -> Candidates:
+        return Candidates(
+            side=self.side,
+            lots=lots,
+            entry_value=entry_value,
+            value=value,
+            pnl=self.sign * (value - entry_value),
+            equity=equity,
+            tiers=self.tiers,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class AccountFigures:
     """What a wave needs of cross accounts in floats: equity and, where the ranking asks, profit and maintenance."""
 
-    accounts: Accounts
+    accounts: CrossAccounts
     equity: Floats
     pnl: Floats | None
-    need: Floats | None
+    maintenance: Floats | None
+
+    @staticmethod
+    def of_side(replay: Replay, block: slice) -> AccountFigures | None:
+        """Return the figures at the marks at the end of the step; None where a side has no cross account."""
+        accounts = replay.accounts
+        if accounts is None or not (accounts.of[block] >= 0).any():
+            return None
+        if replay.world.rules.ranking not in OF_ACCOUNTS:
+            return AccountFigures(accounts, accounts.equities(), None, None)
+        sums = accounts.sums(np.arange(accounts.count))
+        return AccountFigures(accounts, accounts.equities(), sums.pnl.astype(float), sums.maintenance.astype(float))
 
     def exact(self, rows: Ints, found: Candidates) -> Candidates:
         """Return candidates with their accounts' figures, exactly."""
         owner = self.accounts.of[rows]
         mine = np.flatnonzero(owner >= 0)
-        if not mine.size:
-            return (
-                found
-                if self.pnl is None
-                else replace(found, account_pnl=found.pnl, account_maintenance=_own_need(found))
-            )
         sums = self.accounts.sums(owner[mine])  # an account has one position on a side: no number comes twice
         found.equity[mine] = sums.equity
         if self.pnl is None:
             return found
-        pnl, need = found.pnl.copy(), _own_need(found)
-        pnl[mine], need[mine] = sums.pnl, sums.need
-        return replace(found, account_pnl=pnl, account_maintenance=need)
+        pnl, required = found.pnl.copy(), _own(found)
+        pnl[mine], required[mine] = sums.pnl, sums.maintenance
+        return replace(found, account_pnl=pnl, account_maintenance=required)
 
     def near(self, rows: slice, found: Candidates) -> Candidates:
         """Return candidates with their accounts' figures in floats."""
         owner = self.accounts.of[rows]
         mine = np.flatnonzero(owner >= 0)
         found.equity[mine] = self.equity[owner[mine]]
-        if self.pnl is None or self.need is None:
+        if self.pnl is None or self.maintenance is None:
             return found
-        pnl, need = found.pnl.copy(), _own_need(found).astype(np.float64)
-        pnl[mine], need[mine] = self.pnl[owner[mine]], self.need[owner[mine]]
-        return replace(found, account_pnl=pnl, account_maintenance=need)  # type: ignore[arg-type]
+        pnl, required = found.pnl.copy(), _own(found).astype(np.float64)
+        pnl[mine], required[mine] = self.pnl[owner[mine]], self.maintenance[owner[mine]]
+        return replace(found, account_pnl=pnl, account_maintenance=required)  # type: ignore[arg-type]
 
 
-def _own_need(found: Candidates) -> Ints:
+def _own(found: Candidates) -> Ints:
     return maintenance(found.value.astype(np.int64), found.tiers)
-
-
-def of_accounts(state: State, block: slice) -> AccountFigures | None:
-    """Return the figures of cross accounts at the marks at the end of the step; None where a side has none."""
-    accounts = state.crossed
-    if accounts is None or not (accounts.of[block] >= 0).any():
-        return None
-    if state.world.rules.ranking not in OF_ACCOUNTS:
-        return AccountFigures(accounts, accounts.equities(), None, None)
-    sums = accounts.sums(np.arange(accounts.count))
-    return AccountFigures(accounts, accounts.equities(), sums.pnl.astype(float), sums.need.astype(float))

@@ -1,43 +1,37 @@
-"""Settlement of funding: what a position or an owner owes is paid just before its lots change."""
+"""Act 1 of a step: funding falls due. What it moves is an index; positions settle as their lots change."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from backtest.engine.records import ACCOUNT, FUND, MARKET, NONE, ROUNDING, VAULT, Recorder
-from backtest.engine.state import Owner, State
-from backtest.mechanics.exact import Ints
-from backtest.mechanics.fund import Pool
+from backtest.engine.records import FundingRow
+from backtest.engine.replay import Replay
+from backtest.engine.world import LONG, SHORT
+from backtest.mechanics.exact import MILLIONTH, RATE_ONE
 
 
-def settle(state: State, recorder: Recorder, rows: Ints) -> None:
-    """Settle funding of positions whose lots are about to change; ``rounding`` takes the other side."""
-    if not state.funded:
-        return
-    due = state.owed_funding(rows)
-    state.settled[rows] = np.asarray(state.index, dtype=np.int64)[state.world.symbol[rows]]
-    paying = np.flatnonzero(due)
-    if not paying.size:
-        return
-    rows, due = rows[paying], due[paying]
-    state.cash[rows] -= due
-    total = int(due.sum())
-    state.accounts_cash -= total
-    state.rounding_cash += total
-    symbols = state.world.symbol[rows]
-    recorder.transfer(state.step, "funding", symbols, ACCOUNT, rows, ROUNDING, NONE, np.zeros_like(due), -due)
+def fall_due(replay: Replay) -> None:
+    """Move the funding indices: floor(value per lot x rate) in 1e-6 quanta, at the oracle price of the event.
 
-
-def settle_owner(state: State, recorder: Recorder, owner: Owner | Pool, symbol: int) -> None:
-    """Settle funding of fund, vault or market in one symbol before its lots change."""
-    due = owner.lots[symbol] * (state.index[symbol] - owner.index[symbol]) // 1_000_000
-    owner.index[symbol] = state.index[symbol]
-    if due:
-        if isinstance(owner, Owner):
-            code, row = MARKET, NONE
-            owner.cash -= due
-        else:
-            code, row = FUND if owner.owner == "fund" else VAULT, owner.number
-            owner.receive(symbol, -due)
-        state.rounding_cash += due
-        recorder.transfer(state.step, "funding", symbol, code, row, ROUNDING, NONE, np.array([0]), np.array([-due]))
+    Without one the payment is charged on the first mark walked in the bar.
+    """
+    ledger = replay.ledger
+    for event in replay.funding_at.get(replay.step, ()):
+        symbol, mark = event.symbol, replay.prices.ends[event.symbol]
+        value = replay.world.contracts[symbol].value_per_lot(event.oracle or mark)
+        change = value * event.rate_e9 * MILLIONTH // RATE_ONE
+        ledger.move_index(symbol, change)
+        if replay.bounds is not None:
+            replay.bounds.index_moved()
+        for side in (LONG, SHORT):
+            replay.ladders[symbol, side].index_moved()
+        replay.record.funding.append(
+            FundingRow(
+                step=replay.step,
+                symbol=symbol,
+                rate_e9=event.rate_e9,
+                mark=mark,
+                oracle=event.oracle,
+                change=change,
+                lots={side: ledger.lots[replay.world.blocks[symbol, side]].copy() for side in (LONG, SHORT)},
+                owners=(ledger.fund_for(symbol).lots[symbol], ledger.vault.lots[symbol], ledger.market.lots[symbol]),
+            )
+        )

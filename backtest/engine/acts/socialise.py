@@ -7,84 +7,64 @@ from __future__ import annotations
 
 import numpy as np
 
-from backtest.engine.records import ACCOUNT, FUND, NONE, UNCOVERED, Recorder
-from backtest.engine.state import State
+from backtest.engine.detect.accounts import Bearers
+from backtest.engine.ledger import Owner, Rows
+from backtest.engine.replay import Replay
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.socialised_loss import loss_by_profit, loss_per_lot
 
-SHARING = ("socialised_winners", "socialised_both")
+SOCIALISED = ("socialised_winners", "socialised_both")
 
 
-def share(state: State, recorder: Recorder) -> list[Ints]:
-    """Share what each symbol has left uncovered in this round, symbol by symbol; return the rows that paid."""
-    touched = []
-    for symbol, loss in enumerate(state.to_share):
-        loss -= _fund_pays(state, recorder, symbol, loss)
-        if loss:
-            rule = _winners_pay if state.world.rules.on_exhausted == "socialised_winners" else _both_sides_pay
-            touched.append(rule(state, recorder, symbol, loss))
-    return touched
+def socialise(replay: Replay) -> None:
+    """Share what each symbol has left uncovered in this round, symbol by symbol."""
+    if replay.world.rules.on_exhausted in SOCIALISED:
+        for symbol, loss in enumerate(replay.losses):
+            loss -= _fund_pays(replay, symbol, loss)
+            if loss and replay.world.rules.on_exhausted == "socialised_winners":
+                _winners_pay(replay, symbol, loss)
+            elif loss:
+                _both_sides_pay(replay, symbol, loss)
+    replay.losses = [0] * len(replay.losses)
 
 
-def _fund_pays(state: State, recorder: Recorder, symbol: int, loss: int) -> int:
+def _fund_pays(replay: Replay, symbol: int, loss: int) -> int:
     """Let the fund pay down to its floor; return what it pays."""
-    fund = state.fund_for(symbol)
-    paid = min(loss, max(state.pool_equity(fund) - state.world.rules.fund_floor, 0))
+    fund = replay.ledger.fund_for(symbol)
+    paid = min(loss, max(replay.ledger.equity(fund) - replay.world.rules.fund_floor, 0))
     if paid:
-        _to_uncovered(state, recorder, "shortfall", symbol, FUND, fund.number, np.array([paid], dtype=np.int64))
-        fund.receive(symbol, -paid)
+        _pay(replay, "shortfall", symbol, fund, np.array([paid], dtype=np.int64))
     return paid
 
 
-def _to_uncovered(
-    state: State, recorder: Recorder, cause: str, symbol: int, owner: int, rows: Ints | int, paid: Ints
-) -> None:
-    state.uncovered_cash += int(paid.sum())
-    recorder.transfer(state.step, cause, symbol, owner, rows, UNCOVERED, NONE, np.zeros_like(paid), -paid)
+def _pay(replay: Replay, cause: str, symbol: int, payer: Rows | Owner, paid: Ints) -> None:
+    replay.ledger.move(cause, symbol=symbol, taker=payer, giver=replay.ledger.uncovered, cash=-paid)
 
 
-def _accounts_pay(state: State, recorder: Recorder, symbol: int, rows: Ints, paid: Ints) -> Ints:
-    some = paid > 0
-    rows, paid = rows[some], paid[some]
-    state.cash[rows] -= paid
-    state.accounts_cash -= int(paid.sum())
-    _to_uncovered(state, recorder, "socialised", symbol, ACCOUNT, rows, paid)
-    state.mirror.update(state, rows)
-    if state.crossed is not None:
-        state.crossed.stale(rows)
-    return rows
-
-
-def _winners_pay(state: State, recorder: Recorder, symbol: int, loss: int) -> Ints:
+def _winners_pay(replay: Replay, symbol: int, loss: int) -> None:
     """Let accounts bear a loss in proportion to their profit since the start, each at most its profit."""
-    rows, profit = _profits(state)
-    return _accounts_pay(state, recorder, symbol, rows, loss_by_profit(loss, profit))
+    bearers = _bearers(replay)
+    paid = loss_by_profit(loss, np.maximum(np.minimum(bearers.gain, bearers.equity), 0))
+    _pay(replay, "socialised", symbol, Rows(bearers.rows[paid > 0]), paid[paid > 0])
 
 
-def _profits(state: State) -> tuple[Ints, Ints]:
-    """Return the first row of every account and its profit since the first mark, at most its equity, at least zero."""
-    world = state.world
-    each = np.array([state.value_per_lot(k) for k in range(len(world.symbols))], dtype=np.int64)
-    every = np.arange(len(world.lots))
-    equity = state.cash - state.owed_funding(every) + state.worth_side * state.lots * each[world.symbol]
-    gain = equity - state.opening_equity
-    rows = every
-    if state.crossed is not None:
-        rows, equity, gain = state.crossed.gathered(equity, gain)
-    return rows, np.maximum(np.minimum(gain, equity), 0)
+def _bearers(replay: Replay) -> Bearers:
+    """Return the accounts with their equity and what it gained since the first mark."""
+    every = np.arange(len(replay.world.book))
+    equity = replay.ledger.row_equity(every)
+    gain = equity - replay.opening_equity
+    return Bearers(every, equity, gain) if replay.accounts is None else replay.accounts.bearers(equity, gain)
 
 
-def _both_sides_pay(state: State, recorder: Recorder, symbol: int, loss: int) -> Ints:
+def _both_sides_pay(replay: Replay, symbol: int, loss: int) -> None:
     """Let every open lot of the symbol bear the same, rounded up; the fund gets what that is too much."""
-    rows = np.flatnonzero((state.world.symbol == symbol) & (state.lots > 0))
-    lots = state.lots[rows]
-    total = int(lots.sum())
+    ledger, held = replay.ledger, replay.world.book.held(symbol)
+    rows = held.start + np.flatnonzero(ledger.lots[held])
+    total = int(ledger.lots[rows].sum())
     if not total:
-        return rows
+        return
     each = loss_per_lot(loss, total)
-    paid = _accounts_pay(state, recorder, symbol, rows, each * lots)
-    excess, fund = each * total - loss, state.fund_for(symbol)
-    if excess:
-        fund.receive(symbol, excess)
-        _to_uncovered(state, recorder, "socialised", symbol, FUND, fund.number, np.array([-excess], dtype=np.int64))
-    return paid
+    paid = each * ledger.lots[rows]
+    _pay(replay, "socialised", symbol, Rows(rows[paid > 0]), paid[paid > 0])
+    if excess := each * total - loss:
+        _pay(replay, "socialised", symbol, ledger.fund_for(symbol), np.array([-excess], dtype=np.int64))

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtest.engine.state import State
+from backtest.engine.ledger import Ledger
 from backtest.mechanics.exact import MILLIONTH, RATE_ONE, Bools, Floats, Ints
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, breach_estimate, breach_mark
 
@@ -29,8 +29,8 @@ ROUNDING = 5.0  # quanta per lot: maintenance rounds up, deductions and funding 
 
 
 @dataclass(slots=True)
-class Rungs:
-    """Rungs of one tier, most endangered first: ``keys`` is minus the key, ascending; ``at`` the first one left.
+class Levels:
+    """Breach levels of one tier, most endangered first: ``keys`` is minus the key, ascending; ``at`` the first one left.
 
     Only rows that still belong to this ``sorting`` count; ``index`` is that of funding when they were sorted.
     """
@@ -45,47 +45,49 @@ class Rungs:
     wide: float  # the same for any notional
 
 
-class Ladder:
-    """The rungs of one symbol and side."""
+def open_isolated(ledger: Ledger, block: slice) -> Ints:
+    """Return the rows of a block that are open isolated positions."""
+    accounts = ledger.world.book.cross_account
+    is_open = ledger.lots[block] > 0
+    return block.start + np.flatnonzero(is_open if accounts is None else is_open & (accounts[block] < 0))
 
-    def __init__(self, state: State, symbol: int, side: int) -> None:
-        self.state, self.symbol, self.side = state, symbol, side
-        self.block = state.blocks[symbol, side]
-        self.contract = state.world.contract(symbol)
+
+class Ladder:
+    """The breach levels of one symbol and side."""
+
+    def __init__(self, ledger: Ledger, symbol: int, side: int) -> None:
+        world = ledger.world
+        self.ledger, self.symbol, self.side = ledger, symbol, side
+        self.block = world.blocks[symbol, side]
+        self.contract = world.contracts[symbol]
         self.sign = side * self.contract.value_sign
-        self.tiers = state.world.tiers[symbol]
-        self.inclusive = state.world.rules.inclusive
+        self.tiers = world.tiers[symbol]
+        self.inclusive = world.rules.inclusive
         self.sorting: Ints = np.zeros(self.block.stop - self.block.start, dtype=np.int8)  # 0: judged one by one
         self.sortings = 0
         self.extras: Ints = np.empty(0, dtype=np.int64)
         self.extra_marks: Ints = np.empty(0, dtype=np.int64)
         self.extra_index = 0
-        self.groups: list[Rungs] = []
+        self.groups: list[Levels] = []
         self.built_at = 0
-        self.growth: Floats = 1.0 / (1.0 - self.sign * self.tiers.rates_e9 / RATE_ONE)  # of a rung with funding
+        self.growth: Floats = 1.0 / (1.0 - self.sign * self.tiers.rates_e9 / RATE_ONE)  # of a level with funding
         self.steepest = float(self.growth.max())
         self.build()
 
     def build(self) -> None:
         """Sort all open positions of the side into rungs, per tier."""
-        state, start = self.state, self.block.start
-        self.built_at = state.index[self.symbol]
+        self.built_at = self.ledger.index[self.symbol]
         self.groups, self.sortings = [], 0
-        lots = state.lots[self.block]
-        alone = state.isolated(self.block)
-        alive = np.flatnonzero(lots > 0) if alone is None else np.flatnonzero((lots > 0) & alone)
         self.sorting[:] = 0
-        self._sort(alive + start)
+        self._sort(open_isolated(self.ledger, self.block))
 
     def _sort(self, rows: Ints) -> None:
         """Sort open positions into rungs of their own, per tier; where they stood before they no longer count."""
-        state, index = self.state, self.state.index[self.symbol]
+        ledger, index = self.ledger, self.ledger.index[self.symbol]
         self.sortings += 1
         self.sorting[rows - self.block.start] = self.sortings
         self._set_extras(self.extras[:0])
-        lots, cash = state.lots[rows], state.cash[rows]
-        if index or state.settled[rows].any():
-            cash = cash - state.owed_funding(rows)
+        lots, cash = ledger.lots[rows], ledger.settled_cash(rows)
         _, tier = breach_estimate(cash, self.sign * lots, 1, self.tiers)
         for k in range(len(self.tiers)):
             mine = np.flatnonzero(tier == k) if len(self.tiers) > 1 else np.arange(len(rows))
@@ -95,42 +97,42 @@ class Ladder:
             order = np.argsort(keys)
             rate = float(self.tiers.rates_e9[k]) / RATE_ONE
             sorted_rows = rows[mine[order]]
-            self.groups.append(Rungs(keys[order], sorted_rows, 0, self.sortings, index, rate, *self._slack(k)))
+            self.groups.append(Levels(keys[order], sorted_rows, 0, self.sortings, index, rate, *self._slack(k)))
 
     def _slack(self, k: int) -> tuple[float, float]:
-        """Return how much faster than the line of tier k a rung may move: by tiers in reach, and by any tier."""
+        """Return how much faster than the line of tier k a level may move: by tiers in reach, and by any tier."""
         floors = self.tiers.floors.astype(np.float64)
         tops = np.append(floors[1:], np.inf)
         near = self.growth[(floors <= 2 * tops[k]) & (tops >= floors[k] / 2)]
         return float(np.ptp(near) / self.growth[k]), float(np.ptp(self.growth) / self.growth[k])
 
-    def _drift(self, group: Rungs, value: float) -> float:
+    def _drift(self, group: Levels, value: float) -> float:
         """Return the margin for funding since the rungs were sorted, near a value per lot, in quanta per lot."""
-        drift = abs(self.state.index[self.symbol] - group.index) / MILLIONTH
+        drift = abs(self.ledger.index[self.symbol] - group.index) / MILLIONTH
         return drift * (group.wide if 8 * drift * self.steepest > value else group.slack)
 
-    def _level(self, group: Rungs, mark: int) -> float:
+    def _level(self, group: Levels, mark: int) -> float:
         """Return the largest negated key that can be in breach at a mark, margin included."""
         return sum(self._line(group, mark))
 
-    def _line(self, group: Rungs, mark: int) -> tuple[float, float]:
+    def _line(self, group: Levels, mark: int) -> tuple[float, float]:
         """Return the negated key that is in breach at a mark by the line of its tier, and the margin of that."""
-        now = self.state.index[self.symbol]
-        worth = self.contract.value_per_lot_float(mark)
-        position = self.sign * worth * (1.0 - self.sign * group.rate) - self.side * now / MILLIONTH
-        return -position, ROUNDING + abs(position) * 1e-12 + self._drift(group, worth)
+        now = self.ledger.index[self.symbol]
+        value = self.contract.value_per_lot_float(mark)
+        position = self.sign * value * (1.0 - self.sign * group.rate) - self.side * now / MILLIONTH
+        return -position, ROUNDING + abs(position) * 1e-12 + self._drift(group, value)
 
-    def _worths(self, group: Rungs, keys: Floats) -> Floats:
-        """Return what a lot is worth where rungs with these keys breach by the line of their tier."""
-        index = self.side * self.state.index[self.symbol] / MILLIONTH
-        worths: Floats = self.sign * (index - keys) / (1.0 - self.sign * group.rate)
-        return worths
+    def _values(self, group: Levels, keys: Floats) -> Floats:
+        """Return the value of a lot where levels with these keys breach by the line of their tier."""
+        index = self.side * self.ledger.index[self.symbol] / MILLIONTH
+        values: Floats = self.sign * (index - keys) / (1.0 - self.sign * group.rate)
+        return values
 
-    def _mark(self, group: Rungs) -> float:
+    def _mark(self, group: Levels) -> float:
         """Return the first mark at which the next rung can be in breach, margin included."""
         keys = group.keys[group.at : group.at + 1]
-        drift = self._drift(group, abs(float(self._worths(group, keys)[0])))
-        nearer = self._worths(group, keys - (ROUNDING + drift + np.abs(keys) * 1e-11))
+        drift = self._drift(group, abs(float(self._values(group, keys)[0])))
+        nearer = self._values(group, keys - (ROUNDING + drift + np.abs(keys) * 1e-11))
         return float(self.contract.marks_at_values(nearer)[0])
 
     def bounds(self) -> tuple[int, int]:
@@ -139,7 +141,7 @@ class Ladder:
 
     def bound(self) -> int:
         """Return the mark from which on the next position may breach: at or below it for longs, above for shorts."""
-        lots = self.state.lots
+        lots = self.ledger.lots
         marks = []
         for group in self.groups:
             while group.at < len(group.rows) and self._gone(group, group.rows[group.at], lots):
@@ -154,24 +156,24 @@ class Ladder:
         extra = int(self.extra_marks.min()) if self.extras.size else NEVER_SHORT
         return min(int(np.floor(max(min(low, 2.0**60), -(2.0**60)))) - 1, extra)
 
-    def _gone(self, group: Rungs, row: int, lots: Ints) -> bool:
+    def _gone(self, group: Levels, row: int, lots: Ints) -> bool:
         return not lots[row] or bool(self.sorting[row - self.block.start] != group.sorting)
 
-    def funded(self) -> None:
+    def index_moved(self) -> None:
         """Take a change of the funding index into account."""
-        now, mark = self.state.index[self.symbol], self.state.marks[self.symbol]
+        now, mark = self.ledger.index[self.symbol], self.ledger.marks[self.symbol]
         if abs(now - self.built_at) / MILLIONTH > MAX_DRIFT * self.contract.value_per_lot_float(mark):
             self.build()
         elif self.extras.size:
-            self._set_extras(self.extras[self.state.lots[self.extras] > 0])
+            self._set_extras(self.extras[self.ledger.lots[self.extras] > 0])
 
-    def touched(self, rows: Ints) -> None:
+    def reinsert(self, rows: Ints) -> None:
         """Put open positions whose cash or lots changed on the short list that is judged one by one."""
-        rows = rows[self.state.lots[rows] > 0]
+        rows = rows[self.ledger.lots[rows] > 0]
         if not rows.size:
             return
         self.sorting[rows - self.block.start] = 0
-        extras = np.union1d(self.extras[self.state.lots[self.extras] > 0], rows)
+        extras = np.union1d(self.extras[self.ledger.lots[self.extras] > 0], rows)
         if len(extras) <= MAX_EXTRAS:
             self._set_extras(extras)
         elif self.sortings < MAX_SORTINGS:
@@ -184,14 +186,13 @@ class Ladder:
         self.extra_marks = self._exact(rows) if rows.size else rows
 
     def _exact(self, rows: Ints, estimate: Floats | None = None) -> Ints:
-        state = self.state
-        cash = state.cash[rows] - state.owed_funding(rows)
-        signed = self.sign * state.lots[rows]
+        cash = self.ledger.settled_cash(rows)
+        signed = self.sign * self.ledger.lots[rows]
         return breach_mark(cash, signed, self.contract, self.tiers, self.inclusive, estimate)
 
     def ahead(self, mark: int) -> int:
         """Return the lots of positions that are in breach at a mark or before; nothing is taken off."""
-        lots, total = self.state.lots, 0
+        lots, total = self.ledger.lots, 0
         for group in self.groups:
             line, margin = self._line(group, mark)
             keys = group.keys[group.at :]
@@ -204,8 +205,8 @@ class Ladder:
                 total += int(held[doubt][self._reached(self._exact(rows[doubt]), mark)].sum())
         return total + int(lots[self.extras[self._reached(self.extra_marks, mark)]].sum())
 
-    def _reached(self, rungs: Ints, mark: int) -> Bools:
-        reached: Bools = rungs >= mark if self.side > 0 else rungs <= mark
+    def _reached(self, marks: Ints, mark: int) -> Bools:
+        reached: Bools = marks >= mark if self.side > 0 else marks <= mark
         return reached
 
     def crossed(self, start: int, end: int, gap: bool) -> tuple[Ints, Ints]:
@@ -221,10 +222,10 @@ class Ladder:
             if not found:
                 continue
             reach = group.rows[group.at : group.at + found]
-            open_ = (self.state.lots[reach] > 0) & (self.sorting[reach - self.block.start] == group.sorting)
+            open_ = (self.ledger.lots[reach] > 0) & (self.sorting[reach - self.block.start] == group.sorting)
             exact = np.full(found, NEVER_LONG if self.side > 0 else NEVER_SHORT, dtype=np.int64)
             reached = group.keys[group.at : group.at + found][open_]
-            exact[open_] = self._exact(reach[open_], self.contract.marks_at_values(self._worths(group, reached)))
+            exact[open_] = self._exact(reach[open_], self.contract.marks_at_values(self._values(group, reached)))
             hit = open_ & (exact >= worst if self.side > 0 else exact <= worst)
             stay = open_ & ~hit
             rows.append(reach[hit])
@@ -234,7 +235,7 @@ class Ladder:
             group.keys[group.at + found - left : group.at + found] = group.keys[group.at : group.at + found][stay]
             group.at += found - left
         if self.extras.size:
-            open_ = self.state.lots[self.extras] > 0
+            open_ = self.ledger.lots[self.extras] > 0
             hit = open_ & (self.extra_marks >= worst if self.side > 0 else self.extra_marks <= worst)
             rows.append(self.extras[hit])
             marks.append(self.extra_marks[hit])

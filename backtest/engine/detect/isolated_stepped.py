@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from backtest.engine.state import State
+from backtest.engine.detect.isolated import open_isolated
+from backtest.engine.ledger import Ledger
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, in_breach
 from backtest.mechanics.margin_stepped import breaches_around
@@ -21,20 +22,18 @@ MAX_EXTRAS = 4096
 class SteppedLadder:
     """The safe ranges of one symbol and side; the same calls as of ``Ladder``."""
 
-    def __init__(self, state: State, symbol: int, side: int) -> None:
-        self.state, self.symbol, self.side = state, symbol, side
-        self.block = state.blocks[symbol, side]
-        self.contract = state.world.contract(symbol)
+    def __init__(self, ledger: Ledger, symbol: int, side: int, reach: tuple[int, int]) -> None:
+        self.ledger, self.symbol, self.side = ledger, symbol, side
+        self.block = ledger.world.blocks[symbol, side]
+        self.contract = ledger.world.contracts[symbol]
         self.sign = side * self.contract.value_sign
-        self.reach = state.prices.reachable(symbol)
+        self.reach = reach  # the least and the highest mark that can be walked at all
         self.stale = False
-        self.build(state.marks[symbol])
+        self.build(ledger.marks[symbol])
 
     def build(self, mark: int) -> None:
         """Sort all open positions of the side by the nearest mark in breach below, and again by that above."""
-        alone = self.state.isolated(self.block)
-        open_ = self.state.lots[self.block] > 0
-        rows = self.block.start + np.flatnonzero(open_ if alone is None else open_ & alone)
+        rows = open_isolated(self.ledger, self.block)
         below, above = self._around(rows, mark)
         down, up = np.argsort(-below, kind="stable"), np.argsort(above, kind="stable")
         self.down, self.down_marks, self.down_at = rows[down], below[down], 0
@@ -46,9 +45,9 @@ class SteppedLadder:
         self.stale = False
 
     def _around(self, rows: Ints, mark: int) -> tuple[Ints, Ints]:
-        world = self.state.world
-        cash = self.state.cash[rows] - self.state.owed_funding(rows)
-        signed = self.sign * self.state.lots[rows]
+        world = self.ledger.world
+        cash = self.ledger.settled_cash(rows)
+        signed = self.sign * self.ledger.lots[rows]
         marks = np.full(len(rows), mark, dtype=np.int64)
         tiers = world.tiers[self.symbol]
         return breaches_around(cash, signed, self.contract, tiers, world.rules.inclusive, marks, self.reach)
@@ -56,33 +55,33 @@ class SteppedLadder:
     def bounds(self) -> tuple[int, int]:
         """Return the marks strictly between which no position of the side breaches."""
         if self.stale:
-            self.build(self.state.marks[self.symbol])
+            self.build(self.ledger.marks[self.symbol])
         while self.down_at < len(self.down) and self._gone(self.down[self.down_at]):
             self.down_at += 1
         while self.up_at < len(self.up) and self._gone(self.up[self.up_at]):
             self.up_at += 1
         low = int(self.down_marks[self.down_at]) if self.down_at < len(self.down) else NEVER_LONG
         high = int(self.up_marks[self.up_at]) if self.up_at < len(self.up) else NEVER_SHORT
-        open_ = self.state.lots[self.extras] > 0
+        open_ = self.ledger.lots[self.extras] > 0
         return int(self.extra_below[open_].max(initial=low)), int(self.extra_above[open_].min(initial=high))
 
     def _gone(self, row: int) -> bool:
-        return not self.state.lots[row] or bool(self.loose[row - self.block.start])
+        return not self.ledger.lots[row] or bool(self.loose[row - self.block.start])
 
-    def funded(self) -> None:
+    def index_moved(self) -> None:
         """Take a change of the funding index into account: at the next price all ranges are found anew."""
         self.stale = True
 
-    def touched(self, rows: Ints) -> None:
+    def reinsert(self, rows: Ints) -> None:
         """Find the safe ranges of open positions whose cash or lots changed, at the present mark."""
-        rows = rows[self.state.lots[rows] > 0]
+        rows = rows[self.ledger.lots[rows] > 0]
         if rows.size:
-            self._loosen(rows, self.state.marks[self.symbol])
+            self._loosen(rows, self.ledger.marks[self.symbol])
 
     def _loosen(self, rows: Ints, mark: int) -> None:
         """Take positions off the lists and keep them on a short one of their own."""
         self.loose[rows - self.block.start] = True
-        stay = (self.state.lots[self.extras] > 0) & ~np.isin(self.extras, rows)
+        stay = (self.ledger.lots[self.extras] > 0) & ~np.isin(self.extras, rows)
         if int(stay.sum()) + len(rows) > MAX_EXTRAS:
             self.build(mark)
             return
@@ -102,11 +101,11 @@ class SteppedLadder:
         reached = self._reached(min(start, end), max(start, end))
         if not reached.size:
             return reached, reached
-        world, state = self.state.world, self.state
+        ledger, world = self.ledger, self.ledger.world
         if gap:
             marks = np.full(len(reached), end, dtype=np.int64)
-            cash = state.cash[reached] - state.owed_funding(reached)
-            signed, tiers = self.sign * state.lots[reached], world.tiers[self.symbol]
+            cash = ledger.settled_cash(reached)
+            signed, tiers = self.sign * ledger.lots[reached], world.tiers[self.symbol]
             hit = in_breach(cash, signed, marks, self.contract, tiers, world.rules.inclusive)
         else:
             below, above = self._around(reached, start)
@@ -121,7 +120,7 @@ class SteppedLadder:
     def ahead(self, mark: int) -> int:
         """Return the lots of positions that a move of the mark against the side, as far as a given one, liquidates."""
         if self.stale:
-            self.build(self.state.marks[self.symbol])
+            self.build(self.ledger.marks[self.symbol])
         if self.side > 0:
             found = self.down_at + int(np.searchsorted(-self.down_marks[self.down_at :], -mark, side="right"))
             listed, short = self.down[self.down_at : found], self.extras[self.extra_below >= mark]
@@ -129,7 +128,7 @@ class SteppedLadder:
             found = self.up_at + int(np.searchsorted(self.up_marks[self.up_at :], mark, side="right"))
             listed, short = self.up[self.up_at : found], self.extras[self.extra_above <= mark]
         listed = listed[~self.loose[listed - self.block.start]]
-        return int(self.state.lots[listed].sum() + self.state.lots[short].sum())
+        return int(self.ledger.lots[listed].sum() + self.ledger.lots[short].sum())
 
     def _reached(self, low: int, high: int) -> Ints:
         """Return the open positions whose safe range does not hold all marks from low to high."""
@@ -139,7 +138,7 @@ class SteppedLadder:
         listed = listed[~self.loose[listed - self.block.start]]
         short = self.extras[(self.extra_below >= low) | (self.extra_above <= high)]
         rows = np.unique(np.concatenate([listed, short]))
-        open_: Ints = rows[self.state.lots[rows] > 0]
+        open_: Ints = rows[self.ledger.lots[rows] > 0]
         return open_
 
     def _drop(self, rows: Ints) -> None:

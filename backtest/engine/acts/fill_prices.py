@@ -1,0 +1,49 @@
+"""Fill prices of forced orders in ticks: the trade price, less one impact a side, inside the bar's trade range."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from backtest.engine.records import Breaches
+from backtest.engine.replay import Replay
+from backtest.engine.world import LONG, SHORT
+from backtest.mechanics.exact import Ints
+from backtest.mechanics.path import trade_at
+from backtest.mechanics.rules import IMPACTS
+
+
+def fill_prices(replay: Replay, breaches: Breaches, mine: Ints, wanted: Ints, *, at_end: bool) -> Ints:
+    """Return the fill prices of orders of one symbol: the trade price at each crossing, less one shift a side.
+
+    ``at_end``: orders are based on the trade price at the end of the segment.
+    """
+    symbol = int(breaches.symbol[mine[0]])
+    start, end = replay.prices.trades[symbol].tolist()
+    base = np.full(len(mine), end) if at_end else trade_at(start, end, breaches.passed[mine], breaches.length[mine])
+    price, left = base, replay.liquidity.left(symbol)
+    for side in (LONG, SHORT):
+        alike = breaches.side[mine] == side
+        orders = np.where(alike, wanted, 0)
+        first = np.flatnonzero(orders)
+        if first.size:
+            lots = min(int(orders.sum()), left)
+            shifted = forced_prices(replay, symbol, side, base, first_px=int(base[first[0]]), lots=lots)
+            price = np.where(alike, shifted, price)
+    return price
+
+
+def forced_prices(replay: Replay, symbol: int, side: int, base: Ints, *, first_px: int, lots: int) -> Ints:
+    """Return ``base`` less the impact of ``lots`` ordered at ``first_px``, clamped to the bar's trade range."""
+    world, rules, bar = replay.world, replay.world.rules, replay.liquidity.bar
+    trade_range = replay.prices.trade_range(symbol, bar)
+    scale = rules.scale[symbol]
+    volume = Fraction(int(world.volume[symbol, bar])) * scale
+    bands = world.bands(symbol, bar, -side, scale)
+    shift = IMPACTS[rules.impact](first_px, rules.strength, lots, volume, bands)
+    low, high = trade_range
+    if shift is None:  # liquidity carried without volume: the worst price of the bar
+        return np.full(len(base), low if side > 0 else high, dtype=np.int64)
+    most = high + int(base.max(initial=0))  # more moves no price further, and may leave 64 bits
+    return np.clip(base - side * min(shift, most), low, high)

@@ -1,0 +1,198 @@
+"""Which cross accounts breach on a step: found by bounds over blocks of steps, then decided in exact integers.
+
+A cross account is in breach when the equity of all its positions together is below (or at) their maintenance. Over a
+block of steps its least surplus is bounded by the worst value of each symbol in the block: accounts above zero there
+are not looked at again in the block. Blocks are cut finer until single steps are decided exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backtest.engine.detect.accounts import CrossAccounts
+from backtest.engine.prices import Prices
+from backtest.mechanics.exact import RATE_ONE, Bools, Floats, Ints, half_even_array
+from backtest.mechanics.margin import tier_of
+
+SIZES = (1024, 128, 16, 2)  # steps of a block, coarse to fine
+FINEST = len(SIZES) - 1
+PARTS = 1024  # of a segment: places at which a crossing may lie
+SLACK = 1e-11  # relative error allowed to the bounds
+
+
+@dataclass(frozen=True, slots=True)
+class AccountBreaches:
+    """Cross accounts in breach: their numbers, the place on the segment in ``length`` parts, the marks there."""
+
+    numbers: Ints
+    passed: Ints
+    length: int
+    marks: Ints  # (accounts, symbols)
+
+    def chosen(self, which: Bools) -> AccountBreaches:
+        """Return some of them."""
+        return AccountBreaches(self.numbers[which], self.passed[which], self.length, self.marks[which])
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block of steps: the accounts that may breach in it, and the least and the highest values of lots in it."""
+
+    number: int
+    candidates: Ints
+    low: Ints
+    high: Ints
+
+
+class AccountBounds:
+    """What is known of the next breaches of cross accounts.
+
+    ``urgent`` are in breach at the end of the last step run; ``open`` have a position left.
+    """
+
+    def __init__(self, accounts: CrossAccounts, prices: Prices) -> None:
+        self.accounts, self.ledger, self.prices = accounts, accounts.ledger, prices
+        self.open: Bools = np.add.reduceat(self.ledger.lots[accounts.rows], accounts.starts[:-1]) > 0
+        self.urgent: Ints = np.empty(0, dtype=np.int64)
+        self._blocks: list[Block] = []  # one a level
+        self._boxed = 0  # the boxes of prices that the blocks were made with
+
+    def first(self, number: int, stop: int) -> int:
+        """Return the first step in [number, stop) that may see a breach, ``stop`` if none."""
+        if self.urgent.size:
+            return number
+        step = number
+        while step < stop:
+            for level, size in enumerate(SIZES):
+                if not self._candidates(level, step).size:
+                    step = ((step - 1) // size + 1) * size + 1
+                    break
+            else:
+                if self._in_breach(self._candidates(FINEST, step), self.prices.marks_at(step)).any():
+                    return step
+                step += 1
+        return min(step, stop)
+
+    def index_moved(self) -> None:
+        """Take a change of a funding index into account: what was found before is void."""
+        self._blocks.clear()
+
+    def reinsert(self, rows: Ints) -> None:
+        """Take changed rows into account; accounts in breach now are decided at the start of the next segment."""
+        numbers = self.accounts.numbers(rows)
+        if not numbers.size:
+            return
+        found = self.accounts.rows_of(numbers)
+        self.open[numbers] = np.bincount(found.place, weights=self.ledger.lots[found.rows] > 0) > 0
+        numbers = numbers[self.open[numbers]]
+        for level, block in enumerate(self._blocks):
+            old = block.candidates[self.open[block.candidates]]
+            near = numbers[self._surplus(numbers, block.low, block.high) <= 0]
+            self._blocks[level] = Block(block.number, self._union(old, near), block.low, block.high)
+        both = self._union(self.urgent, numbers)
+        self.urgent = both[self._in_breach(both, np.array(self.ledger.marks))]
+
+    def breaches(self) -> AccountBreaches:
+        """Return the accounts in breach on the segment in progress; at a gap, at the new marks."""
+        gap, begin, end = self.prices.gap, np.array(self.prices.starts), np.array(self.ledger.marks)
+        found = self._union(self._candidates(FINEST, self.prices.step), self.urgent)
+        hit = self._in_breach(found, end)
+        passed = np.full(len(found), 0 if gap else PARTS, dtype=np.int64)
+        if not gap and self.urgent.size:
+            waiting = np.flatnonzero(np.isin(found, self.urgent))
+            at_start = waiting[self._in_breach(found[waiting], begin)]
+            hit[at_start] = True
+            passed[at_start] = 0
+        self.urgent = self.urgent[:0]
+        numbers, passed = found[hit], passed[hit]
+        if gap:
+            return AccountBreaches(numbers, passed, 1, np.broadcast_to(end, (len(numbers), len(end))))
+        late = np.flatnonzero(passed)
+        passed[late] = self._places(numbers[late], begin, end)
+        return AccountBreaches(numbers, passed, PARTS, between(begin, end, passed))
+
+    def _in_breach(self, numbers: Ints, marks: Ints) -> Bools:
+        return self.accounts.sums_at(numbers, marks).in_breach
+
+    def _places(self, numbers: Ints, begin: Ints, end: Ints) -> Ints:
+        """Return the first place of a segment at which accounts are in breach, by bisection."""
+        low, high = np.zeros(len(numbers), dtype=np.int64), np.full(len(numbers), PARTS, dtype=np.int64)
+        for _ in range(PARTS.bit_length() - 1):
+            middle = (low + high) // 2
+            bad = self._in_breach(numbers, between(begin, end, middle))
+            high, low = np.where(bad, middle, high), np.where(bad, low, middle)
+        return high
+
+    def _union(self, some: Ints, others: Ints) -> Ints:
+        """Return the accounts of either, ascending."""
+        marked = np.zeros(self.accounts.count, dtype=bool)
+        marked[some] = marked[others] = True
+        return np.flatnonzero(marked)
+
+    def _candidates(self, level: int, step: int) -> Ints:
+        """Return the accounts that may be in breach at the end of some step of the block that holds a step."""
+        number = (step - 1) // SIZES[level]
+        if self._boxed != self.prices.boxes:  # prices have left the boxes
+            self._boxed = self.prices.boxes
+            self._blocks.clear()
+        if len(self._blocks) > level and self._blocks[level].number == number:
+            return self._blocks[level].candidates
+        del self._blocks[level:]
+        size = SIZES[level]
+        ends = self.accounts.values_per_lot(self.prices.box(number * size, (number + 1) * size))
+        low, high = ends.min(axis=0), ends.max(axis=0)
+        if level == 0:
+            found = np.flatnonzero((self._surplus_of_all(low, high) <= 0) & self.open)
+        else:
+            found = self._candidates(level - 1, step)
+            if found.size:
+                found = found[self._surplus(found, low, high) <= 0]
+        self._blocks.append(Block(number, found, low, high))
+        return found
+
+    def _surplus(self, numbers: Ints, low: Ints, high: Ints) -> Floats:
+        """Return a lower bound of equity less maintenance while the value of lots is between ``low`` and ``high``."""
+        found = self.accounts.rows_of(numbers)
+        symbols, part = self.ledger.world.book.symbol[found.rows], np.zeros(len(found.rows))
+        for k in range(len(low)):
+            mine = np.flatnonzero(symbols == k)
+            if mine.size:
+                part[mine] = self._row_surplus(found.rows[mine], k, float(low[k]), float(high[k]))
+        return np.bincount(found.place, weights=part, minlength=len(numbers))
+
+    def _surplus_of_all(self, low: Ints, high: Ints) -> Floats:
+        """Return the same bound of all accounts, read block by block."""
+        out, of = np.zeros(self.accounts.count), self.accounts.of
+        for (symbol, _), block in self.ledger.world.blocks.items():
+            rows = np.flatnonzero(of[block] >= 0) + block.start
+            if rows.size:  # an account has one row in a block: no place comes twice
+                out[of[rows]] += self._row_surplus(rows, symbol, float(low[symbol]), float(high[symbol]))
+        return out
+
+    def _row_surplus(self, rows: Ints, symbol: int, low: float, high: float) -> Floats:
+        ledger, tiers = self.ledger, self.ledger.world.tiers[symbol]
+        lots = ledger.lots[rows].astype(np.float64)
+        most = lots * high
+        if len(tiers) > 1:
+            tier = tier_of((most * (1.0 + SLACK)).astype(np.int64) + 1, tiers)  # maintenance may jump at a floor
+            required = most * (tiers.rates_e9[tier] / RATE_ONE) - tiers.deductions[tier]
+        else:
+            required = most * (float(tiers.rates_e9[0]) / RATE_ONE)
+        cash = ledger.settled_cash(rows)
+        worst = np.where(ledger.world.position_signs[rows] > 0, lots * low, -most)
+        surplus: Floats = cash + worst - required
+        return surplus - (4.0 + SLACK * (most + np.abs(cash)))
+
+
+def between(begin: Ints, end: Ints, passed: Ints) -> Ints:
+    """Return the marks of all symbols at places of a segment, half to even: shape (places, symbols).
+
+    Examples
+    --------
+    >>> between(np.array([100, 7]), np.array([200, 7]), np.array([0, 512, 1024])).tolist()
+    [[100, 7], [150, 7], [200, 7]]
+    """
+    whole = begin[None, :] * (PARTS - passed[:, None]) + end[None, :] * passed[:, None]
+    return half_even_array(whole, np.full(whole.shape, PARTS, dtype=np.int64))

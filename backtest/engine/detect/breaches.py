@@ -1,0 +1,52 @@
+"""Act 3 of a step: all positions in breach on a segment, in crossing order."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backtest.engine.detect import cross
+from backtest.engine.detect.crossing import Crossing, breaches_of
+from backtest.engine.records import Breaches
+from backtest.engine.replay import Replay
+from backtest.mechanics.exact import Ints
+from backtest.mechanics.margin import maintenance
+
+
+def find(replay: Replay) -> Breaches:
+    """Find all breaches on the segment in progress."""
+    gap, starts, ends = replay.prices.gap, replay.prices.starts, replay.ledger.marks
+    found: list[Crossing] = []
+    for (symbol, _), ladder in replay.ladders.items():
+        rows, marks = ladder.crossed(starts[symbol], ends[symbol], gap)
+        if rows.size:
+            length = 1 if gap else max(abs(ends[symbol] - starts[symbol]), 1)
+            passed = np.zeros_like(marks) if gap else np.abs(marks - starts[symbol])
+            found.append(_isolated(replay, symbol, rows, marks, passed, length))
+    replay.in_segment = np.sort(Crossing.joined(found).row)
+    if replay.accounts is not None:
+        found += cross.find(replay)
+    replay.in_breach = np.union1d(replay.in_breach, replay.in_segment) if replay.in_breach.size else replay.in_segment
+    return breaches_of(replay.world, replay.record, replay.ledger.lots, found)
+
+
+def find_again(replay: Replay, before: Breaches) -> Breaches:
+    """Find the next positions of cross accounts whose first ones are gone, at the marks at the end of the step."""
+    found = cross.find_again(replay, before.row[before.deferred_lots > 0])
+    return breaches_of(replay.world, replay.record, replay.ledger.lots, found)
+
+
+def _isolated(replay: Replay, symbol: int, rows: Ints, marks: Ints, passed: Ints, length: int) -> Crossing:
+    """Return what detection fixes of isolated positions of one symbol."""
+    ledger, world = replay.ledger, replay.world
+    value = ledger.lots[rows] * world.contracts[symbol].values_per_lot(marks)
+    cash, sign = ledger.settled_cash(rows), world.position_signs[rows]
+    return Crossing(
+        row=rows,
+        mark=marks,
+        passed=passed,
+        length=np.full(len(rows), length, dtype=np.int64),
+        bankruptcy_value=-sign * cash,
+        equity=cash + sign * value,
+        maintenance=maintenance(value, world.tiers[symbol]),
+        other_maintenance=np.zeros(len(rows), dtype=np.int64),
+    )

@@ -1,0 +1,86 @@
+"""What detection fixes of positions in breach, and the order in which they crossed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from fractions import Fraction
+
+import numpy as np
+
+from backtest.engine.records import Breaches, Record
+from backtest.engine.world import World
+from backtest.mechanics.exact import Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crossing:
+    """Positions in breach as detection fixes them, funding settled; columns as in ``Breaches``."""
+
+    row: Ints
+    mark: Ints
+    passed: Ints
+    length: Ints
+    bankruptcy_value: Ints
+    equity: Ints
+    maintenance: Ints
+    other_maintenance: Ints
+
+    @staticmethod
+    def joined(parts: Sequence[Crossing]) -> Crossing:
+        """Return several as one."""
+        none = np.empty(0, dtype=np.int64)
+        names = [column.name for column in fields(Crossing)]
+        return Crossing(**{name: np.concatenate([none, *(getattr(part, name) for part in parts)]) for name in names})
+
+    def chosen(self, which: Ints) -> Crossing:
+        """Return some of them, in a given order."""
+        return Crossing(**{column.name: getattr(self, column.name)[which] for column in fields(Crossing)})
+
+
+def crossing_order(passed: Ints, length: Ints, symbol: Ints, account: Ints, side: Ints) -> Ints:
+    """Return the order by passed / length exactly, then symbol, account, longs first.
+
+    Examples
+    --------
+    >>> one = np.array([0, 0])
+    >>> crossing_order(np.array([2, 1]), np.array([3, 2]), one, one, one).tolist()
+    [1, 0]
+    """
+    fraction = passed / length if len(passed) else passed
+    if len(passed) and int(length.max()) >= 2**25:  # two different fractions could share a float
+        exact = [Fraction(int(a), int(b)) for a, b in zip(passed, length, strict=True)]
+        places = {value: place for place, value in enumerate(sorted(set(exact)))}
+        fraction = np.array([places[value] for value in exact], dtype=np.int64)
+    return np.lexsort((-side, account, symbol, fraction))
+
+
+def breaches_of(world: World, record: Record, lots: Ints, parts: Sequence[Crossing]) -> Breaches:
+    """Return breaches in crossing order, numbered; ``lots`` are those of all positions."""
+    book, found = world.book, Crossing.joined(parts)
+    rows = found.row
+    found = found.chosen(
+        crossing_order(found.passed, found.length, book.symbol[rows], book.account[rows], book.side[rows])
+    )
+    rows, count = found.row, len(rows)
+    serial = np.arange(record.serial, record.serial + count)
+    record.serial += count
+    return Breaches(
+        step=np.full(count, record.step),
+        round=np.full(count, record.round),
+        serial=serial,
+        row=rows,
+        symbol=book.symbol[rows],
+        side=book.side[rows],
+        value_sign=world.position_signs[rows],
+        mark=found.mark,
+        passed=found.passed,
+        length=found.length,
+        lots=lots[rows],
+        bankruptcy_value=found.bankruptcy_value,
+        equity=found.equity,
+        maintenance=found.maintenance,
+        other_maintenance=found.other_maintenance,
+        lots_left=lots[rows].copy(),
+        value_left=found.bankruptcy_value.copy(),
+    )

@@ -1,0 +1,443 @@
+"""The ledger: the only code that writes cash, lots and entry values, of accounts and of all other owners.
+
+It has one verb, ``move``: settle the funding of both sides where lots change hands, post both sides, keep the totals,
+write the transfer down, and tell the caches which positions changed. That cash and lots of all owners sum to zero is
+therefore the property of one method; ``check`` proves it after every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from backtest.engine.records import (
+    ACCOUNT,
+    CAUSES,
+    FUND,
+    MARKET,
+    NONE,
+    OPENING,
+    OWNERS,
+    ROUNDING,
+    UNCOVERED,
+    VAULT,
+    VENUE,
+    Record,
+)
+from backtest.engine.world import LONG, SHORT, World
+from backtest.errors import ConservationError
+from backtest.mechanics.exact import MILLIONTH, Ints, exact_sum
+from backtest.mechanics.fund import net_inventory
+from backtest.mechanics.drawdown import PoolRule
+
+
+@dataclass(slots=True)
+class Owner:
+    """An owner that is not an account: cash and, by symbol, signed lots and what goes with them; money in quanta.
+
+    ``number`` tells the funds of a run apart (NONE: there is one such owner). ``entry_value`` is the average
+    take-over value of a pool's inventory, ``index`` the funding index at the last settlement, ``earned`` the cash that
+    each symbol has brought. ``limit`` is that of the gross inventory (None: no limit).
+    """
+
+    code: int
+    number: int
+    cash: int
+    lots: list[int]
+    entry_value: list[int]
+    index: list[int]
+    earned: list[int]
+    limit: int | None = None
+
+    @staticmethod
+    def begin(code: int, symbols: int, cash: int = 0, *, number: int = NONE, limit: int | None = None) -> Owner:
+        """Return an owner without lots."""
+        lots, entry_value, index, earned = ([0] * symbols for _ in range(4))
+        return Owner(code, number, cash, lots, entry_value, index, earned, limit)
+
+    @property
+    def holds(self) -> bool:
+        """Return whether there is any inventory."""
+        return any(self.lots)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Positions by book row; where rows come more than once, in a row, ``distinct`` has each once, as it settles."""
+
+    rows: Ints
+    distinct: Ints | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EachFund:
+    """The fund that serves the symbol of each entry."""
+
+
+Party = Rows | Owner | EachFund
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Entry values that left with the lots of a move, by entry: of the taker's and of the giver's positions."""
+
+    taker: Ints
+    giver: Ints
+
+
+_NO_LOTS: Ints = np.zeros(0, dtype=np.int64)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Cash, lots and entry values of every owner, valued at ``marks``.
+
+    ``cash``, ``lots`` (unsigned) and ``entry_value`` are the accounts', by book row; ``settled`` is the funding index
+    at which each position last settled, ``index`` the present one by symbol, in 1e-6 quanta per lot.
+    ``accounts_cash`` and ``accounts_lots`` are totals, kept move by move. ``caches`` are called with the rows that
+    each move changed.
+    """
+
+    world: World
+    record: Record
+    cash: Ints = field(init=False)
+    lots: Ints = field(init=False)
+    entry_value: Ints = field(init=False)
+    settled: Ints = field(init=False)
+    index: list[int] = field(init=False)
+    funded: bool = False  # whether any funding has moved an index, which may stand at zero again
+    marks: list[int] = field(init=False)
+    values: list[int] = field(init=False)  # of a lot of each symbol at its mark
+    marked: int = 0  # counts how often the marks moved
+    funds: list[Owner] = field(init=False)
+    fund_of: list[int] = field(init=False)  # symbol -> number of its fund
+    vault: Owner = field(init=False)
+    market: Owner = field(init=False)
+    venue: Owner = field(init=False)
+    rounding: Owner = field(init=False)
+    uncovered: Owner = field(init=False)
+    opening: Owner = field(init=False)
+    accounts_cash: int = field(init=False)
+    accounts_lots: list[int] = field(init=False)
+    caches: list[Callable[[Ints], None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        world, book, rules = self.world, self.world.book, self.world.rules
+        count = len(world.symbols)
+        self.lots, self.entry_value = book.lots.copy(), book.entry_value.copy()
+        self.cash = book.collateral - world.position_signs * book.entry_value
+        self.settled, self.index = np.zeros(len(book), dtype=np.int64), [0] * count
+        self.accounts_cash = exact_sum(self.cash)
+        signed = book.side * book.lots
+        self.accounts_lots = [int(signed[book.held(symbol)].sum()) for symbol in range(count)]
+        self.mark_to([int(mark) for mark in world.walk.mark[:, 0]])
+        pools = rules.pools or (PoolRule(rules.fund_start, rules.inventory_limit),)
+        self.fund_of = list(rules.fund_of) or [0] * count
+        self.funds = [
+            Owner.begin(FUND, count, pool.start, number=number, limit=pool.limit) for number, pool in enumerate(pools)
+        ]
+        self.vault = Owner.begin(VAULT, count, rules.vault.capital if rules.vault else 0)
+        self.market = Owner.begin(MARKET, count)
+        self.market.lots = [-lots for lots in self.accounts_lots]
+        for symbol, sign in enumerate(world.value_signs.tolist()):
+            self.market.cash -= sign * self.market.lots[symbol] * self.values[symbol]
+        self.venue, self.rounding, self.uncovered, self.opening = (
+            Owner.begin(code, count) for code in (VENUE, ROUNDING, UNCOVERED, OPENING)
+        )
+        self.opening.cash = -self.total_cash()
+
+    # -- the one verb --------------------------------------------------------------------------------------------
+
+    def move(
+        self,
+        cause: str,
+        *,
+        symbol: int | Ints,
+        taker: Party,
+        giver: Party,
+        cash: Ints,
+        lots: Ints | None = None,
+        serial: Ints | int = NONE,
+    ) -> Entries:
+        """Move cash and lots of a symbol from one side to the other, entry by entry.
+
+        Lots of accounts only ever leave: a position never grows. Entry value leaves with them, floor(entry value x
+        lots / lots held), the last of them with all that is left.
+
+        Parameters
+        ----------
+        cause
+            One of ``CAUSES``.
+        symbol
+            Of all entries, or of each.
+        taker, giver
+            Positions by row, another owner, or the fund of each symbol. Where lots move, funding of both is settled
+            first, the taker's before the giver's.
+        cash, lots
+            What the taker gets and the giver loses by entry: quanta, and signed lots (None: cash alone moves).
+        serial
+            Of the breach each entry belongs to.
+
+        Returns
+        -------
+        Entries
+            The entry values that left positions of either side.
+        """
+        if not len(cash):
+            return Entries(_NO_LOTS, _NO_LOTS)
+        if len(self.index) == 1:
+            symbol = 0
+        if lots is not None:
+            self._settle(taker, symbol)
+            self._settle(giver, symbol)
+        entries = Entries(self._post(taker, symbol, 1, lots, cash), self._post(giver, symbol, -1, lots, cash))
+        self._write(cause, symbol, taker, giver, lots, cash, serial)
+        for party in (taker, giver):
+            if isinstance(party, Rows):
+                for note in self.caches:
+                    note(party.rows)
+        return entries
+
+    def owner(self, name: str) -> Party:
+        """Return who gets what a rule gives to ``fund``, ``vault`` or ``venue``."""
+        return {"fund": EachFund(), "vault": self.vault, "venue": self.venue}[name]
+
+    def _write(
+        self, cause: str, symbol: int | Ints, taker: Party, giver: Party, lots: Ints | None, cash: Ints,
+        serial: Ints | int,
+    ) -> None:  # fmt: skip
+        self.record.transfers.add(
+            len(cash),
+            step=self.record.step,
+            round=self.record.round,
+            cause=CAUSES.index(cause),
+            symbol=symbol,
+            taker=_code(taker),
+            taker_row=self._row(taker, symbol),
+            giver=_code(giver),
+            giver_row=self._row(giver, symbol),
+            lots=0 if lots is None else lots,
+            cash=cash,
+            serial=serial,
+        )
+
+    def _row(self, party: Party, symbol: int | Ints) -> Ints | int:
+        if isinstance(party, Rows):
+            return party.rows
+        if isinstance(party, Owner):
+            return party.number
+        return np.asarray(self.fund_of, dtype=np.int64)[symbol]
+
+    def _post(self, party: Party, symbol: int | Ints, sign: int, lots: Ints | None, cash: Ints) -> Ints:
+        """Add to one side what it gets, ``sign`` times lots and cash; return the entry values that leave positions."""
+        if isinstance(party, Rows):
+            return self._post_rows(party, symbol, sign * cash, None if lots is None else sign * lots)
+        for each, mine in _by_symbol(symbol, len(cash)):
+            owner = party if isinstance(party, Owner) else self.fund_for(each)
+            amount = sign * int(cash[mine].sum())
+            owner.cash += amount
+            owner.earned[each] += amount
+            if lots is None:
+                continue
+            if owner.code in {FUND, VAULT}:
+                self._post_inventory(owner, each, (sign * lots[mine]).tolist(), (sign * cash[mine]).tolist())
+            else:
+                owner.lots[each] += sign * int(lots[mine].sum())
+        return _NO_LOTS
+
+    def _post_inventory(self, pool: Owner, symbol: int, lots: list[int], cash: list[int]) -> None:
+        """Add lots to a pool's inventory, entry by entry; opposite ones net at average entry value."""
+        value_sign = int(self.world.value_signs[symbol])
+        for k, paid in zip(lots, cash, strict=True):
+            side = LONG if k > 0 else SHORT
+            pool.lots[symbol], pool.entry_value[symbol] = net_inventory(
+                pool.lots[symbol], pool.entry_value[symbol], side, abs(k), -paid * side * value_sign
+            )
+
+    def _post_rows(self, party: Rows, symbol: int | Ints, cash: Ints, lots: Ints | None) -> Ints:
+        rows, once = party.rows, party.distinct is None
+        self.accounts_cash += int(cash.sum())
+        if once:
+            self.cash[rows] += cash
+        else:
+            np.add.at(self.cash, rows, cash)
+        if lots is None:
+            return _NO_LOTS
+        for each, mine in _by_symbol(symbol, len(cash)):
+            self.accounts_lots[each] += int(lots[mine].sum())
+        gone = -self.world.book.side[rows] * lots
+        entry = self._cut_entry_values(rows, gone)
+        if once:
+            self.entry_value[rows] -= entry
+            self.lots[rows] -= gone
+        else:
+            np.subtract.at(self.entry_value, rows, entry)
+            np.subtract.at(self.lots, rows, gone)
+        return entry
+
+    def _cut_entry_values(self, rows: Ints, gone: Ints) -> Ints:
+        """Return the entry value that leaves with each slice: all of it, or cut by floor slice after slice."""
+        held, value = self.lots[rows], self.entry_value[rows]
+        partial = np.flatnonzero(gone < held)
+        cut, before = [], -1
+        lots_left = value_left = 0
+        for row, k, all_lots, all_value in zip(
+            rows[partial].tolist(), gone[partial].tolist(), held[partial].tolist(), value[partial].tolist(), strict=True
+        ):
+            if row != before:  # slices of one position follow each other
+                lots_left, value_left, before = all_lots, all_value, row
+            part = value_left * k // lots_left
+            cut.append(part)
+            lots_left, value_left = lots_left - k, value_left - part
+        value[partial] = cut
+        return value
+
+    # -- funding -------------------------------------------------------------------------------------------------
+
+    def move_index(self, symbol: int, change: int) -> None:
+        """Let funding fall due: move the index of a symbol by 1e-6 quanta per lot."""
+        self.index[symbol] += change
+        self.funded = True
+
+    def unsettled(self, rows: Ints) -> Ints:
+        """Return the unsettled funding of positions in quanta: floor(signed lots x index change / 1e6)."""
+        signed = self.world.book.side[rows] * self.lots[rows]
+        if len(self.index) == 1:
+            change = self.index[0] - self.settled[rows]
+        else:
+            change = np.asarray(self.index, dtype=np.int64)[self.world.book.symbol[rows]] - self.settled[rows]
+        if len(rows) > 64 and (change == change[0]).all():  # division by one number is several times faster
+            part, remainder = divmod(int(change[0]), MILLIONTH)
+            return signed * part + signed * remainder // MILLIONTH
+        whole = change // MILLIONTH  # twice floor division by one number is faster than divmod
+        due: Ints = signed * whole + signed * (change - whole * MILLIONTH) // MILLIONTH
+        return due
+
+    def settled_cash(self, rows: Ints) -> Ints:
+        """Return the cash of positions less their unsettled funding."""
+        return self.cash[rows] - self.unsettled(rows) if self.funded else self.cash[rows]
+
+    def settle(self, rows: Ints) -> None:
+        """Settle the funding of positions; ``rounding`` takes the other side."""
+        if not self.funded:
+            return
+        due = self.unsettled(rows)
+        self.settled[rows] = np.asarray(self.index, dtype=np.int64)[self.world.book.symbol[rows]]
+        paying = np.flatnonzero(due)
+        if paying.size:
+            rows, due = rows[paying], due[paying]
+            self.move("funding", symbol=self.world.book.symbol[rows], taker=Rows(rows), giver=self.rounding, cash=-due)
+
+    def settle_owner(self, owner: Owner, symbol: int) -> None:
+        """Settle the funding of fund, vault or market in one symbol."""
+        due = self.owner_unsettled(owner, symbol)
+        owner.index[symbol] = self.index[symbol]
+        if due:
+            cash = np.array([-due], dtype=np.int64)
+            self.move("funding", symbol=symbol, taker=owner, giver=self.rounding, cash=cash)
+
+    def owner_unsettled(self, owner: Owner, symbol: int) -> int:
+        """Return the unsettled funding of an owner's lots of a symbol, in quanta."""
+        return owner.lots[symbol] * (self.index[symbol] - owner.index[symbol]) // MILLIONTH
+
+    def _settle(self, party: Party, symbol: int | Ints) -> None:
+        if isinstance(party, Rows):
+            self.settle(party.rows if party.distinct is None else party.distinct)
+        elif isinstance(party, Owner):
+            for each in [symbol] if isinstance(symbol, int) else np.unique(symbol).tolist():
+                self.settle_owner(party, each)
+
+    def settle_all(self, chunk: int = 1 << 15) -> None:
+        """Settle what is open at the end of a run, so that every owner's cash is up to date."""
+        if not self.funded:
+            return
+        for first in range(0, len(self.lots), chunk):
+            self.settle(first + np.flatnonzero(self.lots[first : first + chunk]))
+        for owner in (*self.funds, self.vault, self.market):
+            for symbol in range(len(self.index)):
+                self.settle_owner(owner, symbol)
+
+    # -- values at the marks -------------------------------------------------------------------------------------
+
+    def mark_to(self, marks: list[int]) -> None:
+        """Value everything at new marks."""
+        self.marks, self.marked = marks, self.marked + 1
+        self.values = [each.value_per_lot(mark) for each, mark in zip(self.world.contracts, marks, strict=True)]
+
+    def lot_values(self, symbol: Ints) -> Ints:
+        """Return the value of a lot of each symbol at its mark, in quanta."""
+        return np.array(self.values, dtype=np.int64)[symbol]
+
+    def row_equity(self, rows: Ints | slice = slice(None)) -> Ints:
+        """Return cash (funding settled) plus signed value of positions, one by one."""
+        rows = np.arange(len(self.lots))[rows] if isinstance(rows, slice) else rows
+        value = self.lots[rows] * self.lot_values(self.world.book.symbol[rows])
+        equity: Ints = self.settled_cash(rows) + self.world.position_signs[rows] * value
+        return equity
+
+    def fund_for(self, symbol: int) -> Owner:
+        """Return the fund that serves a symbol."""
+        return self.funds[self.fund_of[symbol]]
+
+    def equity(self, owner: Owner) -> int:
+        """Return cash plus inventory at the marks, unsettled funding included."""
+        return owner.cash + sum(self.inventory_value(owner, symbol) for symbol, lots in enumerate(owner.lots) if lots)
+
+    def inventory_value(self, owner: Owner, symbol: int) -> int:
+        """Return the signed value of an owner's lots of a symbol, less their unsettled funding."""
+        value_sign = int(self.world.value_signs[symbol])
+        return value_sign * owner.lots[symbol] * self.values[symbol] - self.owner_unsettled(owner, symbol)
+
+    def gross_inventory(self, owner: Owner) -> int:
+        """Return the sum of |lots| at the marks over all symbols."""
+        return sum(abs(lots) * value for lots, value in zip(owner.lots, self.values, strict=True))
+
+    # -- conservation --------------------------------------------------------------------------------------------
+
+    def _owners(self) -> Iterator[Owner]:
+        yield from self.funds
+        yield from (self.vault, self.market, self.venue, self.rounding, self.uncovered, self.opening)
+
+    def total_cash(self) -> int:
+        """Return the sum of all owners' cash; 0."""
+        return self.accounts_cash + sum([owner.cash for owner in self._owners()])
+
+    def total_lots(self, symbol: int) -> int:
+        """Return the sum of all owners' signed lots in a symbol; 0."""
+        return self.accounts_lots[symbol] + sum([owner.lots[symbol] for owner in self._owners()])
+
+    def check(self, *, full: bool = False) -> None:
+        """Raise ``ConservationError`` if cash or lots do not sum to zero; ``full``: if totals differ from the arrays."""
+        at = f"step {self.record.step}"
+        if residual := self.total_cash():
+            raise ConservationError(f"{at}: cash of all owners sums to {residual} quanta instead of 0")
+        for symbol, name in enumerate(self.world.symbols):
+            if self.total_lots(symbol):
+                raise ConservationError(f"{at}: lots of {name} sum to {self.total_lots(symbol)}, not 0")
+        if not full:
+            return
+        if excess := exact_sum(self.cash) - self.accounts_cash:
+            raise ConservationError(f"{at}: owner accounts holds {excess} quanta more than its total")
+        for symbol, name in enumerate(self.world.symbols):
+            held = {side: int(self.lots[self.world.blocks[symbol, side]].sum()) for side in (LONG, SHORT)}
+            if held[LONG] - held[SHORT] != self.accounts_lots[symbol]:
+                raise ConservationError(f"{at}: lots of {name} in accounts do not match their total")
+
+
+def _code(party: Party) -> int:
+    if isinstance(party, Rows):
+        return ACCOUNT
+    return party.code if isinstance(party, Owner) else FUND
+
+
+def _by_symbol(symbol: int | Ints, count: int) -> Iterator[tuple[int, slice | Ints]]:
+    """Yield each symbol, ascending, and its entries."""
+    if isinstance(symbol, int):
+        yield symbol, slice(0, count)
+        return
+    for each in np.unique(symbol).tolist():
+        yield each, np.flatnonzero(symbol == each)
+
+

@@ -1,0 +1,35 @@
+"""The liquidity of the bar in progress: the lots it can still take, and the flow that went through it."""
+
+from __future__ import annotations
+
+from backtest.engine.world import World
+from backtest.mechanics.exact import Ints
+from backtest.mechanics.path import freed
+
+
+class Liquidity:
+    """Lots used in the present bar, and the signed flow of the present step, by symbol."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.bar, self.part = world, -1, 0
+        self.used = [0] * len(world.symbols)
+        self.flow = [0] * len(world.symbols)
+
+    def enter(self, step: int) -> None:
+        """Begin a step; a new bar has its own liquidity."""
+        walk, count = self.world.walk, len(self.world.symbols)
+        self.flow, self.part = [0] * count, int(walk.part[step - 1])
+        if (bar := int(walk.bar[step - 1])) != self.bar:
+            self.bar, self.used = bar, [0] * count
+
+    def left(self, symbol: int) -> int:
+        """Return the lots freed up to this step and not used: of floor(volume x scale x participation) in the bar."""
+        rules = self.world.rules
+        share = rules.scale[symbol] * rules.participation
+        capacity = int(self.world.volume[symbol, self.bar]) * share.numerator // share.denominator
+        return freed(capacity, self.part, self.world.walk.parts) - self.used[symbol]
+
+    def use(self, symbol: int, flow: Ints) -> None:
+        """Take signed lots out of the bar."""
+        self.used[symbol] += int(abs(flow).sum())
+        self.flow[symbol] += int(flow.sum())

@@ -1,0 +1,47 @@
+"""Positions in floats, for the filter that finds the front of an ADL queue; funding is settled at index zero."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backtest.engine.exact_range import highest_value_per_lot
+from backtest.engine.ledger import Ledger
+from backtest.engine.world import World
+from backtest.mechanics.exact import MILLIONTH, Floats, Ints
+
+FLOAT_EXACT = 2**53
+
+
+class Mirror:
+    """Lots, entry values and cash as floats, copied as far as they changed before they are read.
+
+    ``exact``: lots, entry values and values stay below 2**53, where a float holds every integer.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger, self.exact = ledger, _fits_floats(ledger.world)
+        self.lots: Floats = ledger.lots.astype(np.float64)
+        self.entry_value: Floats = ledger.entry_value.astype(np.float64)
+        self.cash: Floats = ledger.cash.astype(np.float64)
+        self._stale: list[Ints] = []
+        ledger.caches.append(self._stale.append)
+
+    def refresh(self) -> None:
+        """Copy the rows that changed."""
+        if not self._stale:
+            return
+        ledger, rows = self.ledger, np.concatenate(self._stale)
+        self._stale.clear()
+        self.lots[rows], self.entry_value[rows] = ledger.lots[rows], ledger.entry_value[rows]
+        settled = ledger.world.book.side[rows] * ledger.lots[rows] * (ledger.settled[rows] / MILLIONTH)
+        self.cash[rows] = ledger.cash[rows] + settled
+
+
+def _fits_floats(world: World) -> bool:
+    """Return whether every position's entry value, and its value at any mark, is exact as a float."""
+    for symbol in range(len(world.symbols)):
+        held = world.book.held(symbol)
+        value = int(world.book.lots[held].max(initial=0)) * highest_value_per_lot(world, symbol)
+        if max(value, int(world.book.entry_value[held].max(initial=0))) >= FLOAT_EXACT:
+            return False
+    return True
