@@ -8,18 +8,16 @@ therefore the property of one method; ``check`` proves it after every step.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 
+from backtest.engine.owners import EachFund, Entries, Owner, Party, Rows, code_of, cut_entry_values
 from backtest.engine.records import (
-    ACCOUNT,
     CAUSES,
     FUND,
     MARKET,
     NONE,
     OPENING,
-    OWNERS,
     ROUNDING,
     UNCOVERED,
     VAULT,
@@ -29,123 +27,48 @@ from backtest.engine.records import (
 from backtest.engine.world import LONG, SHORT, World
 from backtest.errors import ConservationError
 from backtest.mechanics.exact import MILLIONTH, Ints, exact_sum
-from backtest.mechanics.fund import net_inventory
-from backtest.mechanics.drawdown import PoolRule
-
-
-@dataclass(slots=True)
-class Owner:
-    """An owner that is not an account: cash and, by symbol, signed lots and what goes with them; money in quanta.
-
-    ``number`` tells the funds of a run apart (NONE: there is one such owner). ``entry_value`` is the average
-    take-over value of a pool's inventory, ``index`` the funding index at the last settlement, ``earned`` the cash that
-    each symbol has brought. ``limit`` is that of the gross inventory (None: no limit).
-    """
-
-    code: int
-    number: int
-    cash: int
-    lots: list[int]
-    entry_value: list[int]
-    index: list[int]
-    earned: list[int]
-    limit: int | None = None
-
-    @staticmethod
-    def begin(code: int, symbols: int, cash: int = 0, *, number: int = NONE, limit: int | None = None) -> Owner:
-        """Return an owner without lots."""
-        lots, entry_value, index, earned = ([0] * symbols for _ in range(4))
-        return Owner(code, number, cash, lots, entry_value, index, earned, limit)
-
-    @property
-    def holds(self) -> bool:
-        """Return whether there is any inventory."""
-        return any(self.lots)
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Positions by book row; where rows come more than once, in a row, ``distinct`` has each once, as it settles."""
-
-    rows: Ints
-    distinct: Ints | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EachFund:
-    """The fund that serves the symbol of each entry."""
-
-
-Party = Rows | Owner | EachFund
-
-
-@dataclass(frozen=True, slots=True)
-class Entries:
-    """Entry values that left with the lots of a move, by entry: of the taker's and of the giver's positions."""
-
-    taker: Ints
-    giver: Ints
-
+from backtest.mechanics.fund import PoolRule, net_inventory
 
 _NO_LOTS: Ints = np.zeros(0, dtype=np.int64)
+CHUNK = 1 << 15  # positions settled at once at the end of a run
 
 
-@dataclass(slots=True)
 class Ledger:
     """Cash, lots and entry values of every owner, valued at ``marks``.
 
     ``cash``, ``lots`` (unsigned) and ``entry_value`` are the accounts', by book row; ``settled`` is the funding index
-    at which each position last settled, ``index`` the present one by symbol, in 1e-6 quanta per lot.
-    ``accounts_cash`` and ``accounts_lots`` are totals, kept move by move. ``caches`` are called with the rows that
-    each move changed.
+    at which each position last settled, ``index`` the present one by symbol, in 1e-6 quanta per lot; ``funded``: any
+    funding has moved an index. ``values`` are those of a lot of each symbol at its mark; ``marked`` counts how often
+    marks moved. ``accounts_cash`` and ``accounts_lots`` are totals, kept move by move. ``caches`` are called with the
+    rows that each move changed.
     """
 
-    world: World
-    record: Record
-    cash: Ints = field(init=False)
-    lots: Ints = field(init=False)
-    entry_value: Ints = field(init=False)
-    settled: Ints = field(init=False)
-    index: list[int] = field(init=False)
-    funded: bool = False  # whether any funding has moved an index, which may stand at zero again
-    marks: list[int] = field(init=False)
-    values: list[int] = field(init=False)  # of a lot of each symbol at its mark
-    marked: int = 0  # counts how often the marks moved
-    funds: list[Owner] = field(init=False)
-    fund_of: list[int] = field(init=False)  # symbol -> number of its fund
-    vault: Owner = field(init=False)
-    market: Owner = field(init=False)
-    venue: Owner = field(init=False)
-    rounding: Owner = field(init=False)
-    uncovered: Owner = field(init=False)
-    opening: Owner = field(init=False)
-    accounts_cash: int = field(init=False)
-    accounts_lots: list[int] = field(init=False)
-    caches: list[Callable[[Ints], None]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        world, book, rules = self.world, self.world.book, self.world.rules
-        count = len(world.symbols)
-        self.lots, self.entry_value = book.lots.copy(), book.entry_value.copy()
-        self.cash = book.collateral - world.position_signs * book.entry_value
-        self.settled, self.index = np.zeros(len(book), dtype=np.int64), [0] * count
+    def __init__(self, world: World, record: Record) -> None:
+        book, rules, count = world.book, world.rules, len(world.symbols)
+        self.world, self.record = world, record
+        self.caches: list[Callable[[Ints], None]] = []
+        self.lots: Ints = book.lots.copy()
+        self.entry_value: Ints = book.entry_value.copy()
+        self.cash: Ints = book.collateral - world.position_signs * book.entry_value
+        self.settled: Ints = np.zeros(len(book), dtype=np.int64)
+        self.index, self.funded = [0] * count, False
         self.accounts_cash = exact_sum(self.cash)
         signed = book.side * book.lots
         self.accounts_lots = [int(signed[book.held(symbol)].sum()) for symbol in range(count)]
+        self.marked = 0
         self.mark_to([int(mark) for mark in world.walk.mark[:, 0]])
         pools = rules.pools or (PoolRule(rules.fund_start, rules.inventory_limit),)
-        self.fund_of = list(rules.fund_of) or [0] * count
+        self.fund_of = list(rules.fund_of) or [0] * count  # symbol -> number of its fund
         self.funds = [
             Owner.begin(FUND, count, pool.start, number=number, limit=pool.limit) for number, pool in enumerate(pools)
         ]
         self.vault = Owner.begin(VAULT, count, rules.vault.capital if rules.vault else 0)
-        self.market = Owner.begin(MARKET, count)
+        self.market, self.venue, self.rounding, self.uncovered, self.opening = (
+            Owner.begin(code, count) for code in (MARKET, VENUE, ROUNDING, UNCOVERED, OPENING)
+        )
         self.market.lots = [-lots for lots in self.accounts_lots]
         for symbol, sign in enumerate(world.value_signs.tolist()):
             self.market.cash -= sign * self.market.lots[symbol] * self.values[symbol]
-        self.venue, self.rounding, self.uncovered, self.opening = (
-            Owner.begin(code, count) for code in (VENUE, ROUNDING, UNCOVERED, OPENING)
-        )
         self.opening.cash = -self.total_cash()
 
     # -- the one verb --------------------------------------------------------------------------------------------
@@ -202,7 +125,8 @@ class Ledger:
 
     def owner(self, name: str) -> Party:
         """Return who gets what a rule gives to ``fund``, ``vault`` or ``venue``."""
-        return {"fund": EachFund(), "vault": self.vault, "venue": self.venue}[name]
+        parties: dict[str, Party] = {"fund": EachFund(), "vault": self.vault, "venue": self.venue}
+        return parties[name]
 
     def _write(
         self, cause: str, symbol: int | Ints, taker: Party, giver: Party, lots: Ints | None, cash: Ints,
@@ -214,9 +138,9 @@ class Ledger:
             round=self.record.round,
             cause=CAUSES.index(cause),
             symbol=symbol,
-            taker=_code(taker),
+            taker=code_of(taker),
             taker_row=self._row(taker, symbol),
-            giver=_code(giver),
+            giver=code_of(giver),
             giver_row=self._row(giver, symbol),
             lots=0 if lots is None else lots,
             cash=cash,
@@ -268,7 +192,7 @@ class Ledger:
         for each, mine in _by_symbol(symbol, len(cash)):
             self.accounts_lots[each] += int(lots[mine].sum())
         gone = -self.world.book.side[rows] * lots
-        entry = self._cut_entry_values(rows, gone)
+        entry = cut_entry_values(rows, gone, self.lots[rows], self.entry_value[rows])
         if once:
             self.entry_value[rows] -= entry
             self.lots[rows] -= gone
@@ -276,23 +200,6 @@ class Ledger:
             np.subtract.at(self.entry_value, rows, entry)
             np.subtract.at(self.lots, rows, gone)
         return entry
-
-    def _cut_entry_values(self, rows: Ints, gone: Ints) -> Ints:
-        """Return the entry value that leaves with each slice: all of it, or cut by floor slice after slice."""
-        held, value = self.lots[rows], self.entry_value[rows]
-        partial = np.flatnonzero(gone < held)
-        cut, before = [], -1
-        lots_left = value_left = 0
-        for row, k, all_lots, all_value in zip(
-            rows[partial].tolist(), gone[partial].tolist(), held[partial].tolist(), value[partial].tolist(), strict=True
-        ):
-            if row != before:  # slices of one position follow each other
-                lots_left, value_left, before = all_lots, all_value, row
-            part = value_left * k // lots_left
-            cut.append(part)
-            lots_left, value_left = lots_left - k, value_left - part
-        value[partial] = cut
-        return value
 
     # -- funding -------------------------------------------------------------------------------------------------
 
@@ -349,12 +256,12 @@ class Ledger:
             for each in [symbol] if isinstance(symbol, int) else np.unique(symbol).tolist():
                 self.settle_owner(party, each)
 
-    def settle_all(self, chunk: int = 1 << 15) -> None:
+    def settle_all(self) -> None:
         """Settle what is open at the end of a run, so that every owner's cash is up to date."""
         if not self.funded:
             return
-        for first in range(0, len(self.lots), chunk):
-            self.settle(first + np.flatnonzero(self.lots[first : first + chunk]))
+        for first in range(0, len(self.lots), CHUNK):
+            self.settle(first + np.flatnonzero(self.lots[first : first + CHUNK]))
         for owner in (*self.funds, self.vault, self.market):
             for symbol in range(len(self.index)):
                 self.settle_owner(owner, symbol)
@@ -409,7 +316,7 @@ class Ledger:
         return self.accounts_lots[symbol] + sum([owner.lots[symbol] for owner in self._owners()])
 
     def check(self, *, full: bool = False) -> None:
-        """Raise ``ConservationError`` if cash or lots do not sum to zero; ``full``: if totals differ from the arrays."""
+        """Raise ``ConservationError`` if cash or lots do not sum to zero, or (``full``) totals differ from arrays."""
         at = f"step {self.record.step}"
         if residual := self.total_cash():
             raise ConservationError(f"{at}: cash of all owners sums to {residual} quanta instead of 0")
@@ -426,12 +333,6 @@ class Ledger:
                 raise ConservationError(f"{at}: lots of {name} in accounts do not match their total")
 
 
-def _code(party: Party) -> int:
-    if isinstance(party, Rows):
-        return ACCOUNT
-    return party.code if isinstance(party, Owner) else FUND
-
-
 def _by_symbol(symbol: int | Ints, count: int) -> Iterator[tuple[int, slice | Ints]]:
     """Yield each symbol, ascending, and its entries."""
     if isinstance(symbol, int):
@@ -439,5 +340,3 @@ def _by_symbol(symbol: int | Ints, count: int) -> Iterator[tuple[int, slice | In
         return
     for each in np.unique(symbol).tolist():
         yield each, np.flatnonzero(symbol == each)
-
-

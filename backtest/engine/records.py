@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from backtest.engine.columns import DTYPES, Log
 from backtest.mechanics.exact import Bools, Floats, Ints
 
 OWNERS = ("account", "fund", "vault", "venue", "market", "rounding", "uncovered", "opening")
@@ -26,8 +26,6 @@ CAUSES = (
     "socialised",
 )
 NONE = -1
-DTYPES: dict[str, type] = {"Ints": np.int64, "Floats": np.float64, "Bools": np.bool_}
-Columns = TypeVar("Columns")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +95,7 @@ class Breaches:
         for column in fields(self):
             if not column.init:
                 setattr(self, column.name, np.zeros(len(self.row), dtype=DTYPES[str(column.type)]))
+        self.skipped = self.equity < 0
         self.takeover_by[:] = NONE
 
     def __len__(self) -> int:
@@ -216,7 +215,7 @@ class FundingRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundRow:
-    """An event of a fund; ``peak`` and the compared pair are None where no drawdown trigger looks at them."""
+    """An event of a fund; ``peak`` and the basis pair are None where no drawdown trigger looks at them."""
 
     step: int
     fund: int
@@ -225,8 +224,8 @@ class FundRow:
     cause: str
     equity: int
     peak: int | None
-    compared: int | None
-    compared_peak: int | None
+    basis: int | None
+    basis_peak: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,66 +264,6 @@ class RoundsRow:
     step: int
     capped: bool
     marks: list[list[int]]
-
-
-class Log(Generic[Columns]):
-    """Columns of a dataclass that grow by chunks; scalars of a chunk are repeated.
-
-    Examples
-    --------
-    >>> log = Log(SkippedRow)
-    >>> log.add(2, step=7, symbol=np.array([0, 1]), row=3)
-    >>> len(log), log.join().symbol.tolist(), log.join().step.tolist()
-    (2, [0, 1], [7, 7])
-    """
-
-    def __init__(self, kind: type[Columns]) -> None:
-        self.kind = kind
-        self.dtypes = {each.name: DTYPES.get(str(each.type), np.int64) for each in fields(kind)}  # type: ignore[arg-type]
-        self.chunks: list[tuple[int, dict[str, Any]]] = []
-
-    def __len__(self) -> int:
-        return sum(count for count, _ in self.chunks)
-
-    def add(self, count: int, **columns: Any) -> None:
-        """Append ``count`` rows; every column is an array of that length or a scalar."""
-        if columns.keys() != self.dtypes.keys():
-            raise TypeError(f"{self.kind.__name__}: {sorted(columns.keys() ^ self.dtypes.keys())} missing or unknown")
-        if count:
-            self.chunks.append((count, columns))
-
-    def append(self, rows: Columns) -> None:
-        """Append a whole object of columns."""
-        columns = {name: getattr(rows, name) for name in self.dtypes}
-        self.add(len(next(iter(columns.values()))), **columns)
-
-    def columns(self) -> dict[str, Any]:
-        """Return the joined columns by name."""
-        counts = np.array([count for count, _ in self.chunks], dtype=np.int64)
-        return {
-            name: _column([columns[name] for _, columns in self.chunks], counts, dtype)
-            for name, dtype in self.dtypes.items()
-        }
-
-    def join(self) -> Columns:
-        """Return the columns joined."""
-        out: Columns = object.__new__(self.kind)
-        for name, column in self.columns().items():
-            object.__setattr__(out, name, column)
-        return out
-
-
-def _column(values: list[Any], counts: Ints, dtype: type) -> Any:
-    if not values:
-        return np.empty(0, dtype=dtype)
-    if not any(isinstance(value, np.ndarray) for value in values):
-        return np.repeat(np.array(values, dtype=dtype), counts)
-    return np.concatenate(
-        [
-            value.astype(dtype, copy=False) if isinstance(value, np.ndarray) else np.full(count, value, dtype=dtype)
-            for value, count in zip(values, counts.tolist(), strict=True)
-        ]
-    )
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from backtest.mechanics.rule import Rule, declared
 
@@ -32,35 +32,6 @@ class PoolRule:
 
     start: int
     limit: int | None = None
-
-
-@dataclass(slots=True)
-class Pool:
-    """A fund or vault: cash, signed lots and take-over amount of its inventory per symbol, in quanta.
-
-    ``index`` is the funding index at the last settlement of each symbol; ``number`` tells the funds of a run apart
-    in the record (-1: the vault). ``earned`` is the cash each symbol has brought, ``limit`` that of its gross
-    inventory.
-    """
-
-    owner: str
-    cash: int
-    lots: list[int]
-    entry_value: list[int]
-    index: list[int] = field(default_factory=list)
-    number: int = -1
-    earned: list[int] = field(default_factory=list)
-    limit: int | None = None
-
-    @property
-    def holds(self) -> bool:
-        """Return whether there is any inventory."""
-        return any(self.lots)
-
-    def receive(self, symbol: int, amount: int) -> None:
-        """Book cash that a symbol brings."""
-        self.cash += amount
-        self.earned[symbol] += amount
 
 
 def lots_within_floor(side: int, lots: int, amount: int, value_per_lot: int, headroom: int) -> int:
@@ -122,27 +93,24 @@ def cut_entry_value(cost: int, lots: int, held: int) -> int:
     return cost * lots // held if cost >= 0 else -(-cost * lots // held)
 
 
-def absorb(pool: Pool, symbol: int, side: int, lots: int, amount: int) -> None:
-    """Add lots taken over (or traded) to the inventory; opposite lots net at average cost.
+def net_inventory(held: int, entry_value: int, side: int, lots: int, amount: int) -> tuple[int, int]:
+    """Return signed lots and entry value of an inventory after lots are added; opposite ones net at average value.
 
     Through zero, the closing lots are the first slice of the amount.
 
     Examples
     --------
-    >>> pool = Pool("fund", 0, [10], [1000])
-    >>> absorb(pool, 0, -1, 14, 1260)
-    >>> pool.lots, pool.entry_value
-    ([-4], [360])
+    >>> net_inventory(10, 1000, -1, 14, 1260)
+    (-4, 360)
     """
-    held = pool.lots[symbol]
     if held * side >= 0:
-        pool.entry_value[symbol] += amount
+        entry_value += amount
     else:
         closing = min(lots, abs(held))
-        pool.entry_value[symbol] -= cut_entry_value(pool.entry_value[symbol], closing, abs(held))
+        entry_value -= cut_entry_value(entry_value, closing, abs(held))
         if lots > closing:
-            pool.entry_value[symbol] = amount - amount * closing // lots
-    pool.lots[symbol] = held + side * lots
+            entry_value = amount - amount * closing // lots
+    return held + side * lots, entry_value
 
 
 def fund_groups(pools: str, coins: Sequence[str]) -> tuple[int, ...]:

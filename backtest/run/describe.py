@@ -221,7 +221,7 @@ def _funding(prepared: Prepared) -> list[str]:
     if not events:
         return []
     count = f"{len(events)} settlements" if len(events) > 1 else "1 settlement"
-    on_oracle = sum(oracle > 0 for *_, oracle in events)
+    on_oracle = sum(event.oracle > 0 for event in events)
     basis = {0: "the mark", len(events): "the oracle price"}.get(
         on_oracle, f"the oracle price where it is known ({on_oracle} times), else the mark"
     )

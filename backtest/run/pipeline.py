@@ -21,7 +21,7 @@ from backtest.book.synthesis import synthesize
 from backtest.catalogue.events import CrashEvent, get_event
 from backtest.engine.prices import flow_of
 from backtest.engine.run import Progress, simulate
-from backtest.engine.state import World
+from backtest.engine.world import FundingEvent, Positions, World
 from backtest.errors import ConfigError, DataError, RangeError, RunError, UnknownNameError
 from backtest.market.path import MarketPath, build_market, walk_market
 from backtest.market.terms import Terms, contract_terms
@@ -204,7 +204,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
     watched = [row for account in book.watched for row in np.flatnonzero(book.account_id == account).tolist()]
     world = World(
         symbols=tuple(unit.symbol for unit in market.instruments),
-        q_tick=tuple(unit.q_tick for unit in market.instruments),
+        contracts=tuple(unit.contract(mark) for unit, mark in zip(market.instruments, mark0.tolist(), strict=True)),
         mark_per_tick=tuple(unit.mark_per_tick for unit in market.instruments),
         tiers=tuple(schedule for schedule, _ in tables),
         walk=path,
@@ -212,20 +212,23 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
         trade_low=market.trade[:, bars, LOW],
         trade_high=market.trade[:, bars, HIGH],
         volume=market.volume_lots[:, bars],
-        funding=tuple((s.bar - first, s.symbol, s.rate_e9, s.oracle) for s in market.funding if s.bar >= first),
-        account=book.account_id,
-        symbol=book.symbol,
-        side=book.side,
-        lots=book.lots,
-        cost=book.cost,
-        wallet=book.wallet,
-        watched=tuple(watched),
-        inverse=tuple(
-            unit.contract(mark).numerator for unit, mark in zip(market.instruments, mark0.tolist(), strict=True)
+        funding=tuple(
+            FundingEvent(bar=due.bar - first, symbol=due.symbol, rate_e9=due.rate_e9, oracle=due.oracle)
+            for due in market.funding
+            if due.bar >= first
         ),
-        cross=book.cross,
+        book=Positions(
+            account=book.account_id,
+            symbol=book.symbol,
+            side=book.side,
+            lots=book.lots,
+            entry_value=book.cost,
+            collateral=book.wallet,
+            cross=book.cross,
+        ),
+        watched=tuple(watched),
         rules=rules_of(scenario, venue, market.bar_s, path.parts, _interest(book, market, mark0)),
-        books=tuple(replace(seen, lots=seen.lots[bars]) for seen in market.books),
+        order_books=tuple(replace(seen, lots=seen.lots[bars]) for seen in market.books),
     )
     _within_tables(world, HIGHEST if scenario.path == "feedback" else 1)
     baseline = None
@@ -258,16 +261,16 @@ def _within_tables(world: World, most: int) -> None:
     rules = world.rules
     pools = abs(rules.fund_start) + (rules.vault.capital if rules.vault else 0)
     for symbol, name in enumerate(world.symbols):
-        held = world.symbol == symbol
-        lots, contract, ticks = exact_sum(world.lots[held]), world.contract(symbol), world.mark_per_tick[symbol]
+        held, contract, ticks = world.book.held(symbol), world.contracts[symbol], world.mark_per_tick[symbol]
+        lots = exact_sum(world.book.lots[held])
         marks, trades = world.walk.mark[symbol], ticks * world.trade_high[symbol]
         top = max(contract.value_per_lot(most * int(marks.max())), contract.value_per_lot(most * int(trades.max())))
         if contract.numerator:  # worth most at the lowest price
             least = min(int(marks.min()), ticks * int(world.trade_low[symbol].min()))
             top = contract.value_per_lot(-(-least // (LOWEST if most > 1 else 1)))
-        events = [(abs(rate), oracle) for _, where, rate, oracle in world.funding if where == symbol]
+        events = [(abs(event.rate_e9), event.oracle) for event in world.funding if event.symbol == symbol]
         paid = sum(rate * max(top, contract.value_per_lot(oracle) if oracle else 0) for rate, oracle in events)
-        reach = pools + 2 * max(lots * top, exact_sum(world.cost[held])) + lots * paid // RATE_ONE
+        reach = pools + 2 * max(lots * top, exact_sum(world.book.entry_value[held])) + lots * paid // RATE_ONE
         if reach >= MONEY_LIMIT:
             raise RangeError(
                 f"{name}: lots x price with fund and vault reaches {reach / MONEY_LIMIT:.3g} times the exact range of "
@@ -359,9 +362,9 @@ def _displaced(prepared: Prepared, progress: Progress | None) -> World:
     """Run the baseline on the tape; return the world with what its flow was."""
     world, baseline, scenario = prepared.world, prepared.baseline, prepared.resolved.scenario
     assert baseline is not None
-    forced, flow = flow_of(simulate(baseline, progress).recorder, len(world.symbols), world.steps)
+    flow = flow_of(simulate(baseline, progress).record, len(world.symbols), world.steps)
     rules, left = baseline.rules, decay_e9(scenario.feedback_half_life_s, world.bar_s)
-    feedback = Feedback(left, scenario.max_rounds, forced, flow, rules.impact, rules.strength, rules.scale)
+    feedback = Feedback(left, scenario.max_rounds, flow.forced, flow.total, rules.impact, rules.strength, rules.scale)
     return replace(world, feedback=feedback)
 
 

@@ -98,17 +98,18 @@ def engine(positions: int) -> None:
     seconds = best(run, 1 if positions > 2_000_000 else 3)
     outcome = outcomes[0]
     sort = min(sort, best(lambda: np.argsort(floats, kind="stable")))
-    cash, signed = world.wallet - world.side * world.cost, world.side * world.lots
+    book = world.book
+    cash, signed = book.collateral - book.side * book.entry_value, book.side * book.lots
 
     def rescan() -> None:
         for mark in world.walk.mark[0, :8]:
-            in_breach(cash, signed, np.full(1, mark), world.contract(0), world.tiers[0], True)
+            in_breach(cash, signed, np.full(1, mark), world.contracts[0], world.tiers[0], True)
 
     per_price = best(rescan, 2) / 8
-    breaches = sum(count for count, _ in outcome.recorder.breaches.parts)
-    slices = sum(count for count, _ in outcome.recorder.slices.parts)
+    breaches = len(outcome.record.breaches)
+    slices = len(outcome.record.slices)
     print(f"engine, {positions:,} positions, {world.steps:,} steps, {breaches:,} breaches, "
-          f"{len(outcome.recorder.waves)} waves, {slices:,} slices")  # fmt: skip
+          f"{len(outcome.record.waves)} waves, {slices:,} slices")  # fmt: skip
     print(f"  engine                              {seconds:6.2f} s")
     print(f"  stable argsort of 1,000,000         {sort:6.3f} s   ratio {seconds / sort:.1f} (limit 12)")
     bars = world.steps // 4
@@ -129,9 +130,13 @@ def feedback(positions: int) -> None:
     half = replace(whole, rules=replace(whole.rules, scale=(Fraction(1, 2),)))
 
     def displaced() -> None:
-        flows = flow_of(simulate(whole).recorder, 1, whole.steps)
+        flow = flow_of(simulate(whole).record, 1, whole.steps)
         left, rules = decay_e9(300, whole.bar_s), whole.rules
-        simulate(replace(half, feedback=Feedback(left, 10, *flows, rules.impact, rules.strength, rules.scale)))
+        simulate(
+            replace(
+                half, feedback=Feedback(left, 10, flow.forced, flow.total, rules.impact, rules.strength, rules.scale)
+            )
+        )
 
     tape = best(lambda: simulate(half), 2)
     both = best(displaced, 2)

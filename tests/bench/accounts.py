@@ -15,7 +15,8 @@ from fractions import Fraction
 import numpy as np
 
 from backtest.engine.run import Outcome, simulate
-from backtest.engine.state import World
+from backtest.engine.world import FundingEvent, Positions, World
+from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import RATE_ONE, Floats, Ints
 from backtest.mechanics.margin import tier_of
 from backtest.mechanics.path import CLOSE, HIGH, LOW, OPEN, walk
@@ -63,14 +64,35 @@ def cross_world(accounts: int, bars: int = BARS, seed: int = 1) -> World:
     volume = np.full((len(COINS), bars), int(lots.sum()) // 5 // 4000, dtype=np.int64)
     volume[:, bars // 2 : bars // 2 + 100] *= 16
     return World(
-        COINS, (QUANTA,) * 5, (1,) * 5, simple.tiers * 5, walk(prices, prices, "ohlc"), 60, prices[..., LOW],
-        prices[..., HIGH], volume, tuple((bar, k, 100_000, 0) for bar in range(0, bars, 480) for k in range(5)),
-        account[order], symbol.ravel()[order], side.ravel()[order], lots.ravel()[order], cost.ravel()[order],
-        wallet.ravel()[order], (),
-        replace(simple.rules, fund_start=int(value.sum()) // 2_000, inventory_limit=int(value.sum()) // 400,
-                scale=(Fraction(1),) * 5),
-        cross=np.ones(accounts * HELD, dtype=bool),
-    )  # fmt: skip
+        symbols=COINS,
+        contracts=(Contract(QUANTA),) * 5,
+        mark_per_tick=(1,) * 5,
+        tiers=simple.tiers * 5,
+        walk=walk(prices, prices, "ohlc"),
+        bar_s=60,
+        trade_low=prices[..., LOW],
+        trade_high=prices[..., HIGH],
+        volume=volume,
+        funding=tuple(
+            FundingEvent(bar=bar, symbol=k, rate_e9=100_000) for bar in range(0, bars, 480) for k in range(5)
+        ),
+        book=Positions(
+            account=account[order],
+            symbol=symbol.ravel()[order],
+            side=side.ravel()[order],
+            lots=lots.ravel()[order],
+            entry_value=cost.ravel()[order],
+            collateral=wallet.ravel()[order],
+            cross=np.ones(accounts * HELD, dtype=bool),
+        ),
+        watched=(),
+        rules=replace(
+            simple.rules,
+            fund_start=int(value.sum()) // 2_000,
+            inventory_limit=int(value.sum()) // 400,
+            scale=(Fraction(1),) * 5,
+        ),
+    )
 
 
 @dataclass
@@ -121,11 +143,11 @@ def main(accounts: int) -> None:
     seconds = clock.crash_s + clock.calm_s
     per_price = dense(world, np.linspace(0, world.steps - 1, PRICES).astype(np.int64))
     crash = CRASH.stop - CRASH.start
-    breaches = sum(count for count, _ in outcomes[0].recorder.breaches.parts)
-    slices = sum(count for count, _ in outcomes[0].recorder.slices.parts)
+    breaches = len(outcomes[0].record.breaches)
+    slices = len(outcomes[0].record.slices)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"{accounts:,} cross accounts x {HELD} positions, {world.steps:,} prices, {breaches:,} positions in breach, "
-          f"{len(outcomes[0].recorder.waves)} waves, {slices:,} slices")  # fmt: skip
+          f"{len(outcomes[0].record.waves)} waves, {slices:,} slices")  # fmt: skip
     print(f"  engine                              {seconds:6.2f} s   (limit 20)   peak {peak:.2f} GB (limit 4)")
     for name, spent, prices in (("calm", clock.calm_s, world.steps - crash), ("crash", clock.crash_s, crash)):
         every = per_price * prices

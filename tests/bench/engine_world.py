@@ -7,7 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from backtest.engine.state import World
+from backtest.engine.world import FundingEvent, Positions, World
+from backtest.mechanics.contract import Contract
 from backtest.mechanics.drawdown import DrawdownTrigger
 from backtest.mechanics.liquidation.base import PartTerms
 from backtest.mechanics.margin import Tiers, deductions
@@ -62,11 +63,30 @@ def engine_world(positions: int, bars: int = 4320, seed: int = 1) -> World:
         on_exhausted="uncovered", impact="sqrt", strength=Fraction(3, 1000), scale=(Fraction(1),),
         participation=Fraction(1), seed=seed, queue_not_reached=20,
     )  # fmt: skip
-    funding = tuple((bar, 0, 100_000, 0) for bar in range(0, bars, 480))
+    funding = tuple(FundingEvent(bar=bar, symbol=0, rate_e9=100_000) for bar in range(0, bars, 480))
+    book = Positions(
+        account=np.arange(positions),
+        symbol=np.zeros(positions, dtype=np.int64),
+        side=side,
+        lots=lots,
+        entry_value=cost,
+        collateral=wallet,
+    )
     return World(
-        ("BTC",), (quanta,), (1,), (tiers,), walk(prices, prices, "ohlc"), 60, prices[..., LOW], prices[..., HIGH],
-        volume, funding, np.arange(positions), np.zeros(positions, dtype=np.int64), side, lots, cost, wallet, (), rules,
-    )  # fmt: skip
+        symbols=("BTC",),
+        contracts=(Contract(quanta),),
+        mark_per_tick=(1,),
+        tiers=(tiers,),
+        walk=walk(prices, prices, "ohlc"),
+        bar_s=60,
+        trade_low=prices[..., LOW],
+        trade_high=prices[..., HIGH],
+        volume=volume,
+        funding=funding,
+        book=book,
+        watched=(),
+        rules=rules,
+    )
 
 
 def with_everything(world: World) -> dict[str, World]:

@@ -340,10 +340,8 @@ def test_the_engine_liquidates_at_that_mark_and_not_one_before(venue: str, side:
     tiers = np.stack([held.tiers.floors, held.tiers.rates_e9, held.tiers.deductions], axis=1).tolist()
     world["symbols"]["BTC"] = {"quanta_per_tick_lot": held.instrument.q_mark, "tiers": tiers}
     outcome = simulate(build(world))
-    breaches = outcome.recorder.breaches.join()
-    assert list(zip(breaches["step"].tolist(), breaches["row"].tolist(), strict=True)) == [
-        (3, 0 if side == "long" else 1)
-    ]
+    breaches = outcome.record.breaches.join()
+    assert list(zip(breaches.step.tolist(), breaches.row.tolist(), strict=True)) == [(3, 0 if side == "long" else 1)]
 
 
 venues, coins, sides = map(st.sampled_from, (LINEAR, ["BTC", "DOGE", "SOL"], ["long", "short"]))

@@ -75,7 +75,7 @@ def _drop(rules: Mapping[str, Any], symbols: list[str]) -> World:
         return {}
     shares = {}
     for key in ("trigger", "stop"):
-        share = Fraction(str(rules[f"fund_{key}_frac"]))
+        share = Fraction(str(rules[f"drawdown_{key}_frac"]))
         shares[key] = {name: [share.numerator, share.denominator] for name in symbols}
     return {"drop": {"kind": rules["drawdown_trigger"], **shares, "above": 0, "window_s": rules["drawdown_window_s"]}}
 

@@ -27,12 +27,12 @@ def owners(result: World) -> list[World]:
 def sound(world: World, outcome: Outcome) -> World:
     """Assert that nothing is left over and that all figures are numbers; return the result."""
     result = shape(outcome, world)
-    outcome.state.check(full=True)
+    outcome.ledger.check(full=True)
     assert sum(owner["cash"] for owner in owners(result)) == 0
     for name in world["symbols"]:
         assert sum(owner["lots"][name] for owner in owners(result)) == 0
-    for table in (outcome.recorder.slices, outcome.recorder.queue):
-        assert np.isfinite(table.join()["score"]).all()
+    for table in (outcome.record.slices, outcome.record.queue):
+        assert np.isfinite(table.join().score).all()
     return result
 
 
@@ -97,12 +97,16 @@ def test_the_vaults_share_is_exact_beyond_64_bits(den: int) -> None:
     # Two thirds of 10**17 x 5 % against an equity of 3 % and of 4 %, in steps of a thousandth of a millionth.
     world = build(small([bar(1000), bar(930)], vault={"capital": 0, "num": 2, "den": 3}))
     many = 10**9
-    lots, cost = world.lots * many, world.cost * many
     for wallet, taken in ((100_000, 10), (109_000, 0)):
         rules = dataclasses.replace(world.rules, vault=VaultRule(0, 2 * (den // 3), 3 * (den // 3)))
-        larger = dataclasses.replace(world, lots=lots, cost=cost, wallet=np.array([wallet * many, 10**15]), rules=rules)
-        breaches = simulate(larger).recorder.breaches.join()
-        assert breaches["taken"].tolist() == [taken * many] * len(breaches["taken"])
+        book = dataclasses.replace(
+            world.book,
+            lots=world.book.lots * many,
+            entry_value=world.book.entry_value * many,
+            collateral=np.array([wallet * many, 10**15]),
+        )
+        breaches = simulate(dataclasses.replace(world, book=book, rules=rules)).record.breaches.join()
+        assert breaches.takeover_lots.tolist() == [taken * many] * len(breaches)
 
 
 def test_a_fund_takes_lots_worth_nothing_unless_its_limit_is_passed_without_them() -> None:

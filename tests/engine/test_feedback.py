@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backtest.engine.prices import flow_of
+from backtest.engine.replay import Replay
 from backtest.engine.run import simulate
-from backtest.engine.step import Replay, step
+from backtest.engine.step import step
 from backtest.mechanics.feedback import Feedback
 from tests.engine.crowds import crowd
 from tests.engine.small import LONG, SHORT, bar, small
@@ -126,10 +127,10 @@ def test_displacement_decays_to_nothing_after_the_last_flow(seed: int, decay_e9:
     rules = dataclasses.replace(tape.rules, strength=Fraction(1, 10), impact="sqrt")
     feedback = Feedback(decay_e9, 5, zero, zero, "none", Fraction(0), tape.rules.scale)
     out = simulate(dataclasses.replace(tape, rules=rules, feedback=feedback))
-    _, flow = flow_of(out.recorder, len(tape.symbols), tape.steps)
+    flow = flow_of(out.record, len(tape.symbols), tape.steps).total
     last = int(np.flatnonzero(flow.any(axis=0)).max(initial=0))
     if tape.steps - last > 360:
-        assert (out.state.prices.mark[:, -1] == tape.walk.mark[:, -1]).all()
+        assert (out.prices.mark[:, -1] == tape.walk.mark[:, -1]).all()
 
 
 @pytest.mark.property
@@ -141,7 +142,7 @@ def test_the_same_flow_in_less_liquidity_moves_prices_with_it(flow: list[int], t
     scale = (Fraction(times),)
     feedback = Feedback(10**9, 1, theirs, theirs, "sqrt", Fraction(1, 10), scale)
     rules = dataclasses.replace(world.rules, impact="sqrt", strength=Fraction(1, 10))
-    prices = Replay.begin(dataclasses.replace(world, rules=rules, feedback=feedback)).state.prices
+    prices = Replay.begin(dataclasses.replace(world, rules=rules, feedback=feedback)).prices
     for number, lots in enumerate(flow, 2):
         prices.enter(number)
         before = prices.displacement[0]
@@ -160,11 +161,11 @@ def test_what_is_ahead_is_what_a_move_there_liquidates(case: World, number: int)
         step(run, k)
     for (symbol, side), ladder in run.ladders.items():
         for part in (0, 10, 100, 300):
-            mark = max(1, run.state.marks[symbol] * (1000 - side * part) // 1000)
+            mark = max(1, run.ledger.marks[symbol] * (1000 - side * part) // 1000)
             ahead = ladder.ahead(mark)
-            rows, _ = ladder.crossed(run.state.marks[symbol], mark, False)
-            assert ahead == int(run.state.lots[rows].sum())
-            run.ladders[symbol, side].touched(rows)
+            rows, _ = ladder.crossed(run.ledger.marks[symbol], mark, False)
+            assert ahead == int(run.ledger.lots[rows].sum())
+            run.ladders[symbol, side].reinsert(rows)
 
 
 def test_a_position_that_waits_in_breach_is_not_ahead() -> None:
@@ -177,5 +178,5 @@ def test_a_position_that_waits_in_breach_is_not_ahead() -> None:
     )
     case["symbols"]["BTC"]["mark_per_tick"] = 10
     run = simulate(build(case))
-    assert run.state.lots.tolist() == [10, 10, 20]
-    assert run.recorder.ahead == [(1, 0, 10), (2, 0, 10)]
+    assert run.ledger.lots.tolist() == [10, 10, 20]
+    assert [(row.bar, row.symbol, row.lots) for row in run.record.ahead] == [(1, 0, 10), (2, 0, 10)]

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from backtest.engine.acts.drawdown import FundMonitor
+from backtest.engine.run import simulate
 from tests.engine.small import FUND, LONG, SHORT, bar, small
-from tests.reference.adapter import run_fast
+from tests.reference.adapter import build, run_fast
 from tests.reference.slow_engine import replay
 from tests.reference.worlds_strategy import worlds
 
@@ -107,13 +109,10 @@ def test_each_symbol_has_its_own_fund() -> None:
 @settings(max_examples=60)
 @given(worlds())
 def test_equity_of_a_fund_is_its_start_and_what_its_symbols_brought(world: dict[str, Any]) -> None:
-    from backtest.engine.acts import fund_drop
-    from backtest.engine.run import simulate
-    from tests.reference.adapter import build
-
-    state = simulate(build(world)).state
-    starts = [pool.start for pool in state.world.rules.pools] or [state.world.rules.fund_start]
-    for fund, start in zip(state.funds, starts, strict=True):
-        mine = [symbol for symbol, number in enumerate(state.fund_of) if number == fund.number]
-        assert state.pool_equity(fund) == start + sum(fund_drop.profit(state, fund, symbol) for symbol in mine)
+    ledger = simulate(build(world)).ledger
+    monitor = FundMonitor(ledger)
+    starts = [pool.start for pool in ledger.world.rules.pools] or [ledger.world.rules.fund_start]
+    for fund, start in zip(ledger.funds, starts, strict=True):
+        mine = [symbol for symbol, number in enumerate(ledger.fund_of) if number == fund.number]
+        assert ledger.equity(fund) == start + sum(monitor.profit(symbol) for symbol in mine)
         assert not any(lots for symbol, lots in enumerate(fund.lots) if symbol not in mine)

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backtest.engine.records import CAUSES, OWNERS, Chunks
+from backtest.engine.columns import Log
+from backtest.engine.records import CAUSES, OWNERS
 from backtest.engine.run import Outcome, simulate
 from tests.engine.profiles import VENUES, World, drawn
 from tests.reference.adapter import build, run_fast, shape
@@ -21,8 +22,8 @@ Row = dict[str, Any]
 pytestmark = [pytest.mark.property, pytest.mark.parametrize("venue", VENUES)]
 
 
-def rows(chunks: Chunks) -> list[Row]:
-    columns = chunks.join()
+def rows(log: Log[Any]) -> list[Row]:
+    columns = log.columns()
     return [dict(zip(columns, row, strict=True)) for row in zip(*(c.tolist() for c in columns.values()), strict=True)]
 
 
@@ -32,9 +33,9 @@ def replayed(world: World) -> Outcome:
 
 def records(outcome: Outcome) -> list[Any]:
     """Return every record as plain lists."""
-    recorder = outcome.recorder
-    joined = [getattr(recorder, name).join() for name in ("transfers", "breaches", "slices", "queue")]
-    rest = [recorder.waves, recorder.watch, recorder.unmatched, recorder.skipped]
+    record = outcome.record
+    joined = [getattr(record, name).columns() for name in ("transfers", "breaches", "slices", "queue")]
+    rest = [record.waves, record.watch, record.unmatched, record.skipped]
     return [*[[name, column.tolist()] for table in joined for name, column in table.items()], *rest]
 
 
@@ -54,25 +55,25 @@ def test_adl_takes_from_the_other_side_and_no_more_than_its_rule_allows(venue: s
     @given(drawn(venue))
     def holds(world: World) -> None:
         outcome = replayed(world)
-        book, slices, queue = outcome.world, rows(outcome.recorder.slices), rows(outcome.recorder.queue)
-        for wave in outcome.recorder.waves:
-            mine = [row for row in slices if row["wave"] == wave["wave"]]
-            stood = [row for row in queue if row["wave"] == wave["wave"]]
+        book, slices, queue = outcome.world.book, rows(outcome.record.slices), rows(outcome.record.queue)
+        for wave in outcome.record.waves:
+            mine = [row for row in slices if row["wave"] == wave.wave]
+            stood = [row for row in queue if row["wave"] == wave.wave]
             for row in mine:
                 place = row["winner_row"]
-                assert (int(book.symbol[place]), int(book.side[place])) == (wave["symbol"], -wave["side"])
+                assert (int(book.symbol[place]), int(book.side[place])) == (wave.symbol, -wave.side)
                 assert row["lots"] > 0
-            assert sum(row["lots"] for row in mine) == wave["closed"] <= wave["wanted"]
+            assert sum(row["lots"] for row in mine) == wave.closed_lots <= wave.wanted_lots
             walked(stood, sum(row["lots"] for row in mine if row["rank"] > 0))
 
     def walked(stood: list[Row], lots: int) -> None:
         """Assert that a queue was closed from its head, whole, but for the last one and those passed over."""
-        assert sum(row["closed"] for row in stood) == lots
-        assert all(0 <= row["closed"] <= row["lots"] for row in stood)
-        last = max((row["rank"] for row in stood if row["closed"]), default=0)
+        assert sum(row["closed_lots"] for row in stood) == lots
+        assert all(0 <= row["closed_lots"] <= row["lots"] for row in stood)
+        last = max((row["rank"] for row in stood if row["closed_lots"]), default=0)
         before = [row for row in stood if row["rank"] < last and not row["skipped"]]
-        assert all(row["closed"] == row["lots"] for row in before)
-        assert sum(0 < row["closed"] < row["lots"] for row in stood if not row["skipped"]) <= 1
+        assert all(row["closed_lots"] == row["lots"] for row in before)
+        assert sum(0 < row["closed_lots"] < row["lots"] for row in stood if not row["skipped"]) <= 1
 
     holds()
 
@@ -95,21 +96,21 @@ def test_who_pays_holds_a_position_or_is_named_by_the_profile(venue: str) -> Non
             "fee": {profile["fee_owner"]}, "residual": {profile["residual_owner"]},
             "difference": {"uncovered", profile["residual_owner"]},
         }  # fmt: skip
-        held = outcome.world.lots.copy()
-        for row in rows(outcome.recorder.transfers):
-            cause, kinds = CAUSES[row["cause"]], (OWNERS[row["a"]], OWNERS[row["b"]])
+        held = outcome.world.book.lots.copy()
+        for row in rows(outcome.record.transfers):
+            cause, kinds = CAUSES[row["cause"]], (OWNERS[row["taker"]], OWNERS[row["giver"]])
             assert kinds[1] in named[cause], (cause, kinds)
             assert kinds[0] in {"account", "fund", "vault", "market"}
-            for kind, place in zip(kinds, (row["a_row"], row["b_row"]), strict=True):
+            for kind, place in zip(kinds, (row["taker_row"], row["giver_row"]), strict=True):
                 if kind == "account" and row["lots"]:
                     assert held[place] >= abs(row["lots"])
                     held[place] -= abs(row["lots"])
             if cause == "difference":
-                paid = kinds[1] if row["amount"] > 0 else kinds[0]
-                assert paid == ("uncovered" if row["amount"] > 0 else "account")
-        assert (held == outcome.state.lots).all()
+                paid = kinds[1] if row["cash"] > 0 else kinds[0]
+                assert paid == ("uncovered" if row["cash"] > 0 else "account")
+        assert (held == outcome.ledger.lots).all()
         if not profile.get("vault"):
-            assert outcome.state.vault.cash == 0
+            assert outcome.ledger.vault.cash == 0
 
     holds()
 
@@ -134,13 +135,13 @@ def test_positions_and_accounts_are_liquidated_at_or_below_maintenance_alone(ven
         outcome = replayed(world)
         book, allocation = outcome.world, world["profile"]["cross_allocation"]
         together: dict[Any, list[int]] = defaultdict(lambda: [0, 0])
-        crossed = outcome.state.crossed
-        for row in rows(outcome.recorder.breaches):
+        crossed = outcome.accounts
+        for row in rows(outcome.record.breaches):
             owner = -1 if crossed is None else int(crossed.of[row["row"]])
             alone = owner < 0 or allocation == "one_first"
             key = (row["serial"],) if alone else (row["step"], row["round"], owner)
             together[key][0] += row["equity"]
-            together[key][1] += row["need"] + row["others"]
+            together[key][1] += row["maintenance"] + row["other_maintenance"]
         for equity, need in together.values():
             assert equity <= need if book.rules.inclusive else equity < need
 
@@ -152,7 +153,8 @@ def test_a_cross_account_of_one_position_is_an_isolated_one(venue: str) -> None:
     @given(drawn(venue, accounts=False))
     def holds(world: World) -> None:
         book = build(world)
-        crossed = dataclasses.replace(book, cross=np.ones(len(book.lots), dtype=np.bool_))
+        positions = dataclasses.replace(book.book, cross=np.ones(len(book.book), dtype=np.bool_))
+        crossed = dataclasses.replace(book, book=positions)
         expected, found = simulate(book), simulate(crossed)
         assert records(found) == records(expected)
         assert shape(found, world) == shape(expected, world)
@@ -178,7 +180,7 @@ def test_money_in_units_c_times_smaller_is_c_times_as_much(venue: str) -> None:
             line[:5] + line[6:8] for line in many["liquidations"]
         ]
         assert [line[:5] for line in one["adl"]] == [line[:5] for line in many["adl"]]
-        slices = len(outcome.recorder.transfers.join()["step"])  # each is rounded once
+        slices = len(outcome.record.transfers)  # each is rounded once
         for name, before in one["owners"]["accounts"].items():
             after = many["owners"]["accounts"][name]
             assert before["lots"] == after["lots"]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from backtest.book.book import assemble
 from backtest.engine.run import Outcome, simulate
+from backtest.engine.world import Positions
 from tests.engine.crowds import crowd
 from tests.reference.adapter import build, run_fast
 from tests.reference.worlds_strategy import worlds
@@ -29,9 +30,9 @@ def owners(result: World) -> list[World]:
 
 def tables(outcome: Outcome) -> list[list[Any]]:
     """Return every record as plain lists."""
-    recorder = outcome.recorder
-    joined: list[dict[str, Any]] = [getattr(recorder, name).join() for name in TABLES]
-    rest: list[list[Any]] = [recorder.waves, recorder.watch, recorder.unmatched, recorder.skipped]
+    record = outcome.record
+    joined: list[dict[str, Any]] = [getattr(record, name).columns() for name in TABLES]
+    rest: list[list[Any]] = [record.waves, record.watch, record.unmatched, record.skipped]
     return [*[[name, column.tolist()] for table in joined for name, column in table.items()], *rest]
 
 
@@ -48,20 +49,25 @@ def test_cash_and_lots_sum_to_zero(world: World) -> None:
 @given(either, st.randoms(use_true_random=False))
 def test_the_order_of_the_books_rows_does_not_matter(world: World, shuffled: Any) -> None:
     engine_world = build(world)
+    before = engine_world.book
     sheet = {
-        "account_id": engine_world.account, "symbol": engine_world.symbol, "side": engine_world.side,
-        "lots": engine_world.lots, "cost": engine_world.cost, "wallet": engine_world.wallet,
-        "cohort": np.zeros(len(engine_world.lots), dtype=np.int64),
+        "account_id": before.account, "symbol": before.symbol, "side": before.side, "lots": before.lots,
+        "cost": before.entry_value, "wallet": before.collateral, "cohort": np.zeros(len(before), dtype=np.int64),
     }  # fmt: skip
-    rows = list(range(len(engine_world.lots)))
+    rows = list(range(len(before)))
     watched = tuple(rows[::3])
     expected = tables(simulate(dataclasses.replace(engine_world, watched=watched)))
     shuffled.shuffle(rows)
     book = assemble({name: values[rows] for name, values in sheet.items()}, len(world["symbols"]), ["all"], "imported")
-    again = dataclasses.replace(
-        engine_world, account=book.account_id, symbol=book.symbol, side=book.side, lots=book.lots, cost=book.cost,
-        wallet=book.wallet, watched=watched,
-    )  # fmt: skip
+    positions = Positions(
+        account=book.account_id,
+        symbol=book.symbol,
+        side=book.side,
+        lots=book.lots,
+        entry_value=book.cost,
+        collateral=book.wallet,
+    )
+    again = dataclasses.replace(engine_world, book=positions, watched=watched)
     assert tables(simulate(again)) == expected
 
 
@@ -70,18 +76,18 @@ def test_the_order_of_the_books_rows_does_not_matter(world: World, shuffled: Any
 def test_adl_touches_only_the_opposite_side_of_the_same_symbol(world: World) -> None:
     rows = {row["id"]: row for row in world["accounts"]}
     outcome = simulate(build(world))
-    side = {wave["wave"]: (wave["symbol"], wave["side"]) for wave in outcome.recorder.waves}
-    slices = outcome.recorder.slices.join()
-    account = outcome.world.account
+    side = {wave.wave: (wave.symbol, wave.side) for wave in outcome.record.waves}
+    slices = outcome.record.slices.columns()
+    account = outcome.world.book.account
     for wave, winner, bankrupt, lots in zip(
         *(slices[name].tolist() for name in ("wave", "winner_row", "bankrupt_row", "lots")), strict=True
     ):
         symbol, bankrupt_side = side[wave]
         assert lots > 0
-        assert (outcome.world.symbol[winner], outcome.world.side[winner]) == (symbol, -bankrupt_side)
+        assert (outcome.world.book.symbol[winner], outcome.world.book.side[winner]) == (symbol, -bankrupt_side)
         assert rows[int(account[winner])]["side"] == -bankrupt_side
         if bankrupt >= 0:
-            assert (outcome.world.symbol[bankrupt], outcome.world.side[bankrupt]) == (symbol, bankrupt_side)
+            assert (outcome.world.book.symbol[bankrupt], outcome.world.book.side[bankrupt]) == (symbol, bankrupt_side)
 
 
 @pytest.mark.property

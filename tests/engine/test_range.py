@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backtest.engine.acts import liquidate
+from backtest.engine.exact_range import check_range
+from backtest.engine.ledger import Ledger
+from backtest.engine.mirror import FLOAT_EXACT, Mirror
+from backtest.engine.owners import Party
+from backtest.engine.records import Record
 from backtest.engine.run import simulate
-from backtest.engine.state import FLOAT_EXACT, State, World
+from backtest.engine.world import FundingEvent, World
 from backtest.errors import ConservationError, RangeError
+from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import Ints
 from tests.engine.small import LONG, SHORT, bar, small
 from tests.reference.adapter import build
@@ -20,6 +25,16 @@ from tests.reference.adapter import build
 def world_of(**changes: Any) -> World:
     """Return 10 lots on each side at 1000 ticks of 100 quanta, with fields replaced."""
     return dataclasses.replace(build(small([bar(1000), bar(990)])), **changes)
+
+
+def holding(**columns: Any) -> World:
+    """Return the same with columns of its book replaced."""
+    world = world_of()
+    return dataclasses.replace(world, book=dataclasses.replace(world.book, **columns))
+
+
+def due(*events: tuple[int, int, int]) -> tuple[FundingEvent, ...]:
+    return tuple(FundingEvent(bar=bar, symbol=0, rate_e9=rate, oracle=oracle) for bar, rate, oracle in events)
 
 
 def funded(world: World, **rules: Any) -> World:
@@ -34,13 +49,16 @@ def column(value: int) -> Any:
 @pytest.mark.parametrize(
     ("world", "message"),
     [
-        (world_of(lots=column(2**60)), r"BTC: lots x price reaches [0-9.e+]+ times the exact range of 2\*\*62"),
-        (world_of(cost=column(2**60)), r"BTC: lots x price reaches 1 times"),
-        (world_of(wallet=column(-(2**61))), r"BTC: lots x price reaches 1 times"),
-        (world_of(funding=((0, 0, 10**18, 0),)), r"BTC: the funding index reaches 21\.7 times .* shorter window"),
-        (world_of(funding=((0, 0, 10**17, 0), (1, 0, -(10**17), 0))), r"BTC: the funding index reaches 4\.34 times"),
-        (world_of(funding=((0, 0, 10**9, 10**12),)), r"BTC: the funding index reaches 21\.7 times"),
-        (world_of(q_tick=(1,), lots=column(2**42), funding=((0, 0, 1, 0),)), r"BTC: lots x 1e6 reaches 1\.91 times"),
+        (holding(lots=column(2**60)), r"BTC: lots x price reaches [0-9.e+]+ times the exact range of 2\*\*62"),
+        (holding(entry_value=column(2**60)), r"BTC: lots x price reaches 1 times"),
+        (holding(collateral=column(-(2**61))), r"BTC: lots x price reaches 1 times"),
+        (world_of(funding=due((0, 10**18, 0))), r"BTC: the funding index reaches 21\.7 times .* shorter window"),
+        (world_of(funding=due((0, 10**17, 0), (1, -(10**17), 0))), r"BTC: the funding index reaches 4\.34 times"),
+        (world_of(funding=due((0, 10**9, 10**12))), r"BTC: the funding index reaches 21\.7 times"),
+        (
+            dataclasses.replace(holding(lots=column(2**42)), contracts=(Contract(1),), funding=due((0, 1, 0))),
+            r"BTC: lots x 1e6 reaches 1\.91 times",
+        ),
         (world_of(walk=dataclasses.replace(world_of().walk, mark=np.array([[1, 10**16]]))), "BTC: .* reaches"),
         (funded(world_of(), fund_start=2**62), "all symbols and pools: money reaches 1 times"),
     ],
@@ -52,9 +70,9 @@ def test_what_could_leave_the_exact_range_is_refused(world: World, message: str)
 
 def test_the_limit_itself() -> None:
     money = 2 * 20 * 100_000 + 300_000
-    State(funded(world_of(), fund_start=2**62 - 1 - money))
+    check_range(funded(world_of(), fund_start=2**62 - 1 - money))
     with pytest.raises(RangeError):
-        State(funded(world_of(), fund_start=2**62 - money))
+        check_range(funded(world_of(), fund_start=2**62 - money))
 
 
 def test_wallets_beyond_64_bits_in_sum_are_refused_and_not_wrapped() -> None:
@@ -64,39 +82,40 @@ def test_wallets_beyond_64_bits_in_sum_are_refused_and_not_wrapped() -> None:
 
 
 def test_floats_are_trusted_below_two_to_the_53() -> None:
-    assert State(world_of(cost=column(FLOAT_EXACT - 1))).mirror.exact
-    assert not State(world_of(cost=column(FLOAT_EXACT))).mirror.exact
-    assert not State(world_of(lots=column(FLOAT_EXACT // 100_000 + 1))).mirror.exact
+    assert Mirror(Ledger(holding(entry_value=column(FLOAT_EXACT - 1)), Record())).exact
+    assert not Mirror(Ledger(holding(entry_value=column(FLOAT_EXACT)), Record())).exact
+    assert not Mirror(Ledger(holding(lots=column(FLOAT_EXACT // 100_000 + 1)), Record())).exact
 
 
-def test_a_quantum_or_a_lot_too_many_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    state = State(world_of())
-    state.funds[0].cash += 1
+def test_a_quantum_or_a_lot_too_many_stops_the_run() -> None:
+    ledger = Ledger(world_of(), Record())
+    ledger.funds[0].cash += 1
     with pytest.raises(ConservationError, match="step 0: cash of all owners sums to 1 quanta instead of 0"):
-        state.check()
-    state.funds[0].cash -= 1
-    state.funds[0].lots[0] += 2
+        ledger.check()
+    ledger.funds[0].cash -= 1
+    ledger.funds[0].lots[0] += 2
     with pytest.raises(ConservationError, match="step 0: lots of BTC sum to 2, not 0"):
-        state.check()
-    state.funds[0].lots[0] -= 2
-    state.cash[0] += 3
-    state.check()  # totals alone do not show it ...
+        ledger.check()
+    ledger.funds[0].lots[0] -= 2
+    ledger.cash[0] += 3
+    ledger.check()  # totals alone do not show it ...
     with pytest.raises(ConservationError, match="accounts holds 3 quanta more than its total"):
-        state.check(full=True)  # ... the arrays do
-    state.cash[0] -= 3
-    state.lots[0] += 1
+        ledger.check(full=True)  # ... the arrays do
+    ledger.cash[0] -= 3
+    ledger.lots[0] += 1
     with pytest.raises(ConservationError, match="lots of BTC in accounts do not match"):
-        state.check(full=True)
+        ledger.check(full=True)
 
 
 def test_a_fee_that_no_one_receives_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     world = small([bar(1000), bar(930, volume_lots=10)], fee_e9=1_000_000)
     simulate(build(world))
 
-    def lost(state: State, owner: str, symbols: Ints, amount: Ints) -> int:
-        state.accounts_cash -= int(amount.sum())
-        return -1
+    post = Ledger._post
 
-    monkeypatch.setattr(liquidate, "pay_owner", lost)
+    def lost(ledger: Ledger, party: Party, symbol: int | Ints, sign: int, lots: Ints | None, cash: Ints) -> Ints:
+        return cash[:0] if party is ledger.venue else post(ledger, party, symbol, sign, lots, cash)
+
+    monkeypatch.setattr(Ledger, "_post", lost)
     with pytest.raises(ConservationError, match="step 2: cash of all owners sums to -930 quanta"):
         simulate(build(world))

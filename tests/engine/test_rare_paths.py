@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backtest.engine import run
+from backtest.engine import ledger
 from backtest.engine.acts import takeover
 from backtest.engine.detect import isolated
 from backtest.mechanics import margin
@@ -21,7 +21,7 @@ from tests.reference.slow_engine import replay
 LOWERED = (
     (isolated, "MAX_EXTRAS", 3),
     (isolated, "MAX_SORTINGS", 2),
-    (run, "CHUNK", 2),
+    (ledger, "CHUNK", 2),
     (takeover, "FIRST_RUN", 2),
     (takeover, "LONGEST_RUN", 4),
     (queue, "CHUNK", 5),

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from backtest.engine.records import OWNERS, Chunks
+from backtest.engine.columns import Log
+from backtest.engine.records import OWNERS
 from backtest.engine.run import Outcome, simulate
 from tests.engine.crowds import crowd
 from tests.engine.oracle import SlowWave, Trace, equity_at_detection, trace
@@ -26,14 +27,14 @@ Row = dict[str, Any]
 def both(world: dict[str, Any]) -> tuple[Outcome, Trace]:
     """Replay a world with both engines, every position watched; the results agree."""
     fast = build(world)
-    outcome = simulate(dataclasses.replace(fast, watched=tuple(range(len(fast.lots)))))
+    outcome = simulate(dataclasses.replace(fast, watched=tuple(range(len(fast.book)))))
     slow = trace(world)
     assert shape(outcome, world) == slow.result
     return outcome, slow
 
 
-def rows(chunks: Chunks) -> list[Row]:
-    columns = chunks.join()
+def rows(log: Log[Any]) -> list[Row]:
+    columns = log.columns()
     return [dict(zip(columns, row, strict=True)) for row in zip(*(c.tolist() for c in columns.values()), strict=True)]
 
 
@@ -47,8 +48,8 @@ def check_all(world: dict[str, Any]) -> None:
 
 
 def check_waves(world: dict[str, Any], outcome: Outcome, slow: Trace) -> None:
-    waves, names = outcome.recorder.waves, list(world["symbols"])
-    slices = rows(outcome.recorder.slices)
+    waves, names = outcome.record.waves, list(world["symbols"])
+    slices = rows(outcome.record.slices)
     assert len(waves) == len(slow.waves)
     for number, (fast, wave) in enumerate(zip(waves, slow.waves, strict=True), 1):
         closed = sum(row[4] for row in wave.slices)
@@ -56,14 +57,14 @@ def check_waves(world: dict[str, Any], outcome: Outcome, slow: Trace) -> None:
         assert wave.wanted == closed + left
         each = mark_value(world, wave.symbol, 1, wave.mark)
         mine = [row for row in slices if row["wave"] == number]
-        assert fast == {
+        assert dataclasses.asdict(fast) == {
             "wave": number, "step": wave.step, "symbol": names.index(wave.symbol), "side": wave.side,
-            "source": wave.source, "bankrupts": wave.bankrupts, "candidates": len(wave.queue), "wanted": wave.wanted,
-            "closed": closed, "unmatched": left, "notional": closed * each,
-            "candidate_value": sum(stand.value for stand in wave.queue),
+            "source": wave.source, "bankrupts": wave.bankrupts, "candidates": len(wave.queue),
+            "wanted_lots": wave.wanted, "closed_lots": closed, "unmatched_lots": left, "notional": closed * each,
+            "candidate_notional": sum(stand.value for stand in wave.queue),
             "winners": len({row[3] for row in wave.slices}),
-            "skipped": len(wave.skipped), "mark": wave.mark, "previous": wave.previous,
-            "difference": wave.worth * sum(row["amount"] - row["owed"] for row in mine),
+            "skipped": len(wave.skipped), "mark": wave.mark, "previous_mark": wave.previous,
+            "difference": wave.worth * sum(row["close_value"] - row["bankruptcy_value"] for row in mine),
         }  # fmt: skip
 
 
@@ -71,11 +72,12 @@ def by_wave(
     outcome: Outcome, slow: Trace
 ) -> Iterator[tuple[SlowWave, list[Row], list[Row], list[Row], dict[int, int]]]:
     """Yield each slow wave with the slices, queue rows and watch rows of the fast one, and the places by account."""
-    recorder = outcome.recorder
-    slices, queue = rows(recorder.slices), rows(recorder.queue)
+    record = outcome.record
+    slices, queue = rows(record.slices), rows(record.queue)
     for number, wave in enumerate(slow.waves, 1):
         cut, stood, watched = (
-            [row for row in part if row["wave"] == number] for part in (slices, queue, recorder.watch)
+            [row for row in part if row["wave"] == number]
+            for part in (slices, queue, list(map(dataclasses.asdict, record.watch)))
         )
         yield wave, cut, stood, watched, {stand.account: place for place, stand in enumerate(wave.queue)}
 
@@ -85,21 +87,25 @@ def close_to(score: float, exact: Fraction | None) -> bool:
 
 
 def check_queues(outcome: Outcome, slow: Trace) -> None:
-    account, spared = outcome.world.account.tolist(), outcome.world.rules.queue_not_reached
+    account, spared = outcome.world.book.account.tolist(), outcome.world.rules.queue_not_reached
     for wave, slices, queue, _, place in by_wave(outcome, slow):
         cut: Counter[int] = Counter()
         for number, (fast, (_, _, bankrupt, winner, lots, amount)) in enumerate(zip(slices, wave.slices, strict=True)):
             if number < wave.own:
                 legs = account[fast["bankrupt_row"]], account[fast["winner_row"]]
-                assert (*legs, fast["lots"], fast["amount"], fast["rank"]) == (bankrupt, winner, lots, amount, 0)
+                assert (*legs, fast["lots"], fast["close_value"], fast["rank"]) == (bankrupt, winner, lots, amount, 0)
                 continue
             stand = wave.queue[place[winner]]
             assert account[fast["winner_row"]] == winner
             assert bankrupt == (account[fast["bankrupt_row"]] if wave.source == "account" else wave.source)
-            assert (fast["lots"], fast["amount"], fast["rank"]) == (lots, amount, place[winner] + 1)
-            assert (fast["ahead"], fast["mark"], fast["previous_mark"]) == (stand.ahead, wave.mark, wave.previous)
+            assert (fast["lots"], fast["close_value"], fast["rank"]) == (lots, amount, place[winner] + 1)
+            assert (fast["notional_ahead"], fast["mark"], fast["previous_mark"]) == (
+                stand.ahead,
+                wave.mark,
+                wave.previous,
+            )
             assert close_to(fast["score"], stand.score)
-            cut[winner] += fast["cost"]
+            cut[winner] += fast["entry_value"]
         assert cut == Counter({winner: cost for winner, cost in wave.cost_cut.items() if winner in cut})
         closed = Counter[int]()
         for row in wave.slices[wave.own :]:
@@ -108,14 +114,18 @@ def check_queues(outcome: Outcome, slow: Trace) -> None:
         assert len(queue) == min(reached + spared, len(wave.queue))
         for number, (fast, stand) in enumerate(zip(queue, wave.queue, strict=False), 1):
             assert (account[fast["row"]], fast["rank"], fast["side"]) == (stand.account, number, -wave.side)
-            assert (fast["lots"], fast["value"], fast["pnl"]) == (stand.lots, stand.value, stand.pnl)
-            assert (fast["equity"], fast["ahead"], fast["closed"]) == (stand.equity, stand.ahead, closed[stand.account])
+            assert (fast["lots"], fast["notional"], fast["pnl"]) == (stand.lots, stand.value, stand.pnl)
+            assert (fast["equity"], fast["notional_ahead"], fast["closed_lots"]) == (
+                stand.equity,
+                stand.ahead,
+                closed[stand.account],
+            )
             assert fast["skipped"] == (stand.account in wave.skipped)
             assert close_to(fast["score"], stand.score)
 
 
 def check_watch(world: dict[str, Any], outcome: Outcome, slow: Trace) -> None:
-    account = outcome.world.account.tolist()
+    account = outcome.world.book.account.tolist()
     for wave, _, _, watched, place in by_wave(outcome, slow):
         opposite = {r["id"] for r in world["accounts"] if (r["symbol"], r["side"]) == (wave.symbol, -wave.side)}
         assert {account[fast["row"]] for fast in watched} == opposite
@@ -126,17 +136,17 @@ def check_watch(world: dict[str, Any], outcome: Outcome, slow: Trace) -> None:
                 continue
             # Rank and notional ahead by counting in the slow engine's order.
             before = wave.queue[: place[me]]
-            assert (fast["rank"], fast["ahead"]) == (len(before) + 1, sum(stand.value for stand in before))
+            assert (fast["rank"], fast["notional_ahead"]) == (len(before) + 1, sum(stand.value for stand in before))
             own = sum(row[4] for row in wave.slices[: wave.own] if row[3] == me)  # given before the queue was formed
             assert (fast["candidates"], fast["lots"]) == (len(wave.queue), wave.queue[place[me]].lots + own)
-            assert fast["closed"] == sum(row[4] for row in wave.slices if row[3] == me)
-            assert fast["amount"] == sum(row[5] for row in wave.slices if row[3] == me)
+            assert fast["closed_lots"] == sum(row[4] for row in wave.slices if row[3] == me)
+            assert fast["close_value"] == sum(row[5] for row in wave.slices if row[3] == me)
             assert close_to(fast["score"], wave.queue[place[me]].score)
 
 
 def check_breaches(world: dict[str, Any], outcome: Outcome, slow: Trace) -> None:
-    account, names = outcome.world.account.tolist(), list(world["symbols"])
-    breaches = rows(outcome.recorder.breaches)
+    account, names = outcome.world.book.account.tolist(), list(world["symbols"])
+    breaches = rows(outcome.record.breaches)
     assert len(breaches) == len(slow.breaches)
     for number, (fast, (step, claim, lots, amount)) in enumerate(zip(breaches, slow.breaches, strict=True)):
         equity = equity_at_detection(world, claim, lots, amount)
@@ -144,45 +154,46 @@ def check_breaches(world: dict[str, Any], outcome: Outcome, slow: Trace) -> None
         assert (fast["serial"], fast["step"], account[fast["row"]]) == (number, step, name_of(claim.owner))
         assert (names[fast["symbol"]], fast["side"], fast["mark"]) == (claim.symbol, claim.side, claim.mark)
         assert Fraction(fast["passed"], fast["length"]) == claim.fraction
-        assert (fast["lots"], fast["bankruptcy"], fast["equity"]) == (lots, amount, equity)
-        assert fast["need"] == maintenance_margin(world["symbols"][claim.symbol]["tiers"], notional)
+        assert (fast["lots"], fast["bankruptcy_value"], fast["equity"]) == (lots, amount, equity)
+        assert fast["maintenance"] == maintenance_margin(world["symbols"][claim.symbol]["tiers"], notional)
         assert fast["skipped"] == (equity < 0)
         assert (fast["book_lots"], fast["book_value"]) == (claim.lots_book, claim.book_amount)
         assert (fast["fee"], fast["residual"]) == (claim.fee, claim.residual)
-        assert (fast["taken"], fast["adl_lots"]) == (claim.lots_takeover, claim.lots_adl)
-        assert fast["kept"] == lots - claim.lots_book - claim.lots_takeover - claim.lots_adl
+        assert (fast["takeover_lots"], fast["adl_lots"]) == (claim.lots_takeover, claim.lots_adl)
+        assert fast["deferred_lots"] == lots - claim.lots_book - claim.lots_takeover - claim.lots_adl
         assert not (fast["refused"] and fast["book_lots"])
         partial = world["profile"].get("liquidation_rule", "full_position") != "full_position"
-        assert not fast["kept"] or partial or world["profile"].get("vault")
+        assert not fast["deferred_lots"] or partial or world["profile"].get("vault")
 
 
 def check_transfers(outcome: Outcome) -> None:
     """Opening balances and transfers alone give every owner's cash and lots at the end."""
-    world, state = outcome.world, outcome.state
+    world, book, ledger = outcome.world, outcome.world.book, outcome.ledger
     cash: Counter[tuple[str, int]] = Counter()
     lots: Counter[tuple[str, int, int]] = Counter()
-    for row in rows(outcome.recorder.transfers):
-        for sign, owner in ((1, (OWNERS[row["a"]], row["a_row"])), (-1, (OWNERS[row["b"]], row["b_row"]))):
-            cash[owner] += sign * row["amount"]
+    for row in rows(outcome.record.transfers):
+        for sign, owner in (
+            (1, (OWNERS[row["taker"]], row["taker_row"])),
+            (-1, (OWNERS[row["giver"]], row["giver_row"])),
+        ):
+            cash[owner] += sign * row["cash"]
             lots[(*owner, row["symbol"])] += sign * row["lots"]
-    start = (world.wallet - world.value_signs()[world.symbol] * world.side * world.cost).tolist()
-    for place, symbol in enumerate(world.symbol.tolist()):
-        side = int(world.side[place])
-        assert start[place] + cash["account", place] == int(state.cash[place])
-        assert side * int(world.lots[place]) + lots["account", place, symbol] == side * int(state.lots[place])
+    start = (book.collateral - world.value_signs[book.symbol] * book.side * book.entry_value).tolist()
+    for place, symbol in enumerate(book.symbol.tolist()):
+        side = int(book.side[place])
+        assert start[place] + cash["account", place] == int(ledger.cash[place])
+        assert side * int(book.lots[place]) + lots["account", place, symbol] == side * int(ledger.lots[place])
     assert sum(rule.start for rule in world.rules.pools) in {0, world.rules.fund_start}
-    assert world.rules.fund_start + sum(cash["fund", fund.number] for fund in state.funds) == state.funds_cash()
-    assert (world.rules.vault.capital if world.rules.vault else 0) + cash["vault", -1] == state.vault.cash
-    for name, held in (
-        ("venue", state.venue_cash),
-        ("rounding", state.rounding_cash),
-        ("uncovered", state.uncovered_cash),
-    ):
-        assert cash[name, -1] == held
+    assert world.rules.fund_start + sum(cash["fund", fund.number] for fund in ledger.funds) == sum(
+        fund.cash for fund in ledger.funds
+    )
+    assert (world.rules.vault.capital if world.rules.vault else 0) + cash["vault", -1] == ledger.vault.cash
+    for owner in (ledger.venue, ledger.rounding, ledger.uncovered):
+        assert cash[OWNERS[owner.code], -1] == owner.cash
     for symbol in range(len(world.symbols)):
-        for fund in state.funds:
+        for fund in ledger.funds:
             assert lots["fund", fund.number, symbol] == fund.lots[symbol]
-        assert lots["vault", -1, symbol] == state.vault.lots[symbol]
+        assert lots["vault", -1, symbol] == ledger.vault.lots[symbol]
 
 
 @pytest.mark.property

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from backtest.engine import step
-from backtest.engine.acts import deleverage, liquidate, takeover
+from backtest.engine.acts import deleverage, funding, liquidate, pool_adl, takeover
+from backtest.engine.detect import breaches as detection
 from backtest.engine.run import simulate
 from tests.engine.small import FUND, LONG, SHORT, bar, small
 from tests.engine.test_records import check_all
@@ -16,16 +17,16 @@ from tests.reference.slow_engine import replay
 
 M = 10**6
 ACTS = (
-    (step, "fund_positions"),
+    (funding, "fall_due"),
     (step, "walk"),
-    (liquidate, "find"),
+    (detection, "find"),
     (liquidate, "to_book"),
     (liquidate, "fees"),
     (liquidate, "residuals"),
     (takeover, "takeovers"),
     (deleverage, "bankrupts"),
-    (deleverage, "pools"),
-    (deleverage, "unwind"),
+    (pool_adl, "inventory"),
+    (step, "unwind"),
     (step, "record"),
 )
 
@@ -127,9 +128,9 @@ def test_a_queue_counts_funding_where_the_index_has_come_back_to_zero() -> None:
     world = small([bar(1000), bar(1000), bar(1400)], ({**SHORT, "id": 1, "wallet": 390_000}, half, bankrupt))
     world["funding"] = [{"bar": n, "symbol": "BTC", "rate_e9": rate} for n, rate in ((0, -(10**7)), (1, 10**7))]
     check_all(world)
-    queue = simulate(build(world)).recorder.queue.join()
+    queue = simulate(build(world)).record.queue.join()
     # -1,000,000 of cash, 20,000 received, 1,030,000 of the first close, 10,000 paid, and 10 lots at 1400.
-    assert queue["equity"][-1] == -1_000_000 + 20_000 + 1_030_000 - 10_000 + 1_400_000
+    assert queue.equity[-1] == -1_000_000 + 20_000 + 1_030_000 - 10_000 + 1_400_000
 
 
 def test_the_fewest_lots_that_reach_the_stop_where_the_gain_is_a_fraction_of_a_quantum() -> None:
@@ -164,8 +165,8 @@ def test_an_order_in_a_bar_without_volume_is_not_refused() -> None:
     # Nothing is offered, so nothing decides: at 930 the limit of 900 would have let the order pass.
     world = small([bar(1000), {"BTC": {"trade": [930, 1000, 800, 930], "mark": [930] * 4, "volume_lots": 0}}])
     world["liquidity"]["impact"] = "sqrt"
-    breaches = simulate(build(world)).recorder.breaches.join()
-    assert (breaches["refused"].tolist(), breaches["skipped"].tolist()) == ([0], [0])
+    breaches = simulate(build(world)).record.breaches.join()
+    assert (breaches.refused.tolist(), breaches.skipped.tolist()) == ([False], [False])
     both(world)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.mechanics.fund import Pool, absorb, cut_entry_value, lots_within_floor, lots_within_limit
+from backtest.mechanics.fund import cut_entry_value, lots_within_floor, lots_within_limit, net_inventory
 
 sides = st.sampled_from((1, -1))
 
@@ -40,19 +40,16 @@ def test_most_lots_within_the_inventory_limit(
 @pytest.mark.property
 @given(st.lists(st.tuples(sides, st.integers(1, 30), st.integers(-50, 3000)), min_size=1, max_size=8))
 def test_inventory_nets_at_average_cost_and_an_empty_one_has_none(claims: list[tuple[int, int, int]]) -> None:
-    pool, lots = Pool("fund", 0, [0], [0]), 0
+    held = lots = entry_value = 0
     for side, count, amount in claims:
-        absorb(pool, 0, side, count, amount)
+        held, entry_value = net_inventory(held, entry_value, side, count, amount)
         lots += side * count
-        assert pool.lots == [lots]
-        assert lots or pool.entry_value == [0]
+        assert held == lots
+        assert lots or entry_value == 0
 
 
 def test_inventory_by_hand() -> None:
-    pool = Pool("fund", 0, [0], [0])
-    absorb(pool, 0, 1, 3, 100)
-    absorb(pool, 0, -1, 1, 999)  # a third of 100, floored, leaves
-    assert (pool.lots, pool.entry_value) == ([2], [67])
-    absorb(pool, 0, -1, 5, 101)  # through zero: floor(101 x 2 / 5) = 40 closes, 61 stay
-    assert (pool.lots, pool.entry_value) == ([-3], [61])
+    assert net_inventory(0, 0, 1, 3, 100) == (3, 100)
+    assert net_inventory(3, 100, -1, 1, 999) == (2, 67)  # a third of 100, floored, leaves
+    assert net_inventory(2, 67, -1, 5, 101) == (-3, 61)  # through zero: floor(101 x 2 / 5) = 40 closes, 61 stay
     assert [cut_entry_value(cost, 2, 3) for cost in (7, -7, 0)] == [4, -4, 0]

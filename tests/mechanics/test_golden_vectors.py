@@ -214,10 +214,10 @@ def test_dydx_vector_end_to_end() -> None:
         world = small([bar(price, volume_lots=100, mark=1000)], (long, SHORT), **rules)
         world["symbols"]["BTC"]["tiers"] = [[0, 12_000_000, 0]]
         outcome = simulate(build(world))
-        breaches = outcome.recorder.breaches.join()
-        assert breaches["bankruptcy"].tolist() == [992_000]
-        assert [lots for lots in breaches["book_lots"].tolist() if lots] == filled
-        assert outcome.state.funds[0].cash == (2_000 if filled else 0)
+        breaches = outcome.record.breaches.join()
+        assert breaches.bankruptcy_value.tolist() == [992_000]
+        assert [lots for lots in breaches.book_lots.tolist() if lots] == filled
+        assert outcome.ledger.funds[0].cash == (2_000 if filled else 0)
 
 
 def test_drift_charges_both_sides() -> None:
@@ -230,10 +230,10 @@ def test_drift_charges_both_sides() -> None:
     ]
     world = small([bar(989)], (bankrupt, *others), ranking="none", on_exhausted="socialised_both")
     outcome = simulate(build(world))
-    state = outcome.state
-    assert state.uncovered_cash == 0
+    ledger = outcome.ledger
+    assert ledger.uncovered.cash == 0
     equity = {row["id"]: row["wallet"] - row["side"] * row["cost"] for row in others}
-    paid = [equity[k] - int(state.cash[outcome.world.account == k][0]) for k in (2, 3)]
+    paid = [equity[k] - int(ledger.cash[outcome.world.book.account == k][0]) for k in (2, 3)]
     assert paid == [400, 600]  # 990,000 owed, 989,000 at the mark
 
 
@@ -283,24 +283,24 @@ def bitmex_world() -> dict[str, Any]:
 def test_bitmex_example_end_to_end() -> None:
     world = bitmex_world()
     outcome = simulate(build(world))
-    account = outcome.world.account
-    slices = outcome.recorder.slices.join()
-    assert account[slices["winner_row"]].tolist() == [2, 5]
-    assert (slices["lots"].tolist(), slices["amount"].tolist()) == ([10, 10], [650_000, 650_000])
-    assert slices["score"].tolist() == [6, 5]
+    account = outcome.world.book.account
+    slices = outcome.record.slices.join()
+    assert account[slices.winner_row].tolist() == [2, 5]
+    assert (slices.lots.tolist(), slices.close_value.tolist()) == ([10, 10], [650_000, 650_000])
+    assert slices.score.tolist() == [6, 5]
     assert deficit(outcome, 9) == 0
 
 
 def deficit(outcome: Outcome, account: int) -> int:
-    return int(outcome.state.cash[outcome.world.account == account][0])
+    return int(outcome.ledger.cash[outcome.world.book.account == account][0])
 
 
 @pytest.mark.parametrize("mark", [899, 880, 700, 640])
 def test_adl_at_the_bankruptcy_price_leaves_no_deficit(mark: int) -> None:
     # The bankrupt gets exactly minus its margin, whatever the mark.
     outcome = simulate(build(small([bar(1000), bar(mark)])))
-    assert outcome.recorder.slices.join()["amount"].tolist() == [900_000]
-    assert (deficit(outcome, 1), outcome.state.uncovered_cash) == (0, 0)
+    assert outcome.record.slices.join().close_value.tolist() == [900_000]
+    assert (deficit(outcome, 1), outcome.ledger.uncovered.cash) == (0, 0)
     assert deficit(outcome, 2) == 300_000
 
 
@@ -308,7 +308,7 @@ def test_adl_at_the_bankruptcy_price_leaves_no_deficit(mark: int) -> None:
 def test_adl_at_the_mark_books_the_deficit(mark: int, uncovered: int) -> None:
     # s Q (A - P_b), as on venues that close at mark: 10 x (890 - 900) x 100 quanta.
     outcome = simulate(build(small([bar(1000), bar(mark)], close_price="mark")))
-    assert (deficit(outcome, 1), outcome.state.uncovered_cash) == (0, uncovered)
+    assert (deficit(outcome, 1), outcome.ledger.uncovered.cash) == (0, uncovered)
 
 
 def test_hyperliquid_closes_at_the_mark_three_seconds_before() -> None:
@@ -316,12 +316,12 @@ def test_hyperliquid_closes_at_the_mark_three_seconds_before() -> None:
     # 1000 to 800 in 20 s, was at 830 three seconds before its end.
     assert previous_mark(1000, 800, gap=False, bar_s=60) == 830
     world = small([bar(1000), bar(800)], close_price="previous_mark")
-    slices = simulate(build(world)).recorder.slices.join()  # at a gap: the last mark before it
-    assert slices["amount"].tolist() == [1_000_000]
+    slices = simulate(build(world)).record.slices.join()  # at a gap: the last mark before it
+    assert slices.close_value.tolist() == [1_000_000]
     falling = {"BTC": {"trade": [1000, 1000, 800, 800], "mark": [1000, 1000, 800, 800], "volume_lots": 0}}
     world = {**small([falling], (LONG, {**SHORT, "wallet": 900_000}), close_price="previous_mark"), "intrabar": "ohlc"}
-    slices = simulate(build(world)).recorder.slices.join()
-    assert slices["amount"].tolist() == [830_000]
+    slices = simulate(build(world)).record.slices.join()
+    assert slices.close_value.tolist() == [830_000]
 
 
 def test_money_is_constant_over_a_liquidation_an_adl_and_a_take_over() -> None:
@@ -329,12 +329,12 @@ def test_money_is_constant_over_a_liquidation_an_adl_and_a_take_over() -> None:
     fund = {"start": 50_000, "floor": 0, "shortfall": "divisible", "takeover": "bankruptcy", "inventory_limit": 400_000}
     world = small([bar(1000), bar(930, volume_lots=3), bar(890)], fund=fund, fee_e9=10_000_000, residual_owner="fund")
     outcome = simulate(build(world))
-    state = outcome.state
-    held = int(state.cash.sum()) + state.funds_cash() + state.market.cash + state.venue_cash
-    assert held + state.rounding_cash + state.uncovered_cash == -state.opening_cash
-    assert state.opening_cash == -(200_000 + 100_000 + 50_000)  # wallets and fund: entry values cancel
-    breaches = outcome.recorder.breaches.join()
-    assert (breaches["book_lots"].tolist(), breaches["taken"].tolist(), breaches["adl_lots"].tolist()) == (
+    ledger = outcome.ledger
+    held = int(ledger.cash.sum()) + sum(fund.cash for fund in ledger.funds) + ledger.market.cash + ledger.venue.cash
+    assert held + ledger.rounding.cash + ledger.uncovered.cash == -ledger.opening.cash
+    assert ledger.opening.cash == -(200_000 + 100_000 + 50_000)  # wallets and fund: entry values cancel
+    breaches = outcome.record.breaches.join()
+    assert (breaches.book_lots.tolist(), breaches.takeover_lots.tolist(), breaches.adl_lots.tolist()) == (
         [3],
         [4],
         [3],

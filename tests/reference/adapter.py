@@ -10,7 +10,8 @@ import numpy as np
 from backtest.engine.prices import flow_of
 from backtest.engine.records import ACCOUNT, FUND, VAULT
 from backtest.engine.run import Outcome, simulate
-from backtest.engine.state import World
+from backtest.engine.world import FundingEvent, Positions, World
+from backtest.mechanics.contract import Contract
 from backtest.mechanics.drawdown import DrawdownTrigger
 from backtest.mechanics.feedback import Feedback
 from backtest.mechanics.fund import PoolRule
@@ -34,13 +35,17 @@ def build(case: dict[str, Any]) -> World:
     rows = sorted(case["accounts"], key=lambda row: (names.index(row["symbol"]), -row["side"], row["id"]))
     trade = _bars(case, names, "trade")
 
-    def column(read: Any) -> Any:
-        return np.array([read(row) for row in rows], dtype=np.int64)
+    def column(name: str) -> Any:
+        return np.array([row[name] for row in rows], dtype=np.int64)
 
+    per_tick = tuple(case["symbols"][name].get("mark_per_tick", 1) for name in names)
     return World(
         symbols=tuple(names),
-        q_tick=tuple(case["symbols"][name]["quanta_per_tick_lot"] for name in names),
-        mark_per_tick=tuple(case["symbols"][name].get("mark_per_tick", 1) for name in names),
+        contracts=tuple(
+            Contract(case["symbols"][name]["quanta_per_tick_lot"] // ticks, case["symbols"][name].get("inverse", 0))
+            for name, ticks in zip(names, per_tick, strict=True)
+        ),
+        mark_per_tick=per_tick,
         tiers=tuple(Tiers.of(case["symbols"][name]["tiers"]) for name in names),
         walk=walk(trade, _bars(case, names, "mark"), case["intrabar"]),
         bar_s=case["bar_seconds"],
@@ -48,29 +53,27 @@ def build(case: dict[str, Any]) -> World:
         trade_high=trade[..., HIGH],
         volume=np.array([[bar[name]["volume_lots"] for bar in case["bars"]] for name in names], dtype=np.int64),
         funding=tuple(
-            (row["bar"], names.index(row["symbol"]), row["rate_e9"], row.get("oracle", 0)) for row in case["funding"]
+            FundingEvent(
+                bar=row["bar"],
+                symbol=names.index(row["symbol"]),
+                rate_e9=row["rate_e9"],
+                oracle=row.get("oracle", 0),
+            )
+            for row in case["funding"]
         ),
-        account=column(lambda row: row["id"]),
-        symbol=column(lambda row: names.index(row["symbol"])),
-        side=column(lambda row: row["side"]),
-        lots=column(lambda row: row["lots"]),
-        cost=column(lambda row: row["cost"]),
-        wallet=column(lambda row: row["wallet"]),
+        book=Positions(
+            account=column("id"),
+            symbol=np.array([names.index(row["symbol"]) for row in rows], dtype=np.int64),
+            side=column("side"),
+            lots=column("lots"),
+            entry_value=column("cost"),
+            collateral=column("wallet"),
+            cross=np.array([row.get("cross", False) for row in rows], dtype=np.bool_),
+        ),
         watched=(),
         rules=_rules(case, len(names)),
         **_depth_and_feedback(case),
-        **_kinds(case, rows),
     )
-
-
-def _kinds(case: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return which rows are cross and which symbols inverse, where there are any."""
-    kinds: dict[str, Any] = {}
-    if any(row.get("cross") for row in rows):
-        kinds["cross"] = np.array([row.get("cross", False) for row in rows], dtype=np.bool_)
-    if any(symbol.get("inverse") for symbol in case["symbols"].values()):
-        kinds["inverse"] = tuple(symbol.get("inverse", 0) for symbol in case["symbols"].values())
-    return kinds
 
 
 def _depth_and_feedback(case: dict[str, Any]) -> dict[str, Any]:
@@ -78,16 +81,22 @@ def _depth_and_feedback(case: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if "depth" in case:
         books = [case["depth"][name] for name in case["symbols"]]
-        found["books"] = tuple(
+        found["order_books"] = tuple(
             OrderBook(tuple(book["distances_e9"]), np.array([book["bids"], book["asks"]]).swapaxes(0, 1))
             for book in books
         )
     if "feedback" in case:
         rules = case["feedback"]
         world = build({key: part for key, part in {**case, **rules["baseline"]}.items() if key != "feedback"})
-        flows = flow_of(simulate(world).recorder, len(world.symbols), world.steps)
+        flow = flow_of(simulate(world).record, len(world.symbols), world.steps)
         found["feedback"] = Feedback(
-            rules["decay_e9"], rules["max_rounds"], *flows, world.rules.impact, world.rules.strength, world.rules.scale
+            rules["decay_e9"],
+            rules["max_rounds"],
+            flow.forced,
+            flow.total,
+            world.rules.impact,
+            world.rules.strength,
+            world.rules.scale,
         )
     return found
 
@@ -157,65 +166,80 @@ def _part(profile: dict[str, Any]) -> PartTerms | None:
 
 def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
     """Return an outcome in the format of the exact worlds."""
-    world, state, names = out.world, out.state, list(case["symbols"])
-    accounts = world.account.tolist()
+    world, ledger, names = out.world, out.ledger, list(case["symbols"])
+    accounts = world.book.account.tolist()
 
     def owner(cash: int, lots: list[int] | None = None) -> dict[str, Any]:
         return {"cash": cash, "lots": dict(zip(names, lots or [0] * len(names), strict=True))}
 
     owners: dict[str, Any] = {
-        "fund": owner(state.funds_cash(), [sum(fund.lots[k] for fund in state.funds) for k in range(len(names))]),
-        "market": owner(state.market.cash, state.market.lots),
-        "venue": owner(state.venue_cash),
-        "rounding": owner(state.rounding_cash),
-        "uncovered": owner(state.uncovered_cash),
-        "opening": owner(state.opening_cash),
+        "fund": owner(
+            sum(fund.cash for fund in ledger.funds),
+            [sum(fund.lots[k] for fund in ledger.funds) for k in range(len(names))],
+        ),
+        "market": owner(ledger.market.cash, ledger.market.lots),
+        "venue": owner(ledger.venue.cash),
+        "rounding": owner(ledger.rounding.cash),
+        "uncovered": owner(ledger.uncovered.cash),
+        "opening": owner(ledger.opening.cash),
     }
     if case["profile"].get("vault"):
-        owners["vault"] = owner(state.vault.cash, state.vault.lots)
+        owners["vault"] = owner(ledger.vault.cash, ledger.vault.lots)
     held: dict[int, dict[str, Any]] = {account: owner(0) for account in accounts}
-    signed = (world.side * state.lots).tolist()
-    for account, cash, lots, symbol in zip(accounts, state.cash.tolist(), signed, world.symbol.tolist(), strict=True):
+    signed = (world.book.side * ledger.lots).tolist()
+    for account, cash, lots, symbol in zip(
+        accounts, ledger.cash.tolist(), signed, world.book.symbol.tolist(), strict=True
+    ):
         held[account]["cash"] += cash
         held[account]["lots"][names[symbol]] += lots
     owners["accounts"] = {str(account): row for account, row in held.items()}
-    b = out.recorder.breaches.join()
-    moved = np.flatnonzero(b["book_lots"] + b["taken"] + b["adl_lots"])
-    columns = ("step", "row", "symbol", "side", "book_lots", "book_value", "taken", "adl_lots", "residual", "fee")
+    b = out.record.breaches.columns()
+    moved = np.flatnonzero(b["book_lots"] + b["takeover_lots"] + b["adl_lots"])
+    columns = (
+        "step",
+        "row",
+        "symbol",
+        "side",
+        "book_lots",
+        "book_value",
+        "takeover_lots",
+        "adl_lots",
+        "residual",
+        "fee",
+    )
     liquidations = [list(row) for row in zip(*(b[name][moved].tolist() for name in columns), strict=True)]
     for row in liquidations:
         row[1], row[2] = accounts[row[1]], names[row[2]]
-    s = out.recorder.slices.join()
+    s = out.record.slices.columns()
     source = {FUND: "fund", VAULT: "vault"}
     adl = [
         [step, names[symbol], accounts[bankrupt] if code == ACCOUNT else source[code], accounts[winner], lots, amount]
         for step, symbol, code, bankrupt, winner, lots, amount in zip(
-            *(s[n].tolist() for n in ("step", "symbol", "source", "bankrupt_row", "winner_row", "lots", "amount")),
+            *(s[n].tolist() for n in ("step", "symbol", "source", "bankrupt_row", "winner_row", "lots", "close_value")),
             strict=True,
         )
     ]
-    funds = [owner(fund.cash, fund.lots) for fund in state.funds]
+    funds = [owner(fund.cash, fund.lots) for fund in ledger.funds]
     events = [
-        [row["step"], row["fund"], names[row["symbol"]] if row["symbol"] >= 0 else "", row["event"], row["cause"],
-         row["balance"]]
-        for row in out.recorder.pool_events
-    ]  # fmt: skip
+        [row.step, row.fund, names[row.symbol] if row.symbol >= 0 else "", row.event, row.cause, row.equity]
+        for row in out.record.fund_events
+    ]
     result = {
         "owners": owners,
         **({"fund_events": events, "funds": funds} if in_parts(case) else {}),
         "liquidations": liquidations,
         "adl": adl,
-        "skipped": [[step, names[symbol], accounts[row]] for step, symbol, row in out.recorder.skipped],
+        "skipped": [[row.step, names[row.symbol], accounts[row.row]] for row in out.record.skipped],
         "unmatched": [
-            [step, names[symbol], accounts[row], lots, to] for step, symbol, row, lots, to in out.recorder.unmatched
+            [row.step, names[row.symbol], accounts[row.row], row.lots, row.to] for row in out.record.unmatched
         ],
         "steps": world.steps,
     }
     if world.feedback is not None:
-        rounds = {each.step: (len(each.marks), each.capped) for each in out.recorder.rounds}
+        rounds = {each.step: (len(each.marks), each.capped) for each in out.record.rounds}
         walked = [
             [dict(zip(names, column, strict=True)) for column in prices.T.tolist()]
-            for prices in (state.prices.mark, state.prices.trade)
+            for prices in (out.prices.mark, out.prices.trade)
         ]
         result["prices"] = [
             [mark, trade, *rounds.get(n, (1, False))] for n, (mark, trade) in enumerate(zip(*walked, strict=True), 1)

@@ -118,8 +118,8 @@ def test_the_engine_liquidates_at_that_mark_and_not_one_before(venue: str, size:
     )  # fmt: skip
     tiers = np.stack([held.tiers.floors, held.tiers.rates_e9, held.tiers.deductions], axis=1).tolist()
     world["symbols"]["BTC"] = {"quanta_per_tick_lot": 1, "inverse": held.contract.numerator, "tiers": tiers}
-    breaches = simulate(build(world)).recorder.breaches.join()
-    found = list(zip(breaches["step"].tolist(), breaches["row"].tolist(), strict=True))
+    breaches = simulate(build(world)).record.breaches.join()
+    found = list(zip(breaches.step.tolist(), breaches.row.tolist(), strict=True))
     assert found == [(3, 0 if side == "long" else 1)]
 
 
@@ -306,12 +306,12 @@ def test_a_book_in_contracts_and_coins() -> None:
     prepared = imported(collateral_coin=["1.5", "2"])
     world, unit = prepared.world, prepared.market.instruments[0]
     px = Fraction(int(world.walk.mark[0, 0])) * Fraction(unit.mark_quantum)
-    assert world.lots.tolist() == [500, 500]
-    assert world.cost.tolist() == [round(Fraction(50_000, entry) * px * 10**6) for entry in (7000, 8000)]
-    assert world.wallet.tolist() == [round(coins * px * 10**6) for coins in (Fraction(3, 2), 2)]
+    assert world.book.lots.tolist() == [500, 500]
+    assert world.book.entry_value.tolist() == [round(Fraction(50_000, entry) * px * 10**6) for entry in (7000, 8000)]
+    assert world.book.collateral.tolist() == [round(coins * px * 10**6) for coins in (Fraction(3, 2), 2)]
     levered = imported(leverage=["4", "5"]).world
-    assert levered.wallet.tolist() == [
-        round(Fraction(int(cost), by)) for cost, by in zip(world.cost, (4, 5), strict=True)
+    assert levered.book.collateral.tolist() == [
+        round(Fraction(int(cost), by)) for cost, by in zip(world.book.entry_value, (4, 5), strict=True)
     ]
 
 
@@ -327,7 +327,7 @@ def test_watched_positions_count_contracts() -> None:
     mine = {"name": "me", "side": "short", "size_base": 1000.0, "entry_px": 7500.0, "leverage": 5.0}
     prepared = prepare(resolve("2020-03-12", {**COINM, "watch": _watch(coin=XBTUSD, **mine)}))
     row = prepared.world.watched[0]
-    assert prepared.world.lots[row] == 1000
+    assert prepared.world.book.lots[row] == 1000
     with pytest.raises(ConfigError, match=r"sizes are contracts of 100 USD here; write coin = \"BTC/USD:BTC\""):
         prepare(resolve("2020-03-12", {**COINM, "watch": _watch(coin="BTC", **mine)}))
 

@@ -8,7 +8,7 @@ from backtest.engine.acts import hedge_netting, waves
 from backtest.engine.acts.socialise import socialise
 from backtest.engine.acts.takeover import hand_over
 from backtest.engine.acts.waves import Closed, Wave
-from backtest.engine.ledger import Party, Rows
+from backtest.engine.owners import Party, Rows
 from backtest.engine.records import ACCOUNT, Breaches, UnmatchedRow
 from backtest.engine.replay import Replay
 from backtest.engine.world import LONG, SHORT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from backtest.engine.ledger import Ledger, Owner
+from backtest.engine.ledger import Ledger
 from backtest.engine.records import NONE, FundRow
 from backtest.mechanics.drawdown import Peak, drawdown_ratio, is_triggered, recovery_amount
 from backtest.mechanics.fund import lots_within_floor
@@ -17,8 +17,8 @@ class Levels:
 
     equity: int
     peak: int
-    compared: int
-    compared_peak: int
+    basis: int
+    basis_peak: int
 
 
 class FundMonitor:
@@ -71,7 +71,7 @@ class FundMonitor:
             peak.set(self.profit(symbol))
 
     def profit(self, symbol: int) -> int:
-        """Return the cash a symbol has brought its fund since the start, and its inventory at mark, funding included."""
+        """Return a fund's profit with a symbol: cash since the start plus inventory at mark, funding included."""
         fund = self.ledger.fund_for(symbol)
         return fund.earned[symbol] + self.ledger.inventory_value(fund, symbol)
 
@@ -90,7 +90,7 @@ class FundMonitor:
             return
         for symbol, was_on in enumerate(self.on):
             now = self._levels(symbol)
-            ratio = drawdown_ratio(now.compared, now.compared_peak, now.peak)
+            ratio = drawdown_ratio(now.basis, now.basis_peak, now.peak)
             self.triggered[symbol] = is_triggered(self.triggered[symbol], ratio, now.equity, self.trigger, symbol)
             on = self.triggered[symbol] or now.equity <= 0
             if on != was_on:
@@ -104,7 +104,7 @@ class FundMonitor:
             return 0
         now, wanted = self._levels(symbol), 0
         if self.triggered[symbol] and now.peak > 0:
-            wanted = recovery_amount(now.compared, now.compared_peak, now.peak, self.trigger.trigger[symbol])
+            wanted = recovery_amount(now.basis, now.basis_peak, now.peak, self.trigger.trigger[symbol])
         return max(wanted, 1 - now.equity)
 
     def refuse(self, *, symbol: int, value_sign: int, lots: int, bankruptcy_value: int) -> None:
@@ -133,7 +133,7 @@ class FundMonitor:
                 cause=cause,
                 equity=levels.equity if levels else self.ledger.equity(self.ledger.funds[number]),
                 peak=levels.peak if levels else None,
-                compared=levels.compared if levels else None,
-                compared_peak=levels.compared_peak if levels else None,
+                basis=levels.basis if levels else None,
+                basis_peak=levels.basis_peak if levels else None,
             )
         )

@@ -10,8 +10,8 @@ from backtest.engine.records import Breaches
 from backtest.engine.replay import Replay
 from backtest.engine.world import LONG, SHORT
 from backtest.mechanics.exact import Ints
+from backtest.mechanics.impact import IMPACTS
 from backtest.mechanics.path import trade_at
-from backtest.mechanics.rules import IMPACTS
 
 
 def fill_prices(replay: Replay, breaches: Breaches, mine: Ints, wanted: Ints, *, at_end: bool) -> Ints:
@@ -41,7 +41,7 @@ def forced_prices(replay: Replay, symbol: int, side: int, base: Ints, *, first_p
     scale = rules.scale[symbol]
     volume = Fraction(int(world.volume[symbol, bar])) * scale
     bands = world.bands(symbol, bar, -side, scale)
-    shift = IMPACTS[rules.impact](first_px, rules.strength, lots, volume, bands)
+    shift = IMPACTS[rules.impact].shift(first_px, rules.strength, lots, volume, bands)
     low, high = trade_range
     if shift is None:  # liquidity carried without volume: the worst price of the bar
         return np.full(len(base), low if side > 0 else high, dtype=np.int64)

@@ -8,7 +8,7 @@ import numpy as np
 
 from backtest.engine.detect.account_bounds import AccountBreaches
 from backtest.engine.detect.accounts import CrossAccounts, RowsOfAccounts
-from backtest.engine.ledger import Rows
+from backtest.engine.owners import Rows
 from backtest.engine.records import Breaches
 from backtest.engine.replay import Replay
 from backtest.mechanics.exact import Bools, Ints

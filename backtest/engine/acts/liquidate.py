@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backtest.engine.acts.fill_prices import fill_prices
-from backtest.engine.ledger import Rows
+from backtest.engine.owners import Rows
 from backtest.engine.records import Breaches
 from backtest.engine.replay import Replay
 from backtest.mechanics.exact import Bools, Ints, mul_rate

@@ -9,7 +9,7 @@ import numpy as np
 from backtest.engine.acts import waves
 from backtest.engine.acts.deleverage import match_queue
 from backtest.engine.acts.waves import Closed
-from backtest.engine.ledger import Owner, Rows
+from backtest.engine.owners import Owner, Rows
 from backtest.engine.records import NONE
 from backtest.engine.replay import Replay
 from backtest.engine.world import LONG, SHORT

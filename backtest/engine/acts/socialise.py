@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from backtest.engine.detect.accounts import Bearers
-from backtest.engine.ledger import Owner, Rows
+from backtest.engine.owners import Owner, Rows
 from backtest.engine.replay import Replay
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.socialised_loss import loss_by_profit, loss_per_lot

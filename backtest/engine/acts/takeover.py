@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backtest.engine.detect import cross
-from backtest.engine.ledger import Owner, Rows
+from backtest.engine.owners import Owner, Rows
 from backtest.engine.records import Breaches
 from backtest.engine.replay import Replay
 from backtest.mechanics.exact import Bools, Ints, share_up

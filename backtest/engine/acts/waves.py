@@ -9,6 +9,7 @@ import numpy as np
 from backtest.engine.acts.candidates import CandidateReader
 from backtest.engine.records import OWNERS, SkippedRow, WatchRow, WaveRow
 from backtest.engine.replay import Replay
+from backtest.mechanics.adl.close_price import CLOSE_PRICES
 from backtest.mechanics.adl.matching import Matches
 from backtest.mechanics.adl.queue import Queue
 from backtest.mechanics.exact import Ints
@@ -61,12 +62,8 @@ class QueuePlace:
 
 def close_price(replay: Replay, symbol: int) -> int | None:
     """Return the close price of ADL in quanta per lot, None where it is the bankruptcy value."""
-    rule = replay.world.rules.close_price
-    if rule == "bankruptcy":
-        return None
-    if rule == "mark":
-        return replay.ledger.values[symbol]
-    return replay.world.contracts[symbol].value_per_lot(replay.prices.before[symbol])
+    rule, contract = CLOSE_PRICES[replay.world.rules.close_price], replay.world.contracts[symbol]
+    return rule.value_per_lot(contract, replay.ledger.marks[symbol], replay.prices.before[symbol])
 
 
 def open_wave(replay: Replay, symbol: int, side: int, source: int) -> Wave:
@@ -207,6 +204,4 @@ def _record_queue(replay: Replay, wave: Wave, out: Matches, closed: Closed) -> N
         skipped=skipped,
         score=score,
     )
-    record.skipped += [
-        SkippedRow(step=replay.step, symbol=symbol, row=wave.first + int(order[i])) for i in out.skipped
-    ]
+    record.skipped += [SkippedRow(step=replay.step, symbol=symbol, row=wave.first + int(order[i])) for i in out.skipped]

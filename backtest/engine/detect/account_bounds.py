@@ -160,7 +160,9 @@ class AccountBounds:
             mine = np.flatnonzero(symbols == k)
             if mine.size:
                 part[mine] = self._row_surplus(found.rows[mine], k, float(low[k]), float(high[k]))
-        return np.bincount(found.place, weights=part, minlength=len(numbers))
+        out = np.zeros(len(numbers))
+        out += np.bincount(found.place, weights=part, minlength=len(numbers))
+        return out
 
     def _surplus_of_all(self, low: Ints, high: Ints) -> Floats:
         """Return the same bound of all accounts, read block by block."""

@@ -30,7 +30,7 @@ ROUNDING = 5.0  # quanta per lot: maintenance rounds up, deductions and funding 
 
 @dataclass(slots=True)
 class Levels:
-    """Breach levels of one tier, most endangered first: ``keys`` is minus the key, ascending; ``at`` the first one left.
+    """Breach levels of one tier, most endangered first: ``keys`` ascend, minus the key; ``at`` is the first one left.
 
     Only rows that still belong to this ``sorting`` count; ``index`` is that of funding when they were sorted.
     """
@@ -49,7 +49,8 @@ def open_isolated(ledger: Ledger, block: slice) -> Ints:
     """Return the rows of a block that are open isolated positions."""
     accounts = ledger.world.book.cross_account
     is_open = ledger.lots[block] > 0
-    return block.start + np.flatnonzero(is_open if accounts is None else is_open & (accounts[block] < 0))
+    rows: Ints = block.start + np.flatnonzero(is_open if accounts is None else is_open & (accounts[block] < 0))
+    return rows
 
 
 class Ladder:

@@ -48,9 +48,9 @@ def coverage(s: Shared) -> tuple[int, Columns]:
 
 def positions(s: Shared) -> tuple[int, Columns]:
     """Return the book and what became of it."""
-    world, state = s.world, s.state
-    symbol, side, lots = world.symbol, world.side, world.lots
-    opening = world.wallet - s.sign * world.cost
+    world, ledger = s.world, s.ledger
+    symbol, side, lots = world.book.symbol, world.book.side, world.book.lots
+    opening = world.book.collateral - s.sign * world.book.entry_value
     first, last = s.at(world.walk.mark[:, 0])[symbol], s.at(s.mark[:, -1])[symbol]
     value = lots * first
     equity = opening + s.sign * value
@@ -60,37 +60,37 @@ def positions(s: Shared) -> tuple[int, Columns]:
         leverage = base[1] / base[0]
     return len(lots), {
         "position_id": np.arange(len(lots)),
-        "account_id": world.account,
+        "account_id": world.book.account,
         "symbol": s.symbol(symbol),
         "side": side_name(side),
         "cohort": s.cohort(np.arange(len(lots))),
         "margin_mode": named(s.book.cross.astype(np.int64), MODES),
         "lots": lots,
         "quantity_base": lots * s.lot[symbol],
-        "entry_value_usd": world.cost,
-        "entry_px": s.px(world.cost, lots, symbol),
-        "collateral_usd": world.wallet,
+        "entry_value_usd": world.book.entry_value,
+        "entry_px": s.px(world.book.entry_value, lots, symbol),
+        "collateral_usd": world.book.collateral,
         "leverage": nullable(leverage, base[0] <= 0),
         "liquidation_px": nullable(breach * s.mark_unit[symbol], legs | _never(breach)),
         "isolated_liquidation_px": nullable(alone * s.mark_unit[symbol], _never(alone)),
         "bankruptcy_px": s.px_or_null(-s.sign * bankrupt, lots, symbol, legs),
         "opening_cash_usd": opening,
-        "final_lots": state.lots,
-        "final_cash_usd": state.cash,
-        "final_equity_usd": state.cash + s.sign * state.lots * last,
+        "final_lots": ledger.lots,
+        "final_cash_usd": ledger.cash,
+        "final_equity_usd": ledger.cash + s.sign * ledger.lots * last,
         "fate": _fates(s),
     }
 
 
 def _breach_marks(s: Shared, cash: Ints, rows: Ints) -> Ints:
     """Return the first mark at which each of some positions, ascending, would be in breach with its cash given."""
-    world, signed = s.world, s.sign[rows] * s.world.lots[rows]
+    world, signed = s.world, s.sign[rows] * s.world.book.lots[rows]
     marks = np.empty(len(rows), dtype=np.int64)
     for k, tiers in enumerate(world.tiers):
-        mine = np.flatnonzero(world.symbol[rows] == k)
+        mine = np.flatnonzero(world.book.symbol[rows] == k)
         first = np.full(len(mine), world.walk.mark[k, 0])
         marks[mine] = first_breach_mark(
-            cash[mine], signed[mine], world.contract(k), tiers, world.rules.inclusive, first
+            cash[mine], signed[mine], world.contracts[k], tiers, world.rules.inclusive, first
         )
     return marks
 
@@ -110,31 +110,31 @@ def _as_accounts(
     with the rest of the equity as cash. It has none where the account holds the other side of the symbol too.
     """
     world = s.world
-    whole = cross_accounts(world.account, s.book.cross)
+    whole = cross_accounts(world.book.account, s.book.cross)
     hedged = np.zeros(len(opening), dtype=np.bool_)
     if not len(whole.rows):
         return alone, opening, (equity, value), hedged
     rows, place = whole.rows, whole.place
-    need = needed(world.symbol[rows], value[rows], world.tiers)
+    need = needed(world.book.symbol[rows], value[rows], world.tiers)
     totals = {name: whole.total(of)[place] for name, of in (("e", equity[rows]), ("v", value[rows]), ("n", need))}
     rest = opening[rows] + totals["e"] - equity[rows]
     breach, bankrupt, standing, notional = alone.copy(), opening.copy(), equity.copy(), value.copy()
     breach[rows] = _breach_marks(s, rest - (totals["n"] - need), rows)
     bankrupt[rows], standing[rows], notional[rows] = rest, totals["e"], totals["v"]
-    leg = place * len(s.symbols) + world.symbol[rows]
+    leg = place * len(s.symbols) + world.book.symbol[rows]
     hedged[rows] = np.bincount(leg)[leg] > 1
     return breach, bankrupt, (standing, notional), hedged
 
 
 def _fates(s: Shared) -> pa.Array:
     """Return what became of each position."""
-    count, gone = len(s.world.lots), s.state.lots == 0
+    count, gone = len(s.world.book.lots), s.ledger.lots == 0
     liquidated, deleveraged = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
-    liquidated[s.breaches["row"]] = True
+    liquidated[s.breaches.row] = True
     netted = np.zeros(count, dtype=bool)
-    legs = s.transfers["cause"] == CAUSES.index("net")
-    netted[np.concatenate([s.transfers["a_row"][legs], s.transfers["b_row"][legs]])] = True
-    deleveraged[s.recorder.slices.join()["winner_row"]] = True
+    legs = s.transfers.cause == CAUSES.index("net")
+    netted[np.concatenate([s.transfers.taker_row[legs], s.transfers.giver_row[legs]])] = True
+    deleveraged[s.record.slices.join().winner_row] = True
     code = np.select(
         [liquidated & deleveraged, liquidated & gone, deleveraged & gone, liquidated, deleveraged, netted],
         [5, 1, 2, 3, 4, 6],
@@ -145,9 +145,9 @@ def _fates(s: Shared) -> pa.Array:
 
 def accounts(s: Shared) -> tuple[int, Columns]:
     """Return accounts with their cash before and after."""
-    world, state, book = s.world, s.state, s.book
-    ids, first, place, count = np.unique(world.account, return_index=True, return_inverse=True, return_counts=True)
-    last = s.at(s.mark[:, -1])[world.symbol]
+    world, ledger, book = s.world, s.ledger, s.book
+    ids, first, place, count = np.unique(world.book.account, return_index=True, return_inverse=True, return_counts=True)
+    last = s.at(s.mark[:, -1])[world.book.symbol]
 
     def total(values: Ints) -> Ints:
         out = np.zeros(len(ids), dtype=np.int64)
@@ -161,10 +161,10 @@ def accounts(s: Shared) -> tuple[int, Columns]:
         "watched": np.isin(ids, np.array(book.watched, dtype=np.int64)),
         "hedged": np.isin(ids, np.array(sorted(book.hedged), dtype=np.int64)),
         "cohort": s.cohort(first),
-        "margin_mode": named(margin_modes(world.account, s.book.cross)[1], MODES),
+        "margin_mode": named(margin_modes(world.book.account, s.book.cross)[1], MODES),
         "positions": count,
-        "collateral_usd": total(world.wallet),
-        "opening_cash_usd": total(world.wallet - s.sign * world.cost),
-        "final_cash_usd": total(state.cash),
-        "final_equity_usd": total(state.cash + s.sign * state.lots * last),
+        "collateral_usd": total(world.book.collateral),
+        "opening_cash_usd": total(world.book.collateral - s.sign * world.book.entry_value),
+        "final_cash_usd": total(ledger.cash),
+        "final_equity_usd": total(ledger.cash + s.sign * ledger.lots * last),
     }

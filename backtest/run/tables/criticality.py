@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from backtest.engine.criticality import MOVE, closes
-from backtest.engine.state import LONG
+from backtest.engine.world import LONG
 from backtest.mechanics.exact import Floats, Ints
 from backtest.mechanics.impact import absorbed
 from backtest.run.tables.arrow import nullable, side_name
@@ -18,15 +18,15 @@ def criticality(s: Shared) -> tuple[int, Columns]:
     """Return the columns of ``criticality``: one row per bar and symbol, symbols within a bar in order."""
     walk, symbols = s.world.walk, len(s.symbols)
     bars = int(walk.bar[-1]) + 1
-    ends = [closes(s.state.prices, symbol, 0, bars - 1) for symbol in range(symbols)]
-    mark, side = (np.stack([end[k] for end in ends], axis=1) for k in (0, 1))
+    ends = [closes(s.done.outcome.prices, symbol, 0, bars - 1) for symbol in range(symbols)]
+    mark, side = np.stack([end.mark for end in ends], axis=1), np.stack([end.side for end in ends], axis=1)
     ahead = np.zeros((bars, symbols), dtype=np.int64)
-    for bar, symbol, lots in s.recorder.ahead:
-        ahead[bar, symbol] = lots
-    worth = np.stack([s.world.contract(k).values_per_lot(mark[:, k]) for k in range(symbols)], axis=1)
-    room = np.stack([_room(s, k, side[:, k]) for k in range(symbols)], axis=1) * (worth / 1e6)
+    for row in s.record.ahead:
+        ahead[row.bar, row.symbol] = row.lots
+    value_per_lot = np.stack([s.world.contracts[k].values_per_lot(mark[:, k]) for k in range(symbols)], axis=1)
+    room = np.stack([_room(s, k, side[:, k]) for k in range(symbols)], axis=1) * (value_per_lot / 1e6)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = ahead * (worth / 1e6) / room
+        ratio = ahead * (value_per_lot / 1e6) / room
     first = s.bar_ts[:: walk.parts]
     return bars * symbols, {
         "bar_ts": np.repeat(first, symbols).astype("datetime64[us]"),
@@ -34,7 +34,7 @@ def criticality(s: Shared) -> tuple[int, Columns]:
         "side": side_name(side.ravel()),
         "mark_px": (mark * s.mark_unit).ravel(),
         "ahead_lots": ahead.ravel(),
-        "ahead_usd": (ahead * worth).ravel(),
+        "ahead_usd": (ahead * value_per_lot).ravel(),
         "absorbed_usd": nullable(room.ravel(), ~np.isfinite(room.ravel())),
         "criticality": nullable(ratio.ravel(), ~np.isfinite(ratio.ravel())),
     }
@@ -45,7 +45,7 @@ def _room(s: Shared, symbol: int, side: Ints) -> Floats:
     rules, world = s.world.rules, s.world
     scale, move = rules.scale[symbol], Fraction(1, MOVE)
     volume = world.volume[symbol].astype(np.float64) * float(scale)
-    if not world.books:
+    if not world.order_books:
         whole = absorbed(rules.impact, rules.strength, move, Fraction(1))
         return np.full(len(volume), np.inf) if whole is None else volume * float(whole)
     found = [

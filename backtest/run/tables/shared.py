@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from backtest.book.book import PositionBook
+from backtest.engine.columns import chosen
 from backtest.engine.records import FUND, NONE
 from backtest.engine.run import Outcome
 from backtest.market.path import MarketPath
@@ -36,25 +37,24 @@ class Shared:
 
     def __init__(self, done: Finished) -> None:
         self.done = done
-        self.world, self.state, self.recorder = done.outcome.world, done.outcome.state, done.outcome.recorder
+        self.world, self.ledger, self.record = done.outcome.world, done.outcome.ledger, done.outcome.record
         self.book, self.market = done.book, done.market
-        self.transfers = self.recorder.transfers.join()
-        breaches = self.recorder.breaches.join()
-        moved = np.flatnonzero(breaches["book_lots"] + breaches["taken"] + breaches["adl_lots"])
-        self.breaches = {name: column[moved] for name, column in breaches.items()}
-        self.liquidation_of = np.zeros(self.recorder.serial + 1, dtype=np.int64)  # the last place serves NONE
-        self.liquidation_of[self.breaches["serial"]] = np.arange(1, len(moved) + 1)
+        self.transfers = self.record.transfers.join()
+        breaches = self.record.breaches.join()
+        moved = np.flatnonzero(breaches.book_lots + breaches.takeover_lots + breaches.adl_lots)
+        self.breaches = chosen(breaches, moved)
+        self.liquidation_of = np.zeros(self.record.serial + 1, dtype=np.int64)  # the last place serves NONE
+        self.liquidation_of[self.breaches.serial] = np.arange(1, len(moved) + 1)
         units = self.market.instruments
         self.symbols = self.world.symbols
-        self.funds = range(len(self.state.funds))
+        self.funds = range(len(self.ledger.funds))
         self.lot = np.array([float(unit.lot) for unit in units])
         self.tick = np.array([float(unit.tick) for unit in units])
         self.mark_unit = np.array([float(unit.mark_quantum) for unit in units])
-        self.contracts = [self.world.contract(symbol) for symbol in range(len(units))]
-        self.kind = self.world.value_signs()  # -1: a long of the symbol loses where a lot's worth rises
-        self.sign = self.world.side * self.kind[self.world.symbol]  # of each position's value
-        self.face_px = np.array([float(unit.numerator) for unit in self.contracts]) * self.mark_unit
-        self.mark, self.trade = self.state.prices.mark, self.state.prices.trade  # as they were walked
+        self.value_signs = self.world.value_signs  # -1: a long of the symbol loses where a lot's worth rises
+        self.sign = self.world.position_signs  # of each position's value
+        self.face_px = np.array([float(unit.numerator) for unit in self.world.contracts]) * self.mark_unit
+        self.mark, self.trade = done.outcome.prices.mark, done.outcome.prices.trade  # as they were walked
         self.step_ts, self.bar_ts = self._clock()
         self.cohorts = np.asarray(done.book.cohort)
 
@@ -67,7 +67,7 @@ class Shared:
     def mark_then(self, symbol: Ints, step: Ints, number: Ints) -> Ints:
         """Return the marks at the end of rounds of steps, in mark quanta; step 0 has that of the first."""
         out: Ints = self.mark[symbol, np.maximum(step, 1) - 1]
-        for rounds in self.recorder.rounds:
+        for rounds in self.record.rounds:
             first, last = np.searchsorted(step, [rounds.step, rounds.step + 1])  # the record is in order of steps
             for earlier in range(1, len(rounds.marks)):
                 mine = first + np.flatnonzero(number[first:last] == earlier)
@@ -79,23 +79,19 @@ class Shared:
         return np.where(step > 0, self.step_ts[np.maximum(step, 1) - 1], self.bar_ts[0]).astype("datetime64[us]")
 
     def each(self, symbol: Ints, marks: Ints) -> Ints:
-        """Return what a lot of each row's symbol is worth at the row's mark, in quanta."""
-        if len(self.contracts) == 1:
-            return self.contracts[0].values_per_lot(marks)
-        out = np.zeros(len(marks), dtype=np.int64)
-        for k, contract in enumerate(self.contracts):
-            mine = symbol == k
-            out[mine] = contract.values_per_lot(marks[mine])
-        return out
+        """Return the value of a lot of each row's symbol at the row's mark, in quanta."""
+        return self.world.values_per_lot(symbol, marks)
 
     def at(self, marks: Ints) -> Ints:
-        """Return what a lot of each symbol is worth at marks of shape (symbols, ...)."""
-        return np.stack([contract.values_per_lot(row) for contract, row in zip(self.contracts, marks, strict=True)])
+        """Return the value of a lot of each symbol at marks of shape (symbols, ...)."""
+        return np.stack(
+            [contract.values_per_lot(row) for contract, row in zip(self.world.contracts, marks, strict=True)]
+        )
 
     def serves(self, owner: Ints, number: Ints) -> pa.Array:
         """Return the symbols that the fund of a number serves; empty for other owners and for one fund over all."""
         names = [
-            "+".join(s for s, n in zip(self.symbols, self.state.fund_of, strict=True) if n == k) for k in self.funds
+            "+".join(s for s, n in zip(self.symbols, self.ledger.fund_of, strict=True) if n == k) for k in self.funds
         ]
         several = (owner == FUND) & (len(names) > 1)
         return named(np.where(several, number + 1, 0), ("", *names))
@@ -104,15 +100,15 @@ class Shared:
         """Return the price at which lots are worth so many quanta; NaN without lots, or where no price is."""
         with np.errstate(divide="ignore", invalid="ignore"):
             linear = value / (lots * (self.lot[symbol] * QUANTA_PER_USD))
-            if not any(self.world.inverse):
+            if (self.value_signs > 0).all():
                 return linear
             inverse = np.where(value > 0, self.face_px[symbol] * lots / value, np.nan)
-        return np.where(self.kind[symbol] > 0, linear, inverse)
+        return np.where(self.value_signs[symbol] > 0, linear, inverse)
 
     def px_or_null(self, value: Ints, lots: Ints, symbol: Ints, missing: Bools | None = None) -> Any:
         """Return that price, null where there is none."""
         prices = self.px(value, lots, symbol)
-        none = (self.kind[symbol] < 0) & (value <= 0) if missing is None else missing | np.isnan(prices)
+        none = (self.value_signs[symbol] < 0) & (value <= 0) if missing is None else missing | np.isnan(prices)
         return nullable(prices, none) if none.any() or missing is not None else prices
 
     def symbol(self, codes: Ints) -> pa.Array:
@@ -127,6 +123,6 @@ class Shared:
         """Return liquidation ids, null where there is none."""
         return nullable(self.liquidation_of[serial], serial == NONE)
 
-    def previous(self, table: dict[str, Any], name: str) -> Any:
+    def mark_px(self, marks: Ints, symbol: Ints) -> Any:
         """Return marks in mark quanta as prices."""
-        return table[name] * self.mark_unit[table["symbol"]]
+        return marks * self.mark_unit[symbol]

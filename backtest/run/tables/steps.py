@@ -24,14 +24,14 @@ def steps(s: Shared) -> tuple[int, Columns]:
     funds = [_pool(s, FUND, shape, value, number) for number in s.funds]
     fund = tuple(sum(parts) for parts in zip(*funds, strict=True)) if len(funds) > 1 else funds[0]
     vault = _pool(s, VAULT, shape, value)
-    own = s.state.fund_of
+    own = s.ledger.fund_of
     b = s.breaches
-    notional = (b["lots"] - b["kept"]) * s.each(b["symbol"], b["mark"])
-    is_long = b["side"] > 0
-    at = (b["symbol"], b["step"] - 1)
-    waves = s.recorder.waves
-    wave_symbol = np.array([wave["symbol"] for wave in waves], dtype=np.int64)
-    wave_step = np.array([wave["step"] - 1 for wave in waves], dtype=np.int64)
+    notional = (b.lots - b.deferred_lots) * s.each(b.symbol, b.mark)
+    is_long = b.side > 0
+    at = (b.symbol, b.step - 1)
+    waves = s.record.waves
+    wave_symbol = np.array([wave.symbol for wave in waves], dtype=np.int64)
+    wave_step = np.array([wave.step - 1 for wave in waves], dtype=np.int64)
 
     def total(where: tuple[Any, Any], amounts: Any) -> Ints:
         out = np.zeros(shape, dtype=np.int64)
@@ -41,10 +41,10 @@ def steps(s: Shared) -> tuple[int, Columns]:
     def each(values: Any) -> Any:  # (symbols, steps) -> rows
         return np.ascontiguousarray(np.broadcast_to(values, shape).T).ravel()
 
-    used = total(at, b["book_lots"]) + _unwound(s, shape)
+    used = total(at, b.book_lots) + _unwound(s, shape)
     moved, lowest = s.trade - walk.trade, np.minimum(world.trade_low[:, walk.bar], 1)
     rounds, capped = np.ones(steps, dtype=np.int64), np.zeros(steps, dtype=bool)
-    for each_step in s.recorder.rounds:
+    for each_step in s.record.rounds:
         rounds[each_step.step - 1], capped[each_step.step - 1] = len(each_step.marks), each_step.capped
     columns = {
         "step": each(np.arange(1, steps + 1)),
@@ -66,11 +66,9 @@ def steps(s: Shared) -> tuple[int, Columns]:
         "liquidations": each(total(at, 1)),
         "liquidated_long_usd": each(total(at, np.where(is_long, notional, 0))),
         "liquidated_short_usd": each(total(at, np.where(is_long, 0, notional))),
-        "adl_usd": each(
-            total((wave_symbol, wave_step), np.array([wave["notional"] for wave in waves], dtype=np.int64))
-        ),
+        "adl_usd": each(total((wave_symbol, wave_step), np.array([wave.notional for wave in waves], dtype=np.int64))),
         "liquidity_left_lots": each(_buckets(s, used)),
-        "flow_lots": each(flow_of(s.recorder, symbols, steps)[1]),
+        "flow_lots": each(flow_of(s.record, symbols, steps).total),
         "rounds": each(rounds),
         "rounds_capped": each(capped),
         "fund_usd": each(fund[0]),
@@ -89,11 +87,11 @@ def steps(s: Shared) -> tuple[int, Columns]:
 def _legs(s: Shared, owner: int) -> tuple[Ints, Ints, Ints, Ints, Ints]:
     """Return step index, symbol, row, lots and cash of all legs of one owner."""
     t = s.transfers
-    a, b = np.flatnonzero(t["a"] == owner), np.flatnonzero(t["b"] == owner)
+    a, b = np.flatnonzero(t.taker == owner), np.flatnonzero(t.giver == owner)
     both = np.concatenate([a, b])
     sign = np.concatenate([np.ones(len(a), dtype=np.int64), -np.ones(len(b), dtype=np.int64)])
-    row = np.concatenate([t["a_row"][a], t["b_row"][b]])
-    return t["step"][both] - 1, t["symbol"][both], row, sign * t["lots"][both], sign * t["amount"][both]
+    row = np.concatenate([t.taker_row[a], t.giver_row[b]])
+    return t.step[both] - 1, t.symbol[both], row, sign * t.lots[both], sign * t.cash[both]
 
 
 def _open_interest(s: Shared, shape: tuple[int, int]) -> tuple[Ints, Ints]:
@@ -102,10 +100,10 @@ def _open_interest(s: Shared, shape: tuple[int, int]) -> tuple[Ints, Ints]:
     out = []
     for side in (1, -1):
         change = np.zeros(shape, dtype=np.int64)
-        mine = s.world.side[row] == side
+        mine = s.world.book.side[row] == side
         np.add.at(change, (symbol[mine], step[mine]), side * lots[mine])
-        own = s.world.side == side
-        start = [int(s.world.lots[own & (s.world.symbol == k)].sum()) for k in range(shape[0])]
+        own = s.world.book.side == side
+        start = [int(s.world.book.lots[own & (s.world.book.symbol == k)].sum()) for k in range(shape[0])]
         out.append(np.array(start, dtype=np.int64)[:, None] + np.cumsum(change, axis=1))
     return out[0], out[1]
 
@@ -115,10 +113,10 @@ def _adl_on(s: Shared, shape: tuple[int, int]) -> Any:
     out = np.zeros(shape, dtype=bool)
     if s.world.rules.drawdown:
         starts = fund_starts(s)
-        out[[starts[number] <= 0 for number in s.state.fund_of]] = True
-    for event in s.recorder.pool_events:
-        if event["event"] in {"adl_on", "adl_off"}:
-            out[event["symbol"], event["step"] - 1 :] = event["event"] == "adl_on"
+        out[[starts[number] <= 0 for number in s.ledger.fund_of]] = True
+    for event in s.record.fund_events:
+        if event.event in {"adl_on", "adl_off"}:
+            out[event.symbol, event.step - 1 :] = event.event == "adl_on"
     return out
 
 
@@ -134,15 +132,15 @@ def _pool(s: Shared, owner: int, shape: tuple[int, int], value: Ints, number: in
     balance, held = start + np.cumsum(paid), np.cumsum(change, axis=1)
     moved = np.zeros(shape, dtype=bool)
     moved[symbol[lots != 0], step[lots != 0]] = True
-    equity = balance + (s.kind[:, None] * held * value).sum(axis=0) - _unsettled(s, held, moved)
+    equity = balance + (s.value_signs[:, None] * held * value).sum(axis=0) - _unsettled(s, held, moved)
     return balance, equity, held
 
 
 def _unsettled(s: Shared, held: Ints, moved: Any) -> Ints:
     """Return funding a pool owes since it last settled, per step; a change of lots settles."""
     index = np.zeros(held.shape, dtype=np.int64)
-    for event in s.recorder.funding:
-        index[event["symbol"], event["step"] - 1 :] += event["change"]
+    for event in s.record.funding:
+        index[event.symbol, event.step - 1 :] += event.change
     if not index.any() or not held.any():
         return np.zeros(held.shape[1], dtype=np.int64)
     steps = np.arange(held.shape[1])
@@ -154,9 +152,9 @@ def _unsettled(s: Shared, held: Ints, moved: Any) -> Ints:
 
 def _unwound(s: Shared, shape: tuple[int, int]) -> Ints:
     t = s.transfers
-    mine = np.flatnonzero(t["cause"] == CAUSES.index("unwind"))
+    mine = np.flatnonzero(t.cause == CAUSES.index("unwind"))
     out = np.zeros(shape, dtype=np.int64)
-    np.add.at(out, (t["symbol"][mine], t["step"][mine] - 1), np.abs(t["lots"][mine]))
+    np.add.at(out, (t.symbol[mine], t.step[mine] - 1), np.abs(t.lots[mine]))
     return out
 
 
@@ -180,13 +178,17 @@ def _buckets(s: Shared, used: Ints) -> Ints:
 def _residual(s: Shared, steps: int) -> Ints:
     """Return the sum of all owners' cash after each step, from opening balances and both legs of every transfer."""
     world, rules = s.world, s.world.rules
-    opening = int((world.wallet - s.sign * world.cost).sum()) + rules.fund_start
+    opening = int((world.book.collateral - s.sign * world.book.entry_value).sum()) + rules.fund_start
     opening += rules.vault.capital if rules.vault else 0
     for symbol in range(len(s.symbols)):
-        signed = int((world.side * world.lots)[world.symbol == symbol].sum())
-        opening += int(s.kind[symbol]) * signed * s.contracts[symbol].value_per_lot(int(world.walk.mark[symbol, 0]))
+        signed = int((world.book.side * world.book.lots)[world.book.symbol == symbol].sum())
+        opening += (
+            int(s.value_signs[symbol])
+            * signed
+            * s.world.contracts[symbol].value_per_lot(int(world.walk.mark[symbol, 0]))
+        )
     change = np.zeros(steps, dtype=np.int64)
     for owner in range(8):
         step, _, _, _, cash = _legs(s, owner)
         np.add.at(change, step, cash)
-    return opening + s.state.opening_cash + np.cumsum(change)
+    return opening + s.ledger.opening.cash + np.cumsum(change)

@@ -1,0 +1,98 @@
+"""Who holds cash and lots: owners that are not accounts, and the parties of a move. Only the ledger writes to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backtest.engine.records import ACCOUNT, FUND, NONE
+from backtest.mechanics.exact import Ints
+
+
+@dataclass(slots=True)
+class Owner:
+    """An owner that is not an account: cash and, by symbol, signed lots and what goes with them; money in quanta.
+
+    ``number`` tells the funds of a run apart (NONE: there is one such owner). ``entry_value`` is the average
+    take-over value of a pool's inventory, ``index`` the funding index at the last settlement, ``earned`` the cash that
+    each symbol has brought. ``limit`` is that of the gross inventory (None: no limit).
+    """
+
+    code: int
+    number: int
+    cash: int
+    lots: list[int]
+    entry_value: list[int]
+    index: list[int]
+    earned: list[int]
+    limit: int | None = None
+
+    @staticmethod
+    def begin(code: int, symbols: int, cash: int = 0, *, number: int = NONE, limit: int | None = None) -> Owner:
+        """Return an owner without lots."""
+        lots, entry_value, index, earned = ([0] * symbols for _ in range(4))
+        return Owner(code, number, cash, lots, entry_value, index, earned, limit)
+
+    @property
+    def holds(self) -> bool:
+        """Return whether there is any inventory."""
+        return any(self.lots)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Positions by book row; where rows come more than once, in a row, ``distinct`` has each once, as it settles."""
+
+    rows: Ints
+    distinct: Ints | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EachFund:
+    """The fund that serves the symbol of each entry."""
+
+
+Party = Rows | Owner | EachFund
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Entry values that left with the lots of a move, by entry: of the taker's and of the giver's positions."""
+
+    taker: Ints
+    giver: Ints
+
+
+def code_of(party: Party) -> int:
+    """Return the place of a party in ``OWNERS``."""
+    if isinstance(party, Rows):
+        return ACCOUNT
+    return party.code if isinstance(party, Owner) else FUND
+
+
+def cut_entry_values(rows: Ints, lots: Ints, held: Ints, value: Ints) -> Ints:
+    """Return the entry value that leaves with slices of positions: all of it, or cut by floor slice after slice.
+
+    ``held`` and ``value`` are lots and entry value of each row before; slices of one position follow each other.
+
+    Examples
+    --------
+    >>> whole = np.array([10, 10]), np.array([101, 101])
+    >>> cut_entry_values(np.array([7, 7]), np.array([3, 7]), *whole).tolist()
+    [30, 71]
+    """
+    partial = np.flatnonzero(lots < held)
+    cut, before = [], -1
+    lots_left = value_left = 0
+    for row, k, all_lots, all_value in zip(
+        rows[partial].tolist(), lots[partial].tolist(), held[partial].tolist(), value[partial].tolist(), strict=True
+    ):
+        if row != before:
+            lots_left, value_left, before = all_lots, all_value, row
+        part = value_left * k // lots_left
+        cut.append(part)
+        lots_left, value_left = lots_left - k, value_left - part
+    out = value.copy()
+    out[partial] = cut
+    return out
