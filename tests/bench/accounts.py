@@ -119,17 +119,17 @@ class Clock:
 
 def dense(world: World, steps: Ints) -> float:
     """Return the seconds that equity and maintenance of every account take at one price, in floats."""
-    accounts = int(world.account.max()) + 1
-    signed = (world.side * world.lots).astype(np.float64)
-    cash = (world.wallet - world.side * world.cost).astype(np.float64)
+    accounts = int(world.book.account.max()) + 1
+    signed = (world.book.side * world.book.lots).astype(np.float64)
+    cash = (world.book.collateral - world.book.side * world.book.entry_value).astype(np.float64)
     began = time.perf_counter()
     for step in steps.tolist():
         each: Floats = world.walk.mark[:, step].astype(np.float64) * QUANTA
-        value = signed * each[world.symbol]
+        value = signed * each[world.book.symbol]
         notional = np.abs(value)
         tier = tier_of(notional.astype(np.int64), world.tiers[0])
         need = notional * (world.tiers[0].rates_e9[tier] / RATE_ONE) - world.tiers[0].deductions[tier]
-        surplus = np.bincount(world.account, weights=cash + value - need, minlength=accounts)
+        surplus = np.bincount(world.book.account, weights=cash + value - need, minlength=accounts)
         np.flatnonzero(surplus <= 0)
     return (time.perf_counter() - began) / len(steps)
 

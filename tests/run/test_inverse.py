@@ -233,7 +233,7 @@ def test_a_funds_inventory_limit_follows_its_coins() -> None:
     prepared = prepare(resolve("2020-03-12", {"contract": "linear", **SMALL}))
     assert prepared.market.instruments[0].symbol == "BTC/USDT:USDT"
     assert prepared.resolved.fund_coins is None
-    assert prepared.world.inverse == (0,)
+    assert [each.numerator for each in prepared.world.contracts] == [0]
 
 
 # a fall by 99.99 per cent
