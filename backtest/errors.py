@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
-SHORT_LIST = 20  # names shown beside near matches
+SHORT_LIST = 20  # names that fit into a message with near matches
 
 
 class CrashbookError(Exception):
@@ -41,6 +41,20 @@ class UnknownNameError(UsageError):
         listed = f" Known: {', '.join(known) or 'none'}" if not near or len(known) <= SHORT_LIST else ""
         more = f"{'.' if listed else ''} {hint}" if hint else ""
         super().__init__(f"unknown {kind} '{name}'{guess}{listed}{more}")
+
+
+class RenamedError(UsageError):
+    """An old name is given; the message gives the new one.
+
+    Examples
+    --------
+    >>> str(RenamedError("field", "stepper", "liquidation_rule", "--set"))
+    "--set: field 'stepper' is now called 'liquidation_rule'"
+    """
+
+    def __init__(self, kind: str, old: str, new: str, where: str = "") -> None:
+        place = f"{where}: " if where else ""
+        super().__init__(f"{place}{kind} '{old}' is now called '{new}'")
 
 
 class DataError(CrashbookError):

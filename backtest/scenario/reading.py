@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from backtest.errors import ConfigError, UnknownNameError
+from backtest.errors import ConfigError, RenamedError, UnknownNameError
 from backtest.scenario.fields import BY_NAME, RENAMED_FIELDS, RENAMED_VALUES
 from backtest.scenario.param import Mix, Param
 from backtest.scenario.watched import names_clash
@@ -38,7 +38,7 @@ def check_values(table: Mapping[str, Any], where: str) -> dict[str, Any]:
     """
     for key in table:
         if key in RENAMED_FIELDS:
-            raise ConfigError(f"{where}: field '{key}' is now called '{RENAMED_FIELDS[key]}'")
+            raise RenamedError("field", key, RENAMED_FIELDS[key], where)
         if key not in BY_NAME:
             raise ConfigError(f"{where}: {UnknownNameError('key', key, BY_NAME, 'See crashbook params')}")
     return {key: check_value(BY_NAME[key], value, where) for key, value in table.items()}
@@ -47,7 +47,7 @@ def check_values(table: Mapping[str, Any], where: str) -> dict[str, Any]:
 def check_value(param: Param, value: Any, where: str) -> Any:
     """Check one value and return it in the field's type."""
     if isinstance(value, str) and (renamed := RENAMED_VALUES.get(param.name, {}).get(value)):
-        raise ConfigError(f"{where}: {param.name} '{value}' is now called '{renamed}'")
+        raise RenamedError(param.name, value, renamed, where)
     if param.kind == "time":
         return _time(param, value, where)
     if param.kind == "coins" and isinstance(value, str):

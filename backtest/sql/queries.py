@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backtest.assets import asset
-from backtest.errors import QueryError, UnknownNameError, UsageError
+from backtest.errors import QueryError, RenamedError, UnknownNameError, UsageError
 from backtest.schema import renamed
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def get_query(name: str) -> Query:
         if re.fullmatch(r"\w+", name) and path.is_file():
             return load(path)
     if name in renamed.QUERIES:
-        raise UsageError(f"query '{name}' is now called '{renamed.QUERIES[name]}'")
+        raise RenamedError("query", name, renamed.QUERIES[name])
     raise UnknownNameError("query", name, [*query_names(), *audit_names()])
 
 
@@ -348,7 +348,9 @@ def _frame(con: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Value]
         frame: pl.DataFrame = answer.pl()
     except duckdb.Error as error:
         message = one_line(error)
-        raise QueryError(f"{label}: {renamed.hint(message) or message}") from None
+        if hint := renamed.hint(message):
+            raise UsageError(f"{label}: {hint}") from None
+        raise QueryError(f"{label}: {message}") from None
     return frame
 
 

@@ -267,3 +267,18 @@ def test_quiet_leaves_errors(shared: Path) -> None:
     assert call("query", "adl_waves", "-q").stderr == ""
     assert call("query", "nonsense", "-q").stderr != ""
     assert call("replay", *SMALL, "-q").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("replay", "2021-12-04", "--set", "stepper=x"), "--set: field 'stepper' is now called 'liquidation_rule'"),
+        (("query", "fund_switches"), "query 'fund_switches' is now called 'fund_timeline'"),
+        (("sql", "select kept_lots from liquidations"), "sql: 'kept_lots' is now called 'remaining_lots'"),
+        (("sql", "select naked_usd from hedges"), "sql: 'naked_usd' is now called 'unhedged_usd'"),
+        (("fetch", "--reach"), "--reach is now called --availability; see crashbook fetch --help"),
+    ],
+)
+def test_an_old_name_gives_the_new_one(words: tuple[str, ...], line: str) -> None:
+    result = call(*words)
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"crashbook: {line}\n")

@@ -86,7 +86,7 @@ def test_a_former_query_name_gives_the_new_one(old: str, new: str) -> None:
     ids=str,
 )
 def test_a_former_name_in_sql_gives_the_new_one(text: str, words: str, locked: Tables) -> None:
-    with pytest.raises(QueryError, match=f"^sql: {words}$"):
+    with pytest.raises(UsageError, match=f"^sql: {words}$"):
         queries.user_sql(locked.con, text)
 
 
