@@ -10,7 +10,7 @@ TYPE_CHECKING = False  # the module typing costs more than all the rest here
 if TYPE_CHECKING:
     from typing import Any
 
-    from backtest.run.pipeline import replay
+    from backtest.api.replay import replay
     from backtest.run.run import Run, open_run
 
 __version__ = "0.1.0"
@@ -19,7 +19,7 @@ __all__ = ["Run", "__version__", "open_run", "replay"]
 
 def __getattr__(name: str) -> Any:
     if name == "replay":
-        from backtest.run.pipeline import replay
+        from backtest.api.replay import replay
 
         return replay
     if name in {"Run", "open_run"}:

@@ -14,7 +14,7 @@ from backtest.cli.text import literal
 from backtest.formatting import readable
 
 if TYPE_CHECKING:
-    from backtest.run.pipeline import Resolved
+    from backtest.run.resolve import Resolved
     from backtest.scenario.param import Param
 
 
@@ -31,7 +31,7 @@ def params(event: str | None, venue: str | None, output: Output) -> None:
     Fields are set with --set FIELD=VALUE, or in the TOML file given with -c. Other formats than table spell values
     as --set takes them.
     """
-    from backtest.run.pipeline import resolve
+    from backtest.run.resolve import resolve
     from backtest.scenario.fields import PARAMS
 
     if event is None and venue is not None:

@@ -12,7 +12,7 @@ from backtest.cli.venues import rules_text
 from backtest.formatting import period
 
 if TYPE_CHECKING:
-    from backtest.run.pipeline import Prepared
+    from backtest.run.prepare import Prepared
 
 # Measured on the sample: the libraries, then bytes per position in memory and in the run folder.
 BASE_MB, MEMORY_KB, DISK_KB = 300, 1.0, 0.15
@@ -22,7 +22,7 @@ def text(prepared: Prepared) -> str:
     """Return the plan of a prepared replay."""
     from backtest.assets import runs_folder
     from backtest.run.describe import facts_of, meta_of
-    from backtest.run.pipeline import code_digest
+    from backtest.run.identity import code_digest
     from backtest.times import moment
 
     resolved, market, world = prepared.resolved, prepared.market, prepared.world

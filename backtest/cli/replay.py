@@ -19,7 +19,7 @@ from backtest.cli.text import wrapped
 from backtest.errors import UsageError
 
 if TYPE_CHECKING:
-    from backtest.run.pipeline import Resolved
+    from backtest.run.resolve import Resolved
     from backtest.run.run import Run
 
 NOTES_SHOWN = 6
@@ -77,7 +77,7 @@ def replay(
     EVENT is an id, a date or an alias; it may stand in the scenario file instead. The same inputs give the same
     run id; a run that is on disk already is shown, not repeated.
     """
-    from backtest.run.pipeline import resolve
+    from backtest.run.resolve import resolve
 
     if path and report is False:
         raise click.UsageError("--output is the path of the report, and --no-report wants none; give one of the two")
@@ -91,7 +91,7 @@ def replay(
         raise UsageError("--seeds draws synthetic books, an imported one has no seed; leave one of the two out")
     if explain:
         from backtest.cli import plan
-        from backtest.run.pipeline import prepare
+        from backtest.run.prepare import prepare
 
         with stages(quiet) as stage:
             stage("reading bars, drawing the book")
@@ -141,7 +141,8 @@ def _book(positions: str | None) -> dict[str, Any]:
 
 def run_all(resolved: Resolved, given: Mapping[str, Any], extras: Extras, stage: Stage) -> Replayed:
     """Run a scenario, and its seeds, grid and report as far as they are wanted."""
-    from backtest.run.pipeline import execute, prepare
+    from backtest.run.execute import execute
+    from backtest.run.prepare import prepare
 
     stage("reading bars, drawing the book")
     prepared = prepare(resolved)

@@ -12,7 +12,9 @@ import numpy as np
 
 from backtest.errors import ConfigError
 from backtest.market.path import MarketPath
-from backtest.run.pipeline import Resolved, execute, prepare, resolve
+from backtest.run.execute import execute
+from backtest.run.prepare import prepare
+from backtest.run.resolve import Resolved, resolve
 from backtest.run.run import Run, open_run, store_study
 from backtest.scenario.values import merge
 

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from backtest.catalogue.events import get_event, load_events
-from backtest.run.pipeline import resolve
+from backtest.run.resolve import resolve
 from backtest.scenario.reading import parse_set
 from backtest.scenario.values import merge
 from backtest.schema.tables import TABLES, VIEWS

@@ -229,7 +229,7 @@ def test_a_defect_is_one_line_until_debug_is_given(workspace: Path, monkeypatch:
     def broken(*args: object, **kwargs: object) -> None:
         raise KeyError("lots")
 
-    monkeypatch.setattr("backtest.run.pipeline.prepare", broken)
+    monkeypatch.setattr("backtest.run.prepare.prepare", broken)
     result = call("replay", *SMALL)
     assert result.exit_code == 1
     assert result.stderr == "crashbook: a defect of the program: KeyError: 'lots'; crashbook --debug shows where\n"

@@ -10,11 +10,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from backtest.api.replay import replay
 from backtest.book.importer import read_positions
 from backtest.errors import BookError
 from backtest.fetch.hyperliquid import snapshot as module
 from backtest.fetch.hyperliquid.snapshot import RULES, SnapshotReport, import_snapshot
-from backtest.run.pipeline import replay
 from tests.book.support import BTC, SOL, TIERS, marks
 
 A, B, C = (f"0x{letter * 40}" for letter in "abc")

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from backtest.run.pipeline import replay
+from backtest.api.replay import replay
 from backtest.run.run import Run
 
 SMALL: dict[str, Any] = {"positions": 1000, "coins": ("BTC", "SOL", "XRP")}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from backtest.run.pipeline import replay
+from backtest.api.replay import replay
 from backtest.venue.reading import get_venue, venue_names
 
 MANY = int(os.environ.get("CRASHBOOK_RULES", "24"))

@@ -13,7 +13,8 @@ import backtest
 from backtest.errors import ConfigError, DataError, DataGapError
 from backtest.lake.place import day_file
 from backtest.lake.series import schema_of
-from backtest.run.pipeline import prepare, resolve
+from backtest.run.prepare import prepare
+from backtest.run.resolve import resolve
 from backtest.run.run import Run
 from backtest.scenario.fields import PARAMS
 from backtest.scenario.values import baseline_of
@@ -66,7 +67,7 @@ def test_the_baseline_keeps_the_world_and_drops_what_changed_in_it() -> None:
         "open_interest_usd": {"BTC": 1e9, "ETH": 2e9}, "seed": 7, "impact": "linear", "positions": 500,
     }  # fmt: skip
     resolved = resolve("2025-10-10", given)
-    before, usual = baseline_of(resolved.scenario, resolved.untouched), resolve("2025-10-10", {}).scenario
+    before, usual = baseline_of(resolved.scenario, resolved.default_scenario), resolve("2025-10-10", {}).scenario
     assert (before.path, before.seed, before.impact, before.positions) == ("tape", 7, "linear", 500)
     assert (before.liquidity_factor, before.fund_start_usd) == (1.0, usual.fund_start_usd)
     # the event knows the open interest of its own coins; that of a further one stays as given

@@ -16,7 +16,7 @@ import pytest
 from backtest import assets
 from backtest.assets import runs_folder
 from backtest.errors import RunError
-from backtest.run import pipeline
+from backtest.run import identity
 from backtest.run.run import diff, open_run, run_ids, store_study
 from tests.support.hostile import (
     EVENT,
@@ -44,7 +44,7 @@ def content(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(autouse=True)
 def code_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the program's sources, which the id knows too, as unchanged while the tests run."""
-    monkeypatch.setattr(pipeline, "code_digest", lambda: "one")
+    monkeypatch.setattr(identity, "code_digest", lambda: "one")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("pristine")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CRASHBOOK_HOME", str(home))
-        patch.setattr(pipeline, "code_digest", lambda: "one")
+        patch.setattr(identity, "code_digest", lambda: "one")
         return run_of().path
 
 
@@ -101,7 +101,7 @@ def test_the_id_changes_with_seed_scenario_venue_code_and_data(monkeypatch: pyte
     ids["field"] = run_of(fund_start_usd=1e6).run_id
     ids["venue"] = run_of(venue="bybit").run_id
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "code_digest", lambda: "another")
+        patch.setattr(identity, "code_digest", lambda: "another")
         ids["code"] = run_of().run_id
     store(tape())
     ids["data"] = run_of().run_id
@@ -119,7 +119,7 @@ def test_the_id_changes_with_the_venue_file(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(assets, "asset_root", lambda: root)
     assert run_of().run_id == pristine.name
     profile = root / "data" / "venues" / "binanceusdm.toml"
-    profile.write_text(profile.read_text("utf-8").replace('rate = "0.0125"', 'rate = "0.0126"'), "utf-8")
+    profile.write_text(profile.read_text("utf-8").replace("rate = 0.0125", "rate = 0.0126"), "utf-8")
     assert run_of().run_id != pristine.name
 
 

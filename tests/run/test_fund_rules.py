@@ -10,7 +10,8 @@ import pytest
 import backtest
 from backtest.errors import ConfigError, UnknownNameError
 from backtest.mechanics.rules import Rules
-from backtest.run.pipeline import prepare, resolve
+from backtest.run.prepare import prepare
+from backtest.run.resolve import resolve
 
 EVENT = "2025-10-10"
 COINS = ("BTC", "SOL", "XRP")

@@ -16,7 +16,9 @@ from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
 from backtest.market.path import MarketPath, build_market
 from backtest.market.tape import RequestedWindow, find_tape
-from backtest.run.pipeline import execute, prepare, resolve
+from backtest.run.execute import execute
+from backtest.run.prepare import prepare
+from backtest.run.resolve import resolve
 from backtest.run.run import Run, open_run
 from backtest.venue.funding_rule import ALWAYS, Cap, FundingRule, compare_clock
 from backtest.venue.reading import get_venue, venue_names

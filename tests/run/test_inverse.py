@@ -1,4 +1,4 @@
-"""Coin-margined contracts end to end: by hand, through the pipeline, in the tables, and what is refused."""
+"""Coin-margined contracts end to end: by hand, through a replay, in the tables, and what is refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from backtest.engine.run import simulate
 from backtest.errors import BookError, ConfigError, DataError, RangeError
 from backtest.market.path import MarketPath
 from backtest.market.units import refuse_no_value
-from backtest.run.pipeline import Prepared, execute, prepare, resolve
+from backtest.run.execute import execute
+from backtest.run.prepare import Prepared, prepare
+from backtest.run.resolve import resolve
 from backtest.run.run import Run
 from backtest.venue.instrument import Instrument
 from backtest.venue.reading import get_venue
@@ -136,7 +138,7 @@ def test_the_loss_of_a_long_accelerates_as_the_price_falls(mark0: int, fall: int
     assert second >= first - 2  # each value is rounded once
 
 
-# through the pipeline
+# through a replay
 
 
 @pytest.fixture
@@ -226,7 +228,7 @@ def test_a_fund_in_coins_starts_with_the_published_balance_at_the_first_mark() -
     assert prepared.world.rules.fund_start == round(35_508 * px * 10**6)
     given = prepare(resolve("2020-03-12", {"fund_start_usd": 1e6, **SMALL}))
     assert given.world.rules.fund_start == 10**12
-    assert not any("XBT" in flag for flag in given.resolved.flags)
+    assert not any("XBT" in flag for flag in given.resolved.notes)
 
 
 def test_a_funds_inventory_limit_follows_its_coins() -> None:

@@ -7,9 +7,9 @@ import datetime as dt
 import polars as pl
 import pytest
 
+from backtest.api.replay import replay
 from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
-from backtest.run.pipeline import replay
 from tests.sql.conftest import Make, rows
 
 BTC = "BTC/USDC:USDC"

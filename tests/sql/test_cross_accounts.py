@@ -7,7 +7,7 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from backtest.run.pipeline import replay
+from backtest.api.replay import replay
 from backtest.run.run import Run
 from tests.sql.conftest import Make, rows
 

@@ -14,7 +14,9 @@ import polars as pl
 from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
 from backtest.report import render_html
-from backtest.run.pipeline import execute, prepare, resolve
+from backtest.run.execute import execute
+from backtest.run.prepare import prepare
+from backtest.run.resolve import resolve
 from backtest.run.run import Run
 from backtest.scenario.reading import check_values
 from backtest.schema.tables import TABLES

@@ -12,7 +12,9 @@ import polars as pl
 
 from backtest.assets import workspace
 from backtest.lake.write import write_day
-from backtest.run.pipeline import execute, prepare, resolve
+from backtest.run.execute import execute
+from backtest.run.prepare import prepare
+from backtest.run.resolve import resolve
 from backtest.run.run import Run
 from backtest.scenario.reading import check_values
 from tests.support.command import call

@@ -12,7 +12,9 @@ import backtest
 from backtest.errors import ConfigError, UnknownNameError
 from backtest.market.mark_model import model_points
 from backtest.market.path import walk_market
-from backtest.run.pipeline import execute, prepare, resolve
+from backtest.run.execute import execute
+from backtest.run.prepare import prepare
+from backtest.run.resolve import resolve
 from backtest.run.run import open_run
 from backtest.studies.seeds import bands, run_grid, run_seeds
 from backtest.venue.profile import FundStart
@@ -59,16 +61,16 @@ def test_a_venue_with_the_book_of_another_differs_in_its_rules_only() -> None:
     ):
         assert getattr(both.scenario, name) == getattr(own.scenario, name)
     assert theirs.scenario.leverage_mix != own.scenario.leverage_mix
-    assert any("Open interest of bybit: declared" in flag for flag in own.flags)
-    assert not any("Open interest of" in flag for flag in both.flags)
+    assert any("Open interest of bybit: declared" in flag for flag in own.notes)
+    assert not any("Open interest of" in flag for flag in both.notes)
     with pytest.raises(UnknownNameError, match="did you mean bybit"):
         resolve("2025-10-10", {"book_of": "bibit"})
 
 
 def test_one_number_for_several_coins_is_told() -> None:
     told = "Open_interest_usd = 1,000,000,000 is that of each coin, not of all together."
-    assert told in resolve("2025-10-10", {"open_interest_usd": 1e9}).flags
-    assert told not in resolve("2025-10-10", {"open_interest_usd": 1e9, "coins": ("BTC",)}).flags
+    assert told in resolve("2025-10-10", {"open_interest_usd": 1e9}).notes
+    assert told not in resolve("2025-10-10", {"open_interest_usd": 1e9, "coins": ("BTC",)}).notes
 
 
 def test_the_mix_of_one_coin_leaves_the_others_the_program_s() -> None:
@@ -102,8 +104,8 @@ def test_a_fund_balance_counts_for_a_year() -> None:
     assert start.amount == 1.23e9
     assert start.source.startswith("profile of")
     assert "within a year before 2024-08-05" in start.warning
-    assert any("No fund balance" in flag for flag in resolve("2024-08-05", {}).flags)
-    assert not any("No fund balance" in flag for flag in resolve("2024-08-05", {"fund_start_usd": 1e6}).flags)
+    assert any("No fund balance" in flag for flag in resolve("2024-08-05", {}).notes)
+    assert not any("No fund balance" in flag for flag in resolve("2024-08-05", {"fund_start_usd": 1e6}).notes)
 
 
 def test_a_modelled_mark_is_walked_through_its_own_values() -> None:

@@ -1,0 +1,55 @@
+"""A prepared replay run by the engine, its tables written as a run folder."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from backtest.assets import runs_folder
+from backtest.engine.prices import flow_of
+from backtest.engine.run import Progress, simulate
+from backtest.engine.world import World
+from backtest.errors import RunError
+from backtest.mechanics.feedback import Feedback, decay_e9
+from backtest.run import identity
+from backtest.run.describe import facts_of, meta_of
+from backtest.run.prepare import Prepared
+from backtest.run.run import Run, write_run
+
+if TYPE_CHECKING:
+    pass
+
+
+def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = False) -> Run:
+    """Run a prepared replay and return it opened; identical inputs give the folder that is already there."""
+    from backtest.run.tables import Finished, result_tables
+
+    folder = runs_folder() / prepared.run_id
+    if not fresh and folder.is_dir():
+        try:
+            run = Run(folder)
+            if run.run_id == prepared.run_id:
+                return run
+        except RunError:
+            pass  # a broken folder is written again
+    began = time.time()
+    outcome = simulate(prepared.world if prepared.baseline is None else _displaced(prepared, progress), progress)
+    simulated = time.time()
+    facts = facts_of(prepared, identity.code_digest())
+    done = Finished(prepared.run_id, prepared.market, prepared.book, outcome, prepared.first_bar, facts)
+    tables = result_tables(done)
+    log = {"began": dt.datetime.fromtimestamp(began, dt.UTC).isoformat(), "engine_s": round(simulated - began, 3),
+           "tables_s": round(time.time() - simulated, 3)}  # fmt: skip
+    return Run(write_run(tables, meta_of(prepared, facts), log))
+
+
+def _displaced(prepared: Prepared, progress: Progress | None) -> World:
+    """Run the baseline on the tape; return the world with what its flow was."""
+    world, baseline, scenario = prepared.world, prepared.baseline, prepared.resolved.scenario
+    assert baseline is not None
+    flow = flow_of(simulate(baseline, progress).record, len(world.symbols), world.steps)
+    rules, left = baseline.rules, decay_e9(scenario.feedback_half_life_s, world.bar_s)
+    feedback = Feedback(left, scenario.max_rounds, flow.forced, flow.total, rules.impact, rules.strength, rules.scale)
+    return replace(world, feedback=feedback)

@@ -1,0 +1,44 @@
+"""The identity of a run: one digest of scenario, data, book, rules, code and libraries."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backtest.assets import asset
+from backtest.book.book import PositionBook
+from backtest.market.path import MarketPath
+from backtest.run.resolve import Resolved
+from backtest.venue.margin_table import MarginTable
+
+if TYPE_CHECKING:
+    pass
+
+
+IDENTITY = ("numpy", "polars", "pyarrow")
+
+
+def code_digest() -> str:
+    """Return the digest of the sources that decide results."""
+    package = Path(__file__).parents[1]
+    above = {"studies", "report", "api", "cli", "_assets"}
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        relative = path.relative_to(package)
+        if relative.parts[0] not in above and relative.name not in {"plots.py", "summary.py", "__main__.py"}:
+            digest.update(relative.as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def run_id(resolved: Resolved, market: MarketPath, book: PositionBook, tables: tuple[MarginTable, ...]) -> str:
+    """Return the id of a run: a digest of all that decides its tables, and of nothing else."""
+    scenario = resolved.scenario
+    imported = book.digest if book.label == "imported" else ""
+    profile = hashlib.sha256(asset("data", "venues", f"{resolved.venue.id}.toml").read_bytes()).hexdigest()
+    canonical = scenario.with_(positions_file=imported or None).canonical().decode()  # contents, not the place
+    event = hashlib.sha256(repr(resolved.event).encode()).hexdigest()
+    parts = [canonical, market.digest, imported, profile, event, repr(tables), code_digest()]
+    parts += [f"{name}={version(name)}" for name in IDENTITY]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

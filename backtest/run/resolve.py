@@ -1,0 +1,159 @@
+"""A scenario resolved: overrides, event, venue and defaults laid over each other, each value with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from backtest.catalogue.events import CrashEvent, get_event
+from backtest.errors import ConfigError, UnknownNameError
+from backtest.market.terms import Terms, contract_terms
+from backtest.mechanics.fund import grouped
+from backtest.scenario.fields import BY_NAME, MOST, PARAMS, Scenario
+from backtest.scenario.values import build, merge, per_coin
+from backtest.venue.profile import VenueProfile
+from backtest.venue.reading import get_venue
+from backtest.venue.settlement import refuse_mixed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """A scenario with everything it names, and where each value came from.
+
+    ``default_scenario`` is that of event and venue without overrides. ``venue`` lists the coins of the lake that its
+    profile lacks too; ``terms`` are those of the scenario's coins.
+    """
+
+    event: CrashEvent
+    venue: VenueProfile
+    scenario: Scenario
+    default_scenario: Scenario
+    sources: Mapping[str, str]
+    notes: tuple[str, ...]
+    terms: tuple[Terms, ...]
+    fund_coins: float | None = None  # start of a fund that settles in a coin, until the first mark is known
+
+
+def resolve(event_name: str, overrides: Mapping[str, Any]) -> Resolved:
+    """Fill in a scenario: overrides, then the event's defaults, the venue's rules, the defaults of the fields.
+
+    Raises
+    ------
+    UnknownNameError
+        For an unknown event, venue or coin, with the near matches.
+    ConfigError
+        For a value of the wrong shape.
+    """
+    event = get_event(event_name)
+    venue = get_venue(overrides.get("venue") or event.venues[0])
+    defaults = _event_defaults(event, venue.id, overrides.get("book_of"))
+    venue = venue.on(event.day, str(overrides.get("contract") or defaults.get("contract", "listed")))
+    start = venue.fund_start(event.day)
+    base = {"event": event.id, "venue": venue.id, "coins": event.coins}
+    rules = {**venue.rules, "fund_start_usd": start.amount,
+             "fund_inventory_limit_usd": _inventory_limit(venue, start.amount)}  # fmt: skip
+    default_scenario = build(merge(base, rules, defaults))
+    if "fund_start_usd" in overrides:
+        rules["fund_inventory_limit_usd"] = _inventory_limit(venue, _start_of(overrides, event.coins))
+        if isinstance(overrides["fund_start_usd"], Mapping):  # the sum over all coins is no default for one
+            del rules["fund_start_usd"]
+    common = _common(overrides, {**rules, **defaults})
+    scenario = build(merge(common, base, rules, defaults, {**overrides, "event": event.id, "venue": venue.id}))
+    venue, terms = _contracts(venue, scenario, event)
+    inverse = any(venue.face(coin) for coin in scenario.coins)
+    in_coins = venue.fund_coins(event.day) if inverse and "fund_start_usd" not in overrides else None
+    if in_coins is not None:
+        source = f"{in_coins.source}: {in_coins.amount:,g} {scenario.coins[0]} at the first mark"
+        start = replace(start, source=source, warning=in_coins.warning)
+    sources = {}
+    for param in PARAMS:
+        if getattr(scenario, param.name) != getattr(default_scenario, param.name):
+            sources[param.name] = "given"
+        elif param.name in defaults:
+            whose = venue.id if param.rule or not scenario.book_of else scenario.book_of
+            sources[param.name] = f"event: {event.reason(whose, param.name)}"
+        elif param.name in rules:
+            sources[param.name] = start.source if param.name == "fund_start_usd" else "venue profile"
+        else:
+            sources[param.name] = "event" if param.name in base else "default"
+    notes = _size_notes(event, scenario, sources)
+    notes += [start.warning] if sources["fund_start_usd"] != "given" else []
+    if venue.id not in event.venues:
+        notes.append(f"{venue.id} is not among the venues of the event ({', '.join(event.venues)})")
+    notes += [each.warning for each in terms]
+    notes += [sentence for each in terms for sentence in each.notes]
+    return Resolved(
+        event=event,
+        venue=venue,
+        scenario=scenario,
+        default_scenario=default_scenario,
+        sources=sources,
+        notes=tuple(note[0].upper() + note[1:] + "." for note in notes if note),
+        terms=terms,
+        fund_coins=None if in_coins is None else in_coins.amount,
+    )
+
+
+def _inventory_limit(venue: VenueProfile, fund_start: float) -> float:
+    """Return the limit of the fund's inventory in USD: a share of its start, ``MOST`` where the venue has none."""
+    share = venue.inventory_limit_frac
+    return MOST if share is None else min(share * fund_start, MOST)
+
+
+def _start_of(overrides: Mapping[str, Any], coins: Sequence[str]) -> float:
+    """Return the fund's start in USD, the sum where each coin has its own."""
+    start = overrides["fund_start_usd"]
+    if not isinstance(start, Mapping):
+        return float(start)
+    return sum(per_coin(start, coin, "fund_start_usd") for coin in overrides.get("coins", coins))
+
+
+def _contracts(venue: VenueProfile, scenario: Scenario, event: CrashEvent) -> tuple[VenueProfile, tuple[Terms, ...]]:
+    """Return the venue with the coins of the lake that it lacks, and the terms of the scenario's coins."""
+    named = _named_coins(scenario)
+    others = [coin for _, coin in named]
+    venue, terms = contract_terms(venue, scenario.coins, event.day, event=event.id, others=others)
+    for field, coin in named:
+        if coin not in venue.instruments:
+            general = ["shared", "isolated"] if field == "fund_pools" else ["default"]
+            raise UnknownNameError(f"coin in {field}", coin, [*general, *venue.instruments])
+    refuse_mixed(venue.id, scenario.coins, [bool(venue.face(coin)) for coin in scenario.coins])
+    return venue, terms
+
+
+def _size_notes(event: CrashEvent, scenario: Scenario, sources: Mapping[str, str]) -> list[str]:
+    """Return notes on the open interest: which venue's it is, and that a single number holds for each coin."""
+    size, book = scenario.open_interest_usd, scenario.book_of or scenario.venue
+    if isinstance(size, float) and len(scenario.coins) > 1:
+        return [f"open_interest_usd = {size:,.0f} is that of each coin, not of all together"]
+    if sources["open_interest_usd"].startswith("event: declared"):
+        return [f"open interest of {book}: {event.reason(book, 'open_interest_usd')}"]
+    return []
+
+
+def _event_defaults(event: CrashEvent, venue: str, book_of: str | None) -> dict[str, Any]:
+    """Return the event's defaults at a venue; with ``book_of`` those that are no rule are another venue's."""
+    own = event.default(venue)
+    if book_of is None:
+        return own
+    other = event.default(get_venue(book_of).id)
+    rules = {name: value for name, value in own.items() if BY_NAME[name].rule}
+    return {**{name: value for name, value in other.items() if not BY_NAME[name].rule}, **rules}
+
+
+def _common(overrides: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the program's own value of tables per coin that are given for some coins and known for none."""
+    tables = [BY_NAME[name] for name, value in overrides.items() if isinstance(value, Mapping) and name not in known]
+    return {param.name: param.default for param in tables if isinstance(param.default, Mapping | float)}
+
+
+def _named_coins(scenario: Scenario) -> list[tuple[str, str]]:
+    """Return the coins in tables per coin and in ``fund_pools``, each with the field it stands in."""
+    pooled = [coin for group in grouped(scenario.fund_pools) for coin in group]
+    for coin in pooled:
+        if pooled.count(coin) > 1:
+            raise ConfigError(f"fund_pools = '{scenario.fund_pools}' names {coin} twice; a coin has one fund")
+    tables = [(p.name, getattr(scenario, p.name)) for p in PARAMS if p.kind in {"per_coin", "mix"}]
+    rows = [(name, coin) for name, table in tables if isinstance(table, Mapping) for coin in table if coin != "default"]
+    return rows + [("fund_pools", coin) for coin in pooled]
