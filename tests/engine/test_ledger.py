@@ -1,0 +1,171 @@
+"""One writer of money: nothing but the ledger assigns cash, lots or entry values, and its one verb conserves both."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backtest.engine.ledger import Ledger
+from backtest.engine.owners import EachFund, Rows
+from backtest.engine.records import ACCOUNT, CAUSES, FUND, MARKET, ROUNDING, VENUE, Record
+from tests.engine.small import FUND as NO_FUND
+from tests.engine.small import LONG, SHORT, bar, small
+from tests.reference.adapter import build
+
+ROOT = Path(__file__).parents[2]
+MONEY = {"cash", "lots", "entry_value", "earned", "settled", "index", "accounts_cash", "accounts_lots"}
+IN_PLACE = {"at", "put", "copyto", "place", "putmask"}  # np.add.at and the like write to their first argument
+WRITERS = {"fill", "sort", "append", "extend", "insert", "clear", "pop", "itemset"}
+
+
+def owned(node: ast.expr) -> bool:
+    """Return whether an expression is a place where a ledger or an owner keeps money: ``x.cash``, ``x.lots[k]``."""
+    while isinstance(node, ast.Subscript | ast.Starred):
+        node = node.value
+    return isinstance(node, ast.Attribute) and node.attr in MONEY
+
+
+def targets(node: ast.AST) -> Iterator[ast.expr]:
+    """Yield the places a node writes to."""
+    if isinstance(node, ast.Assign):
+        yield from node.targets
+    elif isinstance(node, ast.AugAssign) or (isinstance(node, ast.AnnAssign) and node.value is not None):
+        yield node.target
+    elif isinstance(node, ast.Delete):
+        yield from node.targets
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        if node.func.attr in IN_PLACE and node.args:
+            yield node.args[0]
+        if node.func.attr in WRITERS:
+            yield node.func.value
+        yield from (keyword.value for keyword in node.keywords if keyword.arg == "out")
+
+
+def writes(source: str) -> list[str]:
+    """Return where a source writes to money, a line each."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        for target in targets(node):
+            parts = target.elts if isinstance(target, ast.Tuple | ast.List) else [target]
+            found += [f"{part.lineno}: {ast.unparse(part)}" for part in parts if owned(part)]
+    return sorted(found)
+
+
+def test_nothing_but_the_ledger_writes_money() -> None:
+    found = {
+        path.relative_to(ROOT).as_posix(): where
+        for room in ("engine", "run")  # mechanics knows no ledger
+        for path in sorted((ROOT / "backtest" / room).rglob("*.py"))
+        if path.name not in {"ledger.py", "mirror.py"}  # the mirror holds copies in floats
+        and (where := writes(path.read_text("utf-8")))
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ledger.cash[rows] += amount",
+        "replay.ledger.lots[row] = 0",
+        "fund.cash -= 3",
+        "pool.lots[symbol], price = 4, 5",
+        "np.add.at(ledger.cash, rows, amount)",
+        "np.subtract(a, b, out=ledger.entry_value)",
+        "owner.lots.append(1)",
+        "ledger.entry_value: Ints = values",
+        "ledger.accounts_cash -= total",
+        "np.copyto(ledger.cash, values)",
+    ],
+)
+def test_the_check_sees_a_second_writer(line: str) -> None:
+    assert len(writes(f"def act(replay):\n    {line}\n")) == 1
+
+
+def test_the_check_lets_reading_pass() -> None:
+    assert writes("cash = ledger.cash[rows]\nlots = ledger.lots\nlots = lots + ledger.cash.sum()\n") == []
+
+
+def ledger_of(**changes: object) -> Ledger:
+    """Return the ledger of a long and a short of 10 lots at a mark of 1000; the fund starts with 5000."""
+    world = small([bar(1000)], [LONG, SHORT], fund={**NO_FUND, "start": 5000}, **changes)
+    return Ledger(build(world), Record())
+
+
+def test_a_move_posts_both_sides_and_keeps_the_totals() -> None:
+    ledger = ledger_of()
+    before = ledger.cash.copy()
+    lots, cash = np.array([-4]), np.array([400_000])
+    entries = ledger.move(
+        "book", symbol=0, taker=Rows(np.array([0])), giver=ledger.market, lots=lots, cash=cash, serial=7
+    )
+    assert (ledger.lots.tolist(), ledger.market.lots) == ([6, 10], [4])
+    assert (ledger.cash - before).tolist() == [400_000, 0]
+    assert entries.taker.tolist() == [400_000]  # four tenths of 1,000,000
+    assert ledger.entry_value.tolist() == [600_000, 1_000_000]
+    ledger.check(full=True)
+    written = ledger.record.transfers.join()
+    assert (written.cause.tolist(), written.serial.tolist()) == ([CAUSES.index("book")], [7])
+    assert (written.taker.tolist(), written.giver.tolist()) == ([ACCOUNT], [MARKET])
+
+
+def test_slices_of_one_position_cut_its_entry_value_one_after_the_other() -> None:
+    ledger = ledger_of()
+    twice, short = np.array([0, 0]), np.array([1])
+    entries = ledger.move(
+        "adl",
+        symbol=0,
+        taker=Rows(np.array([1, 1]), distinct=short),
+        giver=Rows(twice, distinct=twice[:1]),
+        lots=np.array([3, 7]),
+        cash=np.array([-300_000, -700_000]),
+    )
+    assert (entries.taker.tolist(), entries.giver.tolist()) == ([300_000, 700_000], [300_000, 700_000])
+    assert (ledger.lots.tolist(), ledger.entry_value.tolist()) == ([0, 0], [0, 0])
+    ledger.check(full=True)
+
+
+def test_funding_of_both_sides_is_settled_before_lots_change_and_not_for_cash_alone() -> None:
+    ledger = ledger_of()
+    ledger.move_index(0, 5_000_000)  # 5 quanta per lot
+    ledger.move("fee", symbol=0, taker=Rows(np.array([0])), giver=ledger.venue, cash=np.array([-9]))
+    assert ledger.settled.tolist() == [0, 0]
+    lots, cash = np.array([-4]), np.array([400_000])
+    ledger.move("book", symbol=0, taker=Rows(np.array([0])), giver=ledger.market, lots=lots, cash=cash)
+    assert (ledger.settled.tolist(), ledger.market.index) == ([5_000_000, 0], [5_000_000])
+    written = ledger.record.transfers.join()
+    assert [CAUSES[code] for code in written.cause.tolist()] == ["fee", "funding", "book"]
+    assert (written.cash.tolist(), written.giver.tolist()) == ([-9, -50, 400_000], [VENUE, ROUNDING, MARKET])
+    ledger.check(full=True)
+
+
+def test_a_pool_nets_its_inventory_and_knows_what_a_symbol_earned() -> None:
+    ledger = ledger_of()
+    fund = ledger.funds[0]
+    long = Rows(np.array([0]))
+    ledger.move("takeover", symbol=0, taker=long, giver=fund, lots=np.array([-10]), cash=np.array([990_000]))
+    assert (fund.lots, fund.entry_value, fund.cash, fund.earned) == ([10], [990_000], -985_000, [-990_000])
+    assert ledger.equity(fund) == 15_000  # ten lots at 100,000 each
+    lots, cash = np.array([-10]), np.array([1_010_000])
+    ledger.move("unwind", symbol=0, taker=fund, giver=ledger.market, lots=lots, cash=cash)
+    assert (fund.lots, fund.entry_value, fund.cash, fund.earned) == ([0], [0], 25_000, [20_000])
+    ledger.check(full=True)
+
+
+def test_the_fund_of_each_symbol_is_paid() -> None:
+    ledger = ledger_of()
+    ledger.move("residual", symbol=np.array([0]), taker=Rows(np.array([0])), giver=EachFund(), cash=np.array([-77]))
+    assert ledger.funds[0].cash == 5077
+    assert ledger.record.transfers.join().giver.tolist() == [FUND]
+    assert ledger.record.transfers.join().giver_row.tolist() == [0]
+
+
+def test_caches_hear_of_the_positions_that_changed() -> None:
+    ledger = ledger_of()
+    changed: list[list[int]] = []
+    ledger.caches.append(lambda rows: changed.append(rows.tolist()))
+    ledger.move("fee", symbol=0, taker=Rows(np.array([1])), giver=ledger.venue, cash=np.array([-1]))
+    assert changed == [[1]]
