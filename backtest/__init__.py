@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from backtest.api.replay import replay
-    from backtest.run.run import Run, open_run
+    from backtest.api.run import Run, open_run
 
 __version__ = "0.1.0"
 __all__ = ["Run", "__version__", "open_run", "replay"]
@@ -23,7 +23,7 @@ def __getattr__(name: str) -> Any:
 
         return replay
     if name in {"Run", "open_run"}:
-        from backtest.run import run as results
+        from backtest.api import run
 
-        return getattr(results, name)
+        return getattr(run, name)
     raise AttributeError(f"module 'backtest' has no attribute '{name}'")

@@ -4,4 +4,4 @@
 ``backtest`` itself.
 """
 
-__all__ = ["replay"]
+__all__ = ["replay", "run"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backtest.api.run import Run
 from backtest.run.execute import execute
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
-from backtest.run.run import Run
 from backtest.scenario.reading import check_values
 
 if TYPE_CHECKING:
@@ -29,8 +29,15 @@ def replay(
         Simulate even if an identical run is on disk.
     **fields
         Scenario fields, see ``crashbook params``.
+
+    Raises
+    ------
+    UnknownNameError
+        For an unknown event, venue or coin.
+    ConfigError
+        For an unknown field, or a value out of range.
     """
     if isinstance(positions, int):
         fields["positions"], positions = positions, None
     values = check_values({key: value for key, value in fields.items() if value is not None}, "replay()")
-    return execute(prepare(resolve(event, values), positions), fresh=fresh)
+    return Run.of(execute(prepare(resolve(event, values), positions), fresh=fresh))

@@ -18,17 +18,17 @@ from backtest.formatting import readable
 @output_options
 def diff(one: str, other: str, output: Output) -> None:
     """Show in which fields and headline numbers two runs differ."""
-    from backtest.run.run import diff as differences
+    from backtest.run.compare import diff as differences
     from backtest.run.run import open_run
 
     left, right = open_run(one), open_run(other)
     if left.run_id == right.run_id:
         raise UsageError(f"both are run {left.run_id}; name two runs of crashbook runs")
-    fields, numbers = differences(left, right)
+    found = differences(left, right)
     spell = readable if output.for_reader else literal
     rows = [
-        {"part": part, "field": name, left.run_id: spell(a), right.run_id: spell(b)}
-        for part, changed in (("scenario", fields), ("result", numbers))
-        for name, a, b in changed
+        {"part": part, "field": each.name, left.run_id: spell(each.left), right.run_id: spell(each.right)}
+        for part, changed in (("scenario", found.fields), ("result", found.numbers))
+        for each in changed
     ]
     emit(table_of(rows, ("part", "field", left.run_id, right.run_id)), output)

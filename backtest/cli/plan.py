@@ -38,12 +38,12 @@ def text(prepared: Prepared) -> str:
             ("venue", f"{venue.id}  {venue.name}, profile of {venue.as_of}"),
             ("run id", f"{prepared.run_id}, {'on disk already' if done else 'not on disk yet'}"),
             ("window", f"{period(moment(first), moment(last))} UTC, {walked}"),
-            ("book", f"{size:,} positions, {meta['labels']['book']['text']}"),
+            ("book", f"{size:,} positions, {meta.labels.book.text}"),
             ("needs", needs(size)),
         ]
     )
-    labels = [{"input": name.replace("_", " "), "is": label["badge"], "how": label["text"]}
-              for name, label in meta["labels"].items()]  # fmt: skip
+    labels = [{"input": name.replace("_", " "), "is": label.badge, "how": label.text}
+              for name, label in meta.labels.by_name().items()]  # fmt: skip
     simplified = (f"{row.point}: {row.venue_rule} Here: {row.runs_here}" for row in venue.simplified)
     return "".join(
         (
@@ -53,9 +53,9 @@ def text(prepared: Prepared) -> str:
             section("measured and modelled", table_of(labels, ("input", "is", "how"))),
             rules_text(venue),
             bullets("simplified", simplified),
-            bullets("assumed", meta["assumptions"]),
-            bullets("not simulated", meta["not_simulated"]),
-            bullets("notes", meta["flags"]),
+            bullets("assumed", meta.assumptions),
+            bullets("not simulated", meta.not_simulated),
+            bullets("notes", meta.notes),
         )
     )
 

@@ -20,7 +20,7 @@ from backtest.errors import UsageError
 
 if TYPE_CHECKING:
     from backtest.run.resolve import Resolved
-    from backtest.run.run import Run
+    from backtest.run.run import StoredRun
 
 NOTES_SHOWN = 6
 SUMMARY_INDENT = 17  # of the values in the summary of a run
@@ -41,7 +41,7 @@ class Extras:
 class Replayed:
     """A run, its report if there is one, and whether it was on disk already."""
 
-    run: Run
+    run: StoredRun
     report: Path | None
     on_disk: bool
 
@@ -78,6 +78,7 @@ def replay(
     run id; a run that is on disk already is shown, not repeated.
     """
     from backtest.run.resolve import resolve
+    from backtest.run.summary import block
 
     if path and report is False:
         raise click.UsageError("--output is the path of the report, and --no-report wants none; give one of the two")
@@ -102,7 +103,7 @@ def replay(
     with stages(quiet) as stage:
         done = run_all(resolved, given, extras, stage)
         stage("auditing")
-        summary = repr(done.run)
+        summary = block(done.run)
     if not quiet:
         _print_notes(done)
     click.echo(wrapped(summary, SUMMARY_INDENT))
@@ -155,12 +156,12 @@ def run_all(resolved: Resolved, given: Mapping[str, Any], extras: Extras, stage:
 
     run = execute(prepared, count, extras.fresh)
     if extras.seeds > 1 or extras.grid:
-        from backtest.studies import seeds
+        from backtest.studies import grid, seeds
 
         if extras.seeds > 1:
             run = seeds.run_seeds(resolved, prepared.market, run, extras.seeds, stage(f"{extras.seeds} seeds"))
         if extras.grid:
-            run = seeds.run_grid(resolved, given, run, stage("sensitivity grid"))
+            run = grid.run_grid(resolved, given, run, stage("sensitivity grid"))
     with suppress(OSError):  # a folder that may not be touched is merely not the latest
         os.utime(run.path)
     if extras.report:
@@ -168,15 +169,15 @@ def run_all(resolved: Resolved, given: Mapping[str, Any], extras: Extras, stage:
     return Replayed(run, write_report(run, extras.path) if extras.report else None, not steps)
 
 
-def grid_text(run: Run) -> str:
+def grid_text(run: StoredRun) -> str:
     """Return the sensitivity grid of a run: each change and the headline numbers with it."""
     from backtest.cli.table import table_of
     from backtest.cli.text import section
 
-    rows = run.meta["sensitivity"]
-    metrics = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
+    rows = run.studies.grid
+    metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
     shown = [
-        {"changed": row["label"], "run_id": row["run_id"], **{key: _whole(row["metrics"].get(key)) for key in metrics}}
+        {"changed": row.label, "run_id": row.run_id, **{key: _whole(row.metrics.get(key)) for key in metrics}}
         for row in rows
     ]
     frame = table_of(shown, ("changed", "run_id", *metrics))
@@ -191,7 +192,7 @@ def _print_notes(done: Replayed) -> None:
     """Print the first notes of a run; the report has all of them."""
     if done.on_disk:
         print_line("note: this run was on disk already; --fresh simulates it again")
-    notes = done.run.meta["flags"]
+    notes = done.run.meta.notes
     for text in notes[:NOTES_SHOWN]:
         print_line(f"note: {text}")
     if len(notes) > NOTES_SHOWN:

@@ -12,7 +12,7 @@ from backtest.cli.output import Output, page
 from backtest.errors import UsageError
 
 if TYPE_CHECKING:
-    from backtest.run.run import Run
+    from backtest.run.run import StoredRun
 
 
 @command("crashbook report latest --open")
@@ -33,12 +33,12 @@ def report(run: str, path: Path | None, show: bool) -> None:
         raise UsageError(f"no browser could be started; open {relative(written)} yourself")
 
 
-def write_report(run: Run, path: Path | None) -> Path:
+def write_report(run: StoredRun, path: Path | None) -> Path:
     """Write the HTML report of a run, by default to the reports folder of the workspace."""
     from backtest.assets import reports_folder
     from backtest.report import render
 
-    name = f"{run.meta['event']['id']}-{run.meta['venue']['id']}-{run.run_id}.html"
+    name = f"{run.meta.event.id}-{run.meta.venue.id}-{run.run_id}.html"
     return render(run, path or reports_folder() / name)
 
 

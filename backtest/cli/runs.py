@@ -26,7 +26,7 @@ from read_parquet($runs)
 def runs(output: Output) -> None:
     """List the run folders, the newest last."""
     from backtest.assets import runs_folder
-    from backtest.run.run import run_ids
+    from backtest.run.folder import run_ids
 
     rows = []
     for name in run_ids():
@@ -43,7 +43,7 @@ def _summary(folder: Path) -> dict[str, Any]:
     """Return the row of a run from its metadata and three of its tables, without checking the others."""
     import duckdb
 
-    from backtest.run.run import read_meta
+    from backtest.run.folder import read_meta
 
     meta = read_meta(folder)
     paths = {table: escape(str(folder / f"{table}.parquet")) for table in ("runs", "liquidations", "adl_events")}
@@ -53,4 +53,4 @@ def _summary(folder: Path) -> dict[str, Any]:
     except duckdb.Error as error:
         raise RunError(f"{folder}: a table cannot be read ({type(error).__name__}); run it again") from None
     written = dt.datetime.fromtimestamp(folder.stat().st_mtime, dt.UTC).replace(tzinfo=None, microsecond=0)
-    return {"run_id": meta["run_id"], **row, "written_utc": written}
+    return {"run_id": meta.run_id, **row, "written_utc": written}

@@ -11,6 +11,7 @@ import polars as pl
 
 from backtest.report.figures.canvas import base_coin
 from backtest.report.protocol import Audit, ReportRun
+from backtest.run.meta import RunMeta
 
 POOL_NAMES = {"fund": "insurance fund", "vault": "vault"}
 Row = dict[str, Any]
@@ -40,7 +41,7 @@ class Findings:
         return self.frame(name, **params).to_dicts()
 
     @property
-    def meta(self) -> Row:
+    def meta(self) -> RunMeta:
         """Return the contents of ``run.json``."""
         return self.run.meta
 
@@ -114,7 +115,7 @@ class Findings:
     @property
     def seeds(self) -> int:
         """Return the number of seeds that the bands are made of."""
-        return len(self.meta.get("seed_summaries") or [])
+        return len(self.run.studies.seeds.run_ids) if self.run.studies.seeds else 0
 
     @cached_property
     def audits(self) -> list[Audit]:

@@ -149,19 +149,6 @@ def exact_text(value: Any) -> str:
     return str(value)
 
 
-def time_of(value: datetime | str) -> datetime:
-    """Return a naive UTC time; ``run.json`` holds times as text.
-
-    Examples
-    --------
-    >>> time_of("2025-10-10T21:16:04Z")
-    datetime.datetime(2025, 10, 10, 21, 16, 4)
-    """
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=None)
-    return datetime.fromisoformat(value.replace("Z", "+00:00")).replace(tzinfo=None)
-
-
 # --- markup for prose ----------------------------------------------------------------------------------------
 
 

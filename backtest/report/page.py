@@ -36,7 +36,7 @@ def html(run: ReportRun) -> str:
         sections=[_section(f, section) for section in SECTIONS if section.shown(f)],
         style=Markup(style),
         policy=_policy(source),
-        run_id=run.meta["run_id"],
+        run_id=run.meta.run_id,
     )
 
 
@@ -62,7 +62,7 @@ def _policy(source: str) -> str:
 
 def write(run: ReportRun, path: Path | None) -> Path:
     """Write the report to ``path`` by way of a temporary file next to it, so that no half of it is ever seen."""
-    target = path or reports_folder() / f"{run.meta['event']['id']}-{run.meta['run_id']}.html"
+    target = path or reports_folder() / f"{run.meta.event.id}-{run.meta.run_id}.html"
     page = html(run)
     part: Path | None = None
     try:

@@ -1,4 +1,4 @@
-"""What the report asks of a run; ``backtest.run.run.Run`` is one, a test may bring its own."""
+"""What the report asks of a run; ``StoredRun`` is one, a test may bring its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from backtest.run.meta import RunMeta
+    from backtest.run.stored import Studies
 
 
 class QueryText(Protocol):
@@ -53,8 +56,12 @@ class ReportRun(Protocol):
     """A finished run."""
 
     @property
-    def meta(self) -> dict[str, Any]:
+    def meta(self) -> RunMeta:
         """Return the contents of ``run.json``."""
+
+    @property
+    def studies(self) -> Studies:
+        """Return the studies stored beside the run."""
 
     def query(self, name: str, /, **params: Any) -> pl.DataFrame:
         """Return the rows of a named query."""

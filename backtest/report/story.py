@@ -181,7 +181,7 @@ def _switched(f: Findings) -> Markup:
 
 def _with_money_left(f: Findings) -> Markup:
     """Say why winners were closed although the fund never stood at its floor."""
-    s, rules = f.summary, f.meta["scenario"]
+    s, rules = f.summary, f.meta.scenario
     floor = Decimal(str(rules.get("fund_floor_usd") or 0))
     if s["pool"] != "fund" or not f.funded or s["pool_low_usd"] <= floor:
         return Markup("")
@@ -245,7 +245,7 @@ def _against_mark(usd_at_once: float) -> Markup:
 
 
 def _mine(f: Findings) -> list[Markup]:
-    rows = f.rows("hedges") if f.meta.get("watch") else []
+    rows = f.rows("hedges") if f.meta.watch else []
     closed = [row for row in rows if row["closed_lots"]]
     if not rows:
         return []
@@ -305,8 +305,8 @@ def _zero_sum(f: Findings) -> Markup:
 
 def _known(f: Findings) -> Markup:
     groups: dict[str, list[str]] = {}
-    for name, label in f.meta["labels"].items():
-        groups.setdefault(label["badge"], []).append(name.replace("_", " "))
+    for name, label in f.meta.labels.by_name().items():
+        groups.setdefault(label.badge, []).append(name.replace("_", " "))
     parts = [
         say(
             "{names} {are} {badge}",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from backtest.assets import runs_folder
 from backtest.engine.prices import flow_of
@@ -15,21 +14,19 @@ from backtest.errors import RunError
 from backtest.mechanics.feedback import Feedback, decay_e9
 from backtest.run import identity
 from backtest.run.describe import facts_of, meta_of
+from backtest.run.folder import write_run
 from backtest.run.prepare import Prepared
-from backtest.run.run import Run, write_run
-
-if TYPE_CHECKING:
-    pass
+from backtest.run.run import StoredRun, open_folder
 
 
-def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = False) -> Run:
+def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = False) -> StoredRun:
     """Run a prepared replay and return it opened; identical inputs give the folder that is already there."""
     from backtest.run.tables import Finished, result_tables
 
     folder = runs_folder() / prepared.run_id
     if not fresh and folder.is_dir():
         try:
-            run = Run(folder)
+            run = open_folder(folder)
             if run.run_id == prepared.run_id:
                 return run
         except RunError:
@@ -42,7 +39,7 @@ def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = 
     tables = result_tables(done)
     log = {"began": dt.datetime.fromtimestamp(began, dt.UTC).isoformat(), "engine_s": round(simulated - began, 3),
            "tables_s": round(time.time() - simulated, 3)}  # fmt: skip
-    return Run(write_run(tables, meta_of(prepared, facts), log))
+    return open_folder(write_run(tables, meta_of(prepared, facts), log))
 
 
 def _displaced(prepared: Prepared, progress: Progress | None) -> World:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backtest.formatting import period, utc, whole_usd
-from backtest.venue.settlement import unit_of_account
 
 if TYPE_CHECKING:
-    from backtest.run.run import Run
+    from backtest.run.run import StoredRun
+    from backtest.run.stored import Seeds
 
 
-def lines(run: Run) -> list[tuple[str, str]]:
+def lines(run: StoredRun) -> list[tuple[str, str]]:
     """Return label and value of each line of the block."""
     s: dict[str, Any] = run.summary()
     audits = run.audits()
@@ -20,13 +20,13 @@ def lines(run: Run) -> list[tuple[str, str]]:
     pool = s["pool"]
     equity = [whole_usd(s[f"pool_{when}_usd"]) for when in ("start", "end", "low")]
     after = s["first_adl_after_s"]
-    unit = unit_of_account(run.meta.get("settlement"))
+    unit = run.meta.settlement.unit
     onset = f" ({after:.0f} s after the first liquidation)" if after is not None else ""
     rows = [
         ("event", f"{s['event_id']} at {s['venue']}, {period(s['start_ts'], s['end_ts'])} UTC"),
         ("symbols", s["symbols"].replace(",", ", ")),
         *([("unit", unit)] if unit else []),
-        ("positions", f"{s['positions']:,} ({run.meta['labels']['book']['badge']} book, seed {s['seed']})"),
+        ("positions", f"{s['positions']:,} ({run.meta.labels.book.badge} book, seed {s['seed']})"),
         ("open interest", f"{whole_usd(s['open_interest_usd'])} a side"),
         ("liquidated", f"{whole_usd(s['liquidated_usd'])} in {s['liquidations']:,} liquidations"),
         ("  longs", whole_usd(s["liquidated_long_usd"]) + (f" ({long_share:.1%})" if long_share is not None else "")),
@@ -40,23 +40,23 @@ def lines(run: Run) -> list[tuple[str, str]]:
         ("conservation", f"residual {whole_usd(s['residual_usd'])}"),
         ("audits", f"{passed} of {len(audits)} passed"),
     ]
-    return rows + _bands(run.meta.get("bands") or {}, len(run.meta.get("seeds") or []))
+    return rows + (_bands(run.studies.seeds) if run.studies.seeds else [])
 
 
-def _bands(bands: dict[str, list[float]], seeds: int) -> list[tuple[str, str]]:
+def _bands(seeds: Seeds) -> list[tuple[str, str]]:
     """Return a line per headline: median and 5 to 95 % over seeds."""
-    rows = [("over seeds", f"median (5 to 95 %) of {seeds} runs")] if bands else []
-    for name, (low, median, high) in bands.items():
+    rows = [("over seeds", f"median (5 to 95 %) of {len(seeds.run_ids)} runs")]
+    for name, band in seeds.bands.items():
         label = "  " + name.removesuffix("_usd").removesuffix("_s").replace("_", " ")
         if name.endswith("_usd"):
-            rows.append((label, f"{whole_usd(median)} ({whole_usd(low)} to {whole_usd(high)})"))
+            rows.append((label, f"{whole_usd(band.median)} ({whole_usd(band.low)} to {whole_usd(band.high)})"))
         else:
             unit = " s" if name.endswith("_s") else ""
-            rows.append((label, f"{median:,.0f}{unit} ({low:,.0f} to {high:,.0f})"))
+            rows.append((label, f"{band.median:,.0f}{unit} ({band.low:,.0f} to {band.high:,.0f})"))
     return rows
 
 
-def block(run: Run) -> str:
+def block(run: StoredRun) -> str:
     """Return the block as text."""
     rows = lines(run)
     width = max(len(label) for label, _ in rows)

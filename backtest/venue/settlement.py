@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
 from backtest.errors import ConfigError
 from backtest.venue.instrument import Instrument
@@ -47,16 +46,3 @@ def sentence(unit: Instrument, px: Fraction) -> str:
         f"Amounts are {coin}, counted at the first mark: USD here is {coin} x {float(px):,.10g}, whatever {coin} costs "
         "later. Published dollars are of their own time."
     )
-
-
-def unit_of_account(settlement: Mapping[str, Any] | None) -> str:
-    """Return what USD means in a run whose ``run.json`` says it settles in a coin, empty for dollars.
-
-    Examples
-    --------
-    >>> unit_of_account({"contract": "inverse", "currency": "BTC", "coin_px": 7934.5})
-    'USD are BTC x 7,934.5, the first mark'
-    """
-    if not settlement or settlement["coin_px"] is None:
-        return ""
-    return f"USD are {settlement['currency']} x {settlement['coin_px']:,.10g}, the first mark"

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from backtest.cli.interrupt import REASON
-from backtest.run.run import open_run, run_ids
+from backtest.run.folder import run_ids
+from backtest.run.run import open_run
 
 # Counts audit events (imports, files opened, code compiled, ...) from the entry point on and marks the nth.
 CHILD = """

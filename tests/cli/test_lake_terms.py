@@ -13,7 +13,7 @@ import pytest
 
 from backtest.lake.place import day_file
 from backtest.lake.read import read_series
-from backtest.run.run import Run, open_run
+from backtest.run.run import StoredRun, open_run
 from tests.fetch.venues import NOW, fetched, tapes, wanted
 from tests.server.market import DAILY_USD, PX, RULES, market_of
 from tests.support.command import call
@@ -53,7 +53,7 @@ def seen_on(venue: str, day: dt.date) -> None:
         write_day(stamped, venue, "ADA/USDT:USDT", series, day)
 
 
-def replayed(*more: str) -> Run:
+def replayed(*more: str) -> StoredRun:
     result = call(*ASKED, *more)
     assert result.exit_code == 0, result.stderr
     run = open_run()
@@ -72,26 +72,26 @@ def test_a_coin_outside_the_profile_replays_on_its_own_terms(monkeypatch: pytest
     run = replayed("--venue", "bybit")
     assert run.positions.height == 500
     assert run.liquidations.height > 0
-    assert "Margin table of ADA at bybit is dated 2025-10-12, after 2025-10-10." in run.meta["flags"]
-    assert "Margin table of ADA at bybit is that of 2025-10-12 in the lake." in run.meta["flags"]
-    (contract,) = run.meta["contracts"]
-    assert (contract["tick_px"], contract["lot"]) == ("0.00001", "1")
-    assert contract["units_from"].endswith("limits/venue=bybit/symbol=ADA%2FUSDT%3AUSDT/2025-10-12.parquet")
-    assert contract["margin_source"].endswith("leverage_tiers/venue=bybit/symbol=ADA%2FUSDT%3AUSDT/2025-10-12.parquet")
-    assert contract["tiers"] == [
-        [0, 0.005, 100],
-        [2_000_000, 0.01, 50],
-        [10_000_000, 0.025, 20],
+    assert "Margin table of ADA at bybit is dated 2025-10-12, after 2025-10-10." in run.meta.notes
+    assert "Margin table of ADA at bybit is that of 2025-10-12 in the lake." in run.meta.notes
+    (contract,) = run.meta.contracts
+    assert (contract.tick_px, contract.lot) == ("0.00001", "1")
+    assert contract.units_from.endswith("limits/venue=bybit/symbol=ADA%2FUSDT%3AUSDT/2025-10-12.parquet")
+    assert contract.margin_source.endswith("leverage_tiers/venue=bybit/symbol=ADA%2FUSDT%3AUSDT/2025-10-12.parquet")
+    assert [(tier.floor, tier.maintenance_rate, tier.leverage) for tier in contract.tiers] == [
+        (0, 0.005, 100),
+        (2_000_000, 0.01, 50),
+        (10_000_000, 0.025, 20),
     ]
     used = {row["series"]: row["label"] for row in run.coverage.to_dicts() if row["symbol"] == "ADA/USDT:USDT"}
     assert used["limits"] == used["leverage_tiers"] == "measured"
-    assert "Margin tables in force on 2025-10-10: ADA of 2025-10-12 (lake)." in run.meta["assumptions"]
+    assert "Margin tables in force on 2025-10-10: ADA of 2025-10-12 (lake)." in run.meta.assumptions
 
     # the same figures under the day itself are another run, without the warning
     seen_on("bybit", CRASH)
     dated = replayed("--venue", "bybit")
     assert dated.run_id != run.run_id
-    assert not any("after 2025-10-10" in flag for flag in dated.meta["flags"])
+    assert not any("after 2025-10-10" in flag for flag in dated.meta.notes)
     assert dated.summary()["liquidated_usd"] == run.summary()["liquidated_usd"]
     again = call(*[word for word in ASKED if word != "-q"], "--venue", "bybit")
     assert f"run {dated.run_id}" in again.stdout
@@ -104,14 +104,14 @@ def test_a_coin_outside_the_profile_replays_on_its_own_terms(monkeypatch: pytest
 def test_floors_in_contracts_are_those_of_the_first_mark(monkeypatch: pytest.MonkeyPatch) -> None:
     fetch_ada(monkeypatch, "okx")
     run = replayed("--venue", "okx")
-    (contract,) = run.meta["contracts"]
+    (contract,) = run.meta.contracts
     core = dt.datetime.fromisoformat("2025-10-10T20:50")  # walked from here on; what is before is the pre-roll
     bar = read_series("okx", "ADA/USDT:USDT", "mark_ohlcv", core, core + dt.timedelta(minutes=1))
     mark = Decimal(repr(bar["open"].item()))
     # the second and third tier begin at 10,001 and 50,001 contracts of 1,000 ADA
-    floors = [floor for floor, _, _ in contract["tiers"]]
+    floors = [tier.floor for tier in contract.tiers]
     assert floors == [0, round(10_001_000 * mark), round(50_001_000 * mark)]
-    assert any("floors are contracts of 1000 ADA, counted at the starting mark" in flag for flag in run.meta["flags"])
+    assert any("floors are contracts of 1000 ADA, counted at the starting mark" in flag for flag in run.meta.notes)
 
 
 def record(*args: str) -> dict[str, Any]:

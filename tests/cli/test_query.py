@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from backtest.run.run import open_run, run_ids, write_run
+from backtest.run.folder import run_ids, write_run
+from backtest.run.run import open_run
 from backtest.schema.tables import TABLES
 from backtest.sql.queries import audit_names, query_names
 from tests.cli.conftest import SMALL
@@ -205,7 +206,7 @@ def test_a_failing_audit_is_shown_with_its_rows_and_exit_code_4(
     field = tables["ledger"].schema.field(place)
     tables["ledger"] = tables["ledger"].set_column(place, field, pa.array(amounts, field.type))
     monkeypatch.setenv("CRASHBOOK_HOME", str(workspace))
-    write_run(tables, {key: run.meta[key] for key in run.meta if key not in {"format", "tables", "sha256"}}, {})
+    write_run(tables, run.meta, {})
     result = call("audit")
     assert result.exit_code == 4, result.stderr
     line = next(line for line in result.stdout.splitlines() if line.startswith("ledger_sums_to_zero "))

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from backtest.run.run import open_run, run_ids
+from backtest.run.folder import run_ids
+from backtest.run.run import open_run
 from tests.cli.conftest import SMALL
 from tests.support.command import call
 
@@ -23,7 +24,7 @@ b,BTC,short,10,52000,5
 
 def scenario_of(run: str = "latest") -> dict[str, object]:
     """Return the resolved scenario of a run."""
-    scenario: dict[str, object] = open_run(run).meta["scenario"]
+    scenario: dict[str, object] = open_run(run).meta.scenario
     return scenario
 
 
@@ -95,7 +96,7 @@ def test_set_changes_one_coin(workspace: Path) -> None:
 def test_the_scenario_of_a_run_gives_the_same_run(shared: Path, tmp_path: Path) -> None:
     run = open_run()
     file = tmp_path / "again.toml"
-    file.write_text(run.meta["scenario_toml"], "utf-8")
+    file.write_text(run.meta.scenario_toml, "utf-8")
     result = call("replay", "-c", str(file))
     assert result.stdout.startswith(f"run {run.run_id}\n")
     assert "on disk already" in result.stderr
@@ -122,14 +123,15 @@ def test_seeds_add_bands_and_keep_the_run_latest(workspace: Path) -> None:
     assert len(run_ids()) == 3
     run = open_run()
     assert result.stdout.startswith(f"run {run.run_id}\n")
-    assert len(run.meta["seed_summaries"]) == 3
+    assert run.studies.seeds is not None
+    assert len(run.studies.seeds.summaries) == 3
 
 
 def test_grid_prints_what_each_change_does(workspace: Path) -> None:
     result = call("replay", "2025-10-10", "--positions", "500", "--coins", "BTC", "--grid", "-q")
     assert result.exit_code == 0, result.stderr
     assert "vault 25M" in result.stdout
-    labels = [row["label"] for row in open_run().meta["sensitivity"]]
+    labels = [row.label for row in open_run().studies.grid]
     assert all(label in result.stdout for label in labels)
 
 
@@ -195,7 +197,7 @@ def test_an_interrupt_is_one_line_and_130(workspace: Path, monkeypatch: pytest.M
     def interrupted(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("backtest.run.run.write_parquet", interrupted)
+    monkeypatch.setattr("backtest.run.folder.write_parquet", interrupted)
     result = call("replay", *SMALL, "-q")
     assert result.exit_code == 130
     assert result.stderr == "crashbook: interrupted; finished runs and reports are kept, nothing is left half-written\n"

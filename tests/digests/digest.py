@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from backtest.run.run import Run
+from backtest.run.run import StoredRun
 from backtest.schema.tables import TABLES, VIEWS
 
 RENAMED = Path(__file__).with_name("renamed.toml")
@@ -89,7 +89,7 @@ def digest(column: pl.Series) -> str:
     return hashlib.sha256("".join(led).encode()).hexdigest()[:16]
 
 
-def digest_run(run: Run, renamed: Renamed) -> dict[str, Any]:
+def digest_run(run: StoredRun, renamed: Renamed) -> dict[str, Any]:
     """Return the digests of all tables and views of a run by column, its headline numbers and its audits."""
     tables, summary, audits = (inverted(names) for names in (renamed.tables, renamed.summary, renamed.audits))
     found = {}

@@ -13,9 +13,9 @@ from typing import Any
 import polars as pl
 
 from backtest.api.replay import replay
+from backtest.api.run import Run
 from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
-from backtest.run.run import Run
 
 COVID, DECEMBER, YEN, TARIFF = "2020-03-12", "2021-12-04", "2024-08-05", "2025-10-10"
 HL_BTC = ("hyperliquid", "BTC/USDC:USDC")

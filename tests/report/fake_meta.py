@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+READ = {"read": "2026-11-22", "mark": "V"}
 SOURCE = "https://github.com/ConejoCapital/HyperMultiAssetedADL"
 WINDOW = {"start": "2025-10-10T21:15:00", "end": "2025-10-10T21:27:00"}
 PUBLISHED = {
@@ -25,7 +26,7 @@ GRID = (
 
 
 def fact(name: str, unit: str, **more: Any) -> dict[str, Any]:
-    return {"id": name, "what": name, "unit": unit, "source": SOURCE, "grade": "A", "mark": "S", **more}
+    return {"id": name, "quantity": name, "unit": unit, "source": SOURCE, "grade": "A", "mark": "S", **more}
 
 
 def facts() -> list[dict[str, Any]]:
@@ -56,14 +57,17 @@ def compare(tag: str) -> list[dict[str, Any]]:
     ]
 
 
-def meta(summary: dict[str, Any], coins: tuple[str, ...], tag: str, watch: bool, seeds: int) -> dict[str, Any]:
-    spread = np.random.default_rng(5).lognormal(0, 0.12, seeds).tolist()
-    money = {key: float(summary[key]) for key in ("liquidated_usd", "adl_usd", "pool_low_usd")}
+def meta(tag: str, watch: bool) -> dict[str, Any]:
     return {
         "run_id": "3f9c1ab27d04",
         "watch": watch,
-        "seeds": [f"{i:012x}" for i in range(seeds)],
-        "flags": [f"pre-roll of 10 minutes is short{tag}"],
+        "cross": False,
+        "threshold": "<",
+        "scenario_sources": {},
+        "contracts": [],
+        "settlement": {"contract": "linear", "currency": "USDT", "coin_px": None},
+        "digests": {"data": "", "book": "", "code": "", "scenario": ""},
+        "notes": [f"pre-roll of 10 minutes is short{tag}"],
         "event": {
             "id": "2025-10-10",
             "title": f"Tariff crash, 10 October 2025{tag}",
@@ -79,7 +83,17 @@ def meta(summary: dict[str, Any], coins: tuple[str, ...], tag: str, watch: bool,
             "id": "hyperliquid",
             "name": f"Hyperliquid{tag}",
             "notes": ["rules as of 2025-10"],
-            "sources": [{"id": "docs", "title": "Venue documentation", "url": "https://example.org/docs"}],
+            "sources": [
+                {
+                    "id": "docs",
+                    "note": "Venue documentation",
+                    "url": "https://example.org/docs",
+                    "read": "2026-11-22",
+                    "mark": "V",
+                }
+            ],
+            "as_of": "2026-11-22",
+            "points": [],
             "simplified": [
                 {
                     "point": "margin mode",
@@ -109,14 +123,30 @@ def meta(summary: dict[str, Any], coins: tuple[str, ...], tag: str, watch: bool,
         "versions": {"crashbook": "0.1.0", "python": "3.11.2", "duckdb": "2.0.0", "polars": "2.1.0", "numpy": "2.4.6"},
         "scenario": {"seed": 1},
         "scenario_toml": f'event = "2025-10-10"\nvenue = "hyperliquid"\nseed = 1\n# {tag}\n',
-        "sensitivity": [
+    }
+
+
+def studies(summary: dict[str, Any], tag: str, seeds: int) -> dict[str, Any]:
+    """Return the studies stored beside the run that never ran."""
+    spread = np.random.default_rng(5).lognormal(0, 0.12, seeds).tolist()
+    money = {key: float(summary[key]) for key in ("liquidated_usd", "adl_usd", "pool_low_usd")}
+    return {
+        "grid": [
             {
                 "label": label + tag,
+                "run_id": "",
                 "metrics": {"liquidated_usd": money["liquidated_usd"] * a, "adl_usd": money["adl_usd"] * b},
             }
             for label, a, b in GRID
         ],
-        "seed_summaries": [
-            {**summary, **{key: value * f for key, value in money.items()}, "seed": i} for i, f in enumerate(spread)
-        ],
+        "seeds": {
+            "run_ids": [f"{i:012x}" for i in range(seeds)],
+            "summaries": [
+                {**summary, **{key: value * f for key, value in money.items()}, "seed": i} for i, f in enumerate(spread)
+            ],
+            "bands": {},
+            "compared": {},
+        }
+        if seeds
+        else None,
     }

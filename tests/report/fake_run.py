@@ -16,9 +16,10 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from backtest.run.run import summaries_frame
+from backtest.run.meta import RunMeta, decode
+from backtest.run.stored import Studies
 from backtest.sql.queries import Query, get_query
-from tests.report.fake_meta import meta
+from tests.report import fake_meta
 
 EVIL = "<script>alert(1)</script>'\"&$x$"
 FOLDERS = (Path(__file__).parents[2] / "data/sample", Path(__file__).parents[3] / "shared/data/excerpts")
@@ -95,8 +96,17 @@ class FakeRun:
         self.paths = {coin: walk(coin) for coin in coins}
         self.minutes = {coin: self._minutes(coin) for coin in coins}
         self.queue = self._queue()
-        self.meta = meta(self.q_run_summary().row(0, named=True), coins, tag, watch, seeds)
-        self.meta["cross"] = cross
+        self.meta_table = fake_meta.meta(tag, watch)
+        self.meta_table["cross"] = cross
+        self.study_table = fake_meta.studies(self.q_run_summary().row(0, named=True), tag, seeds)
+
+    @property
+    def meta(self) -> RunMeta:
+        return decode(self.meta_table, RunMeta, "fake")
+
+    @property
+    def studies(self) -> Studies:
+        return decode(self.study_table, Studies, "fake")
 
     def query(self, name: str, /, **params: Any) -> pl.DataFrame:
         made: pl.DataFrame = getattr(self, f"q_{name}")(**params)
@@ -105,7 +115,7 @@ class FakeRun:
     def q_seed_spread(self) -> pl.DataFrame:
         """Ask the real query, of the summaries in the meta data."""
         with duckdb.connect() as con:
-            con.register("summaries", summaries_frame(self.meta["seed_summaries"]).to_arrow())
+            con.register("summaries", self.studies.seeds.frame().to_arrow())
             return con.sql(get_query("seed_spread").sql).pl()
 
     def query_text(self, name: str, /) -> Query:

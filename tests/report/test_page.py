@@ -268,7 +268,7 @@ def facts_rows(run: FakeRun) -> tuple[str, list[str]]:
 
 
 def set_facts(run: FakeRun, wanted: str, **change: Any) -> None:
-    for fact in run.meta["event"]["facts"]:
+    for fact in run.meta_table["event"]["facts"]:
         if fact["id"].startswith(wanted):
             fact.update(change)
 
@@ -297,7 +297,8 @@ def test_with_seeds_the_median_is_compared() -> None:
     run = FakeRun(coins=("BTC",))
     set_facts(run, "adl_BTC", value=100)
     set_facts(run, "liquidated_BTC", venue="okx")
-    run.meta["seed_compare"] = {"adl_BTC": [float(value) for value in range(100, 121)]}
+    compared = {"adl_BTC": [float(value) for value in range(100, 121)]}
+    run.study_table["seeds"] = {"run_ids": [], "summaries": [], "bands": {}, "compared": compared}
     sentence, rows = facts_rows(run)
     assert "1 of 1 published figure lies within a factor of two of the replay (median of 21 seeds)" in sentence
     row = next(row for row in rows if row.startswith("BTC closed by ADL"))
@@ -307,7 +308,7 @@ def test_with_seeds_the_median_is_compared() -> None:
 
 def test_an_adl_before_the_window_has_no_onset_in_it() -> None:
     run = FakeRun(coins=("BTC",))
-    for entry in run.meta["event"]["compare"]:
+    for entry in run.meta_table["event"]["compare"]:
         entry["start"] = "2025-10-10T21:18:00"
     assert any("before the window, 21:16:04" in row for row in facts_rows(run)[1])
 
@@ -346,7 +347,7 @@ def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert render(run, target) == target
     assert target.read_text(encoding="utf-8").endswith("</html>\n")
     before = target.read_bytes()
-    run.meta["event"].pop("title")
+    run.meta_table["event"].pop("title")
     with pytest.raises(Exception, match="title"):
         render(run, target)
     assert target.read_bytes() == before

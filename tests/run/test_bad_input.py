@@ -80,7 +80,7 @@ def test_equal_rows_given_twice_are_dropped_counted_and_flagged() -> None:
     run = run_of()
     row = run.coverage.row(by_predicate=pl.col("series") == "ohlcv", named=True)
     assert (row["rows"], row["duplicates"], row["gaps"]) == (MINUTES, 1, 0)
-    assert "BTC/USDT:USDT: 1 rows of ohlcv came twice and were dropped." in run.meta["flags"]
+    assert "BTC/USDT:USDT: 1 rows of ohlcv came twice and were dropped." in run.meta.notes
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_missing_bars_are_a_gap_or_carried_flat_on_request(minutes: list[int], h
     run = open_run()
     missing = MINUTES - len(minutes)
     assert run.coverage.filter(series="ohlcv")["bridged"].to_list() == [missing]
-    assert any(f"{missing} missing bars are carried flat, without volume" in flag for flag in run.meta["flags"])
+    assert any(f"{missing} missing bars are carried flat, without volume" in flag for flag in run.meta.notes)
     bridged = run.steps.filter("bridged")
     assert bridged["bar_ts"].n_unique() == missing
     assert bridged.select("trade_low_px", "trade_high_px").n_unique() == 1
@@ -311,7 +311,7 @@ def test_a_lopsided_book_runs_only_against_a_declared_market(
     assert "let the market hold the rest with --set balance_with_market=true" in text
     assert imbalance in text
     accepted(*book(COLUMNS + rows), "--set", "balance_with_market=true")
-    assert f"{imbalance}; the market holds the other side" in open_run().meta["flags"]
+    assert f"{imbalance}; the market holds the other side" in open_run().meta.notes
     accepted("audit", "-q")
 
 
@@ -372,4 +372,4 @@ def _folder(parent: Path) -> str:
 
 def test_the_event_of_these_tests_runs_untouched() -> None:
     assert accepted(*replay_words()).startswith("run ")
-    assert open_run().meta["event"]["id"] == EVENT
+    assert open_run().meta.event.id == EVENT

@@ -226,7 +226,7 @@ def test_a_scenario_with_hostile_names_is_written_out_to_be_read_back(workspace:
     scenario.write_text("\n".join(WATCH.format(_quoted(name)) for name in HOSTILE), "utf-8")
     accepted(*replay_words(), "-c", str(scenario))
     first = open_run()
-    scenario.write_text(first.meta["scenario_toml"], "utf-8")
+    scenario.write_text(first.meta.scenario_toml, "utf-8")
     assert accepted("replay", "-c", str(scenario), "-q").startswith(f"run {first.run_id}\n")
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from backtest.errors import DataError, DataGapError, RangeError
 from backtest.report import render_html
+from backtest.run.summary import block
 from backtest.venue.reading import get_venue
 from tests.support.extremes import (
     COIN_MARGINED,
@@ -167,7 +168,7 @@ def test_winners_fewer_than_needed_leave_a_loss_that_tables_summary_and_story_re
     waves = run.adl_events.select(pl.col("lots_wanted", "lots_closed", "lots_unmatched").sum()).row(0)
     assert waves == (10 * lots, 2 * lots, 8 * lots)
     assert run.adl_events["unmatched_to"].unique().to_list() == ["market"]  # at the mark; the loss is uncovered
-    assert f"uncovered      −{-round(lost):,} USD" in repr(run)
+    assert f"uncovered      −{-round(lost):,} USD" in block(run)
     assert "stayed uncovered" in render_html(run)
 
 
@@ -211,7 +212,7 @@ def test_a_symbol_that_comes_late_is_refused_and_one_that_ends_early_carried_on_
     with pytest.raises(DataGapError, match=rf"^{symbol}: 7 bars missing .*--allow-gaps"):
         replayed(venue)
     run = sound(replayed(venue, allow_gaps=True, **CROSS))
-    assert any(flag.startswith(f"{symbol}: 7 missing bars are carried flat") for flag in run.meta["flags"])
+    assert any(flag.startswith(f"{symbol}: 7 missing bars are carried flat") for flag in run.meta.notes)
     carried = run.steps.filter(symbol=symbol).filter("bridged")
     assert (carried["bar_ts"].n_unique(), carried["mark_px"].n_unique()) == (7, 1)
 

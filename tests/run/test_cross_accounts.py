@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from backtest.api.replay import replay
-from backtest.run.run import Run
+from backtest.api.run import Run
 
 SMALL: dict[str, Any] = {"positions": 1000, "coins": ("BTC", "SOL", "XRP")}
 JOINED: dict[str, Any] = {**SMALL, "positions_per_account": 2.0}

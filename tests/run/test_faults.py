@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from backtest.assets import runs_folder
-from backtest.run.run import open_run, store_study
+from backtest.run.run import open_run
+from backtest.run.stored import GridRow, store_studies
 from tests.support.hostile import Answer, accepted, crashbook, files, refused, replay_words, run_of
 
 FULL = """
@@ -23,15 +24,15 @@ main()
 """
 KILLED = """
 import os, signal, sys
-from backtest.run import run
-write, left = run.write_parquet, [4]
+from backtest.run import folder
+write, left = folder.write_parquet, [4]
 def until_killed(table, path):
     left[0] -= 1
     if not left[0]:
         path.write_bytes(b"PAR1 half")
         os.kill(os.getpid(), signal.SIGKILL)
     return write(table, path)
-run.write_parquet = until_killed
+folder.write_parquet = until_killed
 from backtest.cli import main
 main()
 """
@@ -88,11 +89,12 @@ def test_a_study_that_cannot_be_stored_leaves_the_run_and_its_older_study_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = run_of()
-    store_study(run.path, {"seeds": ["a"]})
+    row = GridRow(label="a", run_id=run.run_id, metrics={})
+    store_studies(run.path, grid=(row,))
     before = files()
     monkeypatch.setattr(Path, "replace", _refuse)
     with pytest.raises(Exception, match="No space left on device; free space or choose CRASHBOOK_HOME"):
-        store_study(run.path, {"seeds": ["b"]})
+        store_studies(run.path, grid=())
     assert files() == before
 
 
@@ -160,12 +162,12 @@ def test_a_killed_writer_leaves_the_older_run_of_the_same_id_alone() -> None:
 
 
 def test_an_interrupted_writer_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from backtest.run import run
+    from backtest.run import folder
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "sealed", interrupt)
+    monkeypatch.setattr(folder, "sealed", interrupt)
     answer = crashbook(*replay_words())
     assert (answer.code, answer.out, len(answer.lines)) == (130, "", 1)
     assert answer.lines[0].startswith("crashbook: interrupted; ")

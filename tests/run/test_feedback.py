@@ -15,7 +15,7 @@ from backtest.lake.place import day_file
 from backtest.lake.series import schema_of
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
-from backtest.run.run import Run
+from backtest.run.run import StoredRun
 from backtest.scenario.fields import PARAMS
 from backtest.scenario.values import baseline_of
 from backtest.schema.tables import TABLES
@@ -24,7 +24,7 @@ EVENT = "2021-12-04"
 SMALL: dict[str, Any] = {"positions": 2000}
 
 
-def frames(run: Run) -> dict[str, pl.DataFrame]:
+def frames(run: StoredRun) -> dict[str, pl.DataFrame]:
     """Return all tables without what names the run."""
     own = {"run_id", "scenario_sha256"}
     found = {name: run.sql(f"SELECT * FROM {name}") for name in TABLES}
@@ -56,9 +56,9 @@ def test_less_liquidity_lets_forced_sales_push_the_price() -> None:
 
 def test_the_run_says_what_displaces_its_prices() -> None:
     tape, feedback = (backtest.replay(EVENT, path=path, **SMALL).meta for path in ("tape", "feedback"))
-    assert any("path=feedback" in text for text in tape["not_simulated"])
-    assert not any("Feedback" in text for text in feedback["not_simulated"])
-    assert any("halves every 300 s" in text for text in feedback["assumptions"])
+    assert any("path=feedback" in text for text in tape.not_simulated)
+    assert not any("Feedback" in text for text in feedback.not_simulated)
+    assert any("halves every 300 s" in text for text in feedback.assumptions)
 
 
 def test_the_baseline_keeps_the_world_and_drops_what_changed_in_it() -> None:

@@ -14,10 +14,13 @@ import polars as pl
 import pytest
 
 from backtest import assets
+from backtest.api.run import open_run
 from backtest.assets import runs_folder
 from backtest.errors import RunError
 from backtest.run import identity
-from backtest.run.run import diff, open_run, run_ids, store_study
+from backtest.run.compare import Difference, RunDifference, diff
+from backtest.run.folder import run_ids
+from backtest.run.stored import Band, Seeds, Studies, store_studies
 from tests.support.hostile import (
     EVENT,
     WINDOW,
@@ -225,24 +228,29 @@ def test_any_changed_byte_of_any_file_is_noticed(folder: Path) -> None:
     assert open_run(str(folder)).run_id == folder.name
 
 
+def seeds(*ids: str) -> Seeds:
+    band = Band(low=1.0, median=2.0, high=3.0)
+    return Seeds(run_ids=ids, summaries=({"adl_usd": 2.0},), bands={"adl_usd": band}, compared={})
+
+
 def test_times_and_studies_are_no_part_of_the_identity(folder: Path) -> None:
     before = content(folder)
-    store_study(folder, {"seeds": ["a", "b"], "bands": {"adl_usd": [1.0, 2.0, 3.0]}})
+    store_studies(folder, seeds=seeds("a", "b"))
     (folder / LOG).unlink()
     run = open_run()
-    assert (run.run_id, run.meta["seeds"]) == (folder.name, ["a", "b"])
+    assert (run.run_id, run.studies) == (folder.name, Studies(seeds=seeds("a", "b")))
     assert {name: body for name, body in content(folder).items() if name != "studies.json"} == before
     assert accepted(*replay_words()).startswith(f"run {folder.name}\n")
 
 
 @pytest.mark.parametrize("text", ["garbage", "[1]", '{\n "run_id": "x",\n "tables": {}\n}\n', ""])
 def test_damaged_studies_count_as_none(folder: Path, text: str) -> None:
-    store_study(folder, {"seeds": ["a", "b"]})
+    store_studies(folder, seeds=seeds("a", "b"))
     (folder / "studies.json").write_text(text, "utf-8")
     run = open_run()
-    assert (run.run_id, run.meta["seeds"]) == (folder.name, [])
-    store_study(folder, {"seeds": ["c"]})
-    assert open_run().meta["seeds"] == ["c"]
+    assert (run.run_id, run.studies) == (folder.name, Studies())
+    store_studies(folder, seeds=seeds("c"))
+    assert open_run().studies.seeds == seeds("c")
 
 
 # names of runs
@@ -280,11 +288,11 @@ def test_runs_lists_what_can_be_read_and_says_what_cannot(folder: Path) -> None:
 
 def test_diff_gives_the_fields_and_numbers_that_differ(folder: Path) -> None:
     one, other = open_run(folder.name), run_of(fund_start_usd=1e6)
-    fields, numbers = diff(one, other)
-    assert ("fund_start_usd", 1_230_000_000.0, 1_000_000.0) in fields
-    assert {name for name, _, _ in fields} <= {"fund_start_usd", "fund_inventory_limit_usd"}
-    changed = {name: (left, right) for name, left, right in numbers}
+    found = diff(one, other)
+    assert Difference("fund_start_usd", 1_230_000_000.0, 1_000_000.0) in found.fields
+    assert {each.name for each in found.fields} <= {"fund_start_usd", "fund_inventory_limit_usd"}
+    changed = {each.name: (each.left, each.right) for each in found.numbers}
     assert changed["pool_start_usd"] == (1_230_000_000, 1_000_000)
     assert "open_interest_usd" not in changed
-    assert diff(one, one) == ([], [])
+    assert diff(one, one) == RunDifference((), ())
     assert "both are run" in refused(2, "diff", folder.name, folder.name)

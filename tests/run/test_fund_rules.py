@@ -126,5 +126,5 @@ def test_a_run_with_several_funds_tells_them_apart() -> None:
     assert {"adl_on", "refused"} & set(events["event"])
     on = run.sql("select count(*) as n from steps where adl_on")["n"].item()
     assert on > 0
-    assert any("2 insurance funds" in said for said in run.meta["assumptions"])
-    assert any("switches deleveraging on" in said for said in run.meta["assumptions"])
+    assert any("2 insurance funds" in said for said in run.meta.assumptions)
+    assert any("switches deleveraging on" in said for said in run.meta.assumptions)

@@ -19,7 +19,7 @@ from backtest.market.tape import RequestedWindow, find_tape
 from backtest.run.execute import execute
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
-from backtest.run.run import Run, open_run
+from backtest.run.run import StoredRun, open_run
 from backtest.venue.funding_rule import ALWAYS, Cap, FundingRule, compare_clock
 from backtest.venue.reading import get_venue, venue_names
 from tests.fetch.standins import ON_ORACLE, FakeEvent, FakeVenue, bars, flat, scenario, utc
@@ -212,7 +212,7 @@ def oracle_tape(prices: Sequence[float]) -> None:
     put(pl.concat(frames), "hyperliquid", HL, "index_ohlcv")
 
 
-def crash(**fields: Any) -> Run:
+def crash(**fields: Any) -> StoredRun:
     """Replay BTC on 10 October 2025 at Hyperliquid with 300 positions."""
     return execute(
         prepare(resolve("2025-10-10", {"venue": "hyperliquid", "coins": ("BTC",), "positions": 300, **fields}))
@@ -236,7 +236,7 @@ def test_four_per_cent_an_hour_all_the_time_leaves_nothing_over(signs: tuple[int
     assert per_event["notional_px"].to_list() == [121_000, 90_000, 116_000, 1e6, 112_000, 1][6 - per_event.height :]
     paid = {side: rows["amount_usd"].sum() for (side,), rows in funding.filter(rate=0.04 * signs[0]).group_by("side")}
     assert (paid["long"] < 0 < paid["short"]) == (signs[0] > 0)
-    said = next(line for line in run.meta["assumptions"] if line.startswith("Funding"))
+    said = next(line for line in run.meta.assumptions if line.startswith("Funding"))
     assert said.startswith(
         f"Funding: {per_event.height} settlements of fetched rates, charged on the oracle price; longs"
     )
@@ -271,8 +271,8 @@ def test_rates_at_every_minute_run_and_are_flagged() -> None:
     accepted("audit", "-q")
     run = open_run()
     assert run.funding["step"].n_unique() == 15
-    assert any("clipped to the venue's cap at 15 settlements" in note for note in run.meta["flags"])
-    assert any("15 settlements off the venue's clock" in note for note in run.meta["flags"])
+    assert any("clipped to the venue's cap at 15 settlements" in note for note in run.meta.notes)
+    assert any("15 settlements off the venue's clock" in note for note in run.meta.notes)
 
 
 def test_funding_beyond_the_tables_is_refused_in_one_line() -> None:
@@ -292,7 +292,7 @@ def fetched(venue: str, name: str) -> pl.DataFrame:
     return frame.select(pl.from_epoch("ts", "ms").cast(pl.Datetime("us")), rate="funding_rate")
 
 
-def checked(run: Run, known: pl.DataFrame) -> pl.DataFrame:
+def checked(run: StoredRun, known: pl.DataFrame) -> pl.DataFrame:
     """Compare a run's funding with the rates it was given, from scratch; return what each side received in all."""
     assert all(audit.passed for audit in run.audits())
     events = run.funding.group_by("ts", "symbol", "rate", "notional_px").agg(
@@ -338,7 +338,7 @@ def test_binance_on_the_night_of_10_october_2025(coin: str, rate: float, payer: 
     paid = {"long": -events["longs"][0], "short": -events["shorts"][0]}
     notional = float(events["lots"][0]) * events["notional_px"][0] * float(profile.instrument(coin)[1])
     assert float(paid[payer]) == pytest.approx(notional * abs(rate), rel=1e-6)
-    assert not any("unding" in note for note in run.meta["flags"])
+    assert not any("unding" in note for note in run.meta.notes)
 
 
 def test_hyperliquid_pays_hourly_on_the_oracle_price() -> None:
@@ -358,6 +358,6 @@ def test_hyperliquid_pays_hourly_on_the_oracle_price() -> None:
     basis = run.funding.unique("ts").sort("ts")
     assert basis["notional_basis"].to_list() == ["oracle"] * 9 + ["mark"]
     assert basis["notional_px"].to_list() == pytest.approx([96_543.0] * 9 + [97_000.0], abs=1)
-    assert [note for note in run.meta["flags"] if "unding" in note] == [
+    assert [note for note in run.meta.notes if "unding" in note] == [
         f"Funding of {HL} has index prices at 9 of 10 settlements, else the mark is charged."
     ]

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backtest.api.run import Run
 from backtest.calculator.figures import Answer, position_figures
 from backtest.calculator.position import Asked, contract_of, take_position
 from backtest.engine.run import simulate
@@ -24,7 +25,8 @@ from backtest.market.units import refuse_no_value
 from backtest.run.execute import execute
 from backtest.run.prepare import Prepared, prepare
 from backtest.run.resolve import resolve
-from backtest.run.run import Run
+from backtest.run.run import StoredRun
+from backtest.run.summary import block
 from backtest.venue.instrument import Instrument
 from backtest.venue.reading import get_venue
 from tests.engine.small import bar, small
@@ -142,31 +144,31 @@ def test_the_loss_of_a_long_accelerates_as_the_price_falls(mark0: int, fall: int
 
 
 @pytest.fixture
-def coinm(workspace: Any) -> tuple[Prepared, Run]:
+def coinm(workspace: Any) -> tuple[Prepared, StoredRun]:
     prepared = prepare(resolve("2020-03-12", COINM))
     return prepared, execute(prepared)
 
 
-def test_march_2020_on_coin_margined_contracts(coinm: tuple[Prepared, Run], tmp_path: Path) -> None:
+def test_march_2020_on_coin_margined_contracts(coinm: tuple[Prepared, StoredRun], tmp_path: Path) -> None:
     prepared, run = coinm
-    assert "USD are BTC x" in run.report(tmp_path / "march.html").read_text("utf-8")
+    assert "USD are BTC x" in Run.of(run).report(tmp_path / "march.html").read_text("utf-8")
     audits = run.audits()
     assert [audit.name for audit in audits if not audit.passed] == []
-    px = run.meta["settlement"]["coin_px"]
-    assert run.meta["settlement"] == {"contract": "inverse", "currency": "BTC", "coin_px": px}
+    px = run.meta.settlement.coin_px
+    assert (run.meta.settlement.contract, run.meta.settlement.currency) == ("inverse", "BTC")
     assert prepared.market.instruments[0].symbol == XBTUSD
     said = f"USD here is BTC x {px:,.10g}"
-    assert said in run.meta["assumptions"][0]
-    assert said in run.meta["flags"][0]
-    assert f"USD are BTC x {px:,.10g}, the first mark" in str(run)
+    assert said in run.meta.assumptions[0]
+    assert said in run.meta.notes[0]
+    assert f"USD are BTC x {px:,.10g}, the first mark" in block(run)
     assert run.summary()["open_interest_usd"] == 10**9  # contracts are worth their face at the first mark
     assert run.summary()["liquidations"] > 500
     assert run.summary()["adl_waves"] > 0
 
 
-def test_prices_of_amounts_are_face_over_coins(coinm: tuple[Prepared, Run]) -> None:
+def test_prices_of_amounts_are_face_over_coins(coinm: tuple[Prepared, StoredRun]) -> None:
     run = coinm[1]
-    px = run.meta["settlement"]["coin_px"]
+    px = run.meta.settlement.coin_px
     held = run.table("positions")
     coins = held["entry_value_usd"].cast(pl.Float64) / px
     face = held["quantity_base"] * 100  # contracts of 100 USD
@@ -198,7 +200,7 @@ def test_prices_of_amounts_are_face_over_coins(coinm: tuple[Prepared, Run]) -> N
     assert means == pytest.approx(slices["lots"].sum() / (slices["lots"] / slices["close_px"]).sum())
 
 
-def test_longs_pay_and_shorts_win_in_coins(coinm: tuple[Prepared, Run]) -> None:
+def test_longs_pay_and_shorts_win_in_coins(coinm: tuple[Prepared, StoredRun]) -> None:
     held = coinm[1].table("positions").filter(pl.col("fate") == "open")
     profit = held["final_equity_usd"].cast(pl.Float64) - held["collateral_usd"].cast(pl.Float64)
     entered = held["entry_px"].to_numpy()

@@ -16,7 +16,8 @@ from backtest.run.execute import execute
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
 from backtest.run.run import open_run
-from backtest.studies.seeds import bands, run_grid, run_seeds
+from backtest.studies.grid import run_grid
+from backtest.studies.seeds import bands, run_seeds
 from backtest.venue.profile import FundStart
 from backtest.venue.reading import get_venue
 
@@ -125,7 +126,7 @@ def test_half_life_zero_is_the_trade_price() -> None:
 def test_replay_takes_a_frame_of_positions_or_a_size() -> None:
     assert len(backtest.replay("2021-12-04", positions=50).positions) == 50
     run = backtest.replay("2021-12-04", positions=PAIR)
-    assert run.meta["labels"]["book"]["badge"] == "imported"
+    assert run.meta.labels.book.badge == "imported"
     assert run.liquidations["account_id"].to_list() == [1]
     assert all(audit.passed for audit in run.audits())
 
@@ -138,7 +139,7 @@ def test_a_run_answers_in_polars_pandas_and_words() -> None:
     assert f"run {run.run_id}" in repr(run)
     assert "<pre>" in run._repr_html_()
     assert open_run(run.run_id[:5]).run_id == run.run_id
-    with pytest.raises(AttributeError, match="tables: runs"):
+    with pytest.raises(AttributeError, match="nothing"):
         _ = run.nothing
 
 
@@ -146,14 +147,17 @@ def test_seeds_share_a_market_and_give_bands() -> None:
     resolved = resolve("2021-12-04", SMALL)
     prepared = prepare(resolved)
     run = run_seeds(resolved, prepared.market, execute(prepared), 3)
-    assert len(set(run.meta["seeds"])) == 3
-    low, median, high = run.meta["bands"]["liquidated_usd"]
-    assert low <= median <= high
-    assert run.meta["bands"] == bands(run.meta["seed_summaries"])
+    assert run.studies.seeds is not None
+    assert len(set(run.studies.seeds.run_ids)) == 3
+    found = run.studies.seeds.bands
+    assert found["liquidated_usd"].low <= found["liquidated_usd"].median <= found["liquidated_usd"].high
+    assert found == bands(run.studies.seeds.summaries)
     spread = {row["metric"]: row for row in run.query("seed_spread").to_dicts()}
     assert spread["adl_usd"]["runs"] == 3
-    assert [spread["adl_usd"][name] for name in ("p05", "median", "p95")] == pytest.approx(run.meta["bands"]["adl_usd"])
-    assert all(len(values) == 3 for values in run.meta["seed_compare"].values())
+    band = found["adl_usd"]
+    names = ("p05", "median", "p95")
+    assert [spread["adl_usd"][name] for name in names] == pytest.approx([band.low, band.median, band.high])
+    assert all(len(values) == 3 for values in run.studies.seeds.compared.values())
     with pytest.raises(ConfigError, match="at least two seeds"):
         run_seeds(resolved, prepared.market, run, 1)
 
@@ -162,9 +166,9 @@ def test_the_grid_changes_one_setting_at_a_time() -> None:
     given = {"positions": 1000, "coins": ("BTC", "SOL")}
     resolved = resolve("2025-10-10", given)
     run = run_grid(resolved, given, execute(prepare(resolved)))
-    labels = [entry["label"] for entry in run.meta["sensitivity"]]
+    labels = [entry.label for entry in run.studies.grid]
     assert labels[0] == "nothing: this run"
     assert labels[1:] == [entry.label for entry in resolved.event.sensitivity]
-    assert len({entry["run_id"] for entry in run.meta["sensitivity"]}) == len(labels)
+    assert len({entry.run_id for entry in run.studies.grid}) == len(labels)
     with pytest.raises(ConfigError, match="no sensitivity grid"):
         run_grid(resolve("2021-12-04", {}), {}, run)

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from backtest.api.replay import replay
-from backtest.run.run import Run
+from backtest.api.run import Run
 from tests.sql.conftest import Make, rows
 
 BTC, SOL = "BTC/USD:USD", "SOL/USD:USD"
@@ -128,9 +128,9 @@ def test_a_single_cross_position_and_an_isolated_one_have_one_price(run: Run) ->
 
 
 def test_the_run_says_that_contagion_is_simulated_only_where_it_is(run: Run) -> None:
-    assert not any("Cross-margin contagion" in line for line in run.meta["not_simulated"])
+    assert not any("Cross-margin contagion" in line for line in run.meta.not_simulated)
     plain = replay("2025-10-10", positions=200, coins=("BTC", "SOL"))
-    assert any("Cross-margin contagion" in line for line in plain.meta["not_simulated"])
-    said = [line for line in run.meta["assumptions"] if line.startswith("Of a cross account in breach")]
+    assert any("Cross-margin contagion" in line for line in plain.meta.not_simulated)
+    said = [line for line in run.meta.assumptions if line.startswith("Of a cross account in breach")]
     assert len(said) == 1
-    assert not any(line.startswith("Of a cross account") for line in plain.meta["assumptions"])
+    assert not any(line.startswith("Of a cross account") for line in plain.meta.assumptions)

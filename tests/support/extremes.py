@@ -17,7 +17,8 @@ from backtest.report import render_html
 from backtest.run.execute import execute
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
-from backtest.run.run import Run
+from backtest.run.run import StoredRun
+from backtest.run.summary import block
 from backtest.scenario.reading import check_values
 from backtest.schema.tables import TABLES
 from backtest.venue.reading import get_venue, venue_names
@@ -115,13 +116,15 @@ def fields(venue: str, minutes: int = MINUTES, **changes: Any) -> dict[str, Any]
     return check_values({**small, **changes}, "test")
 
 
-def replayed(venue: str, positions: Sequence[Mapping[str, Any]] = (), minutes: int = MINUTES, **changes: Any) -> Run:
+def replayed(
+    venue: str, positions: Sequence[Mapping[str, Any]] = (), minutes: int = MINUTES, **changes: Any
+) -> StoredRun:
     """Replay the stored bars under a profile, with an imported book if there are positions."""
     book = pl.DataFrame(list(positions)) if positions else None
     return execute(prepare(resolve(EVENT, fields(venue, minutes, **changes)), book), fresh=True)
 
 
-def sound(run: Run, page: bool = False) -> Run:
+def sound(run: StoredRun, page: bool = False) -> StoredRun:
     """Assert all that holds of every run: audits, conservation, finite figures, and a page if asked; return the run."""
     assert [audit.name for audit in run.audits() if not audit.passed] == []
     assert set(run.steps["residual_usd"]) == {Decimal(0)}
@@ -129,14 +132,14 @@ def sound(run: Run, page: bool = False) -> Run:
         frame: pl.DataFrame = getattr(run, name)
         for column in frame.select(pl.selectors.float()):
             assert column.is_finite().all(), (name, column.name)
-    words = f"{run!r} {' '.join(run.meta['flags'])} {' '.join(run.meta['assumptions'])}"
+    words = f"{block(run)} {' '.join(run.meta.notes)} {' '.join(run.meta.assumptions)}"
     if page:
         words += NO_WORDS.sub(" ", render_html(run))
     assert not NOT_FINITE.findall(words)
     return run
 
 
-def uncovered(run: Run) -> Decimal:
+def uncovered(run: StoredRun) -> Decimal:
     """Return the losses that nobody bore, as the ledger has them."""
     value = run.summary()["uncovered_usd"]
     assert value is not None
@@ -144,6 +147,6 @@ def uncovered(run: Run) -> Decimal:
     return Decimal(value)
 
 
-def fates(run: Run) -> list[tuple[Any, ...]]:
+def fates(run: StoredRun) -> list[tuple[Any, ...]]:
     """Return what became of every position."""
     return run.positions.sort("position_id").select("final_lots", "final_cash_usd").rows()

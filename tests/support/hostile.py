@@ -15,7 +15,7 @@ from backtest.lake.write import write_day
 from backtest.run.execute import execute
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
-from backtest.run.run import Run
+from backtest.run.run import StoredRun
 from backtest.scenario.reading import check_values
 from tests.support.command import call
 
@@ -79,7 +79,7 @@ def files(folder: Path | None = None) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-def run_of(venue: str = VENUE, count: int = 200, fresh: bool = False, **fields: Any) -> Run:
+def run_of(venue: str = VENUE, count: int = 200, fresh: bool = False, **fields: Any) -> StoredRun:
     """Run the small replay without the command line."""
     values = {"venue": venue, "positions": count, "start": START, "end": END, **fields}
     return execute(prepare(resolve(EVENT, check_values(values, "test"))), fresh=fresh)

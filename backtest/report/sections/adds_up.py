@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -12,9 +13,8 @@ from backtest.report.numbers import count, listed, plural, say
 from backtest.report.sections.published import file_name, source_link
 from backtest.report.story import BADGES, day
 from backtest.report.tables import bullets, columns, empty, micros, table
-from backtest.venue.settlement import unit_of_account
+from backtest.venue.profile import Simplification, Source
 
-LABELS = ("prices", "open_interest", "book", "mark", "liquidity")
 AUDITS = columns("""
     mark   words
     title  words  what must hold
@@ -43,28 +43,27 @@ COVERAGE = columns("""
 def title_band(f: Findings) -> Row:
     """Return what the title band shows: event, venue, window, identity and one badge per kind of input."""
     meta, s = f.meta, f.summary
-    seeds = meta.get("seeds") or []
+    seeds = f.seeds
     until = f"{f.end:%H:%M}" if f.start.date() == f.end.date() else f"{f.end:%H:%M} on {day(f.end)}"
     facts = [
-        ("venue", meta["venue"]["name"]),
-        *([("unit", unit)] if (unit := unit_of_account(meta.get("settlement"))) else []),
+        ("venue", meta.venue.name),
+        *([("unit", meta.settlement.unit)] if meta.settlement.unit else []),
         ("window, UTC", f"{day(f.start)}, {f.start:%H:%M} to {until}"),
         ("symbols", f.coins()),
-        ("run", meta["run_id"]),
-        (plural(max(len(seeds), 1), "seed"), f"{s['seed']} and {len(seeds) - 1} more" if len(seeds) > 1 else s["seed"]),
+        ("run", meta.run_id),
+        (plural(max(seeds, 1), "seed"), f"{s['seed']} and {seeds - 1} more" if seeds > 1 else s["seed"]),
         ("ADL ranking", s["ranking"]),
     ]
-    known = [(name, meta["labels"][name]) for name in LABELS if name in meta["labels"]]
     labels = [
         {
             "name": name.replace("_", " "),
-            "kind": label["badge"] if label["badge"] in BADGES else "other",
-            "badge": label["badge"],
-            "text": label["text"],
+            "kind": label.badge if label.badge in BADGES else "other",
+            "badge": label.badge,
+            "text": label.text,
         }
-        for name, label in known
+        for name, label in meta.labels.by_name().items()
     ]
-    return {"event": meta["event"], "facts": facts, "labels": labels, "flags": meta.get("flags") or []}
+    return {"event": meta.event, "facts": facts, "labels": labels, "flags": meta.notes}
 
 
 # --- does it add up ------------------------------------------------------------------------------------------
@@ -113,16 +112,16 @@ def _origin(group: list[Row]) -> Markup:
 def limits(f: Findings) -> Markup:
     """List assumptions, what is not simulated, simplified rules and unverified figures, in plain words."""
     meta = f.meta
-    venue, event = meta["venue"], meta["event"]
-    groups: list[tuple[str, list[Any]]] = [
-        ("Assumptions", meta.get("assumptions") or []),
-        ("Not simulated", meta.get("not_simulated") or []),
-        ("Notes on the inputs of this run", meta.get("flags") or []),
-        ("Rules of the venue that run simplified", [_simplified(row) for row in venue.get("simplified") or []]),
-        ("Figures of the venue that are not verified", venue.get("unverified") or []),
-        ("About the venue", venue.get("notes") or []),
-        ("About the event", event.get("notes") or []),
-        ("Sources of the venue's rules", [_source(row) for row in venue.get("sources") or []]),
+    venue, event = meta.venue, meta.event
+    groups: list[tuple[str, Sequence[Any]]] = [
+        ("Assumptions", meta.assumptions),
+        ("Not simulated", meta.not_simulated),
+        ("Notes on the inputs of this run", meta.notes),
+        ("Rules of the venue that run simplified", [_simplified(row) for row in venue.simplified]),
+        ("Figures of the venue that are not verified", venue.unverified),
+        ("About the venue", venue.notes),
+        ("About the event", event.notes),
+        ("Sources of the venue's rules", [_source(row) for row in venue.sources]),
     ]
     box = "<details{open}><summary>{name} <small>{n}</small></summary>{items}</details>"
     made = Markup("").join(
@@ -133,26 +132,23 @@ def limits(f: Findings) -> Markup:
     return say('<div class="limits">{made}</div>', made=made) if made else empty("None are recorded.")
 
 
-def _simplified(row: Row) -> Markup:
+def _simplified(row: Simplification) -> Markup:
     words = "<b>{point}</b>: the venue: {rule}; here: {here}"
-    return say(words, point=row["point"], rule=row["venue_rule"], here=row["runs_here"])
+    return say(words, point=row.point, rule=row.venue_rule, here=row.runs_here)
 
 
-def _source(row: Row | str) -> Markup:
-    if isinstance(row, str):
-        return source_link(row)
-    words = row.get("title") or row.get("note") or row.get("id") or ""
-    return say("{link} {words}", link=source_link(str(row.get("url") or "")), words=words)
+def _source(row: Source) -> Markup:
+    return say("{link} {words}", link=source_link(row.url), words=row.note or row.id)
 
 
 def scenario_text(f: Findings) -> Markup:
     """Show the resolved scenario as TOML."""
     box = '<details class="code"><summary>as resolved</summary><pre tabindex="0"><code>{toml}</code></pre></details>'
-    return say(box, toml=f.meta["scenario_toml"])
+    return say(box, toml=f.meta.scenario_toml)
 
 
 def versions_table(f: Findings) -> Markup:
     """List the versions that decide the result."""
-    pairs = f.meta["versions"].items()
+    pairs = f.meta.versions.items()
     items = Markup("").join(say("<div><dt>{name}</dt><dd>{version}</dd></div>", name=k, version=v) for k, v in pairs)
     return say('<dl class="versions">{items}</dl>', items=items)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -117,7 +117,7 @@ def tiles_answer(f: Findings) -> Markup:
         "{n} positions with {oi} of open interest on each side, under the rules of {venue}; {band}.",
         n=count(s["positions"]),
         oi=usd(s["open_interest_usd"]),
-        venue=f.meta["venue"]["name"],
+        venue=f.meta.venue.name,
         band=f"under a number its 5 to 95 % range over {seeds} seeds" if seeds > 1 else "one seed, so no band is shown",
     )
 
@@ -186,18 +186,18 @@ def _band_row(f: Findings, metric: str) -> Row:
 
 def sensitivity_table(f: Findings) -> Markup:
     """Show the headline numbers with one setting changed at a time."""
-    grid: list[dict[str, Any]] = f.meta.get("sensitivity") or []
+    grid = f.run.studies.grid
     if not grid:
         return empty("No sensitivity grid was run with this replay.")
-    metrics = list(dict.fromkeys(metric for entry in grid for metric in entry["metrics"]))
-    own = f.meta["run_id"]
+    metrics = list(dict.fromkeys(metric for row in grid for metric in row.metrics))
+    own = f.meta.run_id
     rows = (
         {
-            "label": entry["label"],
-            "here": entry.get("run_id") == own,
-            **{m: _cell(m, entry["metrics"].get(m)) for m in metrics},
+            "label": row.label,
+            "here": row.run_id == own,
+            **{m: _cell(m, row.metrics.get(m)) for m in metrics},
         }
-        for entry in grid
+        for row in grid
     )
     heads = [Column("label", "head", "changed")]
     heads += [Column(m, "given", _head(m)) for m in metrics]

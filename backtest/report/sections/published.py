@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
+from backtest.catalogue.facts import Comparison, Fact
 from backtest.report.figures.canvas import base_coin
 from backtest.report.findings import Findings, Row
 from backtest.report.numbers import (
@@ -21,7 +21,6 @@ from backtest.report.numbers import (
     say,
     significant,
     span_text,
-    time_of,
     times_text,
     usd_text,
 )
@@ -51,13 +50,13 @@ _METRICS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Compared:
     """A published figure next to the run's own figure over the same window."""
 
-    fact: Row
-    entry: Row
+    fact: Fact
+    entry: Comparison
     value: Number | None
-    conflicts: tuple[Row, ...]
+    conflicts: tuple[Fact, ...]
     seeds: tuple[float, ...] = ()
     missing: Markup | str = ""
     foreign: str = ""
@@ -65,7 +64,7 @@ class Comparison:
     @property
     def derived(self) -> bool:
         """Return whether the fact was worked out from published figures."""
-        return bool(self.fact.get("mark") == "D")
+        return self.fact.mark == "D"
 
     @property
     def figure(self) -> Number | None:
@@ -75,53 +74,47 @@ class Comparison:
     @property
     def ratios(self) -> tuple[float, float] | None:
         """Return the run's figure over the fact, for a range over both its ends; none where there is no verdict."""
-        ends = [float(end) for end in fact_ends(self.fact) if end]
-        if self.entry["how"] != "ratio" or self.foreign or not self.figure or not ends:
+        ends = [float(end) for end in ends_of(self.fact) if end]
+        if self.entry.how != "ratio" or self.foreign or not self.figure or not ends:
             return None
         found = [float(self.figure) / end for end in ends]
         return (min(found), max(found)) if min(found) > 0 else None
 
 
-def fact_ends(fact: Row) -> list[Any]:
-    """Return the value of a fact, or both ends of its range.
-
-    Examples
-    --------
-    >>> fact_ends({"value": 3}), fact_ends({"low": 1, "high": 2})
-    ([3], [1, 2])
-    """
-    return [fact["value"]] if fact.get("value") is not None else [fact.get("low"), fact.get("high")]
+def ends_of(fact: Fact) -> tuple[float | None, ...]:
+    """Return the value of a fact, or both ends of its range."""
+    return (fact.low, fact.high) if fact.value is None else (fact.value,)
 
 
-def comparisons(f: Findings) -> list[Comparison]:
+def comparisons(f: Findings) -> list[Compared]:
     """Evaluate what the event says may be compared, for the coins of this run."""
-    facts = {fact["id"]: fact for fact in f.meta["event"].get("facts") or []}
+    facts = {fact.id: fact for fact in f.meta.event.facts}
     covered = {base_coin(symbol) for symbol in f.symbols}
-    over_seeds = f.meta.get("seed_compare") or {}
+    over_seeds = f.run.studies.seeds.compared if f.run.studies.seeds else {}
     made = []
-    for entry in f.meta["event"].get("compare") or []:
-        coin, fact = entry.get("coin") or None, facts.get(entry["fact"])
+    for entry in f.meta.event.compare:
+        coin, fact = entry.coin or None, facts.get(entry.fact)
         if fact is None or (coin and coin not in covered):
             continue
-        row = f.row("window_metrics", coin=coin, start=time_of(entry["start"]), end=time_of(entry["end"]))
-        clashes = tuple(facts[name] for name in fact.get("conflicts_with") or [] if name in facts)
+        row = f.row("window_metrics", coin=coin, start=entry.start, end=entry.end)
+        clashes = tuple(facts[name] for name in fact.conflicts_with if name in facts)
         missing = _missing(f, entry, row)
-        seeds = () if missing else tuple(map(float, over_seeds.get(fact["id"]) or ()))
-        value = None if missing else row.get(entry["metric"])
-        made.append(Comparison(fact, entry, value, clashes, seeds, missing, _foreign(f, fact)))
+        seeds = () if missing else over_seeds.get(fact.id, ())
+        value = None if missing else row.get(entry.metric)
+        made.append(Compared(fact, entry, value, clashes, seeds, missing, _foreign(f, fact)))
     return sorted(made, key=lambda one: bool(one.foreign))
 
 
-def _foreign(f: Findings, fact: Row) -> str:
+def _foreign(f: Findings, fact: Fact) -> str:
     """Return why a fact of another venue says nothing about this run; nothing for a fact that does."""
-    here, there = f.meta["venue"]["id"], fact.get("venue")
+    here, there = f.meta.venue.id, fact.venue
     return f"a figure of {there}; this run has the rules of {here}" if there and there != here else ""
 
 
-def _missing(f: Findings, entry: Row, row: Row) -> Markup | str:
+def _missing(f: Findings, entry: Comparison, row: Row) -> Markup | str:
     """Return why the run has no figure for an entry, nothing if it has one."""
-    began, metric = f.summary["first_adl_ts"], entry["metric"]
-    if metric == "adl_onset_s" and began and began < time_of(entry["start"]):
+    began, metric = f.summary["first_adl_ts"], entry.metric
+    if metric == "adl_onset_s" and began and began < entry.start:
         # What the window then holds is its first ADL, not the first of all.
         return say("before the window, {time}", time=at(began))
     if row.get(metric) is not None:
@@ -134,13 +127,13 @@ def _missing(f: Findings, entry: Row, row: Row) -> Markup | str:
 def sure_answer(f: Findings) -> Markup:
     """Say how far the run is from what was published about liquidations and ADL."""
     # Prices test the tape that was walked, not the replay.
-    told = [one for one in comparisons(f) if not one.entry["metric"].startswith("price")]
+    told = [one for one in comparisons(f) if not one.entry.metric.startswith("price")]
     scored = [one for one in told if one.ratios]
     ratios = [one.ratios for one in scored if one.ratios]
     seeds = f"{f.seeds} seeds were run" if f.seeds > 1 else "One seed was run, so there is no band"
     if not ratios and any(one.foreign for one in told):
         nothing = "{seeds}; no published figure of {venue} can be compared with this run; other venues' are grey."
-        return say(nothing, seeds=seeds, venue=f.meta["venue"]["id"])
+        return say(nothing, seeds=seeds, venue=f.meta.venue.id)
     if not ratios:
         return say("{seeds}; nothing published can be compared with this run.", seeds=seeds)
     near = sum(_near(ends) for ends in ratios)
@@ -172,7 +165,7 @@ def _figures(n: int, derived: int) -> str:
     return f"{noun} derived from published ones" if derived else f"published {noun}"
 
 
-def _median_of(scored: list[Comparison]) -> str:
+def _median_of(scored: list[Compared]) -> str:
     most = max(len(one.seeds) for one in scored)
     return f" (median of {most} seeds)" if most > 1 else ""
 
@@ -183,9 +176,9 @@ def _near(ends: tuple[float, float]) -> bool:
 
 def facts_table(f: Findings) -> Markup:
     """Put the published facts next to the run; others on the same thing, and conflicting ones, stand right below."""
-    groups: dict[tuple[str, str], list[Comparison]] = {}
+    groups: dict[tuple[str, str], list[Compared]] = {}
     for one in comparisons(f):
-        groups.setdefault((one.entry["metric"], one.entry.get("coin") or ""), []).append(one)
+        groups.setdefault((one.entry.metric, one.entry.coin), []).append(one)
     rows = [row for group in groups.values() for row in _group(group)]
     if not rows:
         return empty("No published figure of this event covers the symbols and the window of this run.")
@@ -196,24 +189,24 @@ def _row_class(row: Row) -> str:
     return " ".join(name for name in ("clash", "foreign") if row.get(name))
 
 
-def _group(group: list[Comparison]) -> list[Row]:
+def _group(group: list[Compared]) -> list[Row]:
     """Return a row for the first figure and rows below it for the others and for what contradicts them."""
-    shown = {one.fact["id"] for one in group}
-    clashes = {fact["id"]: fact for one in group for fact in one.conflicts if fact["id"] not in shown}
+    shown = {one.fact.id for one in group}
+    clashes = {fact.id: fact for one in group for fact in one.conflicts if fact.id not in shown}
     first, *others = (_fact(one) for one in group)
     also = [{**row, "name": _named("also published", row["notes"]), "clash": True, "here": Cell("")} for row in others]
     return [first, *also, *map(_clash, clashes.values())]
 
 
-def _fact(one: Comparison) -> Row:
+def _fact(one: Compared) -> Row:
     fact, entry = one.fact, one.entry
-    name = " ".join(part for part in (entry.get("coin"), _METRICS.get(entry["metric"], entry["metric"])) if part)
-    notes = "; ".join(str(part) for part in (one.foreign, fact.get("note"), entry.get("note")) if part)
-    track = _ratio_track(one.ratios) if entry["how"] == "ratio" else _onset_track(one)
+    name = " ".join(part for part in (entry.coin, _METRICS.get(entry.metric, entry.metric)) if part)
+    notes = "; ".join(str(part) for part in (one.foreign, fact.note, entry.note) if part)
+    track = _ratio_track(one.ratios) if entry.how == "ratio" else _onset_track(one)
     return {
         "name": _named(name, notes),
         "notes": notes,
-        "window": f"{time_of(entry['start']):%H:%M}–{time_of(entry['end']):%H:%M}",
+        "window": f"{entry.start:%H:%M}–{entry.end:%H:%M}",
         "foreign": bool(one.foreign),
         "here": _here(one),
         "ratio": _ratio(one),
@@ -222,7 +215,7 @@ def _fact(one: Comparison) -> Row:
     }
 
 
-def _here(one: Comparison) -> Cell:
+def _here(one: Compared) -> Cell:
     """Show the run's figure, over several seeds their median and 5 to 95 % band, or why there is none."""
     if one.missing:
         return Cell(say('<span class="why">{why}</span>', why=one.missing))
@@ -235,31 +228,31 @@ def _here(one: Comparison) -> Cell:
     return Cell(say(words, median=_show(one.fact, one.figure), n=len(one.seeds), low=low, high=high), title)
 
 
-def _ratio(one: Comparison) -> Cell:
+def _ratio(one: Compared) -> Cell:
     """Show the ratio or, in a word, why there is none."""
     if one.ratios:
         return Cell("–".join(dict.fromkeys(significant(end) for end in one.ratios)))
-    why = "other venue" if one.foreign else "no verdict" if one.entry["how"] != "ratio" else "none"
+    why = "other venue" if one.foreign else "no verdict" if one.entry.how != "ratio" else "none"
     return Cell(say('<span class="why">{why}</span>', why=why))
 
 
-def _clash(fact: Row) -> Row:
+def _clash(fact: Fact) -> Row:
     blank = {"window": "", "here": Cell(""), "ratio": Cell(""), "track": ""}
-    return {"name": _named("conflicts with", fact.get("note")), "clash": True, **blank, **_published(fact)}
+    return {"name": _named("conflicts with", fact.note), "clash": True, **blank, **_published(fact)}
 
 
-def _published(fact: Row) -> Row:
-    ends = fact_ends(fact)
+def _published(fact: Fact) -> Row:
+    ends = ends_of(fact)
     value = Cell(" to ".join(_show(fact, end) for end in ends), " to ".join(exact_text(end) for end in ends))
-    return {"published": value, "grade": fact["grade"], "source": source_link(fact["source"])}
+    return {"published": value, "grade": fact.grade, "source": source_link(fact.source)}
 
 
 def _named(name: str, note: str | None) -> Markup:
     return say("{name}{note}", name=name, note=say("<small>{n}</small>", n=note) if note else "")
 
 
-def _show(fact: Row, value: Number | None) -> str:
-    return "" if value is None else _UNITS.get(fact["unit"], lambda v: significant(v, 6))(value)
+def _show(fact: Fact, value: Number | None) -> str:
+    return "" if value is None else _UNITS.get(fact.unit, lambda v: significant(v, 6))(value)
 
 
 def _ratio_track(ratios: tuple[float, float] | None) -> Markup:
@@ -271,9 +264,9 @@ def _ratio_track(ratios: tuple[float, float] | None) -> Markup:
     return say(dot, low=low, width=high - low)
 
 
-def _onset_track(one: Comparison) -> Markup:
+def _onset_track(one: Compared) -> Markup:
     """Draw a figure without a verdict, a censored one or a bound, as two bars from zero: the run's, the published."""
-    here, fact = abs(float(one.figure or 0)), max(abs(float(end or 0)) for end in fact_ends(one.fact))
+    here, fact = abs(float(one.figure or 0)), max(abs(float(end or 0)) for end in ends_of(one.fact))
     room = max(here, fact) or 1.0
     bars = (
         '<span class="track onset" title="this run above, published below; no verdict">'

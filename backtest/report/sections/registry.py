@@ -44,11 +44,11 @@ def _story(f: Findings) -> Markup:
 
 
 def _watched(f: Findings) -> bool:
-    return bool(f.meta.get("watch"))
+    return f.meta.watch
 
 
 def _cross(f: Findings) -> bool:
-    return bool(f.meta.get("cross"))
+    return f.meta.cross
 
 
 SECTIONS = (

@@ -1,0 +1,162 @@
+"""Run folders: written whole or not at all, found by id, checked when opened."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from backtest.assets import runs_folder
+from backtest.errors import RunError, UnknownNameError
+from backtest.run.meta import RunMeta, TableFile, decode
+from backtest.run.seal import file_digest, is_sealed, reason, sealed
+from backtest.schema.tables import TABLES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+META = "run.json"
+LOG = "log.jsonl"
+FORMAT = 2
+
+
+def write_run(tables: Mapping[str, pa.Table], meta: RunMeta, log: Mapping[str, Any]) -> Path:
+    """Write a run folder beside its place and move it there when it is complete.
+
+    Tables and ``run.json`` are byte-equal for equal inputs; times and durations go to ``log.jsonl``. Remains of a
+    killed writer of the same run are removed first.
+
+    Raises
+    ------
+    RunError
+        If the folder cannot be written; nothing is left behind.
+    """
+    target = runs_folder() / meta.run_id
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        for left in target.parent.glob(f".{target.name}.*.partial"):
+            shutil.rmtree(left, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        paths = [temporary / f"{name}.parquet" for name in tables]
+        with ThreadPoolExecutor(2) as pool:  # compression leaves the interpreter free
+            files = dict(zip(tables, pool.map(write_parquet, tables.values(), paths), strict=True))
+        whole = msgspec.structs.replace(meta, tables=files)
+        (temporary / META).write_text(sealed({"format": FORMAT, **msgspec.to_builtins(whole)}), "utf-8")
+        (temporary / LOG).write_text(json.dumps(dict(log), sort_keys=True) + "\n", "utf-8")
+        _take_place(temporary, target)
+    except OSError as error:
+        raise RunError(f"cannot write {target}: {reason(error)}; free space or choose CRASHBOOK_HOME") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def _take_place(new: Path, target: Path) -> None:
+    """Move a whole folder to its place; one that is there gives way in one step and returns if that fails."""
+    old = new.with_name(f"{new.name.removesuffix('.partial')}.old.partial")
+    if target.is_dir() and not target.is_symlink():
+        target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        if old.is_dir():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def write_parquet(table: pa.Table, path: Path) -> TableFile:
+    """Write one table; the only place where Parquet of a run is written."""
+    import pyarrow.parquet as pq
+
+    pq.write_table(
+        table, path, compression="zstd", compression_level=1, store_decimal_as_integer=True, version="2.6",
+        write_statistics=True, row_group_size=1 << 20,
+    )  # fmt: skip
+    return TableFile(rows=table.num_rows, sha256=file_digest(path))
+
+
+def run_ids() -> list[str]:
+    """Return the ids of complete run folders, the newest last."""
+    folder = runs_folder()
+    found = [path.parent for path in folder.glob(f"*/{META}") if not path.parent.name.startswith(".")]
+    return [path.name for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))]
+
+
+def find_run(name: str) -> Path:
+    """Return the folder of a run by id, unique prefix of an id, path, or ``latest``.
+
+    Raises
+    ------
+    RunError
+        If there is no run, or the prefix fits several.
+    UnknownNameError
+        With the near matches, if no id begins so.
+    """
+    path = Path(name)
+    if name not in {"", "latest"} and _is_folder(path):
+        return path
+    known = run_ids()
+    if not known:
+        raise RunError(f"no runs in {runs_folder()}; make one with crashbook replay 2025-10-10")
+    if name == "latest":
+        return runs_folder() / known[-1]
+    hits = [run for run in known if run.startswith(name)]
+    if len(hits) > 1:
+        raise RunError(f"run '{name}' is ambiguous: {', '.join(hits)}; give more of the id")
+    if not hits:
+        raise UnknownNameError("run", name, known, "See crashbook runs")
+    return runs_folder() / hits[0]
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # no name of a file, an SQL text for example
+        return False
+
+
+def read_meta(folder: Path) -> RunMeta:
+    """Read and check ``run.json`` of a folder.
+
+    Raises
+    ------
+    RunError
+        If the file is missing, unreadable, of another version, changed, or not as declared.
+    """
+    path = folder / META
+    try:
+        text = path.read_bytes().decode()
+        table = json.loads(text)
+    except FileNotFoundError:
+        raise RunError(f"{folder}: no {META}: the run was not finished; run it again") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read ({type(error).__name__}); run it again") from None
+    if not isinstance(table, dict) or table.get("format") != FORMAT or "tables" not in table:
+        raise RunError(f"{path}: not a run of this version; run it again")
+    if not is_sealed(text):
+        raise RunError(f"{path}: does not match its own digest: it was changed; run it again")
+    body = {key: value for key, value in table.items() if key not in {"format", "sha256"}}
+    return decode(body, RunMeta, str(path))
+
+
+def check_tables(folder: Path, meta: RunMeta) -> None:
+    """Check that every table is there and has the digest of ``run.json``.
+
+    Raises
+    ------
+    RunError
+        For the first one that is missing or differs.
+    """
+    for name in TABLES:
+        entry, path = meta.tables.get(name), folder / f"{name}.parquet"
+        if entry is None or not path.is_file():
+            raise RunError(f"{folder}: table {name} is missing; run it again")
+        if file_digest(path) != entry.sha256:
+            raise RunError(f"{path}: does not match the digest in {META}: it was changed or cut short; run it again")

@@ -1,0 +1,170 @@
+"""The contents of ``run.json`` as types: event, venue, scenario, labels, notes, versions and digests of a run."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from backtest.catalogue.facts import Comparison, Fact
+from backtest.errors import RunError
+from backtest.venue.profile import Point, Simplification, Source
+
+T = TypeVar("T")
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of ``run.json``; a missing, unknown or mistyped key is refused."""
+
+
+class Label(Record, frozen=True):
+    """Where an input comes from: a badge (measured, imported, proxy, modelled) and a sentence."""
+
+    badge: str
+    text: str
+
+
+class Labels(Record, frozen=True):
+    """A label for each kind of input."""
+
+    prices: Label
+    open_interest: Label
+    book: Label
+    mark: Label
+    liquidity: Label
+
+    def by_name(self) -> dict[str, Label]:
+        """Return the labels by input, in order."""
+        return msgspec.structs.asdict(self)
+
+
+class Event(Record, frozen=True):
+    """The event of the catalogue; times are naive UTC."""
+
+    id: str
+    title: str
+    summary: str
+    grade: str
+    core_start: dt.datetime
+    core_end: dt.datetime
+    facts: tuple[Fact, ...]
+    compare: tuple[Comparison, ...]
+    notes: tuple[str, ...]
+
+
+class Venue(Record, frozen=True):
+    """The profile whose rules ran."""
+
+    id: str
+    name: str
+    as_of: dt.date
+    notes: tuple[str, ...]
+    simplified: tuple[Simplification, ...]
+    sources: tuple[Source, ...]
+    points: tuple[Point, ...]
+    unverified: tuple[str, ...]
+
+
+class Tier(Record, frozen=True):
+    """A row of a margin table: from a notional (in the table's unit) on, a maintenance rate and a largest leverage."""
+
+    floor: float
+    maintenance_rate: float
+    leverage: float
+
+
+class Contract(Record, frozen=True):
+    """Tick, lot and margin table of a symbol, and the source of each."""
+
+    symbol: str
+    tick_px: str
+    lot: str
+    lot_of: str
+    units_from: str
+    margin_table_from: dt.date
+    margin_table_coin: str
+    margin_source: str
+    margin_mark: str
+    margin_note: str
+    floors_in: str
+    tiers: tuple[Tier, ...]
+
+
+class Settlement(Record, frozen=True):
+    """The settlement currency; of a coin also its first mark, at which all amounts count."""
+
+    contract: Literal["linear", "inverse"]
+    currency: str
+    coin_px: float | None
+
+    @property
+    def unit(self) -> str:
+        """Return the meaning of USD in a run that settles in a coin, empty for dollars.
+
+        Examples
+        --------
+        >>> Settlement(contract="inverse", currency="BTC", coin_px=7934.5).unit
+        'USD are BTC x 7,934.5, the first mark'
+        """
+        return "" if self.coin_px is None else f"USD are {self.currency} x {self.coin_px:,.10g}, the first mark"
+
+
+class Digests(Record, frozen=True):
+    """SHA-256 of the inputs of a run."""
+
+    data: str
+    book: str
+    code: str
+    scenario: str
+
+
+class TableFile(Record, frozen=True):
+    """Rows and SHA-256 of the file of a result table."""
+
+    rows: int
+    sha256: str
+
+
+class RunMeta(Record, frozen=True):
+    """Everything a reader needs to judge or repeat a run, without times; ``tables`` is known once they are written."""
+
+    run_id: str
+    threshold: Literal["<", "<="]
+    event: Event
+    venue: Venue
+    scenario: dict[str, Any]
+    scenario_toml: str
+    scenario_sources: dict[str, str]
+    contracts: tuple[Contract, ...]
+    labels: Labels
+    settlement: Settlement
+    assumptions: tuple[str, ...]
+    not_simulated: tuple[str, ...]
+    notes: tuple[str, ...]
+    versions: dict[str, str]
+    digests: Digests
+    watch: bool
+    cross: bool
+    tables: dict[str, TableFile] = {}
+
+
+def decode(table: Mapping[str, Any], kind: type[T], where: str) -> T:
+    """Return a table of JSON as a record.
+
+    Raises
+    ------
+    RunError
+        Naming the file and the key that is missing, unknown or of another type.
+
+    Examples
+    --------
+    >>> decode({"badge": "proxy"}, Label, "run.json")
+    Traceback (most recent call last):
+    backtest.errors.RunError: run.json: Object missing required field `text`; run it again
+    """
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as error:
+        raise RunError(f"{where}: {error}; run it again") from None

@@ -1,0 +1,115 @@
+"""Results of studies, stored beside the run that they belong to; no part of the run's identity."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from backtest.errors import RunError
+from backtest.run.meta import Record, decode
+from backtest.run.seal import is_sealed, reason, sealed
+
+if TYPE_CHECKING:
+    import polars as pl
+
+STUDIES = "studies.json"
+
+
+class Band(Record, frozen=True):
+    """5th percentile, median and 95th percentile of a headline over seeds."""
+
+    low: float
+    median: float
+    high: float
+
+
+class Seeds(Record, frozen=True):
+    """Runs that differ in the seed alone; rows of ``run_summary`` and, by fact, the values compared with it."""
+
+    run_ids: tuple[str, ...]
+    summaries: tuple[dict[str, Any], ...]
+    bands: dict[str, Band]
+    compared: dict[str, tuple[float, ...]]
+
+    def frame(self) -> pl.DataFrame:
+        """Return the rows of ``run_summary``; times that are stored as text become times again."""
+        return summaries_frame(self.summaries)
+
+
+class GridRow(Record, frozen=True):
+    """A run of the sensitivity grid: the setting that was changed and the headline numbers."""
+
+    label: str
+    run_id: str
+    metrics: dict[str, float | None]
+
+
+class Studies(Record, frozen=True):
+    """The studies stored beside a run."""
+
+    seeds: Seeds | None = None
+    grid: tuple[GridRow, ...] = ()
+
+
+def summaries_frame(summaries: Iterable[dict[str, Any]]) -> pl.DataFrame:
+    """Return rows of ``run_summary`` as a frame, texts in the columns of times parsed."""
+    import polars as pl
+
+    frame = pl.DataFrame(list(summaries), infer_schema_length=None)
+    times = [name for name in frame.columns if name.endswith("_ts")]
+    return frame.with_columns(
+        pl.col(name).cast(pl.String).str.to_datetime(time_unit="us", time_zone=None) for name in times
+    )
+
+
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of a query as JSON takes it: decimals as floats, times as text.
+
+    Examples
+    --------
+    >>> plain({"adl_usd": Decimal("1.5"), "first_adl_ts": dt.datetime(2025, 10, 10, 21, 16)})
+    {'adl_usd': 1.5, 'first_adl_ts': '2025-10-10T21:16:00'}
+    """
+    return {key: _plain(value) for key, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    return value.isoformat() if isinstance(value, dt.datetime) else value
+
+
+def read_studies(folder: Path) -> Studies:
+    """Return the studies stored beside a run; a damaged file counts as none, since a study can be run again."""
+    try:
+        text = (folder / STUDIES).read_bytes().decode()
+        if not is_sealed(text):
+            return Studies()
+        table = {key: value for key, value in json.loads(text).items() if key != "sha256"}
+        return decode(table, Studies, STUDIES)
+    except (OSError, ValueError, RunError):
+        return Studies()
+
+
+def store_studies(folder: Path, **results: Any) -> None:
+    """Add results to the studies stored beside a run, by the field of ``Studies``.
+
+    Raises
+    ------
+    RunError
+        If the file cannot be written; it stays as it was.
+    """
+    path, temporary = folder / STUDIES, folder / f".{STUDIES}.partial"
+    studies = msgspec.structs.replace(read_studies(folder), **results)
+    try:
+        temporary.write_text(sealed(msgspec.to_builtins(studies)), "utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RunError(f"cannot write {path}: {reason(error)}; free space or choose CRASHBOOK_HOME") from None
