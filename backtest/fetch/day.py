@@ -159,8 +159,7 @@ def store(fetched: FetchedDay, place: Place, source: str) -> None:
     DataError
         The disk refuses.
     """
-    folder, timeframe = (place.venue, place.symbol, place.series), place.timeframe or "1m"
     if fetched.rows is not None and SERIES[place.series].bars:
-        write_bars(fetched.rows, *folder, fetched.day, timeframe=timeframe, source=source)
+        write_bars(fetched.rows, place, fetched.day, source=source)
     else:
-        write_day(frame_of(fetched, place.series), *folder, fetched.day, timeframe=timeframe, source=source)
+        write_day(frame_of(fetched, place.series), place, fetched.day, source=source)

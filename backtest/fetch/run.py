@@ -159,8 +159,7 @@ def _store(target: Target, source: Source, fetched: FetchedDay, session: Session
 def _held(target: Target, source: Source, day: dt.date) -> FetchedDay:
     """Return a day as the lake has it."""
     place, start = target.place(source), dt.datetime.combine(day, dt.time())
-    folder = (place.venue, place.symbol, place.series)
-    return FetchedDay(day, frame=read_series(*folder, start, start + DAY, timeframe=place.timeframe or "1m"))
+    return FetchedDay(day, frame=read_series(place, start, start + DAY))
 
 
 def _served(target: Target, source: Source, day: FetchedDay, *, fresh: bool) -> Served:

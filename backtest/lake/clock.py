@@ -36,7 +36,7 @@ def step_s(place: Place, ts: Ints) -> int:
     """
     series = SERIES[place.series]
     if series.bars:
-        return series.bar_s(place.timeframe)
+        return place.bar_s
     if series.clock == "none":
         return 0
     usual = _most_frequent(np.diff(ts)) // 1_000_000

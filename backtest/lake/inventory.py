@@ -258,7 +258,7 @@ def _measure(place: Place, frame: pl.DataFrame, window: Window | None, times: In
     """
     step = step_s(place, times)
     grid = on_grid(window, times, step) if window and step else None
-    bar_s, fault = SERIES[place.series].bar_s(place.timeframe), ""
+    bar_s, fault = place.bar_s, ""
     try:
         kept, facts = _check(place, frame, grid)
     except DataError as error:  # "series: symbol: fault; allowed: ...; fix"
@@ -286,7 +286,7 @@ def _check(place: Place, frame: pl.DataFrame, grid: Window | None) -> tuple[pl.D
     import polars as pl
 
     series = SERIES[place.series]
-    bar_s, key = series.bar_s(place.timeframe), series.key
+    bar_s, key = place.bar_s, series.key
     if series.rules:
         return check_rows(frame, series.rules, place.symbol, series.name, bar_s=bar_s, window=grid)
     kept = frame.unique(maintain_order=True) if key else frame

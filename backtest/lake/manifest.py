@@ -19,7 +19,6 @@ from backtest.assets import lake_folder
 from backtest.lake.digests import columns_digest
 from backtest.lake.place import Place
 from backtest.lake.read import read_file
-from backtest.lake.series import SERIES
 from backtest.mechanics.exact import Ints
 from backtest.times import DAY, find_gaps, moment
 
@@ -102,7 +101,6 @@ def enter_missing(days: Iterable[tuple[Place, dt.date]]) -> int:
             rows, source = read_file(path)
             written_at = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
             columns = {name: rows[name] for name in rows.columns}
-            step_s = SERIES[place.series].bar_s(place.timeframe)
-            enter(path, columns, step_s=step_s, source=source, fetched_at=written_at)
+            enter(path, columns, step_s=place.bar_s, source=source, fetched_at=written_at)
             entered += 1
     return entered

@@ -19,7 +19,7 @@ from backtest.times import days_between
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """One folder of days of the lake; ``timeframe`` is empty for series without."""
+    """One series of one symbol at one venue, a folder of days; bars without a ``timeframe`` are of a minute."""
 
     venue: str
     symbol: str
@@ -32,47 +32,48 @@ class Place:
         return self.venue, self.symbol
 
     @property
+    def bar_s(self) -> int:
+        """Return the seconds of a bar, 0 where rows are no bars."""
+        return SERIES[self.series].bar_s(self.timeframe or "1m")
+
+    @property
     def folder(self) -> Path:
-        """Return the folder; it need not exist."""
-        return series_folder(self.venue, self.symbol, self.series, self.timeframe or "1m")
+        """Return the folder; it need not exist. Names are percent-encoded, so that none leaves the lake.
+
+        Raises
+        ------
+        UnknownNameError
+            There is no such series or timeframe.
+
+        Examples
+        --------
+        >>> "/".join(Place("bybit", "BTC/USDT:USDT", "ohlcv").folder.parts[-4:])
+        'ohlcv/venue=bybit/symbol=BTC%2FUSDT%3AUSDT/1m'
+        >>> Place("bybit", "..", "funding").folder.name
+        'symbol=..'
+        """
+        timeframe = self.timeframe or "1m"
+        if self.series not in SERIES:
+            raise UnknownNameError("series", self.series, SERIES)
+        if timeframe not in TIMEFRAMES:
+            raise UnknownNameError("timeframe", timeframe, TIMEFRAMES)
+        names = self.series, f"venue={quote(self.venue, safe='')}", f"symbol={quote(self.symbol, safe='')}"
+        folder = lake_folder().joinpath(*names)
+        return folder / timeframe if SERIES[self.series].bars else folder
+
+    @property
+    def source(self) -> str:
+        """Return venue and folder as runs name where rows come from."""
+        return f"{self.venue}: {shown(self.folder)}"
 
     def file(self, day: dt.date) -> Path:
         """Return the path of one day; it need not exist."""
         return self.folder / f"{day.isoformat()}.parquet"
 
-
-def series_folder(venue: str, symbol: str, series: str, timeframe: str = "1m") -> Path:
-    """Return the folder of one series of one symbol.
-
-    Names are percent-encoded, so that no venue or symbol leaves the lake.
-
-    Examples
-    --------
-    >>> "/".join(series_folder("bybit", "BTC/USDT:USDT", "ohlcv").parts[-4:])
-    'ohlcv/venue=bybit/symbol=BTC%2FUSDT%3AUSDT/1m'
-    >>> series_folder("bybit", "..", "funding").name
-    'symbol=..'
-    """
-    if series not in SERIES:
-        raise UnknownNameError("series", series, SERIES)
-    if timeframe not in TIMEFRAMES:
-        raise UnknownNameError("timeframe", timeframe, TIMEFRAMES)
-    folder = lake_folder() / series / f"venue={quote(venue, safe='')}" / f"symbol={quote(symbol, safe='')}"
-    return folder / timeframe if SERIES[series].bars else folder
-
-
-def day_file(venue: str, symbol: str, series: str, day: dt.date, timeframe: str = "1m") -> Path:
-    """Return the path of one day; it need not exist."""
-    return series_folder(venue, symbol, series, timeframe) / f"{day.isoformat()}.parquet"
-
-
-def day_files(
-    venue: str, symbol: str, series: str, start: dt.datetime, end: dt.datetime, *, timeframe: str = "1m"
-) -> list[Path]:
-    """Return the day files on disk that the window ``[start, end)`` touches, in order of time."""
-    days = days_between(start, end) if start < end else ()
-    paths = (day_file(venue, symbol, series, day, timeframe) for day in days)
-    return [path for path in paths if path.is_file()]
+    def files(self, start: dt.datetime, end: dt.datetime) -> list[Path]:
+        """Return the day files on disk that the window ``[start, end)`` touches, in order of time."""
+        days = days_between(start, end) if start < end else ()
+        return [path for path in map(self.file, days) if path.is_file()]
 
 
 def shown(path: Path) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backtest.errors import DataError
-from backtest.lake.place import day_files, shown
+from backtest.lake.place import Place, shown
 from backtest.lake.series import SERIES, schema_of
 
 if TYPE_CHECKING:
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 SOURCE_KEY = b"source"  # in the metadata of a file
 
 
-def read_series(
-    venue: str, symbol: str, series: str, start: dt.datetime, end: dt.datetime, *, timeframe: str = "1m"
-) -> pl.DataFrame:
+def read_series(place: Place, start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
     """Read ``[start, end)`` of a series in the order stored; files of other days are not opened.
 
     Returns
@@ -39,17 +37,17 @@ def read_series(
     import duckdb
     import polars as pl
 
-    columns = tuple(SERIES[series].columns)
-    schema = schema_of(series)
-    files = day_files(venue, symbol, series, start, end, timeframe=timeframe)
+    columns = tuple(SERIES[place.series].columns)
+    schema = schema_of(place.series)
+    files = place.files(start, end)
     if not files:
         return pl.DataFrame(schema=schema)
     try:
         frame = _query(files, columns, start, end)
     except duckdb.Error as error:
-        raise DataError(_complaint(_first_bad(files, columns, start, end), series)) from error
+        raise DataError(_complaint(_first_bad(files, columns, start, end), place.series)) from error
     if dict(frame.schema) != schema:
-        raise DataError(_complaint(files[0], series))
+        raise DataError(_complaint(files[0], place.series))
     return frame
 
 

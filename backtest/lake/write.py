@@ -14,7 +14,7 @@ import numpy as np
 
 from backtest.errors import DataError
 from backtest.lake.manifest import enter
-from backtest.lake.place import day_file, shown
+from backtest.lake.place import Place, shown
 from backtest.lake.read import SOURCE_KEY
 from backtest.lake.series import BAR_COLUMNS, SERIES, schema_of
 from backtest.mechanics.exact import Floats
@@ -27,16 +27,7 @@ if TYPE_CHECKING:
     from backtest.lake.digests import Columns
 
 
-def write_day(
-    frame: pl.DataFrame,
-    venue: str,
-    symbol: str,
-    series: str,
-    day: dt.date,
-    *,
-    timeframe: str = "1m",
-    source: str = "",
-) -> Path:
+def write_day(frame: pl.DataFrame, place: Place, day: dt.date, *, source: str = "") -> Path:
     """Write one day of a series and enter it in the journal; the file appears complete, by rename, or not at all.
 
     Parameters
@@ -51,12 +42,12 @@ def write_day(
     """
     import polars as pl
 
-    path = day_file(venue, symbol, series, day, timeframe)
-    missing = [name for name in SERIES[series].columns if name not in frame.columns]
+    path, series = place.file(day), SERIES[place.series]
+    missing = [name for name in series.columns if name not in frame.columns]
     if missing:
-        wanted = ", ".join(SERIES[series].columns)
-        raise DataError(f"{shown(path)}: no column {', '.join(missing)}; {series} has the columns {wanted}; add them")
-    schema = schema_of(series)
+        has = f"{series.name} has the columns {', '.join(series.columns)}"
+        raise DataError(f"{shown(path)}: no column {', '.join(missing)}; {has}; add them")
+    schema = schema_of(series.name)
     rows = frame
     if list(frame.schema.items()) != list(schema.items()):
         rows = frame.select(pl.col(name).cast(kind) for name, kind in schema.items())
@@ -64,12 +55,10 @@ def write_day(
     if outside:
         raise DataError(f"{shown(path)}: {outside} rows are not of {day}; a file holds one UTC day; split them")
     columns = {name: rows[name] for name in schema}
-    return _write(path, rows.to_arrow(), columns, step_s=SERIES[series].bar_s(timeframe), source=source)
+    return _write(path, rows.to_arrow(), columns, step_s=place.bar_s, source=source)
 
 
-def write_bars(
-    rows: Floats, venue: str, symbol: str, series: str, day: dt.date, *, timeframe: str = "1m", source: str = ""
-) -> Path:
+def write_bars(rows: Floats, place: Place, day: dt.date, *, source: str = "") -> Path:
     """Write one day of bars as ``write_day`` does, from an array: ``ts`` in milliseconds, prices, volume.
 
     The rows are known to be of the day and without nulls; this takes half the time.
@@ -77,16 +66,15 @@ def write_bars(
     import pyarrow as pa
 
     ts = np.rint(rows[:, 0] * 1000).astype(np.int64)
-    values = [ts, *(np.ascontiguousarray(rows[:, place]) for place in range(1, len(BAR_COLUMNS)))]
+    values = [ts, *(np.ascontiguousarray(rows[:, column]) for column in range(1, len(BAR_COLUMNS)))]
     kinds = [pa.timestamp("us"), *[pa.float64()] * (len(values) - 1)]
     arrays = [
         pa.Array.from_buffers(kind, len(rows), [None, pa.py_buffer(column.view(np.uint8))])
         for kind, column in zip(kinds, values, strict=True)
     ]
     columns = dict(zip(BAR_COLUMNS, [ts.view("datetime64[us]"), *values[1:]], strict=True))
-    path = day_file(venue, symbol, series, day, timeframe)
     table = pa.Table.from_arrays(arrays, BAR_COLUMNS)
-    return _write(path, table, columns, step_s=SERIES[series].bar_s(timeframe), source=source)
+    return _write(place.file(day), table, columns, step_s=place.bar_s, source=source)
 
 
 def _write(path: Path, table: pa.Table, columns: Columns, *, step_s: int, source: str) -> Path:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backtest.lake.checks import facts_of
-from backtest.lake.place import series_folder, shown
+from backtest.lake.place import Place
 from backtest.lake.read import read_series
 from backtest.lake.series import schema_of
 from backtest.market.inputs import InputSeries
@@ -35,14 +35,15 @@ def read_actual(venue: str, symbols: Sequence[str], window: Window) -> ActualFil
 
     frames, series = [], []
     for symbol in symbols:
-        rows = read_series(venue, symbol, "fills", *window)
+        place = Place(venue, symbol, "fills")
+        rows = read_series(place, *window)
         if rows.height:
             frames.append(rows.with_columns(symbol=pl.lit(symbol)))
             series.append(
                 InputSeries(
                     name="fills",
                     symbol=symbol,
-                    source=f"{venue}: {shown(series_folder(venue, symbol, 'fills'))}",
+                    source=place.source,
                     label="measured",
                     expected_rows=None,
                     facts=facts_of(rows),

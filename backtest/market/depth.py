@@ -11,7 +11,7 @@ import numpy as np
 
 from backtest.errors import DataError, DataGapError
 from backtest.lake.checks import facts_of
-from backtest.lake.place import series_folder, shown
+from backtest.lake.place import Place, shown
 from backtest.lake.read import read_series
 from backtest.market.inputs import InputSeries
 from backtest.mechanics.exact import Floats, Ints
@@ -42,7 +42,7 @@ class DepthRead(BarDepth):
     series: InputSeries
 
 
-def read_depth(places: Sequence[tuple[str, str]], symbol: str, window: Window, open_ts: Ints, bar_s: int) -> DepthRead:
+def read_depth(places: Sequence[Place], symbol: str, window: Window, open_ts: Ints, bar_s: int) -> DepthRead:
     """Read the depth of a symbol at the first place whose snapshots cover every bar of the window.
 
     A bar has the last snapshot before it closes, at most five minutes older than its open. Bands are those that all
@@ -51,7 +51,7 @@ def read_depth(places: Sequence[tuple[str, str]], symbol: str, window: Window, o
     Parameters
     ----------
     places
-        Venue and its own symbol, the venue that is replayed first.
+        Where snapshots may lie, those of the venue that is replayed first.
     open_ts
         Opens of the bars, microseconds since the epoch.
 
@@ -61,30 +61,29 @@ def read_depth(places: Sequence[tuple[str, str]], symbol: str, window: Window, o
         No place covers the window.
     """
     reasons = []
-    for venue, name in places:
-        frame = read_series(venue, name, "depth", window[0] - OLDEST, window[1])
-        where = shown(series_folder(venue, name, "depth"))
-        found = _by_bar(_checked(frame, name, where), open_ts, bar_s) if frame.height else "none"
+    for place in places:
+        frame = read_series(place, window[0] - OLDEST, window[1])
+        found = _by_bar(_checked(frame, place), open_ts, bar_s) if frame.height else "none"
         if not isinstance(found, str):
-            own = (venue, name) == places[0]
+            own = place == places[0]
             series = InputSeries(
                 name="depth",
                 symbol=symbol,
-                source=f"{venue}: {where}",
+                source=place.source,
                 label="measured" if own else "proxy",
                 expected_rows=None,
                 facts=facts_of(frame),
-                note="" if own else f"the order book of {venue} stands in for {places[0][0]}",
+                note="" if own else f"the order book of {place.venue} stands in for {places[0].venue}",
             )
             return DepthRead(found.distances, found.base, series)
-        reasons.append(f"{venue}: {found}")
+        reasons.append(f"{place.venue}: {found}")
     raise DataGapError(
         f"{symbol}: impact = depth needs snapshots of the order book for every bar; the lake has {'; '.join(reasons)}; "
         "fetch them with --series depth (from archives: --archive binance=FOLDER) or set impact=sqrt"
     )
 
 
-def _checked(frame: pl.DataFrame, symbol: str, where: str) -> pl.DataFrame:
+def _checked(frame: pl.DataFrame, place: Place) -> pl.DataFrame:
     import polars as pl
 
     band, base = pl.col("band_frac"), pl.col("depth_base")
@@ -92,8 +91,9 @@ def _checked(frame: pl.DataFrame, symbol: str, where: str) -> pl.DataFrame:
     wrong = frame.filter((bad | (base < 0)).fill_null(value=True))
     if wrong.height:
         raise DataError(
-            f"{where}: {symbol}: {wrong.height} rows of depth that are no band with its size, the first at "
-            f"{wrong['ts'][0]}; allowed: bands of -1 to 1 without 0, sizes of zero or more; delete it and fetch again"
+            f"{shown(place.folder)}: {place.symbol}: {wrong.height} rows of depth that are no band with its size, the "
+            f"first at {wrong['ts'][0]}; allowed: bands of -1 to 1 without 0, sizes of zero or more; delete it and "
+            "fetch again"
         )
     return frame
 

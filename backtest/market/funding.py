@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from backtest.errors import DataError
 from backtest.lake.checks import Facts, check_bars, check_funding
-from backtest.lake.place import series_folder, shown
+from backtest.lake.place import Place, shown
 from backtest.lake.read import read_series
 from backtest.market.inputs import InputSeries
 from backtest.mechanics.exact import rate_e9
@@ -63,8 +63,8 @@ def read_settlements(profile: VenueProfile, index: int, unit: Instrument, window
         Rows that break a rule of ``check_funding`` or ``check_bars``, or two different rates within a minute.
     """
     rule = profile.funding
-    folder = series_folder(profile.id, unit.symbol, "funding")
-    frame, facts = _rates(profile, unit, window, shown(folder))
+    place = Place(profile.id, unit.symbol, "funding")
+    frame, facts = _rates(place, window)
     if not frame.height:
         due = compare_clock(rule, unit.coin, (), window)[1]
         note = NO_RATES if due else NOT_DUE
@@ -77,14 +77,14 @@ def read_settlements(profile: VenueProfile, index: int, unit: Instrument, window
         for time, rate, oracle in zip(times, fetched, oracles, strict=True)
     )
     before = window[0] - dt.timedelta(seconds=rule.interval_s)
-    earlier, _ = _rates(profile, unit, (before, window[0]), shown(folder))
+    earlier, _ = _rates(place, (before, window[0]))
     known = [(time, rate_e9(rate)) for time, rate in earlier.rows()] + list(zip(times, fetched, strict=True))
     notes = [
         *_clock_notes(profile, unit, known, window),
         *_clip_notes(times, settlements),
         *([f"has {index_series[0].note}"] if 0 in oracles and index_series else []),
     ]
-    rates = _funding_series(unit, facts, f"{profile.id}: {shown(folder)}", _charged(settlements))
+    rates = _funding_series(unit, facts, place.source, _charged(settlements))
     return Paid(settlements, (rates, *index_series), tuple(notes))
 
 
@@ -100,12 +100,13 @@ def _funding_series(unit: Instrument, facts: Facts | None, source: str, note: st
     )
 
 
-def _rates(profile: VenueProfile, unit: Instrument, window: Window, where: str) -> tuple[pl.DataFrame, Facts]:
+def _rates(place: Place, window: Window) -> tuple[pl.DataFrame, Facts]:
     """Return checked rates at whole minutes: venues stamp a settlement some milliseconds late."""
     import polars as pl
 
-    frame, facts = check_funding(read_series(profile.id, unit.symbol, "funding", *window), unit.symbol, where)
-    minutes, again = check_funding(frame.with_columns(pl.col("ts").dt.truncate("1m")), unit.symbol, where)
+    where = shown(place.folder)
+    frame, facts = check_funding(read_series(place, *window), place.symbol, where)
+    minutes, again = check_funding(frame.with_columns(pl.col("ts").dt.truncate("1m")), place.symbol, where)
     return minutes, replace(facts, duplicates=facts.duplicates + again.duplicates)
 
 
@@ -117,8 +118,9 @@ def _oracles(
 
     if profile.funding.notional == "mark":
         return [0] * len(times), ()
-    where = shown(series_folder(profile.id, unit.symbol, "index_ohlcv"))
-    rows = read_series(profile.id, unit.symbol, "index_ohlcv", *window)
+    place = Place(profile.id, unit.symbol, "index_ohlcv")
+    where = shown(place.folder)
+    rows = read_series(place, *window)
     frame, facts = check_bars(rows.with_columns(volume=pl.lit(0.0)), unit.symbol, 60, where)
     opens = dict(frame.select("ts", "open").rows())
     oracles = [_in_quanta(opens[time], unit, where) if time in opens else 0 for time in times]
@@ -127,7 +129,7 @@ def _oracles(
     series = InputSeries(
         name="index_ohlcv",
         symbol=unit.symbol,
-        source=f"{profile.id}: {where}" if have else "",
+        source=place.source if have else "",
         label="measured" if have else "missing",
         expected_rows=None,
         facts=facts if have else None,

@@ -11,7 +11,7 @@ import numpy as np
 
 from backtest.errors import DataError
 from backtest.lake.checks import PRICES, check_bars
-from backtest.lake.place import series_folder, shown
+from backtest.lake.place import Place, shown
 from backtest.lake.read import read_series
 from backtest.market.inputs import InputSeries
 from backtest.market.tape import Tape
@@ -57,26 +57,27 @@ def read_marks(
     """
     import polars as pl
 
-    places = dict.fromkeys([(venue, unit.symbol), *([] if tape.spans else [tape.place])])
+    markets = dict.fromkeys([(venue, unit.symbol), *([] if tape.spans else [tape.place.market])])
     counts = []
-    for place in places:
-        where = shown(series_folder(*place, "mark_ohlcv"))
-        rows = read_series(*place, "mark_ohlcv", *window)
+    for market in markets:
+        place = Place(*market, "mark_ohlcv")
+        where = shown(place.folder)
+        rows = read_series(place, *window)
         # venues publish no volume for marks: absent or zero, it is not used
         frame, facts = check_bars(rows.with_columns(volume=pl.lit(0.0)), unit.symbol, bar_s, where, window)
         if frame.height == len(trade):
-            own = place[0] == venue
+            own = place.venue == venue
             measured = InputSeries(
                 name="mark_ohlcv",
                 symbol=unit.symbol,
-                source=f"{place[0]}: {where}",
+                source=place.source,
                 label="measured" if own else "proxy",
                 expected_rows=len(trade),
                 facts=facts,
-                note="" if own else f"marks of {place[0]} stand in for {venue}",
+                note="" if own else f"marks of {place.venue} stand in for {venue}",
             )
             return MarkBars(_in_quanta(frame, unit, where), measured)
-        counts.append(f"{frame.height or 'none'} of the {len(trade)} mark bars of {place[0]}")
+        counts.append(f"{frame.height or 'none'} of the {len(trade)} mark bars of {place.venue}")
     modelled = InputSeries(
         name="mark_ohlcv",
         symbol=unit.symbol,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from backtest.lake.checks import describe, gaps_text
-from backtest.lake.place import series_folder, shown
+from backtest.lake.place import Place
 from backtest.lake.read import read_series
 from backtest.market.funding import NO_RATES
 from backtest.market.inputs import InputSeries
@@ -105,8 +105,8 @@ def known_open_interest(
     import polars as pl
 
     for unit, px in zip(units, prices, strict=True):
-        place = (profile.id, unit.symbol, "open_interest")
-        rows = read_series(*place, event.core_start - LATELY, event.core_start)
+        place = Place(profile.id, unit.symbol, "open_interest")
+        rows = read_series(place, event.core_start - LATELY, event.core_start)
         known = pl.coalesce("open_interest_usd", pl.col("open_interest_base") * px)
         rows = rows.with_columns(open_interest_usd=known).filter(pl.col("open_interest_usd").is_finite())
         if not rows.height or scenario.positions_file or scenario.open_interest_usd is None:
@@ -115,11 +115,10 @@ def known_open_interest(
         used = per_coin(scenario.open_interest_usd, unit.coin, "open_interest_usd")
         found = f"was {usd:,.0f} USD a side at {when.isoformat()}; the book is drawn with {used:,.0f}"
         use = f"--set open_interest_usd.{unit.coin}={usd:.6g} takes the measured one"
-        where = f"{profile.id}: {shown(series_folder(*place))}"
         yield InputSeries(
             name="open_interest",
             symbol=unit.symbol,
-            source=where,
+            source=place.source,
             label="measured",
             expected_rows=None,
             facts=describe(rows, 0, 0, None),

@@ -14,6 +14,7 @@ import polars as pl
 from backtest.errors import ConfigError, DataGapError
 from backtest.lake.checks import check_bars, gaps_text
 from backtest.lake.markets import symbols_of
+from backtest.lake.place import Place
 from backtest.market.actual_fills import read_actual
 from backtest.market.align import on_one_clock
 from backtest.market.depth import read_depth
@@ -233,8 +234,9 @@ def _read_book(
     profile: VenueProfile, tape: Tape, unit: Instrument, prices: Floats, window: Window, open_ts: Ints
 ) -> _Book:
     """Return the order book in lots: the venue's own, else that of the venue whose bars are walked."""
-    places = [(profile.id, unit.symbol), *((tape.venue, name) for name in symbols_of(tape.venue, tape.coin))]
-    depth = read_depth(list(dict.fromkeys(places)), unit.symbol, window, open_ts, BAR_S)
+    markets = [(profile.id, unit.symbol), *((tape.venue, name) for name in symbols_of(tape.venue, tape.coin))]
+    places = [Place(*market, "depth") for market in dict.fromkeys(markets)]
+    depth = read_depth(places, unit.symbol, window, open_ts, BAR_S)
     distances = tuple(rate_e9(distance) for distance in depth.distances.tolist())
     return _Book(OrderBook(distances, in_lots(depth.base, prices, unit)), depth.series)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from backtest.assets import asset
 from backtest.errors import DataError, DataGapError
 from backtest.lake.markets import chain, names_of
-from backtest.lake.place import day_files, series_folder, shown
+from backtest.lake.place import Place, shown
 from backtest.lake.read import read_series
 from backtest.lake.series import BAR_COLUMNS, schema_of
 from backtest.times import Window, runs_of
@@ -37,14 +37,14 @@ ANY_WINDOW = RequestedWindow()
 class Tape:
     """Where a coin's trade bars come from.
 
-    ``symbol`` is the name of the coin at the venue that is replayed; ``place`` are the venue whose trades they are
-    and its own symbol; ``start`` and ``end`` bound the stretch they are taken from; ``spans`` are the coin's spans in
-    the sample, none for the lake; ``where`` names folder or files.
+    ``symbol`` is the name of the coin at the venue that is replayed; ``place`` holds the trades, of whichever venue;
+    ``start`` and ``end`` bound the stretch they are taken from; ``spans`` are the coin's spans in the sample, none for
+    the lake; ``where`` names folder or files.
     """
 
     coin: str
     symbol: str
-    place: tuple[str, str]
+    place: Place
     start: dt.datetime
     end: dt.datetime
     spans: tuple[Sample, ...]
@@ -53,13 +53,13 @@ class Tape:
     @property
     def venue(self) -> str:
         """Return the venue whose trades they are."""
-        return self.place[0]
+        return self.place.venue
 
     def read(self, window: Window) -> pl.DataFrame:
         """Read the bars whose open lies in the window, in the order stored."""
         if self.spans:
             return sample_bars(self.spans, *window)
-        return read_series(*self.place, "ohlcv", *window)
+        return read_series(self.place, *window)
 
     def unused(self, window: Window) -> list[Sample]:
         """Return the spans of the sample that the window does not touch."""
@@ -86,11 +86,11 @@ def find_tape(event: CrashEvent, venue: str, symbol: str, coin: str, requested: 
     """
     wanted = (requested.start or event.start, requested.end or event.end)
     core = (max(event.core_start, wanted[0]), min(event.core_end, wanted[1]))
-    places = [(venue, symbol)]
-    places += [(name, other) for name in chain(event, venue) for other in names_of(name, coin)]
-    stretches = {place: _stretch(*place, wanted, core[0]) for place in dict.fromkeys(places)}
+    own = Place(venue, symbol, "ohlcv")
+    others = (Place(name, other, "ohlcv") for name in chain(event, venue) for other in names_of(name, coin))
+    stretches = {place: _stretch(place, wanted, core[0]) for place in dict.fromkeys((own, *others))}
     whole = [place for place, found in stretches.items() if found and found[0] <= core[0] and core[1] <= found[1]]
-    chosen = next(iter(whole), None) or (places[0] if stretches[places[0]] else None)
+    chosen = next(iter(whole), None) or (own if stretches[own] else None)
     if chosen is not None:
         start, end = stretches[chosen] or wanted
         return Tape(
@@ -100,7 +100,7 @@ def find_tape(event: CrashEvent, venue: str, symbol: str, coin: str, requested: 
             start=start,
             end=end,
             spans=(),
-            where=shown(series_folder(*chosen, "ohlcv")),
+            where=shown(chosen.folder),
         )
     spans = spans_of(event.sample, coin, venue)
     if not spans:
@@ -112,7 +112,7 @@ def find_tape(event: CrashEvent, venue: str, symbol: str, coin: str, requested: 
     return Tape(
         coin=coin,
         symbol=symbol,
-        place=(span.venue, symbol),
+        place=Place(span.venue, symbol, "ohlcv"),
         start=span.start,
         end=span.end,
         spans=spans,
@@ -120,10 +120,9 @@ def find_tape(event: CrashEvent, venue: str, symbol: str, coin: str, requested: 
     )
 
 
-def _stretch(venue: str, symbol: str, wanted: Window, inside: dt.datetime) -> Window | None:
+def _stretch(place: Place, wanted: Window, inside: dt.datetime) -> Window | None:
     """Return the run of neighbouring days in the lake that holds a time, else the first one, cut to the window."""
-    files = day_files(venue, symbol, "ohlcv", *wanted)
-    days = [dt.datetime.fromisoformat(path.stem) for path in files]
+    days = [dt.datetime.fromisoformat(path.stem) for path in place.files(*wanted)]
     runs = [tuple(dt.datetime.combine(day, dt.time()) for day in run) for run in runs_of([day.date() for day in days])]
     if not runs:
         return None

@@ -244,7 +244,7 @@ def _number(value: float | None, name: str, where: str) -> Decimal:
 def _rows_of_day(place: Place, day: dt.date, path: Path) -> tuple[pl.DataFrame, str]:
     """Return the rows of a day and how messages name their file."""
     start = dt.datetime.combine(day, dt.time())
-    frame, where = read_series(place.venue, place.symbol, place.series, start, start + DAY), shown(path)
+    frame, where = read_series(place, start, start + DAY), shown(path)
     if not frame.height:
         raise DataError(f"{where}: no rows of {day}; {AGAIN}")
     return frame, where

@@ -73,11 +73,10 @@ def to_lake(root: str, timeframe: str, days: list[dt.date]) -> int:
     from backtest.lake.write import write_day
 
     rows = 0
-    for given in archive_days(
-        root, ARCHIVES["binance"], Place(*PLACE, "ohlcv", timeframe), days, cache=Path(root) / "cache"
-    ):
+    place = Place(*PLACE, timeframe)
+    for given in archive_days(root, ARCHIVES["binance"], place, days, cache=Path(root) / "cache"):
         assert given.frame is not None, given.reason
-        write_day(given.frame, *PLACE, given.day, timeframe=timeframe, source=given.files)
+        write_day(given.frame, place, given.day, source=given.files)
         rows += given.frame.height
     return rows
 

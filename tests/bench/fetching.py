@@ -108,7 +108,7 @@ def write_lake(folder: Path) -> None:
     """Write a lake of two years whose files outside the window are not Parquet at all."""
     import polars as pl
 
-    from backtest.lake.place import day_file
+    from backtest.lake.place import Place
     from backtest.lake.series import schema_of
     from backtest.lake.write import write_day
 
@@ -116,16 +116,16 @@ def write_lake(folder: Path) -> None:
     for coin in COINS:
         for series, rows in SERIES.items():
             schema = schema_of(series)
-            place = (VENUE, f"{coin}/USDT:USDT", series)
+            place = Place(VENUE, f"{coin}/USDT:USDT", series)
             for number in range(LAKE_DAYS):
                 day = LAKE_FIRST + dt.timedelta(days=number)
                 midnight = dt.datetime.combine(day, dt.time())
                 if WINDOW[0] <= midnight < WINDOW[1]:
                     ts = [midnight + n * dt.timedelta(days=1) / rows for n in range(rows)]
                     values = {name: [100.0 + n / 7 for n in range(rows)] for name in list(schema)[1:]}
-                    write_day(pl.DataFrame({"ts": ts, **values}, schema=schema), *place, day)
+                    write_day(pl.DataFrame({"ts": ts, **values}, schema=schema), place, day)
                 else:
-                    path = day_file(*place, day)
+                    path = place.file(day)
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(b"not Parquet")
 
@@ -137,13 +137,14 @@ def measure_read() -> None:
     import polars as pl  # noqa: F401
     import pyarrow as pa  # noqa: F401
 
+    from backtest.lake.place import Place
     from backtest.lake.read import read_series
 
     start = time.perf_counter()
     rows = 0
     for coin in COINS:
         for series in SERIES:
-            rows += read_series(VENUE, f"{coin}/USDT:USDT", series, *WINDOW).height
+            rows += read_series(Place(VENUE, f"{coin}/USDT:USDT", series), *WINDOW).height
     print(orjson.dumps([start - began, time.perf_counter() - start, rows, _peak()]).decode())
 
 

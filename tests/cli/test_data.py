@@ -12,6 +12,7 @@ import pytest
 
 from backtest.catalogue.events import get_event
 from backtest.lake.inventory import HEADER
+from backtest.lake.place import Place
 from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
 from tests.fetch.standins import flat, utc
@@ -31,7 +32,7 @@ def fill(coins: tuple[str, ...] = EVENT.coins) -> list[Path]:
             rates = pl.DataFrame({"ts": hours, "rate": [0.0001] * 3}, schema=schema_of("funding"))
             rows = {"ohlcv": flat(start, 1440), "mark_ohlcv": flat(start, 1440), "funding": rates}
             for series, frame in rows.items():
-                paths.append(write_day(frame, "bybit", f"{coin}/USDT:USDT", series, day, source="bybit"))
+                paths.append(write_day(frame, Place("bybit", f"{coin}/USDT:USDT", series), day, source="bybit"))
     return paths
 
 
@@ -79,23 +80,21 @@ def edit(path: Path) -> None:
 
 def shorten(path: Path) -> None:
     rows = flat(utc("00:00"), 1440).filter(pl.col("ts") != utc("21:00"))
-    write_day(rows, "bybit", "BTC/USDT:USDT", "ohlcv", DAYS[0])
+    write_day(rows, Place("bybit", "BTC/USDT:USDT", "ohlcv"), DAYS[0])
 
 
 def double(path: Path) -> None:
     rows = flat(utc("00:00"), 1440)
     write_day(
         pl.concat([rows, rows.filter(pl.col("ts") == utc("21:00"))]).sort("ts"),
-        "bybit",
-        "BTC/USDT:USDT",
-        "ohlcv",
+        Place("bybit", "BTC/USDT:USDT", "ohlcv"),
         DAYS[0],
     )
 
 
 def unmark(path: Path) -> None:
     rows = flat(utc("00:00"), 1440).filter(pl.col("ts") < utc("15:00"))
-    write_day(rows, "bybit", "BTC/USDT:USDT", "mark_ohlcv", DAYS[0])
+    write_day(rows, Place("bybit", "BTC/USDT:USDT", "mark_ohlcv"), DAYS[0])
 
 
 def tear(path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from backtest.lake.place import Place
 from backtest.lake.read import read_series
 from backtest.lake.series import DEFAULT_SERIES
 from backtest.run.run import open_run
@@ -246,7 +247,7 @@ def test_a_workspace_that_cannot_be_is_one_line(tmp_path: Path, monkeypatch: pyt
 
 def day_rows(series: str, venue: str, symbol: str, day: str) -> list[tuple[Any, ...]]:
     start = dt.datetime.fromisoformat(day)
-    return read_series(venue, symbol, series, start, start + dt.timedelta(days=1)).rows()
+    return read_series(Place(venue, symbol, series), start, start + dt.timedelta(days=1)).rows()
 
 
 def test_a_folder_of_binance_is_asked_first(tmp_path: Path) -> None:

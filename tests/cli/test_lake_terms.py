@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from backtest.lake.place import day_file
+from backtest.lake.place import Place
 from backtest.lake.read import read_series
 from backtest.run.run import StoredRun, open_run
 from tests.fetch.venues import NOW, fetched, tapes, wanted
@@ -37,7 +37,7 @@ def fetch_ada(monkeypatch: pytest.MonkeyPatch, venue: str, now: dt.datetime = NO
 
 
 def states(venue: str, day: dt.date) -> list[Path]:
-    return [day_file(venue, "ADA/USDT:USDT", series, day) for series in ("limits", "leverage_tiers")]
+    return [Place(venue, "ADA/USDT:USDT", series).file(day) for series in ("limits", "leverage_tiers")]
 
 
 def seen_on(venue: str, day: dt.date) -> None:
@@ -50,7 +50,7 @@ def seen_on(venue: str, day: dt.date) -> None:
         frame = pl.read_parquet(old, hive_partitioning=False)
         stamped = frame.with_columns(ts=pl.lit(dt.datetime.combine(day, dt.time())).cast(pl.Datetime("us")))
         old.unlink()
-        write_day(stamped, venue, "ADA/USDT:USDT", series, day)
+        write_day(stamped, Place(venue, "ADA/USDT:USDT", series), day)
 
 
 def replayed(*more: str) -> StoredRun:
@@ -106,7 +106,7 @@ def test_floors_in_contracts_are_those_of_the_first_mark(monkeypatch: pytest.Mon
     run = replayed("--venue", "okx")
     (contract,) = run.meta.contracts
     core = dt.datetime.fromisoformat("2025-10-10T20:50")  # walked from here on; what is before is the pre-roll
-    bar = read_series("okx", "ADA/USDT:USDT", "mark_ohlcv", core, core + dt.timedelta(minutes=1))
+    bar = read_series(Place("okx", "ADA/USDT:USDT", "mark_ohlcv"), core, core + dt.timedelta(minutes=1))
     mark = Decimal(repr(bar["open"].item()))
     # the second and third tier begin at 10,001 and 50,001 contracts of 1,000 ADA
     floors = [tier.floor for tier in contract.tiers]

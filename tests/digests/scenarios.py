@@ -14,6 +14,7 @@ import polars as pl
 
 from backtest.api.replay import replay
 from backtest.api.run import Run
+from backtest.lake.place import Place
 from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
 
@@ -39,7 +40,7 @@ class Rows:
     def put(self) -> None:
         """Write them into the lake of the workspace."""
         frame = pl.DataFrame(self.rows, schema=schema_of(self.series), orient="row")
-        write_day(frame, self.venue, self.symbol, self.series, self.rows[0][0].date())
+        write_day(frame, Place(self.venue, self.symbol, self.series), self.rows[0][0].date())
 
 
 @dataclass(frozen=True, slots=True)

@@ -384,6 +384,6 @@ def test_every_frame_can_be_written_to_the_lake(tmp_path: Path) -> None:
     put_zip(tmp_path, klines_name("klines", "BTCUSDT", "2024-02-28"), csv("klines", two_bars()))
     (given,) = days_of(tmp_path, UM, "ohlcv", [DAY])
     assert isinstance(given.frame, pl.DataFrame)
-    write_day(given.frame, *UM, "ohlcv", DAY, source=given.files)
-    stored = read_series(*UM, "ohlcv", at("2024-02-28"), at("2024-02-29"))
+    write_day(given.frame, Place(*UM, "ohlcv"), DAY, source=given.files)
+    stored = read_series(Place(*UM, "ohlcv"), at("2024-02-28"), at("2024-02-29"))
     assert stored.equals(given.frame)

@@ -12,7 +12,7 @@ from backtest.fetch.day import FetchedDay, broken_rule, deduplicated, passes_bar
 from backtest.fetch.rest.rows import array_of
 from backtest.lake.checks import check_bars
 from backtest.lake.digests import rows_digest
-from backtest.lake.place import Place, day_file
+from backtest.lake.place import Place
 from backtest.lake.read import read_file, read_series
 from backtest.lake.series import SERIES
 from backtest.lake.write import write_bars, write_day
@@ -86,12 +86,12 @@ def test_bars_that_keep_the_rules_pass_the_checks_and_others_are_named() -> None
 
 def test_bars_from_an_array_and_from_a_frame_are_the_same_day() -> None:
     rows = np.array([[MS + 60_000 * n, 2.0, 3.0, 1.0, 2.5, 5.0] for n in range(1440)])
-    first, source = read_file(write_bars(rows, "bybit", SYMBOL, "ohlcv", DAY, source="here"))
+    first, source = read_file(write_bars(rows, Place("bybit", SYMBOL, "ohlcv"), DAY, source="here"))
     told = [text for name, text in lake_digests().items() if name.startswith("journal")]
-    assert read_file(write_day(first, "bybit", SYMBOL, "ohlcv", DAY, source=source))[0].equals(first)
+    assert read_file(write_day(first, Place("bybit", SYMBOL, "ohlcv"), DAY, source=source))[0].equals(first)
     assert told == [text for name, text in lake_digests().items() if name.startswith("journal")]
     start = dt.datetime.combine(DAY, dt.time())
-    again = read_series("bybit", SYMBOL, "ohlcv", start, start + dt.timedelta(days=1))
+    again = read_series(Place("bybit", SYMBOL, "ohlcv"), start, start + dt.timedelta(days=1))
     assert rows_digest(again) == rows_digest(first)
 
 
@@ -103,7 +103,7 @@ def test_rows_with_more_cells_than_wanted_are_cut() -> None:
 def test_a_bad_file_of_one_coin_does_not_stop_the_others() -> None:
     goals = wanted(["bybit"], coins=("BTC", "SOL"), days=[DAY])
     fetched(goals[:1])
-    day_file("bybit", SYMBOL, "ohlcv", DAY).write_bytes(b"")
+    Place("bybit", SYMBOL, "ohlcv").file(DAY).write_bytes(b"")
     outcome, _ = fetched(goals)
     assert [(day.coin, day.rows) for day in outcome.served] == [("SOL", 1440)]
     assert "not a whole Parquet file" in outcome.denied[0].reason

@@ -15,6 +15,7 @@ from backtest.fetch.outcome import Outcome
 from backtest.fetch.plan import requests_for, targets
 from backtest.fetch.run import fetch
 from backtest.fetch.settings import parse_settings
+from backtest.lake.place import Place
 from backtest.lake.read import read_series
 from tests.fetch.archive_files import (
     csv,
@@ -72,7 +73,7 @@ def served(outcome: Outcome) -> list[tuple[str, int, int]]:
 
 def rows(series: str, venue: str = "binanceusdm", symbol: str = "BTC/USDT:USDT") -> list[tuple[Any, ...]]:
     start = dt.datetime.combine(CRASH_DAYS[0], dt.time())
-    return read_series(venue, symbol, series, start, start + dt.timedelta(days=2)).rows()
+    return read_series(Place(venue, symbol, series), start, start + dt.timedelta(days=2)).rows()
 
 
 def put_bars(root: Path, day: str, bars: int = 3, kind: str = "klines") -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from backtest.lake.place import Place
 from backtest.lake.read import read_series
 from tests.fetch.venues import IMPATIENT, NOW, SYMBOLS, VENUES, elsewhere, fetched, lake_digests, tapes, wanted
 from tests.server.faults import Fault
@@ -143,7 +144,7 @@ def test_an_hour_the_venue_does_not_have_is_a_gap_that_is_counted(venue: str) ->
     outcome, _ = fetched(goals, [Fault("missing_hour", match=PAGES[venue], hour_ms=hour)])
     assert [(day.rows, day.missing) for day in outcome.served] == [(1380, 60)]
     start = dt.datetime.combine(FIRST_DAY[0], dt.time())
-    rows = read_series(venue, SYMBOLS[venue], "ohlcv", start, start + dt.timedelta(days=1))
+    rows = read_series(Place(venue, SYMBOLS[venue], "ohlcv"), start, start + dt.timedelta(days=1))
     absent = start + dt.timedelta(hours=5)
     assert rows.filter((rows["ts"] >= absent) & (rows["ts"] < absent + dt.timedelta(hours=1))).height == 0
     again, server = fetched(goals)
@@ -198,7 +199,7 @@ def test_what_is_stored_is_what_the_venue_holds(venue: str) -> None:
     fetched(wanted([venue]))
     tape = tapes()[venue, SYMBOLS[venue]].trade
     start = dt.datetime.combine(CRASH_DAYS[0], dt.time())
-    rows = read_series(venue, SYMBOLS[venue], "ohlcv", start, start + dt.timedelta(days=2))
+    rows = read_series(Place(venue, SYMBOLS[venue], "ohlcv"), start, start + dt.timedelta(days=2))
     assert rows["ts"].dt.timestamp("ms").to_list() == tape.ts.tolist()
     scale = 10**tape.px_decimals
     held = rows.select("open", "high", "low", "close").to_numpy()

@@ -11,6 +11,7 @@ import pytest
 from backtest.assets import lake_folder, workspace
 from backtest.errors import UsageError
 from backtest.fetch.plan import targets
+from backtest.lake.place import Place
 from backtest.lake.read import read_series
 from tests.fetch.venues import NOW, VENUES, elsewhere, fetched, lake_digests, tapes, wanted
 from tests.server.market import CRASH_DAYS, Market, Tape, Tapes
@@ -85,7 +86,7 @@ def test_a_venue_that_lists_a_hostile_name_does_not_lead_out_of_the_lake(name: s
     assert [(day.symbol, day.rows) for day in outcome.served] == [(f"{coin}/USDT:USDT", 1440)]
     assert outside(workspace) == []
     start = dt.datetime.combine(ONE[0], dt.time())
-    assert read_series("binanceusdm", f"{coin}/USDT:USDT", "ohlcv", start, NOW).height == 1440
+    assert read_series(Place("binanceusdm", f"{coin}/USDT:USDT", "ohlcv"), start, NOW).height == 1440
     again, server = fetched(wanted(["binanceusdm"], coins=(coin,), days=ONE), held=listing(coin))
     assert [day.fresh for day in again.served] == [False]
     assert server.requests == []

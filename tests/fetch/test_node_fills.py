@@ -19,6 +19,7 @@ from backtest.errors import DataError
 from backtest.fetch.hyperliquid import node_fills as module
 from backtest.fetch.hyperliquid.blocks import FillCounts, rows_of
 from backtest.fetch.hyperliquid.node_fills import FillReport, import_fills, unified_symbol
+from backtest.lake.place import Place
 from backtest.lake.read import read_series
 from backtest.lake.series import FILLS
 from tests.fetch.fill_files import (
@@ -41,7 +42,7 @@ SECOND = dt.timedelta(seconds=1)
 
 
 def rows(coin: str = "BTC", day: dt.datetime = DAY) -> pl.DataFrame:
-    return read_series("hyperliquid", unified_symbol(coin), "fills", day, day + dt.timedelta(days=1))
+    return read_series(Place("hyperliquid", unified_symbol(coin), "fills"), day, day + dt.timedelta(days=1))
 
 
 def lake_bytes() -> dict[str, bytes]:

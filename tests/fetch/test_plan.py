@@ -12,7 +12,7 @@ from backtest.catalogue.events import get_event
 from backtest.errors import UnknownNameError, UsageError
 from backtest.fetch.plan import Source, Target, requests_for, targets
 from backtest.lake.markets import FIRST_CLASS, chain, symbols_of
-from backtest.lake.place import day_file
+from backtest.lake.place import Place
 from backtest.lake.series import DEFAULT_SERIES
 from backtest.times import days_between
 from tests.fetch.venues import fetched, wanted
@@ -169,7 +169,7 @@ def test_what_the_lake_has_is_not_missing() -> None:
     source = Source("bybit", "BTC/USDT:USDT", "rest")
     goal = Target("ohlcv", "BTC", "1m", CRASH_DAYS, (source,))
     assert goal.missing(source, CRASH_DAYS) == [*CRASH_DAYS]
-    path = day_file("bybit", "BTC/USDT:USDT", "ohlcv", CRASH_DAYS[0])
+    path = Place("bybit", "BTC/USDT:USDT", "ohlcv").file(CRASH_DAYS[0])
     path.parent.mkdir(parents=True)
     path.touch()
     assert goal.missing(source, CRASH_DAYS) == [*ON]

@@ -27,9 +27,11 @@ TENTH, ELEVENTH = dt.date(2025, 10, 10), dt.date(2025, 10, 11)
 DAY_MINUTES = 1440
 
 
-def put(frame: pl.DataFrame, series: str = "ohlcv", day: dt.date = TENTH, **place: Any) -> Path:
-    place = {"venue": "bybit", "symbol": BTC, "source": "bybit", **place}
-    return write_day(frame, place.pop("venue"), place.pop("symbol"), series, day, **place)
+def put(
+    frame: pl.DataFrame, series: str = "ohlcv", day: dt.date = TENTH, *, source: str = "bybit", **place: str
+) -> Path:
+    names = {"venue": "bybit", "symbol": BTC, **place}
+    return write_day(frame, Place(series=series, **names), day, source=source)
 
 
 def minutes(day: dt.date = TENTH) -> pl.DataFrame:
@@ -281,7 +283,7 @@ def test_an_event_shows_its_coins_and_opens_its_days_only(monkeypatch: pytest.Mo
     assert set(opened) == {TENTH, ELEVENTH}
     whole, half = held["bybit", BTC].facts, held["binanceusdm", BTC].facts
     assert (whole.rows, whole.missing, whole.first, whole.last) == (1440, 0, event.start, utc("2025-10-11T11:59"))
-    assert whole.sha256 == rows_digest(read_series("bybit", BTC, "ohlcv", event.start, event.end))
+    assert whole.sha256 == rows_digest(read_series(Place("bybit", BTC, "ohlcv"), event.start, event.end))
     assert (half.rows, half.missing) == (720, 720)
 
 

@@ -12,28 +12,30 @@ import polars as pl
 import pytest
 
 from backtest.errors import DataError, UnknownNameError
-from backtest.lake.place import day_file, day_files, lake_folder, series_folder, shown
+from backtest.lake.place import Place, lake_folder, shown
 from backtest.lake.read import read_series
 from backtest.lake.write import write_day
 from tests.fetch.standins import bars, flat, utc
 
 SYMBOL = "BTC/USDT:USDT"
+DAY = dt.date(2025, 10, 10)
+BARS = Place("bybit", SYMBOL, "ohlcv")
 
 
 def write(day: str, frame: pl.DataFrame, series: str = "ohlcv", venue: str = "bybit", symbol: str = SYMBOL) -> Path:
-    return write_day(frame, venue, symbol, series, dt.date.fromisoformat(day))
+    return write_day(frame, Place(venue, symbol, series), dt.date.fromisoformat(day))
 
 
 def test_layout() -> None:
-    path = day_file("bybit", SYMBOL, "ohlcv", dt.date(2025, 10, 10))
+    path = BARS.file(DAY)
     assert shown(path) == "data/lake/ohlcv/venue=bybit/symbol=BTC%2FUSDT%3AUSDT/1m/2025-10-10.parquet"
-    funding = day_file("bybit", SYMBOL, "funding", dt.date(2025, 10, 10))
+    funding = Place("bybit", SYMBOL, "funding").file(DAY)
     assert shown(funding) == "data/lake/funding/venue=bybit/symbol=BTC%2FUSDT%3AUSDT/2025-10-10.parquet"
 
 
 @pytest.mark.parametrize("name", ["../../x", "..", "a b", "Ω/€:€", "*?[x]", "/etc"])
 def test_no_name_leaves_the_lake(name: str) -> None:
-    folder = series_folder(name, name, "ohlcv")
+    folder = Place(name, name, "ohlcv").folder
     inside = folder.resolve().relative_to(lake_folder().resolve())
     assert len(inside.parts) == 4
     assert unquote(inside.parts[2].removeprefix("symbol=")) == name
@@ -41,9 +43,9 @@ def test_no_name_leaves_the_lake(name: str) -> None:
 
 def test_unknown_series_lists_the_known() -> None:
     with pytest.raises(UnknownNameError, match="unknown series 'ohlc'; did you mean ohlcv"):
-        series_folder("bybit", SYMBOL, "ohlc")
+        Place("bybit", SYMBOL, "ohlc").file(DAY)
     with pytest.raises(UnknownNameError, match=r"unknown timeframe '\.\.'"):
-        series_folder("bybit", SYMBOL, "ohlcv", "..")
+        Place("bybit", SYMBOL, "ohlcv", "..").file(DAY)
 
 
 def test_round_trip_over_days_keeps_every_bit() -> None:
@@ -51,10 +53,10 @@ def test_round_trip_over_days_keeps_every_bit() -> None:
     second = flat(utc("2025-10-11T00:00"), 3)
     write("2025-10-10", first)
     write("2025-10-11", second)
-    read = read_series("bybit", SYMBOL, "ohlcv", utc("23:59"), utc("2025-10-11T00:02"))
+    read = read_series(BARS, utc("23:59"), utc("2025-10-11T00:02"))
     assert read.equals(pl.concat([first[1:], second[:2]]))
     assert read.schema["ts"] == pl.Datetime("us")
-    whole = read_series("bybit", SYMBOL, "ohlcv", utc("00:00"), utc("2025-10-12T00:00"))
+    whole = read_series(BARS, utc("00:00"), utc("2025-10-12T00:00"))
     assert whole.equals(pl.concat([first, second]))
 
 
@@ -67,12 +69,12 @@ def test_same_rows_same_bytes() -> None:
 def test_funding_has_no_timeframe() -> None:
     frame = pl.DataFrame({"ts": [utc("00:00"), utc("08:00")], "rate": [1e-4, -2e-4]})
     write("2025-10-10", frame, "funding")
-    read = read_series("bybit", SYMBOL, "funding", utc("00:00"), utc("08:00"))
+    read = read_series(Place("bybit", SYMBOL, "funding"), utc("00:00"), utc("08:00"))
     assert read.rows() == [(utc("00:00"), 1e-4)]
 
 
 def test_nothing_there_is_an_empty_frame() -> None:
-    read = read_series("bybit", SYMBOL, "ohlcv", utc("00:00"), utc("08:00"))
+    read = read_series(BARS, utc("00:00"), utc("08:00"))
     assert read.height == 0
     assert read.columns == ["ts", "open", "high", "low", "close", "volume"]
 
@@ -81,9 +83,9 @@ def test_end_is_exclusive_and_other_days_are_not_opened() -> None:
     write("2025-10-10", flat(utc("23:59"), 1))
     write("2025-10-11", flat(utc("2025-10-11T00:00"), 1)).write_bytes(b"not parquet")
     window = (utc("00:00"), utc("2025-10-11T00:00"))
-    assert [path.stem for path in day_files("bybit", SYMBOL, "ohlcv", *window)] == ["2025-10-10"]
-    assert read_series("bybit", SYMBOL, "ohlcv", *window).height == 1
-    assert day_files("bybit", SYMBOL, "ohlcv", window[1], window[0]) == []
+    assert [path.stem for path in BARS.files(*window)] == ["2025-10-10"]
+    assert read_series(BARS, *window).height == 1
+    assert BARS.files(window[1], window[0]) == []
 
 
 @pytest.mark.parametrize("damage", [b"not parquet", b"", None], ids=["garbage", "empty", "truncated"])
@@ -92,7 +94,7 @@ def test_damaged_file_is_named(damage: bytes | None) -> None:
     bad = write("2025-10-11", flat(utc("2025-10-11T00:00"), 500))
     bad.write_bytes(bad.read_bytes()[:-40] if damage is None else damage)
     with pytest.raises(DataError) as caught:
-        read_series("bybit", SYMBOL, "ohlcv", utc("00:00"), utc("2025-10-12T00:00"))
+        read_series(BARS, utc("00:00"), utc("2025-10-12T00:00"))
     message = str(caught.value)
     assert message.startswith("data/lake/ohlcv/venue=bybit/symbol=BTC%2FUSDT%3AUSDT/1m/2025-10-11.parquet: not a whole")
     assert "delete it and fetch the day again" in message
@@ -110,18 +112,18 @@ def test_damaged_file_is_named(damage: bytes | None) -> None:
     ids=["missing column", "integer time", "text price", "time zone"],
 )
 def test_wrong_columns_are_refused(change) -> None:
-    path = day_file("bybit", SYMBOL, "ohlcv", dt.date(2025, 10, 10))
+    path = BARS.file(DAY)
     path.parent.mkdir(parents=True)
     change(flat(utc("21:00"), 5)).write_parquet(path)
     with pytest.raises(DataError, match=r"2025-10-10\.parquet: not a whole Parquet file with the columns ts TIMESTAMP"):
-        read_series("bybit", SYMBOL, "ohlcv", utc("00:00"), utc("23:00"))
+        read_series(BARS, utc("00:00"), utc("23:00"))
 
 
 def test_rows_without_a_time_are_not_lost() -> None:
-    path = day_file("bybit", SYMBOL, "ohlcv", dt.date(2025, 10, 10))
+    path = BARS.file(DAY)
     path.parent.mkdir(parents=True)
     flat(utc("21:00"), 2).with_columns(ts=pl.lit(None, pl.Datetime("us"))).write_parquet(path)
-    assert read_series("bybit", SYMBOL, "ohlcv", utc("00:00"), utc("23:00")).height == 2
+    assert read_series(BARS, utc("00:00"), utc("23:00")).height == 2
 
 
 def test_write_refuses_other_days_and_missing_columns(tmp_path: Path) -> None:
@@ -164,4 +166,4 @@ def test_full_disk_is_one_line_and_leaves_the_old_file(tmp_path: Path) -> None:
 def test_folder_names_that_look_like_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRASHBOOK_HOME", str(tmp_path / "a[b]*?"))
     write("2025-10-10", flat(utc("21:00"), 3))
-    assert read_series("bybit", SYMBOL, "ohlcv", utc("00:00"), utc("23:00")).height == 3
+    assert read_series(BARS, utc("00:00"), utc("23:00")).height == 3

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +19,15 @@ from backtest.assets import lake_folder
 from backtest.errors import DataError
 from backtest.lake.digests import rows_digest
 from backtest.lake.manifest import JOURNAL, enter_missing, read_manifest
-from backtest.lake.place import Place, day_file, series_folder
+from backtest.lake.place import Place
 from backtest.lake.read import read_file
 from backtest.lake.write import sweep, write_day
 from tests.fetch.standins import flat
 
 DAY = dt.date(2025, 10, 10)
-BYBIT = ("bybit", "BTC/USDT:USDT", "ohlcv")
 NAME = "ohlcv/venue=bybit/symbol=BTC%2FUSDT%3AUSDT/1m/2025-10-10.parquet"
 MIDNIGHT = dt.datetime.fromisoformat("2025-10-10")
-HERE = Place(*BYBIT, "1m")
+HERE = Place("bybit", "BTC/USDT:USDT", "ohlcv")
 THIS = (HERE, DAY)
 
 
@@ -36,7 +36,7 @@ def minutes(count: int, first: int = 0) -> pl.DataFrame:
 
 
 def store(frame: pl.DataFrame, source: str = "bybit") -> Path:
-    return write_day(frame, *BYBIT, DAY, source=source)
+    return write_day(frame, HERE, DAY, source=source)
 
 
 def journal() -> Path:
@@ -68,7 +68,7 @@ def test_the_journal_says_what_a_day_holds() -> None:
 
 def test_a_series_without_a_clock_has_no_gaps() -> None:
     frame = pl.DataFrame({"ts": [MIDNIGHT.replace(hour=8)], "rate": [0.0001]})
-    write_day(frame.with_columns(pl.col("ts").cast(pl.Datetime("us"))), *BYBIT[:2], "funding", DAY)
+    write_day(frame.with_columns(pl.col("ts").cast(pl.Datetime("us"))), replace(HERE, series="funding"), DAY)
     (entry,) = read_manifest().values()
     assert (entry["rows"], entry["first"], entry["gaps"]) == (1, "2025-10-10T08:00:00", [])
 
@@ -95,7 +95,7 @@ def test_a_line_that_is_not_whole_is_passed_over(damage: bytes) -> None:
     with journal().open("ab") as file:
         file.write(damage)
     assert list(read_manifest()) == [NAME]
-    write_day(minutes(3), "okx", *BYBIT[1:], DAY)
+    write_day(minutes(3), replace(HERE, venue="okx"), DAY)
     assert list(read_manifest()) == [NAME, NAME.replace("bybit", "okx")]
 
 
@@ -176,7 +176,7 @@ def test_nan_and_nothing_have_one_digest_in_memory_and_on_disk() -> None:
         {"ts": [MIDNIGHT], "open_interest_base": [np.nan], "open_interest_usd": [None]},
         schema={"ts": pl.Datetime("us"), "open_interest_base": pl.Float64, "open_interest_usd": pl.Float64},
     )
-    path = write_day(frame, *BYBIT[:2], "open_interest", DAY)
+    path = write_day(frame, replace(HERE, series="open_interest"), DAY)
     (entry,) = read_manifest().values()
     assert entry["sha256"] == rows_digest(read_file(path)[0])
 
@@ -189,7 +189,7 @@ def a_dead_process() -> int:
 
 
 def partial(owner: object, name: str = "2025-10-10.parquet", below: str = "") -> Path:
-    folder = series_folder(*BYBIT) / below
+    folder = HERE.folder / below
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f".{name}.{owner}.partial"
     path.write_bytes(b"PAR1 half")
@@ -202,20 +202,20 @@ def test_what_dead_processes_left_is_swept_and_nothing_else() -> None:
     kept = [partial(os.getppid()), partial("mine"), partial("²"), day, journal()]
     other = day.with_name("notes.partial")
     other.touch()
-    assert sweep(series_folder(*BYBIT)) == 3
+    assert sweep(HERE.folder) == 3
     assert not any(path.exists() for path in gone)
     assert all(path.exists() for path in [*kept, other])
 
 
 def test_a_number_that_no_process_can_have_is_no_living_one() -> None:
     path = partial(10**30)
-    sweep(series_folder(*BYBIT))
+    sweep(HERE.folder)
     assert path.exists()  # whose it is cannot be known
 
 
 def test_nothing_is_swept_where_nothing_is(tmp_path: Path) -> None:
     assert sweep(tmp_path / "absent") == 0
-    assert sweep(series_folder(*BYBIT)) == 0
+    assert sweep(HERE.folder) == 0
 
 
 @pytest.mark.parametrize("failing", ["replace", "mkdir"])
@@ -235,7 +235,7 @@ def test_a_journal_that_cannot_be_written_is_told_and_the_day_is_entered_later(m
         patch.setattr(os, "write", lambda handle, data: write(handle, data[:10]))
         with pytest.raises(DataError, match="cannot be written: No space left on device"):
             store(minutes(3))
-    assert day_file(*BYBIT, DAY).is_file()
+    assert HERE.file(DAY).is_file()
     assert read_manifest() == {}
     assert enter_missing([THIS]) == 1
     assert read_manifest()[NAME]["rows"] == 3

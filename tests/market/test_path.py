@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from backtest.assets import asset
 from backtest.errors import ConfigError, DataError, DataGapError, RangeError
+from backtest.lake.place import Place
 from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
 from backtest.market.mark_model import model_mark
@@ -64,7 +65,7 @@ LOW = 2
 def store(frame: pl.DataFrame, series: str = "ohlcv", symbol: str = BTC, venue: str = "binanceusdm") -> None:
     for (day,), rows in frame.group_by(pl.col("ts").dt.date(), maintain_order=True):
         assert isinstance(day, dt.date)
-        write_day(rows, venue, symbol, series, day)
+        write_day(rows, Place(venue, symbol, series), day)
 
 
 # units

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from backtest.errors import DataError, DataGapError
+from backtest.lake.place import Place
 from backtest.lake.series import BAR_COLUMNS
 from backtest.lake.write import write_day
 from backtest.market import tape
@@ -71,7 +72,7 @@ def test_tape_of_the_sample() -> None:
 
 def lake_day(venue: str, symbol: str, day: str) -> None:
     start = dt.datetime.fromisoformat(day)
-    write_day(flat(start + dt.timedelta(hours=9), 5), venue, symbol, "ohlcv", start.date())
+    write_day(flat(start + dt.timedelta(hours=9), 5), Place(venue, symbol, "ohlcv"), start.date())
 
 
 def test_the_lake_of_the_venue_itself_comes_first() -> None:
@@ -87,10 +88,10 @@ def test_without_it_the_next_venue_of_the_chain_stands_in_under_its_own_symbol()
     lake_day("okx", SYMBOL, "2025-10-10")
     lake_day("bitmex", "BTC/USD:BTC", "2025-10-10")
     tape = find_tape(EVENT, "hyperliquid", "BTC/USDC:USDC", "BTC", ANY_WINDOW)
-    assert (tape.symbol, tape.place) == ("BTC/USDC:USDC", ("okx", SYMBOL))
+    assert (tape.symbol, tape.place.market) == ("BTC/USDC:USDC", ("okx", SYMBOL))
     assert tape.read((utc("09:00"), utc("10:00"))).height == 5
     other = find_tape(EVENT, "bitmex", SYMBOL, "BTC", ANY_WINDOW)
-    assert other.place == ("bitmex", "BTC/USD:BTC")
+    assert other.place.market == ("bitmex", "BTC/USD:BTC")
 
 
 def test_a_stretch_of_the_lake_ends_where_a_day_is_missing() -> None:

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from backtest.errors import DataError, UnknownNameError
-from backtest.lake.place import day_file
+from backtest.lake.place import Place
 from backtest.lake.write import write_day
 from backtest.market.terms import Terms, contract_terms, fetch_hint
 from backtest.mechanics.margin_stepped import steps_up
@@ -37,7 +37,7 @@ def put_tiers(venue: str, coin: str, day: dt.date, tiers: Sequence[Sequence[Any]
         },
         strict=False,
     )
-    write_day(frame, venue, f"{coin}/{quote}:{quote}", "leverage_tiers", day, source=venue)
+    write_day(frame, Place(venue, f"{coin}/{quote}:{quote}", "leverage_tiers"), day, source=venue)
 
 
 def put_limits(
@@ -52,7 +52,7 @@ def put_limits(
             "quantity_min": [None],
         }
     )
-    write_day(frame, venue, f"{coin}/USDT:USDT", "limits", day, source=venue)
+    write_day(frame, Place(venue, f"{coin}/USDT:USDT", "limits"), day, source=venue)
 
 
 def one(venue: str, coin: str, day: dt.date = CRASH) -> tuple[VenueProfile, Terms]:
@@ -145,7 +145,7 @@ def test_a_table_of_the_coin_beats_the_one_for_any_coin() -> None:
 
 def test_a_file_that_is_not_in_force_is_not_read() -> None:
     put_tiers("binanceusdm", "BTC", dt.date(2026, 11, 23))
-    day_file("binanceusdm", "BTC/USDT:USDT", "leverage_tiers", dt.date(2026, 11, 23)).write_bytes(b"damaged")
+    Place("binanceusdm", "BTC/USDT:USDT", "leverage_tiers").file(dt.date(2026, 11, 23)).write_bytes(b"damaged")
     assert one("binanceusdm", "BTC")[1].table.valid_from == dt.date(2024, 10, 24)
 
 
@@ -241,7 +241,7 @@ def test_units_of_the_lake_are_numbers_in_range(tick: float | None, lot: float |
 
 def test_a_damaged_file_is_named() -> None:
     put_tiers("bybit", "BTC", CRASH)
-    day_file("bybit", "BTC/USDT:USDT", "leverage_tiers", CRASH).write_bytes(b"damaged")
+    Place("bybit", "BTC/USDT:USDT", "leverage_tiers").file(CRASH).write_bytes(b"damaged")
     with pytest.raises(DataError, match=r"2025-10-10\.parquet: not a whole Parquet file"):
         one("bybit", "BTC")
 

@@ -11,7 +11,7 @@ import pytest
 
 import backtest
 from backtest.errors import ConfigError, DataError, DataGapError
-from backtest.lake.place import day_file
+from backtest.lake.place import Place
 from backtest.lake.series import schema_of
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
@@ -99,7 +99,7 @@ def seen(rows: list[tuple[dt.datetime, float, float]]) -> None:
         [(ts, band, base, base * 50_000) for ts, band, base in rows], schema=schema_of("depth"), orient="row"
     )
     for (day,), part in frame.group_by(pl.col("ts").dt.date()):
-        file = day_file("binanceusdm", "BTC/USDT:USDT", "depth", day)  # type: ignore[arg-type]
+        file = Place("binanceusdm", "BTC/USDT:USDT", "depth").file(day)  # type: ignore[arg-type]
         file.parent.mkdir(parents=True, exist_ok=True)
         part.sort("ts").write_parquet(file)
 

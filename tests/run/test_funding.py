@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from backtest.errors import DataError
+from backtest.lake.place import Place
 from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
 from backtest.market.path import MarketPath, build_market
@@ -36,7 +37,7 @@ def put(frame: pl.DataFrame, venue: str, symbol: str, series: str) -> None:
     """Write rows of any number of days into the lake."""
     for (day,), rows in frame.group_by(pl.col("ts").dt.date(), maintain_order=True):
         assert isinstance(day, dt.date)
-        write_day(rows, venue, symbol, series, day)
+        write_day(rows, Place(venue, symbol, series), day)
 
 
 def rates(rows: dict[str, float]) -> pl.DataFrame:

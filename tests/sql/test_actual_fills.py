@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from backtest.api.replay import replay
+from backtest.lake.place import Place
 from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
 from tests.sql.conftest import Make, rows
@@ -64,7 +65,7 @@ def fill(seq: int, kind: str, quantity: float, px: float, *, minute: int = 0) ->
 @pytest.fixture
 def imported() -> None:
     first = [fill(1, "adl", 2.0, 105_000.5), fill(0, "liquidation", 0.1, 0.1), fill(2, "adl", 1e-5, 1e5, minute=-300)]
-    write_day(pl.DataFrame(first, schema=schema_of("fills")), "hyperliquid", BTC, "fills", START.date())
+    write_day(pl.DataFrame(first, schema=schema_of("fills")), Place("hyperliquid", BTC, "fills"), START.date())
 
 
 @pytest.mark.usefixtures("imported")
@@ -84,7 +85,9 @@ def test_fills_belong_to_the_identity_of_a_run_but_change_nothing_in_it() -> Non
     known = replay("2025-10-10", coins=["BTC"], positions=2000)
     start = dt.datetime.combine(START, dt.time())
     write_day(
-        pl.DataFrame([fill(1, "adl", 3.0, 1.0)], schema=schema_of("fills")), "hyperliquid", BTC, "fills", start.date()
+        pl.DataFrame([fill(1, "adl", 3.0, 1.0)], schema=schema_of("fills")),
+        Place("hyperliquid", BTC, "fills"),
+        start.date(),
     )
     other = replay("2025-10-10", coins=["BTC"], positions=2000)
     assert known.run_id != other.run_id

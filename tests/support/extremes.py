@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from backtest.lake.place import Place
 from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
 from backtest.report import render_html
@@ -88,7 +89,7 @@ def store(venue: str, bars: Bars, series: str = "ohlcv", minutes: Mapping[str, r
             },
             schema_overrides={"ts": pl.Datetime("us")},
         )  # fmt: skip
-        write_day(frame, venue, get_venue(venue).symbol(coin), series, START.date())
+        write_day(frame, Place(venue, get_venue(venue).symbol(coin), series), START.date())
 
 
 def store_funding(venue: str, every: int, minutes: int, rates: Sequence[float]) -> None:
@@ -97,7 +98,7 @@ def store_funding(venue: str, every: int, minutes: int, rates: Sequence[float]) 
     given = [rates[k % len(rates)] for k in range(len(times))]
     for coin in COINS:
         frame = pl.DataFrame({"ts": times, "rate": given}, schema=schema_of("funding"))
-        write_day(frame, venue, get_venue(venue).symbol(coin), "funding", START.date())
+        write_day(frame, Place(venue, get_venue(venue).symbol(coin), "funding"), START.date())
 
 
 def row(

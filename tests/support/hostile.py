@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from backtest.assets import workspace
+from backtest.lake.place import Place
 from backtest.lake.write import write_day
 from backtest.run.execute import execute
 from backtest.run.prepare import prepare
@@ -117,4 +118,4 @@ def picked(minutes: Sequence[int]) -> pl.DataFrame:
 
 def store(frame: pl.DataFrame, series: str = "ohlcv") -> Path:
     """Put bars into the lake of the workspace, which a replay reads instead of the sample."""
-    return write_day(frame, VENUE, SYMBOL, series, START.date())
+    return write_day(frame, Place(VENUE, SYMBOL, series), START.date())

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from backtest.lake.place import Place
 from backtest.lake.write import write_day
 from backtest.market.terms import contract_terms
 from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, rate_e9
@@ -90,9 +91,9 @@ def test_recorded_tables_come_out_of_the_lake_as_they_went_in(brackets: dict[str
                 "max_leverage": [row["maxLeverage"] for row in rows],
             }
         )
-        write_day(frame, "binanceusdm", symbol, "leverage_tiers", SEEN)
+        write_day(frame, Place("binanceusdm", symbol, "leverage_tiers"), SEEN)
         units = {"ts": [ts], "tick_px": [0.001], "lot_base": [1.0], "contract_size": [1.0], "quantity_min": [1.0]}
-        write_day(pl.DataFrame(units), "binanceusdm", symbol, "limits", SEEN)
+        write_day(pl.DataFrame(units), Place("binanceusdm", symbol, "limits"), SEEN)
         coin = symbol.partition("/")[0]
         _, (terms,) = contract_terms(get_venue("binanceusdm"), [coin], SEEN)
         assert terms.table.tiers == table(symbol, rows).tiers

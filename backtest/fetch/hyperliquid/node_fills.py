@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from backtest.assets import lake_folder
 from backtest.errors import DataError
 from backtest.fetch.hyperliquid.blocks import DAY_US, FillCounts, FillRow, rows_of
-from backtest.lake.place import shown
+from backtest.lake.place import Place, shown
 from backtest.lake.read import read_series
 from backtest.lake.series import FILLS, schema_of
 from backtest.lake.write import write_day
@@ -258,10 +258,10 @@ def _write(venue: str, coin: str, day_number: int, files: Sequence[Path]) -> Fil
 
     symbol, start = unified_symbol(coin), moment(day_number * DAY_US)
     found = _deduplicated(pl.concat(pl.read_parquet(path) for path in files))
-    held = read_series(venue, symbol, "fills", start, start + dt.timedelta(days=1))
+    held = read_series(Place(venue, symbol, "fills"), start, start + dt.timedelta(days=1))
     merged = _deduplicated(pl.concat([held, found])) if held.height else found
     if not merged.equals(held):
-        write_day(merged, venue, symbol, "fills", start.date())
+        write_day(merged, Place(venue, symbol, "fills"), start.date())
     adl, liquidated = (found.filter(pl.col("kind") == kind) for kind in KINDS)
     sizes = [math.fsum((part["quantity_base"] * part["px"]).to_list()) for part in (adl, liquidated)]
     return FillDay(
