@@ -10,9 +10,9 @@ import numpy as np
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.margin import Tiers, maintenance, tier_of
 from backtest.venue.instrument import Instrument
+from backtest.venue.margin_table import MarginSchedule
 
 MODES = ("isolated", "cross", "mixed")  # mixed: an account with positions of both kinds
-MarginTables = Sequence[tuple[Tiers, tuple[float, ...]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +40,7 @@ class CrossAccounts:
         return out
 
 
-def worths(instruments: Sequence[Instrument], mark0: Ints) -> Ints:
+def lot_values(instruments: Sequence[Instrument], mark0: Ints) -> Ints:
     """Return what a lot of each instrument is worth at its first mark, in quanta."""
     each = [item.contract(mark).value_per_lot(mark) for mark, item in zip(mark0.tolist(), instruments, strict=True)]
     return np.array(each, dtype=np.int64)
@@ -83,7 +83,7 @@ def margin_modes(account: Ints, cross: Bools) -> tuple[Ints, Ints]:
     return ids, np.where(crossed == 0, 0, np.where(crossed == count, 1, 2))
 
 
-def needed(symbol: Ints, value: Ints, tiers: Sequence[Tiers]) -> Ints:
+def maintenance_of(symbol: Ints, value: Ints, tiers: Sequence[Tiers]) -> Ints:
     """Return the maintenance margin of positions worth ``value``, each rounded up, in quanta."""
     out = np.zeros(len(value), dtype=np.int64)
     for k, table in enumerate(tiers):
@@ -93,30 +93,34 @@ def needed(symbol: Ints, value: Ints, tiers: Sequence[Tiers]) -> Ints:
 
 
 def weak_margin(
-    columns: Mapping[str, Ints], instruments: Sequence[Instrument], tiers: MarginTables, mark0: Ints, inclusive: bool
+    columns: Mapping[str, Ints],
+    instruments: Sequence[Instrument],
+    tiers: Sequence[MarginSchedule],
+    mark0: Ints,
+    inclusive: bool,
 ) -> list[str]:
     """Say how many positions and cross accounts hold less than initial margin, and how many are in breach already.
 
     A cross account is judged as a whole: its collateral against what all its positions ask, both legs of a hedge in
     full.
     """
-    symbol, cost, wallet = columns["symbol"], columns["cost"], columns["wallet"]
-    value = columns["lots"] * worths(instruments, mark0)[symbol]
-    equity = wallet + columns["side"] * value_signs(instruments)[symbol] * (value - cost)
-    need = needed(symbol, value, [table for table, _ in tiers])
-    asked = np.empty(len(cost))  # initial margin, in floats: it is only counted
+    symbol, entry_value, collateral = columns["symbol"], columns["entry_value"], columns["collateral"]
+    value = columns["lots"] * lot_values(instruments, mark0)[symbol]
+    equity = collateral + columns["side"] * value_signs(instruments)[symbol] * (value - entry_value)
+    need = maintenance_of(symbol, value, [table for table, _ in tiers])
+    asked = np.empty(len(entry_value))  # initial margin, in floats: it is only counted
     for k, (table, limits) in enumerate(tiers):
         mine = symbol == k
-        asked[mine] = cost[mine] / np.array(limits)[tier_of(cost[mine], table)]
+        asked[mine] = entry_value[mine] / np.array(limits)[tier_of(entry_value[mine], table)]
     whole = cross_accounts(columns["account_id"], columns["cross"].astype(np.bool_))
-    alone = np.ones(len(cost), dtype=np.bool_)
+    alone = np.ones(len(entry_value), dtype=np.bool_)
     alone[whole.rows] = False
-    thin, breach = wallet < asked * (1 - 1e-9), equity <= need if inclusive else equity < need
+    thin, breach = collateral < asked * (1 - 1e-9), equity <= need if inclusive else equity < need
     notes = []
     for k, item in enumerate(instruments):
         mine = alone & (symbol == k)
         notes += _counted(f"{item.coin}: positions", int((mine & thin).sum()), int((mine & breach).sum()))
-    sums = {name: whole.total(column[whole.rows]) for name, column in (("w", wallet), ("e", equity), ("n", need))}
+    sums = {name: whole.total(column[whole.rows]) for name, column in (("w", collateral), ("e", equity), ("n", need))}
     asked_of = np.bincount(whole.place, asked[whole.rows], len(whole.ids))
     fallen = sums["e"] <= sums["n"] if inclusive else sums["e"] < sums["n"]
     return notes + _counted("cross accounts", int((sums["w"] < asked_of * (1 - 1e-9)).sum()), int(fallen.sum()))

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backtest.book.book import LARGEST, MarginTable, entry_value
+from backtest.book.watch import LARGEST, entry_value_of
 from backtest.errors import BookError
 from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Ints, half_even
 from backtest.mechanics.margin import tier_of
 from backtest.toml import shown
 from backtest.venue.instrument import Instrument
+from backtest.venue.margin_table import MarginSchedule
 
 if TYPE_CHECKING:
     import polars as pl
@@ -94,15 +95,15 @@ def exact_amounts(size: Decimal, entry_px: Decimal, unit: Instrument, mark0: int
     """
     lots, rest = divmod(size, unit.lot)
     if unit.inverse:
-        return int(lots), rest, entry_value(unit, mark0, int(lots), Fraction(entry_px)) if lots else 0
-    cost = (size - rest) * entry_px * QUANTA_PER_USD
-    return int(lots), rest, int(cost.to_integral_value(ROUND_HALF_EVEN))
+        return int(lots), rest, entry_value_of(unit, mark0, int(lots), Fraction(entry_px)) if lots else 0
+    entry_value = (size - rest) * entry_px * QUANTA_PER_USD
+    return int(lots), rest, int(entry_value.to_integral_value(ROUND_HALF_EVEN))
 
 
-def _collateral(number: Decimal, cost: int, margin: str, coin: Decimal) -> int:
+def _collateral(number: Decimal, entry_value: int, margin: str, coin: Decimal) -> int:
     if margin == "leverage":
         numerator, denominator = number.as_integer_ratio()
-        return half_even(cost * denominator, numerator)
+        return half_even(entry_value * denominator, numerator)
     each = coin if margin == "collateral_coin" else Decimal(1)
     return int((number * each * QUANTA_PER_USD).to_integral_value(ROUND_HALF_EVEN))
 
@@ -111,12 +112,12 @@ def amounts(
     table: pl.DataFrame,
     symbol: Ints,
     instruments: Sequence[Instrument],
-    tiers: Sequence[MarginTable],
+    tiers: Sequence[MarginSchedule],
     mark0: Ints,
     *,
     faults: Faults,
 ) -> tuple[dict[str, Ints], list[str]]:
-    """Return lots, cost and wallet of each row, and notes of what is left below a lot."""
+    """Return lots, entry_value and collateral of each row, and notes of what is left below a lot."""
     margin = next(name for name in MARGIN if name in table.columns)
     if margin == "collateral_coin" and not all(item.inverse for item in instruments):
         fix = "use collateral_usd, or run the coin's inverse contract"
@@ -138,8 +139,12 @@ def amounts(
             if rests:
                 size = f"{sum(rests, Decimal(0)).normalize():f} {item.unit}"
                 notes.append(f"{item.coin}: {size} below a lot of {item.lot:f} left out; positions: {len(rests):,}")
-        amounts = [(lots, cost, wallet) for (lots, _, cost), wallet in zip(sized, posted, strict=True)]
-        above = [max(cost, abs(wallet), lots * worth) >= LARGEST for lots, cost, wallet in amounts]
+        amounts = [
+            (lots, entry_value, collateral) for (lots, _, entry_value), collateral in zip(sized, posted, strict=True)
+        ]
+        above = [
+            max(entry_value, abs(collateral), lots * worth) >= LARGEST for lots, entry_value, collateral in amounts
+        ]
         kept = [(0, 0, 0) if beyond else three for beyond, three in zip(above, amounts, strict=True)]
         large[mine], out[:, mine] = above, np.array(kept, dtype=np.int64).reshape(-1, 3).T
         limits[mine] = np.array(tiers[k][1])[tier_of(out[1, mine], tiers[k][0])]
@@ -152,4 +157,4 @@ def amounts(
     if margin == "leverage":
         above_limit = (np.array([float(number) for number in margins]) > limits) & ~large
         faults.add(above_limit, margin, lambda row: f"{margins[row]} is above {limits[row]:g}, the limit of its tier")
-    return dict(zip(("lots", "cost", "wallet"), out, strict=True)), notes
+    return dict(zip(("lots", "entry_value", "collateral"), out, strict=True)), notes

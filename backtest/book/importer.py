@@ -11,21 +11,14 @@ import numpy as np
 
 from backtest.book.accounts import described, weak_margin
 from backtest.book.amounts import COLLATERAL, FILE_COLUMNS, MARGIN, Faults, amounts, quoted
-from backtest.book.book import (
-    COLUMNS,
-    SIDES,
-    WATCH_COHORT,
-    MarginTable,
-    PositionBook,
-    assemble,
-    base_text,
-    watch_rows,
-)
+from backtest.book.book import COLUMNS, PositionBook, assemble, base_text
+from backtest.book.watch import SIDES, WATCH_COHORT, watch_rows
 from backtest.errors import BookError, near_matches
 from backtest.mechanics.exact import Bools, Ints, exact_sum
 from backtest.scenario.watched import WatchedPosition
 from backtest.toml import shown
 from backtest.venue.instrument import Instrument
+from backtest.venue.margin_table import MarginSchedule
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,7 +33,7 @@ MODES = ("isolated", "cross")
 def read_positions(
     path: Path,
     instruments: Sequence[Instrument],
-    tiers: Sequence[MarginTable],
+    tiers: Sequence[MarginSchedule],
     mark0: Ints,
     *,
     inclusive: bool,
@@ -104,7 +97,7 @@ def _first_line(error: Exception) -> str:
 def book_of_frame(
     frame: pl.DataFrame,
     instruments: Sequence[Instrument],
-    tiers: Sequence[MarginTable],
+    tiers: Sequence[MarginSchedule],
     mark0: Ints,
     *,
     inclusive: bool,

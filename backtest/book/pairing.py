@@ -25,7 +25,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from backtest.book.accounts import cross_accounts, worths
+from backtest.book.accounts import cross_accounts, lot_values
 from backtest.errors import ConfigError
 from backtest.mechanics.exact import Bools, Ints, half_even, ratio
 from backtest.scenario.fields import Scenario
@@ -35,7 +35,7 @@ KEY = 3  # of the generator that joins positions; a coin and side have keys of t
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Joined:
+class AccountPairing:
     """Owner and margin mode of each position, and what to say about them."""
 
     account_id: Ints
@@ -43,7 +43,7 @@ class Joined:
     notes: tuple[str, ...]
 
 
-def check_joining(scenario: Scenario, coins: int) -> None:
+def check_pairing(scenario: Scenario, coins: int) -> None:
     """Refuse shares of accounts that do not exist, and more positions an account than coins."""
     each = scenario.positions_per_account
     if each > coins:
@@ -57,23 +57,23 @@ def check_joining(scenario: Scenario, coins: int) -> None:
             )
 
 
-def join_drawn(
+def pair_accounts(
     scenario: Scenario, columns: dict[str, Ints], instruments: Sequence[Instrument], mark0: Ints, root: int
 ) -> tuple[str, ...]:
     """Join the positions of a drawn book, in place, by a generator of their own; those to watch stay as they are."""
     mine = columns["account_id"] <= scenario.positions
     account, symbol, side, lots = (columns[name][mine] for name in ("account_id", "symbol", "side", "lots"))
     stream = np.random.Generator(np.random.PCG64(np.random.SeedSequence([root, KEY])))
-    value, coins = lots * worths(instruments, mark0)[symbol], [item.coin for item in instruments]
-    joined = join(account, symbol, side, value, coins, scenario, stream)
-    columns["account_id"][mine], columns["cross"][mine] = joined.account_id, joined.cross
-    return joined.notes
+    value, coins = lots * lot_values(instruments, mark0)[symbol], [item.coin for item in instruments]
+    pairing = join(account, symbol, side, value, coins, scenario, stream)
+    columns["account_id"][mine], columns["cross"][mine] = pairing.account_id, pairing.cross
+    return pairing.notes
 
 
 def join(
     account: Ints, symbol: Ints, side: Ints, value: Ints, coins: Sequence[str], scenario: Scenario,
     rng: np.random.Generator,
-) -> Joined:  # fmt: skip
+) -> AccountPairing:  # fmt: skip
     """Join positions, each an account of its own so far, to accounts; see the module for the rule.
 
     Parameters
@@ -95,17 +95,17 @@ def join(
         holders = np.sort(around[(start + np.arange(count)) % pairs])
         start += count
         coins_of[holders] += 1
-        swapped = hedged[holders] & (coins_of[holders] % 2 == 0)
+        exchanged = hedged[holders] & (coins_of[holders] % 2 == 0)
         for s in (1, -1):
             rows = held[k, s]
             ranked = rows[np.argsort(-value[rows], kind="stable")][:count]
-            group[ranked[_shuffled(count, rng)]] = 2 * holders + ((s < 0) ^ swapped)
+            group[ranked[_shuffled(count, rng)]] = 2 * holders + ((s < 0) ^ exchanged)
     ids, place = np.unique(group, return_inverse=True)
     lowest = np.full(len(ids), np.iinfo(np.int64).max)
     np.minimum.at(lowest, place, account)
     crossed = _spread(ratio(scenario.cross_frac), pairs, rng) & (coins_of > 1)
     cross = (group >= 0) & crossed[np.maximum(group, 0) // 2]
-    return Joined(lowest[place], cross, tuple(_notes(lowest[place], symbol, side, value, cross, coins)))
+    return AccountPairing(lowest[place], cross, tuple(_notes(lowest[place], symbol, side, value, cross, coins)))
 
 
 def pair_count(enough: Sequence[int], each: Fraction) -> int:

@@ -9,13 +9,22 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from statistics import NormalDist
 
 import numpy as np
 
-from backtest.book.book import COLUMNS, WATCH_COHORT, MarginTable, PositionBook, assemble, base_text, watch_rows
-from backtest.book.pairing import check_joining, join_drawn
+from backtest.book.book import COLUMNS, PositionBook, assemble, base_text
+from backtest.book.distributions import (
+    Mixture,
+    _lowest,
+    apportion,
+    bucket_name,
+    fill_buckets,
+    level_down,
+    leverages,
+    sizes,
+)
+from backtest.book.pairing import check_pairing, pair_accounts
+from backtest.book.watch import WATCH_COHORT, watch_rows
 from backtest.errors import ConfigError, RangeError
 from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import LIMIT, QUANTA_PER_USD, RATE_ONE, Floats, Ints, half_even, mul_rate_up, quanta
@@ -24,16 +33,15 @@ from backtest.mechanics.margin_stepped import steps_up
 from backtest.scenario.fields import Scenario
 from backtest.scenario.values import per_coin
 from backtest.venue.instrument import Instrument
+from backtest.venue.margin_table import MarginSchedule
 
-Mixture = tuple[tuple[float, float, float], ...]
 Profile = tuple[Ints, Floats]  # prices in ticks, volume traded there
-LOWEST_LEVERAGE = 0.5  # of a bucket that starts at 0: half of the notional stands against twice its collateral
 
 
 def synthesize(
     scenario: Scenario,
     instruments: Sequence[Instrument],
-    tiers: Sequence[MarginTable],
+    tiers: Sequence[MarginSchedule],
     mark0: Ints,
     *,
     profiles: Sequence[Profile | None],
@@ -78,7 +86,7 @@ def synthesize(
     ConfigError
         Too few positions for the coins, more positions than lots, a watch account that cannot be.
     """
-    check_joining(scenario, len(instruments))
+    check_pairing(scenario, len(instruments))
     totals = [_open_lots(scenario, item, int(mark0[k])) for k, item in enumerate(instruments)]
     counts = _positions_per_coin(scenario, totals, instruments)
     mixes = [_mixture(scenario, item.coin) for item in instruments]
@@ -112,7 +120,7 @@ def synthesize(
             row, account = row + count + len(followed["lots"]), account + count
             notes += said
     if scenario.positions_per_account > 1:
-        notes += join_drawn(scenario, columns, instruments, mark0, root)
+        notes += pair_accounts(scenario, columns, instruments, mark0, root)
     return assemble(
         columns, len(instruments), cohorts, "synthetic",
         names=watch.names, hedged=watch.hedged, watched=list(watch.names), notes=notes,
@@ -124,17 +132,6 @@ def _mixture(scenario: Scenario, coin: str) -> Mixture:
     if mix is None:
         raise ConfigError(f"leverage_mix has no rows for {coin}; give leverage_mix.{coin} or leverage_mix.default")
     return mix
-
-
-def bucket_name(row: tuple[float, float, float]) -> str:
-    """Return the cohort name of a row of the leverage mixture.
-
-    Examples
-    --------
-    >>> bucket_name((3.0, 7.0, 0.49)), bucket_name((7.0, 0.0, 0.15))
-    ('3-7x', '7x+')
-    """
-    return f"{row[0]:g}-{row[1]:g}x" if row[1] else f"{row[0]:g}x+"
 
 
 def _open_lots(scenario: Scenario, instrument: Instrument, mark0: int) -> int:
@@ -162,68 +159,6 @@ def _positions_per_coin(scenario: Scenario, totals: list[int], instruments: Sequ
                 f"{count - count // 2} positions; raise it or lower positions"
             )
     return counts
-
-
-def apportion(weights: Floats, total: int, low: int, high: int) -> Ints:
-    """Share out ``total`` in proportion to the weights with every part in [low, high], by largest remainder.
-
-    What the bounds cut off or add is spread over the other parts in proportion. Ties go to the first.
-
-    Examples
-    --------
-    7.5 is cut to 5, and 1.25 each grows to 2.5: one of the two takes the odd lot.
-
-    >>> apportion(np.array([6.0, 1.0, 1.0]), 10, 1, 5).tolist()
-    [5, 3, 2]
-    """
-    rising = np.sort(weights)
-    sums = np.concatenate([[0.0], np.cumsum(rising)])
-    below, above = math.log(low / rising[-1]), math.log(high / rising[0])
-    for _ in range(100):  # sum(clip(scale x weight)) rises with the scale
-        middle = (below + above) / 2
-        scale = math.exp(middle)
-        few, many = np.searchsorted(rising, [low / scale, high / scale])
-        held = int(few) * low + (len(rising) - int(many)) * high + scale * float(sums[many] - sums[few])
-        below, above = (middle, above) if held < total else (below, middle)
-    parts = np.clip(weights * math.exp(above), low, high)
-    whole = parts.astype(np.int64)
-    first = np.argsort(whole - parts, kind="stable")
-    while left := total - int(whole.sum()):  # a second pass only where floats were off by more than a lot
-        room = first[whole[first] < high] if left > 0 else first[whole[first] > low][::-1]
-        whole[room[: abs(left)]] += 1 if left > 0 else -1
-    return whole
-
-
-@cache
-def _normal_table() -> tuple[Floats, Floats]:
-    """Return the normal distribution function on a fine grid: probabilities and quantiles."""
-    grid = np.arange(-7 * 512, 1) / 512
-    return np.array([NormalDist().cdf(z) for z in grid]), grid
-
-
-def upper_quantile(survival: Floats) -> Floats:
-    """Return the standard normal quantile exceeded with the given probability, within 1e-5.
-
-    Examples
-    --------
-    >>> upper_quantile(np.array([0.5, 0.025])).round(4).tolist()
-    [0.0, 1.96]
-    """
-    lower = np.interp(np.minimum(survival, 1 - survival), *_normal_table())
-    return np.where(survival < 0.5, -lower, lower)
-
-
-def sizes(count: int, sigma: float, alpha: float, tail_frac: float, rng: np.random.Generator) -> Floats:
-    """Draw relative sizes, rising: a lognormal body, and a Pareto tail spliced on where ``tail_frac`` is left.
-
-    One draw in each of ``count`` equal strata of probability, so that the seed does not decide how heavy the tail is.
-    """
-    survival = (np.arange(count, 0, -1) - rng.random(count)) / count
-    start = np.maximum(survival, tail_frac)
-    logs = sigma * upper_quantile(start)
-    tail = survival < tail_frac
-    logs[tail] -= np.log(survival[tail] / tail_frac) / alpha
-    return np.exp(np.minimum(logs, 600.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -276,7 +211,7 @@ class _Coin:
 def _draw_side(
     scenario: Scenario, coin: _Coin, side: int, count: int, total: int, *, watched: int, rng: np.random.Generator
 ) -> tuple[dict[str, Ints], list[str]]:
-    """Draw one side of one coin: lots, cost, wallet and bucket of each position, and what to say about them."""
+    """Draw one side of one coin: lots, entry value, collateral and bucket of each position, and notes on them."""
     item, notes = coin.instrument, []
     where = f"{item.coin} {'long' if side > 0 else 'short'}"
     cap_frac = scenario.size_cap_frac
@@ -309,70 +244,31 @@ def _draw_side(
     value = coin.value(lots)
     equity = np.maximum(least, np.ceil(value / leverage).astype(np.int64))
     sign = side * coin.contract.value_sign
-    cost = _cost_within_margin(
+    entry_value = _entry_value_within_margin(
         coin, sign, lots, lots * coin.contract.values_per_lot(entries * item.mark_per_tick), equity
     )
-    return {"lots": lots, "cost": cost, "wallet": equity + sign * (cost - value), "cohort": bucket}, notes
+    return {
+        "lots": lots,
+        "entry_value": entry_value,
+        "collateral": equity + sign * (entry_value - value),
+        "cohort": bucket,
+    }, notes
 
 
-def _cost_within_margin(coin: _Coin, sign: int, lots: Ints, cost: Ints, equity: Ints) -> Ints:
+def _entry_value_within_margin(coin: _Coin, sign: int, lots: Ints, entry_value: Ints, equity: Ints) -> Ints:
     """Move entry values towards the first mark until collateral posted is initial margin, and above zero.
 
-    Collateral is equity + sign x (cost - value), initial margin is rate x cost: the bound solves for cost. ``sign`` is
-    that of the position's value: its side, of an inverse contract the other.
+    Collateral is equity + sign x (entry value - value), initial margin is rate x entry value: the bound solves for the
+    entry value. ``sign`` is that of the position's value: its side, of an inverse contract the other.
     """
     value, rate = coin.value(lots), coin.initial_rate_e9(lots) / RATE_ONE
     if sign > 0:
         least = np.ceil(np.maximum(value - equity, 0) / np.maximum(1 - rate, 1e-9)).astype(np.int64)
-        higher: Ints = np.maximum(cost, np.maximum(least, value - equity + 1))
+        higher: Ints = np.maximum(entry_value, np.maximum(least, value - equity + 1))
         return higher
     most = np.floor((value + equity) / (1 + rate)).astype(np.int64)
-    lower: Ints = np.minimum(cost, np.minimum(most, value + equity - 1))
+    lower: Ints = np.minimum(entry_value, np.minimum(most, value + equity - 1))
     return lower
-
-
-def _lowest(row: tuple[float, float, float]) -> float:
-    """Return the least leverage drawn in a bucket."""
-    return row[0] or min(LOWEST_LEVERAGE, row[1] / 2 or LOWEST_LEVERAGE)
-
-
-def fill_buckets(lots: Ints, limits: Floats, mix: Mixture) -> Ints:
-    """Give each position, in the order walked, a row of the mixture so that shares of notional are met.
-
-    The bucket of highest leverage is filled first, from the positions whose limit reaches it; each boundary is met
-    within half a position, each share within one, unless too few positions may carry so much.
-
-    Examples
-    --------
-    Half of 8 lots above 7x; the second position may not carry that, so the third does.
-
-    >>> mix = ((0.0, 7.0, 0.5), (7.0, 0.0, 0.5))
-    >>> fill_buckets(np.array([2, 3, 2, 1]), np.array([20.0, 5.0, 20.0, 20.0]), mix).tolist()
-    [1, 0, 1, 0]
-    """
-    falling = sorted(range(len(mix)), key=lambda k: _lowest(mix[k]), reverse=True)
-    bucket = np.full(len(lots), falling[-1], dtype=np.int64)
-    free, total, target, given = np.ones(len(lots), dtype=np.bool_), int(lots.sum()), 0.0, 0
-    for k in falling[:-1]:
-        target += mix[k][2] * total
-        rows = np.flatnonzero(free & (limits >= _lowest(mix[k])))
-        middles = np.cumsum(lots[rows]) - lots[rows] / 2
-        taken = rows[: np.searchsorted(middles, target - given)] if mix[k][2] else rows[:0]
-        bucket[taken], free[taken] = k, False
-        given += int(lots[taken].sum())
-    return bucket
-
-
-def leverages(lots: Ints, limits: Floats, bucket: Ints, mix: Mixture, rng: np.random.Generator) -> Floats:
-    """Draw leverage log-uniform over notional within each bucket, stratified, never above a position's limit."""
-    out, jitter = np.empty(len(lots)), rng.random(len(lots))
-    for k, line in enumerate(mix):
-        rows = np.flatnonzero(bucket == k)
-        quantile = (np.cumsum(lots[rows]) - lots[rows] * jitter[rows]) / max(int(lots[rows].sum()), 1)
-        top = np.log(np.minimum(limits[rows], line[1] or np.inf))
-        bottom = np.minimum(math.log(_lowest(line)), top)
-        out[rows] = np.exp(bottom + quantile * (top - bottom))
-    return out
 
 
 def _misses(where: str, lots: Ints, limits: Floats, bucket: Ints, mix: Mixture) -> list[str]:
@@ -388,21 +284,3 @@ def _misses(where: str, lots: Ints, limits: Floats, bucket: Ints, mix: Mixture) 
         if low:
             notes.append(f"{where}: positions of {bucket_name(line)} with less leverage than that: {low:,}; {why}")
     return notes
-
-
-def level_down(lots: Ints, removed: int) -> Ints:
-    """Take lots from the largest positions by levelling them to one height, each left with at least one.
-
-    Examples
-    --------
-    >>> level_down(np.array([9, 2, 7]), 5).tolist()
-    [6, 2, 5]
-    """
-    low, high = 1, int(lots.max())
-    while low < high:  # the greatest height that removes enough
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if int(np.maximum(lots - middle, 0).sum()) >= removed else (low, middle - 1)
-    out = np.minimum(lots, low)
-    given_back = int((lots - out).sum()) - removed
-    out[np.flatnonzero(lots > low)[:given_back]] += 1
-    return out

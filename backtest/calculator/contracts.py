@@ -57,8 +57,8 @@ def average_entry(kind: Kind, fills: Sequence[tuple[Fraction, Fraction]]) -> Fra
     """
     exponent = EXPONENT[kind]
     size = sum((size for _, size in fills), Fraction(0))
-    worth = sum((size * price**exponent for price, size in fills), Fraction(0))
-    return Fraction(worth / size) ** exponent
+    total = sum((size * price**exponent for price, size in fills), Fraction(0))
+    return Fraction(total / size) ** exponent
 
 
 def value(held: Holding, price: Fraction) -> Fraction:
@@ -156,9 +156,9 @@ def liquidation_price(
 def _solve(held: Holding, tier: Tier) -> Fraction:
     """Return the x at which equity equals one tier's maintenance margin, or zero where that line is below zero."""
     gains = _gains(held)
-    owed = value(held, held.entry_px) - gains * held.balance  # gains * equity = size * x - owed
-    on_line = (owed - gains * tier.deduction) / (held.size * (1 - gains * tier.rate))
-    at_zero = owed / held.size
+    bankruptcy_value = value(held, held.entry_px) - gains * held.balance  # gains * equity = size * x - bankruptcy_value
+    on_line = (bankruptcy_value - gains * tier.deduction) / (held.size * (1 - gains * tier.rate))
+    at_zero = bankruptcy_value / held.size
     return max(on_line, at_zero) if gains > 0 else min(on_line, at_zero)
 
 

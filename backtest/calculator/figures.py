@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import overload
 
 from backtest.calculator import contracts
-from backtest.calculator.position import Asked, Position, contract_of, reference_px, row, take_position
-from backtest.mechanics.adl.rankings import Candidates, scored
-from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, half_even, rate_e9
+from backtest.calculator.adl import _adl
+from backtest.calculator.figure import NO_VALUE, Figure, _decimal, _mark_price, _money, _origin, _places, _price
+from backtest.calculator.position import Position, PositionRequest, contract_of, reference_px, row, take_position
+from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, rate_e9
 from backtest.mechanics.liquidation.blocks import fillable_discount
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, tier_of
 from backtest.mechanics.margin_stepped import breaches_around, first_breach_mark, steps_up
@@ -21,31 +21,10 @@ from backtest.venue.margin_table import MarginTable
 from backtest.venue.profile import VenueProfile
 
 HIGHEST_MARK = 2**52  # mark quanta; the engine looks no further for a short's breach
-MORE_PLACES = 4  # decimals shown beyond the mark quantum where a price is not a mark
+
 RATIO_PLACES = 9
-COIN_PLACES = 10
+
 CONCERNED = {"margin", "ranking", "close_price"}  # simplifications that touch a figure here
-NO_VALUE = "no value: "
-LOSING = {"last": "losing, so behind every winner", "excluded": "losing, so not in the queue"}
-CLOSE_PRICE = {
-    "bankruptcy": "bankruptcy price of the position that went bankrupt; were it this one, its counterparties'",
-    "mark": "mark at the end of the step",
-    "previous_mark": "mark of three seconds before, which one price does not tell",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One figure: a column name with its unit, a value or None, the rule it follows (or why it has no value).
-
-    ``source`` and ``mark`` are those the profile states for the rule; empty for a definition.
-    """
-
-    column: str
-    value: Decimal | float | int | str | None
-    rule: str
-    source: str = ""
-    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +47,7 @@ class Answer:
 def position_figures(
     profile: VenueProfile,
     symbol: str,
-    asked: Asked,
+    request: PositionRequest,
     on: dt.date | None = None,
     terms: tuple[Callable[[Fraction], MarginTable], Sequence[str]] | None = None,
 ) -> Answer:
@@ -80,7 +59,7 @@ def position_figures(
         The venue.
     symbol
         A coin (its contract of the day) or a unified symbol, BTC or BTC/USDT:USDT or BTC/USD:BTC.
-    asked
+    request
         The position.
     on
         Day whose margin table holds; the profile's own day if None.
@@ -99,14 +78,14 @@ def position_figures(
     Long 1 BTC at 100,000 with 10,000: half a percent less 50 is due below 600,000, so (90,000 - 50) / 0.995.
 
     >>> from backtest.venue.reading import get_venue
-    >>> long = Asked(side="long", entries=[(Decimal(100_000), Decimal(1))], margin=Decimal(10_000))
+    >>> long = PositionRequest(side="long", entries=[(Decimal(100_000), Decimal(1))], margin=Decimal(10_000))
     >>> answer = position_figures(get_venue("binanceusdm"), "BTC", long, dt.date(2024, 10, 24))
     >>> [str(answer.value(name)) for name in ("maintenance_margin_usd", "liquidation_px", "bankruptcy_px")]
     ['450.000000', '90402.0', '90000.00000']
 
     1,000 contracts of 100 USD at 50,000, which are 2 BTC, with 0.2 BTC: bankrupt where they are 2.2.
 
-    >>> long = Asked(side="long", entries=[(Decimal(50_000), Decimal(1000))], margin=Decimal("0.2"))
+    >>> long = PositionRequest(side="long", entries=[(Decimal(50_000), Decimal(1000))], margin=Decimal("0.2"))
     >>> answer = position_figures(get_venue("binancecoinm"), "BTC", long)
     >>> str(answer.value("notional_coin")), str(answer.value("bankruptcy_px"))
     ('2.0000000000', '45454.54545')
@@ -117,11 +96,11 @@ def position_figures(
     if terms is None:
         table, *warnings = profile.table(coin, day)
     else:
-        table, warnings = terms[0](reference_px(asked, unit)), [*terms[1]]
-    held, notes = take_position(profile, unit, table, asked)
-    mode = "isolated" if asked.wallet is None else "cross"
+        table, warnings = terms[0](reference_px(request, unit)), [*terms[1]]
+    held, notes = take_position(profile, unit, table, request)
+    mode = "isolated" if request.wallet is None else "cross"
     figures = (
-        *_inputs(held, asked.side, mode),
+        *_inputs(held, request.side, mode),
         *_margin(held, table),
         *_prices(held, profile),
         *_adl(held, profile),
@@ -180,7 +159,7 @@ def _margin(held: Position, table: MarginTable) -> Iterator[Figure]:
     tier = f"of {len(tiers)}, by notional, {ends}; table of {table.valid_from}"
     less = "none: the rate is not marginal" if whole else "previous + floor x step of the rate"
     rate = Fraction(int(tiers.rates_e9[place]), RATE_ONE)
-    value, need, equity = Fraction(held.value), Fraction(held.need), Fraction(held.equity)
+    value, need, equity = Fraction(held.value), Fraction(held.maintenance), Fraction(held.equity)
     ratio, leverage = contracts.margin_ratio(need, equity), contracts.effective_leverage(value, equity)
     without = NO_VALUE + "equity is not above zero"
     inverse = held.instrument.inverse
@@ -188,7 +167,7 @@ def _margin(held: Position, table: MarginTable) -> Iterator[Figure]:
     yield Figure("tier", place + 1, tier, *origin)
     yield Figure("maintenance_rate_frac", _decimal(rate, RATIO_PLACES), "of the tier", *origin)
     yield _money(held, "deduction", int(tiers.deductions[place]), less, *origin)
-    yield _money(held, "maintenance_margin", held.need, "notional x rate, rounded up, - deduction", *origin)
+    yield _money(held, "maintenance_margin", held.maintenance, "notional x rate, rounded up, - deduction", *origin)
     pnl = "side x (entry value - notional)" if inverse else "side x (notional - entry value)"
     yield _money(held, "unrealised_pnl", held.pnl, pnl)
     yield _money(held, "equity", held.equity, "collateral + unrealised PnL")
@@ -236,93 +215,8 @@ def _fillable(held: Position, profile: VenueProfile) -> Figure:
     if not held.breached():
         return Figure("fillable_px", None, NO_VALUE + "not liquidated at this mark", *origin)
     adjustment, spread = (rate_e9(profile.rules[f"fillable_{name}"]) for name in ("adjustment", "spread"))
-    need, equity = row(held.need), row(held.equity)
+    need, equity = row(held.maintenance), row(held.equity)
     amount = held.value - held.side * int(fillable_discount(need, need, equity, adjustment, spread)[0])
     price = Fraction(amount, QUANTA_PER_USD) / held.exact().size
     rule = "mark - side x BA (1 - equity / maintenance) x SMMR x maintenance / size, BA (...) within 0 and 1"
     return Figure("fillable_px", _price(price, held.instrument), rule, *origin)
-
-
-def _adl(held: Position, profile: VenueProfile) -> Iterator[Figure]:
-    score, rule = _score(held, str(profile.rules["ranking"]), str(profile.rules["losers"]))
-    yield Figure("adl_score", score, rule, *_origin(profile, "ranking"))
-    close, origin = str(profile.rules["close_price"]), _origin(profile, "close_price")
-    if profile.rules["ranking"] == "none":
-        rule = f"no ADL: closed at the mark; what that lacks: {profile.rules['on_exhausted']}"
-        yield Figure("adl_close_rule", "none", rule, *origin)
-        yield Figure("adl_close_px", None, NO_VALUE + "the venue has no ADL", *origin)
-        return
-    yield Figure("adl_close_rule", close, CLOSE_PRICE[close], *origin)
-    prices = {
-        "bankruptcy": contracts.bankruptcy_price(held.exact()),
-        "mark": held.mark * Fraction(held.instrument.mark_quantum),
-        "previous_mark": None,
-    }
-    price = prices[close]
-    rule = "that price here" if price else NO_VALUE + "not known from one position and mark"
-    yield Figure("adl_close_px", _price(price, held.instrument), rule, *origin)
-
-
-def _score(held: Position, name: str, losers: str) -> tuple[float | None, str]:
-    """Return the score of the position as a candidate at this mark and the rule, or why there is none."""
-    ranking, losing = scored(name), LOSING.get(losers, "") if held.pnl < 0 else ""
-    reasons = {
-        "the venue has no ADL": name == "none",
-        "the order is pseudo-random": ranking is None,
-        "not in the queue without equity": held.equity <= 0,
-        "not in the queue while in breach": held.breached(),
-        losing: losing and losers == "excluded",
-    }
-    why = next((reason for reason, holds in reasons.items() if holds), None)
-    if ranking is None or why is not None:
-        return None, f"{NO_VALUE}{why}"
-    lots, cost, value, pnl, equity = map(row, (held.lots, held.cost, held.value, held.pnl, held.equity))
-    score = float(ranking.exact(Candidates(held.side, lots, cost, value, pnl, equity, held.tiers), 0))
-    return score, "; ".join(filter(None, (ranking.source, losing)))
-
-
-def _origin(profile: VenueProfile, name: str) -> tuple[str, str]:
-    point = next(point for point in profile.points if point.name == name)
-    return point.source, point.mark
-
-
-def _money(held: Position, name: str, quanta: int, rule: str, source: str = "", mark: str = "") -> Figure:
-    """Return a figure of money, in USD or in the coin the contract settles in."""
-    amount = Fraction(quanta, QUANTA_PER_USD)
-    if held.instrument.inverse:
-        return Figure(f"{name}_coin", _decimal(amount / held.coin_px, COIN_PLACES), rule, source, mark)
-    return Figure(f"{name}_usd", _decimal(amount, 6), rule, source, mark)
-
-
-def _mark_price(mark: int, unit: Instrument) -> Decimal:
-    return _decimal(mark * Fraction(unit.mark_quantum), _places(unit.mark_quantum))
-
-
-def _price(price: Fraction | None, unit: Instrument) -> Decimal | None:
-    """Return a price that need not be a mark, rounded half to even some places beyond the mark quantum."""
-    return _decimal(price, _places(unit.mark_quantum) + MORE_PLACES)
-
-
-def _places(step: Decimal) -> int:
-    return max(-int(step.as_tuple().exponent), 0)
-
-
-@overload
-def _decimal(value: Fraction, places: int) -> Decimal: ...
-
-
-@overload
-def _decimal(value: Fraction | None, places: int) -> Decimal | None: ...
-
-
-def _decimal(value: Fraction | None, places: int) -> Decimal | None:
-    """Return a fraction as a decimal with so many places, half to even; None stays None.
-
-    Examples
-    --------
-    >>> _decimal(Fraction(2, 3), 4), _decimal(Fraction(-5, 2), 0)
-    (Decimal('0.6667'), Decimal('-2'))
-    """
-    if value is None:
-        return None
-    return Decimal(f"{half_even(value.numerator * 10**places, value.denominator)}e-{places}")

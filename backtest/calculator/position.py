@@ -1,4 +1,4 @@
-"""A position asked for by hand: its numbers checked and rounded to lots, mark quanta and money as the engine does."""
+"""A position request for by hand: its numbers checked and rounded to lots, mark quanta and money as the engine does."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ LEVERAGE = (Decimal("0.001"), Decimal(1000))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A position as it is asked for, in base, USD and quote per base; of an inverse contract in contracts and coins.
+class PositionRequest:
+    """A position as it is request for, in base, USD and quote per base; of an inverse contract in contracts and coins.
 
     ``side`` is long or short. ``entries`` are entry prices with the size traded at each; one alone may have None for
     its size and take ``size``. Of ``margin`` (isolated), ``leverage`` (isolated, entry value over margin) and
@@ -63,7 +63,7 @@ class Position:
     inclusive: bool
     side: int
     lots: int
-    cost: int
+    entry_value: int
     collateral: int
     mark: int
 
@@ -79,7 +79,7 @@ class Position:
 
     @property
     def coin_px(self) -> Fraction:
-        """Return the dollars that one unit of the money asked for stands for: the mark of a coin, else 1."""
+        """Return the dollars that one unit of the money request for stands for: the mark of a coin, else 1."""
         return counted_at(self.instrument, self.mark)
 
     @property
@@ -90,7 +90,7 @@ class Position:
     @property
     def pnl(self) -> int:
         """Return the unrealised profit at the mark."""
-        return self.sign * (self.value - self.cost)
+        return self.sign * (self.value - self.entry_value)
 
     @property
     def equity(self) -> int:
@@ -100,10 +100,10 @@ class Position:
     @property
     def cash(self) -> int:
         """Return the ledger's cash, from which the engine detects breaches."""
-        return self.collateral - self.sign * self.cost
+        return self.collateral - self.sign * self.entry_value
 
     @property
-    def need(self) -> int:
+    def maintenance(self) -> int:
         """Return the maintenance margin at the mark."""
         return int(maintenance(row(self.value), self.tiers)[0])
 
@@ -119,11 +119,13 @@ class Position:
     def exact(self) -> contracts.Holding:
         """Return the position in base and USD; of an inverse contract its face in USD, and coins."""
         size = self.lots * Fraction(self.instrument.lot)
-        cost, balance = (Fraction(money, QUANTA_PER_USD) / self.coin_px for money in (self.cost, self.collateral))
+        entry_value, balance = (
+            Fraction(money, QUANTA_PER_USD) / self.coin_px for money in (self.entry_value, self.collateral)
+        )
         if self.instrument.inverse:
             face = size * Fraction(self.instrument.face)
-            return contracts.Holding("inverse", self.side, face, face / cost, balance)
-        return contracts.Holding("linear", self.side, size, cost / size, balance)
+            return contracts.Holding("inverse", self.side, face, face / entry_value, balance)
+        return contracts.Holding("linear", self.side, size, entry_value / size, balance)
 
 
 def counted_at(unit: Instrument, mark: int) -> Fraction:
@@ -154,7 +156,7 @@ def contract_of(profile: VenueProfile, symbol: str, day: dt.date) -> tuple[Venue
 
 
 def take_position(
-    profile: VenueProfile, unit: Instrument, table: MarginTable, asked: Asked
+    profile: VenueProfile, unit: Instrument, table: MarginTable, request: PositionRequest
 ) -> tuple[Position, list[str]]:
     """Return the position in integers and what was rounded or assumed.
 
@@ -164,32 +166,32 @@ def take_position(
         For a number out of range, with what is allowed.
     """
     notes: list[str] = []
-    if asked.side not in SIDES:
-        raise UnknownNameError("side", asked.side, SIDES)
-    entry, size = _entry(asked, unit)
+    if request.side not in SIDES:
+        raise UnknownNameError("side", request.side, SIDES)
+    entry, size = _entry(request, unit)
     lots = _lots(size, unit, notes)
-    mark = _mark(asked.mark, entry, unit, notes)
+    mark = _mark(request.mark, entry, unit, notes)
     coin_px = counted_at(unit, mark)
     tiers, limits = table.schedule(coin_px)
     full = lots * Fraction(unit.lot) * (Fraction(unit.face) / entry if unit.inverse else entry)
-    cost = _quanta("size x entry price" if not unit.inverse else "entry value", full * coin_px, "lower size")
-    collateral = _collateral(asked, cost, limits[int(tier_of(row(cost), tiers)[0])], notes, coin_px)
-    held = Position(unit, tiers, profile.inclusive, SIDES[asked.side], lots, cost, collateral, mark)
+    entry_value = _quanta("size x entry price" if not unit.inverse else "entry value", full * coin_px, "lower size")
+    collateral = _collateral(request, entry_value, limits[int(tier_of(row(entry_value), tiers)[0])], notes, coin_px)
+    held = Position(unit, tiers, profile.inclusive, SIDES[request.side], lots, entry_value, collateral, mark)
     _quanta("size x mark price" if not unit.inverse else "notional", Fraction(held.value, QUANTA_PER_USD), "lower size")
     return held, notes
 
 
-def reference_px(asked: Asked, unit: Instrument) -> Fraction:
-    """Return the mark asked for, else the average entry price, unrounded."""
-    if asked.mark is None:
-        return _entry(asked, unit)[0]
-    _check("mark", asked.mark, unit.mark_quantum, MOST_PX, "quote per base")
-    return Fraction(asked.mark)
+def reference_px(request: PositionRequest, unit: Instrument) -> Fraction:
+    """Return the mark request for, else the average entry price, unrounded."""
+    if request.mark is None:
+        return _entry(request, unit)[0]
+    _check("mark", request.mark, unit.mark_quantum, MOST_PX, "quote per base")
+    return Fraction(request.mark)
 
 
-def _entry(asked: Asked, unit: Instrument) -> tuple[Fraction, Fraction]:
+def _entry(request: PositionRequest, unit: Instrument) -> tuple[Fraction, Fraction]:
     """Return average entry price and size."""
-    entries, size = asked.entries, asked.size
+    entries, size = request.entries, request.size
     for price, part in entries:
         _check("entry", price, unit.mark_quantum, MOST_PX, "quote per base")
         if part is not None:
@@ -216,9 +218,9 @@ def _lots(size: Fraction, unit: Instrument, notes: list[str]) -> int:
     return lots
 
 
-def _collateral(asked: Asked, cost: int, limit: float, notes: list[str], coin_px: Fraction) -> int:
+def _collateral(request: PositionRequest, entry_value: int, limit: float, notes: list[str], coin_px: Fraction) -> int:
     """Return the collateral in quanta from whichever of the three is given; ``limit``: the tier's largest leverage."""
-    given = {"margin": asked.margin, "leverage": asked.leverage, "wallet": asked.wallet}
+    given = {"margin": request.margin, "leverage": request.leverage, "wallet": request.wallet}
     named = [(name, value) for name, value in given.items() if value is not None]
     if len(named) != 1:
         raise UsageError("collateral: give exactly one of margin or leverage (isolated) and wallet (cross)")
@@ -226,15 +228,17 @@ def _collateral(asked: Asked, cost: int, limit: float, notes: list[str], coin_px
     if name == "leverage":
         _check(name, value, *LEVERAGE, "x")
         if Fraction(value) > Fraction(limit):
-            worth = f"leverage {value:f} on {cost / QUANTA_PER_USD:,.0f} USD"
+            worth = f"leverage {value:f} on {entry_value / QUANTA_PER_USD:,.0f} USD"
             raise UsageError(f"{worth}; its tier allows at most {limit:g}; lower leverage or size")
-        return _quanta("margin", Fraction(cost, QUANTA_PER_USD) / Fraction(value), "raise leverage or lower size")
+        return _quanta(
+            "margin", Fraction(entry_value, QUANTA_PER_USD) / Fraction(value), "raise leverage or lower size"
+        )
     _check(name, value, *((LEAST_USD, MOST_USD, "USD") if coin_px == 1 else (LEAST_COIN, MOST_BASE, "coins")))
     collateral = _quanta(name, Fraction(value) * coin_px, f"lower {name}")
     if name == "wallet":
         notes.append("cross: this position against the whole wallet; other positions and open orders are not known")
-    elif cost > Fraction(limit) * collateral:
-        taken = f"{cost / collateral:,.4g}x at entry"
+    elif entry_value > Fraction(limit) * collateral:
+        taken = f"{entry_value / collateral:,.4g}x at entry"
         notes.append(f"{taken} is above the {limit:g}x that the tier allows when a position is opened")
     return collateral
 

@@ -21,7 +21,7 @@ LONGEST_SHOWN = 40
 
 
 def number(option: str, text: str) -> Decimal:
-    """Return an option's decimal exactly as written; whether it is in range is asked later.
+    """Return an option's decimal exactly as written; whether it is in range is request later.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def position(
     Other formats than table give one row, a column a figure, with the rule and source of each in the column rules.
     """
     from backtest.calculator.figures import position_figures
-    from backtest.calculator.position import Asked, contract_kind
+    from backtest.calculator.position import PositionRequest, contract_kind
     from backtest.market.terms import contract_terms
     from backtest.venue.reading import get_venue
 
@@ -95,14 +95,14 @@ def position(
             "--mode cross and --wallet belong together; an isolated position has --margin or --leverage"
         )
     decimals = {name: number(f"--{name}", text) for name, text in numbers.items() if text is not None}
-    asked = Asked(side=side, entries=[entry(text) for text in entries], **decimals)
+    request = PositionRequest(side=side, entries=[entry(text) for text in entries], **decimals)
     profile, day, terms = get_venue(venue), on and on.date(), None
     coin = symbol.partition("/")[0]
     profile = profile.on(day or profile.as_of, contract_kind(profile, symbol))
     if symbol in {coin, profile.symbol(coin)}:
         profile, (found,) = contract_terms(profile, [coin], day or profile.as_of)
         terms = found.at, (found.warning, *found.notes)
-    answer = position_figures(profile, symbol, asked, day, terms)
+    answer = position_figures(profile, symbol, request, day, terms)
     if output.for_reader:
         page(_text(answer), output)
     else:

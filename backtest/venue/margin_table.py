@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta
 
@@ -22,6 +22,13 @@ MOST_STEPS = 1000  # of a risk limit rule
 TIER = "[floor in whole USD or coins, 'rate', largest leverage]"
 Positive = Annotated[int, Meta(gt=0)]
 Tier = tuple[int, int, float]
+
+
+class MarginSchedule(NamedTuple):
+    """A margin table as the engine takes it: maintenance tiers in quanta, and the largest leverage of each tier."""
+
+    tiers: Tiers
+    leverage_limits: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,7 @@ class MarginTable:
     kind: str = "tiered"
     unit: str = "usd"
 
-    def schedule(self, coin_px: Fraction = Fraction(1)) -> tuple[Tiers, tuple[float, ...]]:
+    def schedule(self, coin_px: Fraction = Fraction(1)) -> MarginSchedule:
         """Return maintenance tiers in quanta and the largest leverage of each tier.
 
         Marginal rates have deductions by the recurrence. A risk limit includes its end; above it is the next. Floors
@@ -52,7 +59,7 @@ class MarginTable:
         COIN-M's own example: from 50 BTC on 5 % less 1.81 BTC; a coin at 1 USD has 1e6 quanta.
 
         >>> from backtest.venue.reading import get_venue
-        >>> tiers, _ = get_venue("binancecoinm").table("BTC", dt.date(2020, 10, 10))[0].schedule()
+        >>> tiers = get_venue("binancecoinm").table("BTC", dt.date(2020, 10, 10))[0].schedule().tiers
         >>> tiers.floors[4], tiers.deductions[4]
         (np.int64(50000000), np.int64(1810000))
         """
@@ -63,7 +70,7 @@ class MarginTable:
         if self.kind == "risk_limits":
             floors, less = [floor + (floor > 0) for floor in floors], [0] * len(rates)
         rows = list(zip(floors, rates, less, strict=True))
-        return Tiers.of(rows), tuple(limit for _, _, limit in self.tiers)
+        return MarginSchedule(Tiers.of(rows), tuple(limit for _, _, limit in self.tiers))
 
 
 class TierTable(Cited, frozen=True, kw_only=True):

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backtest.book.book import MarginTable, PositionBook
+from backtest.book.book import PositionBook
 from backtest.book.synthesis import synthesize
 from backtest.mechanics.margin import Tiers, deductions
 from backtest.scenario.fields import PARAMS, Scenario
 from backtest.scenario.values import build
 from backtest.scenario.watched import WatchedPosition
 from backtest.venue.instrument import Instrument
+from backtest.venue.margin_table import MarginSchedule
 
 USD = 10**6
 BTC = Instrument.of("BTC/USDT:USDT", "BTC", tick=Decimal("0.1"), lot=Decimal("0.001"))
@@ -25,7 +26,7 @@ FIRST = {"BTC": 1_000_000, "SOL": 20_000, "XRP": 25_000}  # 100,000 and 200 and 
 
 FLOORS = [0, 50_000 * USD, 1_000_000 * USD]
 RATES = [4_000_000, 10_000_000, 50_000_000]
-TIERS: MarginTable = (Tiers.of(list(zip(FLOORS, RATES, deductions(FLOORS, RATES), strict=True))), (100.0, 20.0, 5.0))
+TIERS = MarginSchedule(Tiers.of(list(zip(FLOORS, RATES, deductions(FLOORS, RATES), strict=True))), (100.0, 20.0, 5.0))
 
 FILLER = {"text": "none", "float": 1.0, "int": 0, "coins": ("BTC",), "per_coin": 1.0}
 
@@ -60,7 +61,7 @@ def draw(
     profiles: Sequence[Any] | None = None,
     reach_frac: float = 0.0,
     lows: Any = None,
-    tiers: MarginTable = TIERS,
+    tiers: MarginSchedule = TIERS,
     inclusive: bool = False,
     **fields: Any,
 ) -> PositionBook:
@@ -82,4 +83,4 @@ def draw(
 def rows_of(book: PositionBook, symbol: int, side: int) -> dict[str, npt.NDArray[np.int64]]:
     """Return the columns of one side of a symbol."""
     mine = (book.symbol == symbol) & (book.side == side)
-    return {name: getattr(book, name)[mine] for name in ("account_id", "lots", "cost", "wallet", "cohort")}
+    return {name: getattr(book, name)[mine] for name in ("account_id", "lots", "entry_value", "collateral", "cohort")}

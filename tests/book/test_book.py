@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.book.book import COLUMNS, PositionBook, assemble, watch_rows
+from backtest.book.book import COLUMNS, PositionBook, assemble
+from backtest.book.watch import watch_rows
 from backtest.errors import BookError, ConfigError
 from backtest.mechanics.exact import exact_sum
 from backtest.scenario.reading import check_values
@@ -40,7 +41,7 @@ def test_rows_are_sorted_by_symbol_longs_first_account() -> None:
     assert list(zip(found.symbol.tolist(), found.side.tolist(), found.account_id.tolist(), strict=True)) == [
         (0, 1, 1), (0, 1, 2), (0, -1, 9), (1, 1, 1), (1, -1, 7),
     ]  # fmt: skip
-    assert found.cost.tolist() == [606, 500, 300, 404, 400]
+    assert found.entry_value.tolist() == [606, 500, 300, 404, 400]
     assert len(found) == 5
 
 
@@ -92,7 +93,7 @@ def test_watch_collateral_is_entry_value_over_leverage() -> None:
     found = rows_for(DESK)
     assert {name: column.tolist() for name, column in found.columns.items()} == {
         "account_id": [11], "symbol": [0], "side": [-1], "lots": [25_000],
-        "cost": [2_450_000 * 10**6], "wallet": [612_500 * 10**6], "cohort": [3], "cross": [0],
+        "entry_value": [2_450_000 * 10**6], "collateral": [612_500 * 10**6], "cohort": [3], "cross": [0],
     }  # fmt: skip
     assert found.names == {11: "desk"}
     assert found.hedged == {11}
@@ -102,8 +103,8 @@ def test_watch_collateral_is_entry_value_over_leverage() -> None:
 def test_watch_size_is_floored_to_lots_and_the_rest_noted() -> None:
     found = rows_for(watched("odd", "SOL/USDT:USDT", "long", 1.2345, 200.0, 3.0))
     assert found.columns["lots"].tolist() == [123]
-    assert found.columns["cost"].tolist() == [246 * 10**6]
-    assert found.columns["wallet"].tolist() == [82 * 10**6]
+    assert found.columns["entry_value"].tolist() == [246 * 10**6]
+    assert found.columns["collateral"].tolist() == [82 * 10**6]
     assert found.hedged == frozenset()
     assert found.notes == ("watch 'odd': 0.0045 SOL below a lot of 0.01 left out",)
 
@@ -176,8 +177,10 @@ def test_watch_at_maintenance_follows_the_comparison_of_the_venue() -> None:
     edge = watched("edge", "BTC", "long", 0.1, 100_000.0, 100.0)
     wide = (TIERS[0], (250.0, 20.0, 5.0))
     tight = watched("edge", "BTC", "long", 0.1, 100_000.0, 250.0)
-    assert rows_for(edge).columns["wallet"].tolist() == [100 * 10**6]
+    assert rows_for(edge).columns["collateral"].tolist() == [100 * 10**6]
     fields = {"first_id": 1, "cohort": 0}
-    assert watch_rows([tight], [BTC], [wide], marks(BTC), inclusive=False, **fields).columns["wallet"][0] == 40 * 10**6
+    assert (
+        watch_rows([tight], [BTC], [wide], marks(BTC), inclusive=False, **fields).columns["collateral"][0] == 40 * 10**6
+    )
     with pytest.raises(ConfigError, match="in breach"):
         watch_rows([tight], [BTC], [wide], marks(BTC), inclusive=True, **fields)

@@ -55,8 +55,8 @@ def test_a_book_by_hand(book_of: Any) -> None:
     assert book.account_id.tolist() == [7, 3]
     assert book.side.tolist() == [1, -1]
     assert book.lots.tolist() == [500, 500]
-    assert book.cost.tolist() == [49_000_250_000, 50_500_000_000]
-    assert book.wallet.tolist() == [10_000_000_000, 9_000_250_000]
+    assert book.entry_value.tolist() == [49_000_250_000, 50_500_000_000]
+    assert book.collateral.tolist() == [10_000_000_000, 9_000_250_000]
     assert (book.market_lots, book.cohorts, book.label, book.notes) == ((0, 0), ("imported",), "imported", ())
     assert book.names == {}
 
@@ -64,7 +64,7 @@ def test_a_book_by_hand(book_of: Any) -> None:
 def test_leverage_is_that_at_entry_and_collateral_rounds_half_to_even(book_of: Any) -> None:
     """1 SOL at 0.000005 costs 5 quanta: 2.5 at 2x is 2. At 3x, 200 USD ask 66.666667."""
     book = book_of(LEVER, "1,SOL,long,1,0.000005,2", "2,SOL,short,1,200,3")
-    assert book.wallet.tolist() == [2, 66_666_667]
+    assert book.collateral.tolist() == [2, 66_666_667]
 
 
 def test_columns_may_come_in_any_order_with_spaces_quotes_and_a_mark_of_byte_order(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_each_violation_names_row_and_column(book_of: Any, row: str, said: str) 
 def test_leverage_is_held_to_the_tier_of_the_entry_value(book_of: Any, row: str, said: str) -> None:
     """49,000 USD may have 100x, 98,000 USD 20x."""
     if row.startswith("7,BTC,long,0.5,98000,100.1"):
-        assert book_of(LEVER, "7,BTC,long,0.5,98000,100", balance_with_market=True).wallet.tolist() == [490_000_000]
+        assert book_of(LEVER, "7,BTC,long,0.5,98000,100", balance_with_market=True).collateral.tolist() == [490_000_000]
     assert said in refusal(book_of, LEVER, row, "3,BTC,short,0.5,101000,2")
 
 
@@ -299,7 +299,7 @@ def test_positions_short_of_margin_are_kept_and_noted(book_of: Any) -> None:
     """A long of 1 BTC from 110,000 with 10,000: equity 0. A collateral of -5 is what funding left."""
     rows = ["1,BTC,long,1,110000,10000", "2,BTC,short,1,100000,20000", "3,SOL,long,1,200,-5", "4,SOL,short,1,200,90"]
     book = book_of(HEAD, *rows)
-    assert book.wallet.tolist() == [10_000_000_000, 20_000_000_000, -5_000_000, 90_000_000]
+    assert book.collateral.tolist() == [10_000_000_000, 20_000_000_000, -5_000_000, 90_000_000]
     assert book.notes == (
         "BTC: positions in breach at the first mark: 1",
         "SOL: positions with less collateral than their tier asks at entry: 1",
@@ -317,7 +317,7 @@ def test_the_collateral_of_a_cross_account_may_stand_in_one_row(book_of: Any) ->
         "6,SOL,long,100,200,5000,isolated",
     )  # fmt: skip
     assert book.cross.tolist() == [True, False, False, True]
-    assert book.wallet.tolist() == [20_000_000_000, 9_000_000_000, 5_000_000_000, 0]
+    assert book.collateral.tolist() == [20_000_000_000, 9_000_000_000, 5_000_000_000, 0]
     assert book.notes == ("cross accounts: 1 with 2 of 4 positions",)
 
 

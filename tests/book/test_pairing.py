@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backtest.book.accounts import cross_accounts, needed
+from backtest.book.accounts import cross_accounts, maintenance_of
 from backtest.book.book import PositionBook
 from backtest.book.pairing import pair_count
 from backtest.errors import ConfigError
@@ -25,7 +25,7 @@ DESK = watched("desk", "BTC", "long", 1.0, 98_000.0, 4.0)
 
 def positions(book: PositionBook) -> list[tuple[int, ...]]:
     """Return what a position is, whoever owns it."""
-    columns = (book.symbol, book.side, book.lots, book.cost, book.wallet, book.cohort)
+    columns = (book.symbol, book.side, book.lots, book.entry_value, book.collateral, book.cohort)
     return sorted(zip(*(column.tolist() for column in columns), strict=True))
 
 
@@ -64,8 +64,8 @@ def test_joining_changes_owners_and_nothing_else(
     assert set(whole.ids.tolist()) == crossed
     worth = np.array([FIRST[item.coin] * item.q_mark for item in COINS])
     value = book.lots * worth[book.symbol]
-    equity = whole.total((book.wallet + book.side * (value - book.cost))[whole.rows])
-    need = whole.total(needed(book.symbol, value, [TIERS[0]] * 3)[whole.rows])
+    equity = whole.total((book.collateral + book.side * (value - book.entry_value))[whole.rows])
+    need = whole.total(maintenance_of(book.symbol, value, [TIERS[0]] * 3)[whole.rows])
     assert (equity > need if inclusive else equity >= need).all()
 
 

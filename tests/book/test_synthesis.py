@@ -12,7 +12,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from backtest.book.book import PositionBook
-from backtest.book.synthesis import apportion, bucket_name, fill_buckets, level_down, leverages, sizes, upper_quantile
+from backtest.book.distributions import (
+    apportion,
+    bucket_name,
+    fill_buckets,
+    level_down,
+    leverages,
+    sizes,
+    upper_quantile,
+)
 from backtest.errors import ConfigError, RangeError
 from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import RATE_ONE, exact_sum
@@ -29,7 +37,7 @@ def facts(book: PositionBook, item: Instrument, symbol: int, side: int) -> dict[
     """Return rows of a side with value, equity and leverage at the first mark."""
     rows = rows_of(book, symbol, side)
     value = rows["lots"] * FIRST[item.coin] * item.q_mark
-    equity = rows["wallet"] - side * (rows["cost"] - value)
+    equity = rows["collateral"] - side * (rows["entry_value"] - value)
     return {**rows, "value": value, "equity": equity, "leverage": value / equity}
 
 
@@ -40,14 +48,14 @@ def assert_sound(book: PositionBook, instruments: tuple[Instrument, ...], inclus
     assert book.account_id.tolist() != []
     assert len(set(book.account_id.tolist())) == len(book)
     assert (book.lots > 0).all()
-    assert (book.cost > 0).all()
-    assert (book.wallet > 0).all()
+    assert (book.entry_value > 0).all()
+    assert (book.collateral > 0).all()
     for k, item in enumerate(instruments):
         for side in SIDES:
             rows = facts(book, item, k, side)
             limits = np.array(TIERS[1])[tier_of(rows["value"], TIERS[0])]
             assert (rows["value"] <= rows["equity"] * limits).all()
-            cash, signed = rows["wallet"] - side * rows["cost"], side * rows["lots"]
+            cash, signed = rows["collateral"] - side * rows["entry_value"], side * rows["lots"]
             at = np.full(len(signed), FIRST[item.coin])
             assert not in_breach(cash, signed, at, Contract(item.q_mark), TIERS[0], inclusive).any()
 
@@ -171,7 +179,7 @@ def test_nobody_is_there_who_was_liquidated_since_entry(reach: float, seed: int,
     for side in SIDES:
         rows = rows_of(book, 0, side)
         worst = np.full(len(rows["lots"]), round(1_000_000 * (1 - side * reach)))
-        cash = rows["wallet"] - side * rows["cost"]
+        cash = rows["collateral"] - side * rows["entry_value"]
         assert not in_breach(cash, side * rows["lots"], worst, Contract(BTC.q_mark), TIERS[0], inclusive).any()
         assert rows["lots"].sum() == 100_000
 
@@ -183,7 +191,7 @@ def test_the_path_counts_only_since_the_entry() -> None:
         leverage_mix={"default": ((0.0, 0.0, 1.0),)}, positions=2000, open_interest_usd=1e8,
     )  # fmt: skip
     rows = facts(book, BTC, 0, 1)
-    late = rows["cost"] == rows["lots"] * 1_000_000 * BTC.q_tick
+    late = rows["entry_value"] == rows["lots"] * 1_000_000 * BTC.q_tick
     assert 400 < late.sum() < 600
     assert rows["leverage"][late].max() > 50
     assert rows["leverage"][~late].max() < 5
@@ -192,7 +200,7 @@ def test_the_path_counts_only_since_the_entry() -> None:
 def test_entries_follow_the_traded_volume() -> None:
     prices = np.array([999_000, 1_000_000, 1_001_000])
     book = draw(profiles=[(prices, np.array([1.0, 0.0, 3.0]))], positions=4000, open_interest_usd=1e9)
-    low = [rows_of(book, 0, side)["cost"] == rows_of(book, 0, side)["lots"] * 99_900 * 1000 for side in SIDES]
+    low = [rows_of(book, 0, side)["entry_value"] == rows_of(book, 0, side)["lots"] * 99_900 * 1000 for side in SIDES]
     assert [0.2 < rows.mean() < 0.3 for rows in low] == [True, True]
     assert not any("pre-roll" in note for note in book.notes)
 
@@ -200,7 +208,7 @@ def test_entries_follow_the_traded_volume() -> None:
 def test_without_a_profile_entries_are_lognormal_around_the_first_mark_and_it_is_said() -> None:
     mix = {"BTC": ((0.0, 2.0, 1.0),)}
     book = draw(positions=4000, open_interest_usd=1e9, entry_spread_frac=0.02, leverage_mix=mix)
-    ratio = book.cost / (book.lots * 1_000_000 * BTC.q_mark)
+    ratio = book.entry_value / (book.lots * 1_000_000 * BTC.q_mark)
     assert abs(float(np.log(ratio).mean())) < 0.002
     assert abs(float(np.log(ratio).std()) - 0.02) < 0.001
     assert book.notes == ("BTC: pre-roll short; entries are lognormal around the first mark, sigma 0.02",)
@@ -210,10 +218,10 @@ def test_collateral_is_at_least_initial_margin_at_entry_even_for_old_winners() -
     """Entered at half the mark, a long at 10x would have posted less than nothing: its entry is moved up."""
     book = draw(profiles=[(np.array([500_000]), np.ones(1))], positions=400, tiers=LOOSE)
     rows = facts(book, BTC, 0, 1)
-    assert (rows["wallet"] * 100 >= rows["cost"] * (1 - 1e-6)).all()
+    assert (rows["collateral"] * 100 >= rows["entry_value"] * (1 - 1e-6)).all()
     mild = rows["leverage"] < 1.9
-    assert (rows["cost"][mild] == rows["lots"][mild] * 500_000 * BTC.q_tick).all()
-    assert (rows["cost"][rows["leverage"] > 3] > rows["lots"][rows["leverage"] > 3] * 500_000 * BTC.q_tick).all()
+    assert (rows["entry_value"][mild] == rows["lots"][mild] * 500_000 * BTC.q_tick).all()
+    assert (rows["entry_value"][rows["leverage"] > 3] > rows["lots"][rows["leverage"] > 3] * 500_000 * BTC.q_tick).all()
 
 
 def test_same_seed_same_bytes_and_another_seed_another_book() -> None:
@@ -236,7 +244,7 @@ def test_another_coin_changes_no_row_of_the_first() -> None:
 
 def test_sizes_do_not_follow_account_ids() -> None:
     rows = facts(draw(positions=4000, open_interest_usd=1e9), BTC, 0, 1)
-    for column in ("lots", "leverage", "cost"):
+    for column in ("lots", "leverage", "entry_value"):
         assert abs(np.corrcoef(rows["account_id"], np.log(rows[column]))[0, 1]) < 0.1
 
 
@@ -278,7 +286,7 @@ def test_watch_accounts_join_and_the_largest_others_make_room() -> None:
         assert (before["lots"] - after["lots"][:-1]).sum() == after["lots"][-1] == taken
         same = before["lots"] == after["lots"][:-1]
         assert before["lots"][~same].min() >= before["lots"][same].max()
-        for name in ("cost", "wallet", "cohort"):
+        for name in ("entry_value", "collateral", "cohort"):
             assert (before[name][same] == after[name][:-1][same]).all()
     assert "BTC long: 3,000 lots (3 BTC) of watch accounts taken from the largest other positions" in book.notes
     assert_sound(book, (BTC,), inclusive=False)
@@ -363,6 +371,6 @@ def test_initial_margin_rates_round_up() -> None:
     tiers = (TIERS[0], (3.0, 3.0, 3.0))
     book = draw(tiers=tiers, leverage_mix={"default": ((2.9, 0.0, 1.0),)})
     value = book.lots * FIRST["BTC"] * BTC.q_mark
-    equity = book.wallet - book.side * (book.cost - value)
+    equity = book.collateral - book.side * (book.entry_value - value)
     assert (3 * equity >= value).all()
     assert math.ceil(RATE_ONE / 3.0) == 333_333_334

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backtest.calculator.figures import Answer, position_figures
-from backtest.calculator.position import MOST_USD, Asked, Position, contract_of, row, take_position
+from backtest.calculator.position import MOST_USD, Position, PositionRequest, contract_of, row, take_position
 from backtest.engine.run import simulate
 from backtest.errors import CrashbookError, NotBuiltError, UnknownNameError, UsageError
 from backtest.mechanics.adl.rankings import Candidates, scored
@@ -29,19 +29,19 @@ D = Decimal
 LINEAR = [name for name in venue_names() if not get_venue(name).face("BTC")]  # tests/test_inverse.py has the others
 
 
-def ask(side: str, size: Any, entry: Any, **more: Any) -> Asked:
+def ask(side: str, size: Any, entry: Any, **more: Any) -> PositionRequest:
     numbers = {name: None if value is None else D(str(value)) for name, value in more.items()}
-    return Asked(side=side, entries=[(D(str(entry)), None)], size=D(str(size)), **numbers)
+    return PositionRequest(side=side, entries=[(D(str(entry)), None)], size=D(str(size)), **numbers)
 
 
-def figures(venue: str, asked: Asked, symbol: str = "BTC", on: dt.date | None = DAY) -> Answer:
-    return position_figures(get_venue(venue), symbol, asked, on)
+def figures(venue: str, wanted: PositionRequest, symbol: str = "BTC", on: dt.date | None = DAY) -> Answer:
+    return position_figures(get_venue(venue), symbol, wanted, on)
 
 
-def integers(venue: str, asked: Asked, coin: str = "BTC", on: dt.date = DAY) -> Position:
+def integers(venue: str, wanted: PositionRequest, coin: str = "BTC", on: dt.date = DAY) -> Position:
     profile = get_venue(venue)
     unit = Instrument.of(profile.symbol(coin), coin, *profile.instrument(coin))
-    return take_position(profile, unit, profile.table(coin, on)[0], asked)[0]
+    return take_position(profile, unit, profile.table(coin, on)[0], wanted)[0]
 
 
 def test_a_risk_limit_holds_for_the_whole_position() -> None:
@@ -84,7 +84,7 @@ def test_dydx_fillable_price_is_the_limit_of_an_order(margin: int, mark: int, st
 # c9ae5e1e), Hyperliquid gitbook trading/margin-tiers; the first mark that liquidates follows from step and comparison.
 @pytest.mark.golden
 @pytest.mark.parametrize(
-    ("venue", "asked", "exact", "mark", "bankruptcy"),
+    ("venue", "wanted", "exact", "mark", "bankruptcy"),
     [
         pytest.param("binanceusdm", ask("long", 1, 100_000, margin=10_000), "90402.0101", "90402.0", 90_000, id="long"),
         pytest.param(
@@ -111,8 +111,10 @@ def test_dydx_fillable_price_is_the_limit_of_an_order(margin: int, mark: int, st
         ),
     ],
 )
-def test_liquidation_and_bankruptcy_price(venue: str, asked: Asked, exact: str, mark: str, bankruptcy: int) -> None:
-    answer = figures(venue, asked)
+def test_liquidation_and_bankruptcy_price(
+    venue: str, wanted: PositionRequest, exact: str, mark: str, bankruptcy: int
+) -> None:
+    answer = figures(venue, wanted)
     # four places are published, five shown: a half of each apart at most
     assert abs(D(str(answer.value("liquidation_exact_px"))) - D(exact)) <= D("0.000055")
     assert answer.value("liquidation_px") == D(mark)
@@ -200,7 +202,7 @@ def test_a_coin_and_its_symbol_are_the_same(symbol: str) -> None:
 
 
 def test_several_entries_give_their_mean() -> None:
-    both = Asked(side="long", entries=[(D(100_000), D(1)), (D(90_000), D(2))], leverage=D(10))
+    both = PositionRequest(side="long", entries=[(D(100_000), D(1)), (D(90_000), D(2))], leverage=D(10))
     answer = figures("binanceusdm", both)
     assert (answer.value("size_base"), answer.value("entry_px")) == (3, D("93333.33333"))
     assert answer.value("collateral_usd") == 28_000
@@ -274,11 +276,11 @@ def test_the_state_at_a_mark(mark: Any, state: str, ratio: bool) -> None:
 @pytest.mark.parametrize("venue", [name for name in venue_names() if not get_venue(name).face("BTC")])
 @pytest.mark.parametrize(("side", "mark"), [("long", 105_000), ("long", 97_000), ("short", 95_000), ("short", 103_000)])
 def test_score_and_close_price_are_the_rules_of_the_venue(venue: str, side: str, mark: int) -> None:
-    profile, asked = get_venue(venue), ask(side, 1, 100_000, leverage=10, mark=mark)
-    answer, held = figures(venue, asked), integers(venue, asked)
+    profile, wanted = get_venue(venue), ask(side, 1, 100_000, leverage=10, mark=mark)
+    answer, held = figures(venue, wanted), integers(venue, wanted)
     rule, amounts = (
         scored(str(profile.rules["ranking"])),
-        (held.lots, held.cost, held.value, held.pnl, held.equity),
+        (held.lots, held.entry_value, held.value, held.pnl, held.equity),
     )
     if rule is None or (profile.rules["losers"] == "excluded" and held.pnl < 0):
         assert answer.value("adl_score") is None
@@ -312,9 +314,9 @@ def test_a_loser_stands_where_the_venue_puts_it(losers: str) -> None:
 @pytest.mark.parametrize("side", ["long", "short"])
 @pytest.mark.parametrize(("size", "leverage"), [("0.013", 20), (7, 10), (2500, 3)])
 def test_the_engine_liquidates_at_that_mark_and_not_one_before(venue: str, side: str, size: Any, leverage: int) -> None:
-    asked = ask(side, size, "61234.5", leverage=leverage)
-    held, unit = integers(venue, asked), get_venue(venue).instrument("BTC")
-    last = int(D(str(figures(venue, asked).value("liquidation_px"))) / unit[0])
+    wanted = ask(side, size, "61234.5", leverage=leverage)
+    held, unit = integers(venue, wanted), get_venue(venue).instrument("BTC")
+    last = int(D(str(figures(venue, wanted).value("liquidation_px"))) / unit[0])
     world = small(
         [bar(px) for px in (held.mark, last + held.side, last)],
         [
@@ -323,7 +325,7 @@ def test_the_engine_liquidates_at_that_mark_and_not_one_before(venue: str, side:
                 "symbol": "BTC",
                 "side": held.side,
                 "lots": held.lots,
-                "cost": held.cost,
+                "cost": held.entry_value,
                 "wallet": held.collateral,
             },
             {
@@ -331,8 +333,8 @@ def test_the_engine_liquidates_at_that_mark_and_not_one_before(venue: str, side:
                 "symbol": "BTC",
                 "side": -held.side,
                 "lots": held.lots,
-                "cost": held.cost,
-                "wallet": 10 * held.cost,
+                "cost": held.entry_value,
+                "wallet": 10 * held.entry_value,
             },
         ],
         threshold="<=" if held.inclusive else "<",
@@ -360,8 +362,8 @@ venues, coins, sides = map(st.sampled_from, (LINEAR, ["BTC", "DOGE", "SOL"], ["l
 def test_equity_meets_maintenance_margin_within_a_step_of_the_mark(
     venue: str, coin: str, side: str, size: Decimal, entry: Decimal, margin: Decimal, mark: Decimal | None
 ) -> None:
-    asked = Asked(side=side, entries=[(entry, None)], size=size, margin=margin, mark=mark)
-    answer, held = figures(venue, asked, coin), integers(venue, asked, coin)
+    wanted = PositionRequest(side=side, entries=[(entry, None)], size=size, margin=margin, mark=mark)
+    answer, held = figures(venue, wanted, coin), integers(venue, wanted, coin)
     assert answer.value("equity_usd") == D(held.equity) / 10**6
     assert (answer.value("state") != "open") == held.breached()
     at, exact, step = (
@@ -379,9 +381,9 @@ def test_equity_meets_maintenance_margin_within_a_step_of_the_mark(
     if stepped and there.mark == held.mark:  # in breach here; what a loss left behind does not count
         return
     assert not before.breached()
-    assert there.equity - there.need <= 0 <= before.equity - before.need
+    assert there.equity - there.maintenance <= 0 <= before.equity - before.maintenance
     # where a schedule steps, a short may breach at the edge of a tier
-    assert (stepped and held.side < 0) or before.equity - before.need <= 2 * there.lots * held.instrument.q_mark
+    assert (stepped and held.side < 0) or before.equity - before.maintenance <= 2 * there.lots * held.instrument.q_mark
     # maintenance margin rounded up by a quantum moves the mark by no more than a step
     assert exact is None or abs(D(str(at)) - D(str(exact))) <= 2 * step
 
@@ -406,7 +408,7 @@ def test_any_input_is_answered_or_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("wanted", "said"),
     [
         (ask("long", 0, 100_000, margin=1), "size = 0; allowed: 0.001 to 1e+15 BTC"),
         (ask("long", -1, 100_000, margin=1), "size = -1; allowed: 0.001"),
@@ -428,20 +430,29 @@ def test_any_input_is_answered_or_refused_in_one_line(
         (ask("long", "1e6", 100_000, margin=1, mark="1e9"), "size x mark price is 1e+15 USD; allowed"),
         (ask("long", 1, 100_000), "give exactly one of margin or leverage (isolated) and wallet (cross)"),
         (ask("long", 1, 100_000, margin=1, wallet=1), "give exactly one of"),
-        (Asked(side="long", entries=[(D(1), None)], margin=D(1)), "no size: give size, or entry as PRICE:SIZE"),
-        (Asked(side="long", entries=[], margin=D(1)), "several entries need a size each"),
-        (Asked(side="long", entries=[(D(1), D(1)), (D(2), None)], margin=D(1)), "several entries need a size each"),
-        (Asked(side="long", entries=[(D(1), D(1)), (D(2), D(0))], margin=D(1)), "size of an entry = 0; allowed: 0.001"),
         (
-            Asked(side="long", entries=[(D(1), D(1)), (D(2), D(1))], size=D(3), margin=D(1)),
+            PositionRequest(side="long", entries=[(D(1), None)], margin=D(1)),
+            "no size: give size, or entry as PRICE:SIZE",
+        ),
+        (PositionRequest(side="long", entries=[], margin=D(1)), "several entries need a size each"),
+        (
+            PositionRequest(side="long", entries=[(D(1), D(1)), (D(2), None)], margin=D(1)),
+            "several entries need a size each",
+        ),
+        (
+            PositionRequest(side="long", entries=[(D(1), D(1)), (D(2), D(0))], margin=D(1)),
+            "size of an entry = 0; allowed: 0.001",
+        ),
+        (
+            PositionRequest(side="long", entries=[(D(1), D(1)), (D(2), D(1))], size=D(3), margin=D(1)),
             "entries sum to 2 BTC, size is 3; drop size or correct one",
         ),
         (ask("up", 1, 100_000, margin=1), "unknown side 'up'; Known: long, short"),
     ],
 )
-def test_bad_numbers_are_refused_with_what_is_allowed(asked: Asked, said: str) -> None:
+def test_bad_numbers_are_refused_with_what_is_allowed(wanted: PositionRequest, said: str) -> None:
     with pytest.raises(UsageError) as error:
-        figures("binanceusdm", asked)
+        figures("binanceusdm", wanted)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -64,8 +64,8 @@ def test_the_order_of_the_books_rows_does_not_matter(world: World, shuffled: Any
         symbol=book.symbol,
         side=book.side,
         lots=book.lots,
-        entry_value=book.cost,
-        collateral=book.wallet,
+        entry_value=book.entry_value,
+        collateral=book.collateral,
     )
     again = dataclasses.replace(engine_world, book=positions, watched=watched)
     assert tables(simulate(again)) == expected

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from backtest.api.run import Run
 from backtest.calculator.figures import Answer, position_figures
-from backtest.calculator.position import Asked, contract_of, take_position
+from backtest.calculator.position import PositionRequest, contract_of, take_position
 from backtest.engine.run import simulate
 from backtest.errors import BookError, ConfigError, DataError, RangeError
 from backtest.market.path import MarketPath
@@ -43,8 +43,8 @@ OCTOBER_2020 = dt.date(2020, 10, 1)
 def by_hand(
     side: str, size: int, entry: str, margin: str, venue: str = "bitmex", day: dt.date = OCTOBER_2020, **more: Any
 ) -> Answer:
-    asked = Asked(side=side, entries=[(D(entry), D(size))], margin=D(margin), **more)
-    return position_figures(get_venue(venue), XBTUSD, asked, day)
+    request = PositionRequest(side=side, entries=[(D(entry), D(size))], margin=D(margin), **more)
+    return position_figures(get_venue(venue), XBTUSD, request, day)
 
 
 # by hand
@@ -78,15 +78,15 @@ def test_the_fifth_tier_of_coin_m() -> None:
 @pytest.mark.golden
 def test_bybits_inverse_example() -> None:
     # bybit.com: long 5,000 USD at 7,890.08 with 50x is bankrupt at 7,735.37, E L / (L + 1)
-    asked = Asked(side="long", entries=[(D("7890.08"), D(5000))], leverage=D(50))
-    answer = position_figures(get_venue("bitmex"), XBTUSD, asked, OCTOBER_2020)
+    request = PositionRequest(side="long", entries=[(D("7890.08"), D(5000))], leverage=D(50))
+    answer = position_figures(get_venue("bitmex"), XBTUSD, request, OCTOBER_2020)
     assert abs(D(str(answer.value("bankruptcy_px"))) - D("7735.3725")) < D("0.001")
 
 
 def test_several_entries_give_the_harmonic_mean() -> None:
     # 300 USD at 100 and 300 at 300 are 3 + 1 coins: 600 / 4.
-    asked = Asked(side="long", entries=[(D(100), D(300)), (D(300), D(300))], margin=D(2))
-    answer = position_figures(get_venue("bitmex"), XBTUSD, asked, OCTOBER_2020)
+    request = PositionRequest(side="long", entries=[(D(100), D(300)), (D(300), D(300))], margin=D(2))
+    answer = position_figures(get_venue("bitmex"), XBTUSD, request, OCTOBER_2020)
     assert answer.value("entry_px") == 150
     assert answer.value("size_contracts") == 600
 
@@ -109,15 +109,15 @@ def test_the_engine_liquidates_at_that_mark_and_not_one_before(venue: str, size:
     profile, _ = contract_of(get_venue(venue), "BTC", OCTOBER_2020)
     listing = profile.listing("BTC")
     unit = Instrument.of(XBTUSD, "BTC", listing.tick, listing.lot, face=listing.face)
-    asked = Asked(side=side, entries=[(D("61234.5"), D(size))], margin=D(margin))
-    held, _ = take_position(profile, unit, profile.table("BTC", OCTOBER_2020)[0], asked)
-    answer = position_figures(get_venue(venue), XBTUSD, asked, OCTOBER_2020)
+    request = PositionRequest(side=side, entries=[(D("61234.5"), D(size))], margin=D(margin))
+    held, _ = take_position(profile, unit, profile.table("BTC", OCTOBER_2020)[0], request)
+    answer = position_figures(get_venue(venue), XBTUSD, request, OCTOBER_2020)
     last = int(D(str(answer.value("liquidation_px"))) / unit.mark_quantum)
-    one = {"symbol": "BTC", "lots": held.lots, "cost": held.cost}
+    one = {"symbol": "BTC", "lots": held.lots, "cost": held.entry_value}
     world = small(
         [bar(px) for px in (held.mark, last + held.side, last)],
         [{"id": 1, "side": held.side, "wallet": held.collateral, **one},
-         {"id": 2, "side": -held.side, "wallet": 10 * held.cost, **one}],
+         {"id": 2, "side": -held.side, "wallet": 10 * held.entry_value, **one}],
         threshold="<=" if held.inclusive else "<",
     )  # fmt: skip
     tiers = np.stack([held.tiers.floors, held.tiers.rates_e9, held.tiers.deductions], axis=1).tolist()

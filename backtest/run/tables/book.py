@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from backtest.book.accounts import MODES, cross_accounts, margin_modes, needed
+from backtest.book.accounts import MODES, cross_accounts, maintenance_of, margin_modes
 from backtest.engine.records import CAUSES
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT
@@ -115,7 +115,7 @@ def _as_accounts(
     if not len(whole.rows):
         return alone, opening, (equity, value), hedged
     rows, place = whole.rows, whole.place
-    need = needed(world.book.symbol[rows], value[rows], world.tiers)
+    need = maintenance_of(world.book.symbol[rows], value[rows], world.tiers)
     totals = {name: whole.total(of)[place] for name, of in (("e", equity[rows]), ("v", value[rows]), ("n", need))}
     rest = opening[rows] + totals["e"] - equity[rows]
     breach, bankrupt, standing, notional = alone.copy(), opening.copy(), equity.copy(), value.copy()

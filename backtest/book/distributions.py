@@ -1,0 +1,150 @@
+"""Distributions the synthetic book is drawn from: sizes, leverage by notional, shares that add up exactly."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from statistics import NormalDist
+
+import numpy as np
+
+from backtest.mechanics.exact import Floats, Ints
+
+Mixture = tuple[tuple[float, float, float], ...]
+
+LOWEST_LEVERAGE = 0.5  # of a bucket that starts at 0: half of the notional stands against twice its collateral
+
+
+def bucket_name(row: tuple[float, float, float]) -> str:
+    """Return the cohort name of a row of the leverage mixture.
+
+    Examples
+    --------
+    >>> bucket_name((3.0, 7.0, 0.49)), bucket_name((7.0, 0.0, 0.15))
+    ('3-7x', '7x+')
+    """
+    return f"{row[0]:g}-{row[1]:g}x" if row[1] else f"{row[0]:g}x+"
+
+
+def apportion(weights: Floats, total: int, low: int, high: int) -> Ints:
+    """Share out ``total`` in proportion to the weights with every part in [low, high], by largest remainder.
+
+    What the bounds cut off or add is spread over the other parts in proportion. Ties go to the first.
+
+    Examples
+    --------
+    7.5 is cut to 5, and 1.25 each grows to 2.5: one of the two takes the odd lot.
+
+    >>> apportion(np.array([6.0, 1.0, 1.0]), 10, 1, 5).tolist()
+    [5, 3, 2]
+    """
+    rising = np.sort(weights)
+    sums = np.concatenate([[0.0], np.cumsum(rising)])
+    below, above = math.log(low / rising[-1]), math.log(high / rising[0])
+    for _ in range(100):  # sum(clip(scale x weight)) rises with the scale
+        middle = (below + above) / 2
+        scale = math.exp(middle)
+        few, many = np.searchsorted(rising, [low / scale, high / scale])
+        held = int(few) * low + (len(rising) - int(many)) * high + scale * float(sums[many] - sums[few])
+        below, above = (middle, above) if held < total else (below, middle)
+    parts = np.clip(weights * math.exp(above), low, high)
+    whole = parts.astype(np.int64)
+    first = np.argsort(whole - parts, kind="stable")
+    while left := total - int(whole.sum()):  # a second pass only where floats were off by more than a lot
+        room = first[whole[first] < high] if left > 0 else first[whole[first] > low][::-1]
+        whole[room[: abs(left)]] += 1 if left > 0 else -1
+    return whole
+
+
+@cache
+def _normal_table() -> tuple[Floats, Floats]:
+    """Return the normal distribution function on a fine grid: probabilities and quantiles."""
+    grid = np.arange(-7 * 512, 1) / 512
+    return np.array([NormalDist().cdf(z) for z in grid]), grid
+
+
+def upper_quantile(survival: Floats) -> Floats:
+    """Return the standard normal quantile exceeded with the given probability, within 1e-5.
+
+    Examples
+    --------
+    >>> upper_quantile(np.array([0.5, 0.025])).round(4).tolist()
+    [0.0, 1.96]
+    """
+    lower = np.interp(np.minimum(survival, 1 - survival), *_normal_table())
+    return np.where(survival < 0.5, -lower, lower)
+
+
+def sizes(count: int, sigma: float, alpha: float, tail_frac: float, rng: np.random.Generator) -> Floats:
+    """Draw relative sizes, rising: a lognormal body, and a Pareto tail spliced on where ``tail_frac`` is left.
+
+    One draw in each of ``count`` equal strata of probability, so that the seed does not decide how heavy the tail is.
+    """
+    survival = (np.arange(count, 0, -1) - rng.random(count)) / count
+    start = np.maximum(survival, tail_frac)
+    logs = sigma * upper_quantile(start)
+    tail = survival < tail_frac
+    logs[tail] -= np.log(survival[tail] / tail_frac) / alpha
+    return np.exp(np.minimum(logs, 600.0))
+
+
+def _lowest(row: tuple[float, float, float]) -> float:
+    """Return the least leverage drawn in a bucket."""
+    return row[0] or min(LOWEST_LEVERAGE, row[1] / 2 or LOWEST_LEVERAGE)
+
+
+def fill_buckets(lots: Ints, limits: Floats, mix: Mixture) -> Ints:
+    """Give each position, in the order walked, a row of the mixture so that shares of notional are met.
+
+    The bucket of highest leverage is filled first, from the positions whose limit reaches it; each boundary is met
+    within half a position, each share within one, unless too few positions may carry so much.
+
+    Examples
+    --------
+    Half of 8 lots above 7x; the second position may not carry that, so the third does.
+
+    >>> mix = ((0.0, 7.0, 0.5), (7.0, 0.0, 0.5))
+    >>> fill_buckets(np.array([2, 3, 2, 1]), np.array([20.0, 5.0, 20.0, 20.0]), mix).tolist()
+    [1, 0, 1, 0]
+    """
+    falling = sorted(range(len(mix)), key=lambda k: _lowest(mix[k]), reverse=True)
+    bucket = np.full(len(lots), falling[-1], dtype=np.int64)
+    free, total, target, given = np.ones(len(lots), dtype=np.bool_), int(lots.sum()), 0.0, 0
+    for k in falling[:-1]:
+        target += mix[k][2] * total
+        rows = np.flatnonzero(free & (limits >= _lowest(mix[k])))
+        middles = np.cumsum(lots[rows]) - lots[rows] / 2
+        taken = rows[: np.searchsorted(middles, target - given)] if mix[k][2] else rows[:0]
+        bucket[taken], free[taken] = k, False
+        given += int(lots[taken].sum())
+    return bucket
+
+
+def leverages(lots: Ints, limits: Floats, bucket: Ints, mix: Mixture, rng: np.random.Generator) -> Floats:
+    """Draw leverage log-uniform over notional within each bucket, stratified, never above a position's limit."""
+    out, jitter = np.empty(len(lots)), rng.random(len(lots))
+    for k, line in enumerate(mix):
+        rows = np.flatnonzero(bucket == k)
+        quantile = (np.cumsum(lots[rows]) - lots[rows] * jitter[rows]) / max(int(lots[rows].sum()), 1)
+        top = np.log(np.minimum(limits[rows], line[1] or np.inf))
+        bottom = np.minimum(math.log(_lowest(line)), top)
+        out[rows] = np.exp(bottom + quantile * (top - bottom))
+    return out
+
+
+def level_down(lots: Ints, removed: int) -> Ints:
+    """Take lots from the largest positions by levelling them to one height, each left with at least one.
+
+    Examples
+    --------
+    >>> level_down(np.array([9, 2, 7]), 5).tolist()
+    [6, 2, 5]
+    """
+    low, high = 1, int(lots.max())
+    while low < high:  # the greatest height that removes enough
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if int(np.maximum(lots - middle, 0).sum()) >= removed else (low, middle - 1)
+    out = np.minimum(lots, low)
+    given_back = int((lots - out).sum()) - removed
+    out[np.flatnonzero(lots > low)[:given_back]] += 1
+    return out
