@@ -1,1 +1,26 @@
-"""The replay loop: state, ladder, one step, and the record of it."""
+"""The engine: one replay of a world, step by step, exactly.
+
+``world`` is everything a run is a function of; ``run`` jumps from step to step, ``step`` runs the nine acts of one
+(``acts``), ``replay`` is the run in progress that every act works on. ``ledger`` alone writes cash, lots and entry
+values of all ``owners``; ``prices`` and ``liquidity`` are the market of a step; ``detect`` finds who breaches next.
+``records`` declares the ``columns`` that are written down. ``mirror`` holds positions in floats for filters,
+``criticality`` measures the lots just ahead of the price, ``exact_range`` refuses worlds too large for integers.
+"""
+
+__all__ = [
+    "acts",
+    "columns",
+    "criticality",
+    "detect",
+    "exact_range",
+    "ledger",
+    "liquidity",
+    "mirror",
+    "owners",
+    "prices",
+    "records",
+    "replay",
+    "run",
+    "step",
+    "world",
+]

@@ -1,4 +1,4 @@
-"""What is about to be liquidated: at the end of every bar, the lots whose breach marks a small further move reaches.
+"""Criticality: at the end of every bar, the lots whose breach marks a small further move would reach.
 
 The move goes on in the direction of the bar's mark, down where it stood still. Positions that are in breach already
 and wait are no part of it. Positions of cross accounts have no breach mark of their own and are left out.
@@ -39,7 +39,7 @@ def closes(prices: Prices, symbol: int, first: int, last: int) -> Closes:
 
 
 def measure(replay: Replay, since: int, until: int) -> None:
-    """Record what is ahead at the end of the bars that end in steps ``since`` to ``until``: nothing moved between them.
+    """Record the lots ahead at the end of bars that end in steps ``since`` to ``until``: nothing moved between them.
 
     Bars with nothing ahead are not recorded.
     """

@@ -116,22 +116,6 @@ class Ledger:
             self._settle(taker, symbol)
             self._settle(giver, symbol)
         entries = Entries(self._post(taker, symbol, 1, lots, cash), self._post(giver, symbol, -1, lots, cash))
-        self._write(cause, symbol, taker, giver, lots, cash, serial)
-        for party in (taker, giver):
-            if isinstance(party, Rows):
-                for note in self.caches:
-                    note(party.rows)
-        return entries
-
-    def owner(self, name: str) -> Party:
-        """Return who gets what a rule gives to ``fund``, ``vault`` or ``venue``."""
-        parties: dict[str, Party] = {"fund": EachFund(), "vault": self.vault, "venue": self.venue}
-        return parties[name]
-
-    def _write(
-        self, cause: str, symbol: int | Ints, taker: Party, giver: Party, lots: Ints | None, cash: Ints,
-        serial: Ints | int,
-    ) -> None:  # fmt: skip
         self.record.transfers.add(
             len(cash),
             step=self.record.step,
@@ -146,6 +130,16 @@ class Ledger:
             cash=cash,
             serial=serial,
         )
+        for party in (taker, giver):
+            if isinstance(party, Rows):
+                for note in self.caches:
+                    note(party.rows)
+        return entries
+
+    def owner(self, name: str) -> Party:
+        """Return who gets what a rule gives to ``fund``, ``vault`` or ``venue``."""
+        parties: dict[str, Party] = {"fund": EachFund(), "vault": self.vault, "venue": self.venue}
+        return parties[name]
 
     def _row(self, party: Party, symbol: int | Ints) -> Ints | int:
         if isinstance(party, Rows):

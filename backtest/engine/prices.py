@@ -1,4 +1,4 @@
-"""The prices a run walks: those of the tape, on the feedback path displaced by what its own flow adds to them.
+"""The prices a run walks: those of the tape, on the feedback path displaced by the run's own flow.
 
 The only place where prices of the walk are read. A step's segment leads from ``starts`` to ``ends``; on the feedback
 path a step may walk several, one for each round.
@@ -43,7 +43,7 @@ class Prices:
         self.at = 0
         self._ahead = [0] * count  # at step ``known``
         self.step = 0
-        self.gap = True
+        self.jump = True
         self.starts = self.ends = [int(mark) for mark in self.mark[:, 0]]
         self.before = self.starts
         self.trades: Ints = self.trade[:, [0, 0]]
@@ -52,22 +52,22 @@ class Prices:
         self.boxes = 0  # counts how often the slack changed
         self._slack: Ints = np.zeros((count, 2), dtype=np.int64)  # how far prices may be displaced down and up
 
-    # -- what is walked ------------------------------------------------------------------------------------------
+    # -- walked prices ------------------------------------------------------------------------------------------
 
     def enter(self, number: int) -> None:
         """Begin a step: its segment leads from where the last one ended to the prices of the step."""
         self.reach(number)
-        self.step, self.gap = number, bool(self.walk.gap[number - 1])
+        self.step, self.jump = number, bool(self.walk.gap[number - 1])
         last = max(number - 2, 0)
         self.starts = [int(mark) for mark in self.mark[:, last]]
         self.ends = [int(mark) for mark in self.mark[:, number - 1]]
         pairs = zip(self.starts, self.ends, strict=True)
-        self.before = [previous_mark(*pair, self.gap, self.world.bar_s) for pair in pairs]
+        self.before = [previous_mark(*pair, self.jump, self.world.bar_s) for pair in pairs]
         self.trades = self.trade[:, [last, number - 1]]
         self.walked, self.capped = [self.ends], False
         if self.feedback is not None:
             self._fade(number)
-            first = number - 1 if self.gap else last
+            first = number - 1 if self.jump else last
             self.range_shift = self.trade[:, [first, number - 1]] - self.walk.trade[:, [first, number - 1]]
 
     def trade_range(self, symbol: int, bar: int) -> tuple[int, int]:
@@ -150,7 +150,7 @@ class Prices:
         per_tick = self.world.mark_per_tick[symbol]
         return mark, displaced(int(self.walk.trade[symbol, place]), displacement, per_tick)
 
-    # -- what flow does ------------------------------------------------------------------------------------------
+    # -- displacement by flow ------------------------------------------------------------------------------------------
 
     def _fade(self, number: int) -> None:
         """Let the displacement decay to the beginning of a step."""
@@ -178,7 +178,7 @@ class Prices:
         if len(self.walked) == self.feedback.max_rounds:
             self.capped = True
             return False
-        self.gap = False
+        self.jump = False
         self.starts, self.ends = self.ends, marks
         self.walked.append(marks)
         self.trades = np.array([[old, new] for old, (_, new) in zip(self.trades[:, 1].tolist(), pairs, strict=True)])

@@ -139,7 +139,7 @@ class Slices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueRows:
-    """The part of each queue that is kept, as it stood when its ranks froze; ``closed_lots`` by its wave."""
+    """The front of each queue as it stood when its ranks froze; ``closed_lots`` by its wave."""
 
     wave: Ints
     step: Ints

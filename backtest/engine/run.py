@@ -77,7 +77,7 @@ def _next(replay: Replay, number: int) -> int:
     for symbol in range(len(world.symbols)):
         bounds = [replay.ladders[symbol, side].bounds() for side in (LONG, SHORT)]
         low, high = max(low for low, _ in bounds), min(high for _, high in bounds)
-        if not low < ledger.marks[symbol] < high:  # left in breach: judged at the start of the next segment
+        if not low < ledger.marks[symbol] < high:  # left in breach: decided at the start of the next segment
             return number
         due = min(due, replay.prices.first_touch(symbol, number - 1, due - 1, low, high) + 1)
     return due if replay.bounds is None else replay.bounds.first(number, due)

@@ -26,7 +26,7 @@ def walk(replay: Replay) -> None:
     """Run acts 2 to 6 on the segment in progress."""
     replay.ledger.mark_to(replay.prices.ends)  # 2 marks move
     breaches = detection.find(replay)  # 3 breaches
-    one_round(replay, breaches, at_end=replay.prices.gap)  # 4 to 6 for all in breach
+    one_round(replay, breaches, at_end=replay.prices.jump)  # 4 to 6 for all in breach
     while replay.in_round.size and len(again := detection.find_again(replay, breaches)):
         breaches = again  # the next position of cross accounts
         one_round(replay, breaches, at_end=True)

@@ -92,9 +92,15 @@ def _against_own_accounts(replay: Replay, breaches: Breaches, at: Ints, symbol: 
 
 
 def _close(
-    replay: Replay, breaches: Breaches, *, claims: Ints, winners: Ints, lots: Ints, close_value: Ints,
+    replay: Replay,
+    breaches: Breaches,
+    *,
+    claims: Ints,
+    winners: Ints,
+    lots: Ints,
+    close_value: Ints,
     bankruptcy_value: Ints,
-) -> Closed:  # fmt: skip
+) -> Closed:
     """Close slices of bankrupts (``claims``, ascending places in the breaches) against winners of one symbol."""
     rows, sign = breaches.row[claims], breaches.value_sign[claims]
     first = np.flatnonzero(np.diff(claims, prepend=-1))

@@ -1,4 +1,4 @@
-"""Act 1 of a step: funding falls due. What it moves is an index; positions settle as their lots change."""
+"""Act 1 of a step: funding falls due. It moves an index; positions settle as their lots change."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def record(
     wanted: int,
     unmatched: int,
 ) -> None:
-    """Write down a wave: its slices, the part of the queue that is kept, those passed over, the watched positions."""
+    """Write down a wave: its slices, the front of the queue, those passed over, the watched positions."""
     _record_queue(replay, wave, out, closed)
     value_per_lot, closed_lots = replay.ledger.values[wave.symbol], int(closed.lots.sum())
     replay.record.waves.append(
@@ -160,12 +160,12 @@ def _record_queue(replay: Replay, wave: Wave, out: Matches, closed: Closed) -> N
     top, order = wave.queue.top, wave.queue.order
     place, own = np.array(out.place, dtype=np.int64), np.zeros(closed.own, dtype=np.int64)
     reached = max([*out.place[-1:], *out.skipped[-1:]], default=-1) + 1
-    kept = min(reached + replay.world.rules.queue_not_reached, len(order))
-    value, score = top.value[:kept], wave.queue.scores[:kept]
+    shown = min(reached + replay.world.rules.queue_not_reached, len(order))
+    value, score = top.value[:shown], wave.queue.scores[:shown]
     ahead = np.cumsum(value) - value
-    closed_lots = np.zeros(kept, dtype=np.int64)
+    closed_lots = np.zeros(shown, dtype=np.int64)
     np.add.at(closed_lots, place, closed.lots[closed.own :])
-    skipped = np.zeros(kept, dtype=bool)
+    skipped = np.zeros(shown, dtype=bool)
     skipped[np.array(out.skipped, dtype=np.int64)] = True
     record.slices.add(
         len(closed.lots),
@@ -188,17 +188,17 @@ def _record_queue(replay: Replay, wave: Wave, out: Matches, closed: Closed) -> N
         score=np.concatenate([own, score[place]]),
     )
     record.queue.add(
-        kept,
+        shown,
         wave=wave.number,
         step=replay.step,
         symbol=symbol,
-        row=wave.first + order[:kept],
-        rank=np.arange(1, kept + 1),
+        row=wave.first + order[:shown],
+        rank=np.arange(1, shown + 1),
         side=-wave.side,
-        lots=top.lots[:kept],
+        lots=top.lots[:shown],
         notional=value,
-        pnl=top.pnl[:kept],
-        equity=top.equity[:kept],
+        pnl=top.pnl[:shown],
+        equity=top.equity[:shown],
         notional_ahead=ahead,
         closed_lots=closed_lots,
         skipped=skipped,

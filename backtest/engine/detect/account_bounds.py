@@ -76,7 +76,7 @@ class AccountBounds:
         return min(step, stop)
 
     def index_moved(self) -> None:
-        """Take a change of a funding index into account: what was found before is void."""
+        """Take a change of a funding index into account: what was found before no longer counts."""
         self._blocks.clear()
 
     def reinsert(self, rows: Ints) -> None:
@@ -95,19 +95,19 @@ class AccountBounds:
         self.urgent = both[self._in_breach(both, np.array(self.ledger.marks))]
 
     def breaches(self) -> AccountBreaches:
-        """Return the accounts in breach on the segment in progress; at a gap, at the new marks."""
-        gap, begin, end = self.prices.gap, np.array(self.prices.starts), np.array(self.ledger.marks)
+        """Return the accounts in breach on the segment in progress; at a jump, at the new marks."""
+        jump, begin, end = self.prices.jump, np.array(self.prices.starts), np.array(self.ledger.marks)
         found = self._union(self._candidates(FINEST, self.prices.step), self.urgent)
         hit = self._in_breach(found, end)
-        passed = np.full(len(found), 0 if gap else PARTS, dtype=np.int64)
-        if not gap and self.urgent.size:
+        passed = np.full(len(found), 0 if jump else PARTS, dtype=np.int64)
+        if not jump and self.urgent.size:
             waiting = np.flatnonzero(np.isin(found, self.urgent))
             at_start = waiting[self._in_breach(found[waiting], begin)]
             hit[at_start] = True
             passed[at_start] = 0
         self.urgent = self.urgent[:0]
         numbers, passed = found[hit], passed[hit]
-        if gap:
+        if jump:
             return AccountBreaches(numbers, passed, 1, np.broadcast_to(end, (len(numbers), len(end))))
         late = np.flatnonzero(passed)
         passed[late] = self._places(numbers[late], begin, end)

@@ -92,13 +92,13 @@ class CrossAccounts:
     def row_figures(self, rows: Ints, value_per_lot: Ints) -> RowFigures:
         """Return the figures of rows at the value of a lot of each."""
         value = self.ledger.lots[rows] * value_per_lot
-        need = np.zeros(len(rows), dtype=np.int64)
+        required = np.zeros(len(rows), dtype=np.int64)
         symbols = self.ledger.world.book.symbol[rows]
         for k, tiers in enumerate(self.ledger.world.tiers):
             mine = np.flatnonzero(symbols == k)
             if mine.size:
-                need[mine] = maintenance(value[mine], tiers)
-        return RowFigures(self.ledger.settled_cash(rows), value, need)
+                required[mine] = maintenance(value[mine], tiers)
+        return RowFigures(self.ledger.settled_cash(rows), value, required)
 
     def sums_at(self, numbers: Ints, marks: Ints) -> AccountSums:
         """Return the sums of accounts at marks, of shape (symbols,) or (accounts, symbols)."""

@@ -14,13 +14,13 @@ from backtest.mechanics.margin import maintenance
 
 def find(replay: Replay) -> Breaches:
     """Find all breaches on the segment in progress."""
-    gap, starts, ends = replay.prices.gap, replay.prices.starts, replay.ledger.marks
+    jump, starts, ends = replay.prices.jump, replay.prices.starts, replay.ledger.marks
     found: list[Crossing] = []
     for (symbol, _), ladder in replay.ladders.items():
-        rows, marks = ladder.crossed(starts[symbol], ends[symbol], gap)
+        rows, marks = ladder.crossed(starts[symbol], ends[symbol], jump)
         if rows.size:
-            length = 1 if gap else max(abs(ends[symbol] - starts[symbol]), 1)
-            passed = np.zeros_like(marks) if gap else np.abs(marks - starts[symbol])
+            length = 1 if jump else max(abs(ends[symbol] - starts[symbol]), 1)
+            passed = np.zeros_like(marks) if jump else np.abs(marks - starts[symbol])
             found.append(_isolated(replay, symbol, rows, marks, passed, length))
     replay.in_segment = np.sort(Crossing.joined(found).row)
     if replay.accounts is not None:

@@ -1,4 +1,4 @@
-"""What a breach of a cross account means for its positions: hedges net first, then equity is allocated."""
+"""Cross accounts in breach: their hedges net first, then their equity is allocated to their positions."""
 
 from __future__ import annotations
 
@@ -96,14 +96,14 @@ def _allocate(replay: Replay, hits: AccountBreaches) -> list[Crossing]:
     figures = accounts.row_figures(rows, world.values_per_lot(world.book.symbol[rows], marks))
     value, required, sign = figures.value, figures.maintenance, world.position_signs[rows]
     if world.rules.cross_allocation == "by_maintenance":
-        equity, others = equity_shares(sums.equity, required, place), np.zeros_like(required)
+        equity, other_maintenance = equity_shares(sums.equity, required, place), np.zeros_like(required)
         first = np.arange(len(rows))
     else:
         loss = -sign * (value - ledger.entry_value[rows])
         key = {"maintenance": required, "loss": loss, "notional": value}[world.rules.cross_order]
         order = np.lexsort((np.arange(len(rows)), -key, place))
         first = order[np.unique(place[order], return_index=True)[1]]
-        equity, others = sums.equity[place], sums.maintenance[place] - required
+        equity, other_maintenance = sums.equity[place], sums.maintenance[place] - required
     everyone = Crossing(
         row=rows,
         mark=marks,
@@ -112,6 +112,6 @@ def _allocate(replay: Replay, hits: AccountBreaches) -> list[Crossing]:
         bankruptcy_value=value - sign * equity,
         equity=equity,
         maintenance=required,
-        other_maintenance=others,
+        other_maintenance=other_maintenance,
     )
     return [everyone.chosen(first)]

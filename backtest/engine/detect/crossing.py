@@ -1,4 +1,4 @@
-"""What detection fixes of positions in breach, and the order in which they crossed."""
+"""Positions in breach as detection fixes them, and the order in which they crossed."""
 
 from __future__ import annotations
 

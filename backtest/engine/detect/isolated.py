@@ -5,11 +5,11 @@ settled at f, the breach test divides by lots into a part of the position and a 
 
     w * V(m) * (1 - w * r) - s * F / 1e6   <   -(cash + c) / lots - s * f / 1e6
 
-with V(m) the worth of a lot at a mark and w the sign of the position's value: s, for an inverse contract -s.
+with V(m) the value of a lot at a mark and w the sign of the position's value: s, for an inverse contract -s.
 
-The right side is the rung's key and does not change while the position is untouched: funding and price move only
-the left side, one number per (symbol, side, tier). Keys are floats with a safe margin; every candidate is judged by
-the exact integer rule.
+The right side is the key of the breach level and does not change while the position is untouched: funding and price
+move only the left side, one number per (symbol, side, tier). Keys are floats with a safe margin; every candidate is
+decided by the exact integer rule.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from backtest.mechanics.exact import MILLIONTH, RATE_ONE, Bools, Floats, Ints
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, breach_estimate, breach_mark
 
 MAX_EXTRAS = 4096
-MAX_SORTINGS = 8  # of the short list into rungs of its own, before all positions are sorted again
-MAX_DRIFT = 1e-3  # of the mark; beyond it the rungs are sorted anew
-ROUNDING = 5.0  # quanta per lot: maintenance rounds up, deductions and funding (now, when sorted) down, worth to half
+MAX_SORTINGS = 8  # of the short list into levels of its own, before all positions are sorted again
+MAX_DRIFT = 1e-3  # of the mark; beyond it the levels are sorted anew
+ROUNDING = 5.0  # quanta per lot: maintenance rounds up, deductions and funding (now, when sorted) down, value to half
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ class Ladder:
         self.sign = side * self.contract.value_sign
         self.tiers = world.tiers[symbol]
         self.inclusive = world.rules.inclusive
-        self.sorting: Ints = np.zeros(self.block.stop - self.block.start, dtype=np.int8)  # 0: judged one by one
+        self.sorting: Ints = np.zeros(self.block.stop - self.block.start, dtype=np.int8)  # 0: decided one by one
         self.sortings = 0
         self.extras: Ints = np.empty(0, dtype=np.int64)
         self.extra_marks: Ints = np.empty(0, dtype=np.int64)
@@ -76,14 +76,14 @@ class Ladder:
         self.build()
 
     def build(self) -> None:
-        """Sort all open positions of the side into rungs, per tier."""
+        """Sort all open positions of the side into levels, per tier."""
         self.built_at = self.ledger.index[self.symbol]
         self.groups, self.sortings = [], 0
         self.sorting[:] = 0
         self._sort(open_isolated(self.ledger, self.block))
 
     def _sort(self, rows: Ints) -> None:
-        """Sort open positions into rungs of their own, per tier; where they stood before they no longer count."""
+        """Sort open positions into levels of their own, per tier; where they stood before they no longer count."""
         ledger, index = self.ledger, self.ledger.index[self.symbol]
         self.sortings += 1
         self.sorting[rows - self.block.start] = self.sortings
@@ -108,7 +108,7 @@ class Ladder:
         return float(np.ptp(near) / self.growth[k]), float(np.ptp(self.growth) / self.growth[k])
 
     def _drift(self, group: Levels, value: float) -> float:
-        """Return the margin for funding since the rungs were sorted, near a value per lot, in quanta per lot."""
+        """Return the margin for funding since the levels were sorted, near a value per lot, in quanta per lot."""
         drift = abs(self.ledger.index[self.symbol] - group.index) / MILLIONTH
         return drift * (group.wide if 8 * drift * self.steepest > value else group.slack)
 
@@ -130,7 +130,7 @@ class Ladder:
         return values
 
     def _mark(self, group: Levels) -> float:
-        """Return the first mark at which the next rung can be in breach, margin included."""
+        """Return the first mark at which the next level can be in breach, margin included."""
         keys = group.keys[group.at : group.at + 1]
         drift = self._drift(group, abs(float(self._values(group, keys)[0])))
         nearer = self._values(group, keys - (ROUNDING + drift + np.abs(keys) * 1e-11))
@@ -169,7 +169,7 @@ class Ladder:
             self._set_extras(self.extras[self.ledger.lots[self.extras] > 0])
 
     def reinsert(self, rows: Ints) -> None:
-        """Put open positions whose cash or lots changed on the short list that is judged one by one."""
+        """Put open positions whose cash or lots changed on the short list that is decided one by one."""
         rows = rows[self.ledger.lots[rows] > 0]
         if not rows.size:
             return
@@ -210,13 +210,13 @@ class Ladder:
         reached: Bools = marks >= mark if self.side > 0 else marks <= mark
         return reached
 
-    def crossed(self, start: int, end: int, gap: bool) -> tuple[Ints, Ints]:
+    def crossed(self, start: int, end: int, jump: bool) -> tuple[Ints, Ints]:
         """Take off the positions that breach between two marks; return their rows and the marks of the breach.
 
         On a continuous segment the mark is the first one at which the exact rule holds, the start inclusive;
-        at a gap it is the new mark.
+        at a jump it is the new mark.
         """
-        worst = end if gap else (min(start, end) if self.side > 0 else max(start, end))
+        worst = end if jump else (min(start, end) if self.side > 0 else max(start, end))
         rows, marks = [], []
         for group in self.groups:
             found = int(np.searchsorted(group.keys[group.at :], self._level(group, worst), side="right"))
@@ -244,8 +244,8 @@ class Ladder:
         if not rows:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         all_rows, all_marks = np.concatenate(rows), np.concatenate(marks)
-        if gap:
+        if jump:
             all_marks = np.full(len(all_rows), end, dtype=np.int64)
-        else:  # already in breach at the start: judged there
+        else:  # already in breach at the start
             all_marks = np.minimum(all_marks, start) if self.side > 0 else np.maximum(all_marks, start)
         return all_rows, all_marks

@@ -1,6 +1,6 @@
 """The ladder of a margin schedule that steps: every position with the marks between which it is safe.
 
-Where maintenance jumps, a falling value may leave a breach and a rising one may enter it, so that no single rung says
+Where maintenance jumps, a falling value may leave a breach and a rising one may enter it, so that no single mark says
 when a position breaches. Instead each has the nearest marks in breach below and above the present mark; while the mark
 stays strictly between, nothing happens to it. Both are exact. Funding moves them all: they are then found anew at the
 next price, in time linear in positions.
@@ -90,19 +90,19 @@ class SteppedLadder:
         self.extra_below = np.concatenate([self.extra_below[stay], below])
         self.extra_above = np.concatenate([self.extra_above[stay], above])
 
-    def crossed(self, start: int, end: int, gap: bool) -> tuple[Ints, Ints]:
+    def crossed(self, start: int, end: int, jump: bool) -> tuple[Ints, Ints]:
         """Take off the positions that breach between two marks; return their rows and the marks of the breach.
 
         On a continuous segment the mark is the first one on the way at which the exact rule holds, the start inclusive;
-        at a gap it is the new mark. Who was passed over by a gap stays, with a new safe range.
+        at a jump it is the new mark. Who was passed over by a jump stays, with a new safe range.
         """
         if self.stale:
-            self.build(end if gap else start)
+            self.build(end if jump else start)
         reached = self._reached(min(start, end), max(start, end))
         if not reached.size:
             return reached, reached
         ledger, world = self.ledger, self.ledger.world
-        if gap:
+        if jump:
             marks = np.full(len(reached), end, dtype=np.int64)
             cash = ledger.settled_cash(reached)
             signed, tiers = self.sign * ledger.lots[reached], world.tiers[self.symbol]
