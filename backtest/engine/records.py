@@ -201,7 +201,7 @@ class WatchRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundingRow:
-    """A funding event: by how much it moved the index, and who held lots: positions by side, fund, vault, market."""
+    """A funding event: how far it moved the index, and who held lots: positions by side, owners by name (signed)."""
 
     step: int
     symbol: int
@@ -210,7 +210,7 @@ class FundingRow:
     oracle: int
     change: int
     lots: dict[int, Ints]
-    owners: tuple[int, int, int]
+    owners: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

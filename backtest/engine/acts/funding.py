@@ -32,6 +32,10 @@ def fall_due(replay: Replay) -> None:
                 oracle=event.oracle,
                 change=change,
                 lots={side: ledger.lots[replay.world.blocks[symbol, side]].copy() for side in (LONG, SHORT)},
-                owners=(ledger.fund_for(symbol).lots[symbol], ledger.vault.lots[symbol], ledger.market.lots[symbol]),
+                owners={
+                    "fund": ledger.fund_for(symbol).lots[symbol],
+                    "vault": ledger.vault.lots[symbol],
+                    "market": ledger.market.lots[symbol],
+                },
             )
         )

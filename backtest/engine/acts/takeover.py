@@ -51,7 +51,7 @@ def hand_over(
 
 
 def _fund_in_runs(replay: Replay, breaches: Breaches, claims: Ints, fund: Owner) -> None:
-    """Serve one fund's claims in runs that it takes whole or not at all; the claim between two runs is decided alone."""
+    """Serve one fund's claims in runs that it takes whole or not at all; a claim between two runs is decided alone."""
     at, length = 0, FIRST_RUN
     while at < len(claims):
         run = claims[at : at + length]

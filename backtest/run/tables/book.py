@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 
@@ -55,9 +57,10 @@ def positions(s: Shared) -> tuple[int, Columns]:
     value = lots * first
     equity = opening + s.sign * value
     alone = _breach_marks(s, opening, np.arange(len(lots)))
-    breach, bankrupt, base, legs = _as_accounts(s, opening, equity, value, alone)
+    at_first = _standing(s, opening, equity, value, alone)
+    breach, hedged = at_first.breach_mark, at_first.hedged
     with np.errstate(divide="ignore"):
-        leverage = base[1] / base[0]
+        leverage = at_first.notional / at_first.equity
     return len(lots), {
         "position_id": np.arange(len(lots)),
         "account_id": world.book.account,
@@ -70,10 +73,10 @@ def positions(s: Shared) -> tuple[int, Columns]:
         "entry_value_usd": world.book.entry_value,
         "entry_px": s.px(world.book.entry_value, lots, symbol),
         "collateral_usd": world.book.collateral,
-        "leverage": nullable(leverage, base[0] <= 0),
-        "liquidation_px": nullable(breach * s.mark_unit[symbol], legs | _never(breach)),
+        "leverage": nullable(leverage, at_first.equity <= 0),
+        "liquidation_px": nullable(breach * s.mark_unit[symbol], hedged | _never(breach)),
         "isolated_liquidation_px": nullable(alone * s.mark_unit[symbol], _never(alone)),
-        "bankruptcy_px": s.px_or_null(-s.sign * bankrupt, lots, symbol, legs),
+        "bankruptcy_px": s.px_or_null(-s.sign * at_first.cash, lots, symbol, hedged),
         "opening_cash_usd": opening,
         "final_lots": ledger.lots,
         "final_cash_usd": ledger.cash,
@@ -100,30 +103,42 @@ def _never(marks: Ints) -> Bools:
     return none
 
 
-def _as_accounts(
-    s: Shared, opening: Ints, equity: Ints, value: Ints, alone: Ints
-) -> tuple[Ints, Ints, tuple[Ints, Ints], Bools]:
-    """Return breach marks, cash against which a position is bankrupt, (equity, notional), and hedges, by account.
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Positions at the first step: mark of the breach, cash that a bankrupt has lost, equity and notional behind each.
 
-    A cross position's account has the equity of all its positions, and what the others need is bound: the mark of
-    its symbol at which the account is in breach, the other marks as at the first step, is that of an isolated position
-    with the rest of the equity as cash. It has none where the account holds the other side of the symbol too.
+    Of a cross position they are its account's. ``hedged``: the account holds the other side of the symbol too.
+    """
+
+    breach_mark: Ints
+    cash: Ints
+    equity: Ints
+    notional: Ints
+    hedged: Bools
+
+
+def _standing(s: Shared, opening: Ints, equity: Ints, value: Ints, alone: Ints) -> Standing:
+    """Return the standing of every position, from the figures each has alone.
+
+    A cross position's account has the equity of all its positions, and the maintenance of the others is bound: the
+    mark of its symbol at which the account is in breach, the other marks as at the first step, is that of an isolated
+    position with the rest of the equity as cash. It has none where it is hedged.
     """
     world = s.world
     whole = cross_accounts(world.book.account, s.book.cross)
     hedged = np.zeros(len(opening), dtype=np.bool_)
     if not len(whole.rows):
-        return alone, opening, (equity, value), hedged
+        return Standing(alone, opening, equity, value, hedged)
     rows, place = whole.rows, whole.place
-    need = maintenance_of(world.book.symbol[rows], value[rows], world.tiers)
-    totals = {name: whole.total(of)[place] for name, of in (("e", equity[rows]), ("v", value[rows]), ("n", need))}
-    rest = opening[rows] + totals["e"] - equity[rows]
-    breach, bankrupt, standing, notional = alone.copy(), opening.copy(), equity.copy(), value.copy()
-    breach[rows] = _breach_marks(s, rest - (totals["n"] - need), rows)
-    bankrupt[rows], standing[rows], notional[rows] = rest, totals["e"], totals["v"]
+    own = maintenance_of(world.book.symbol[rows], value[rows], world.tiers)
+    together, required = whole.total(equity[rows])[place], whole.total(own)[place]
+    rest = opening[rows] + together - equity[rows]
+    out = Standing(alone.copy(), opening.copy(), equity.copy(), value.copy(), hedged)
+    out.breach_mark[rows] = _breach_marks(s, rest - (required - own), rows)
+    out.cash[rows], out.equity[rows], out.notional[rows] = rest, together, whole.total(value[rows])[place]
     leg = place * len(s.symbols) + world.book.symbol[rows]
     hedged[rows] = np.bincount(leg)[leg] > 1
-    return breach, bankrupt, (standing, notional), hedged
+    return out
 
 
 def _fates(s: Shared) -> pa.Array:

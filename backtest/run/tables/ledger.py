@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 
 from backtest.engine.records import ACCOUNT, CAUSES, FUND, NONE, OWNERS, VAULT, FundingRow
@@ -10,36 +13,45 @@ from backtest.run.tables.arrow import named, nullable
 from backtest.run.tables.shared import Columns, Shared
 
 
+@dataclass(frozen=True, slots=True)
+class Accrual:
+    """Signed lots that a holder, a cohort of positions or an owner, held when funding fell due."""
+
+    event: FundingRow
+    holder: str
+    lots: int
+
+
+def _accruals(s: Shared) -> Iterator[Accrual]:
+    for event in s.record.funding:
+        for side, lots in event.lots.items():
+            cohorts = s.cohorts[s.world.blocks[event.symbol, side]]
+            for code, name in enumerate(s.book.cohorts):
+                yield Accrual(event, name, side * int(lots[cohorts == code].sum()))
+        for name, held in event.owners.items():
+            yield Accrual(event, name, held)
+
+
 def funding(s: Shared) -> tuple[int, Columns]:
     """Accrued funding per event, symbol, side and cohort in 1e-6 quanta; the events of a symbol sum to zero."""
-    rows: list[tuple[FundingRow, str, str, int]] = []
-    for event in s.record.funding:
-        symbol = event.symbol
-        for side, lots in event.lots.items():
-            block = s.world.blocks[symbol, side]
-            for code in range(len(s.book.cohorts)):
-                held = int(lots[s.cohorts[block] == code].sum())
-                if held:
-                    rows.append((event, "long" if side > 0 else "short", s.book.cohorts[code], side * held))
-        for name, held in zip(("fund", "vault", "market"), event.owners, strict=True):
-            if held:
-                rows.append((event, "long" if held > 0 else "short", name, held))
-    step = np.array([event.step for event, *_ in rows], dtype=np.int64)
-    fetched = _fetched(s, [event for event, *_ in rows])
+    rows = [accrual for accrual in _accruals(s) if accrual.lots]
+    events = [row.event for row in rows]
+    step, fetched = np.array([event.step for event in events], dtype=np.int64), _fetched(s, events)
+    unit = [float(s.mark_unit[event.symbol]) for event in events]
     return len(rows), {
         "step": step,
         "ts": s.ts(step),
-        "symbol": [s.symbols[event.symbol] for event, *_ in rows],
-        "side": [side for _, side, _, _ in rows],
-        "cohort": [cohort for _, _, cohort, _ in rows],
-        "rate": [event.rate_e9 / 1e9 for event, *_ in rows],
-        "mark_px": [event.mark * float(s.mark_unit[event.symbol]) for event, *_ in rows],
-        "lots": [abs(held) for *_, held in rows],
-        "amount_usd": [-held * event.change for event, _, _, held in rows],
-        "notional_basis": ["oracle" if event.oracle else "mark" for event, *_ in rows],
-        "notional_px": [(event.oracle or event.mark) * float(s.mark_unit[event.symbol]) for event, *_ in rows],
+        "symbol": [s.symbols[event.symbol] for event in events],
+        "side": ["long" if row.lots > 0 else "short" for row in rows],
+        "cohort": [row.holder for row in rows],
+        "rate": [event.rate_e9 / 1e9 for event in events],
+        "mark_px": [event.mark * each for event, each in zip(events, unit, strict=True)],
+        "lots": [abs(row.lots) for row in rows],
+        "amount_usd": [-row.lots * row.event.change for row in rows],
+        "notional_basis": ["oracle" if event.oracle else "mark" for event in events],
+        "notional_px": [(event.oracle or event.mark) * each for event, each in zip(events, unit, strict=True)],
         "fetched_rate": [rate / 1e9 for rate in fetched],
-        "clipped": [rate != event.rate_e9 for rate, (event, *_) in zip(fetched, rows, strict=True)],
+        "clipped": [rate != event.rate_e9 for rate, event in zip(fetched, events, strict=True)],
     }
 
 

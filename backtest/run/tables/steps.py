@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from backtest.engine.prices import flow_of
 from backtest.engine.records import ACCOUNT, CAUSES, FUND, NONE, VAULT
+from backtest.engine.world import LONG, SHORT
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.path import freed
 from backtest.run.tables.ledger import fund_starts
@@ -20,9 +22,8 @@ def steps(s: Shared) -> tuple[int, Columns]:
     steps, symbols = world.steps, len(s.symbols)
     shape = (symbols, steps)
     value = s.at(s.mark)  # quanta per lot
-    long_lots, short_lots = _open_interest(s, shape)
+    interest = _open_interest(s, shape)
     funds = [_pool(s, FUND, shape, value, number) for number in s.funds]
-    fund = tuple(sum(parts) for parts in zip(*funds, strict=True)) if len(funds) > 1 else funds[0]
     vault = _pool(s, VAULT, shape, value)
     own = s.ledger.fund_of
     b = s.breaches
@@ -59,10 +60,10 @@ def steps(s: Shared) -> tuple[int, Columns]:
         "trade_high_px": each((world.trade_high[:, walk.bar] + moved) * s.tick[:, None]),
         "tape_mark_px": each(walk.mark * s.mark_unit[:, None]),
         "lot_value_usd": each(value),
-        "long_lots": each(long_lots),
-        "short_lots": each(short_lots),
-        "long_oi_usd": each(long_lots * value),
-        "short_oi_usd": each(short_lots * value),
+        "long_lots": each(interest.long),
+        "short_lots": each(interest.short),
+        "long_oi_usd": each(interest.long * value),
+        "short_oi_usd": each(interest.short * value),
         "liquidations": each(total(at, 1)),
         "liquidated_long_usd": each(total(at, np.where(is_long, notional, 0))),
         "liquidated_short_usd": each(total(at, np.where(is_long, 0, notional))),
@@ -71,41 +72,68 @@ def steps(s: Shared) -> tuple[int, Columns]:
         "flow_lots": each(flow_of(s.record, symbols, steps).total),
         "rounds": each(rounds),
         "rounds_capped": each(capped),
-        "fund_usd": each(fund[0]),
-        "fund_equity_usd": each(fund[1]),
-        "own_fund_usd": each(np.stack([funds[number][0] for number in own])),
-        "own_fund_equity_usd": each(np.stack([funds[number][1] for number in own])),
+        "fund_usd": each(sum(fund.cash for fund in funds)),
+        "fund_equity_usd": each(sum(fund.equity for fund in funds)),
+        "own_fund_usd": each(np.stack([funds[number].cash for number in own])),
+        "own_fund_equity_usd": each(np.stack([funds[number].equity for number in own])),
         "adl_on": each(_adl_on(s, shape)),
-        "vault_usd": each(vault[0]),
-        "vault_equity_usd": each(vault[1]),
-        "pool_lots": each(fund[2] + vault[2]),
+        "vault_usd": each(vault.cash),
+        "vault_equity_usd": each(vault.equity),
+        "pool_lots": each(sum(pool.lots for pool in (*funds, vault))),
         "residual_usd": each(_residual(s, steps)),
     }
     return steps * symbols, columns
 
 
-def _legs(s: Shared, owner: int) -> tuple[Ints, Ints, Ints, Ints, Ints]:
-    """Return step index, symbol, row, lots and cash of all legs of one owner."""
+@dataclass(frozen=True, slots=True)
+class Legs:
+    """All legs of one owner; ``at`` is the step from 0, ``row`` the book row of an account or the number of a fund."""
+
+    at: Ints
+    symbol: Ints
+    row: Ints
+    lots: Ints
+    cash: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPath:
+    """Cash and equity (steps) and signed lots (symbols, steps) of a fund or the vault after each step."""
+
+    cash: Ints
+    equity: Ints
+    lots: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInterest:
+    """Open lots of accounts after each step, shape (symbols, steps)."""
+
+    long: Ints
+    short: Ints
+
+
+def _legs(s: Shared, owner: int) -> Legs:
     t = s.transfers
     a, b = np.flatnonzero(t.taker == owner), np.flatnonzero(t.giver == owner)
     both = np.concatenate([a, b])
     sign = np.concatenate([np.ones(len(a), dtype=np.int64), -np.ones(len(b), dtype=np.int64)])
     row = np.concatenate([t.taker_row[a], t.giver_row[b]])
-    return t.step[both] - 1, t.symbol[both], row, sign * t.lots[both], sign * t.cash[both]
+    return Legs(t.step[both] - 1, t.symbol[both], row, sign * t.lots[both], sign * t.cash[both])
 
 
-def _open_interest(s: Shared, shape: tuple[int, int]) -> tuple[Ints, Ints]:
-    """Return open long and short lots of accounts after each step."""
-    step, symbol, row, lots, _ = _legs(s, ACCOUNT)
-    out = []
-    for side in (1, -1):
+def _open_interest(s: Shared, shape: tuple[int, int]) -> OpenInterest:
+    legs, book = _legs(s, ACCOUNT), s.world.book
+
+    def of(side: int) -> Ints:
         change = np.zeros(shape, dtype=np.int64)
-        mine = s.world.book.side[row] == side
-        np.add.at(change, (symbol[mine], step[mine]), side * lots[mine])
-        own = s.world.book.side == side
-        start = [int(s.world.book.lots[own & (s.world.book.symbol == k)].sum()) for k in range(shape[0])]
-        out.append(np.array(start, dtype=np.int64)[:, None] + np.cumsum(change, axis=1))
-    return out[0], out[1]
+        mine = book.side[legs.row] == side
+        np.add.at(change, (legs.symbol[mine], legs.at[mine]), side * legs.lots[mine])
+        start = [int(book.lots[book.block(symbol, side)].sum()) for symbol in range(shape[0])]
+        lots: Ints = np.array(start, dtype=np.int64)[:, None] + np.cumsum(change, axis=1)
+        return lots
+
+    return OpenInterest(of(LONG), of(SHORT))
 
 
 def _adl_on(s: Shared, shape: tuple[int, int]) -> Any:
@@ -120,20 +148,20 @@ def _adl_on(s: Shared, shape: tuple[int, int]) -> Any:
     return out
 
 
-def _pool(s: Shared, owner: int, shape: tuple[int, int], value: Ints, number: int = NONE) -> tuple[Ints, Ints, Ints]:
-    """Return cash, equity (steps) and signed lots (symbols, steps) of a fund or the vault after each step."""
+def _pool(s: Shared, owner: int, shape: tuple[int, int], value: Ints, number: int = NONE) -> PoolPath:
     rules = s.world.rules
     start = fund_starts(s)[number] if owner == FUND else (rules.vault.capital if rules.vault else 0)
     legs = _legs(s, owner)
-    step, symbol, _, lots, cash = (part[legs[2] == number] for part in legs)
+    mine = legs.row == number
+    at, symbol, lots = legs.at[mine], legs.symbol[mine], legs.lots[mine]
     paid, change = np.zeros(shape[1], dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    np.add.at(paid, step, cash)
-    np.add.at(change, (symbol, step), lots)
+    np.add.at(paid, at, legs.cash[mine])
+    np.add.at(change, (symbol, at), lots)
     balance, held = start + np.cumsum(paid), np.cumsum(change, axis=1)
     moved = np.zeros(shape, dtype=bool)
-    moved[symbol[lots != 0], step[lots != 0]] = True
+    moved[symbol[lots != 0], at[lots != 0]] = True
     equity = balance + (s.value_signs[:, None] * held * value).sum(axis=0) - _unsettled(s, held, moved)
-    return balance, equity, held
+    return PoolPath(balance, equity, held)
 
 
 def _unsettled(s: Shared, held: Ints, moved: Any) -> Ints:
@@ -189,6 +217,6 @@ def _residual(s: Shared, steps: int) -> Ints:
         )
     change = np.zeros(steps, dtype=np.int64)
     for owner in range(8):
-        step, _, _, _, cash = _legs(s, owner)
-        np.add.at(change, step, cash)
+        legs = _legs(s, owner)
+        np.add.at(change, legs.at, legs.cash)
     return opening + s.ledger.opening.cash + np.cumsum(change)
