@@ -1,1 +1,8 @@
-"""."""
+"""Scenario fields: every choice a run depends on, declared once.
+
+``fields`` has one line a field; ``param`` says what such a line may state; ``reading`` checks values given in TOML,
+with ``--set`` or in Python; ``values`` lays them over each other and builds the ``Scenario``; ``writing`` writes it
+as TOML; ``watched`` are positions of mine that a run follows.
+"""
+
+__all__ = ["fields", "param", "reading", "values", "watched", "writing"]
