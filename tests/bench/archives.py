@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.fetch.archive_files import HEADERS, klines_name, other_name, put_zip, stamp
+from tests.fetch.archives.archive_files import HEADERS, klines_name, other_name, put_zip, stamp
 
 SYMBOL, YEAR = "BTC/USDT:USDT", 2023
 PLACE = ("binanceusdm", SYMBOL, "ohlcv")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from tests.fetch.fill_files import BURST, Event, adl_trade, block, market_liquidation, takeover, trade, user
+from tests.fetch.hyperliquid.fill_files import BURST, Event, adl_trade, block, market_liquidation, takeover, trade, user
 
 COINS = ("BTC", "ETH", "SOL", "HYPE", "XRP", "@107", "PURR/USDC", "kPEPE")
 PER_BLOCK = 140  # fills: an hour of 2025-10-10 is 40,000 blocks and 5 million fills

@@ -15,7 +15,7 @@ from backtest.lake.place import Place
 from backtest.lake.read import read_series
 from backtest.lake.series import DEFAULT_SERIES
 from backtest.run.run import open_run
-from tests.fetch.archive_files import csv, other_name, put_gz, put_lz4, put_zip
+from tests.fetch.archives.archive_files import csv, other_name, put_gz, put_lz4, put_zip
 from tests.fetch.venues import tapes
 from tests.server.app import LocalVenues
 from tests.server.faults import Fault

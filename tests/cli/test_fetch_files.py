@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from backtest.run.run import open_run
-from tests.fetch.fill_files import adl_trade, block, takeover, user, write_lines
-from tests.fetch.test_snapshot import PAIR, A, position
-from tests.fetch.test_snapshot import market as market_of
+from tests.fetch.hyperliquid.fill_files import adl_trade, block, takeover, user, write_lines
+from tests.fetch.hyperliquid.test_snapshot import PAIR, A, position
+from tests.fetch.hyperliquid.test_snapshot import market as market_of
 from tests.support.command import call
 
 EVENT = "2025-10-10"

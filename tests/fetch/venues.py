@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,16 @@ def lake_digests() -> dict[str, str]:
         for name, entry in sorted(read_manifest().items())
     }
     return {**files, **entries}
+
+
+def at_venues(names: Iterable[str], alike: Collection[str]) -> list[tuple[str, str]]:
+    """Return pairs of venue and name: every name at every venue, those ``alike`` at all of them at one, in turn.
+
+    ``CRASHBOOK_EVERY_VENUE=1`` tries every name at every venue.
+    """
+    everywhere = "CRASHBOOK_EVERY_VENUE" in os.environ
+    turn = cycle(VENUES)
+    return [(venue, name) for name in names for venue in ([next(turn)] if name in alike and not everywhere else VENUES)]
 
 
 def elsewhere(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:

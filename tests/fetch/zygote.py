@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gc
 import json
 import os
 import signal
@@ -86,10 +87,14 @@ class Zygote:
 
 def main() -> None:
     """Fork a child for every line of stdin; a second process in between waits for it, so that many may run at once."""
-    import ccxt.async_support  # noqa: F401 - imported once for all children
+    import ccxt.async_support  # noqa: F401 - imported once for all children, as is what follows
+    import orjson  # noqa: F401
+
+    import backtest.fetch.run  # noqa: F401
 
     assert len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    gc.freeze()  # a child's collector need not touch, and so copy, all these pages
     _say("ready")
     for line in sys.stdin:
         if os.fork() == 0:

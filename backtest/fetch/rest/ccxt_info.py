@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from backtest.errors import ConfigError, UnknownNameError
@@ -51,13 +52,8 @@ def page_limit(venue: str, series: Series) -> int | None:
     return int((offered.get(call.capability) or {}).get("limit") or CAUTIOUS_PAGE)
 
 
-def check_addresses(base: Any, fields: Mapping[str, Any], venue: str) -> None:
+def check_addresses(venue: str, fields: Mapping[str, Any]) -> None:
     """Refuse constructor fields with an address that the venue's client does not use.
-
-    Parameters
-    ----------
-    base
-        Class of the client.
 
     Raises
     ------
@@ -66,7 +62,13 @@ def check_addresses(base: Any, fields: Mapping[str, Any], venue: str) -> None:
     """
     given = fields.get("urls", {}).get("api")
     if given is not None:
-        _compare(given, base().urls["api"], f"[{venue}] urls.api")
+        _compare(given, _addresses(venue), f"[{venue}] urls.api")
+
+
+@cache
+def _addresses(venue: str) -> Any:
+    """Return the addresses of a venue's client: one, or a table of them."""
+    return client_class(venue)().urls["api"]
 
 
 def _compare(given: Any, known: Any, where: str) -> None:

@@ -216,7 +216,7 @@ async def open_client(venue: str, settings: Settings, draw: Callable[[], float],
             return text
 
     fields = {"enableRateLimit": True, **settings.venues.get(venue, {})}
-    check_addresses(base, fields, venue)
+    check_addresses(venue, fields)
     api = Recorder(fields)
     return Client(venue, api, settings, draw, stop, answers)
 

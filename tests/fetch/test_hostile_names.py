@@ -65,12 +65,12 @@ class Named(Market):
         return f"{self.coin}USDT"
 
 
-def listing(coin: str) -> Tapes:
-    """Return what Binance holds if it lists a perpetual of a coin of any name, and nothing else."""
+def listing(*coins: str) -> Tapes:
+    """Return the tapes of Binance if it lists perpetuals of coins of any name, and nothing else."""
     tape, market = tapes()[BTC], tapes()[BTC].market
-    symbol = f"{coin}/USDT:USDT"
     rules = (market.px_decimals, market.tick_units, market.volume_decimals, market.contract_size)
-    return {("binanceusdm", symbol): Tape(Named("binanceusdm", symbol, *rules, coin=coin), tape.trade, tape.seed)}
+    named = [Named("binanceusdm", f"{coin}/USDT:USDT", *rules, coin=coin) for coin in coins]
+    return {("binanceusdm", each.symbol): Tape(each, tape.trade, tape.seed) for each in named}
 
 
 def outside(home: Path) -> list[str]:
@@ -79,32 +79,26 @@ def outside(home: Path) -> list[str]:
     return [str(path) for path in paths if not path.is_relative_to(home / "data" / "lake")]
 
 
-@pytest.mark.parametrize("name", LEAVING)
-def test_a_venue_that_lists_a_hostile_name_does_not_lead_out_of_the_lake(name: str, workspace: Path) -> None:
-    coin = LEAVING[name]
-    outcome, _ = fetched(wanted(["binanceusdm"], coins=(coin,), days=ONE), held=listing(coin))
-    assert [(day.symbol, day.rows) for day in outcome.served] == [(f"{coin}/USDT:USDT", 1440)]
+def test_a_venue_that_lists_hostile_names_does_not_lead_out_of_the_lake(workspace: Path) -> None:
+    coins = tuple(LEAVING.values())
+    goals, held = wanted(["binanceusdm"], coins=(*coins, "BTC"), days=ONE), {**listing(*coins), BTC: tapes()[BTC]}
+    outcome, _ = fetched(goals, held=held)
+    symbols = [f"{coin}/USDT:USDT" for coin in (*coins, "BTC")]
+    assert [(day.symbol, day.rows) for day in outcome.served] == [(symbol, 1440) for symbol in symbols]
     assert outside(workspace) == []
     start = dt.datetime.combine(ONE[0], dt.time())
-    assert read_series(Place("binanceusdm", f"{coin}/USDT:USDT", "ohlcv"), start, NOW).height == 1440
-    again, server = fetched(wanted(["binanceusdm"], coins=(coin,), days=ONE), held=listing(coin))
-    assert [day.fresh for day in again.served] == [False]
+    assert [read_series(Place("binanceusdm", symbol, "ohlcv"), start, NOW).height for symbol in symbols] == [1440] * 10
+    again, server = fetched(goals, held=held)
+    assert [day.fresh for day in again.served] == [False] * 10
     assert server.requests == []
 
 
-@pytest.mark.parametrize("name", LEAVING)
-def test_a_hostile_name_in_the_list_of_markets_does_not_harm_the_others(name: str, workspace: Path) -> None:
-    held = {**listing(LEAVING[name]), BTC: tapes()[BTC]}
-    outcome, _ = fetched(wanted(["binanceusdm"], days=ONE), held=held)
-    assert [(day.symbol, day.rows) for day in outcome.served] == [(BTC[1], 1440)]
-    assert outside(workspace) == []
-
-
-@pytest.mark.parametrize("name", LEAVING)
 @pytest.mark.parametrize("venue", VENUES)
-def test_a_hostile_coin_is_not_listed_and_writes_nothing(venue: str, name: str, workspace: Path) -> None:
-    outcome, _ = fetched(wanted([venue], coins=(LEAVING[name],), days=ONE))
-    assert [denial.reason for denial in outcome.denied] == [f"does not list a perpetual of {LEAVING[name]}"]
+def test_hostile_coins_are_not_listed_and_write_nothing(venue: str, workspace: Path) -> None:
+    outcome, _ = fetched(wanted([venue], coins=tuple(LEAVING.values()), days=ONE))
+    assert [denial.reason for denial in outcome.denied] == [
+        f"does not list a perpetual of {coin}" for coin in LEAVING.values()
+    ]
     assert files() == {}
     assert outside(workspace) == []
 

@@ -1,6 +1,7 @@
 """A fetch that is killed at any moment, run twice at once, or starved of disk: the lake is that of an undisturbed run.
 
-``CRASHBOOK_KILLS=50`` kills at fifty random moments in place of ten.
+The moments are chosen: while each kind of request waits for its answer, and around each kind of write.
+``CRASHBOOK_KILLS=50`` kills at fifty random moments besides.
 """
 
 from __future__ import annotations
@@ -18,18 +19,28 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.fetch.archive_files import csv, other_name, put_zip
+from tests.fetch.archives.archive_files import csv, other_name, put_zip
 from tests.fetch.venues import IMPATIENT, NOW, VENUES, elsewhere, fetched, lake_digests, tapes, wanted
 from tests.fetch.zygote import DEATHS, Zygote
 from tests.server.app import LocalVenues
+from tests.server.faults import Fault, Faults
 from tests.server.market import CRASH_DAYS
 
-KILLS = int(os.environ.get("CRASHBOOK_KILLS", "10"))
+KILLS = int(os.environ.get("CRASHBOOK_KILLS", "0"))
 DAYS = [day.isoformat() for day in CRASH_DAYS]
 SERIES = ("depth", "ohlcv", "funding")  # of an archive's files, of many pages, of one page
 COINS = ("BTC", "SOL")
 FILES = 10  # two coins on two days; of the depth one coin's
 BANDS = (-1, -0.2, 0.2, 1)
+# requests in the order in which they are made: what they match, and the how many-eth of the symbol
+WAITING = (
+    ("*bookDepth-2025-10-11.zip*", 1),
+    ("exchangeInfo", 1),
+    ("klines?BTCUSDT", 1),
+    ("klines?BTCUSDT", 3),
+    ("klines?SOLUSDT", 2),
+    ("fundingRate?SOLUSDT", 1),
+)
 
 
 @dataclass
@@ -71,15 +82,13 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with LocalVenues(tapes(), now=NOW, archive=archive) as venues, Zygote() as zygote:
         settings = {**venues.config(), "retry": IMPATIENT}
         bench = Bench(venues, zygote, settings)
-        bench.finish(home / "cold")  # the files of the libraries are in memory after this
         began = time.monotonic()
-        code = bench.finish(home / "warm")
+        code = bench.finish(home)
         bench.length_s = time.monotonic() - began
-        bench.quiet = quiet = lake(home / "warm")
+        bench.quiet = quiet = lake(home)
         assert code == 3  # nobody has the depth of SOL
         assert sum(name.endswith(".parquet") and not name.startswith("journal") for name in quiet) == FILES
         assert sum(name.startswith("journal") for name in quiet) == FILES
-        assert quiet == lake(home / "cold")
         yield bench
 
 
@@ -89,35 +98,41 @@ def assert_whole(home: Path, bench: Bench) -> None:
     assert left.items() <= bench.quiet.items()
 
 
-def killed(home: Path, bench: Bench, moment_s: float) -> bool:
-    """Fetch and kill after some seconds; return whether the process was still at work."""
-    child = bench.start(home)
-    time.sleep(moment_s)
-    with suppress(ProcessLookupError):
-        os.kill(child, signal.SIGKILL)
-    code = bench.zygote.wait(child)
-    assert code in {3, -signal.SIGKILL}
-    return code == -signal.SIGKILL
-
-
 def assert_resumes(home: Path, bench: Bench) -> None:
     assert_whole(home, bench)
     assert bench.finish(home) == 3
     assert lake(home) == bench.quiet
 
 
-@pytest.mark.parametrize("number", range(KILLS))
-def test_killed_at_a_random_moment_and_resumed(number: int, bench: Bench, tmp_path: Path) -> None:
-    moment_s = random.Random(number).uniform(number, number + 1) / KILLS * bench.length_s
-    tries = ((tmp_path / str(n), moment_s * 0.8**n) for n in range(9))  # earlier, should it have ended by then
-    home = next(home for home, earlier_s in tries if killed(home, bench, earlier_s))
-    assert_resumes(home, bench)
+def killed_waiting(home: Path, bench: Bench, match: str, nth: int) -> None:
+    """Fetch and kill while the nth request that matches waits for its answer."""
+    bench.venues.faults = Faults([Fault("slow", match=match, at=(nth,), delay_s=3600)])
+    try:
+        child = bench.start(home)
+        while not bench.venues.faults.fired:
+            assert state_of(child) not in {"Z", ""}, "the fetch ended without that request"
+            time.sleep(0.005)
+        os.kill(child, signal.SIGKILL)
+        assert bench.zygote.wait(child) == -signal.SIGKILL
+    finally:
+        bench.venues.faults = Faults()
 
 
-def test_killed_many_times_on_the_same_lake(bench: Bench, workspace: Path) -> None:
-    moments = random.Random(1)
-    at_work = [killed(workspace, bench, moments.uniform(0.2, 0.9) * bench.length_s) for _ in range(5)]
-    assert any(at_work)
+def test_killed_while_each_kind_of_request_waits_and_resumed(bench: Bench, workspace: Path) -> None:
+    for match, nth in WAITING:  # on one lake: each resumes where the one before was killed
+        killed_waiting(workspace, bench, match, nth)
+        assert_whole(workspace, bench)
+    assert_resumes(workspace, bench)
+
+
+@pytest.mark.skipif(not KILLS, reason="random moments: CRASHBOOK_KILLS=50")
+@pytest.mark.parametrize("number", range(max(KILLS, 1)))
+def test_killed_at_a_random_moment_and_resumed(number: int, bench: Bench, workspace: Path) -> None:
+    child = bench.start(workspace)
+    time.sleep(random.Random(number).uniform(number, number + 1) / KILLS * bench.length_s)
+    with suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+    assert bench.zygote.wait(child) in {3, -signal.SIGKILL}
     assert_resumes(workspace, bench)
 
 
@@ -157,12 +172,11 @@ def test_two_at_once_of_other_coins_and_venues_leave_the_lake_of_one_after_the_o
     bench: Bench, workspace: Path, tmp_path: Path
 ) -> None:
     calls = [(("BTC",), "bybit"), (("SOL",), "binanceusdm"), (("SOL",), "bybit")]
-    for coins, venue in calls:
-        bench.finish(tmp_path / "quiet", coins=coins, venue=venue)
+    bench.finish(tmp_path / "quiet", venue="bybit")
+    quiet = lake(tmp_path / "quiet") | {name: digest for name, digest in bench.quiet.items() if "SOL" in name}
     children = [bench.start(workspace, coins=coins, venue=venue) for coins, venue in calls]
     assert [bench.zygote.wait(child) for child in children] == [3, 3, 3]
-    left = lake(workspace)
-    assert left == lake(tmp_path / "quiet")
+    assert lake(workspace) == quiet
     assert len(journal(workspace)) == 12
 
 
@@ -177,25 +191,31 @@ def test_one_of_two_at_once_is_killed(bench: Bench, workspace: Path) -> None:
 
 
 def state_of(child: int) -> str:
-    """Return the state of a process: T where it is stopped."""
-    return Path(f"/proc/{child}/stat").read_text("ascii").rpartition(")")[2].split()[0]
+    """Return the state of a process: T where it is stopped, empty where it has ended."""
+    try:
+        return Path(f"/proc/{child}/stat").read_text("ascii").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
-@pytest.mark.parametrize("pages", [1, 2, 3])
-@pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize(
+    ("venue", "pages"), [*((venue, 2) for venue in VENUES), ("binanceusdm", 1), ("binanceusdm", 3)]
+)
 def test_stopped_between_pages_and_resumed(
-    venue: str, pages: int, tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+    venue: str, pages: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     goals = wanted([venue], ("ohlcv", "funding"), coins=COINS)
-    fetched(goals)
-    quiet = lake(workspace)
     elsewhere(monkeypatch, tmp_path / "stopped")
     outcome, _ = fetched(goals, stop_after=pages)
     assert outcome.interrupted
-    assert lake(tmp_path / "stopped").items() < quiet.items()
+    left = lake(tmp_path / "stopped")
     outcome, _ = fetched(goals)
     assert not outcome.interrupted
-    assert lake(tmp_path / "stopped") == quiet
+    resumed = lake(tmp_path / "stopped")
+    elsewhere(monkeypatch, tmp_path / "quiet")
+    fetched(goals)
+    assert left.items() < lake(tmp_path / "quiet").items()
+    assert resumed == lake(tmp_path / "quiet")
 
 
 def full(bench: Bench, home: Path, limit: int, **more: Any) -> str:

@@ -13,7 +13,7 @@ from backtest.fetch.archives.publishers import ARCHIVES, archive_days, archive_o
 from backtest.fetch.day import FetchedDay
 from backtest.lake.place import Place
 from backtest.lake.series import SERIES, schema_of
-from tests.fetch.archive_files import (
+from tests.fetch.archives.archive_files import (
     csv,
     kline,
     klines_name,

@@ -17,7 +17,7 @@ from backtest.fetch.archives.packed import unpacked
 from backtest.fetch.archives.publishers import ARCHIVES, archive_days
 from backtest.lake.place import Place
 from backtest.lake.series import SERIES
-from tests.fetch.archive_files import (
+from tests.fetch.archives.archive_files import (
     HEADERS,
     csv,
     kline,

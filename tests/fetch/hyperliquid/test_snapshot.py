@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from backtest.api.replay import replay
 from backtest.book.importer import read_positions
 from backtest.errors import BookError
 from backtest.fetch.hyperliquid import snapshot as module
+from backtest.fetch.hyperliquid.clearinghouse import PositionRow, SnapshotCounts, position_rows, stream
 from backtest.fetch.hyperliquid.snapshot import RULES, SnapshotReport, import_snapshot
 from tests.book.support import BTC, SOL, TIERS, marks
 
@@ -55,6 +57,13 @@ def snapshot(tmp_path: Path) -> Any:
         return import_snapshot(path, None if values is None else beside, tmp_path / "book.parquet", **options)
 
     return write_and_import
+
+
+def parsed(folder: Path, *markets: Any) -> tuple[list[PositionRow], SnapshotCounts]:
+    """Return the positions that are read of a snapshot, and the counts."""
+    path, counts = folder / "positions.json", SnapshotCounts()
+    path.write_text(json.dumps(markets))
+    return list(stream(path, lambda events: position_rows(events, counts), None)), counts
 
 
 def book(report: SnapshotReport) -> Rows:
@@ -162,10 +171,10 @@ def test_imbalance_is_reported_per_coin(snapshot: Any) -> None:
     [(-2.0, None, "short"), ("-2", None, "short"), (2, None, "long"), (2.0, "short", "short"), (2.0, "A", "short"),
      (2.0, "Long", "long"), (2.0, "B", "long"), (-2.0, "long", "short")],
 )  # fmt: skip
-def test_sides(size: Any, side: Any, expected: str, snapshot: Any) -> None:
+def test_sides(size: Any, side: Any, expected: str, tmp_path: Path) -> None:
     more = {} if side is None else {"side": side}
-    report = snapshot(market("hyperliquid:BTC", position(A, size, 100.0, 100, **more)))
-    assert [(row["side"], row["quantity_base"]) for row in book(report)] == [(expected, 2.0)]
+    rows, _ = parsed(tmp_path, market("hyperliquid:BTC", position(A, size, 100.0, 100, **more)))
+    assert [(row.side, row.quantity_base) for row in rows] == [(1 if expected == "long" else -1, 2.0)]
 
 
 def test_the_name_of_a_market_may_come_last(snapshot: Any, tmp_path: Path) -> None:
@@ -184,50 +193,56 @@ def test_a_user_twice_in_a_market_keeps_the_first_position(snapshot: Any) -> Non
     assert report.left_out == {"user listed twice": 2}
 
 
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [
-        ("hyperliquid:@107", "spot market"),
-        ("hyperliquid:PURR/USDC", "spot market"),
-        ("hyperliquid:..", "name of the market is none"),
-        ("../../etc", "name of the market is none"),
-        ("hyperliquid:", "name of the market is none"),
-        ("hyperliquid:€", "name of the market is none"),
-        (None, "market without a name"),
-        (5, "market without a name"),
-    ],
-)
-def test_markets_that_are_no_perpetuals(name: Any, why: str, snapshot: Any) -> None:
-    report = snapshot(market(name, position(A, 1.0, 1.0, 1)), *PAIR)
-    assert report.left_out == {why: 1}
+NO_PERPETUALS = {
+    "hyperliquid:@107": "spot market",
+    "hyperliquid:PURR/USDC": "spot market",
+    "hyperliquid:..": "name of the market is none",
+    "../../etc": "name of the market is none",
+    "hyperliquid:": "name of the market is none",
+    "hyperliquid:€": "name of the market is none",
+    None: "market without a name",
+    5: "market without a name",
+}
+
+
+def test_markets_that_are_no_perpetuals(snapshot: Any) -> None:
+    report = snapshot(*(market(name, position(A, 1.0, 1.0, 1)) for name in NO_PERPETUALS), *PAIR)
+    assert report.left_out == Counter(NO_PERPETUALS.values())
     assert report.positions == 4
-    assert book(report)[0]["collateral_usd"] == 16_400.0  # it takes no part in the allocation
+    assert book(report)[0]["collateral_usd"] == 16_400.0  # they take no part in the allocation
 
 
-@pytest.mark.parametrize(
-    ("bad", "why"),
-    [
-        (5, "not an object"),
-        ([[{}]], "not an object"),
-        ({}, "size missing, no number or out of range"),
-        (position(A, 1.0, 1.0, 1) | {"size": "nan"}, "size missing, no number or out of range"),
-        (position(A, 1.0, 1.0, 1) | {"size": "Infinity"}, "size missing, no number or out of range"),
-        (position(A, 1.0, True, 1), "entry_price missing, no number or out of range"),
-        (position(A, 1.0, "1_0", 1), "entry_price missing, no number or out of range"),
-        (position(A, 1.0, 1.0, 1, notional_size=1e300), "notional_size missing, no number or out of range"),
-        (position(A, 1.0, 1.0, 1, "much"), "account_value missing, no number or out of range"),
-        (position(A, 0, 1.0, 1), "worth less than 1e-6 USD at entry_price or by notional_size"),
-        (position(A, 1.0, -1.0, 1), "worth less than 1e-6 USD at entry_price or by notional_size"),
-        (position(A, 1.0, 1.0, 1, side="up"), "side neither long nor short"),
-        (position(" ", 1.0, 1.0, 1), "user missing, unprintable or longer than 128 characters"),
-        (position("a\u202eb\n", 1.0, 1.0, 1), "user missing, unprintable or longer than 128 characters"),
-        (position("x" * 129, 1.0, 1.0, 1), "user missing, unprintable or longer than 128 characters"),
-    ],
+BAD_POSITIONS = (
+    (5, "not an object"),
+    ([[{}]], "not an object"),
+    ({}, "size missing, no number or out of range"),
+    (position(A, 1.0, 1.0, 1) | {"size": "nan"}, "size missing, no number or out of range"),
+    (position(A, 1.0, 1.0, 1) | {"size": "Infinity"}, "size missing, no number or out of range"),
+    (position(A, 1.0, True, 1), "entry_price missing, no number or out of range"),
+    (position(A, 1.0, "1_0", 1), "entry_price missing, no number or out of range"),
+    (position(A, 1.0, 1.0, 1, notional_size=1e300), "notional_size missing, no number or out of range"),
+    (position(A, 1.0, 1.0, 1, "much"), "account_value missing, no number or out of range"),
+    (position(A, 0, 1.0, 1), "worth less than 1e-6 USD at entry_price or by notional_size"),
+    (position(A, 1.0, -1.0, 1), "worth less than 1e-6 USD at entry_price or by notional_size"),
+    (position(A, 1.0, 1.0, 1, side="up"), "side neither long nor short"),
+    (position(" ", 1.0, 1.0, 1), "user missing, unprintable or longer than 128 characters"),
+    (position("a\u202eb\n", 1.0, 1.0, 1), "user missing, unprintable or longer than 128 characters"),
+    (position("x" * 129, 1.0, 1.0, 1), "user missing, unprintable or longer than 128 characters"),
 )
-def test_bad_positions_are_counted(bad: Any, why: str, snapshot: Any) -> None:
-    report = snapshot(PAIR[0], market("hyperliquid:SOL", bad, *PAIR[1]["positions"]))
-    assert report.left_out == {why: 1}
-    assert (report.read, report.positions) == (5, 4)
+
+
+@pytest.mark.parametrize(("bad", "reason"), BAD_POSITIONS)
+def test_a_bad_position_is_counted(bad: Any, reason: str, tmp_path: Path) -> None:
+    rows, counts = parsed(tmp_path, PAIR[0], market("hyperliquid:SOL", bad, *PAIR[1]["positions"]))
+    assert counts.faults == {reason: 1}
+    assert (counts.read, len(rows)) == (5, 4)
+
+
+def test_bad_positions_are_left_out_of_the_book(snapshot: Any) -> None:
+    bad = [position for position, _ in BAD_POSITIONS]
+    report = snapshot(PAIR[0], market("hyperliquid:SOL", *bad, *PAIR[1]["positions"]))
+    assert report.left_out == Counter(reason for _, reason in BAD_POSITIONS)
+    assert (report.read, report.positions) == (4 + len(bad), 4)
 
 
 def test_odd_users_pass_through_the_importer(snapshot: Any) -> None:

@@ -19,7 +19,7 @@ from backtest.fetch.archives.publishers import ARCHIVES, archive_days
 from backtest.fetch.day import FetchedDay
 from backtest.fetch.retry import Retry, delays, retry_after
 from backtest.lake.place import Place
-from tests.fetch.archive_files import csv, kline, klines_name, put_zip, stamp
+from tests.fetch.archives.archive_files import csv, kline, klines_name, put_zip, stamp
 
 BODY = bytes(range(256)) * 4096
 Answer = Callable[[BaseHTTPRequestHandler], None]

@@ -17,7 +17,7 @@ from backtest.fetch.run import fetch
 from backtest.fetch.settings import parse_settings
 from backtest.lake.place import Place
 from backtest.lake.read import read_series
-from tests.fetch.archive_files import (
+from tests.fetch.archives.archive_files import (
     csv,
     kline,
     klines_name,

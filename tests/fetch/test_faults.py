@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from backtest.lake.place import Place
 from backtest.lake.read import read_series
-from tests.fetch.venues import IMPATIENT, NOW, SYMBOLS, VENUES, elsewhere, fetched, lake_digests, tapes, wanted
+from tests.fetch.venues import (
+    IMPATIENT,
+    NOW,
+    SYMBOLS,
+    VENUES,
+    at_venues,
+    elsewhere,
+    fetched,
+    lake_digests,
+    tapes,
+    wanted,
+)
 from tests.server.faults import Fault
 from tests.server.market import CRASH_DAYS, HOUR_MS
 
@@ -58,11 +70,21 @@ def quiet(venue: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
 
 
 ONE_PAGE = {"pages that end early", "the page before"}  # Hyperliquid serves both days in one
+# faults of the wire and of the clock: no parser of a venue sees them
+ON_THE_WIRE = {
+    *("slow", "reset", "reset after half the body", "half a JSON text", "an HTML page with status 200"),
+    *("an HTML page twice", "429 with Retry-After", "418", "bursts of 5xx", "HTML", "5xx"),
+    *("a clock that runs ahead", "a clock that is behind"),
+}
 
 
 @pytest.mark.parametrize(
     ("venue", "fault"),
-    [(venue, fault) for venue in VENUES for fault in PASSING if (venue, fault in ONE_PAGE) != ("hyperliquid", True)],
+    [
+        (venue, fault)
+        for venue, fault in at_venues(PASSING, ON_THE_WIRE)
+        if (venue, fault in ONE_PAGE) != ("hyperliquid", True)
+    ],
 )
 def test_a_fault_that_passes_leaves_the_lake_of_a_quiet_day(
     venue: str, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -100,12 +122,11 @@ LASTING = {
 }
 
 
-@pytest.mark.parametrize("fault", LASTING)
-@pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize(("venue", "fault"), at_venues(LASTING, ON_THE_WIRE))
 def test_a_fault_that_lasts_is_told_and_the_next_venue_is_asked(venue: str, fault: str) -> None:
     script, reason = LASTING[fault]
     backup = "okx" if venue != "okx" else "bybit"
-    own = [Fault(**{**vars_of(each), "venue": server_name(venue)}) for each in script]
+    own = [replace(each, venue=server_name(venue)) for each in script]
     retry = {**IMPATIENT, "attempts": 2}
     outcome, server = fetched(wanted([venue, backup], days=FIRST_DAY), own, retry=retry)
     assert [(denial.source, denial.days) for denial in outcome.denied] == [(venue, FIRST_DAY)]
@@ -116,10 +137,6 @@ def test_a_fault_that_lasts_is_told_and_the_next_venue_is_asked(venue: str, faul
         asked = [str(query) for name, _, query in server.requests if name == server_name(venue)]
         assert len(asked) == len(set(asked))  # not again, and nothing but the list of markets
         assert not any(PAGES[venue] in path for name, path, _ in server.requests if name == server_name(venue))
-
-
-def vars_of(fault: Fault) -> dict[str, object]:
-    return {name: getattr(fault, name) for name in fault.__slots__}
 
 
 def server_name(venue: str) -> str:

@@ -22,7 +22,7 @@ from backtest.fetch.hyperliquid.node_fills import FillReport, import_fills, unif
 from backtest.lake.place import Place
 from backtest.lake.read import read_series
 from backtest.lake.series import FILLS
-from tests.fetch.fill_files import (
+from tests.fetch.hyperliquid.fill_files import (
     BURST,
     VAULT,
     Event,
@@ -36,7 +36,7 @@ from tests.fetch.fill_files import (
     write_lines,
 )
 
-SAMPLE = Path(__file__).parents[3] / "shared" / "reference" / "hyperliquid_2025-10-10_adl_order_sample.csv"
+SAMPLE = Path(__file__).parents[4] / "shared" / "reference" / "hyperliquid_2025-10-10_adl_order_sample.csv"
 DAY = dt.datetime.fromisoformat("2025-10-10")
 SECOND = dt.timedelta(seconds=1)
 
