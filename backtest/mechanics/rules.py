@@ -60,6 +60,7 @@ class Rules:
     ranking: str
     losers: str
     close_price: str
+    adl_allocation: str = "queue"
     on_exhausted: str
     max_candidates: int = 0
     impact: str

@@ -97,6 +97,7 @@ def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int, in
         fee_owner=scenario.fee_owner,
         ranking=scenario.ranking,
         losers=scenario.losers,
+        adl_allocation=scenario.adl_allocation,
         close_price=scenario.close_price,
         on_exhausted=scenario.on_exhausted,
         impact=scenario.impact,

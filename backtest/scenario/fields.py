@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from backtest.mechanics.adl.allocation import ALLOCATIONS
 from backtest.mechanics.adl.close_price import CLOSE_PRICES, EXHAUSTION
 from backtest.mechanics.adl.rankings import LOSERS, RANKINGS
 from backtest.mechanics.cross_margin import CROSS_ALLOCATIONS, CROSS_ORDERS
@@ -289,6 +290,11 @@ class Scenario:
         "positions at a loss in the queue: last, ranked or excluded",
         choices=LOSERS,
     )
+    adl_allocation: str = rule(
+        "adl.allocation",
+        "who pays which lots in a wave: queue (from its front) or pro_rata (every candidate by its notional, no rank)",
+        choices=ALLOCATIONS, absent="queue",
+    )
     close_price: str = rule(
         "adl.close_price",
         "price of ADL: bankruptcy, mark or previous_mark",
@@ -296,7 +302,7 @@ class Scenario:
     )
     max_candidates: int = rule(
         "adl.max_candidates",
-        "candidates that one bankrupt looks at in the queue; 0 is all",
+        "candidates of the queue that one bankrupt is matched with; 0 is all",
         low=0, high=MANY, absent=0,
     )
     on_exhausted: str = rule(

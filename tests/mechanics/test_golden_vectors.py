@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from backtest.engine.run import Outcome, simulate
-from backtest.mechanics.adl.matching import match
+from backtest.mechanics.adl.matching import Claims, match
 from backtest.mechanics.adl.queue import Queue
 from backtest.mechanics.adl.rankings import Candidates, scored
 from backtest.mechanics.contract import Contract
@@ -261,7 +261,10 @@ def test_bitmex_example_by_queue_and_match() -> None:
     assert queue.scores.tolist() == [6, 5, 4, 3, 2, 1]
     assert np.cumsum(queue.top.lots).tolist() == [10, 30, 60, 70, 80, 100]
     lots, equity_left = queue.top.lots.tolist(), queue.top.equity.tolist()
-    out = match([(20, 20 * 650 * 60)], -1, lots, equity_left, 660 * 60, None)
+    short = Claims(
+        lots=[20], bankruptcy_values=[20 * 650 * 60], value_sign=-1, value_per_lot=660 * 60, close_value_per_lot=None
+    )
+    out = match(short, lots, equity_left)
     assert (out.place, out.lots) == ([0, 1], [10, 10])
     assert out.close_value == [10 * 650 * 60, 10 * 650 * 60]
 

@@ -6,31 +6,42 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.mechanics.adl.matching import match, match_pool
+from backtest.mechanics.adl.matching import Claims, match, match_pool
 
 PLENTY = 10**9
 
 
+def claims(
+    bankrupts: list[tuple[int, int]], sign: int = 1, value: int = 90, price: int | None = None, gain: int | None = None
+) -> Claims:
+    """Return claims of (lots, bankruptcy value)."""
+    lots, values = ([row[k] for row in bankrupts] for k in (0, 1))
+    return Claims(
+        lots=lots, bankruptcy_values=values, value_sign=sign, value_per_lot=value, close_value_per_lot=price,
+        target_gain=gain,
+    )  # fmt: skip
+
+
 def test_one_pointer_serves_all_bankrupts() -> None:
-    out = match([(5, 500), (7, 707)], 1, [4, 4, 9], [PLENTY] * 3, 90, None)
+    out = match(claims([(5, 500), (7, 707)]), [4, 4, 9], [PLENTY] * 3)
     assert (out.bankrupt, out.place, out.lots) == ([0, 0, 1, 1], [0, 1, 1, 2], [4, 1, 3, 4])
     assert out.close_value == [400, 100, 303, 404]  # floor(707 x 3 / 7), then the rest
     assert out.unmatched == []
 
 
-def test_a_candidate_who_would_end_below_zero_is_passed_over_for_the_rest_of_the_wave() -> None:
+def test_a_candidate_who_would_end_below_zero_is_skipped_for_the_rest_of_the_wave() -> None:
     # Long lots closed at 100, marked at 90: each costs the winner 10. 39 do not pay for 4, 40 do.
-    out = match([(4, 400), (4, 400)], 1, [4, 4, 4], [39, 40, 40], 90, None)
+    out = match(claims([(4, 400), (4, 400)]), [4, 4, 4], [39, 40, 40])
     assert (out.skipped, out.place, out.unmatched) == ([0], [1, 2], [])
     # A second slice may be one too many for a winner who served the first.
-    out = match([(2, 200), (2, 200)], 1, [4], [30], 90, None)
+    out = match(claims([(2, 200), (2, 200)]), [4], [30])
     assert (out.lots, out.skipped, out.unmatched) == ([2], [0], [(1, 2, 200)])
 
 
-def test_what_finds_nobody_is_handed_back_with_its_amount() -> None:
-    out = match([(10, 1003)], -1, [3], [PLENTY], 90, None)
+def test_what_finds_nobody_is_handed_back_with_its_value() -> None:
+    out = match(claims([(10, 1003)], -1), [3], [PLENTY])
     assert (out.lots, out.close_value, out.unmatched) == ([3], [300], [(0, 7, 703)])
-    assert match([(10, 1000)], -1, [], [], 90, None).unmatched == [(0, 10, 1000)]
+    assert match(claims([(10, 1000)], -1), [], []).unmatched == [(0, 10, 1000)]
 
 
 @pytest.mark.property
@@ -42,12 +53,12 @@ def test_lots_and_amounts_add_up(
     side: int, bankrupts: list[tuple[int, int]], winners: list[tuple[int, int]], price: int | None
 ) -> None:
     held = [lots for lots, _ in winners]
-    out = match(bankrupts, side, list(held), [equity for _, equity in winners], 100, price)
+    out = match(claims(bankrupts, side, 100, price), list(held), [equity for _, equity in winners])
     for number, (lots, amount) in enumerate(bankrupts):
         mine = [k for k, bankrupt in enumerate(out.bankrupt) if bankrupt == number]
-        left = [(count, owed) for bankrupt, count, owed in out.unmatched if bankrupt == number]
+        left = [(count, due) for bankrupt, count, due in out.unmatched if bankrupt == number]
         assert sum(out.lots[k] for k in mine) + sum(count for count, _ in left) == lots
-        assert sum(out.bankruptcy_value[k] for k in mine) + sum(owed for _, owed in left) == amount
+        assert sum(out.bankruptcy_value[k] for k in mine) + sum(due for _, due in left) == amount
         if price is None:
             assert [out.close_value[k] for k in mine] == [out.bankruptcy_value[k] for k in mine]
     assert out.place == sorted(out.place)
@@ -59,7 +70,7 @@ def test_lots_and_amounts_add_up(
 
 def test_the_fewest_lots_where_a_winner_holds_just_enough() -> None:
     # 10 lots for 1,003 at a mark of 100: k lots gain floor(0.3 k), which is 2 for 7, 8 and 9.
-    assert [match_pool(10, 1003, 1, [k], [PLENTY], 100, None, 2).lots for k in (6, 7, 8, 9, 10)] == [
+    assert [match_pool(claims([(10, 1003)], 1, 100, None, 2), [k], [PLENTY]).lots for k in (6, 7, 8, 9, 10)] == [
         [6],
         [7],
         [7],
@@ -75,11 +86,13 @@ def test_the_fewest_lots_where_a_winner_holds_just_enough() -> None:
     st.none() | st.integers(1, 130),
 )  # fmt: skip
 def test_a_pool_closes_the_fewest_lots_that_reach_its_gain(
-    side: int, held: int, owed: int, value: int, winners: list[tuple[int, int]], missing: int | None, price: int | None
+    side: int, held: int, due: int, value: int, winners: list[tuple[int, int]], missing: int | None, price: int | None
 ) -> None:
-    out = match_pool(held, owed, side, [k for k, _ in winners], [e for _, e in winners], value, price, missing)
+    out = match_pool(
+        claims([(held, due)], side, value, price, missing), [k for k, _ in winners], [e for _, e in winners]
+    )
     expected: list[tuple[int, int, int]] = []
-    skipped, left, cost, gained = [], held, owed, 0
+    skipped, left, cost, gained = [], held, due, 0
 
     def gain(k: int) -> int:
         return side * ((cost * k // left if price is None else k * price) - k * value)

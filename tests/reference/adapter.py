@@ -116,6 +116,7 @@ def _rules(case: dict[str, Any], count: int) -> Rules:
         part=_part(profile),
         block=BlockTerms(**profile["block"]) if "block" in profile else None,
         max_candidates=profile.get("max_candidates", 0),
+        adl_allocation=profile.get("adl_allocation", "queue"),
         fund_start=fund["start"],
         fund_floor=fund["floor"],
         fund_divisible=fund["shortfall"] == "divisible",

@@ -7,6 +7,7 @@ from .slow_funds import is_fund, owner_of
 from .slow_ledger import E6, FUND, MARKET, UNCOVERED, VAULT, Position, name_of, sign
 from .slow_path import Prices
 from .slow_pools import equity_of_fund, inventory_of_fund, judge, wanted_by_adl
+from .slow_pro_rata import pay_in_proportion
 from .slow_state import Claim, State, close_with_market, maintenance_margin, mark_value
 from .slow_venues import share_losses
 
@@ -38,10 +39,30 @@ def bankrupt_wave(state: State, symbol: str, side: int, bankrupts: list[Claim]) 
         claim.lots_adl = claim.lots
         own_leg(state, claim)
     queue = new_wave(state, symbol, -side)
+    if pro_rata(state):
+        close_in_proportion(state, bankrupts, queue, sum(claim.lots for claim in bankrupts))
     for claim in bankrupts:
-        walk_queue(state, claim, queue, lambda claim, most: most)
+        if not pro_rata(state):
+            walk_queue(state, claim, queue, lambda claim, most: most)
         if claim.lots:
             exhausted(state, claim)
+
+
+def pro_rata(state: State) -> bool:
+    """Tell whether every candidate of a wave pays."""
+    return bool(state.profile.get("adl_allocation", "queue") == "pro_rata")
+
+
+def close_in_proportion(state: State, claims: list[Claim], queue: list[Position], wanted: int) -> None:
+    """Close lots of the claims against all candidates, who have no rank; losers last only if the profile says so."""
+    last = [row for row in queue if pnl(state, row) < 0] if state.profile["losers"] == "last" else []
+
+    def cost(claim: Claim, lots: int, due: int) -> int:
+        amount = due if state.profile["close_price"] == "bankruptcy" else close_amount(state, claim, lots)
+        return equity_gain(state, claim.symbol, claim.worth, lots, amount)
+
+    for claim, row, lots in pay_in_proportion(state, claims, queue, last, wanted, cost):
+        close_slice(state, claim, row, lots, close_amount(state, claim, lots))
 
 
 def own_leg(state: State, claim: Claim) -> None:
@@ -94,7 +115,11 @@ def inventory_wave(state: State, owner: str, symbol: str, wanted: Callable[[Clai
     held = state.lots(owner, symbol)
     worth = state.kind(symbol) * sign(held)
     claim = Claim(owner, symbol, sign(held), worth, abs(held), state.ledger.cost[owner][symbol])
-    walk_queue(state, claim, new_wave(state, symbol, -claim.side), wanted)
+    queue = new_wave(state, symbol, -claim.side)
+    if pro_rata(state):
+        close_in_proportion(state, [claim], queue, wanted(claim, claim.lots))
+    else:
+        walk_queue(state, claim, queue, wanted)
 
 
 def walk_queue(state: State, claim: Claim, queue: list[Position], wanted: Callable[[Claim, int], int]) -> None:

@@ -133,6 +133,7 @@ def profiles(draw: st.DrawFn, book_value: int, with_vault: bool | None, symbols:
         },
         "ranking": draw(st.sampled_from(RANKINGS)),
         "losers": draw(st.sampled_from(("last", "ranked", "excluded"))),
+        "adl_allocation": draw(st.sampled_from(("queue", "pro_rata"))),
         "close_price": draw(st.sampled_from(("bankruptcy", "mark", "previous_mark"))),
         "residual_owner": draw(st.sampled_from(("account", "fund", "vault") if vault else ("account", "fund"))),
         "fee_e9": draw(st.sampled_from((0, 0, 400_000, 10_000_000))),

@@ -1,4 +1,4 @@
-"""Act 6 of a step: ADL waves of bankrupts, one a symbol and side; the queue is matched here and nowhere else."""
+"""Act 6 of a step: ADL waves of bankrupts, one a symbol and side; lots are allocated here and nowhere else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from backtest.engine.owners import Party, Rows
 from backtest.engine.records import ACCOUNT, Breaches, UnmatchedRow
 from backtest.engine.replay import Replay
 from backtest.engine.world import LONG, SHORT
-from backtest.mechanics.adl.matching import Matches, match, match_pool
+from backtest.mechanics.adl.allocation import ALLOCATIONS
+from backtest.mechanics.adl.matching import Claims, Matches
 from backtest.mechanics.exact import Ints
 
 
@@ -27,26 +28,25 @@ def bankrupts(replay: Replay, breaches: Breaches) -> None:
     socialise(replay)
 
 
-def match_queue(replay: Replay, wave: Wave, claims: list[tuple[int, int]], *, gain: int | None = None) -> Matches:
-    """Match claims (lots, bankruptcy value) against as much of the queue as is needed.
+def allocate(
+    replay: Replay, wave: Wave, *, lots: list[int], bankruptcy_values: list[int], gain: int | None = None
+) -> Matches:
+    """Let the candidates of a wave pay for lots, by the run's allocation.
 
     ``gain``: quanta at which a pool's inventory stops, None for all of it.
     """
     rules = replay.world.rules
-    wanted, spare = sum(lots for lots, _ in claims), rules.queue_not_reached
-    each = replay.ledger.values[wave.symbol]
-    reach = wanted if gain is None else wanted // 32  # a pool that stops early needs little of the queue
-    while True:
-        order = wave.queue.prefix(reach, spare)
-        lots, equity = wave.queue.top.lots.tolist(), wave.queue.top.equity.tolist()
-        if wave.source == ACCOUNT:
-            out = match(claims, wave.value_sign, lots, equity, each, wave.price, rules.max_candidates)
-        else:
-            out = match_pool(*claims[0], wave.value_sign, lots, equity, each, wave.price, gain)
-        last = max(out.place[-1:] + out.skipped[-1:], default=-1)
-        if len(order) == wave.queue.size or last + spare + 1 < len(order):
-            return out
-        reach = 4 * reach + 1 + sum(int(wave.queue.top.lots[i]) for i in out.skipped)
+    claims = Claims(
+        lots=lots,
+        bankruptcy_values=bankruptcy_values,
+        value_sign=wave.value_sign,
+        value_per_lot=replay.ledger.values[wave.symbol],
+        close_value_per_lot=wave.price,
+        pool=wave.source != ACCOUNT,
+        target_gain=gain,
+        max_candidates=rules.max_candidates,
+    )
+    return ALLOCATIONS[rules.adl_allocation].close(wave.queue, claims, rules.queue_not_reached)
 
 
 def _wave_of_bankrupts(replay: Replay, breaches: Breaches, at: Ints, symbol: int, side: int) -> None:
@@ -56,8 +56,9 @@ def _wave_of_bankrupts(replay: Replay, breaches: Breaches, at: Ints, symbol: int
     own = _against_own_accounts(replay, breaches, at, symbol)
     wave = waves.open_wave(replay, symbol, side, ACCOUNT)
     at = at[breaches.lots_left[at] > 0]
-    claims = list(zip(breaches.lots_left[at].tolist(), breaches.value_left[at].tolist(), strict=True))
-    out = match_queue(replay, wave, claims)
+    out = allocate(
+        replay, wave, lots=breaches.lots_left[at].tolist(), bankruptcy_values=breaches.value_left[at].tolist()
+    )
     watched = waves.places(replay, wave)
     closed = _close(
         replay,

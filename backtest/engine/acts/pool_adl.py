@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from backtest.engine.acts import waves
-from backtest.engine.acts.deleverage import match_queue
+from backtest.engine.acts.deleverage import allocate
 from backtest.engine.acts.waves import Closed
 from backtest.engine.owners import Owner, Rows
 from backtest.engine.records import NONE
@@ -48,7 +48,7 @@ def _waves(replay: Replay, pool: Owner, gain_of: Gain) -> None:
 def _wave(replay: Replay, pool: Owner, symbol: int, gain: int | None) -> None:
     held, side = abs(pool.lots[symbol]), LONG if pool.lots[symbol] > 0 else SHORT
     wave = waves.open_wave(replay, symbol, side, pool.code)
-    out = match_queue(replay, wave, [(held, pool.entry_value[symbol])], gain=gain)
+    out = allocate(replay, wave, lots=[held], bankruptcy_values=[pool.entry_value[symbol]], gain=gain)
     watched = waves.places(replay, wave)
     winners = wave.first + wave.queue.order[np.array(out.place, dtype=np.int64)]
     lots, close_value = np.array(out.lots, dtype=np.int64), np.array(out.close_value, dtype=np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 from backtest.engine.acts.candidates import CandidateReader
 from backtest.engine.records import OWNERS, SkippedRow, WatchRow, WaveRow
 from backtest.engine.replay import Replay
+from backtest.mechanics.adl.allocation import ALLOCATIONS
 from backtest.mechanics.adl.close_price import CLOSE_PRICES
 from backtest.mechanics.adl.matching import Matches
 from backtest.mechanics.adl.queue import Queue
@@ -72,6 +73,7 @@ def open_wave(replay: Replay, symbol: int, side: int, source: int) -> Wave:
     reader = CandidateReader(replay, symbol, -side)
     replay.waves += 1
     count = 0 if rules.ranking == "none" else reader.block.stop - reader.block.start
+    ranking = rules.ranking if ALLOCATIONS[rules.adl_allocation].ranked else "none"
     return Wave(
         number=replay.waves,
         symbol=symbol,
@@ -79,7 +81,7 @@ def open_wave(replay: Replay, symbol: int, side: int, source: int) -> Wave:
         value_sign=-reader.sign,
         source=source,
         first=reader.block.start,
-        queue=Queue(reader.scan, reader.exactly, count, rules.ranking, rules.losers, rules.seed + replay.waves),
+        queue=Queue(reader.scan, reader.exactly, count, ranking, rules.losers, rules.seed + replay.waves),
         price=close_price(replay, symbol),
     )
 

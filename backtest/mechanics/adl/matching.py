@@ -1,4 +1,4 @@
-"""Matching bankrupt lots, or a pool's inventory, against the ADL queue."""
+"""Matching bankrupt lots, or a pool's inventory, with the candidates of a wave: who closes whom, for what value."""
 
 from __future__ import annotations
 
@@ -6,12 +6,54 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from backtest.mechanics.exact import Ints
+
 MANY = 16  # bankrupts in a wave from which matching at once pays
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What a wave has to close: positions of bankrupts in crossing order, or the inventory of one pool.
+
+    Parameters
+    ----------
+    lots, bankruptcy_values
+        Of each bankrupt, in quanta; of a pool its lots and their average take-over value.
+    value_sign
+        Sign of the value of these positions; the candidates' is the opposite one.
+    value_per_lot
+        At the mark, in quanta.
+    close_value_per_lot
+        In quanta; None closes at the bankruptcy value.
+    pool
+        Whether the lots are a pool's inventory.
+    target_gain
+        Quanta at whose gain a pool stops; None: it sends all of its lots.
+    max_candidates
+        Candidates of the queue that one bankrupt is matched with, closed or skipped; 0 for all.
+    """
+
+    lots: list[int]
+    bankruptcy_values: list[int]
+    value_sign: int
+    value_per_lot: int
+    close_value_per_lot: int | None
+    pool: bool = False
+    target_gain: int | None = None
+    max_candidates: int = 0
+
+    def close_value(self, lots: int, bankruptcy_value: int) -> int:
+        """Return what a slice is closed for: its part of the bankruptcy value, or its lots at the close price."""
+        return bankruptcy_value if self.close_value_per_lot is None else lots * self.close_value_per_lot
 
 
 @dataclass(slots=True)
 class Matches:
-    """Slices of one wave: bankrupt number, place in the queue, lots, close amount, bankruptcy amount."""
+    """Slices of one wave, columns of equal length, then who was skipped and what is left.
+
+    ``bankrupt`` is a place in the claims, ``place`` one among the candidates. ``unmatched`` rows are bankrupt, lots and
+    their bankruptcy value.
+    """
 
     bankrupt: list[int] = field(default_factory=list)
     place: list[int] = field(default_factory=list)
@@ -29,92 +71,102 @@ class Matches:
         self.close_value.append(close_value)
         self.bankruptcy_value.append(bankruptcy_value)
 
+    def reached(self) -> int:
+        """Return the number of candidates up to the last one closed or skipped."""
+        return max([*self.place[-1:], *self.skipped[-1:]], default=-1) + 1
 
-def match(
-    bankrupts: list[tuple[int, int]],
-    side: int,
-    lots: list[int],
-    equity: list[int],
-    value_per_lot: int,
-    price_per_lot: int | None,
-    max_candidates: int = 0,
-) -> Matches:
-    """Match bankrupts in order against the queue with one pointer.
 
-    A winner is closed whole before the next is touched; a candidate whose equity after closing the lots wanted
-    would be below zero is passed over for the rest of the wave.
+def match(claims: Claims, lots: list[int], equity: list[int]) -> Matches:
+    """Match bankrupts in order with candidates in order, by one pointer.
+
+    A candidate is closed whole before the next is touched; one whose equity after closing the lots wanted would be
+    below zero is skipped for the rest of the wave.
 
     Parameters
     ----------
-    bankrupts
-        (lots, bankruptcy amount) of each, in crossing order.
-    side
-        Side of the bankrupts; the queue stands on the other one.
+    claims
+        Of bankrupts.
     lots, equity
         Of the candidates in order; both lists are consumed.
-    value_per_lot
-        Mark times quanta.
-    price_per_lot
-        Close price in quanta per lot, None to close at the bankruptcy amount.
-    max_candidates
-        Candidates that each bankrupt looks at, closed or passed over; 0 for all.
 
     Examples
     --------
     BitMEX's own example: a short of 20 bankrupt at 650 closes account 2 (10) whole and account 5 for 10 of 20
     (bitmex.com/app/autoDeleveragingExamples).
 
-    >>> out = match([(20, 20 * 650)], -1, [10, 20, 30], [9000] * 3, 640, None)
+    >>> short = Claims(lots=[20], bankruptcy_values=[13_000], value_sign=-1, value_per_lot=640,
+    ...                close_value_per_lot=None)
+    >>> out = match(short, [10, 20, 30], [9000] * 3)
     >>> out.place, out.lots, out.close_value
     ([0, 1], [10, 10], [6500, 6500])
     """
-    if len(bankrupts) > MANY and lots and not max_candidates:
-        quick = _match_at_once(bankrupts, side, lots, equity, value_per_lot, price_per_lot)
-        if quick is not None:
-            return quick
-    out = Matches()
+    if len(claims.lots) > MANY and lots and not claims.max_candidates:
+        at_once = match_at_once(claims, lots)
+        if not _skips(claims, at_once, equity):
+            return at_once
+    out, place, size = Matches(), 0, len(lots)
     slices: list[tuple[int, int, int, int, int]] = []
-    place, size = 0, len(lots)
-    for number, (wanted, owed) in enumerate(bankrupts):
-        free = max_candidates or size
-        while wanted and place < size and free:
-            free -= 1
+    for number, (wanted, due) in enumerate(zip(claims.lots, claims.bankruptcy_values, strict=True)):
+        visits = claims.max_candidates or size
+        while wanted and place < size and visits:
+            visits -= 1
             held = lots[place]
             k = held if held < wanted else wanted
-            part = owed * k // wanted
-            amount = part if price_per_lot is None else k * price_per_lot
-            after = equity[place] - side * (amount - k * value_per_lot)
+            part = due * k // wanted
+            amount = claims.close_value(k, part)
+            after = equity[place] - claims.value_sign * (amount - k * claims.value_per_lot)
             if after < 0:
                 out.skipped.append(place)
                 place += 1
                 continue
             slices.append((number, place, k, amount, part))
             wanted -= k
-            owed -= part
+            due -= part
             equity[place] = after
             lots[place] = held - k
             if held == k:
                 place += 1
         if wanted:
-            out.unmatched.append((number, wanted, owed))
+            out.unmatched.append((number, wanted, due))
     if slices:
         out.bankrupt, out.place, out.lots, out.close_value, out.bankruptcy_value = map(list, zip(*slices, strict=True))
     return out
 
 
-def _match_at_once(
-    bankrupts: list[tuple[int, int]],
-    side: int,
-    lots: list[int],
-    equity: list[int],
-    value_per_lot: int,
-    price_per_lot: int | None,
-) -> Matches | None:
-    """Match as ``match`` does where nobody is passed over; None where somebody would be.
+def _skips(claims: Claims, matches: Matches, equity: list[int]) -> bool:
+    """Return whether some slice would leave its candidate below zero."""
+    place = np.array(matches.place, dtype=np.int64)
+    amount, lots = (np.array(column, dtype=np.int64) for column in (matches.close_value, matches.lots))
+    loss = np.cumsum(claims.value_sign * (amount - lots * claims.value_per_lot))
+    first = np.searchsorted(place, place)
+    before = np.where(first > 0, loss[first - 1], 0)
+    return bool((np.array(equity, dtype=np.int64)[place] < loss - before).any())
+
+
+def losses(claims: Claims, matches: Matches, candidates: int) -> Ints:
+    """Return what the slices cost each candidate at the mark, in quanta; below zero where it gains."""
+    out = np.zeros(candidates, dtype=np.int64)
+    amount, lots = (np.array(column, dtype=np.int64) for column in (matches.close_value, matches.lots))
+    np.add.at(out, np.array(matches.place, dtype=np.int64), claims.value_sign * (amount - lots * claims.value_per_lot))
+    return out
+
+
+def match_at_once(claims: Claims, lots: list[int]) -> Matches:
+    """Match bankrupts in order with candidates in order, whatever it costs them; candidates hold a lot at least.
 
     Both sides are laid end to end: a slice lies between two neighbouring ends of either.
+
+    Examples
+    --------
+    >>> pair = Claims(lots=[3, 4], bankruptcy_values=[10, 9], value_sign=1, value_per_lot=3, close_value_per_lot=None)
+    >>> out = match_at_once(pair, [5, 1])
+    >>> out.bankrupt, out.place, out.lots, out.close_value, out.unmatched
+    ([0, 1, 1], [0, 0, 1], [3, 2, 1], [10, 4, 2], [(1, 1, 3)])
     """
-    wanted, owed = (np.array(column, dtype=np.int64) for column in zip(*bankrupts, strict=True))
+    if not lots:
+        rows = zip(claims.lots, claims.bankruptcy_values, strict=True)
+        return Matches(unmatched=[(number, wanted, due) for number, (wanted, due) in enumerate(rows)])
+    wanted, due = (np.array(column, dtype=np.int64) for column in (claims.lots, claims.bankruptcy_values))
     ends, stops = np.cumsum(wanted), np.cumsum(np.array(lots, dtype=np.int64))
     total = min(int(ends[-1]), int(stops[-1]))
     cuts = np.sort(np.concatenate([ends, stops]), kind="stable")  # two ascending runs: merged, not sorted
@@ -122,84 +174,68 @@ def _match_at_once(
     cuts = cuts[: int(np.searchsorted(cuts, total)) + 1]
     k = np.diff(cuts, prepend=0)
     number, place = np.searchsorted(ends, cuts), np.searchsorted(stops, cuts)
-    part = owed[number]
-    cut_up = np.flatnonzero(k < wanted[number])  # slices of bankrupts cut by a winner's end: floors, one by one
+    part = due[number]
+    cut_up = np.flatnonzero(k < wanted[number])  # slices of bankrupts cut by a candidate's end: floors, one by one
     parts, last = [], -1
-    left = due = 0
+    left = rest = 0
     for n, lots_ in zip(number[cut_up].tolist(), k[cut_up].tolist(), strict=True):
         if n != last:
-            left, due = bankrupts[n]
-            last = n
-        taken = due * lots_ // left
+            left, rest, last = claims.lots[n], claims.bankruptcy_values[n], n
+        taken = rest * lots_ // left
         parts.append(taken)
-        left, due = left - lots_, due - taken
+        left, rest = left - lots_, rest - taken
     part[cut_up] = parts
-    amount = part if price_per_lot is None else k * price_per_lot
-    gain = np.cumsum(side * (amount - k * value_per_lot))
-    first = np.searchsorted(place, place)
-    before = np.where(first > 0, gain[first - 1], 0)
-    if (np.array(equity, dtype=np.int64)[place] - (gain - before) < 0).any():
-        return None
+    amount = part if claims.close_value_per_lot is None else k * claims.close_value_per_lot
     out = Matches(number.tolist(), place.tolist(), k.tolist(), amount.tolist(), part.tolist())
-    for n in range(int(np.searchsorted(ends, total, side="right")), len(bankrupts)):
-        out.unmatched.append((n, left, due) if n == last else (n, *bankrupts[n]))
+    for n in range(int(np.searchsorted(ends, total, side="right")), len(wanted)):
+        out.unmatched.append((n, left, rest) if n == last else (n, claims.lots[n], claims.bankruptcy_values[n]))
     return out
 
 
-def match_pool(
-    held: int,
-    owed: int,
-    side: int,
-    lots: list[int],
-    equity: list[int],
-    value_per_lot: int,
-    price_per_lot: int | None,
-    missing: int | None,
-) -> Matches:
-    """Match a pool's inventory of one symbol against the queue, up to a gain of ``missing`` quanta (None: all of it).
+def match_pool(claims: Claims, lots: list[int], equity: list[int]) -> Matches:
+    """Match a pool's inventory of one symbol with candidates in order, up to its target gain.
 
-    ``owed`` is the average take-over amount of the ``held`` lots. The last winner gives the fewest lots that reach
-    the gain; lots without a candidate stay with the pool.
+    The last candidate gives the fewest lots that reach the gain; lots without a candidate stay with the pool.
 
     Examples
     --------
     Ten long lots taken over at 100 each, marked at 90: three of them closed at 100 bring the 25 missing.
 
-    >>> match_pool(10, 1000, 1, [8, 8], [500, 500], 90, None, 25).lots
+    >>> pool = Claims(lots=[10], bankruptcy_values=[1000], value_sign=1, value_per_lot=90, close_value_per_lot=None,
+    ...               pool=True, target_gain=25)
+    >>> match_pool(pool, [8, 8], [500, 500]).lots
     [3]
     """
     out = Matches()
-    place, size = 0, len(lots)
-    while held and place < size and (missing is None or missing > 0):
-        k = lots[place] if lots[place] < held else held
-        part = owed * k // held
-        amount = part if price_per_lot is None else k * price_per_lot
-        gain = side * (amount - k * value_per_lot)
-        if missing is not None and gain >= missing:
-            k = _fewest_lots(side, held, owed, k, value_per_lot, missing, price_per_lot)
-            part = owed * k // held
-            amount = part if price_per_lot is None else k * price_per_lot
-            gain = side * (amount - k * value_per_lot)
-        if equity[place] - gain < 0:
+    held, due, missing = claims.lots[0], claims.bankruptcy_values[0], claims.target_gain
+    for place, most in enumerate(lots):
+        if not held or (missing is not None and missing <= 0):
+            break
+        k = fewest_lots(claims, held, due, most if most < held else held, missing)
+        part = due * k // held
+        amount = claims.close_value(k, part)
+        gain = claims.value_sign * (amount - k * claims.value_per_lot)
+        if equity[place] < gain:
             out.skipped.append(place)
-        else:
-            out.add(0, place, k, amount, part)
-            held -= k
-            owed -= part
-            missing = None if missing is None else missing - gain
-        place += 1
+            continue
+        out.add(0, place, k, amount, part)
+        held -= k
+        due -= part
+        missing = None if missing is None else missing - gain
     return out
 
 
-def _fewest_lots(side: int, lots: int, owed: int, k: int, value_per_lot: int, missing: int, price: int | None) -> int:
-    """Return the fewest of ``k`` lots that gain ``missing`` quanta; all ``k`` gain it, and gain grows with lots."""
+def fewest_lots(claims: Claims, held: int, due: int, most: int, gain: int | None) -> int:
+    """Return the fewest of ``most`` lots, a slice of ``held`` lots, that gain so many quanta; all where they do not."""
 
-    def gain(j: int) -> int:
-        amount = owed * j // lots if price is None else j * price
-        return side * (amount - j * value_per_lot)
+    def gain_of(lots: int) -> int:
+        amount = claims.close_value(lots, due * lots // held)
+        return claims.value_sign * (amount - lots * claims.value_per_lot)
 
-    low, high = 1, k
+    if gain is None or gain_of(most) < gain:
+        return most
+    low, high = 1, most  # all gain it, and gain grows with lots
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if gain(middle) >= missing else (middle + 1, high)
+        low, high = (low, middle) if gain_of(middle) >= gain else (middle + 1, high)
     return low

@@ -11,15 +11,10 @@ from backtest.mechanics.adl.rankings import Candidates, scored
 from backtest.mechanics.exact import Bools, Floats, Ints
 
 NEAR = 1e-12  # floats closer than this are ordered by the exact rational
-
 CHUNK = 1 << 14  # scores are computed in pieces that stay in cache
-
 SAMPLE = 4096  # positions looked at to guess how far down a queue will be walked
-
 COARSE = 1e-5  # relative error allowed to the float filter over all positions
-
 Fetch = Callable[[Ints], Candidates]
-
 Scan = Callable[[slice], tuple[Candidates, Bools]]
 
 
@@ -97,6 +92,16 @@ class Queue:
         self.top = self.fetch(self.order)
         self.scores = self._precise(self.order, self.top)
         return self.order
+
+    def everyone(self) -> None:
+        """Make ``order`` all candidates by place, without scores: for an allocation that ranks nobody."""
+        self.order = np.flatnonzero(self.eligible)
+        self.top, self.scores = self.fetch(self.order), np.zeros(self.size)
+
+    def keep(self, shown: Ints) -> None:
+        """Keep some of the candidates in ``order``, ``top`` and ``scores``, by their index there."""
+        self.order, self.scores = self.order[shown], self.scores[shown]
+        self.top = self.fetch(self.order)
 
     def _precise(self, places: Ints, rows: Candidates) -> Floats:
         return self.coarse[places] if self.rule is None else self.rule.approximate(rows)
