@@ -1,12 +1,15 @@
 -- title: Who was closed, in which order?
 -- params: wave_id INTEGER = NULL (the largest wave); limit INTEGER = 50
--- grain: one row per candidate: the first in rank, the last one reached, and ten of those not reached right behind it
+-- grain: one row per candidate: the first in rank, the last one reached, and ten of those not reached right behind it; without ranks (allocation pro_rata) the largest closes
 -- units: _usd at the step's mark; close_px mean of the candidate's slices; closed_frac share of the position; forgone_usd profit missed up to the last mark of the window, null where nothing was closed
 WITH chosen AS (
   SELECT wave_id, mark_px FROM adl_events
   WHERE wave_id = coalesce($wave_id, (SELECT wave_id FROM adl_events ORDER BY notional_usd DESC, wave_id LIMIT 1))
 ),
-queue AS (SELECT q.*, c.mark_px FROM adl_queue q JOIN chosen c USING (wave_id)),
+queue AS (
+  SELECT q.*, c.mark_px, coalesce(q.rank, row_number() OVER (ORDER BY q.closed_lots DESC, q.account_id)) AS place
+  FROM adl_queue q JOIN chosen c USING (wave_id)
+),
 reached AS (SELECT coalesce(max(rank) FILTER (closed_lots > 0), 0) AS last_rank FROM queue),
 closes AS (
   SELECT f.position_id, sum(f.amount_usd) AS amount_usd, sum(f.lots)::BIGINT AS lots, 
@@ -24,5 +27,5 @@ FROM queue q
 CROSS JOIN reached r
 LEFT JOIN closes c USING (position_id)
 LEFT JOIN last_marks m ON m.symbol = q.symbol
-WHERE q.rank <= $limit OR q.rank BETWEEN r.last_rank AND r.last_rank + 10
-ORDER BY q.rank
+WHERE q.place <= $limit OR q.rank BETWEEN r.last_rank AND r.last_rank + 10
+ORDER BY q.place

@@ -43,8 +43,9 @@ def assumptions(prepared: Prepared) -> list[str]:
         sentence_of(field, scenario)
         for field in ("intrabar", "impact", "liquidation_rule", "on_exhausted", "cross_allocation")
     )
+    adl = [] if scenario.ranking == "none" else [sentence_of("adl_allocation", scenario)]
     accounts = [crossed] if prepared.book.cross.any() else []
-    rules = [liquidation, exhausted, *accounts, *_funds(prepared), _tables(prepared), *_funding(prepared)]
+    rules = [liquidation, *adl, exhausted, *accounts, *_funds(prepared), _tables(prepared), *_funding(prepared)]
     return [*counted(prepared), walked, liquidity, impact, *displaced, *rules, *drawn]
 
 

@@ -26,7 +26,8 @@ def facts_of(prepared: Prepared, code: str) -> dict[str, Any]:
     """Return the columns of ``runs`` that say what was run."""
     scenario, labels = prepared.resolved.scenario, labels_of(prepared)
     return {
-        "event_id": scenario.event, "venue": scenario.venue, "ranking": scenario.ranking, "seed": scenario.seed,
+        "event_id": scenario.event, "venue": scenario.venue, "ranking": scenario.ranking,
+        "allocation": scenario.adl_allocation, "seed": scenario.seed,
         "intrabar": scenario.intrabar, "open_interest_label": labels.open_interest.text,
         "book_label": prepared.book.label, "liquidity_label": labels.liquidity.text,
         "scenario_sha256": hashlib.sha256(portable(prepared).canonical()).hexdigest(), "code_sha256": code,

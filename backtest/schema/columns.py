@@ -29,6 +29,7 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         venue str               venue profile whose rules ran
         symbols str             simulated symbols, comma separated
         ranking str             ADL ranking, as resolved
+        allocation str          who pays in an ADL wave: queue, or pro_rata, which ranks nobody
         seed int                seed of the synthetic book and of random rankings
         intrabar str            order in which a bar's prices are walked
         start_ts ts             open of the first bar
@@ -287,18 +288,18 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         step int                step
         ts ts                   time of the step
         symbol str              symbol
-        rank int                place in the queue, from 1
+        rank int                place in the queue, from 1; null where nobody is ranked (allocation pro_rata)
         account_id int          candidate
         position_id int         position
         side str                side of the candidate
         cohort str              leverage bucket
         lots int                size at the start of the wave
         notional_usd money      the same at the step's mark
-        score float             ranking score, exact order, shown as a float
+        score float             ranking score, exact order, shown as a float, null without a rank
         pnl_usd money           unrealised profit at the step's mark
         equity_usd money        equity at the step's mark, of a cross position its account's
         leverage float          notional over equity
-        notional_ahead_usd money     notional of all candidates in front
+        notional_ahead_usd money     notional of all candidates in front, null without a rank
         closed_lots int         lots closed in this wave
         status str              closed, partial, skipped or not_reached
         """,
@@ -319,15 +320,15 @@ DECLARED: tuple[tuple[str, str, str, str], ...] = (
         position_id int         position of the winner
         side str                side of the winner
         cohort str              leverage bucket of the winner
-        rank int                place in the queue, 0 if the bankrupt account's own opposite position
-        score float             ranking score
+        rank int                place in the queue, null without one, 0 if the bankrupt account's own opposite position
+        score float             ranking score, null without a rank
         lots int                lots closed
         quantity_base float     the same in base units
         amount_usd money        value at which they were closed
         close_px float          price at which the lots have that value
         mark_px float           mark at the end of the step
         notional_usd money      lots at that mark
-        notional_ahead_usd money     notional of all candidates in front of the winner
+        notional_ahead_usd money     notional of all candidates in front of the winner, null without a rank
         bankruptcy_value_usd money    bankruptcy value of the slice
         difference_usd money    close amount less bankruptcy value, signed for the bankrupt side
         immediate_usd money     result of the winner against closing at mark; negative is a loss

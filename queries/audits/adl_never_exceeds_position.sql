@@ -3,7 +3,7 @@
 -- grain: one row per mismatch
 -- units: lots
 -- note: a bankrupt account's own opposite position (rank 0) is closed before the queue forms
-WITH slices AS (SELECT wave_id, position_id, sum(lots) AS lots FROM adl_fills WHERE rank <> 0 GROUP BY wave_id, position_id),
+WITH slices AS (SELECT wave_id, position_id, sum(lots) AS lots FROM adl_fills WHERE rank IS DISTINCT FROM 0 GROUP BY wave_id, position_id),
 closed AS (SELECT position_id, sum(lots) AS lots FROM adl_fills GROUP BY position_id)
 SELECT 'opening size' AS against, NULL AS wave_id, position_id, c.lots AS closed_lots, p.lots AS allowed_lots
 FROM closed c LEFT JOIN positions p USING (position_id) WHERE p.lots IS NULL OR c.lots > p.lots

@@ -5,4 +5,4 @@
 SELECT wave_id, rank, account_id, closed_lots, equity_usd
 FROM adl_queue
 WHERE closed_lots > 0 AND equity_usd <= 0
-ORDER BY wave_id, rank
+ORDER BY wave_id, rank, account_id

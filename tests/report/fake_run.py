@@ -326,6 +326,7 @@ class FakeRun:
             "venue": "hyperliquid",
             "symbols": ",".join(self.symbols.values()),
             "ranking": "hyperliquid",
+            "allocation": "queue",
             "seed": 1,
             "start_ts": START,
             "end_ts": END,

@@ -24,6 +24,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "ranking": ("none", "bitmex", "binance", "hyperliquid", "ethereal", "random"),
     "losers": ("last", "ranked", "excluded"),
     "max_candidates": (0, 3),
+    "adl_allocation": ("queue", "pro_rata"),
     "on_exhausted": ("uncovered", "fund_negative", "waits", "socialised_winners", "socialised_both"),
     "residual_owner": ("account", "fund", "vault"),
     "fee_rate": (0.0, 0.005),

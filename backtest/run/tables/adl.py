@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from backtest.engine.records import ACCOUNT, OWNERS
+from backtest.mechanics.adl.allocation import ALLOCATIONS
 from backtest.mechanics.adl.close_price import EXHAUSTION
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.lights import lights
@@ -52,24 +53,25 @@ def adl_events(s: Shared) -> tuple[int, Columns]:
 def adl_queue(s: Shared) -> tuple[int, Columns]:
     """Return the part of each queue that was kept."""
     q = s.record.queue.join()
+    unranked = _unranked(s, len(q.wave))
     status = np.select([q.closed_lots == q.lots, q.closed_lots > 0, q.skipped], [0, 1, 2], 3)
     return len(q.wave), {
         "wave_id": q.wave,
         "step": q.step,
         "ts": s.ts(q.step),
         "symbol": s.symbol(q.symbol),
-        "rank": q.rank,
+        "rank": nullable(q.rank, unranked),
         "account_id": s.world.book.account[q.row],
         "position_id": q.row,
         "side": side_name(q.side),
         "cohort": s.cohort(q.row),
         "lots": q.lots,
         "notional_usd": q.notional,
-        "score": q.score,
+        "score": nullable(q.score, unranked),
         "pnl_usd": q.pnl,
         "equity_usd": q.equity,
         "leverage": q.notional / q.equity,
-        "notional_ahead_usd": q.notional_ahead,
+        "notional_ahead_usd": _money_or_null(q.notional_ahead, unranked),
         "closed_lots": q.closed_lots,
         "status": named(status, ("closed", "partial", "skipped", "not_reached")),
     }
@@ -82,6 +84,7 @@ def adl_fills(s: Shared) -> tuple[int, Columns]:
     symbol, winner, lots = f.symbol, -f.side, f.lots
     sign = winner * s.value_signs[symbol]  # of the winner's value
     value = lots * s.each(symbol, f.mark)
+    unranked = _unranked(s, len(rows)) & (f.rank > 0)
     accounts = s.world.book.account[np.maximum(f.bankrupt_row, 0)]
     bankrupt = [
         str(account) if source == ACCOUNT else OWNERS[source]
@@ -99,15 +102,15 @@ def adl_fills(s: Shared) -> tuple[int, Columns]:
         "position_id": rows,
         "side": side_name(winner),
         "cohort": s.cohort(rows),
-        "rank": f.rank,
-        "score": f.score,
+        "rank": nullable(f.rank, unranked),
+        "score": nullable(f.score, unranked),
         "lots": lots,
         "quantity_base": lots * s.lot[symbol],
         "amount_usd": f.close_value,
         "close_px": s.px_or_null(f.close_value, lots, symbol),
         "mark_px": s.mark_px(f.mark, symbol),
         "notional_usd": value,
-        "notional_ahead_usd": f.notional_ahead,
+        "notional_ahead_usd": _money_or_null(f.notional_ahead, unranked),
         "bankruptcy_value_usd": f.bankruptcy_value,
         "difference_usd": -sign * (f.close_value - f.bankruptcy_value),
         "immediate_usd": sign * (f.close_value - value),
@@ -125,6 +128,7 @@ def watch(s: Shared) -> tuple[int, Columns]:
     position, step, symbol, lots = column("row"), column("step"), column("symbol"), column("lots")
     ahead, closed, wave_id = column("notional_ahead"), column("closed_lots"), column("wave")
     account, out = s.world.book.account[position], column("in_queue") == 0
+    unranked = _unranked(s, len(rows)) | out
     queues = {wave.wave: wave.candidate_notional for wave in s.record.waves}
     through = ahead + lots * s.each(symbol, column("mark"))
     shown = [int(lights(end, queues[wave])) for end, wave in zip(through, wave_id.tolist(), strict=True)]
@@ -139,16 +143,21 @@ def watch(s: Shared) -> tuple[int, Columns]:
         "step": step,
         "ts": s.ts(step),
         "in_queue": ~out,
-        "rank": nullable(column("rank"), out),
+        "rank": nullable(column("rank"), unranked),
         "candidates": column("candidates"),
-        "notional_ahead_usd": _money_or_null(ahead, out),
-        "lights": nullable(np.array(shown, dtype=np.int64), out),
-        "score": nullable(np.array([row.score for row in rows], dtype=np.float64), out),
+        "notional_ahead_usd": _money_or_null(ahead, unranked),
+        "lights": nullable(np.array(shown, dtype=np.int64), unranked),
+        "score": nullable(np.array([row.score for row in rows], dtype=np.float64), unranked),
         "lots": lots,
         "closed_lots": closed,
         "close_px": s.px_or_null(column("close_value"), closed, symbol, closed == 0),
         "mark_px": s.mark_px(column("mark"), symbol),
     }
+
+
+def _unranked(s: Shared, count: int) -> Bools:
+    """Return for every row of a run whether its candidates have no rank."""
+    return np.full(count, not ALLOCATIONS[s.world.rules.adl_allocation].ranked)
 
 
 def _money_or_null(quanta: Ints, missing: Bools) -> pa.Array:
