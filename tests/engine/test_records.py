@@ -41,10 +41,24 @@ def rows(log: Log[Any]) -> list[Row]:
 def check_all(world: dict[str, Any]) -> None:
     outcome, slow = both(world)
     check_waves(world, outcome, slow)
+    if world["profile"].get("adl_allocation") == "pro_rata":
+        keep_payers(slow)
+    else:
+        check_watch(world, outcome, slow)
     check_queues(outcome, slow)
-    check_watch(world, outcome, slow)
     check_breaches(world, outcome, slow)
     check_transfers(outcome)
+
+
+def keep_payers(slow: Trace) -> None:
+    """Leave in each queue those closed or skipped, by account: what is recorded where nobody is ranked."""
+    for wave in slow.waves:
+        recorded = {*wave.skipped, *(row[3] for row in wave.slices[wave.own :])}
+        wave.queue = sorted((s for s in wave.queue if s.account in recorded), key=lambda stand: stand.account)
+        ahead = 0
+        for stand in wave.queue:
+            stand.score, stand.ahead = None, ahead
+            ahead += stand.value
 
 
 def check_waves(world: dict[str, Any], outcome: Outcome, slow: Trace) -> None:
