@@ -126,8 +126,7 @@ def test_ids_and_aliases_name_one_event_each() -> None:
     assert all(SLUG.fullmatch(n) for n in names)
 
 
-@each_event
-def test_head(path: Path) -> None:
+def head(path: Path) -> None:
     e = load(path)
     assert e.keys() <= TOP_KEYS
     assert e.keys() >= REQUIRED
@@ -142,15 +141,13 @@ def test_head(path: Path) -> None:
     assert len(set(e["coins"])) == len(e["coins"]) > 0
 
 
-@each_event
-def test_listed_venues_existed(path: Path) -> None:
+def listed_venues_existed(path: Path) -> None:
     e = load(path)
     born = {"bybit": "2020-03-25", "hyperliquid": "2023-06-01", "dydx": "2023-10-26"}
     assert all(born.get(v, "") <= e["id"] for v in e["venues"])
 
 
-@each_event
-def test_windows_are_ordered(path: Path) -> None:
+def windows_are_ordered(path: Path) -> None:
     e = load(path)
     w = e["window"]
     assert w.keys() == {"core_start", "core_end", "start", "end", "pre_roll_wanted_s", "hours"}
@@ -165,8 +162,7 @@ def test_windows_are_ordered(path: Path) -> None:
     assert len(set(parts)) == len(parts)
 
 
-@each_event
-def test_facts_carry_their_evidence(path: Path) -> None:
+def facts_carry_their_evidence(path: Path) -> None:
     facts = load(path)["fact"]
     ids = [f["id"] for f in facts]
     assert len(set(ids)) == len(ids) > 0
@@ -184,8 +180,7 @@ def test_facts_carry_their_evidence(path: Path) -> None:
         assert f.get("start", datetime.min) < f.get("end", datetime.max), f["id"]  # noqa: DTZ901
 
 
-@each_event
-def test_facts_hold_a_value_a_range_or_a_time(path: Path) -> None:
+def facts_hold_a_value_a_range_or_a_time(path: Path) -> None:
     for f in load(path)["fact"]:
         given = f.keys() & {"value", "low", "high", "at"}
         if f["unit"] == "utc":
@@ -203,8 +198,7 @@ def test_facts_hold_a_value_a_range_or_a_time(path: Path) -> None:
             assert all(-1 < f[k] < 1 for k in given), f["id"]
 
 
-@each_event
-def test_conflicts_are_mutual(path: Path) -> None:
+def conflicts_are_mutual(path: Path) -> None:
     facts = {f["id"]: f for f in load(path)["fact"]}
     for f in facts.values():
         for other in f.get("conflicts_with", []):
@@ -212,16 +206,14 @@ def test_conflicts_are_mutual(path: Path) -> None:
             assert f["id"] in facts[other]["conflicts_with"], (f["id"], other)
 
 
-@each_event
-def test_a_figure_without_a_page_is_never_more_than_grade_c(path: Path) -> None:
+def a_figure_without_a_page_is_never_more_than_grade_c(path: Path) -> None:
     e = load(path)
     homeless = [f for f in e["fact"] if f["source"] == "URL not kept"]
     assert all(f["grade"] == "C" for f in homeless)
     assert any("URL not kept" in n for n in e["notes"]) == bool(homeless)
 
 
-@each_event
-def test_figures_read_off_the_sample_are_in_the_sample(path: Path) -> None:
+def figures_read_off_the_sample_are_in_the_sample(path: Path) -> None:
     for f in load(path)["fact"]:
         if not f["source"].startswith("data/sample/"):
             continue
@@ -240,8 +232,7 @@ def test_figures_read_off_the_sample_are_in_the_sample(path: Path) -> None:
             assert f["start"] == utc(lowest["ts"]), f["id"]
 
 
-@each_event
-def test_sample_spans_equal_the_files(path: Path) -> None:
+def sample_spans_equal_the_files(path: Path) -> None:
     e = load(path)
     for s in e.get("sample", []):
         assert s.keys() == {"venue", "coin", "file", "start", "end", "rows"}
@@ -260,8 +251,7 @@ def test_every_sample_file_belongs_to_one_event() -> None:
     assert [s["file"][-14:-4] for s in by_id("2020-03-12")["sample"]] == ["2020-03-12", "2020-03-13"]
 
 
-@each_event
-def test_defaults_are_explained(path: Path) -> None:
+def defaults_are_explained(path: Path) -> None:
     e = load(path)
     for venue, table in e.get("defaults", {}).items():
         assert venue == "any" or venue in e["venues"]
@@ -295,8 +285,7 @@ def test_leverage_mixes_are_partitions() -> None:
         assert all(a[1] == b[0] for a, b in pairwise(mix))
 
 
-@each_event
-def test_comparisons_point_at_comparable_facts(path: Path) -> None:
+def comparisons_point_at_comparable_facts(path: Path) -> None:
     e = load(path)
     for c in e.get("compare", []):
         assert c.keys() - {"coin"} == {"fact", "metric", "start", "end", "how", "note"}
@@ -361,8 +350,7 @@ def test_binance_open_interest_of_the_other_coins_follows_the_calm_minutes() -> 
         assert given[coin] == pytest.approx(given["BTC"] * calm(coin) / calm("BTC"), rel=0.01)
 
 
-@each_csv
-def test_sample_bars_are_sane(path: Path) -> None:
+def sample_bars_are_sane(path: Path) -> None:
     bars = rows(path)
     assert [b["ts"] - a["ts"] for a, b in pairwise(bars)] == [60_000] * (len(bars) - 1)
     for b in bars:
@@ -374,8 +362,7 @@ def test_sample_bars_are_sane(path: Path) -> None:
             assert 0 <= b["taker_buy_volume"] <= b["volume"]
 
 
-@each_csv
-def test_sample_readme_states_rows_low_and_high(path: Path) -> None:
+def sample_readme_states_rows_low_and_high(path: Path) -> None:
     readme = (SAMPLE / "README.md").read_text(encoding="utf-8")
     (line,) = [x for x in readme.splitlines() if f"`{path.name}`" in x]
     n, low, high = (float(c.replace(",", "")) for c in line.strip("|").split("|")[-3:])
@@ -383,8 +370,41 @@ def test_sample_readme_states_rows_low_and_high(path: Path) -> None:
     assert (n, low, high) == (len(bars), min(b["low"] for b in bars), max(b["high"] for b in bars))
 
 
-@each_csv
-def test_sample_is_carried_byte_for_byte(path: Path) -> None:
+def sample_is_carried_byte_for_byte(path: Path) -> None:
     if not EXCERPTS.is_dir():
-        pytest.skip("the excerpts the sample was carried from are not beside this checkout")
+        return  # the excerpts the sample was carried from are not beside this checkout
     assert path.read_bytes() == (EXCERPTS / path.name).read_bytes()
+
+
+OF_EVENTS = (
+    head,
+    listed_venues_existed,
+    windows_are_ordered,
+    facts_carry_their_evidence,
+    facts_hold_a_value_a_range_or_a_time,
+    conflicts_are_mutual,
+    a_figure_without_a_page_is_never_more_than_grade_c,
+    figures_read_off_the_sample_are_in_the_sample,
+    sample_spans_equal_the_files,
+    defaults_are_explained,
+    comparisons_point_at_comparable_facts,
+)
+
+
+@each_event
+def test_an_event_is_complete_and_consistent(path: Path) -> None:
+    for check in OF_EVENTS:
+        check(path)
+
+
+OF_SAMPLES = (
+    sample_bars_are_sane,
+    sample_readme_states_rows_low_and_high,
+    sample_is_carried_byte_for_byte,
+)
+
+
+@each_csv
+def test_a_sample_is_sane_and_documented(path: Path) -> None:
+    for check in OF_SAMPLES:
+        check(path)

@@ -15,9 +15,7 @@ from typing import Any
 
 import pytest
 
-from backtest.mechanics.adl.rankings import RANKINGS
-from backtest.mechanics.liquidation.rules import LIQUIDATION_RULES
-from backtest.mechanics.rules import SCHEDULES
+from backtest.venue.reading import parse_venue
 
 VENUES = Path(__file__).resolve().parents[2] / "data" / "venues"
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -27,26 +25,10 @@ MARKS = {"V", "S", "D", "U"}
 QUANTUM_USD = Decimal("0.000001")
 POINTS = {"margin", "liquidation", "fund", "ranking", "close_price", "residual", "fee", "funding", "margin_mode"}
 
-# (point, section, key holding its value, allowed values or None, prefix of its source and mark)
-SEVEN: list[tuple[str, str, str, set[str] | None, str]] = [
-    ("margin schedule", "margin", "schedule", set(SCHEDULES), ""),
-    ("liquidation rule", "liquidation", "rule", set(LIQUIDATION_RULES), ""),
-    ("fund rule", "fund", "rule", {"fund", "vault"}, ""),
-    ("ranking", "adl", "ranking", {*RANKINGS, "none"}, "ranking_"),
-    ("close price", "adl", "close_price", {"bankruptcy", "mark", "previous_mark"}, "close_price_"),
-    ("residual", "residual", "owner", {"account", "fund", "vault"}, ""),
-    ("fee", "fee", "rate", None, ""),
-]
-CHOICES = [
-    ("margin", "threshold", {"<", "<="}),
-    ("fund", "shortfall", {"divisible", "all_or_nothing"}),
-    ("fund", "takeover", {"bankruptcy", "none"}),
-    ("fund", "inventory_adl", {"none", "below_floor", "to_trigger"}),
-    ("adl", "losers", {"last", "ranked", "excluded"}),
-    ("adl", "on_exhausted", {"uncovered", "fund_negative", "waits", "socialised_winners", "socialised_both"}),
-    ("fee", "owner", {"venue", "fund"}),
-    ("funding", "notional", {"mark", "oracle"}),
-    ("liquidity", "impact", {"sqrt", "linear", "none", "depth"}),
+# Sections whose point has a source and a mark, with the prefix of both keys; the loader checks values and choices.
+CITED = [
+    *((section, "") for section in ("margin", "liquidation", "cross", "fund", "residual", "fee", "funding")),
+    *(("adl", prefix) for prefix in ("ranking_", "close_price_")),
 ]
 
 # Published maintenance deductions in USD by (venue, coin, day of the table).
@@ -144,8 +126,7 @@ def test_there_is_one_file_per_venue() -> None:
     assert sorted(p.stem for p in VENUES.glob("*.toml")) == list(IDS)
 
 
-@venue
-def test_the_header_names_the_venue_and_its_money(name: str) -> None:
+def the_header_names_the_venue_and_its_money(name: str) -> None:
     p = profile(name)
     assert p["id"] == name
     assert p["name"]
@@ -158,25 +139,17 @@ def test_the_header_names_the_venue_and_its_money(name: str) -> None:
     assert p["notes"]
 
 
-@venue
-@pytest.mark.parametrize(("point", "section", "key", "allowed", "prefix"), SEVEN, ids=[s[0] for s in SEVEN])
-def test_each_strategy_point_has_a_value_a_source_and_a_mark(
-    name: str, point: str, section: str, key: str, allowed: set[str] | None, prefix: str
-) -> None:
-    p = profile(name)
-    assert allowed is None or p[section][key] in allowed, point
-    assert p[section][f"{prefix}source"] in {s["id"] for s in p["source"]}
-    assert p[section][f"{prefix}mark"] in MARKS
+def each_strategy_point_has_a_source_and_a_mark(name: str) -> None:
+    p, parsed = profile(name), parse_venue(profile(name), f"{name}.toml")
+    ids = {s["id"] for s in p["source"]}
+    assert all(p[section][f"{prefix}source"] in ids for section, prefix in CITED)
+    assert all(p[section][f"{prefix}mark"] in MARKS for section, prefix in CITED)
+    assert {"margin", "liquidation", "fund", "ranking", "close_price", "residual", "fee"} <= {
+        point.name for point in parsed.points
+    }
 
 
-@venue
-@pytest.mark.parametrize(("section", "key", "allowed"), CHOICES, ids=[f"{s}.{k}" for s, k, _ in CHOICES])
-def test_named_choices_are_known(name: str, section: str, key: str, allowed: set[str]) -> None:
-    assert profile(name)[section][key] in allowed
-
-
-@venue
-def test_every_reference_to_a_source_exists_and_every_source_is_used(name: str) -> None:
+def every_reference_to_a_source_exists_and_every_source_is_used(name: str) -> None:
     p = profile(name)
     ids = [s["id"] for s in p["source"]]
     assert len(ids) == len(set(ids))
@@ -191,8 +164,7 @@ def test_every_reference_to_a_source_exists_and_every_source_is_used(name: str) 
     assert {t[k] for t in tables_of(p) for k in ("mark", "ranking_mark", "close_price_mark") if k in t} <= MARKS
 
 
-@venue
-def test_every_coin_has_an_instrument_and_a_margin_table(name: str) -> None:
+def every_coin_has_an_instrument_and_a_margin_table(name: str) -> None:
     p = profile(name)
     assert list(dict.fromkeys(i["coin"] for i in p["instrument"])) == list(COINS)
     contracts = [(i["coin"], "face" in i, i.get("valid_from")) for i in p["instrument"]]
@@ -204,16 +176,14 @@ def test_every_coin_has_an_instrument_and_a_margin_table(name: str) -> None:
     assert all(t["valid_from"] <= p["as_of"] for t in p["margin"]["table"])
 
 
-@venue
-def test_a_table_for_all_other_coins_is_marked_as_unverified_and_says_why(name: str) -> None:
+def a_table_for_all_other_coins_is_marked_as_unverified_and_says_why(name: str) -> None:
     shared = [t for t in profile(name)["margin"]["table"] if t["coin"] == "*"]
     assert len(shared) == 1
     assert shared[0]["mark"] == "U"
     assert len(shared[0]["note"]) > 40
 
 
-@venue
-def test_ladders_rise_in_floor_and_rate_and_fall_in_leverage(name: str) -> None:
+def ladders_rise_in_floor_and_rate_and_fall_in_leverage(name: str) -> None:
     for t in profile(name)["margin"]["table"]:
         floors, rates, leverages = zip(*tiers_of(t), strict=True)
         assert floors[0] == 0
@@ -228,16 +198,14 @@ def test_ladders_rise_in_floor_and_rate_and_fall_in_leverage(name: str) -> None:
         assert all(r * lev < 1 for r, lev in zip(exact, leverages, strict=True)), (name, t["coin"])
 
 
-@venue
-def test_one_tick_of_one_lot_is_a_whole_number_of_quanta(name: str) -> None:
+def one_tick_of_one_lot_is_a_whole_number_of_quanta(name: str) -> None:
     for i in profile(name)["instrument"]:
         value = Decimal(i.get("face", i["tick"])) * Decimal(i["lot"]) / QUANTUM_USD  # of an inverse lot at first
         assert value >= 1
         assert value == int(value), f"{name} {i['coin']}: the loader would have to coarsen the lot"
 
 
-@venue
-def test_the_fund_can_start_and_its_balances_are_dated(name: str) -> None:
+def the_fund_can_start_and_its_balances_are_dated(name: str) -> None:
     fund = profile(name)["fund"]
     assert fund["start_usd"] >= fund["floor_usd"] >= 0
     assert fund["inventory_stop_usd"] >= 0
@@ -252,8 +220,7 @@ def test_the_fund_can_start_and_its_balances_are_dated(name: str) -> None:
         assert fund["start_usd"] in published or (fund["mark"] == "U" and fund["note"])
 
 
-@venue
-def test_the_vault_belongs_to_the_vault_rule_and_takes_over_below_two_thirds(name: str) -> None:
+def the_vault_belongs_to_the_vault_rule_and_takes_over_below_two_thirds(name: str) -> None:
     p = profile(name)
     assert ("vault" in p) == (p["fund"]["rule"] == "vault") == (name == "hyperliquid")
     if "vault" in p:
@@ -261,8 +228,7 @@ def test_the_vault_belongs_to_the_vault_rule_and_takes_over_below_two_thirds(nam
         assert (p["vault"]["takeover_num"], p["vault"]["takeover_den"]) == (2, 3)
 
 
-@venue
-def test_funding_settles_on_its_hours(name: str) -> None:
+def funding_settles_on_its_hours(name: str) -> None:
     f = profile(name)["funding"]
     hours = f["hours_utc"]
     assert hours == sorted(set(hours))
@@ -273,8 +239,7 @@ def test_funding_settles_on_its_hours(name: str) -> None:
     assert {"BTC", "*"} & set(caps) or (f["mark"] == "U" and "aps" in f["note"])
 
 
-@venue
-def test_what_is_simpler_here_is_said(name: str) -> None:
+def what_is_simpler_here_is_said(name: str) -> None:
     p = profile(name)
     points = [s["point"] for s in p["simplified"]]
     assert set(points) <= POINTS
@@ -282,6 +247,27 @@ def test_what_is_simpler_here_is_said(name: str) -> None:
     # No venue liquidates every position whole in one order, and none is isolated only.
     assert {"liquidation", "margin_mode", "fund"} <= set(points)
     assert all(len(s["venue_rule"]) > 20 and len(s["runs_here"]) > 20 for s in p["simplified"])
+
+
+CHECKS = (
+    the_header_names_the_venue_and_its_money,
+    each_strategy_point_has_a_source_and_a_mark,
+    every_reference_to_a_source_exists_and_every_source_is_used,
+    every_coin_has_an_instrument_and_a_margin_table,
+    a_table_for_all_other_coins_is_marked_as_unverified_and_says_why,
+    ladders_rise_in_floor_and_rate_and_fall_in_leverage,
+    one_tick_of_one_lot_is_a_whole_number_of_quanta,
+    the_fund_can_start_and_its_balances_are_dated,
+    the_vault_belongs_to_the_vault_rule_and_takes_over_below_two_thirds,
+    funding_settles_on_its_hours,
+    what_is_simpler_here_is_said,
+)
+
+
+@venue
+def test_a_profile_is_complete_and_consistent(name: str) -> None:
+    for check in CHECKS:
+        check(name)
 
 
 def test_stand_in_rankings_are_declared() -> None:
