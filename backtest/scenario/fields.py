@@ -38,56 +38,48 @@ class Scenario:
     event: str = option("", "id, date or alias of a crash in the catalogue", kept=True)
     venue: str = option(EVENT, "venue profile whose rules run", kept=True)
     contract: str = option(
-        "listed",
-        "linear, inverse (settled in the coin, one coin a run) or what the venue listed on the day",
+        "listed", "linear, inverse (settled in the coin, one coin a run) or what the venue listed on the day",
         choices=("listed", "linear", "inverse"), rule=True,
     )
     book_of: str | None = option(
         None,
-        "venue whose defaults for the event (open interest, leverage, liquidity, mark) stand in for the venue's own: "
-        "what then differs are the rules",
-        kept=True,
+        "venue whose defaults for the event (open interest, leverage, liquidity, mark) stand in for the venue's "
+        "own: what then differs are the rules", kept=True,
     )
     coins: tuple[str, ...] = option(EVENT, "coins simulated together, for example BTC,SOL", kept=True)
     start: dt.datetime | None = option(
-        None, "first bar; none: as early as all coins have bars, or the event's window", unit="UTC", kept=True
+        None, "first bar; none: as early as all coins have bars, or the event's window", unit="UTC", kept=True,
     )
     end: dt.datetime | None = option(None, "end of the window, exclusive", unit="UTC", kept=True)
     seed: int = option(1, "seed of the synthetic book and of random rankings", low=0, high=2**31 - 1, kept=True)
     intrabar: str = option(
-        "ohlc",
-        "order of prices in a bar: ohlc, adverse_first (low first) or close",
-        choices=INTRABAR, kept=True,
+        "ohlc", "order of prices in a bar: ohlc, adverse_first (low first) or close", choices=INTRABAR, kept=True,
     )
     mark_half_life_s: float = option(
-        30.0,
-        "half-life of the EMA of trade prices that stands in for a mark series; 0 is the trade price",
+        30.0, "half-life of the EMA of trade prices that stands in for a mark series; 0 is the trade price",
         unit="s", low=0, high=86400, kept=True,
     )
     allow_gaps: bool = option(False, "carry missing bars of the core flat instead of refusing them", kept=True)
     positions: int = option(
-        100_000, "positions of the synthetic book over all coins", low=2, high=20_000_000, kept=True
+        100_000, "positions of the synthetic book over all coins", low=2, high=20_000_000, kept=True,
     )
     positions_file: str | None = option(None, "CSV or Parquet book that replaces the synthetic one", kept=True)
     balance_with_market: bool = option(
-        False, "let a declared market position take the imbalance of an imported book", kept=True
+        False, "let a declared market position take the imbalance of an imported book", kept=True,
     )
     open_interest_usd: PerCoin | None = option(
-        EVENT, "open interest of one side at the first mark", unit="usd", low=0, high=1e12
+        EVENT, "open interest of one side at the first mark", unit="usd", low=0, high=1e12,
     )
     leverage_mix: Mix = option(
         {"default": ((0.0, 3.0, 0.36), (3.0, 7.0, 0.49), (7.0, 0.0, 0.15))},
-        "shares of notional by effective leverage: [from, to, share]; to = 0 is the tier limit",
-        unit="x",
+        "shares of notional by effective leverage: [from, to, share]; to = 0 is the tier limit", unit="x",
     )
     size_sigma: float = option(2.7, "sigma of the lognormal body of sizes", low=0.01, high=5)
     size_alpha: float = option(0.85, "exponent of the Pareto tail of sizes", low=0.1, high=10)
     size_tail_frac: float = option(0.05, "share of accounts in the tail", unit="0..1", low=0, high=0.5)
-    size_cap_frac: float = option(
-        0.03, "largest share of a side that one account may hold", unit="0..1", low=0, high=1
-    )
+    size_cap_frac: float = option(0.03, "largest share of a side that one account may hold", unit="0..1", low=0, high=1)
     entry_spread_frac: float = option(
-        0.03, "sigma of the lognormal spread of entries where the pre-roll is short", unit="0..1", low=0, high=1
+        0.03, "sigma of the lognormal spread of entries where the pre-roll is short", unit="0..1", low=0, high=1,
     )
     positions_per_account: float = option(
         1.0,
@@ -95,119 +87,99 @@ class Scenario:
         low=1, high=1000,
     )
     hedged_frac: float = option(
-        0.0, "share of the accounts of several coins that hold longs and shorts", unit="0..1", low=0, high=1
+        0.0, "share of the accounts of several coins that hold longs and shorts", unit="0..1", low=0, high=1,
     )
     cross_frac: float = option(
-        0.0, "share of the accounts of several coins in cross margin; U, not known", unit="0..1", low=0, high=1
+        0.0, "share of the accounts of several coins in cross margin; U, not known", unit="0..1", low=0, high=1,
     )
-    liquidity_scale: PerCoin = option(
-        1.0, "traded volume of the venue over that of the bars walked", low=0, high=1000
-    )
+    liquidity_scale: PerCoin = option(1.0, "traded volume of the venue over that of the bars walked", low=0, high=1000)
     liquidity_factor: float = option(
-        1.0, "multiplies every liquidity scale; 0.5 halves the liquidity", low=0, high=1000
+        1.0, "multiplies every liquidity scale; 0.5 halves the liquidity", low=0, high=1000,
     )
     participation_frac: float = option(
-        1.0, "share of traded volume that can take forced orders", unit="0..1", low=0, high=1
+        1.0, "share of traded volume that can take forced orders", unit="0..1", low=0, high=1,
     )
     impact: str = option(
-        "sqrt",
-        "price impact of forced orders: none, sqrt, linear or depth (of the book)",
-        choices=IMPACTS, venue="liquidity.impact", kept=True,
+        "sqrt", "price impact of forced orders: none, sqrt, linear or depth (of the book)", choices=IMPACTS,
+        venue="liquidity.impact", kept=True,
     )
     impact_y: float = option(
-        1.0,
-        "Y of the impact formula; with depth it multiplies the book's own",
-        low=0, high=100, venue="liquidity.impact_y", kept=True,
+        1.0, "Y of the impact formula; with depth it multiplies the book's own", low=0, high=100,
+        venue="liquidity.impact_y", kept=True,
     )
     impact_sigma_frac: float = option(
-        0.003, "sigma of the impact formula: volatility of a bar", unit="0..1", low=0, high=1, kept=True
+        0.003, "sigma of the impact formula: volatility of a bar", unit="0..1", low=0, high=1, kept=True,
     )
     path: str = option(
-        "tape",
-        "tape, or feedback: the run's flow beyond the baseline's displaces the prices",
+        "tape", "tape, or feedback: the run's flow beyond the baseline's displaces the prices",
         choices=("tape", "feedback"),
     )
     feedback_half_life_s: float = option(
-        300.0,
-        "half-life of what flow displaced the prices by; 0 leaves nothing to the next price",
-        unit="s", low=0, high=1e9, kept=True,
+        300.0, "half-life of what flow displaced the prices by; 0 leaves nothing to the next price", unit="s", low=0,
+        high=1e9, kept=True,
     )
     max_rounds: int = option(
-        10, "rounds of liquidation and impact at one price of the feedback path", low=1, high=1000, kept=True
+        10, "rounds of liquidation and impact at one price of the feedback path", low=1, high=1000, kept=True,
     )
     liquidation_rule: str = rule(
         "liquidation.rule",
         "how positions in breach are ordered: full_position, tier_by_tier, reduce_once, two_tiers, part_first, "
-        "fillable_price or incremental",
-        choices=LIQUIDATION_RULES,
+        "fillable_price or incremental", choices=LIQUIDATION_RULES,
     )
     cross_allocation: str = rule(
         "cross.allocation",
-        "equity behind each position of a cross account in breach: by_maintenance (all at once, each its share) or "
-        "one_first (one after the other, each with all of it)",
-        choices=CROSS_ALLOCATIONS,
+        "equity behind each position of a cross account in breach: by_maintenance (all at once, each its share) "
+        "or one_first (one after the other, each with all of it)", choices=CROSS_ALLOCATIONS,
     )
     cross_order: str = rule(
-        "cross.order", "position that one_first takes first: maintenance, loss or notional", choices=CROSS_ORDERS
+        "cross.order", "position that one_first takes first: maintenance, loss or notional", choices=CROSS_ORDERS,
     )
     first_share_frac: float = rule(
-        "liquidation.first_share_frac",
-        "share that part_first orders first of a large position",
-        unit="0..1", low=1e-9, high=1, absent=1.0, only=PART_FIRST,
+        "liquidation.first_share_frac", "share that part_first orders first of a large position", unit="0..1",
+        low=1e-9, high=1, absent=1.0, only=PART_FIRST,
     )
     first_above_usd: float = rule(
-        "liquidation.first_above_usd",
-        "notional above which a position is large to part_first",
-        unit="usd", low=0, high=MOST, absent=0.0, only=PART_FIRST,
+        "liquidation.first_above_usd", "notional above which a position is large to part_first", unit="usd", low=0,
+        high=MOST, absent=0.0, only=PART_FIRST,
     )
     first_pause_s: int = rule(
-        "liquidation.first_pause_s",
-        "pause of part_first after its first order",
-        unit="s", low=0, high=86_400, absent=0, only=PART_FIRST,
+        "liquidation.first_pause_s", "pause of part_first after its first order", unit="s", low=0, high=86_400,
+        absent=0, only=PART_FIRST,
     )
     block_s: float = rule(
-        "liquidation.block_s",
-        "block of fillable_price, round of incremental",
-        unit="s", low=0.001, high=86_400, absent=1.0, only=IN_BLOCKS,
+        "liquidation.block_s", "block of fillable_price, round of incremental", unit="s", low=0.001, high=86_400,
+        absent=1.0, only=IN_BLOCKS,
     )
     block_share_frac: float = rule(
-        "liquidation.block_share_frac",
-        "share of a position's value ordered per block or round",
-        unit="0..1", low=1e-9, high=1, absent=1.0, only=IN_BLOCKS,
+        "liquidation.block_share_frac", "share of a position's value ordered per block or round", unit="0..1",
+        low=1e-9, high=1, absent=1.0, only=IN_BLOCKS,
     )
     block_least_usd: float = rule(
-        "liquidation.block_least_usd",
-        "value that fillable_price orders at least per block",
-        unit="usd", low=0, high=MOST, absent=0.0, only=FILLABLE,
+        "liquidation.block_least_usd", "value that fillable_price orders at least per block", unit="usd", low=0,
+        high=MOST, absent=0.0, only=FILLABLE,
     )
     block_most_usd: float = rule(
-        "liquidation.block_most_usd",
-        "value that it orders at most per block and account",
-        unit="usd", low=1e-6, high=MOST, absent=MOST, only=FILLABLE,
+        "liquidation.block_most_usd", "value that it orders at most per block and account", unit="usd", low=1e-6,
+        high=MOST, absent=MOST, only=FILLABLE,
     )
     block_orders: int = rule(
-        "liquidation.block_orders",
-        "liquidation orders of fillable_price per block",
-        low=0, high=MANY, absent=MANY, only=FILLABLE,
+        "liquidation.block_orders", "liquidation orders of fillable_price per block", low=0, high=MANY, absent=MANY,
+        only=FILLABLE,
     )
     block_deleverages: int = rule(
-        "liquidation.block_deleverages",
-        "positions that it sends to ADL per block",
-        low=0, high=MANY, absent=MANY, only=FILLABLE,
+        "liquidation.block_deleverages", "positions that it sends to ADL per block", low=0, high=MANY, absent=MANY,
+        only=FILLABLE,
     )
     fillable_adjustment: float = rule(
-        "liquidation.fillable_adjustment",
-        "BA of the fillable price: weight of the missing margin",
-        low=0, high=9, absent=1.0, only=FILLABLE,
+        "liquidation.fillable_adjustment", "BA of the fillable price: weight of the missing margin", low=0, high=9,
+        absent=1.0, only=FILLABLE,
     )
     fillable_spread: float = rule(
-        "liquidation.fillable_spread",
-        "SMMR of the fillable price: its spread over maintenance",
-        low=0, high=9, absent=1.5, only=FILLABLE,
+        "liquidation.fillable_spread", "SMMR of the fillable price: its spread over maintenance", low=0, high=9,
+        absent=1.5, only=FILLABLE,
     )
     fund_pools: str = rule(
-        "fund.pools",
-        "shared (one fund), isolated (one per coin) or groups: BTC+ETH,SOL+XRP",
+        "fund.pools", "shared (one fund), isolated (one per coin) or groups: BTC+ETH,SOL+XRP",
         pattern=r"^\w+(\+\w+)*(\s*,\s*\w+(\+\w+)*)*$",
         form="shared, isolated or groups of coins such as BTC+ETH,SOL+XRP", absent="shared",
     )
@@ -217,93 +189,71 @@ class Scenario:
         unit="usd", low=0, high=MOST,
     )
     fund_floor_usd: float = rule(
-        "fund.floor_usd",
-        "equity below which the fund takes nothing that lowers it",
-        unit="usd", low=-MOST, high=MOST,
+        "fund.floor_usd", "equity below which the fund takes nothing that lowers it", unit="usd", low=-MOST,
+        high=MOST,
     )
-    fund_shortfall: str = rule(
-        "fund.shortfall", "divisible or all_or_nothing", choices=("divisible", "all_or_nothing")
-    )
+    fund_shortfall: str = rule("fund.shortfall", "divisible or all_or_nothing", choices=("divisible", "all_or_nothing"))
     fund_takeover: str = rule(
-        "fund.takeover", "bankruptcy (the fund takes positions over) or none", choices=("bankruptcy", "none")
+        "fund.takeover", "bankruptcy (the fund takes positions over) or none", choices=("bankruptcy", "none"),
     )
     fund_inventory_limit_usd: float = option(
-        RULE,
-        "limit of gross inventory of the fund; 0: it takes nothing, 999e9 is no limit",
-        unit="usd", low=0, high=MOST, rule=True,
+        RULE, "limit of gross inventory of the fund; 0: it takes nothing, 999e9 is no limit", unit="usd", low=0,
+        high=MOST, rule=True,
     )
     drawdown_trigger: str = rule(
         "fund.drawdown.trigger",
-        "what switches deleveraging on: none, pnl_ratio (a coin's loss, Bybit) or pool_drawdown (the fund's fall, OKX)",
-        choices=DRAWDOWN_TRIGGERS, absent="none",
+        "what switches deleveraging on: none, pnl_ratio (a coin's loss, Bybit) or pool_drawdown (the fund's fall,"
+        " OKX)", choices=DRAWDOWN_TRIGGERS, absent="none",
     )
     drawdown_trigger_frac: PerCoin = rule(
-        "fund.drawdown.trigger_frac",
-        "fall, as a share of the fund's peak, that switches it on",
-        unit="0..1", low=0, high=1, absent=1.0, only=ON_DRAWDOWN,
+        "fund.drawdown.trigger_frac", "fall, as a share of the fund's peak, that switches it on", unit="0..1", low=0,
+        high=1, absent=1.0, only=ON_DRAWDOWN,
     )
     drawdown_stop_frac: PerCoin = rule(
-        "fund.drawdown.stop_frac",
-        "fall below which it is switched off again",
-        unit="0..1", low=0, high=1, absent=1.0, only=ON_DRAWDOWN,
+        "fund.drawdown.stop_frac", "fall below which it is switched off again", unit="0..1", low=0, high=1,
+        absent=1.0, only=ON_DRAWDOWN,
     )
     drawdown_above_usd: float = rule(
-        "fund.drawdown.above_usd",
-        "equity of the fund above which the fall counts",
-        unit="usd", low=0, high=MOST, absent=0.0, only=ON_DRAWDOWN,
+        "fund.drawdown.above_usd", "equity of the fund above which the fall counts", unit="usd", low=0, high=MOST,
+        absent=0.0, only=ON_DRAWDOWN,
     )
     drawdown_window_s: int = rule(
-        "fund.drawdown.window_s",
-        "time over which the peaks of drawdown_trigger are taken",
-        unit="s", low=0, high=10_000_000, absent=28_800, only=ON_DRAWDOWN,
+        "fund.drawdown.window_s", "time over which the peaks of drawdown_trigger are taken", unit="s", low=0,
+        high=10_000_000, absent=28_800, only=ON_DRAWDOWN,
     )
     inventory_adl: str = rule(
         "fund.inventory_adl",
-        "when the fund's inventory enters the ADL queue: none, below_floor, or to_trigger while drawdown_trigger is on",
-        choices=INVENTORY_ADL,
+        "when the fund's inventory enters the ADL queue: none, below_floor, or to_trigger while drawdown_trigger "
+        "is on", choices=INVENTORY_ADL,
     )
     inventory_stop_usd: float = rule(
-        "fund.inventory_stop_usd",
-        "equity at which the fund's own ADL stops",
-        unit="usd", low=-MOST, high=MOST,
+        "fund.inventory_stop_usd", "equity at which the fund's own ADL stops", unit="usd", low=-MOST, high=MOST,
     )
-    quiet_s: float = rule(
-        "fund.quiet_s", "quiet time before fund or vault unwind", unit="s", low=0, high=1e7
-    )
+    quiet_s: float = rule("fund.quiet_s", "quiet time before fund or vault unwind", unit="s", low=0, high=1e7)
     vault_capital_usd: float = rule(
-        "vault.capital_usd", "capital of the liquidator vault", unit="usd", low=0, high=MOST, absent=0.0
+        "vault.capital_usd", "capital of the liquidator vault", unit="usd", low=0, high=MOST, absent=0.0,
     )
     residual_owner: str = rule(
-        "residual.owner",
-        "who keeps collateral left after a liquidation: account, fund or vault",
+        "residual.owner", "who keeps collateral left after a liquidation: account, fund or vault",
         choices=("account", "fund", "vault"),
     )
     fee_rate: float = rule("fee.rate", "liquidation fee on value filled by the book", unit="0..1", low=0, high=1)
     fee_owner: str = rule("fee.owner", "venue or fund", choices=("venue", "fund"))
     ranking: str = rule(
         "adl.ranking",
-        "ADL ranking: a name of mechanics/rankings.py, such as bitmex or binance; none: the venue has no ADL",
+        "order of the ADL queue, such as bitmex or binance; none: the venue has no ADL",
         choices=RANKINGS,
     )
-    losers: str = rule(
-        "adl.losers",
-        "positions at a loss in the queue: last, ranked or excluded",
-        choices=LOSERS,
-    )
+    losers: str = rule("adl.losers", "positions at a loss in the queue: last, ranked or excluded", choices=LOSERS)
     adl_allocation: str = rule(
         "adl.allocation",
-        "who pays which lots in a wave: queue (from its front) or pro_rata (every candidate by its notional, no rank)",
-        choices=ALLOCATIONS, absent="queue",
+        "who pays which lots in a wave: queue (from its front) or pro_rata (every candidate by its notional, no "
+        "rank)", choices=ALLOCATIONS, absent="queue",
     )
-    close_price: str = rule(
-        "adl.close_price",
-        "price of ADL: bankruptcy, mark or previous_mark",
-        choices=CLOSE_PRICES,
-    )
+    close_price: str = rule("adl.close_price", "price of ADL: bankruptcy, mark or previous_mark", choices=CLOSE_PRICES)
     max_candidates: int = rule(
-        "adl.max_candidates",
-        "candidates of the queue that one bankrupt is matched with; 0 is all",
-        low=0, high=MANY, absent=0,
+        "adl.max_candidates", "candidates of the queue that one bankrupt is matched with; 0 is all", low=0,
+        high=MANY, absent=0,
     )
     on_exhausted: str = rule(
         "adl.on_exhausted",
@@ -311,11 +261,10 @@ class Scenario:
         choices=EXHAUSTION,
     )
     queue_not_reached: int = option(
-        20, "candidates behind the last one closed that are recorded per wave", low=0, high=1_000_000, kept=True
+        20, "candidates behind the last one closed that are recorded per wave", low=0, high=1_000_000, kept=True,
     )
     watch: Watched = option(
-        (),
-        "positions of mine to follow: name, coin, side, size_base, entry_px, leverage, hedged, margin_mode",
+        (), "positions of mine to follow: name, coin, side, size_base, entry_px, leverage, hedged, margin_mode",
         kept=True,
     )
     # fmt: on
