@@ -17,6 +17,7 @@ import pytest
 from tests.fetch.venues import lake_digests, tapes
 from tests.server.app import LocalVenues
 from tests.server.faults import Fault
+from tests.support.command import call
 from tests.support.hostile import files
 
 WORDS = ("fetch", "2025-10-10", "--venue", "binanceusdm", "--only", "--coins", "BTC,SOL", "--series")
@@ -75,9 +76,10 @@ def test_ctrl_c_finishes_the_page_and_says_how_to_go_on(tmp_path: Path) -> None:
     )
     assert "2025-10-10" in out
     assert [name.rpartition("/")[2] for name in files() if name.endswith(".parquet")] == ["2025-10-10.parquet"]
-    with at_work(words, [], tmp_path) as (child, venues):
-        assert child.wait(WAIT_S) == 0
-        assert sum("klines" in path for _, path, _ in venues.requests) == 5
+    with LocalVenues(tapes(), archive=tmp_path / "archive") as again:
+        config = again.write_config(tmp_path / "local.toml")
+        assert call(*words, "--exchange-config", str(config), "-q").exit_code == 0
+        assert sum("klines" in path for _, path, _ in again.requests) == 5
     left = lake_digests()
     assert sum(name.startswith("journal") for name in left) == 4
     assert not any(name.endswith(".partial") for name in left)
@@ -88,10 +90,8 @@ def test_a_second_ctrl_c_stops_at_once(series: str, part: str, tmp_path: Path) -
     with at_work((*WORDS, series), [Fault("slow", match=part, delay_s=60)], tmp_path) as (child, venues):
         until_asked(venues, part, 1)
         assert interrupted(child) == FINISHING
-        began = time.monotonic()
         child.send_signal(signal.SIGINT)
-        _, errors = child.communicate(timeout=WAIT_S)
-        assert time.monotonic() - began < 3
+        _, errors = child.communicate(timeout=WAIT_S)  # the answer would come after a minute
     assert child.returncode == 130
     assert errors.startswith("crashbook: interrupted; ")
     assert errors.count("\n") == 1
@@ -102,9 +102,6 @@ def test_ctrl_c_while_waiting_to_ask_again(series: str, part: str, tmp_path: Pat
     faults = [Fault("rate_limited", match=part, retry_after_s=300)]
     with at_work((*WORDS, series), faults, tmp_path) as (child, venues):
         until_asked(venues, part, 1)
-        time.sleep(0.2)
-        began = time.monotonic()
         assert interrupted(child) == FINISHING
-        child.communicate(timeout=WAIT_S)
-        assert time.monotonic() - began < 3
+        child.communicate(timeout=WAIT_S)  # it would ask again after five minutes
     assert child.returncode == 130

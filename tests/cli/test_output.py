@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.cli.messages import explain
+from backtest.cli.messages import explain, use_utf_8
 from backtest.cli.output import WRITERS, whole_file
 from backtest.cli.table import table_of, table_text
 from backtest.formatting import period, readable
@@ -139,7 +139,7 @@ def run(*args: str, **options: object) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([*COMMAND, *args], check=False, stderr=subprocess.PIPE, **options)  # type: ignore[call-overload,no-any-return]
 
 
-@pytest.mark.parametrize("args", [("query", "price_path", "-q"), ("venues", "okx"), ("sql", "select * from positions")])
+@pytest.mark.parametrize("args", [("query", "price_path", "-q"), ("schema",), ("venues", "okx")])
 def test_a_reader_that_leaves_is_no_error(args: tuple[str, ...], shared: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -150,11 +150,11 @@ def test_a_reader_that_leaves_is_no_error(args: tuple[str, ...], shared: Path) -
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_reader_of_both_streams_may_leave_too(shared: Path) -> None:
+def test_a_reader_of_both_streams_may_leave_too() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        done = subprocess.run([*COMMAND, "query", "price_path"], check=False, stdout=writer, stderr=writer)
+        done = subprocess.run([*COMMAND, "runs"], check=False, stdout=writer, stderr=writer)
     finally:
         os.close(writer)
     assert done.returncode == 0
@@ -173,15 +173,15 @@ def test_memory_that_runs_out_is_one_line() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
-@pytest.mark.parametrize("args", [("query", "price_path", "-q"), ("venues", "okx"), ("events", "--format", "csv")])
-def test_a_full_disk_is_one_line(args: tuple[str, ...], shared: Path) -> None:
+@pytest.mark.parametrize("args", [("schema",), ("venues", "okx"), ("schema", "--format", "csv")])
+def test_a_full_disk_is_one_line(args: tuple[str, ...]) -> None:
     with Path("/dev/full").open("wb") as full:
         done = run(*args, stdout=full)
     assert done.returncode == 1
     assert done.stderr == b"crashbook: output: No space left on device; free space or write elsewhere\n"
 
 
-def test_a_file_that_hits_the_limit_of_its_size_leaves_nothing(shared: Path, desk: Path) -> None:
+def test_a_file_that_hits_the_limit_of_its_size_leaves_nothing(desk: Path) -> None:
     def limit() -> None:
         import resource
         import signal
@@ -189,30 +189,33 @@ def test_a_file_that_hits_the_limit_of_its_size_leaves_nothing(shared: Path, des
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
-    path = desk / "positions.csv"
+    path = desk / "tables.txt"
     options: dict[str, Callable[[], None]] = {"preexec_fn": limit}
-    done = run("sql", "select * from positions", "--output", str(path), **options)
+    done = run("schema", "--format", "table", "--output", str(path), **options)
     assert done.returncode == 1
     assert done.stderr.decode().startswith(f"crashbook: {path}: File too large")
     assert not list(desk.iterdir())
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
-def test_parquet_is_not_for_a_terminal(shared: Path) -> None:
+def test_parquet_is_not_for_a_terminal() -> None:
     leader, follower = os.openpty()
-    done = run("query", "run_summary", "--format", "parquet", "-q", stdout=follower)
+    done = run("schema", "--format", "parquet", stdout=follower)
     os.close(follower)
     os.close(leader)
     assert done.returncode == 2
     assert b"give --output FILE or redirect stdout" in done.stderr
 
 
-def test_parquet_through_a_pipe(shared: Path) -> None:
-    done = run("query", "run_summary", "--format", "parquet", "-q", stdout=subprocess.PIPE)
-    assert pl.read_parquet(done.stdout)["event_id"].to_list() == ["2021-12-04"]
+def test_parquet_through_a_pipe() -> None:
+    done = run("schema", "steps", "--format", "parquet", "-q", stdout=subprocess.PIPE)
+    assert pl.read_parquet(done.stdout).columns == ["column", "type", "unit", "meaning"]
 
 
-def test_output_is_utf_8_whatever_the_locale(shared: Path) -> None:
-    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
-    done = run("sql", "select '−1' as x", stdout=subprocess.PIPE, env=environment)
-    assert done.stdout.decode("utf-8").splitlines()[2] == "−1"
+def test_output_is_utf_8_whatever_the_locale(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file, "latin-1"))
+    use_utf_8()
+    sys.stdout.write("−1")
+    sys.stdout.flush()
+    assert file.getvalue().decode("utf-8") == "−1"
