@@ -1,8 +1,21 @@
-"""Market data into the lake: what is wanted, which venue or archive has it, and each day checked before it is stored.
+"""Market data into the lake: days wanted, the venue or archive that has them, each checked before it is stored.
 
-``plan`` lists the sources of each series and coin, ``run`` walks them until the days are there, ``day`` is one fetched
-day. ``rest`` asks venues through ccxt, ``archives`` reads the files that venues publish, ``hyperliquid`` imports what
-that venue's nodes publish. ``settings``, ``retry`` and ``threads`` say how patiently and from where.
+``plan`` lists the sources of each series and coin, ``run`` walks them until the days are there; ``sources`` gives the
+days of each kind of source, ``day`` is one fetched day, ``outcome`` the account of all. ``rest`` asks venues through
+ccxt, ``archives`` reads the files that venues publish, ``hyperliquid`` imports fills and snapshots of that venue's
+nodes. ``settings``, ``retry`` and ``threads`` say how patiently and from where.
 """
 
-__all__ = ["archives", "day", "hyperliquid", "plan", "rest", "retry", "run", "settings", "threads"]
+__all__ = [
+    "archives",
+    "day",
+    "hyperliquid",
+    "outcome",
+    "plan",
+    "rest",
+    "retry",
+    "run",
+    "settings",
+    "sources",
+    "threads",
+]

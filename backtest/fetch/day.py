@@ -1,4 +1,4 @@
-"""One fetched day, from whatever source: its rows once each and checked, what it lacks, and its way into the lake."""
+"""One fetched day, from whatever source: its rows once each and checked, those it lacks, its way into the lake."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FetchedDay:
     Attributes
     ----------
     rows
-        Rows of a client: ``ts`` in milliseconds, then the columns of the series, nan for what is unknown.
+        Rows of a client: ``ts`` in milliseconds, then the columns of the series, nan for unknown values.
     frame
         Rows of a file, with the columns of the series. A day has ``rows``, ``frame`` or neither.
     files
@@ -94,7 +94,7 @@ def passes_bar_rules(rows: Floats, bar_s: int) -> bool:
 
 
 def frame_of(fetched: FetchedDay, series: str) -> pl.DataFrame:
-    """Return the rows of a day with the columns of its series, nulls for what is unknown."""
+    """Return the rows of a day with the columns of its series, nulls for unknown values."""
     import polars as pl
 
     if fetched.frame is not None:

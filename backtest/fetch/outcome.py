@@ -28,7 +28,7 @@ class Served:
     Attributes
     ----------
     fresh
-        Whether this fetch brought it.
+        Whether this fetch stored it.
     missing, dropped
         Rows that the clock of the series expects and that are absent; rows that could not be read.
     """

@@ -1,4 +1,4 @@
-"""Who could serve what: the days wanted of each series and coin, and every source of them in the order of asking."""
+"""The plan of a fetch: the days wanted of each series and coin, and every source of them in the order of asking."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Target:
     sources: tuple[Source, ...]
 
     def place(self, source: Source) -> Place:
-        """Return the folder of the lake for what a source gives."""
+        """Return the folder of the lake for the days of a source."""
         return Place(source.venue, source.symbol, self.series, self.timeframe)
 
     def missing(self, source: Source, days: Sequence[dt.date]) -> list[dt.date]:
@@ -184,7 +184,7 @@ def _archive(venue: str, symbol: str, window: RequestedWindow) -> Iterator[Sourc
 
 
 def _by_capability(venue: str, series: Series) -> Availability | None:
-    """Return what ccxt says of a venue that the table does not know: its method, its page, and nothing of history."""
+    """Return the method and page that ccxt has at a venue that the table does not know; of its history nothing."""
     if any(key[0] == venue for key in load_availability()):
         return None
     page = page_limit(venue, series)

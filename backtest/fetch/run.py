@@ -33,7 +33,7 @@ async def fetch(
     stop: asyncio.Event,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Outcome:
-    """Fetch what the lake lacks of the targets, source by source, day by day.
+    """Fetch the days that the lake lacks of the targets, source by source, day by day.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ async def fetch(
 
 
 def _restore(target: Target, sources: Sequence[Source]) -> None:
-    """Clear away what a killed process left, and enter in the journal what it had no time to enter."""
+    """Clear away the partial files of a killed process, and enter in the journal the days it had no time to enter."""
     places = dict.fromkeys(target.place(source) for source in sources)
     for place in places:
         sweep(place.folder)
@@ -110,7 +110,7 @@ def _left_after_held(target: Target, source: Source, days: Sequence[dt.date], se
 
 
 async def _ask(target: Target, source: Source, days: list[dt.date], session: Session) -> list[dt.date]:
-    """Store what a source gives of some days; return the days it did not give."""
+    """Store the days that a source gives; return the days it did not give."""
     left, reasons = list(days), dict.fromkeys(days, "has no rows of the day")
     try:
         listed = await _as_listed(target, source, session)

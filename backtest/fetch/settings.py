@@ -1,7 +1,7 @@
 """How to reach the venues from behind a proxy or a mirror: the file given as ``--exchange-config``.
 
-One table per venue, with fields of the client's constructor; ``[retry]`` and ``[archives]`` beside them. Every key is
-checked here, because the client library takes unknown keys without a word.
+One table per venue, with fields of the client's constructor, and the tables ``[retry]`` and ``[archives]``. Every
+key is checked here, because the client library takes unknown keys silently.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CLIENT_FIELDS: dict[str, Kinds] = {
     "options": TABLE,
 }
 PROXIES = ("proxyUrl", "httpProxy", "httpsProxy", "socksProxy")  # the client refuses two of them on every request
-WORDS = {TEXT: "text in quotes", NUMBER: "a number", SWITCH: "true or false", TABLE: "a table"}
+KIND_NAMES = {TEXT: "text in quotes", NUMBER: "a number", SWITCH: "true or false", TABLE: "a table"}
 ALLOWED_TIMES = {"timeout": "milliseconds, above zero", "rateLimit": "milliseconds between requests, above zero"}
 
 
@@ -122,7 +122,7 @@ def _client_fields(table: Mapping[str, Any], where: str) -> dict[str, Any]:
             guess = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(CLIENT_FIELDS)}"
             raise ConfigError(f"{where}: unknown key '{key}'; {guess}")
         if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not SWITCH):
-            raise ConfigError(f"{where}: key '{key}' is {shown(value)}; it must be {WORDS[kinds]}")
+            raise ConfigError(f"{where}: key '{key}' is {shown(value)}; it must be {KIND_NAMES[kinds]}")
         if key in ALLOWED_TIMES and isinstance(value, int | float) and not 0 < value < float("inf"):
             raise ConfigError(f"{where}: {key} = {value}; allowed: {ALLOWED_TIMES[key]}")
     _check_texts(table, ("headers", "urls"), where)
@@ -136,10 +136,10 @@ def _client_fields(table: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _check_texts(table: Mapping[str, Any], names: Iterable[str], where: str) -> None:
-    """Refuse what is not text in some tables, at any depth."""
+    """Refuse values that are not text in some tables, at any depth."""
     for name in names:
         value = table.get(name, "")
         if isinstance(value, dict):
             _check_texts(value, value, f"{where} {name}")
         elif not isinstance(value, str):
-            raise ConfigError(f"{where}: key '{name}' is {shown(value)}; it must be {WORDS[TEXT]}")
+            raise ConfigError(f"{where}: key '{name}' is {shown(value)}; it must be {KIND_NAMES[TEXT]}")

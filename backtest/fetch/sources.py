@@ -1,4 +1,4 @@
-"""Days of each kind of source: history of a client, what is in force now, files of an archive."""
+"""Days of each kind of source: history of a client, its state of now, files of an archive."""
 
 from __future__ import annotations
 

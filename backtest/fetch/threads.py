@@ -13,8 +13,8 @@ T = TypeVar("T")
 LATENCY_S = 0.1  # longest time until a wait notices Ctrl-C
 
 
-class Interrupted(Exception):  # noqa: N818 - not an error: what was asked for by Ctrl-C
-    """The user asked to stop; what was finished is in the lake."""
+class Interrupted(Exception):  # noqa: N818 - not an error: Ctrl-C asked for it
+    """The user asked to stop; finished days are in the lake."""
 
 
 def in_thread(call: Callable[[], T]) -> asyncio.Future[T]:

@@ -152,7 +152,7 @@ def _batches(stream: BinaryIO, names: list[str], layout: Layout) -> Iterator[Any
 
 
 def _parse_complaint(text: str, names: list[str]) -> str:
-    """Return what the parser complains about, with the column's name for its number.
+    """Return the complaint of the parser, with the column's name for its number.
 
     Examples
     --------

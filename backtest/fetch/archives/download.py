@@ -94,7 +94,7 @@ def download(url: str, target: Path, client: Client, check: Callable[[Path], Non
     Raises
     ------
     NotPublished, Refused, Unreachable
-        404 and 410; what asking again does not mend; every attempt failed.
+        404 and 410; a fault that asking again does not mend; every attempt failed.
     DataError
         The disk refuses, or ``check`` does.
     """
@@ -162,8 +162,8 @@ def _attempt(session: requests.Session, url: str, partial: Path, client: Client)
 def _final(url: str, status: int) -> DownloadError:
     if status in ABSENT:
         return NotPublished(f"{url}: not published (HTTP {status}); check symbol and day", status)
-    what = REFUSALS.get(status, "gives an answer that is no file")
-    return Refused(f"{url}: the server {what} (HTTP {status}); use a folder or another address", status)
+    refusal = REFUSALS.get(status, "gives an answer that is no file")
+    return Refused(f"{url}: the server {refusal} (HTTP {status}); use a folder or another address", status)
 
 
 def _save(response: Any, url: str, partial: Path, client: Client) -> None:
@@ -187,6 +187,6 @@ def _why(error: Exception) -> str:
     while (nested := inner.__cause__ or inner.__context__) is not None:
         inner = nested
     number = inner.errno if isinstance(inner, OSError) else None
-    # numbers below zero are those of name resolution: the error's own words are better
-    said = os.strerror(number) if number is not None and number > 0 else str(inner)
-    return " ".join(said.split()) or type(inner).__name__
+    # numbers below zero are those of name resolution: the error's own text is better
+    text = os.strerror(number) if number is not None and number > 0 else str(inner)
+    return " ".join(text.split()) or type(inner).__name__

@@ -30,7 +30,7 @@ class ArchiveFile:
     name
         Relative to the root of the archive, percent-encoded, with forward slashes.
     kind
-        What the file holds, in the publisher's word.
+        Kind of its rows, in the publisher's word.
     span
         Times its rows may have: from, up to (exclusive).
     before

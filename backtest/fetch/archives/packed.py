@@ -57,7 +57,7 @@ def unpacked(path: Path, limit_bytes: int = UNPACKED_LIMIT_BYTES) -> Iterator[io
     Raises
     ------
     DataError
-        The file is not what its name says, is damaged, or holds more than it may; also while the stream is read.
+        The file is of another kind than its name, is damaged, or holds more than it may; also while the stream is read.
     """
     opener = OPENERS.get(path.suffix)
     if opener is None:
@@ -80,7 +80,7 @@ def _open_zip(path: Path, limit_bytes: int) -> Iterator[BinaryIO]:
         if len(members) != 1:
             raise DataError(f"{shown(path)}: holds {len(members)} files; allowed: {wanted} alone; {FETCH_AGAIN}")
         (member,) = members
-        # orig_filename is what the archive says, before zipfile makes it harmless
+        # orig_filename is the name in the archive, before zipfile makes it harmless
         if wanted not in {member.orig_filename, quote(member.orig_filename, safe="")}:
             name = ascii(member.orig_filename)
             raise DataError(f"{shown(path)}: holds the file {name}; allowed: {wanted}; {FETCH_AGAIN}")
@@ -134,22 +134,22 @@ def verify(path: Path, name: str, checksum: str) -> None:
     Parameters
     ----------
     path, name
-        Where the file lies, and what its publisher calls it.
+        Where the file lies, and its publisher's name of it.
 
     Raises
     ------
     DataError
         The text is not such a line, is of another file, or the file differs.
     """
-    words, place = checksum.split(), shown(path.with_name(name))
-    if len(words) != 2 or len(words[0]) != 64:
+    fields, place = checksum.split(), shown(path.with_name(name))
+    if len(fields) != 2 or len(fields[0]) != 64:
         raise DataError(f"{place}.CHECKSUM: not a line of SHA-256 and file name; {FETCH_AGAIN}")
-    if name not in {words[1].removeprefix("*"), quote(words[1].removeprefix("*"), safe="")}:
-        raise DataError(f"{place}.CHECKSUM: is of {words[1]!a}; allowed: {name}; {FETCH_AGAIN}")
+    if name not in {fields[1].removeprefix("*"), quote(fields[1].removeprefix("*"), safe="")}:
+        raise DataError(f"{place}.CHECKSUM: is of {fields[1]!a}; allowed: {name}; {FETCH_AGAIN}")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != words[0].lower():
-        raise DataError(f"{place}: SHA-256 {digest[:12]}... is not {words[0][:12]}... of its .CHECKSUM; {FETCH_AGAIN}")
+    if digest != fields[0].lower():
+        raise DataError(f"{place}: SHA-256 {digest[:12]}... is not {fields[0][:12]}... of its .CHECKSUM; {FETCH_AGAIN}")
 
 
 def read_text(path: Path, limit_bytes: int = 4096) -> str:

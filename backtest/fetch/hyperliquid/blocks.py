@@ -45,7 +45,7 @@ class ForcedFill(NamedTuple):
 
 
 class Trade(NamedTuple):
-    """What the two fills of a deleveraging share, seen from the winner's side; None for what is no plain value."""
+    """Fields that the two fills of a deleveraging share, of the winner's side; None for values that are not plain."""
 
     coin: Any
     tid: Any
@@ -83,12 +83,8 @@ class FillCounts:
 
     Attributes
     ----------
-    spot, taken, counterparts
-        Fills of spot coins; fills of parties that took liquidated lots; bankrupt sides of deleveraging trades.
-    shared
-        Blocks met a second time.
-    unpaired
-        Deleveraging fills whose bankrupt side is not in their block.
+    spot, taken, counterparts, shared, unpaired
+        As in ``node_fills.FillReport``.
     line, faults, first
         Of the file being read: its line, faults by reason, and the first line of each.
     places

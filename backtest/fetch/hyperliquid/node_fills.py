@@ -107,7 +107,7 @@ def unified_symbol(coin: str) -> str:
 def import_fills(
     paths: Sequence[Path], *, venue: str = "hyperliquid", on_progress: OnProgress | None = None
 ) -> FillReport:
-    """Read node fills into the lake, one file per symbol and UTC day, merged with what is there.
+    """Read node fills into the lake, one file per symbol and UTC day, merged with the rows that are there.
 
     Importing a file again changes no byte, and the order in which files are imported does not matter. Only forced
     closes are checked field by field; of the other fills only that they have a coin and a direction.
@@ -236,7 +236,7 @@ def _spill(rows: list[FillRow], folder: Path, spilled: dict[tuple[str, int], lis
 
 @contextmanager
 def _exclusively() -> Iterator[None]:
-    """Wait for other imports: a day is read, merged and written, and what they added meanwhile would be lost."""
+    """Wait for other imports: a day is read, merged and written, and rows they added meanwhile would be lost."""
     import fcntl
 
     folder = lake_folder() / "fills"

@@ -1,4 +1,4 @@
-"""What ccxt knows of venues: their clients, methods, page sizes and addresses. Nothing else imports ccxt."""
+"""Venues as ccxt knows them: clients, methods, page sizes and addresses. Nothing else imports ccxt."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def page_limit(venue: str, series: Series) -> int | None:
     """
     api, call = client_class(venue)(), series.ccxt
     if call is None:
-        return 0 if series.state else None  # the list of markets holds what has no method
+        return 0 if series.state else None  # the list of markets holds it
     if not api.has.get(call.capability):
         return None
     offered = ((api.features or {}).get("swap") or {}).get("linear") or {}

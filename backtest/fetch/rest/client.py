@@ -72,7 +72,7 @@ class Client:
             error: Exception | None = None
             try:
                 result = await call()
-            except Exception as caught:  # whatever the client's parser makes of a strange answer
+            except Exception as caught:  # of the client's parser too, upon a strange answer
                 error = caught
             fault = classify(self.answers, error)
             if fault is None and error is None:
@@ -97,7 +97,7 @@ class Client:
             The venue lists no perpetual of the coin, or does not answer.
         """
         if not self.listed:
-            # loaded anew each time: the library keeps what it made of a bad answer
+            # loaded anew each time: the library keeps its reading of a bad answer
             self.listed = await self.ask(lambda: self.api.load_markets(True), _no_markets)
             gc.freeze()  # the library and its list of markets stay: the collector need not walk them at every page
         found = market_of(self.listed, coin, symbol)

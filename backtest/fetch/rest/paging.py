@@ -1,6 +1,6 @@
 """From pages to whole days: pages may overlap, repeat, come out of order, be empty or end early.
 
-A page only ever adds rows. What a page lacks is asked for again, and only what two askings do not bring is a gap of
+A page only ever adds rows. Rows that a page lacks are asked for again, and only those absent twice are a gap of
 the venue. A time that comes with two different rows is asked for again too; if the venue insists, the day is not
 believed.
 """
@@ -68,7 +68,7 @@ async def paged_days(ask: AskPage, days: Sequence[dt.date], grid: Grid, on_page:
 async def _pages(ask: AskPage, stretch: Stretch, grid: Grid, on_page: OnPage) -> AsyncIterator[tuple[Floats, int]]:
     """Give the pages of a stretch and the time up to which all has been asked.
 
-    What a page lacks is asked for at once, until that brings nothing new: a page may end early at either end. The
+    Rows that a page lacks are asked for at once, until that brings nothing new: a page may end early at either end. The
     next page is under way while the last one is looked at and stored.
     """
     start, end = stretch

@@ -1,4 +1,4 @@
-"""What a venue's answer means: a page, a fault to ask again for, or a refusal.
+"""The meaning of a venue's answer: a page, a fault to ask again for, or a refusal.
 
 A client library turns an HTML page or half a JSON text with status 200 into an empty list, and some refusals into a
 general error. So the HTTP status and the body are looked at first, the exception last, and an empty page counts only if
@@ -72,7 +72,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why there is no page: ``again`` if asking again may help, after ``wait_s`` where the venue said how long.
+    """Why there is no page: ``again`` if asking again may help, after ``wait_s`` where the venue names a time.
 
     ``whole_venue`` is true where nothing else need be asked of the venue.
     """
@@ -84,14 +84,14 @@ class Fault:
 
 
 def classify(answers: Sequence[Answer], error: Exception | None) -> Fault | None:
-    """Return what is wrong with the answers of one call, or None where they may be read.
+    """Return the fault of the answers of one call, None where they may be read.
 
     Parameters
     ----------
     answers
         All HTTP answers of the call, in order; none where the connection failed.
     error
-        What the client raised, None where it returned.
+        The exception of the client, None where it returned.
 
     Examples
     --------

@@ -17,7 +17,7 @@ from backtest.mechanics.exact import Floats
 
 
 def lake_rows(rows: Sequence[Any], entry: Availability, market: Market) -> Floats:
-    """Return ccxt's rows as an array: ``ts`` in milliseconds, then the columns of the lake; nan for what is unknown."""
+    """Return ccxt's rows as an array: ``ts`` in milliseconds, then the columns of the lake; nan for unknown values."""
     series = SERIES[entry.series]
     call, width = series.ccxt, len(series.columns)
     assert call is not None

@@ -17,11 +17,11 @@ import pytest
 from backtest.assets import lake_folder
 from backtest.errors import DataError
 from backtest.fetch.hyperliquid import node_fills as module
-from backtest.fetch.hyperliquid.blocks import FillCounts, rows_of
+from backtest.fetch.hyperliquid.blocks import FillCounts, FillRow, rows_of
 from backtest.fetch.hyperliquid.node_fills import FillReport, import_fills, unified_symbol
 from backtest.lake.place import Place
 from backtest.lake.read import read_series
-from backtest.lake.series import FILLS
+from backtest.lake.series import FILLS, SERIES
 from tests.fetch.hyperliquid.fill_files import (
     BURST,
     VAULT,
@@ -389,3 +389,7 @@ def test_the_published_order_comes_back(imported: Any) -> None:
         (day,) = (day for day in report.days if day.symbol == unified_symbol(coin))
         assert day.adl_usd == math.fsum(float(row["closed"]) * float(row["adl_price"]) for row in mine)
         assert day.liquidations == 0
+
+
+def test_a_row_has_the_columns_of_the_series() -> None:
+    assert FillRow._fields[2:] == tuple(SERIES["fills"].columns)

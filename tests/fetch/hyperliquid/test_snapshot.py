@@ -105,7 +105,7 @@ def test_the_importer_takes_the_file_as_it_is(snapshot: Any) -> None:
     options: dict[str, Any] = {"inclusive": False, "balance_with_market": False}
     read = read_positions(report.book, (BTC, SOL), [TIERS] * 2, marks(BTC, SOL), **options)
     assert read.lots.tolist() == [2_000, 2_000, 10_000, 10_000]
-    assert read.wallet.tolist() == [16_400_000_000, 11_000_000_000, 4_000_000_000, 900_000_000]
+    assert read.collateral.tolist() == [16_400_000_000, 11_000_000_000, 4_000_000_000, 900_000_000]
     assert read.names == {1: A, 2: B, 3: C}
     assert (read.label, read.market_lots) == ("imported", (0, 0))
     assert "cross accounts: 1 with 2 of 4 positions" in read.notes  # those of A; one position is no cross account
