@@ -22,7 +22,7 @@ from backtest.run.identity import run_id
 from backtest.run.resolve import Resolved
 from backtest.run.rules import rules_of
 from backtest.scenario.values import baseline_of
-from backtest.schema.tables import MONEY_LIMIT
+from backtest.schema.table import MONEY_LIMIT
 from backtest.venue.margin_table import MarginTable
 from backtest.venue.settlement import coin_px
 

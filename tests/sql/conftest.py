@@ -11,7 +11,8 @@ import duckdb
 import polars as pl
 import pytest
 
-from backtest.schema.tables import TABLES, Column, Kind
+from backtest.schema.table import Column, Kind
+from backtest.schema.tables import TABLES
 from backtest.sql import queries
 
 START = datetime.fromisoformat("2025-10-10T21:00:00")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from backtest.assets import asset
-from backtest.schema.tables import TABLES, VIEWS, Table
+from backtest.schema.table import Table
+from backtest.schema.tables import TABLES, VIEWS
 from backtest.sql import queries
 from tests.sql.conftest import Make, Tables, rows
 

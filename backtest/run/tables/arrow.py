@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from backtest.errors import RangeError
 from backtest.mechanics.exact import Bools, Ints
-from backtest.schema.tables import MONEY_LIMIT, Kind, Table
+from backtest.schema.table import MONEY_LIMIT, Kind, Table
 
 _ARROW: dict[Kind, Any] = {
     "int": pa.int64(),
