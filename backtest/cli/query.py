@@ -16,7 +16,7 @@ from backtest.errors import AuditError, QueryError
 from backtest.formatting import readable
 
 if TYPE_CHECKING:
-    from backtest.sql.queries import Param
+    from backtest.sql.params import Param
 
 _RUN = click.argument("run", default="latest")
 
@@ -33,7 +33,7 @@ _RUN = click.argument("run", default="latest")
 def query(name: str | None, run: str, given: tuple[str, ...], output: Output) -> None:
     """Answer a named question about a run, or list the questions."""
     from backtest.run.run import open_run
-    from backtest.sql.queries import get_query, query_names
+    from backtest.sql.files import get_query, query_names
 
     if name is None:
         rows = [

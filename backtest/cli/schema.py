@@ -17,7 +17,7 @@ def schema(table: str | None, ddl: bool, output: Output) -> None:
     """List the tables and views of a run, or show one."""
     from backtest.errors import UnknownNameError, UsageError
     from backtest.schema.tables import TABLES, VIEWS
-    from backtest.sql.queries import get_query
+    from backtest.sql.files import get_query
 
     if table is not None and table not in {**TABLES, **VIEWS}:
         raise UnknownNameError("table", table, {**TABLES, **VIEWS}, "See crashbook schema")
@@ -48,7 +48,7 @@ def _columns_of_view(name: str) -> Table:
     import duckdb
 
     from backtest.schema.tables import TABLES
-    from backtest.sql.queries import create_views
+    from backtest.sql.run import create_views
 
     with duckdb.connect(":memory:") as con:
         for table in TABLES.values():

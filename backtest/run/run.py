@@ -10,7 +10,10 @@ from backtest.run.folder import check_tables, find_run, read_meta
 from backtest.run.meta import RunMeta
 from backtest.run.stored import Studies, read_studies
 from backtest.schema.tables import TABLES, VIEWS
-from backtest.sql import queries
+from backtest.sql.files import get_query
+from backtest.sql.header import Query
+from backtest.sql.lock import lock, user_sql
+from backtest.sql.run import AuditResult, create_views, run_audits, run_query
 
 if TYPE_CHECKING:
     import duckdb
@@ -71,7 +74,7 @@ class StoredRun:
     def __init__(self, path: Path, meta: RunMeta, studies: Studies) -> None:
         self.path, self.meta, self.studies = path, meta, studies
         self._con: duckdb.DuckDBPyConnection | None = None
-        self._audits: list[queries.AuditResult] | None = None
+        self._audits: list[AuditResult] | None = None
 
     @property
     def run_id(self) -> str:
@@ -103,9 +106,9 @@ class StoredRun:
             con.execute(f"create view {name} as select * from read_parquet({file})")
         floor = float(self.meta.scenario["fund_floor_usd"])
         con.execute(f"create view rules as select '{self.meta.threshold}' as threshold, {floor!r} as fund_floor_usd")
-        queries.create_views(con)
+        create_views(con)
         self._add_summaries(con)
-        queries.lock(con)
+        lock(con)
         return con
 
     def _add_summaries(self, con: duckdb.DuckDBPyConnection) -> None:
@@ -126,20 +129,20 @@ class StoredRun:
 
     def query(self, name: str, /, **params: Any) -> pl.DataFrame:
         """Return the rows of a named query."""
-        return queries.run_query(self.connection, name, params)
+        return run_query(self.connection, name, params)
 
-    def query_text(self, name: str, /) -> queries.Query:
+    def query_text(self, name: str, /) -> Query:
         """Return header and text of a named query."""
-        return queries.get_query(name)
+        return get_query(name)
 
     def sql(self, text: str) -> pl.DataFrame:
         """Return the rows of one reading statement over the run's tables and views."""
-        return queries.user_sql(self.connection, text)
+        return user_sql(self.connection, text)
 
-    def audits(self) -> list[queries.AuditResult]:
+    def audits(self) -> list[AuditResult]:
         """Run all audits, once; an audit passes when it returns no row."""
         if self._audits is None:
-            self._audits = queries.run_audits(self.connection)
+            self._audits = run_audits(self.connection)
         return self._audits
 
     def summary(self) -> dict[str, Any]:

@@ -73,7 +73,7 @@ TABLES = (
         position_id          int   position of the winner
         side                 str   side of the winner
         cohort               str   leverage bucket of the winner
-        rank                 int   place in the queue, null without one, 0 if the bankrupt account's own opposite position
+        rank                 int   place in the queue, null without one, 0 for the bankrupt account's own other side
         score                float ranking score, null without a rank
         lots                 int   lots closed
         quantity_base        float the same in base units

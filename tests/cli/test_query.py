@@ -15,7 +15,7 @@ import pytest
 from backtest.run.folder import run_ids, write_run
 from backtest.run.run import open_run
 from backtest.schema.tables import TABLES
-from backtest.sql.queries import audit_names, query_names
+from backtest.sql.files import audit_names, query_names
 from tests.cli.conftest import SMALL
 from tests.support.command import call
 

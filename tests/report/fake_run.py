@@ -18,7 +18,8 @@ import polars as pl
 
 from backtest.run.meta import RunMeta, decode
 from backtest.run.stored import Studies
-from backtest.sql.queries import Query, get_query
+from backtest.sql.files import get_query
+from backtest.sql.header import Query
 from tests.report import fake_meta
 
 EVIL = "<script>alert(1)</script>'\"&$x$"

@@ -13,7 +13,7 @@ import pytest
 
 from backtest.schema.table import Column, Kind
 from backtest.schema.tables import TABLES
-from backtest.sql import queries
+from backtest.sql.run import create_views, run_query
 
 START = datetime.fromisoformat("2025-10-10T21:00:00")
 RULES = "CREATE TABLE rules (threshold VARCHAR, fund_floor_usd DECIMAL(18, 6))"
@@ -78,7 +78,7 @@ class Tables:
         for rule in given.pop("rules", []):
             self.con.execute("INSERT INTO rules VALUES (?, ?)", [rule.get("threshold"), rule.get("fund_floor_usd")])
         assert not given, f"no such table: {sorted(given)}"
-        queries.create_views(self.con)
+        create_views(self.con)
 
     def add(self, name: str, given: Rows) -> None:
         """Insert rows; what a row leaves out is 0, empty or false."""
@@ -91,7 +91,7 @@ class Tables:
 
     def frame(self, name: str, /, **params: Any) -> pl.DataFrame:
         """Run a query, view or audit."""
-        return queries.run_query(self.con, name, params)
+        return run_query(self.con, name, params)
 
     def ask(self, name: str, columns: str, /, **params: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query in the columns asked for."""

@@ -10,7 +10,9 @@ import pytest
 from backtest.assets import asset
 from backtest.schema.table import Table
 from backtest.schema.tables import TABLES, VIEWS
-from backtest.sql import queries
+from backtest.sql.files import audit_names, query_names, view_names
+from backtest.sql.header import load
+from backtest.sql.run import run_audits
 from tests.sql.conftest import Make, Tables, rows
 
 BTC = "BTC/USD:USD"
@@ -69,20 +71,20 @@ def quiet_run(make: Make) -> Tables:
 
 
 def test_the_names_are_complete() -> None:
-    assert set(queries.query_names()) >= set(READING.split())
-    assert set(queries.audit_names()) == set(AUDITS.split())
-    assert set(queries.view_names()) == set(VIEWS)
+    assert set(query_names()) >= set(READING.split())
+    assert set(audit_names()) == set(AUDITS.split())
+    assert set(view_names()) == set(VIEWS)
 
 
 def test_queries_and_audits_do_not_share_names() -> None:
-    names = [*queries.query_names(), *queries.audit_names()]
+    names = [*query_names(), *audit_names()]
     assert len(names) == len(set(names)) == len(FILES)
     assert not set(names) & (set(TABLES) | {"rules", "summaries"})
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_header_is_complete(path: Any) -> None:
-    one = queries.load(path)
+    one = load(path)
     lines = path.read_text(encoding="utf-8").splitlines()
     keys = [line.split(":")[0][3:] for line in lines if line.startswith("-- ")][: 5 if one.note else 4]
     assert keys[:4] == ["title", "params", "grain", "units"]
@@ -146,7 +148,7 @@ def test_large_amounts_do_not_overflow(name: str, tables: Make) -> None:
 
 
 def test_a_quiet_run_passes_all_audits(tables: Make) -> None:
-    results = queries.run_audits(quiet_run(tables).con)
+    results = run_audits(quiet_run(tables).con)
     assert [result.name for result in results] == sorted(AUDITS.split())
     assert all(result.passed and result.rows == 0 for result in results)
 

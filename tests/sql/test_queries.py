@@ -15,7 +15,11 @@ import pytest
 from backtest.errors import QueryError, UnknownNameError, UsageError
 from backtest.schema import renamed
 from backtest.schema.tables import TABLES
-from backtest.sql import queries
+from backtest.sql.files import audit_names, get_query, query_names
+from backtest.sql.header import load
+from backtest.sql.lock import lock, user_sql
+from backtest.sql.params import Param, convert
+from backtest.sql.run import SAMPLE_ROWS, bind, run_audits
 from tests.sql.conftest import Tables
 
 HEADER = "-- title: T?\n-- params: {}\n-- grain: one row\n-- units: none\nSELECT 1 AS a"
@@ -28,11 +32,11 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_load_reads_the_header(tmp_path: Path) -> None:
-    one = queries.load(write(tmp_path, HEADER.format("side VARCHAR = NULL (both); top INTEGER = 5; from_ts TIMESTAMP")))
+    one = load(write(tmp_path, HEADER.format("side VARCHAR = NULL (both); top INTEGER = 5; from_ts TIMESTAMP")))
     assert one.params == (
-        queries.Param("side", "VARCHAR", None, False, "both"),
-        queries.Param("top", "INTEGER", 5, False, ""),
-        queries.Param("from_ts", "TIMESTAMP", None, True, ""),
+        Param("side", "VARCHAR", None, False, "both"),
+        Param("top", "INTEGER", 5, False, ""),
+        Param("from_ts", "TIMESTAMP", None, True, ""),
     )
     assert (one.name, one.title, one.grain, one.units, one.note, one.is_audit) == (
         "probe",
@@ -55,23 +59,23 @@ def test_load_reads_the_header(tmp_path: Path) -> None:
 )
 def test_a_bad_header_is_one_line(text: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(QueryError) as caught:
-        queries.load(write(tmp_path, text))
+        load(write(tmp_path, text))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_an_unknown_query_lists_near_matches() -> None:
     with pytest.raises(UnknownNameError, match="did you mean adl_waves"):
-        queries.get_query("adl_wave")
+        get_query("adl_wave")
     with pytest.raises(UnknownNameError):
-        queries.get_query("../queries/adl_waves")
+        get_query("../queries/adl_waves")
 
 
 @pytest.mark.parametrize(("old", "new"), renamed.QUERIES.items(), ids=str)
 def test_a_former_query_name_gives_the_new_one(old: str, new: str) -> None:
     with pytest.raises(UsageError, match=f"^query '{old}' is now called '{new}'$"):
-        queries.get_query(old)
-    assert queries.get_query(new).name == new
+        get_query(old)
+    assert get_query(new).name == new
 
 
 @pytest.mark.parametrize(
@@ -87,23 +91,23 @@ def test_a_former_query_name_gives_the_new_one(old: str, new: str) -> None:
 )
 def test_a_former_name_in_sql_gives_the_new_one(text: str, words: str, locked: Tables) -> None:
     with pytest.raises(UsageError, match=f"^sql: {words}$"):
-        queries.user_sql(locked.con, text)
+        user_sql(locked.con, text)
 
 
 def test_former_names_are_free_and_new_ones_are_taken() -> None:
     tables = {column.name for table in TABLES.values() for column in table.columns}
-    texts = "\n".join(queries.get_query(name).sql for name in [*queries.query_names(), *queries.audit_names()])
+    texts = "\n".join(get_query(name).sql for name in [*query_names(), *audit_names()])
     assert not renamed.COLUMNS.keys() & tables
     for new in {*renamed.COLUMNS.values(), *renamed.FUNCTIONS.values()}:
         assert new in tables or re.search(rf"\b{new}\b", texts), new
 
 
 def test_bind_converts_text_and_fills_defaults() -> None:
-    window = queries.get_query("window_metrics")
-    bound = queries.bind(window, {"start": "2025-10-10T21:15", "end": datetime(2025, 10, 10, 21, 27, tzinfo=UTC)})
+    window = get_query("window_metrics")
+    bound = bind(window, {"start": "2025-10-10T21:15", "end": datetime(2025, 10, 10, 21, 27, tzinfo=UTC)})
     start, end = (datetime.fromisoformat(f"2025-10-10T21:{minute}") for minute in (15, 27))
     assert bound == {"coin": None, "start": start, "end": end}
-    assert queries.bind(queries.get_query("liquidation_price_map"), {"bins": "7"}) == {"symbol": None, "bins": 7}
+    assert bind(get_query("liquidation_price_map"), {"bins": "7"}) == {"symbol": None, "bins": 7}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +127,7 @@ def test_bind_converts_text_and_fills_defaults() -> None:
 )
 def test_bind_names_what_is_wrong(name: str, given: dict[str, object], words: str) -> None:
     with pytest.raises(QueryError) as caught:
-        queries.bind(queries.get_query(name), given)
+        bind(get_query(name), given)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -133,19 +137,19 @@ def test_bind_names_what_is_wrong(name: str, given: dict[str, object], words: st
     [("BOOLEAN", "true", True), ("BOOLEAN", False, False), ("DOUBLE", "1e-3", 0.001), ("DOUBLE", 2, 2.0)],
 )
 def test_convert_reads_the_other_types(kind: str, value: object, expected: object) -> None:
-    assert queries.convert("q", queries.Param("p", kind, None, True, ""), value) == expected
+    assert convert("q", Param("p", kind, None, True, ""), value) == expected
 
 
 def test_boolean_refuses_other_words() -> None:
     with pytest.raises(QueryError, match="takes BOOLEAN, true or false, not 'yes'"):
-        queries.convert("q", queries.Param("p", "BOOLEAN", None, True, ""), "yes")
+        convert("q", Param("p", "BOOLEAN", None, True, ""), "yes")
 
 
 def test_audits_report_rows_and_a_sample(tables: Callable[..., Tables]) -> None:
     run = tables(steps=[{"step": k, "symbol": "BTC/USD:USD", "residual_usd": 1} for k in range(1, 9)])
-    found = {result.name: result for result in queries.run_audits(run.con)}
+    found = {result.name: result for result in run_audits(run.con)}
     residual = found["steps_residual_zero"]
-    assert (residual.rows, residual.sample.height, residual.passed) == (8, queries.SAMPLE_ROWS, False)
+    assert (residual.rows, residual.sample.height, residual.passed) == (8, SAMPLE_ROWS, False)
     assert found["ledger_sums_to_zero"].passed
 
 
@@ -164,7 +168,7 @@ def test_a_query_on_a_missing_table_is_one_line(tables: Callable[..., Tables]) -
 def locked(tables: Callable[..., Tables]) -> Tables:
     run = tables(steps=[{"step": 1, "symbol": "BTC/USD:USD", "mark_px": 2.5}])
     run.con.register("imported", pads.dataset(pa.table({"a": [1, 2]})))
-    queries.lock(run.con)
+    lock(run.con)
     return run
 
 
@@ -183,11 +187,11 @@ def locked(tables: Callable[..., Tables]) -> Tables:
     ],
 )
 def test_reading_statements_run(text: str, height: int, locked: Tables) -> None:
-    assert queries.user_sql(locked.con, text).height == height
+    assert user_sql(locked.con, text).height == height
 
 
 def test_show_lists_tables_and_views(locked: Tables) -> None:
-    names = queries.user_sql(locked.con, "SHOW TABLES")["name"].to_list()
+    names = user_sql(locked.con, "SHOW TABLES")["name"].to_list()
     assert {"steps", "ledger", "loss_waterfall", "imported"} <= set(names)
 
 
@@ -212,13 +216,13 @@ def test_show_lists_tables_and_views(locked: Tables) -> None:
 )
 def test_other_statements_are_refused(text: str, locked: Tables) -> None:
     with pytest.raises(QueryError, match="only reading statements are allowed"):
-        queries.user_sql(locked.con, text)
+        user_sql(locked.con, text)
 
 
 @pytest.mark.parametrize("text", ["", " ; ", "-- nothing", "SELECT 1; SELECT 2"])
 def test_one_statement_is_wanted(text: str, locked: Tables) -> None:
-    with pytest.raises(QueryError, match="one statement is wanted"):
-        queries.user_sql(locked.con, text)
+    with pytest.raises(QueryError, match="give one statement, not"):
+        user_sql(locked.con, text)
 
 
 @pytest.mark.parametrize(
@@ -240,10 +244,10 @@ def test_what_cannot_run_is_one_line(text: str, locked: Tables) -> None:
     frame_of_the_caller = pl.DataFrame({"a": [1]})
     assert frame_of_the_caller.height == 1
     with pytest.raises(QueryError) as caught:
-        queries.user_sql(locked.con, text)
+        user_sql(locked.con, text)
     assert str(caught.value).startswith("sql: ")
     assert "\n" not in str(caught.value)
-    assert queries.user_sql(locked.con, "SELECT count(*) AS n FROM rules")["n"].to_list() == [0]
+    assert user_sql(locked.con, "SELECT count(*) AS n FROM rules")["n"].to_list() == [0]
 
 
 def test_the_lock_stays_shut(locked: Tables) -> None:

@@ -1,0 +1,125 @@
+"""Named queries, views and audits run on the tables of a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backtest.errors import QueryError, UsageError
+from backtest.schema import renamed
+from backtest.sql.files import audit_names, get_query, view_names
+from backtest.sql.header import Query
+from backtest.sql.params import Value, convert, expected
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+
+SAMPLE_ROWS = 5
+
+# What queries need of a contract: by its unified symbol, inverse where it settles in its own coin (BTC/USD:BTC).
+MACROS = {
+    "is_inverse(symbol)": "symbol LIKE '%/%:%' AND split_part(symbol, ':', 2) = split_part(symbol, '/', 1)",
+    # +1 for a position that gains when the value of its lots rises
+    "value_sign(side, symbol)": "CASE WHEN (side = 'long') <> coalesce(is_inverse(symbol), false) THEN 1 ELSE -1 END",
+    # mean price of slices of one symbol: by size, of an inverse contract harmonic; a slice's price gives the value of
+    # a lot times its price, which is the same for all
+    "mean_px(symbol, px, amount, lots, size)": "CASE WHEN is_inverse(symbol) THEN "
+    "max(px * amount::DOUBLE / lots) * sum(lots)::DOUBLE / sum(amount)::DOUBLE "
+    "ELSE sum(amount) / (sum(lots)::BIGINT * max(size / lots)) END",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AuditResult:
+    """The result of an audit; it passes when it returns no row. ``sample`` holds the first offending rows."""
+
+    name: str
+    title: str
+    rows: int
+    sample: pl.DataFrame
+    passed: bool
+
+
+def bind(query: Query, given: Mapping[str, object]) -> dict[str, Value]:
+    """Return the value of every parameter of ``query``: given values, converted, and the defaults.
+
+    Raises
+    ------
+    QueryError
+        If a required parameter is missing, a name is unknown or a value has the wrong type.
+
+    Examples
+    --------
+    >>> bind(get_query("largest_liquidations"), {"limit": "3"})
+    {'limit': 3}
+    """
+    known = {param.name: param for param in query.params}
+    for name in given:
+        if name not in known:
+            listed = ", ".join(f"{p.name} ({p.type})" for p in query.params) or "none"
+            raise QueryError(f"query {query.name}: unknown parameter '{name}'; it takes: {listed}")
+    for param in query.params:
+        if param.required and param.name not in given:
+            raise QueryError(
+                f"query {query.name}: parameter {param.name} is missing; give {expected(param)}, "
+                f"with --param {param.name}=VALUE or {param.name}=VALUE in Python"
+            )
+    return {
+        name: convert(query.name, param, given[name]) if name in given else param.default
+        for name, param in known.items()
+    }
+
+
+def run_query(con: duckdb.DuckDBPyConnection, name: str, params: Mapping[str, object] | None = None) -> pl.DataFrame:
+    """Run a named query, view or audit on the tables registered with ``con``."""
+    query = get_query(name)
+    return frame_of(con, query.sql, bind(query, params or {}), f"query {name}")
+
+
+def run_audits(con: duckdb.DuckDBPyConnection) -> list[AuditResult]:
+    """Run all audits; each passes when it returns no row."""
+    results = []
+    for name in audit_names():
+        query = get_query(name)
+        rows = frame_of(con, query.sql, bind(query, {}), f"audit {name}")
+        results.append(AuditResult(name, query.title, rows.height, rows.head(SAMPLE_ROWS), rows.is_empty()))
+    return results
+
+
+def create_views(con: duckdb.DuckDBPyConnection) -> None:
+    """Create the functions of ``MACROS`` and the views over the tables registered with ``con``."""
+    for head, body in MACROS.items():
+        con.execute(f"CREATE OR REPLACE TEMP MACRO {head} AS {body}").fetchall()
+    for name in view_names():
+        con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS\n{get_query(name).sql}").fetchall()
+
+
+def frame_of(con: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Value], label: str) -> pl.DataFrame:
+    """Return the answer of a statement; an error is one line that begins with ``label``."""
+    import duckdb
+
+    try:
+        answer = con.sql(sql, params=dict(params) or None)
+        if any("INTERVAL" in str(kind) for kind in answer.types):
+            raise QueryError(f"{label}: an INTERVAL has no column type here; give seconds with epoch(...)")
+        frame: pl.DataFrame = answer.pl()
+    except duckdb.Error as error:
+        message = one_line(error)
+        if hint := renamed.hint(message):
+            raise UsageError(f"{label}: {hint}") from None
+        raise QueryError(f"{label}: {message}") from None
+    return frame
+
+
+def one_line(error: Exception) -> str:
+    r"""Return the message of a DuckDB error on one line, without the excerpt of the statement.
+
+    Examples
+    --------
+    >>> one_line(ValueError("Parser Error: syntax error at or near \"x\"\n\nLINE 1: x\n ^"))
+    'Parser Error: syntax error at or near "x"'
+    """
+    return " ".join(re.split(r"\n+LINE \d+:", str(error))[0].split())
