@@ -29,7 +29,8 @@ from backtest.scenario.fields import MOST
 from backtest.times import DAY
 from backtest.venue.listings import LARGEST_UNIT, SMALLEST_UNIT, Listing
 from backtest.venue.margin_table import MarginTable, wrong_tiers
-from backtest.venue.profile import Source, VenueProfile
+from backtest.venue.profile import VenueProfile
+from backtest.venue.statement import Source
 
 if TYPE_CHECKING:
     import polars as pl

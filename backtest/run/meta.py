@@ -10,7 +10,7 @@ import msgspec
 
 from backtest.catalogue.facts import Comparison, Fact
 from backtest.errors import RunError
-from backtest.venue.profile import Point, Simplification, Source
+from backtest.venue.statement import Point, Simplification, Source
 
 T = TypeVar("T")
 

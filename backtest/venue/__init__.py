@@ -5,4 +5,14 @@ are its parts; ``instrument`` gives the integer units of a contract, ``settlemen
 coins. ``overview`` writes the rule table of all venues for ``data/venues/README.md``.
 """
 
-__all__ = ["funding_rule", "instrument", "listings", "margin_table", "overview", "profile", "reading", "settlement"]
+__all__ = [
+    "funding_rule",
+    "instrument",
+    "listings",
+    "margin_table",
+    "overview",
+    "profile",
+    "reading",
+    "settlement",
+    "statement",
+]

@@ -9,41 +9,12 @@ from decimal import Decimal
 from typing import Any
 
 from backtest.errors import ConfigError, UnknownNameError
-from backtest.toml import Mark, Table
 from backtest.venue.funding_rule import FundingRule
 from backtest.venue.listings import Listing, in_force
 from backtest.venue.margin_table import MarginTable
+from backtest.venue.statement import Point, Simplification, Source
 
 A_YEAR = dt.timedelta(days=366)
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One strategy point as the profile states it: value, source and confidence mark."""
-
-    name: str
-    value: str
-    source: str
-    mark: str
-    note: str
-
-
-class Source(Table, frozen=True, kw_only=True):
-    """A page that a profile cites, when it was read, and how far it is verified."""
-
-    id: str
-    url: str
-    read: str
-    mark: Mark
-    note: str = ""
-
-
-class Simplification(Table, frozen=True, kw_only=True):
-    """A rule of the venue that is simpler here, and what runs instead."""
-
-    point: str
-    venue_rule: str
-    runs_here: str
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -21,7 +21,8 @@ from backtest.toml import Cited, Mark, Table, decode, read_toml
 from backtest.venue.funding_rule import FundingTable
 from backtest.venue.listings import InstrumentTable, listings_of
 from backtest.venue.margin_table import TierTable
-from backtest.venue.profile import Balance, Point, Simplification, Source, VenueProfile
+from backtest.venue.profile import Balance, VenueProfile
+from backtest.venue.statement import Point, Simplification, Source
 
 Above0 = Annotated[int, msgspec.Meta(gt=0)]
 RENAMED_KEYS = {"liquidation.stepper": "rule", "fund.drop": "drawdown", "adl.visits": "max_candidates"}

@@ -13,7 +13,7 @@ from backtest.report.numbers import count, listed, plural, say
 from backtest.report.sections.published import file_name, source_link
 from backtest.report.story import BADGES, day
 from backtest.report.tables import bullets, columns, empty, micros, table
-from backtest.venue.profile import Simplification, Source
+from backtest.venue.statement import Simplification, Source
 
 AUDITS = columns("""
     mark   words

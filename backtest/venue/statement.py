@@ -1,0 +1,36 @@
+"""Statements of a venue profile with their sources: strategy points, pages cited, simplifications."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backtest.toml import Mark, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One strategy point as the profile states it: value, source and confidence mark."""
+
+    name: str
+    value: str
+    source: str
+    mark: str
+    note: str
+
+
+class Source(Table, frozen=True, kw_only=True):
+    """A page that a profile cites, when it was read, and how far it is verified."""
+
+    id: str
+    url: str
+    read: str
+    mark: Mark
+    note: str = ""
+
+
+class Simplification(Table, frozen=True, kw_only=True):
+    """A rule of the venue that is simpler here, and what runs instead."""
+
+    point: str
+    venue_rule: str
+    runs_here: str
