@@ -19,7 +19,7 @@ from backtest.venue.reading import parse_venue
 
 VENUES = Path(__file__).resolve().parents[2] / "data" / "venues"
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
-IDS = ("binancecoinm", "binanceusdm", "bitmex", "bybit", "deribit", "drift", "dydx", "hyperliquid", "okx")
+IDS = ("binancecoinm", "binanceusdm", "bitmex", "bybit", "deribit", "drift", "dydx", "gate", "hyperliquid", "okx")
 COINS = ("BTC", "ETH", "SOL", "XRP", "DOGE", "LINK")
 MARKS = {"V", "S", "D", "U"}
 QUANTUM_USD = Decimal("0.000001")
