@@ -121,7 +121,7 @@ def misplaced(loaded: Loaded) -> Iterator[str]:
     misplaced = loaded.frame["ts"].dt.date().to_physical() != pl.Series(named, dtype=pl.Int32)
     if misplaced.any():
         found = occurrences(named[misplaced.arg_true().to_numpy()])
-        yield few(
+        yield first_few(
             f"{FIRST_DAY + dt.timedelta(days=day)}.parquet has {count} rows of another day" for day, count in found
         )
 
@@ -138,12 +138,12 @@ def occurrences(values: Ints) -> list[tuple[int, int]]:
     return [*zip(found.tolist(), counts.tolist(), strict=True)]
 
 
-def few(names: Iterable[str]) -> str:
+def first_few(names: Iterable[str]) -> str:
     """Return the first few names and how many more there are.
 
     Examples
     --------
-    >>> few("abcde")
+    >>> first_few("abcde")
     'a, b, c and 2 more'
     """
     listed = [*names]

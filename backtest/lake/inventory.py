@@ -20,9 +20,9 @@ from backtest.errors import DataError
 from backtest.lake.checks import Facts, check_rows, describe, gaps_text
 from backtest.lake.clock import count_stale, on_grid, step_s
 from backtest.lake.digests import rows_digest
-from backtest.lake.holdings import changed_days, day_names, few, load_days, misplaced
+from backtest.lake.holdings import changed_days, day_names, first_few, load_days, misplaced
 from backtest.lake.manifest import read_manifest
-from backtest.lake.markets import chain, names_of
+from backtest.lake.markets import chain, known_symbols
 from backtest.lake.place import Place
 from backtest.lake.series import SERIES, TIMEFRAMES
 from backtest.mechanics.exact import Ints
@@ -75,7 +75,7 @@ class Holding:
     def row(self) -> dict[str, Any]:
         """Return a row of the table of ``crashbook data``."""
         place, facts, clock = self.place, self.facts, self.expected is not None
-        changed = f"changed since it was entered: {few(map(str, self.changed))}" if self.changed else ""
+        changed = f"changed since it was entered: {first_few(map(str, self.changed))}" if self.changed else ""
         return {
             "series": place.series,
             "venue": place.venue,
@@ -151,7 +151,7 @@ def event_places(event: CrashEvent) -> list[Place]:
     """Return the folders of an event's coins: the venues a fetch asks in their order, then any other in the lake."""
     places = lake_places()
     venues = list(dict.fromkeys((*chain(event), *(place.venue for place in places))))
-    names = [(venue, symbol) for coin in event.coins for venue in venues for symbol in names_of(venue, coin)]
+    names = [(venue, symbol) for coin in event.coins for venue in venues for symbol in known_symbols(venue, coin)]
     by_name: dict[tuple[str, str, str], list[Place]] = {}
     for place in places:
         by_name.setdefault((place.series, place.venue, place.symbol), []).append(place)
@@ -166,7 +166,7 @@ def _absent(event: CrashEvent, held: Sequence[Holding]) -> Iterator[Holding]:
         if SERIES[each.place.series].needed and each.place.timeframe == "1m" and each.facts.rows
     }
     for coin in event.coins:
-        if not any(symbol in names_of(venue, coin) for venue, symbol in there):
+        if not any(symbol in known_symbols(venue, coin) for venue, symbol in there):
             gap = (event.start, event.end)
             length_s = int((event.end - event.start).total_seconds())
             facts = Facts(missing=length_s // 60, longest_gap_s=length_s, gaps=(gap,))
@@ -219,7 +219,7 @@ def _hold(
     measured = _measure(place, frame, window, _times(place, loaded.frame))
     faults += [measured.fault] if measured.fault else []
     if unnamed:
-        faults.append(f"not named by a day: {few(unnamed)}")
+        faults.append(f"not named by a day: {first_few(unnamed)}")
     holding = Holding(
         place=place,
         expected=measured.expected,

@@ -49,7 +49,7 @@ def symbols_of(venue: str, coin: str) -> tuple[str, ...]:
     return tuple(text.format(coin) for text in PERPETUALS.get(venue, DOLLAR_PERPETUAL))
 
 
-def names_of(venue: str, coin: str) -> tuple[str, ...]:
+def known_symbols(venue: str, coin: str) -> tuple[str, ...]:
     """Return a coin's perpetuals at a venue: those expected, then others whose trade bars are in the lake."""
     folder = lake_folder() / "ohlcv" / f"venue={quote(venue, safe='')}"
     held = sorted(

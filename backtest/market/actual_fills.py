@@ -10,7 +10,7 @@ from backtest.lake.checks import facts_of
 from backtest.lake.place import Place
 from backtest.lake.read import read_series
 from backtest.lake.series import schema_of
-from backtest.market.inputs import InputSeries
+from backtest.market.inputs import InputSeries, from_lake
 from backtest.times import Window
 
 if TYPE_CHECKING:
@@ -39,17 +39,7 @@ def read_actual(venue: str, symbols: Sequence[str], window: Window) -> ActualFil
         rows = read_series(place, *window)
         if rows.height:
             frames.append(rows.with_columns(symbol=pl.lit(symbol)))
-            series.append(
-                InputSeries(
-                    name="fills",
-                    symbol=symbol,
-                    source=place.source,
-                    label="measured",
-                    expected_rows=None,
-                    facts=facts_of(rows),
-                    note="not used by the replay",
-                )
-            )
+            series.append(from_lake(place, facts_of(rows), "not used by the replay"))
     if not frames:
         return ActualFills(pl.DataFrame(schema={**schema_of("fills"), "symbol": pl.String()}), ())
     return ActualFills(pl.concat(frames).sort("block_ts", "seq", "symbol", "user"), tuple(series))

@@ -13,7 +13,7 @@ from backtest.errors import DataError, DataGapError
 from backtest.lake.checks import facts_of
 from backtest.lake.place import Place, shown
 from backtest.lake.read import read_series
-from backtest.market.inputs import InputSeries
+from backtest.market.inputs import InputSeries, from_lake
 from backtest.mechanics.exact import Floats, Ints
 from backtest.times import Window, moment
 
@@ -66,15 +66,8 @@ def read_depth(places: Sequence[Place], symbol: str, window: Window, open_ts: In
         found = _by_bar(_checked(frame, place), open_ts, bar_s) if frame.height else "none"
         if not isinstance(found, str):
             own = place == places[0]
-            series = InputSeries(
-                name="depth",
-                symbol=symbol,
-                source=place.source,
-                label="measured" if own else "proxy",
-                expected_rows=None,
-                facts=facts_of(frame),
-                note="" if own else f"the order book of {place.venue} stands in for {places[0].venue}",
-            )
+            note = "" if own else f"the order book of {place.venue} stands in for {places[0].venue}"
+            series = from_lake(place, facts_of(frame), note, symbol=symbol, stands_in=not own)
             return DepthRead(found.distances, found.base, series)
         reasons.append(f"{place.venue}: {found}")
     raise DataGapError(

@@ -12,7 +12,7 @@ from backtest.errors import DataError
 from backtest.lake.checks import Facts, check_bars, check_funding
 from backtest.lake.place import Place, shown
 from backtest.lake.read import read_series
-from backtest.market.inputs import InputSeries
+from backtest.market.inputs import InputSeries, from_lake
 from backtest.mechanics.exact import rate_e9
 from backtest.times import Window
 from backtest.venue.funding_rule import compare_clock
@@ -68,7 +68,7 @@ def read_settlements(profile: VenueProfile, index: int, unit: Instrument, window
     if not frame.height:
         due = compare_clock(rule, unit.coin, (), window)[1]
         note = NO_RATES if due else NOT_DUE
-        return Paid((), (_funding_series(unit, None, "", note),), ())
+        return Paid((), (InputSeries("funding", unit.symbol, source="", label="missing", note=note),), ())
     times: list[dt.datetime] = frame["ts"].to_list()
     fetched = [rate_e9(rate) for rate in frame["rate"].to_list()]
     oracles, index_series = _oracles(profile, unit, window, times)
@@ -84,20 +84,8 @@ def read_settlements(profile: VenueProfile, index: int, unit: Instrument, window
         *_clip_notes(times, settlements),
         *([f"has {index_series[0].note}"] if 0 in oracles and index_series else []),
     ]
-    rates = _funding_series(unit, facts, place.source, _charged(settlements))
+    rates = from_lake(place, facts, _charged(settlements))
     return Paid(settlements, (rates, *index_series), tuple(notes))
-
-
-def _funding_series(unit: Instrument, facts: Facts | None, source: str, note: str) -> InputSeries:
-    return InputSeries(
-        name="funding",
-        symbol=unit.symbol,
-        source=source,
-        label="measured" if facts else "missing",
-        expected_rows=None,
-        facts=facts,
-        note=note,
-    )
 
 
 def _rates(place: Place, window: Window) -> tuple[pl.DataFrame, Facts]:
@@ -126,16 +114,9 @@ def _oracles(
     oracles = [_in_quanta(opens[time], unit, where) if time in opens else 0 for time in times]
     have = len(times) - oracles.count(0)
     note = f"index prices at {have} of {len(times)} settlements, else the mark is charged" if have < len(times) else ""
-    series = InputSeries(
-        name="index_ohlcv",
-        symbol=unit.symbol,
-        source=place.source if have else "",
-        label="measured" if have else "missing",
-        expected_rows=None,
-        facts=facts if have else None,
-        note=note,
-    )
-    return oracles, (series,)
+    if not have:
+        return oracles, (InputSeries("index_ohlcv", unit.symbol, source="", label="missing", note=note),)
+    return oracles, (from_lake(place, facts, note),)
 
 
 def _in_quanta(price: float, unit: Instrument, where: str) -> int:

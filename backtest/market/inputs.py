@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backtest.lake.checks import Facts
+from backtest.lake.place import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +17,8 @@ class InputSeries:
     symbol: str
     source: str
     label: str
-    expected_rows: int | None
-    facts: Facts | None
+    expected_rows: int | None = None
+    facts: Facts | None = None
     note: str = ""
     bridged: int = 0
 
@@ -40,3 +41,32 @@ class InputSeries:
             "sha256": facts.sha256,
             "note": self.note,
         }
+
+
+def from_lake(
+    place: Place,
+    facts: Facts,
+    note: str = "",
+    *,
+    symbol: str = "",
+    stands_in: bool = False,
+    expected_rows: int | None = None,
+) -> InputSeries:
+    """Return a series read from the lake.
+
+    Parameters
+    ----------
+    symbol
+        Symbol of the run, where the rows are of another one.
+    stands_in
+        Whether the rows of another venue stand in.
+    """
+    return InputSeries(
+        name=place.series,
+        symbol=symbol or place.symbol,
+        source=place.source,
+        label="proxy" if stands_in else "measured",
+        expected_rows=expected_rows,
+        facts=facts,
+        note=note,
+    )

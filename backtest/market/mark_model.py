@@ -13,7 +13,7 @@ from backtest.errors import DataError
 from backtest.lake.checks import PRICES, check_bars
 from backtest.lake.place import Place, shown
 from backtest.lake.read import read_series
-from backtest.market.inputs import InputSeries
+from backtest.market.inputs import InputSeries, from_lake
 from backtest.market.tape import Tape
 from backtest.market.units import in_units
 from backtest.mechanics.exact import Ints
@@ -67,16 +67,9 @@ def read_marks(
         frame, facts = check_bars(rows.with_columns(volume=pl.lit(0.0)), unit.symbol, bar_s, where, window)
         if frame.height == len(trade):
             own = place.venue == venue
-            measured = InputSeries(
-                name="mark_ohlcv",
-                symbol=unit.symbol,
-                source=place.source,
-                label="measured" if own else "proxy",
-                expected_rows=len(trade),
-                facts=facts,
-                note="" if own else f"marks of {place.venue} stand in for {venue}",
-            )
-            return MarkBars(_in_quanta(frame, unit, where), measured)
+            note = "" if own else f"marks of {place.venue} stand in for {venue}"
+            series = from_lake(place, facts, note, symbol=unit.symbol, stands_in=not own, expected_rows=len(trade))
+            return MarkBars(_in_quanta(frame, unit, where), series)
         counts.append(f"{frame.height or 'none'} of the {len(trade)} mark bars of {place.venue}")
     modelled = InputSeries(
         name="mark_ohlcv",
@@ -84,7 +77,6 @@ def read_marks(
         source=model_text(half_life_s),
         label="modelled",
         expected_rows=len(trade),
-        facts=None,
         note=f"the lake has {' and '.join(counts)}",
     )
     return MarkBars(model_mark(trade, bar_s, half_life_s, unit.mark_per_tick), modelled)

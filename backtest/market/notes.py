@@ -10,7 +10,7 @@ from backtest.lake.checks import describe, gaps_text
 from backtest.lake.place import Place
 from backtest.lake.read import read_series
 from backtest.market.funding import NO_RATES
-from backtest.market.inputs import InputSeries
+from backtest.market.inputs import InputSeries, from_lake
 from backtest.market.mark_model import model_text
 from backtest.market.pre_roll import LONG_ENOUGH
 from backtest.market.tape import Tape
@@ -115,15 +115,7 @@ def known_open_interest(
         used = per_coin(scenario.open_interest_usd, unit.coin, "open_interest_usd")
         found = f"was {usd:,.0f} USD a side at {when.isoformat()}; the book is drawn with {used:,.0f}"
         use = f"--set open_interest_usd.{unit.coin}={usd:.6g} takes the measured one"
-        yield InputSeries(
-            name="open_interest",
-            symbol=unit.symbol,
-            source=place.source,
-            label="measured",
-            expected_rows=None,
-            facts=describe(rows, 0, 0, None),
-            note=f"{found}; {use}",
-        )
+        yield from_lake(place, describe(rows, 0, 0, None), f"{found}; {use}")
 
 
 def series_notes(series: Sequence[InputSeries]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from backtest.assets import asset
 from backtest.errors import DataError, DataGapError
-from backtest.lake.markets import chain, names_of
+from backtest.lake.markets import chain, known_symbols
 from backtest.lake.place import Place, shown
 from backtest.lake.read import read_series
 from backtest.lake.series import BAR_COLUMNS, schema_of
@@ -87,7 +87,7 @@ def find_tape(event: CrashEvent, venue: str, symbol: str, coin: str, requested: 
     wanted = (requested.start or event.start, requested.end or event.end)
     core = (max(event.core_start, wanted[0]), min(event.core_end, wanted[1]))
     own = Place(venue, symbol, "ohlcv")
-    others = (Place(name, other, "ohlcv") for name in chain(event, venue) for other in names_of(name, coin))
+    others = (Place(name, other, "ohlcv") for name in chain(event, venue) for other in known_symbols(name, coin))
     stretches = {place: _stretch(place, wanted, core[0]) for place in dict.fromkeys((own, *others))}
     whole = [place for place, found in stretches.items() if found and found[0] <= core[0] and core[1] <= found[1]]
     chosen = next(iter(whole), None) or (own if stretches[own] else None)

@@ -23,7 +23,7 @@ from backtest.lake.holdings import day_names
 from backtest.lake.markets import is_name
 from backtest.lake.place import Place, shown
 from backtest.lake.read import read_series
-from backtest.market.inputs import InputSeries
+from backtest.market.inputs import InputSeries, from_lake
 from backtest.mechanics.exact import half_even, rate_e9
 from backtest.scenario.fields import MOST
 from backtest.times import DAY
@@ -252,16 +252,8 @@ def _rows_of_day(place: Place, day: dt.date, path: Path) -> tuple[pl.DataFrame, 
 
 
 def _series(place: Place, frame: pl.DataFrame, where: str, note: str) -> InputSeries:
-    facts = describe(frame, 0, 0, None)
-    return InputSeries(
-        name=place.series,
-        symbol=place.symbol,
-        source=f"{place.venue}: {where}",
-        label="measured",
-        expected_rows=None,
-        facts=facts,
-        note=note,
-    )
+    """Return the rows of a day as a series whose source is that day's file."""
+    return replace(from_lake(place, describe(frame, 0, 0, None), note), source=f"{place.venue}: {where}")
 
 
 def _source(terms: Terms) -> Source:
