@@ -205,6 +205,16 @@ CASES: dict[str, Case] = {
         )
     },
     "ranking-bitmex": case(TARIFF, "binanceusdm", CROSS, POOR, ranking="bitmex", losers="ranked", queue_not_reached=5),
+    "pro-rata-cross": case(
+        TARIFF, "hyperliquid", CROSS, POOR, adl_allocation="pro_rata", losers="last", on_exhausted="waits",
+        positions=3000,
+    ),
+    "pro-rata-at-bankruptcy": case(
+        TARIFF, "binanceusdm", THREE, POOR, adl_allocation="pro_rata", losers="excluded", positions=3000,
+    ),
+    "pro-rata-fund-inventory": case(
+        TARIFF, "bybit", THREE, POOR, TAKES_ALL, adl_allocation="pro_rata", fund_pools="isolated", positions=3000,
+    ),
     "ranking-random": case(
         TARIFF, "binanceusdm", THREE, POOR, ranking="random", losers="excluded", queue_not_reached=0, seed=3
     ),
