@@ -1,4 +1,4 @@
-"""MECHANISM.md section 7: waves, ranks, close prices, and what nobody could take."""
+"""The mechanism page, section 7: waves, ranks, close prices, and what nobody could take."""
 
 from collections.abc import Callable
 from fractions import Fraction

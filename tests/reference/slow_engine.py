@@ -1,4 +1,4 @@
-"""MECHANISM.md section 4: the acts of a step, one after the other."""
+"""The mechanism page, section 4: the acts of a step, one after the other."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -44,11 +44,11 @@ def replay(world: dict[str, Any]) -> dict[str, Any]:
     world : dict
         Symbols, profile, liquidity, bars, funding and accounts; money in quanta, trades in ticks, marks in mark
         quanta, sizes in lots. Keys that may be absent: a symbol's `mark_per_tick` (mark quanta in a tick, 1) and
-        `inverse` (linear; else a lot is worth `inverse` over the mark), an account row's `cross` (isolated), the
+        `inverse` (linear; else the value of a lot is `inverse` over the mark), an account row's `cross` (isolated), the
         profile's `vault` (none: no such owner; else its `capital`, and the share `num`/`den` of maintenance below
         which it takes over), `hl_literal` (false), `liquidation_rule` (`full_position`; `part_first` has `first_share`
-        as [numerator, denominator], `first_above` in quanta and `pause_s`), `cross_allocation` (`by_maintenance`)
-        and `cross_order` (`maintenance`).
+        as [numerator, denominator], `first_above` in quanta and `pause_s`), `adl_allocation` (`queue`),
+        `cross_allocation` (`by_maintenance`) and `cross_order` (`maintenance`).
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""MECHANISM.md section 5: how far an order moves its price."""
+"""The mechanism page, section 5: how far an order moves its price."""
 
 from collections.abc import Iterator
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""MECHANISM.md sections 1 and 2: who owns how much cash and how many lots."""
+"""The mechanism page, sections 1 and 2: who owns how much cash and how many lots."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""MECHANISM.md section 3: the prices every symbol walks through, on one clock."""
+"""The mechanism page, section 3: the prices every symbol walks through, on one clock."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""MECHANISM.md section 7: a wave that every candidate pays in proportion to its lots."""
+"""The mechanism page, section 7: a wave that every candidate pays in proportion to its lots."""
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""MECHANISM.md section 5, partial steppers: how many lots go to the book, and whether the rest waits.
+"""The mechanism page, section 5, partial steppers: how many lots go to the book, and whether the rest waits.
 
 A stepper is two functions. The first names the lots ordered before any price is known, as the impact counts them. The
 second names, at the order's turn, the lots that the book takes and whether what is left waits. Both see positions
