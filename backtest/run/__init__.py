@@ -1,1 +1,24 @@
-"""."""
+"""One replay from its scenario to its folder, and the folder read again.
+
+``resolve`` fills in a scenario, ``prepare`` builds market, book and world, ``execute`` runs the engine and writes the
+folder; ``run`` opens one: tables, queries, SQL and audits. ``meta`` types ``run.json``, ``stored`` the studies beside
+it, ``describe`` and ``assumptions`` put the run in words.
+"""
+
+__all__ = [
+    "assumptions",
+    "compare",
+    "describe",
+    "execute",
+    "folder",
+    "identity",
+    "meta",
+    "prepare",
+    "resolve",
+    "rules",
+    "run",
+    "seal",
+    "stored",
+    "summary",
+    "tables",
+]
