@@ -19,6 +19,7 @@ from backtest.engine.mirror import Mirror
 from backtest.engine.prices import Prices
 from backtest.engine.records import Record
 from backtest.engine.world import FundingEvent, World
+from backtest.mechanics.adl.close_price import EXHAUSTION
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.margin_stepped import steps_up
 
@@ -29,9 +30,10 @@ NO_ROWS: Ints = np.empty(0, dtype=np.int64)
 class Replay:
     """Ledger, prices, record and what is known of the next breaches; then the figures of the step in progress.
 
-    ``in_breach`` are rows in breach in this step, ``in_segment`` those of the segment in progress; both ascend.
-    ``in_round`` are the cross accounts of the round. ``quiet`` counts steps without a breach. ``losses`` are quanta by
-    symbol that exhausted queues have left to socialise in this round.
+    ``opening_equity`` is that of each position where its gain is asked for. ``in_breach`` are rows in breach in this
+    step, ``in_segment`` those of the segment in progress; both ascend. ``in_round`` are the cross accounts of the
+    round. ``quiet`` counts steps without a breach. ``losses`` are quanta by symbol that exhausted queues have left to
+    socialise in this round. ``changed`` are rows that moves changed since the last segment.
     """
 
     world: World
@@ -74,6 +76,7 @@ class Replay:
         funding: dict[int, list[FundingEvent]] = {}
         for event in world.funding:
             funding.setdefault(event.bar * world.walk.parts + 1, []).append(event)
+        by_gain = EXHAUSTION[world.rules.on_exhausted].bearers == "winners"
         replay = Replay(
             world=world,
             record=record,
@@ -86,7 +89,7 @@ class Replay:
             ladders={pair: ladder_of(ledger, prices, *pair) for pair in world.blocks},
             accounts=accounts,
             bounds=None if accounts is None else AccountBounds(accounts, prices),
-            opening_equity=ledger.row_equity(),
+            opening_equity=ledger.row_equity() if by_gain else NO_ROWS,
             funding_at=funding,
             losses=[0] * len(world.symbols),
         )

@@ -13,6 +13,7 @@ from backtest.engine.records import ACCOUNT, Breaches, UnmatchedRow
 from backtest.engine.replay import Replay
 from backtest.engine.world import LONG, SHORT
 from backtest.mechanics.adl.allocation import ALLOCATIONS
+from backtest.mechanics.adl.close_price import EXHAUSTION
 from backtest.mechanics.adl.matching import Claims, Matches
 from backtest.mechanics.exact import Ints
 
@@ -152,18 +153,15 @@ def _pay_difference(replay: Replay, breaches: Breaches, at: Ints, difference: In
 
 def _exhausted(replay: Replay, breaches: Breaches, i: int, lots: int) -> None:
     """Place lots for which the queue had nobody: with ``market`` at the mark, with the fund at its value; or wait."""
-    rule, ledger = replay.world.rules.on_exhausted, replay.ledger
+    to = EXHAUSTION[replay.world.rules.on_exhausted].receiver
     symbol, at, k = int(breaches.symbol[i]), np.array([i]), np.array([lots], dtype=np.int64)
-    if rule == "waits":
+    if to == "account":
         breaches.deferred_lots[i], breaches.adl_lots[i] = lots, breaches.adl_lots[i] - lots
         breaches.adl_value[i] -= breaches.value_left[i]
-        to = "account"
-    elif rule == "fund_negative":
-        hand_over(replay, breaches, at, k, ledger.fund_for(symbol), cause="exhausted")
-        to = "fund"
+    elif to == "fund":
+        hand_over(replay, breaches, at, k, replay.ledger.fund_for(symbol), cause="exhausted")
     else:
         _to_market(replay, breaches, at, k, symbol)
-        to = "market"
     row = int(breaches.row[i])
     replay.record.unmatched.append(UnmatchedRow(step=replay.step, symbol=symbol, row=row, lots=lots, to=to))
 

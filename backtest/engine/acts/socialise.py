@@ -10,21 +10,17 @@ import numpy as np
 from backtest.engine.detect.accounts import Bearers
 from backtest.engine.owners import Owner, Rows
 from backtest.engine.replay import Replay
+from backtest.mechanics.adl.close_price import EXHAUSTION
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.socialised_loss import loss_by_profit, loss_per_lot
-
-SOCIALISED = ("socialised_winners", "socialised_both")
 
 
 def socialise(replay: Replay) -> None:
     """Share what each symbol has left uncovered in this round, symbol by symbol."""
-    if replay.world.rules.on_exhausted in SOCIALISED:
-        for symbol, loss in enumerate(replay.losses):
-            loss -= _fund_pays(replay, symbol, loss)
-            if loss and replay.world.rules.on_exhausted == "socialised_winners":
-                _winners_pay(replay, symbol, loss)
-            elif loss:
-                _both_sides_pay(replay, symbol, loss)
+    pay = {"winners": _winners_pay, "both": _both_sides_pay}.get(EXHAUSTION[replay.world.rules.on_exhausted].bearers)
+    for symbol, loss in enumerate(replay.losses):
+        if pay and loss and (rest := loss - _fund_pays(replay, symbol, loss)):
+            pay(replay, symbol, rest)
     replay.losses = [0] * len(replay.losses)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from backtest.engine.detect import cross
 from backtest.engine.detect.crossing import Crossing, breaches_of
 from backtest.engine.records import Breaches
-from backtest.engine.replay import Replay
+from backtest.engine.replay import NO_ROWS, Replay
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.margin import maintenance
 
@@ -22,7 +22,7 @@ def find(replay: Replay) -> Breaches:
             length = 1 if jump else max(abs(ends[symbol] - starts[symbol]), 1)
             passed = np.zeros_like(marks) if jump else np.abs(marks - starts[symbol])
             found.append(_isolated(replay, symbol, rows, marks, passed, length))
-    replay.in_segment = np.sort(Crossing.joined(found).row)
+    replay.in_segment = np.sort(np.concatenate([NO_ROWS, *(part.row for part in found)]))
     if replay.accounts is not None:
         found += cross.find(replay)
     replay.in_breach = np.union1d(replay.in_breach, replay.in_segment) if replay.in_breach.size else replay.in_segment

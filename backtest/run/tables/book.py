@@ -76,7 +76,7 @@ def positions(s: Shared) -> tuple[int, Columns]:
         "leverage": nullable(leverage, at_first.equity <= 0),
         "liquidation_px": nullable(breach * s.mark_unit[symbol], hedged | _never(breach)),
         "isolated_liquidation_px": nullable(alone * s.mark_unit[symbol], _never(alone)),
-        "bankruptcy_px": s.px_or_null(-s.sign * at_first.cash, lots, symbol, hedged),
+        "bankruptcy_px": s.px_or_null(-s.sign * at_first.bankruptcy_cash, lots, symbol, hedged),
         "opening_cash_usd": opening,
         "final_lots": ledger.lots,
         "final_cash_usd": ledger.cash,
@@ -111,7 +111,7 @@ class Standing:
     """
 
     breach_mark: Ints
-    cash: Ints
+    bankruptcy_cash: Ints
     equity: Ints
     notional: Ints
     hedged: Bools
@@ -135,7 +135,7 @@ def _standing(s: Shared, opening: Ints, equity: Ints, value: Ints, alone: Ints) 
     rest = opening[rows] + together - equity[rows]
     out = Standing(alone.copy(), opening.copy(), equity.copy(), value.copy(), hedged)
     out.breach_mark[rows] = _breach_marks(s, rest - (required - own), rows)
-    out.cash[rows], out.equity[rows], out.notional[rows] = rest, together, whole.total(value[rows])[place]
+    out.bankruptcy_cash[rows], out.equity[rows], out.notional[rows] = rest, together, whole.total(value[rows])[place]
     leg = place * len(s.symbols) + world.book.symbol[rows]
     hedged[rows] = np.bincount(leg)[leg] > 1
     return out
