@@ -1,4 +1,4 @@
-"""What all commands share: examples in the help, and an end in one line and an exit code whatever goes wrong."""
+"""The command and the group of commands: examples in the help, errors as one line and an exit code."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Commands(click.Group):
             code = 0
         except click.exceptions.Exit as end:
             code = end.exit_code
-        except BaseException as error:  # libraries in other languages panic with what is no Exception
+        except BaseException as error:  # panics of Rust libraries are no Exception
             interrupt.ignore()
             if context is not None and context.meta.get("debug"):
                 traceback.print_exc()

@@ -1,4 +1,4 @@
-"""``crashbook data``: what the lake holds and what it lacks."""
+"""``crashbook data``: the contents of the lake and its gaps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DIGITS_SHOWN = 12  # of a digest, in a table
 @click.option("--strict", is_flag=True, help="Exit with 3 if anything is missing, duplicate, stale, changed or wrong.")
 @output_options
 def data(event: str | None, strict: bool, output: Output) -> None:
-    """Show what the lake holds and what it lacks.
+    """Show the contents of the lake and its gaps.
 
     Without EVENT all that is in the lake, each series from its first to its last day; with EVENT its window and coins.
     Everything is read from the rows of the files, not from their names. With EVENT or

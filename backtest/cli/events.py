@@ -30,8 +30,8 @@ NOTHING = "no bars: none in the sample, none in the lake"
 def events(event: str | None, output: Output) -> None:
     """List the crashes of the catalogue, or show one.
 
-    The list names the default venue first and says which data are on disk. One event, by id, date or alias, is
-    shown with its window, every published figure, its defaults with reasons and what a run may be compared with;
+    The list names the default venue first and the data on disk. One event, by id, date or alias, is
+    shown with its window, every published figure, its defaults with reasons and its comparisons with a run;
     other formats than table give the published figures.
     """
     from backtest.catalogue.events import get_event, load_events
@@ -47,7 +47,7 @@ def events(event: str | None, output: Output) -> None:
 
 
 def _listed(events: Sequence[CrashEvent]) -> Table:
-    """Return one row per event: what it is, where it happened, what data are on disk."""
+    """Return one row per event: id, title, grade, venues, coins and data on disk."""
     rows = [
         {"number": event.number, "id": event.id, "title": event.title, "grade": event.grade,
          "venues": ", ".join(event.venues), "coins": ", ".join(event.coins),
@@ -58,7 +58,7 @@ def _listed(events: Sequence[CrashEvent]) -> Table:
 
 
 def on_disk(event: CrashEvent) -> Iterator[str]:
-    """Yield what there is for the window of an event: spans of the sample, then days of the lake by venue."""
+    """Yield the data of an event's window: periods of the sample, then days of the lake by venue."""
     by_span = sorted(event.sample, key=lambda one: (one.start, one.end, one.venue))
     for (start, end, venue), rows in groupby(by_span, key=lambda one: (one.start, one.end, one.venue)):
         yield f"sample {venue} {' '.join(row.coin for row in rows)} {period(start, end)}"

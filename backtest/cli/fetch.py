@@ -243,7 +243,7 @@ def _conclude(order: Order, outcome: Outcome, output: Output) -> None:
         note(f"{venue}: requests repeated because it {listed}", output)
     if outcome.interrupted:
         missing = sum(len(outcome.lacking(target)) for target in order.targets)
-        kept = "interrupted; what was finished is in the lake"
+        kept = "interrupted; finished days are in the lake"
         print_line(f"crashbook: {kept}; the same command fetches the other {missing} days")
         raise click.exceptions.Exit(interrupt.EXIT_CODE)
     gaps = {target.coin: outcome.lacking(target) for target in order.targets if SERIES[target.series].needed}

@@ -1,4 +1,4 @@
-"""Tables of ``crashbook fetch``: the plan, and what was fetched from which source."""
+"""Tables of ``crashbook fetch``: the plan, and the days fetched from each source."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def plan_table(targets: Sequence[Target]) -> Table:
                 rows.append(_row(target, source, left, requests=requests_for(target, source, left), note=""))
                 backups = [source.name]
         if backups[1:]:
-            asked = next(row for row in reversed(rows) if not row["note"])
-            asked["note"] = _next(list(dict.fromkeys(backups[1:])))
+            planned = next(row for row in reversed(rows) if not row["note"])
+            planned["note"] = _next(list(dict.fromkeys(backups[1:])))
         elif left and not backups:
             rows.append(
                 {"series": target.series, "coins": target.coin, "source": "nobody", "days": tuple(left),

@@ -5,7 +5,7 @@ library behind, which then fails for reasons of its own; inside a destructor it 
 turns it into an error of another name. So the key is remembered (`pressed`), and the exception is raised where it is
 safe: after the import under way, and once more if it was dropped. A second Ctrl-C ends the process at once.
 
-Nothing is imported here but what the interpreter has loaded anyway: this is the first module of a command.
+This is the first module of a command: it imports hardly more than the interpreter has loaded already.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _IMPORT = "<frozen importlib"
 
 
 class _Key:
-    """What is known of the key, one for the process."""
+    """The state of the key, one for the process."""
 
     pressed = False
     first: Callable[[], object] | None = None

@@ -26,7 +26,7 @@ FORMATS = ("table", "csv", "json", "parquet")
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where the answer of a command goes and in what format."""
+    """Destination and format of a command's answer."""
 
     format: str
     path: Path | None

@@ -1,4 +1,4 @@
-"""What ``replay --explain`` prints: everything a run would use, and nothing run."""
+"""``crashbook replay --explain``: scenario, data and rules of a run that is not started."""
 
 from __future__ import annotations
 

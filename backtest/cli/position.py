@@ -62,7 +62,7 @@ def entry(text: str) -> tuple[Decimal, Decimal | None]:
 @click.option("--margin", help="Isolated margin in USD, or in the coin of an inverse symbol.")
 @click.option("--leverage", help="Entry value over isolated margin, in place of --margin.")
 @click.option("--mode", type=click.Choice(["isolated", "cross"]), default="isolated", show_default=True)
-@click.option("--wallet", help="Wallet, in what the margin is in, of a cross account that holds nothing else.")
+@click.option("--wallet", help="Balance of a cross account with this position only, in the currency of the margin.")
 @click.option("--mark", help="Mark price; by default the average entry.")
 @click.option("--on", type=click.DateTime(["%Y-%m-%d"]), help="Day of the margin table; by default the profile's own.")
 @output_options
@@ -143,7 +143,7 @@ def _row(answer: Answer) -> Table:
 
 
 def _shown(value: Decimal | float | int | str | None) -> str:
-    """Return a value without the zeros that only say how it is rounded."""
+    """Return a value without trailing zeros."""
     text = readable(value)
     return text.rstrip("0").rstrip(".") if isinstance(value, Decimal) and "." in text else text
 

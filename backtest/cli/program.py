@@ -7,26 +7,14 @@ import click
 from backtest import __version__
 from backtest.cli.command import Commands
 
-FAMILIES = {
-    "events": ("events",),
-    "venues": ("venues",),
-    "position": ("position",),
-    "params": ("params",),
-    "schema": ("schema",),
-    "fetch": ("fetch",),
-    "data": ("data",),
-    "replay": ("replay",),
-    "runs": ("runs",),
-    "query": ("query", "sql", "audit"),
-    "diff": ("diff",),
-    "report": ("report",),
-}
+COMMANDS = "events venues position params schema fetch data replay runs query sql audit diff report"
+IN = {"sql": "query", "audit": "query"}  # modules not named after their command
 
 
 @click.group(
     "crashbook",
     cls=Commands,
-    modules={name: f"backtest.cli.{module}" for module, names in FAMILIES.items() for name in names},
+    modules={name: f"backtest.cli.{IN.get(name, name)}" for name in COMMANDS.split()},
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )

@@ -14,7 +14,7 @@ UPDATES = 20
 
 @contextmanager
 def stages(quiet: bool) -> Iterator[Stage]:
-    """Yield a function that starts a named stage and returns what is to be called with (done, total)."""
+    """Yield a function that starts a named stage and returns its progress function of (done, total)."""
     if quiet or not sys.stderr.isatty():
         yield lambda name: _silent
         return
@@ -23,7 +23,7 @@ def stages(quiet: bool) -> Iterator[Stage]:
     from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description:<34}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    # no thread that draws beside the engine: the bar moves when it is told
+    # no thread draws while the engine runs: the bar moves with each update
     with Bar(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as bar:
         task = bar.add_task("", total=None)
 
@@ -64,12 +64,12 @@ def throttled(show: Progress, updates: int = UPDATES) -> Progress:
 
 
 def _silent(done: int, total: int) -> None:
-    """Say nothing."""
+    """Show nothing."""
 
 
 @contextmanager
 def meter(quiet: bool) -> Iterator[Callable[[Any], None]]:
-    """Yield a function that is told of every page of a fetch and shows series, requests, date, rows and time left."""
+    """Yield a function that shows the progress of a fetch: series, requests, date, rows and time left."""
     if quiet or not sys.stderr.isatty():
         yield lambda progress: None
         return

@@ -42,10 +42,10 @@ def query(name: str | None, run: str, given: tuple[str, ...], output: Output) ->
         ]
         emit(table_of(rows, ("name", "title", "parameters")), output)
         return
-    asked = get_query(name)
+    found = get_query(name)
     frame = open_run(run).query(name, **_pairs(given))
     if output.for_reader:
-        note(f"{asked.title} {asked.grain[:1].upper()}{asked.grain[1:]}. Units: {asked.units}.", output)
+        note(f"{found.title} {found.grain[:1].upper()}{found.grain[1:]}. Units: {found.units}.", output)
     if not frame.height:
         note("no rows", output)
     emit(frame, output)

@@ -55,7 +55,7 @@ def table_text(table: Table | pl.DataFrame, width: int | None = None) -> Iterato
     Parameters
     ----------
     table
-        What to print.
+        The table.
     width
         Columns of the terminal: wider texts are wrapped, numbers never. None keeps every row on one line.
     """

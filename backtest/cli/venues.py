@@ -27,7 +27,7 @@ TIERS = "tiers: from, maintenance, leverage"
 def venues(venue: str | None, output: Output) -> None:
     """List the venue profiles, or show one.
 
-    One venue is shown with its seven strategy points, margin tables, what is simplified and what is unverified;
+    One venue is shown with its seven strategy points, margin tables, simplified and unverified rules;
     other formats than table give the strategy points. Marks: V primary source, S secondary, D derived,
     U not verified.
     """
@@ -99,14 +99,14 @@ def _text(venue: VenueProfile) -> str:
 
 
 def _settles(venue: VenueProfile) -> str:
-    """Return what contracts settle in: the profile's currency, the coin itself, or both."""
+    """Return the settlement currency of the contracts: the profile's, the coin itself, or both."""
     kinds = {row.kind for row in venue.listings}
     names = [venue.settle] * ("linear" in kinds) + ["the coin"] * ("inverse" in kinds)
     return " or ".join(names)
 
 
 def _kinds(venue: VenueProfile) -> str:
-    """Return the kinds of contracts, and what the amounts of a run in coins are."""
+    """Return the kinds of contracts, and the unit of a run settled in coins."""
     kinds = sorted({row.kind for row in venue.listings}, reverse=True)
     counted = "; a run of an inverse contract counts coins at its first mark" if "inverse" in kinds else ""
     return f"{' and '.join(kinds)} contracts{counted}"

@@ -72,7 +72,7 @@ def test_ctrl_c_finishes_the_page_and_says_how_to_go_on(tmp_path: Path) -> None:
         assert sum("klines" in path for _, path, _ in venues.requests) == 2
     assert child.returncode == 130
     assert errors == (
-        "crashbook: interrupted; what was finished is in the lake; the same command fetches the other 3 days\n"
+        "crashbook: interrupted; finished days are in the lake; the same command fetches the other 3 days\n"
     )
     assert "2025-10-10" in out
     assert [name.rpartition("/")[2] for name in files() if name.endswith(".parquet")] == ["2025-10-10.parquet"]
