@@ -28,10 +28,9 @@ SUMMARY_INDENT = 17  # of the values in the summary of a run
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """Work besides the run itself: further seeds, the sensitivity grid, the report and its path."""
+    """Work besides the run itself: studies and their size, the report and its path."""
 
-    seeds: int
-    grid: bool
+    studies: Mapping[str, int]  # size by name
     report: bool
     path: Path | None
     fresh: bool
@@ -99,7 +98,9 @@ def replay(
             text = plan.text(prepare(resolved))
         click.echo(text, nl=False)
         return
-    extras = Extras(seeds or 1, grid, bool(report or path), path, fresh)
+    studies = {"seeds": seeds or 1} if (seeds or 1) > 1 else {}
+    studies |= {"grid": 1} if grid else {}
+    extras = Extras(studies, bool(report or path), path, fresh)
     with stages(quiet) as stage:
         done = run_all(resolved, given, extras, stage)
         stage("auditing")
@@ -141,7 +142,7 @@ def _book(positions: str | None) -> dict[str, Any]:
 
 
 def run_all(resolved: Resolved, given: Mapping[str, Any], extras: Extras, stage: Stage) -> Replayed:
-    """Run a scenario, and its seeds, grid and report as far as they are wanted."""
+    """Run a scenario, and its studies and report as far as they are wanted."""
     from backtest.run.execute import execute
     from backtest.run.prepare import prepare
 
@@ -155,13 +156,12 @@ def run_all(resolved: Resolved, given: Mapping[str, Any], extras: Extras, stage:
         show(done, total)
 
     run = execute(prepared, count, extras.fresh)
-    if extras.seeds > 1 or extras.grid:
-        from backtest.studies import grid, seeds
+    if extras.studies:
+        from backtest.studies.study import STUDIES, StudyRequest
 
-        if extras.seeds > 1:
-            run = seeds.run_seeds(resolved, prepared.market, run, extras.seeds, stage(f"{extras.seeds} seeds"))
-        if extras.grid:
-            run = grid.run_grid(resolved, given, run, stage("sensitivity grid"))
+        for name, size in extras.studies.items():
+            request = StudyRequest(resolved=resolved, overrides=given, market=prepared.market, first=run, size=size)
+            run = STUDIES[name].run(request, stage(f"{size} {name}" if size > 1 else name))
     with suppress(OSError):  # a folder that may not be touched is merely not the latest
         os.utime(run.path)
     if extras.report:

@@ -4,4 +4,4 @@
 are stored beside the first run.
 """
 
-__all__ = ["grid", "seeds", "study"]
+__all__ = ["grid", "progress", "seeds", "study"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from backtest.errors import ConfigError
@@ -12,8 +12,8 @@ from backtest.run.resolve import Resolved, resolve
 from backtest.run.run import StoredRun, open_folder
 from backtest.run.stored import GridRow, plain, store_studies
 from backtest.scenario.values import merge
+from backtest.studies.progress import Progress
 
-Progress = Callable[[int, int], None]
 UNCHANGED = "nothing: this run"
 
 

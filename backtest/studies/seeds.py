@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +16,8 @@ from backtest.run.prepare import prepare
 from backtest.run.resolve import Resolved
 from backtest.run.run import StoredRun, open_folder
 from backtest.run.stored import Band, Seeds, plain, store_studies
+from backtest.studies.progress import Progress
 
-Progress = Callable[[int, int], None]
 HEADLINES = ("liquidated_usd", "adl_usd", "adl_positions", "pool_low_usd", "first_adl_after_s", "uncovered_usd")
 QUANTILES = (0.05, 0.5, 0.95)
 
