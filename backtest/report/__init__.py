@@ -1,6 +1,8 @@
-"""The report: one self-contained HTML file made from named queries.
+"""The report: one self-contained HTML page of a run, a section per question, every number from a named query.
 
-Matplotlib and the template engine are imported when a report is made, not before.
+``page`` renders the template, ``findings`` asks each query once, ``markup`` and ``tables`` write HTML, ``sections`` has
+a file per question, ``figures`` a file per family of drawings. Matplotlib and the template engine are imported when a
+report is made, not before.
 """
 
 from __future__ import annotations
@@ -9,17 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from backtest.report.protocol import ReportRun
+    from backtest.run.run import Run
+
+__all__ = ["figures", "findings", "markup", "page", "render", "render_html", "sections", "tables"]
 
 
-def render_html(run: ReportRun) -> str:
+def render_html(run: Run) -> str:
     """Return the report of a run as one HTML page; equal runs give equal bytes."""
     from backtest.report.page import html
 
     return html(run)
 
 
-def render(run: ReportRun, path: Path | None = None) -> Path:
+def render(run: Run, path: Path | None = None) -> Path:
     """Write the report of a run and return its path.
 
     Parameters

@@ -9,9 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from backtest.report.figures.canvas import base_coin
-from backtest.report.protocol import Audit, ReportRun
-from backtest.run.meta import RunMeta
+from backtest.formatting import coin
+from backtest.run.run import Run
+from backtest.sql.queries import AuditResult
 
 POOL_NAMES = {"fund": "insurance fund", "vault": "vault"}
 Row = dict[str, Any]
@@ -19,9 +19,9 @@ Row = dict[str, Any]
 
 @dataclass
 class Findings:
-    """Queries of one run, remembered, and what several sections need of them."""
+    """Queries of one run, remembered, and the values that several sections need."""
 
-    run: ReportRun
+    run: Run
     _frames: dict[Any, pl.DataFrame] = field(default_factory=dict)
 
     def frame(self, name: str, /, **params: Any) -> pl.DataFrame:
@@ -40,8 +40,13 @@ class Findings:
         """Return all rows of a named query as mappings."""
         return self.frame(name, **params).to_dicts()
 
+    def of_symbol(self, name: str, symbol: str, /, **params: Any) -> pl.DataFrame:
+        """Return the rows of a named query that are of one symbol."""
+        frame = self.frame(name, **params)
+        return frame.filter(frame["symbol"] == symbol)
+
     @property
-    def meta(self) -> RunMeta:
+    def meta(self) -> Row:
         """Return the contents of ``run.json``."""
         return self.run.meta
 
@@ -105,23 +110,21 @@ class Findings:
         waves = self.rows("adl_waves")
         return max(waves, key=lambda row: (row["notional_usd"], -row["wave_id"])) if waves else {}
 
-    @cached_property
-    def spread(self) -> dict[str, Row]:
-        """Return the 5th percentile, median and 95th percentile of each headline over seeds, by metric."""
-        if self.seeds < 2:
-            return {}
-        return {row["metric"]: row for row in self.rows("seed_spread")}
-
     @property
     def seeds(self) -> int:
         """Return the number of seeds that the bands are made of."""
-        return len(self.run.studies.seeds.run_ids) if self.run.studies.seeds else 0
+        return len(self.meta.get("seed_summaries") or [])
 
     @cached_property
-    def audits(self) -> list[Audit]:
+    def seed_spread(self) -> dict[str, Row]:
+        """Return the 5th percentile, median and 95th percentile of each headline over seeds, by metric."""
+        return {row["metric"]: row for row in self.rows("seed_spread")} if self.seeds > 1 else {}
+
+    @cached_property
+    def audits(self) -> list[AuditResult]:
         """Return the outcome of every audit."""
-        return list(self.run.audits())
+        return self.run.audits()
 
     def coins(self) -> str:
         """Return the coins in words, the main one first."""
-        return ", ".join(base_coin(symbol) for symbol in self.symbols)
+        return ", ".join(coin(symbol) for symbol in self.symbols)

@@ -16,15 +16,16 @@ from markupsafe import Markup
 from backtest.assets import asset, reports_folder
 from backtest.errors import CrashbookError
 from backtest.report.findings import Findings
-from backtest.report.protocol import ReportRun
-from backtest.report.sections.adds_up import title_band
-from backtest.report.sections.registry import SECTIONS, Section
+from backtest.report.sections.registry import SECTIONS
+from backtest.report.sections.section import Section
+from backtest.report.sections.title import title_of
+from backtest.run.run import Run
 
 _WHITESPACE: Any = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
-def html(run: ReportRun) -> str:
+def html(run: Run) -> str:
     """Return the report of ``run`` as one HTML page that loads nothing."""
     f = Findings(run)
     source = asset("reports", "template.html").read_text(encoding="utf-8")
@@ -32,7 +33,7 @@ def html(run: ReportRun) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, **_WHITESPACE)
     template = environment.from_string(source)
     return template.render(
-        band=title_band(f),
+        title=title_of(f),
         sections=[_section(f, section) for section in SECTIONS if section.shown(f)],
         style=Markup(style),
         policy=_policy(source),
@@ -60,7 +61,7 @@ def _policy(source: str) -> str:
     return f"default-src 'none'; script-src {hashes}; {style}; base-uri 'none'; form-action 'none'"
 
 
-def write(run: ReportRun, path: Path | None) -> Path:
+def write(run: Run, path: Path | None) -> Path:
     """Write the report to ``path`` by way of a temporary file next to it, so that no half of it is ever seen."""
     target = path or reports_folder() / f"{run.meta.event.id}-{run.meta.run_id}.html"
     page = html(run)

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from backtest.report import render
-from tests.report.fake_run import EVIL, FakeRun
+from tests.report.conftest import Reports
 
 pytestmark = pytest.mark.browser
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -57,14 +56,14 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("reports")
-    runs = {
-        "full": FakeRun(watch=True, seeds=5),
-        "empty": FakeRun(liquidated=False, pool="fund"),
-        "evil": FakeRun(coins=("BTC",), watch=True, tag=EVIL * 3),
-    }
-    return {name: render(run, folder / f"{name}.html") for name, run in runs.items()}
+def pages(reports: Reports, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder, cases = (
+        tmp_path_factory.mktemp("pages"),
+        {"full": "watched", "empty": "no liquidation", "evil": "evil names"},
+    )
+    for name, case in cases.items():
+        (folder / f"{name}.html").write_text(reports.page(case), encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in cases}
 
 
 class Visit:
@@ -87,35 +86,25 @@ class Visit:
         self.page.close()
 
 
-@pytest.mark.parametrize("width", [390, 768, 1280, 1920])
 @pytest.mark.parametrize("name", ["full", "empty", "evil"])
 def test_nothing_overflows_nothing_is_logged_nothing_is_requested(
-    browser: Any, reports: dict[str, Path], name: str, width: int
+    browser: Any, pages: dict[str, Path], name: str
 ) -> None:
-    with Visit(browser, reports[name], width) as visit:
-        assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+    with Visit(browser, pages[name], 1280) as visit:
+        for width in (1280, 390, 768, 1920):
+            visit.page.set_viewport_size({"width": width, "height": 900})
+            assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+            if name == "full" and width in {390, 1280}:
+                assert visit.page.evaluate(CLIPPED) == []
+                assert visit.page.evaluate(OVERLAPPING) == []
+                assert min(visit.page.evaluate(SIZES)) > 8
         assert visit.logged == []
-        assert visit.asked == [reports[name].as_uri()]
+        assert visit.asked == [pages[name].as_uri()]
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-def test_every_word_of_a_figure_is_inside_it_and_on_no_other(
-    browser: Any, reports: dict[str, Path], width: int
-) -> None:
-    with Visit(browser, reports["full"], width) as visit:
-        assert visit.page.evaluate(CLIPPED) == []
-        assert visit.page.evaluate(OVERLAPPING) == []
-
-
-@pytest.mark.parametrize("width", [390, 1280])
-def test_letters_of_figures_are_large_enough(browser: Any, reports: dict[str, Path], width: int) -> None:
-    with Visit(browser, reports["full"], width) as visit:
-        assert min(visit.page.evaluate(SIZES)) > 8
-
-
-def test_dark_is_dark_and_print_is_light(browser: Any, reports: dict[str, Path]) -> None:
+def test_dark_is_dark_and_print_is_light(browser: Any, pages: dict[str, Path]) -> None:
     paper = "() => getComputedStyle(document.body).backgroundColor"
-    with Visit(browser, reports["full"], 1280, "dark") as visit:
+    with Visit(browser, pages["full"], 1280, "dark") as visit:
         assert visit.page.evaluate(paper) == "rgb(19, 23, 27)"
         line = "() => getComputedStyle(document.querySelector('#price .wide path[style*=\"--mark\"]')).stroke"
         assert visit.page.evaluate(line) == "rgb(240, 176, 58)"
@@ -125,8 +114,8 @@ def test_dark_is_dark_and_print_is_light(browser: Any, reports: dict[str, Path])
         assert visit.page.evaluate("() => [...document.querySelectorAll('.queries, #toc')].every(e => !e.offsetHeight)")
 
 
-def test_the_queue_sorts_and_filters(browser: Any, reports: dict[str, Path]) -> None:
-    with Visit(browser, reports["full"], 1280) as visit:
+def test_the_queue_sorts_and_filters(browser: Any, pages: dict[str, Path]) -> None:
+    with Visit(browser, pages["full"], 1280) as visit:
         page = visit.page
         sizes = "() => [...document.querySelectorAll('table.queue tbody tr')].map(r => Number(r.cells[4].dataset.v))"
         unsorted = page.evaluate(sizes)
@@ -134,14 +123,16 @@ def test_the_queue_sorts_and_filters(browser: Any, reports: dict[str, Path]) -> 
         assert page.evaluate(sizes) == sorted(unsorted, reverse=True)
         page.get_by_role("button", name="size, USD").click()
         assert page.evaluate(sizes) == sorted(unsorted)
+        words = "() => [...document.querySelectorAll('table.queue tbody tr')].map(r => r.textContent.toLowerCase())"
+        wanted = sum("partial" in row for row in page.evaluate(words))
         page.get_by_placeholder("account, bucket, status").fill("partial")
         shown = "() => [...document.querySelectorAll('table.queue tbody tr')].filter(r => r.offsetHeight).length"
-        assert page.evaluate(shown) == 1
-        assert page.locator(".matches").inner_text() == "1 of 70 rows"
+        assert page.evaluate(shown) == wanted > 0
+        assert page.locator(".matches").inner_text().startswith(f"{wanted} of ")
 
 
-def test_a_query_opens_from_its_figure_and_can_be_copied(browser: Any, reports: dict[str, Path]) -> None:
-    with Visit(browser, reports["full"], 1280) as visit:
+def test_a_query_opens_from_its_figure_and_can_be_copied(browser: Any, pages: dict[str, Path]) -> None:
+    with Visit(browser, pages["full"], 1280) as visit:
         visit.page.locator('#price figcaption a[href="#sql-price-price_path"]').click()
         text = visit.page.locator("#sql-price-price_path pre")
         text.wait_for(state="visible", timeout=5000)  # opened by a script after the click
@@ -151,10 +142,10 @@ def test_a_query_opens_from_its_figure_and_can_be_copied(browser: Any, reports: 
         visit.page.wait_for_function("document.querySelector('#sql-price-price_path button').textContent !== 'copy'")
 
 
-def test_everything_can_be_read_without_script(browser: Any, reports: dict[str, Path]) -> None:
+def test_everything_can_be_read_without_script(browser: Any, pages: dict[str, Path]) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(reports["full"].as_uri())
+    page.goto(pages["full"].as_uri())
     assert page.locator("#queue table.queue").is_visible()
     assert not page.locator("#queue .tools").is_visible()
     page.locator("#sql-price-price_path summary").click()

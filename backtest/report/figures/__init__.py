@@ -1,1 +1,9 @@
-"""."""
+"""Figures drawn with matplotlib, a file per family; the only importers of matplotlib.
+
+A figure is a function that takes the rows of its queries by name and a width, and returns a ``Drawing``: axes placed
+in pixels, in the colours of ``style``. ``svg`` makes it a drawing of the page.
+"""
+
+__all__ = [
+    "cascade", "drawing", "liquidation_map", "liquidations", "pools", "price", "queue", "style", "svg",
+]  # fmt: skip

@@ -1,0 +1,131 @@
+"""The liquidation map: where the opening book would be liquidated, against the range that the mark traded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+
+from backtest.formatting import coin, whole_usd
+from backtest.report.figures.drawing import (
+    Box,
+    Drawing,
+    bars,
+    floats,
+    heading,
+    label,
+    level,
+    number_axis,
+    value_axis,
+    vertical,
+)  # fmt: skip
+from backtest.report.figures.style import HEADING, SIZE, SMALL, WIDE, Width
+
+NOT_REACHED = 0.38  # tone of the bins that the mark did not reach
+
+
+@dataclass(frozen=True)
+class Book:
+    """One symbol, its rows of ``liquidation_price_map``, and the first, lowest and highest mark."""
+
+    symbol: str
+    liquidation_price_map: pl.DataFrame
+    first_px: float
+    mark_low_px: float
+    mark_high_px: float
+
+    @cached_property
+    def shown_range(self) -> tuple[float, float]:
+        """Return the prices to show: the range the mark traded and the middle 90 % of the book's notional."""
+        bins = self.liquidation_price_map
+        lows, highs = floats(bins, "bin_low_px"), floats(bins, "bin_high_px")
+        middle = (lows + highs) / 2
+        order = np.argsort(middle, kind="stable")
+        share = np.cumsum(floats(bins, "notional_usd")[order])
+        ends = middle[order][np.searchsorted(share, np.array([0.05, 0.95]) * share[-1])] if len(share) else []
+        low, high = min([self.mark_low_px, *ends]), max([self.mark_high_px, *ends])
+        edges = np.unique([*lows, *highs, low, high])
+        return float(edges[edges <= low][-2:][0]), float(edges[edges >= high][:2][-1])
+
+    @cached_property
+    def stacked(self) -> pl.DataFrame:
+        """Return the bins to show as floats; where longs and shorts share a bin, the second stands on the first."""
+        low, high = self.shown_range
+        inside = (pl.col("bin_high_px") > low) & (pl.col("bin_low_px") < high) & (pl.col("notional_usd") > 0)
+        top = pl.col("notional_usd").cum_sum().over("bin_low_px").alias("top_usd")
+        bins = self.liquidation_price_map.lazy().filter(inside).with_columns(pl.col("notional_usd").cast(pl.Float64))
+        bins = bins.sort("bin_low_px", "side").with_columns(top)
+        return bins.with_columns((pl.col("top_usd") - pl.col("notional_usd")).alias("foot_usd")).collect()
+
+
+def liquidation_map(books: Sequence[Book], width: Width = WIDE) -> Drawing:
+    """Draw the first symbol large, the others as small multiples."""
+    first, *others = books
+    cell, tall, small = width.px / width.columns, 230 if width.narrow else 300, 152
+    rows = math.ceil(len(others) / width.columns)
+    name = "Liquidation prices of the opening book of " + ", ".join(book.symbol for book in books)
+    d = Drawing(name, tall + 40 + rows * small, width)
+    box = Box(44, 44, width.px - 10, tall) if width.narrow else Box(width.left, 44, width.px - 20, tall)
+    _main(d, first, box)
+    for i, book in enumerate(others):
+        row, column = divmod(i, width.columns)
+        x0, y0 = column * cell + 40, tall + 40 + row * small
+        axes = _bins(d, book, Box(x0, y0 + 26, (column + 1) * cell - 10, y0 + 116))
+        value_axis(axes, 2, divisor=1e6)
+        number_axis(axes, 2)
+        heading(axes, coin(book.symbol), size=SIZE)
+    return d
+
+
+def _bins(d: Drawing, book: Book, box: Box) -> Axes:
+    """Draw the bins of one symbol, the range traded and the first mark."""
+    shown = book.stacked
+    axes = d.axes(box, book.shown_range, (0.0, max([*shown["top_usd"], 1.0]) * 1.06))
+    bars(axes, book.mark_low_px, book.mark_high_px, 0, axes.get_ylim()[1], "context")
+    for (side, reached), some in shown.group_by("side", "reached", maintain_order=True):
+        x0, x1 = floats(some, "bin_low_px"), floats(some, "bin_high_px")
+        tone = 1.0 if reached else NOT_REACHED
+        feet, tops = floats(some, "foot_usd"), floats(some, "top_usd")
+        bars(axes, x0, x1, feet, tops, str(side), alpha=tone, gap_px=0.6, clip=True)
+    vertical(axes, book.first_px, "price", 1.2)
+    level(axes)
+    return axes
+
+
+def _main(d: Drawing, book: Book, box: Box) -> None:
+    axes = _bins(d, book, box)
+    value_axis(axes, 4, divisor=1e6)
+    number_axis(axes, 4 if d.width.narrow else 9)
+    name = coin(book.symbol)
+    label(axes, 0, 1, name, "ink", dy=34, size=HEADING, bold=True, within="axes")
+    note = "M USD per price bin" + ("" if d.width.narrow else "; full colour where the mark traded")
+    label(axes, 0, 1, note, dx=12 + 9 * len(name), dy=34, size=SMALL, within="axes")
+    _labels(axes, book)
+    rows = list(book.stacked.iter_rows(named=True))
+    titles = [
+        f"{row['side']}s liquidated from {row['bin_low_px']:,.6g} to {row['bin_high_px']:,.6g}: "
+        f"{whole_usd(row['notional_usd'])}, {'' if row['reached'] else 'not '}reached"
+        for row in rows
+    ]
+    low, high = axes.get_xlim()
+    lefts, rights = [max(row["bin_low_px"], low) for row in rows], [min(row["bin_high_px"], high) for row in rows]
+    d.hover(axes, lefts, rights, titles)
+
+
+def _labels(axes: Axes, book: Book) -> None:
+    """Name the first mark, the range traded and the two sides."""
+    top = axes.get_ylim()[1]
+    label(axes, book.first_px, top, f"start {book.first_px:,.6g}", "ink", dy=9, align="center", bold=True)
+    low, first = (float(axes.transData.transform((px, 0))[0]) for px in (book.mark_low_px, book.first_px))
+    if first - low > 60:
+        words = "range of the mark" if first - low > 110 else "traded"
+        label(axes, book.mark_low_px, top, words, dx=4, dy=-8, size=SMALL)
+    for side, room in (("long", axes.bbox.x0 - first), ("short", axes.bbox.x1 - first)):
+        if abs(room) > 140:
+            place = {"dx": room * 0.55, "dy": 9, "align": "center", "size": HEADING}
+            label(axes, book.first_px, top, f"{side}s", f"{side}-text", bold=True, **place)

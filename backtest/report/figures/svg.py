@@ -1,0 +1,157 @@
+"""From matplotlib's SVG file to a drawing of the page: read once as a tree, coloured by role, with hover texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+from backtest.report.figures.style import COLOURS, FONT_FAMILY
+
+SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+_HREF = f"{{{XLINK}}}href"
+_ROLE = {value: f"var(--{role})" for role, value in COLOURS.items()}
+_IDLE = {"font-family", "stroke-linejoin", "stroke-miterlimit"}  # the page sets the font, the rest changes nothing
+ET.register_namespace("", SVG)
+ET.register_namespace("xlink", XLINK)
+
+
+@dataclass(frozen=True, slots=True)
+class Hover:
+    """A rectangle in pixels from the top left that shows exact values when pointed at."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    title: str
+
+
+def clean(words: str) -> str:
+    r"""Return ``words`` on one line and without control characters.
+
+    Examples
+    --------
+    >>> clean("a\nb\x00c")
+    'a bc'
+    """
+    return "".join(c for c in " ".join(str(words).split()) if c.isprintable())
+
+
+def themed(raw: str, *, width: int, height: int, label: str, prefix: str, hovers: Iterable[Hover]) -> str:
+    """Return matplotlib's file as one ``<svg>`` element whose colours are the variables of the page.
+
+    Parameters
+    ----------
+    raw
+        The file as matplotlib wrote it.
+    width, height
+        Size in pixels.
+    label
+        What the drawing shows, for readers who do not see it.
+    prefix
+        Put before every id that something refers to, so that drawings of one page share none; other ids are dropped.
+    hovers
+        Rectangles that answer to the pointer.
+    """
+    source = ET.fromstring(raw)
+    size = {"viewBox": f"0 0 {width} {height}", "width": f"{width}", "height": f"{height}"}
+    about = {"role": "img", "aria-label": clean(label), "font-family": FONT_FAMILY}
+    root = ET.Element(f"{{{SVG}}}svg", {**size, **about})
+    root.extend(child for child in source if child.tag == f"{{{SVG}}}g" or child.find(f"{{{SVG}}}style") is None)
+    for metadata in root.findall(f"{{{SVG}}}metadata"):
+        root.remove(metadata)
+    ids = {name: f"{prefix}-{name}" for element in root.iter() for name in _references(element) if name}
+    for element in root.iter():
+        _tidy(element, ids)
+    _flatten(root)
+    boxes = ET.SubElement(root, f"{{{SVG}}}g", {"fill": "none", "pointer-events": "all"})
+    for hover in hovers:
+        place = {"x": hover.left, "y": hover.top, "width": max(hover.width, 1), "height": max(hover.height, 1)}
+        box = ET.SubElement(boxes, f"{{{SVG}}}rect", {"class": "hit", **{k: _number(v) for k, v in place.items()}})
+        ET.SubElement(box, f"{{{SVG}}}title").text = clean(hover.title)
+    return ET.tostring(root, encoding="unicode")
+
+
+def _declarations(style: str) -> list[tuple[str, str]]:
+    """Return the names and values of a style attribute.
+
+    Examples
+    --------
+    >>> _declarations("fill: none; stroke: #009e73")
+    [('fill', 'none'), ('stroke', '#009e73')]
+    """
+    pairs = (part.partition(":") for part in style.split(";"))
+    return [(name.strip(), value.strip()) for name, _, value in pairs if value]
+
+
+def _local(value: str) -> str:
+    """Return the id in ``url(#id)`` or ``#id``, nothing for anything else."""
+    inner = value.removeprefix("url(").removesuffix(")")
+    return inner[1:] if inner.startswith("#") else ""
+
+
+def _references(element: ET.Element) -> list[str]:
+    values = [element.get(_HREF, ""), element.get("clip-path", "")]
+    return [_local(value) for value in [*values, *(value for _, value in _declarations(element.get("style", "")))]]
+
+
+def _tidy(element: ET.Element, ids: Mapping[str, str]) -> None:
+    """Give roles for colours and new names for ids, round what is finer than a tenth of a pixel."""
+    attributes = element.attrib
+    if (name := attributes.pop("id", "")) in ids:
+        attributes["id"] = ids[name]
+    if _HREF in attributes:
+        attributes[_HREF] = f"#{ids[_local(attributes[_HREF])]}"
+    if "clip-path" in attributes:
+        attributes["clip-path"] = f"url(#{ids[_local(attributes['clip-path'])]})"
+    if "style" in attributes:
+        kept = [(key, _styled(value, ids)) for key, value in _declarations(attributes["style"]) if key not in _IDLE]
+        attributes["style"] = ";".join(f"{key}:{value}" for key, value in kept)
+    if attributes.get("transform", "").startswith("rotate(-0 "):
+        del attributes["transform"]
+    for key in ("x", "y"):
+        if key in attributes:
+            attributes[key] = _number(float(attributes[key]))
+    if "d" in attributes:
+        attributes["d"] = " ".join(map(_tenths, attributes["d"].split()))
+    if element.tag != f"{{{SVG}}}text":
+        element.text = None
+    element.tail = None
+
+
+def _styled(value: str, ids: Mapping[str, str]) -> str:
+    name = _local(value) if value.startswith("url(") else ""
+    return f"url(#{ids[name]})" if name else _ROLE.get(value, value)
+
+
+def _tenths(word: str) -> str:
+    """Return a number of a path without what is finer than a tenth of a pixel.
+
+    Examples
+    --------
+    >>> _tenths("12.987654"), _tenths("7.03"), _tenths("M")
+    ('12.9', '7', 'M')
+    """
+    whole, point, rest = word.partition(".")
+    return whole if rest[:1] in {"", "0"} else f"{whole}{point}{rest[0]}"
+
+
+def _number(value: float) -> str:
+    """Return pixels to a tenth.
+
+    Examples
+    --------
+    >>> _number(12.3456), _number(7.0)
+    ('12.3', '7')
+    """
+    return f"{round(value, 1):g}"
+
+
+def _flatten(element: ET.Element) -> None:
+    """Put the children of groups without attributes where the group stands."""
+    children: list[ET.Element] = []
+    for child in element:
+        _flatten(child)
+        children += list(child) if child.tag == f"{{{SVG}}}g" and not child.attrib else [child]
+    element[:] = children

@@ -1,0 +1,147 @@
+"""The section on whether it adds up: audits, data, assumptions, the scenario and versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from backtest.formatting import coin, micros
+from backtest.report import markup as m
+from backtest.report.findings import Findings, Row
+from backtest.report.sections.section import Part, Section
+from backtest.report.sections.source import file_name, source_link
+from backtest.report.tables import columns, table
+
+AUDITS = columns("""
+    mark   text
+    title  text   what must hold
+    name   text   audit
+    rows   count  offending rows
+""")
+COVERAGE = columns("""
+    series         head    series
+    coins          text    coins
+    label          text    label
+    expected_rows  count   wanted
+    rows           count   there
+    gaps           count   gaps
+    longest_gap_s  count   longest, s
+    bridged        count   carried flat
+    duplicates     count   duplicates
+    first_ts       moment  first
+    last_ts        moment  last
+    origin         text    source
+""")
+PASS, FAIL = Markup('<span class="pass">✓ pass</span>'), Markup('<span class="fail">✗ FAIL</span>')
+OPEN = 2  # groups of limits that are open from the start
+
+
+def headline(f: Findings) -> Markup:
+    """Return a warning where the books do not close, nothing where they do."""
+    missing = f.summary["residual_usd"]
+    words = "The books do not close: {usd} are missing, so nothing here may be trusted."
+    return m.fill(words, usd=m.usd(missing, "checks")) if missing else Markup("")
+
+
+def answer(f: Findings) -> Markup:
+    """Return whether audits pass and the residual is zero."""
+    failed = [audit.name for audit in f.audits if not audit.passed]
+    verdict = m.fill("Yes: all {n} audits pass", n=m.count(len(f.audits)))
+    if failed:
+        names = m.listed([m.fill("{name}", name=name) for name in failed])
+        verdict = m.fill("No: {n} of {all} audits fail ({names})", n=len(failed), all=len(f.audits), names=names)
+    words = "; cash and contracts of all owners sum to zero at every step, with a residual of {residual} USD."
+    return verdict + m.fill(words, residual=micros(f.summary["residual_usd"]))
+
+
+def audits_table(f: Findings) -> Markup:
+    """List every audit with its mark."""
+    rows = [{"mark": PASS if a.passed else FAIL, "name": a.name, "title": a.title, "rows": a.rows} for a in f.audits]
+    return table(rows, AUDITS, row_class=lambda row: "fail" if row["rows"] else "")
+
+
+def coverage_table(f: Findings) -> Markup:
+    """List the data that the window wanted and that was there; coins that fared alike share a row."""
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in f.rows("data_coverage"):
+        alike = tuple(value for key, value in row.items() if key not in {"run_id", "symbol", "source", "sha256"})
+        groups.setdefault(alike, []).append(row)
+    rows = [
+        {**group[0], "coins": ", ".join(coin(row["symbol"]) for row in group), "origin": _origin(group)}
+        for group in groups.values()
+    ]
+    return table(rows, COVERAGE, kind="wrap") if rows else m.empty("No market data is recorded for this run.")
+
+
+def _origin(group: list[Row]) -> Markup:
+    """Return where rows came from, the first of several, all of them when pointed at."""
+    sources = list(dict.fromkeys(row["source"] or "" for row in group))
+    first = file_name(sources[0])
+    shown = first if len(sources) == 1 else f"{first} and {len(sources) - 1} more"
+    note = m.fill("<small>{note}</small>", note=group[0]["note"]) if group[0]["note"] else ""
+    return m.fill('<span title="{all}">{shown}</span>{note}', all=", ".join(sources), shown=shown, note=note)
+
+
+def limits(f: Findings) -> Markup:
+    """List assumptions, what is not simulated, simplified rules and unverified figures, in plain words."""
+    meta = f.meta
+    venue, event = meta["venue"], meta["event"]
+    groups: dict[str, list[Any]] = {
+        "Assumptions": meta.get("assumptions") or [],
+        "Not simulated": meta.get("not_simulated") or [],
+        "Notes on the inputs of this run": meta.get("flags") or [],
+        "Rules of the venue that run simplified": [_simplified(row) for row in venue.get("simplified") or []],
+        "Figures of the venue that are not verified": venue.get("unverified") or [],
+        "About the venue": venue.get("notes") or [],
+        "About the event": event.get("notes") or [],
+        "Sources of the venue's rules": [_source(row) for row in venue.get("sources") or []],
+    }
+    box = "<details{open}><summary>{name} <small>{n}</small></summary>{items}</details>"
+    made = m.join(
+        m.fill(box, open=Markup(" open") if i < OPEN else "", name=name, n=len(items), items=m.bullets(items))
+        for i, (name, items) in enumerate(groups.items())
+        if items
+    )
+    return m.fill('<div class="limits">{made}</div>', made=made) if made else m.empty("None are recorded.")
+
+
+def _simplified(row: Row) -> Markup:
+    words = "<b>{point}</b>: the venue: {rule}; here: {here}"
+    return m.fill(words, point=row["point"], rule=row["venue_rule"], here=row["runs_here"])
+
+
+def _source(row: Row | str) -> Markup:
+    if isinstance(row, str):
+        return source_link(row)
+    words = row.get("title") or row.get("note") or row.get("id") or ""
+    return m.fill("{link} {words}", link=source_link(str(row.get("url") or "")), words=words)
+
+
+def scenario_text(f: Findings) -> Markup:
+    """Show the resolved scenario as TOML."""
+    box = '<details class="code"><summary>as resolved</summary><pre tabindex="0"><code>{toml}</code></pre></details>'
+    return m.fill(box, toml=f.meta["scenario_toml"])
+
+
+def versions_table(f: Findings) -> Markup:
+    """List the versions that decide the result."""
+    pairs = f.meta["versions"].items()
+    items = m.join(m.fill("<div><dt>{name}</dt><dd>{version}</dd></div>", name=k, version=v) for k, v in pairs)
+    return m.fill('<dl class="versions">{items}</dl>', items=items)
+
+
+SECTION = Section(
+    id="checks",
+    label="Checks",
+    question="Does it add up?",
+    headline=headline,
+    answer=answer,
+    parts=(
+        Part("Audits: queries that must return no row", audits_table),
+        Part("Data used", coverage_table, ("data_coverage",)),
+        Part("Assumptions and limits", limits),
+        Part("Scenario", scenario_text),
+        Part("Versions", versions_table),
+    ),
+)

@@ -1,0 +1,147 @@
+"""The run's figures next to published facts of the event: which may be compared, and how far they are apart."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from markupsafe import Markup
+
+from backtest.formatting import Number, coin
+from backtest.report import markup as m
+from backtest.report.findings import Findings, Row
+
+WITHIN = 2.0  # a ratio up to this, or down to its inverse, counts as near
+
+
+@dataclass(frozen=True, slots=True)
+class Ratios:
+    """The run's figure over a fact; over a range, over both its ends."""
+
+    low: float
+    high: float
+
+    @property
+    def near(self) -> bool:
+        """Return whether the run is within a factor of two of the fact."""
+        return self.low <= WITHIN and self.high >= 1 / WITHIN
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A published fact next to the run's own figure over the same window.
+
+    Parameters
+    ----------
+    fact
+        The published figure as the event file states it.
+    entry
+        How the event file compares it: metric, coin, window, ``how``.
+    value
+        The figure of this run.
+    conflicts
+        Facts that contradict this one.
+    seeds
+        The figure of every seed; empty without several seeds.
+    missing
+        Why the run has no figure.
+    foreign
+        Why a fact of another venue says nothing about this run.
+    """
+
+    fact: Row
+    entry: Row
+    value: Number | None
+    conflicts: tuple[Row, ...]
+    seeds: tuple[float, ...] = ()
+    missing: Markup | str = ""
+    foreign: str = ""
+
+    @property
+    def derived(self) -> bool:
+        """Return whether the fact was worked out from published figures."""
+        return bool(self.fact.get("mark") == "D")
+
+    @property
+    def figure(self) -> Number | None:
+        """Return the figure of the replay: the median over seeds, with one seed the value of this run."""
+        return statistics.median(self.seeds) if len(self.seeds) > 1 else self.value
+
+    @property
+    def ratios(self) -> Ratios | None:
+        """Return the run's figure over the fact, none where there is no verdict."""
+        ends = [float(end) for end in fact_ends(self.fact) if end]
+        if self.entry["how"] != "ratio" or self.foreign or not self.figure or not ends:
+            return None
+        found = [float(self.figure) / end for end in ends]
+        return Ratios(min(found), max(found)) if min(found) > 0 else None
+
+
+def fact_ends(fact: Mapping[str, Any]) -> list[Any]:
+    """Return the value of a fact, or both ends of its range.
+
+    Examples
+    --------
+    >>> fact_ends({"value": 3}), fact_ends({"low": 1, "high": 2})
+    ([3], [1, 2])
+    """
+    return [fact["value"]] if fact.get("value") is not None else [fact.get("low"), fact.get("high")]
+
+
+def comparisons(f: Findings) -> list[Comparison]:
+    """Evaluate what the event says may be compared, for the coins of this run; facts of other venues come last."""
+    facts = {fact["id"]: fact for fact in f.meta["event"].get("facts") or []}
+    covered = {coin(symbol) for symbol in f.symbols}
+    over_seeds = f.meta.get("seed_compare") or {}
+    made = []
+    for entry in f.meta["event"].get("compare") or []:
+        of_coin, fact = entry.get("coin") or None, facts.get(entry["fact"])
+        if fact is None or (of_coin and of_coin not in covered):
+            continue
+        start, end = time_of(entry["start"]), time_of(entry["end"])
+        row = f.row("window_metrics", coin=of_coin, start=start, end=end)
+        missing = _missing(f, entry, row)
+        made.append(
+            Comparison(
+                fact=fact,
+                entry=entry,
+                value=None if missing else row.get(entry["metric"]),
+                conflicts=tuple(facts[name] for name in fact.get("conflicts_with") or [] if name in facts),
+                seeds=() if missing else tuple(map(float, over_seeds.get(fact["id"]) or ())),
+                missing=missing,
+                foreign=_foreign(f, fact),
+            )
+        )
+    return sorted(made, key=lambda one: bool(one.foreign))
+
+
+def time_of(value: datetime | str) -> datetime:
+    """Return a naive UTC time; ``run.json`` holds times as text.
+
+    Examples
+    --------
+    >>> time_of("2025-10-10T21:16:04Z")
+    datetime.datetime(2025, 10, 10, 21, 16, 4)
+    """
+    time = value if isinstance(value, datetime) else datetime.fromisoformat(value.replace("Z", "+00:00"))
+    return time.replace(tzinfo=None)
+
+
+def _foreign(f: Findings, fact: Row) -> str:
+    here, there = f.meta["venue"]["id"], fact.get("venue")
+    return f"a figure of {there}; this run has the rules of {here}" if there and there != here else ""
+
+
+def _missing(f: Findings, entry: Row, row: Row) -> Markup | str:
+    began, metric = f.summary["first_adl_ts"], entry["metric"]
+    if metric == "adl_onset_s" and began and began < time_of(entry["start"]):
+        # The first ADL of the window is then not the first of all.
+        return m.fill("before the window, {time}", time=m.clock(began))
+    if row.get(metric) is not None:
+        return ""
+    if metric == "adl_onset_s":
+        return "no ADL in the window"
+    return "no liquidation in the window" if metric.startswith("liquidated") else "no trade in the window"

@@ -1,0 +1,287 @@
+"""The section on who was closed by auto-deleveraging, and in which order."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from markupsafe import Markup
+
+from backtest.formatting import coin, count, plural
+from backtest.report import markup as m
+from backtest.report.figures.queue import haircut_by_rank, lorenz
+from backtest.report.findings import Findings, Row
+from backtest.report.sections.section import Part, Section
+from backtest.report.tables import columns, table
+from backtest.scenario.fields import MOST
+
+RANKS = 50
+WAVES = 12
+FORGONE = 12
+FULL = Decimal("0.95")  # of its limit, from which on the fund's inventory counts as full
+STATUSES = ("closed", "partial", "skipped", "not_reached")
+CLOSE_RULES = {
+    "bankruptcy": "the bankruptcy price",
+    "mark": "the mark price",
+    "previous_mark": "the mark of three seconds before",
+}
+BY_SYMBOL = columns("""
+    symbol          head     symbol
+    liquidated_usd  cents    liquidated, USD
+    adl_usd         cents    closed by ADL, USD
+    adl_share_frac  percent  ADL / liquidated, %
+    waves           count    waves
+    positions       count    positions
+    first_adl_ts    clock    first ADL, UTC
+    mean_close_px   price    mean close
+""")
+QUEUE = columns("""
+    rank                count    rank
+    account_id          text     account
+    side                side     side
+    cohort              text     leverage bucket
+    notional_usd        cents    size, USD
+    score               rounded  score
+    pnl_usd             cents    profit, USD
+    leverage            rounded  leverage
+    notional_ahead_usd  cents    ahead, USD
+    closed_frac         percent  closed, %
+    status              text     status
+    close_px            price    close
+    mark_px             price    mark
+    forgone_usd         cents    forgone, USD
+""")
+WAVE_COLUMNS = columns("""
+    wave_id           count  wave
+    ts                clock  UTC
+    symbol            text   symbol
+    bankrupt_side     side   bankrupt
+    source            text   from
+    bankrupts         count  bankrupts
+    candidates        count  candidates
+    winners           count  closed
+    skipped           count  skipped
+    notional_usd      cents  closed, USD
+    lots_unmatched    count  unmatched lots
+    mark_px           price  mark
+    previous_mark_px  price  previous mark
+""")
+BY_COHORT = columns("""
+    cohort         head     bucket at start
+    side           side     side
+    accounts       count    accounts
+    mean_leverage  rounded  mean leverage when closed
+    closed_usd     cents    closed, USD
+    share_frac     percent  share, %
+    bar            text     share of all that was closed
+""")
+FORGONE_COLUMNS = columns("""
+    account_id        head   account
+    symbol            text   symbol
+    side              side   side
+    closed_usd        cents  closed, USD
+    close_px          price  close
+    last_mark_px      price  last mark
+    immediate_usd     cents  against mark at once, USD
+    forgone_usd       cents  forgone to the end, USD (minus = a loss avoided)
+    best_forgone_usd  cents  forgone at best, USD
+""")
+
+
+# --- sentences -----------------------------------------------------------------------------------------------
+
+
+def headline(f: Findings) -> Markup:
+    """Return when auto-deleveraging began and how much it closed, or why nobody was closed."""
+    s = f.summary
+    if not f.adl:
+        return m.fill("Nobody was auto-deleveraged: {why}.", why=why_no_adl(f))
+    return m.fill(
+        "Auto-deleveraging began {after} after the first liquidation and closed {n} winning {positions} with {usd}, "
+        "{share} of all that was liquidated.",
+        after=m.duration(s["first_adl_after_s"], "queue"),
+        n=m.count(s["adl_positions"], "queue"),
+        positions=plural(s["adl_positions"], "position"),
+        usd=m.usd(s["adl_usd"], "queue"),
+        share=m.percent(s["adl_share_frac"]),
+    )
+
+
+def why_no_adl(f: Findings) -> Markup:
+    """Return the reason why no winner was closed, as a clause."""
+    if not f.liquidated:
+        return m.fill("no position was liquidated")
+    if f.funded:
+        return m.fill("the order book and the {pool} took every liquidated position", pool=f.pool)
+    return m.fill("the order book took every liquidated position before its collateral was gone")
+
+
+def answer(f: Findings) -> Markup:
+    """Return the largest wave, why it came to that, and the first account of the queue."""
+    if not f.adl:
+        return m.fill("Nobody.")
+    wave, s = f.largest_wave, f.summary
+    waves = m.fill(
+        "{waves} {noun}; the largest, wave {id} in {coin} at {time}, closed {usd} of {winners} among {candidates} "
+        "candidates, ranked by the {ranking} rule and closed at {rule}",
+        waves=m.count(s["adl_waves"]),
+        noun=plural(s["adl_waves"], "wave"),
+        id=wave["wave_id"],
+        coin=coin(wave["symbol"]),
+        time=m.clock(wave["ts"]),
+        usd=m.usd(wave["notional_usd"]),
+        winners=m.count(wave["winners"]),
+        candidates=m.count(wave["candidates"]),
+        ranking=s["ranking"],
+        rule=CLOSE_RULES.get(wave["close_rule"], wave["close_rule"]),
+    )
+    if s["adl_for_pools_share_frac"]:
+        share = m.percent(s["adl_for_pools_share_frac"])
+        waves += m.fill("; {share} of all that was closed came out of the {pool}", share=share, pool=f.pool)
+    return waves + "." + _money_left(f) + _drawdown(f) + _first_closed(f)
+
+
+def _money_left(f: Findings) -> Markup:
+    """Return why winners were closed although the fund never stood at its floor."""
+    s, rules = f.summary, f.meta["scenario"]
+    floor = Decimal(str(rules.get("fund_floor_usd") or 0))
+    if s["pool"] != "fund" or not f.funded or s["pool_low_usd"] <= floor:
+        return Markup("")
+    cause, reasons = f.row("adl_causes"), []
+    if cause["refused"]:
+        words = "{n} {orders} of {usd} would have filled below bankruptcy"
+        orders = plural(cause["refused"], "order")
+        reasons.append(m.fill(words, n=m.count(cause["refused"]), orders=orders, usd=m.usd(cause["refused_usd"])))
+    limit, held = Decimal(str(rules.get("fund_inventory_limit_usd", MOST))), cause["fund_inventory_max_usd"]
+    if limit < MOST:
+        reached = m.fill("; its inventory reached {held} at the mark", held=m.usd(held)) if held >= limit * FULL else ""
+        reasons.append(m.fill("the fund may hold at most {limit}{reached}", limit=m.usd(limit), reached=reached))
+    words = " It began although the fund was not empty: {reasons}."
+    return m.fill(words, reasons=m.listed(reasons)) if reasons else Markup("")
+
+
+def _drawdown(f: Findings) -> Markup:
+    """Return the coins for which a drawdown of their fund switched deleveraging on."""
+    on = [row for row in f.rows("fund_timeline") if row["event"] == "adl_on" and row["cause"] == "drawdown"]
+    if not on:
+        return Markup("")
+    coins = dict.fromkeys(coin(row["symbol"]) for row in on)
+    words = " A drawdown of the fund switched it on for {coins}, first at {time}."
+    return m.fill(words, coins=m.listed([m.fill("{c}", c=each) for each in coins]), time=m.clock(on[0]["ts"], "paid"))
+
+
+def _first_closed(f: Findings) -> Markup:
+    row = f.row("adl_first_closed")
+    if not row:
+        return Markup("")
+    at_once, forgone = float(row["immediate_usd"] or 0.0), float(row["forgone_usd"] or 0.0)
+    against = m.fill("{usd} {than} than the mark", usd=m.usd(abs(at_once)), than="worse" if at_once < 0 else "better")
+    effect = (
+        "it forwent {usd} up to the last mark" if forgone >= 0 else "it avoided a loss of {usd} up to the last mark"
+    )
+    return m.fill(
+        " First in the queue was account {account}, {side} {notional} of {coin} at {leverage}: {closed} was closed at "
+        "{close}, {against}; {effect}.",
+        account=row["account_id"],
+        side=row["side"],
+        notional=m.usd(row["notional_usd"]),
+        coin=coin(row["symbol"]),
+        leverage=m.ratio(row["leverage"]),
+        closed=m.usd(row["closed_usd"]),
+        close=m.price(row["close_px"]),
+        against=against if at_once else m.fill("the mark"),
+        effect=m.fill(effect, usd=m.usd(abs(forgone))),
+    )
+
+
+# --- figures and tables --------------------------------------------------------------------------------------
+
+
+def by_symbol_table(f: Findings) -> Markup:
+    """Compare ADL with liquidations, symbol by symbol."""
+    return table(f.rows("adl_impact_by_symbol"), BY_SYMBOL) if f.adl else Markup("")
+
+
+def haircut_and_lorenz(f: Findings) -> Markup:
+    """Draw haircut by rank next to the Lorenz curve."""
+    haircut, curve = f.frame("adl_haircut_by_rank"), f.frame("adl_concentration")
+    if not f.adl or haircut.is_empty() or curve.is_empty():
+        return m.empty(m.fill("There is no queue to draw: {why}.", why=why_no_adl(f)))
+    left = m.half_figure(lambda width: haircut_by_rank(adl_haircut_by_rank=haircut, width=width))
+    right = m.half_figure(lambda width: lorenz(adl_concentration=curve, width=width))
+    return m.fill('<div class="pair">{left}{right}</div>', left=left, right=right)
+
+
+def queue_table(f: Findings) -> Markup:
+    """List the queue of the largest wave: first ranks, the last one reached, those not reached right behind."""
+    rows: list[Row] = []
+    last = 0
+    for row in f.rows("adl_selection_order", limit=RANKS):
+        if last and row["rank"] > last + 1:
+            rows.append({"span": f"{count(row['rank'] - last - 1)} more between"})
+        rows.append(row)
+        last = row["rank"]
+    return _FILTER + table(rows, QUEUE, kind="sortable queue", row_class=_status) if rows else Markup("")
+
+
+def _status(row: Row) -> str:
+    return next((name for name in STATUSES if row.get("status") == name), "")
+
+
+_FILTER = Markup(
+    '<p class="tools" hidden><label>Filter <input type="search" placeholder="account, bucket, status"></label>'
+    '<span class="matches" aria-live="polite"></span></p>'
+)
+
+
+def waves_table(f: Findings) -> Markup:
+    """List the largest waves in the order of time."""
+    rows = f.rows("adl_waves")
+    if not rows:
+        return Markup("")
+    top = sorted(sorted(rows, key=lambda row: -row["notional_usd"])[:WAVES], key=lambda row: row["wave_id"])
+    made = table(top, WAVE_COLUMNS, row_class=lambda row: "here" if row == f.largest_wave else "")
+    wave = f.largest_wave["wave_id"]
+    more = m.note(f"The {len(top)} largest of {count(len(rows))} waves; the queue above is the one of wave {wave}.")
+    return made + (more if len(rows) > len(top) else "")
+
+
+def cohort_table(f: Findings) -> Markup:
+    """Show which leverage buckets were closed."""
+    rows = [{**row, "bar": m.bar(row["share_frac"] or 0.0, "adl")} for row in f.rows("adl_by_cohort")]
+    return table(rows, BY_COHORT) if rows else Markup("")
+
+
+def forgone_table(f: Findings) -> Markup:
+    """List who missed most by being closed, measured at the best moment afterwards."""
+    closed = f.rows("forgone_pnl", limit=max(f.summary["adl_positions"], 1))  # one row per account and symbol at most
+    rows = sorted(closed, key=lambda row: -row["best_forgone_usd"])[:FORGONE]
+    return table(rows, FORGONE_COLUMNS) if rows else Markup("")
+
+
+SECTION = Section(
+    id="queue",
+    label="Queue",
+    question="Who was closed, and in which order?",
+    headline=headline,
+    answer=answer,
+    parts=(
+        Part("Closed by auto-deleveraging, symbol by symbol", by_symbol_table, ("adl_impact_by_symbol", "adl_causes")),
+        Part(
+            "The queue of the largest wave, and how unevenly all of ADL fell",
+            haircut_and_lorenz,
+            ("adl_haircut_by_rank", "adl_concentration"),
+        ),
+        Part(
+            "The queue of the largest wave: first ranks, the last one reached, those not reached right behind",
+            queue_table,
+            ("adl_selection_order",),
+        ),
+        Part("The largest waves", waves_table, ("adl_waves",)),
+        Part("Closed by leverage bucket", cohort_table, ("adl_by_cohort",)),
+        Part(
+            "Who missed most by being closed, at the best mark afterwards",
+            forgone_table,
+            ("forgone_pnl", "adl_first_closed"),
+        ),
+    ),
+)

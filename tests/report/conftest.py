@@ -1,0 +1,98 @@
+"""Real runs of 2,000 positions, each made once a session and rendered once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backtest.api.replay import replay
+from backtest.report import render_html
+from backtest.run.prepare import prepare
+from backtest.run.resolve import resolve
+from backtest.run.run import Run, open_run
+from backtest.scenario.reading import check_values
+from backtest.studies.seeds import run_seeds
+
+EVENT = "2025-10-10"
+EVIL = "<script>alert(1)</script>'\"&$x$"
+TWO: dict[str, Any] = {"coins": ("BTC", "SOL")}
+ONE: dict[str, Any] = {"coins": ("BTC",), "start": f"{EVENT}T20:40:00", "end": f"{EVENT}T22:00:00"}
+RICH: dict[str, Any] = {
+    "venue": "binanceusdm", "fund_start_usd": 9e11, "fund_takeover": "bankruptcy", "fund_inventory_limit_usd": 999e9,
+}  # fmt: skip
+CALM: dict[str, Any] = {"end": f"{EVENT}T20:45:00"}
+DESK = {
+    "name": "desk A", "coin": "BTC", "side": "short", "size_base": 25.0, "entry_px": 121_000.0, "leverage": 20.0,
+    "hedged": True,
+}  # fmt: skip
+SMALL = {"name": "small long", "coin": "SOL", "side": "long", "size_base": 1.0, "entry_px": 200.0, "leverage": 1.1}
+CASES: dict[str, dict[str, Any]] = {
+    "vault": {},
+    "fund": {**TWO, "venue": "binanceusdm", "fund_start_usd": 1e9},
+    "no ADL": {**ONE, **RICH},
+    "no liquidation": {**ONE, **CALM},
+    "one symbol": ONE,
+    "inverse": {**ONE, "venue": "binancecoinm"},
+    "watched": {**TWO, "watch": [DESK, SMALL]},
+    "watched, no ADL": {**ONE, **RICH, "watch": [DESK]},
+    "several seeds": ONE,
+    "evil names": {**TWO, "watch": [{**DESK, "name": f"desk A{EVIL}"}]},
+    "cross accounts": {**TWO, "positions_per_account": 2.0, "cross_frac": 0.6},
+    "calm cross accounts": {**TWO, **CALM, "positions_per_account": 2.0, "cross_frac": 0.6},
+}  # fmt: skip
+
+
+@dataclass
+class Reports:
+    """Runs and pages of the cases, kept for the session."""
+
+    home: Path
+    runs: dict[str, Run] = field(default_factory=dict)
+    pages: dict[str, str] = field(default_factory=dict)
+
+    def run(self, case: str) -> Run:
+        """Return the run of a case."""
+        if case not in self.runs:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("CRASHBOOK_HOME", str(self.home))
+                self.runs[case] = _made(case)
+        return self.runs[case]
+
+    def fresh(self, case: str) -> Run:
+        """Return a run of a case that a test may change."""
+        return open_run(str(self.run(case).path))
+
+    def page(self, case: str) -> str:
+        """Return the report of a case."""
+        if case not in self.pages:
+            self.pages[case] = render_html(self.run(case))
+        return self.pages[case]
+
+
+def _made(case: str) -> Run:
+    run = replay(EVENT, positions=2000, **CASES[case])
+    if case == "several seeds":
+        resolved = resolve(EVENT, check_values({"positions": 2000, **CASES[case]}, "test"))
+        run = run_seeds(resolved, prepare(resolved).market, run, 3)
+    if case == "evil names":
+        taint(run)
+    return run
+
+
+def taint(run: Run) -> None:
+    """Put markup into what comes from event and venue files, which only a maintainer writes."""
+    for part, name in (("event", "title"), ("event", "summary"), ("venue", "name")):
+        run.meta[part][name] += EVIL
+    run.meta["labels"]["book"]["text"] += EVIL
+    run.meta["scenario_toml"] += f"# {EVIL}\n"
+    for rows in ("flags", "assumptions"):
+        run.meta[rows] = [f"{line}{EVIL}" for line in run.meta[rows]]
+
+
+@pytest.fixture(scope="session")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Reports:
+    """Return the runs and pages of the cases."""
+    return Reports(tmp_path_factory.mktemp("reports"))
