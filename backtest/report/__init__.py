@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from backtest.run.run import Run
+    from backtest.run.run import StoredRun
 
 __all__ = ["figures", "findings", "markup", "page", "render", "render_html", "sections", "tables"]
 
 
-def render_html(run: Run) -> str:
+def render_html(run: StoredRun) -> str:
     """Return the report of a run as one HTML page; equal runs give equal bytes."""
     from backtest.report.page import html
 
     return html(run)
 
 
-def render(run: Run, path: Path | None = None) -> Path:
+def render(run: StoredRun, path: Path | None = None) -> Path:
     """Write the report of a run and return its path.
 
     Parameters

@@ -10,8 +10,9 @@ from typing import Any
 import polars as pl
 
 from backtest.formatting import coin
-from backtest.run.run import Run
-from backtest.sql.queries import AuditResult
+from backtest.run.meta import RunMeta
+from backtest.run.run import StoredRun
+from backtest.sql.run import AuditResult
 
 POOL_NAMES = {"fund": "insurance fund", "vault": "vault"}
 Row = dict[str, Any]
@@ -21,7 +22,7 @@ Row = dict[str, Any]
 class Findings:
     """Queries of one run, remembered, and the values that several sections need."""
 
-    run: Run
+    run: StoredRun
     _frames: dict[Any, pl.DataFrame] = field(default_factory=dict)
 
     def frame(self, name: str, /, **params: Any) -> pl.DataFrame:
@@ -46,7 +47,7 @@ class Findings:
         return frame.filter(frame["symbol"] == symbol)
 
     @property
-    def meta(self) -> Row:
+    def meta(self) -> RunMeta:
         """Return the contents of ``run.json``."""
         return self.run.meta
 
@@ -113,7 +114,7 @@ class Findings:
     @property
     def seeds(self) -> int:
         """Return the number of seeds that the bands are made of."""
-        return len(self.meta.get("seed_summaries") or [])
+        return len(self.run.studies.seeds.run_ids) if self.run.studies.seeds else 0
 
     @cached_property
     def seed_spread(self) -> dict[str, Row]:

@@ -19,13 +19,13 @@ from backtest.report.findings import Findings
 from backtest.report.sections.registry import SECTIONS
 from backtest.report.sections.section import Section
 from backtest.report.sections.title import title_of
-from backtest.run.run import Run
+from backtest.run.run import StoredRun
 
 _WHITESPACE: Any = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
-def html(run: Run) -> str:
+def html(run: StoredRun) -> str:
     """Return the report of ``run`` as one HTML page that loads nothing."""
     f = Findings(run)
     source = asset("reports", "template.html").read_text(encoding="utf-8")
@@ -61,7 +61,7 @@ def _policy(source: str) -> str:
     return f"default-src 'none'; script-src {hashes}; {style}; base-uri 'none'; form-action 'none'"
 
 
-def write(run: Run, path: Path | None) -> Path:
+def write(run: StoredRun, path: Path | None) -> Path:
     """Write the report to ``path`` by way of a temporary file next to it, so that no half of it is ever seen."""
     target = path or reports_folder() / f"{run.meta.event.id}-{run.meta.run_id}.html"
     page = html(run)

@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from backtest.api.replay import replay
 from backtest.report import render_html
+from backtest.run.meta import RunMeta, decode
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
-from backtest.run.run import Run, open_run
+from backtest.run.run import StoredRun
+from backtest.run.stored import Studies
 from backtest.scenario.reading import check_values
 from backtest.studies.seeds import run_seeds
 
@@ -46,14 +49,27 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 @dataclass
+class Draft:
+    """A run whose ``run.json`` and studies a test may change."""
+
+    path: Path
+    meta: dict[str, Any]
+    studies: dict[str, Any]
+
+    def run(self) -> StoredRun:
+        """Return the changed run."""
+        return StoredRun(self.path, decode(self.meta, RunMeta, "meta"), decode(self.studies, Studies, "studies"))
+
+
+@dataclass
 class Reports:
     """Runs and pages of the cases, kept for the session."""
 
     home: Path
-    runs: dict[str, Run] = field(default_factory=dict)
+    runs: dict[str, StoredRun] = field(default_factory=dict)
     pages: dict[str, str] = field(default_factory=dict)
 
-    def run(self, case: str) -> Run:
+    def run(self, case: str) -> StoredRun:
         """Return the run of a case."""
         if case not in self.runs:
             with pytest.MonkeyPatch.context() as patch:
@@ -61,9 +77,10 @@ class Reports:
                 self.runs[case] = _made(case)
         return self.runs[case]
 
-    def fresh(self, case: str) -> Run:
-        """Return a run of a case that a test may change."""
-        return open_run(str(self.run(case).path))
+    def draft(self, case: str) -> Draft:
+        """Return the run of a case for a test to change."""
+        run = self.run(case)
+        return Draft(run.path, msgspec.to_builtins(run.meta), msgspec.to_builtins(run.studies))
 
     def page(self, case: str) -> str:
         """Return the report of a case."""
@@ -72,24 +89,25 @@ class Reports:
         return self.pages[case]
 
 
-def _made(case: str) -> Run:
-    run = replay(EVENT, positions=2000, **CASES[case])
+def _made(case: str) -> StoredRun:
+    run: StoredRun = replay(EVENT, positions=2000, **CASES[case])
     if case == "several seeds":
         resolved = resolve(EVENT, check_values({"positions": 2000, **CASES[case]}, "test"))
         run = run_seeds(resolved, prepare(resolved).market, run, 3)
     if case == "evil names":
-        taint(run)
+        run = _tainted(Draft(run.path, msgspec.to_builtins(run.meta), {})).run()
     return run
 
 
-def taint(run: Run) -> None:
-    """Put markup into what comes from event and venue files, which only a maintainer writes."""
+def _tainted(draft: Draft) -> Draft:
+    """Put markup into texts of event and venue files, which only a maintainer writes."""
     for part, name in (("event", "title"), ("event", "summary"), ("venue", "name")):
-        run.meta[part][name] += EVIL
-    run.meta["labels"]["book"]["text"] += EVIL
-    run.meta["scenario_toml"] += f"# {EVIL}\n"
-    for rows in ("flags", "assumptions"):
-        run.meta[rows] = [f"{line}{EVIL}" for line in run.meta[rows]]
+        draft.meta[part][name] += EVIL
+    draft.meta["labels"]["book"]["text"] += EVIL
+    draft.meta["scenario_toml"] += f"# {EVIL}\n"
+    for rows in ("notes", "assumptions"):
+        draft.meta[rows] = [f"{line}{EVIL}" for line in draft.meta[rows]]
+    return draft
 
 
 @pytest.fixture(scope="session")

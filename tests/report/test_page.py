@@ -21,9 +21,8 @@ from backtest.report import render, render_html
 from backtest.report.figures.style import COLOURS
 from backtest.report.findings import Findings
 from backtest.report.sections.registry import SECTIONS, in_short
-from backtest.run.run import Run
-from backtest.sql.queries import get_query
-from tests.report.conftest import CASES, EVIL, Reports
+from backtest.sql.files import get_query
+from tests.report.conftest import CASES, EVIL, Draft, Reports
 
 ORDER = [section.id for section in SECTIONS]
 
@@ -73,7 +72,7 @@ def test_a_page_is_ordered_answered_self_contained_and_every_anchor_exists(case:
     reader = Reader(page)
     found = [attrs["id"] for tag, attrs in reader.elements if tag == "section"]
     run = reports.run(case)
-    left_out = {name for name, key in (("mine", "watch"), ("cross", "cross")) if not run.meta[key]}
+    left_out = {name for name, shown in (("mine", run.meta.watch), ("cross", run.meta.cross)) if not shown}
     assert found == [name for name in ORDER if name not in left_out]
     for name in found:
         body = section(page, name)
@@ -179,18 +178,18 @@ def test_names_of_any_origin_are_shown_and_never_run(reports: Reports) -> None:
     assert not [name for _, attrs in reader.elements for name in attrs if name.startswith("on")]
     shown = reader.text + " ".join(reader.values("aria-label"))
     meta = reports.run("evil names").meta
-    places = (meta["event"]["title"], meta["venue"]["name"], meta["labels"]["book"]["text"], meta["assumptions"][0])
+    places = (meta.event.title, meta.venue.name, meta.labels.book.text, meta.assumptions[0])
     for words in (*places, f"desk A{EVIL}", f"Place of desk A{EVIL}", f"# {EVIL}"):
         assert " ".join(words.split()) in shown, words
     assert "<script>alert" not in page
 
 
 def test_an_address_that_is_not_of_the_web_is_no_link(reports: Reports) -> None:
-    run = reports.fresh("one symbol")
+    run = reports.draft("one symbol")
     run.meta["event"]["facts"][0]["source"] = run.meta["venue"]["sources"][0]["url"] = "javascript:alert(1)"
     for fact in run.meta["event"]["facts"]:
         fact["source"] = "javascript:alert(1)"
-    reader = Reader(render_html(run))
+    reader = Reader(render_html(run.run()))
     assert "javascript:alert(1)" in reader.text
     assert {value.split(":")[0] for value in reader.values("href") if not value.startswith("#")} <= {"https"}
 
@@ -218,7 +217,7 @@ def test_every_colour_of_a_figure_is_a_variable_with_a_light_and_a_dark_value(re
 
 
 def test_equal_runs_give_equal_bytes(reports: Reports) -> None:
-    assert render_html(reports.fresh("watched")) == reports.page("watched")
+    assert render_html(reports.draft("watched").run()) == reports.page("watched")
 
 
 def test_bands_are_shown_with_several_seeds_only(reports: Reports) -> None:
@@ -227,7 +226,7 @@ def test_bands_are_shown_with_several_seeds_only(reports: Reports) -> None:
 
 
 def test_a_failed_audit_is_not_overlooked(reports: Reports, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = reports.fresh("one symbol")
+    run = reports.draft("one symbol").run()
     first, *rest = run.audits()
     failed = type(first)(**{**vars_of(first), "rows": 3, "passed": False})
     monkeypatch.setattr(run, "audits", lambda: [failed, *rest])
@@ -242,14 +241,14 @@ def vars_of(row: Any) -> dict[str, Any]:
 # published figures
 
 
-def facts_rows(run: Run) -> tuple[str, list[str]]:
+def facts_rows(run: Draft) -> tuple[str, list[str]]:
     """Return the sentence of the section and the rows of the comparison as text."""
-    body = section(render_html(run), "sure")
+    body = section(render_html(run.run()), "sure")
     rows = re.findall(r"<tr.*?</tr>", re.search(r'<table class="facts">.*?</table>', body, re.DOTALL)[0], re.DOTALL)
     return plain(re.search(r'<div class="answer">.*?</div>', body, re.DOTALL)[0]), [plain(row) for row in rows]
 
 
-def compare(run: Run, *kept: Callable[[dict[str, Any]], bool], **change: Any) -> None:
+def compare(run: Draft, *kept: Callable[[dict[str, Any]], bool], **change: Any) -> None:
     """Keep the comparisons of BTC that ``kept`` names, in this order, and change their facts."""
     wanted = [entry for keep in kept for entry in run.meta["event"]["compare"] if keep(entry)][: len(kept)]
     run.meta["event"]["compare"] = wanted
@@ -259,14 +258,14 @@ def compare(run: Run, *kept: Callable[[dict[str, Any]], bool], **change: Any) ->
 
 
 def of(metric: str) -> Callable[[dict[str, Any]], bool]:
-    return lambda entry: entry["metric"] == metric and entry.get("coin") == "BTC" and entry["how"] == "ratio"
+    return lambda entry: entry["metric"] == metric and entry["coin"] == "BTC" and entry["how"] == "ratio"
 
 
 LIQUIDATED, ADL = of("liquidated_notional_usd"), of("adl_notional_usd")
 
 
 def test_a_figure_of_another_venue_is_shown_without_a_ratio_and_not_counted(reports: Reports) -> None:
-    run = reports.fresh("one symbol")
+    run = reports.draft("one symbol")
     compare(run, LIQUIDATED, venue="okx")
     sentence, rows = facts_rows(run)
     assert "no published figure of hyperliquid can be compared with this run" in sentence
@@ -276,7 +275,7 @@ def test_a_figure_of_another_venue_is_shown_without_a_ratio_and_not_counted(repo
 
 
 def test_derived_figures_are_counted_apart(reports: Reports) -> None:
-    run = reports.fresh("one symbol")
+    run = reports.draft("one symbol")
     compare(run, LIQUIDATED, ADL, mark="S")
     adl = next(entry["fact"] for entry in run.meta["event"]["compare"] if ADL(entry))
     next(fact for fact in run.meta["event"]["facts"] if fact["id"] == adl)["mark"] = "D"
@@ -284,9 +283,10 @@ def test_derived_figures_are_counted_apart(reports: Reports) -> None:
 
 
 def test_with_seeds_the_median_is_compared(reports: Reports) -> None:
-    run = reports.fresh("one symbol")
+    run = reports.draft("one symbol")
     compare(run, ADL, value=100, mark="S")
-    run.meta["seed_compare"] = {run.meta["event"]["compare"][0]["fact"]: [float(value) for value in range(100, 121)]}
+    compared = {run.meta["event"]["compare"][0]["fact"]: [float(value) for value in range(100, 121)]}
+    run.studies["seeds"] = {"run_ids": [], "summaries": [], "bands": {}, "compared": compared}
     sentence, rows = facts_rows(run)
     assert "1 of 1 published figure lies within a factor of two of the replay (median of 21 seeds)" in sentence
     row = next(row for row in rows if row.startswith("BTC closed by ADL"))
@@ -295,7 +295,7 @@ def test_with_seeds_the_median_is_compared(reports: Reports) -> None:
 
 
 def test_conflicting_facts_are_both_shown_and_a_censored_one_gets_no_verdict(reports: Reports) -> None:
-    run = reports.fresh("one symbol")
+    run = reports.draft("one symbol")
     compare(run, ADL)
     first, other = run.meta["event"]["facts"][:2]
     fact = next(fact for fact in run.meta["event"]["facts"] if fact["id"] == run.meta["event"]["compare"][0]["fact"])
@@ -305,14 +305,14 @@ def test_conflicting_facts_are_both_shown_and_a_censored_one_gets_no_verdict(rep
     assert rows[1].startswith("BTC closed by ADL")
     assert rows[2].startswith("conflicts with")
     run.meta["event"]["compare"][0]["how"] = "bar"
-    body = section(render_html(run), "sure")
+    body = section(render_html(run.run()), "sure")
     assert "no verdict" in plain(body)
     assert "track onset" in body
 
 
 def test_an_adl_before_the_window_has_no_onset_in_it(reports: Reports) -> None:
-    run = reports.fresh("one symbol")
-    began = run.summary()["first_adl_ts"]
+    run = reports.draft("one symbol")
+    began = run.run().summary()["first_adl_ts"]
     entry = next(entry for entry in run.meta["event"]["compare"] if entry["metric"] == "adl_onset_s")
     entry["start"] = "2025-10-10T21:25:00"
     run.meta["event"]["compare"] = [entry]
@@ -320,7 +320,7 @@ def test_an_adl_before_the_window_has_no_onset_in_it(reports: Reports) -> None:
 
 
 def test_facts_of_coins_that_did_not_run_are_left_out(reports: Reports) -> None:
-    rows = facts_rows(reports.run("one symbol"))[1]
+    rows = facts_rows(reports.draft("one symbol"))[1]
     assert any(row.startswith("BTC liquidated") for row in rows)
     assert not any(row.startswith("SOL") for row in rows)
 
@@ -347,14 +347,16 @@ def test_the_queue_names_what_lies_between(reports: Reports) -> None:
 # the file
 
 
-def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, reports: Reports) -> None:
-    run = reports.fresh("no liquidation")
+def test_a_report_is_written_whole_or_not_at_all(
+    tmp_path: Path, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = reports.draft("no liquidation").run()
     target = tmp_path / "new" / "folder" / "report.html"
     assert render(run, target) == target
     assert target.read_text(encoding="utf-8").endswith("</html>\n")
     before = target.read_bytes()
-    run.meta["event"].pop("title")
-    with pytest.raises(Exception, match="title"):
+    monkeypatch.setattr(run, "query", lambda name, **params: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
         render(run, target)
     assert target.read_bytes() == before
     assert [path.name for path in target.parent.iterdir()] == ["report.html"]

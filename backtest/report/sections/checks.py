@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -12,6 +13,7 @@ from backtest.report.findings import Findings, Row
 from backtest.report.sections.section import Part, Section
 from backtest.report.sections.source import file_name, source_link
 from backtest.report.tables import columns, table
+from backtest.venue.statement import Simplification, Source
 
 AUDITS = columns("""
     mark   text
@@ -86,16 +88,16 @@ def _origin(group: list[Row]) -> Markup:
 def limits(f: Findings) -> Markup:
     """List assumptions, what is not simulated, simplified rules and unverified figures, in plain words."""
     meta = f.meta
-    venue, event = meta["venue"], meta["event"]
-    groups: dict[str, list[Any]] = {
-        "Assumptions": meta.get("assumptions") or [],
-        "Not simulated": meta.get("not_simulated") or [],
-        "Notes on the inputs of this run": meta.get("flags") or [],
-        "Rules of the venue that run simplified": [_simplified(row) for row in venue.get("simplified") or []],
-        "Figures of the venue that are not verified": venue.get("unverified") or [],
-        "About the venue": venue.get("notes") or [],
-        "About the event": event.get("notes") or [],
-        "Sources of the venue's rules": [_source(row) for row in venue.get("sources") or []],
+    venue, event = meta.venue, meta.event
+    groups: dict[str, Sequence[Any]] = {
+        "Assumptions": meta.assumptions,
+        "Not simulated": meta.not_simulated,
+        "Notes on the inputs of this run": meta.notes,
+        "Rules of the venue that run simplified": [_simplified(row) for row in venue.simplified],
+        "Figures of the venue that are not verified": venue.unverified,
+        "About the venue": venue.notes,
+        "About the event": event.notes,
+        "Sources of the venue's rules": [_source(row) for row in venue.sources],
     }
     box = "<details{open}><summary>{name} <small>{n}</small></summary>{items}</details>"
     made = m.join(
@@ -106,27 +108,24 @@ def limits(f: Findings) -> Markup:
     return m.fill('<div class="limits">{made}</div>', made=made) if made else m.empty("None are recorded.")
 
 
-def _simplified(row: Row) -> Markup:
+def _simplified(row: Simplification) -> Markup:
     words = "<b>{point}</b>: the venue: {rule}; here: {here}"
-    return m.fill(words, point=row["point"], rule=row["venue_rule"], here=row["runs_here"])
+    return m.fill(words, point=row.point, rule=row.venue_rule, here=row.runs_here)
 
 
-def _source(row: Row | str) -> Markup:
-    if isinstance(row, str):
-        return source_link(row)
-    words = row.get("title") or row.get("note") or row.get("id") or ""
-    return m.fill("{link} {words}", link=source_link(str(row.get("url") or "")), words=words)
+def _source(row: Source) -> Markup:
+    return m.fill("{link} {words}", link=source_link(row.url), words=row.note or row.id)
 
 
 def scenario_text(f: Findings) -> Markup:
     """Show the resolved scenario as TOML."""
     box = '<details class="code"><summary>as resolved</summary><pre tabindex="0"><code>{toml}</code></pre></details>'
-    return m.fill(box, toml=f.meta["scenario_toml"])
+    return m.fill(box, toml=f.meta.scenario_toml)
 
 
 def versions_table(f: Findings) -> Markup:
     """List the versions that decide the result."""
-    pairs = f.meta["versions"].items()
+    pairs = f.meta.versions.items()
     items = m.join(m.fill("<div><dt>{name}</dt><dd>{version}</dd></div>", name=k, version=v) for k, v in pairs)
     return m.fill('<dl class="versions">{items}</dl>', items=items)
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 from markupsafe import Markup
 
+from backtest.catalogue.facts import Comparison, Fact
 from backtest.formatting import Number, coin
 from backtest.report import markup as m
 from backtest.report.findings import Findings, Row
@@ -31,7 +29,7 @@ class Ratios:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Compared:
     """A published fact next to the run's own figure over the same window.
 
     Parameters
@@ -52,10 +50,10 @@ class Comparison:
         Why a fact of another venue says nothing about this run.
     """
 
-    fact: Row
-    entry: Row
+    fact: Fact
+    entry: Comparison
     value: Number | None
-    conflicts: tuple[Row, ...]
+    conflicts: tuple[Fact, ...]
     seeds: tuple[float, ...] = ()
     missing: Markup | str = ""
     foreign: str = ""
@@ -63,7 +61,7 @@ class Comparison:
     @property
     def derived(self) -> bool:
         """Return whether the fact was worked out from published figures."""
-        return bool(self.fact.get("mark") == "D")
+        return self.fact.mark == "D"
 
     @property
     def figure(self) -> Number | None:
@@ -73,44 +71,37 @@ class Comparison:
     @property
     def ratios(self) -> Ratios | None:
         """Return the run's figure over the fact, none where there is no verdict."""
-        ends = [float(end) for end in fact_ends(self.fact) if end]
-        if self.entry["how"] != "ratio" or self.foreign or not self.figure or not ends:
+        ends = [float(end) for end in ends_of(self.fact) if end]
+        if self.entry.how != "ratio" or self.foreign or not self.figure or not ends:
             return None
         found = [float(self.figure) / end for end in ends]
         return Ratios(min(found), max(found)) if min(found) > 0 else None
 
 
-def fact_ends(fact: Mapping[str, Any]) -> list[Any]:
-    """Return the value of a fact, or both ends of its range.
-
-    Examples
-    --------
-    >>> fact_ends({"value": 3}), fact_ends({"low": 1, "high": 2})
-    ([3], [1, 2])
-    """
-    return [fact["value"]] if fact.get("value") is not None else [fact.get("low"), fact.get("high")]
+def ends_of(fact: Fact) -> tuple[float | None, ...]:
+    """Return the value of a fact, or both ends of its range."""
+    return (fact.low, fact.high) if fact.value is None else (fact.value,)
 
 
-def comparisons(f: Findings) -> list[Comparison]:
+def comparisons(f: Findings) -> list[Compared]:
     """Evaluate what the event says may be compared, for the coins of this run; facts of other venues come last."""
-    facts = {fact["id"]: fact for fact in f.meta["event"].get("facts") or []}
+    facts = {fact.id: fact for fact in f.meta.event.facts}
     covered = {coin(symbol) for symbol in f.symbols}
-    over_seeds = f.meta.get("seed_compare") or {}
+    over_seeds = f.run.studies.seeds.compared if f.run.studies.seeds else {}
     made = []
-    for entry in f.meta["event"].get("compare") or []:
-        of_coin, fact = entry.get("coin") or None, facts.get(entry["fact"])
+    for entry in f.meta.event.compare:
+        of_coin, fact = entry.coin or None, facts.get(entry.fact)
         if fact is None or (of_coin and of_coin not in covered):
             continue
-        start, end = time_of(entry["start"]), time_of(entry["end"])
-        row = f.row("window_metrics", coin=of_coin, start=start, end=end)
+        row = f.row("window_metrics", coin=of_coin, start=entry.start, end=entry.end)
         missing = _missing(f, entry, row)
         made.append(
-            Comparison(
+            Compared(
                 fact=fact,
                 entry=entry,
-                value=None if missing else row.get(entry["metric"]),
-                conflicts=tuple(facts[name] for name in fact.get("conflicts_with") or [] if name in facts),
-                seeds=() if missing else tuple(map(float, over_seeds.get(fact["id"]) or ())),
+                value=None if missing else row.get(entry.metric),
+                conflicts=tuple(facts[name] for name in fact.conflicts_with if name in facts),
+                seeds=() if missing else over_seeds.get(fact.id, ()),
                 missing=missing,
                 foreign=_foreign(f, fact),
             )
@@ -118,26 +109,14 @@ def comparisons(f: Findings) -> list[Comparison]:
     return sorted(made, key=lambda one: bool(one.foreign))
 
 
-def time_of(value: datetime | str) -> datetime:
-    """Return a naive UTC time; ``run.json`` holds times as text.
-
-    Examples
-    --------
-    >>> time_of("2025-10-10T21:16:04Z")
-    datetime.datetime(2025, 10, 10, 21, 16, 4)
-    """
-    time = value if isinstance(value, datetime) else datetime.fromisoformat(value.replace("Z", "+00:00"))
-    return time.replace(tzinfo=None)
-
-
-def _foreign(f: Findings, fact: Row) -> str:
-    here, there = f.meta["venue"]["id"], fact.get("venue")
+def _foreign(f: Findings, fact: Fact) -> str:
+    here, there = f.meta.venue.id, fact.venue
     return f"a figure of {there}; this run has the rules of {here}" if there and there != here else ""
 
 
-def _missing(f: Findings, entry: Row, row: Row) -> Markup | str:
-    began, metric = f.summary["first_adl_ts"], entry["metric"]
-    if metric == "adl_onset_s" and began and began < time_of(entry["start"]):
+def _missing(f: Findings, entry: Comparison, row: Row) -> Markup | str:
+    began, metric = f.summary["first_adl_ts"], entry.metric
+    if metric == "adl_onset_s" and began and began < entry.start:
         # The first ADL of the window is then not the first of all.
         return m.fill("before the window, {time}", time=m.clock(began))
     if row.get(metric) is not None:

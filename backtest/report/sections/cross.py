@@ -86,5 +86,5 @@ SECTION = Section(
         ),
         Part("Accounts that lost several coins in one step, the largest", breaches_table, ("multi_coin_breaches",)),
     ),
-    shown=lambda f: bool(f.meta.get("cross")),
+    shown=lambda f: f.meta.cross,
 )

@@ -109,5 +109,5 @@ SECTION = Section(
         Part("Place in the queue, per cent of the candidates in front; closed in colour", figures, ("watch_ranks",)),
         Part("Fates", fates_table, ("hedges",)),
     ),
-    shown=lambda f: bool(f.meta.get("watch")),
+    shown=lambda f: f.meta.watch,
 )

@@ -31,7 +31,7 @@ def answer(f: Findings) -> Markup:
         "{n} positions with {oi} of open interest on each side, under the rules of {venue}; {band}.",
         n=m.count(s["positions"]),
         oi=m.usd(s["open_interest_usd"]),
-        venue=f.meta["venue"]["name"],
+        venue=f.meta.venue.name,
         band=f"under a number its 5 to 95 % range over {seeds} seeds" if seeds > 1 else "one seed, so no band is shown",
     )
 

@@ -142,7 +142,7 @@ def answer(f: Findings) -> Markup:
 
 def _money_left(f: Findings) -> Markup:
     """Return why winners were closed although the fund never stood at its floor."""
-    s, rules = f.summary, f.meta["scenario"]
+    s, rules = f.summary, f.meta.scenario
     floor = Decimal(str(rules.get("fund_floor_usd") or 0))
     if s["pool"] != "fund" or not f.funded or s["pool_low_usd"] <= floor:
         return Markup("")

@@ -7,10 +7,11 @@ import statistics
 
 from markupsafe import Markup
 
+from backtest.catalogue.facts import Fact
 from backtest.formatting import Number, count, duration, exact, percent, plural, ratio, significant, usd
 from backtest.report import markup as m
 from backtest.report.findings import Findings, Row
-from backtest.report.sections.comparisons import Comparison, Ratios, comparisons, fact_ends, time_of
+from backtest.report.sections.comparisons import Compared, Ratios, comparisons, ends_of
 from backtest.report.sections.metrics import NAMES, metric_cell, metric_name
 from backtest.report.sections.section import Part, Section
 from backtest.report.sections.source import source_link
@@ -49,13 +50,13 @@ _METRICS = {
 def answer(f: Findings) -> Markup:
     """Return how far the run is from the published figures on liquidations and ADL."""
     # Prices test the tape that was walked, not the replay.
-    tested = [one for one in comparisons(f) if not one.entry["metric"].startswith("price")]
+    tested = [one for one in comparisons(f) if not one.entry.metric.startswith("price")]
     scored = [one for one in tested if one.ratios]
     ratios = [one.ratios for one in scored if one.ratios]
     seeds = f"{f.seeds} seeds were run" if f.seeds > 1 else "One seed was run, so there is no band"
     if not ratios and any(one.foreign for one in tested):
         nothing = "{seeds}; no published figure of {venue} can be compared with this run; other venues' are grey."
-        return m.fill(nothing, seeds=seeds, venue=f.meta["venue"]["id"])
+        return m.fill(nothing, seeds=seeds, venue=f.meta.venue.id)
     if not ratios:
         return m.fill("{seeds}; nothing published can be compared with this run.", seeds=seeds)
     near, most = sum(each.near for each in ratios), max(len(one.seeds) for one in scored)
@@ -92,9 +93,9 @@ def _figures(n: int, derived: int) -> str:
 
 def facts_table(f: Findings) -> Markup:
     """Put the published facts next to the run; others on the same metric, and conflicting ones, stand right below."""
-    groups: dict[tuple[str, str], list[Comparison]] = {}
+    groups: dict[tuple[str, str], list[Compared]] = {}
     for one in comparisons(f):
-        groups.setdefault((one.entry["metric"], one.entry.get("coin") or ""), []).append(one)
+        groups.setdefault((one.entry.metric, one.entry.coin), []).append(one)
     rows = [row for group in groups.values() for row in _group(group)]
     if not rows:
         return m.empty("No published figure of this event covers the symbols and the window of this run.")
@@ -105,24 +106,24 @@ def _row_class(row: Row) -> str:
     return " ".join(name for name in ("clash", "foreign") if row.get(name))
 
 
-def _group(group: list[Comparison]) -> list[Row]:
+def _group(group: list[Compared]) -> list[Row]:
     """Return a row for the first figure and rows below it for the others and for those that contradict them."""
-    shown = {one.fact["id"] for one in group}
-    clashes = {fact["id"]: fact for one in group for fact in one.conflicts if fact["id"] not in shown}
+    shown = {one.fact.id for one in group}
+    clashes = {fact.id: fact for one in group for fact in one.conflicts if fact.id not in shown}
     first, *others = (_fact(one) for one in group)
     also = [{**row, "name": _named("also published", row["notes"]), "clash": True, "here": Cell("")} for row in others]
     return [first, *also, *map(_clash, clashes.values())]
 
 
-def _fact(one: Comparison) -> Row:
+def _fact(one: Compared) -> Row:
     fact, entry = one.fact, one.entry
-    name = " ".join(part for part in (entry.get("coin"), _METRICS.get(entry["metric"], entry["metric"])) if part)
-    notes = "; ".join(str(part) for part in (one.foreign, fact.get("note"), entry.get("note")) if part)
-    track = _ratio_track(one.ratios) if entry["how"] == "ratio" else _onset_track(one)
+    name = " ".join(part for part in (entry.coin, _METRICS.get(entry.metric, entry.metric)) if part)
+    notes = "; ".join(str(part) for part in (one.foreign, fact.note, entry.note) if part)
+    track = _ratio_track(one.ratios) if entry.how == "ratio" else _onset_track(one)
     return {
         "name": _named(name, notes),
         "notes": notes,
-        "window": f"{time_of(entry['start']):%H:%M}–{time_of(entry['end']):%H:%M}",
+        "window": f"{entry.start:%H:%M}–{entry.end:%H:%M}",
         "foreign": bool(one.foreign),
         "here": _here(one),
         "ratio": _ratio(one),
@@ -131,7 +132,7 @@ def _fact(one: Comparison) -> Row:
     }
 
 
-def _here(one: Comparison) -> Cell:
+def _here(one: Compared) -> Cell:
     """Show the run's figure, over several seeds their median and 5 to 95 % band, or why there is none."""
     if one.missing:
         return Cell(m.fill('<span class="why">{why}</span>', why=one.missing))
@@ -144,31 +145,31 @@ def _here(one: Comparison) -> Cell:
     return Cell(m.fill(words, median=_in_unit(one.fact, one.figure), n=len(one.seeds), low=low, high=high), title)
 
 
-def _ratio(one: Comparison) -> Cell:
+def _ratio(one: Compared) -> Cell:
     """Show the ratio or, in a word, why there is none."""
     if one.ratios:
         return Cell("–".join(dict.fromkeys(significant(end) for end in (one.ratios.low, one.ratios.high))))
-    why = "other venue" if one.foreign else "no verdict" if one.entry["how"] != "ratio" else "none"
+    why = "other venue" if one.foreign else "no verdict" if one.entry.how != "ratio" else "none"
     return Cell(m.fill('<span class="why">{why}</span>', why=why))
 
 
-def _clash(fact: Row) -> Row:
+def _clash(fact: Fact) -> Row:
     blank = {"window": "", "here": Cell(""), "ratio": Cell(""), "track": ""}
-    return {"name": _named("conflicts with", fact.get("note")), "clash": True, **blank, **_published(fact)}
+    return {"name": _named("conflicts with", fact.note), "clash": True, **blank, **_published(fact)}
 
 
-def _published(fact: Row) -> Row:
-    ends = fact_ends(fact)
+def _published(fact: Fact) -> Row:
+    ends = ends_of(fact)
     value = Cell(" to ".join(_in_unit(fact, end) for end in ends), " to ".join(exact(end) for end in ends))
-    return {"published": value, "grade": fact["grade"], "source": source_link(fact["source"])}
+    return {"published": value, "grade": fact.grade, "source": source_link(fact.source)}
 
 
 def _named(name: str, note: str | None) -> Markup:
     return m.fill("{name}{note}", name=name, note=m.fill("<small>{n}</small>", n=note) if note else "")
 
 
-def _in_unit(fact: Row, value: Number | None) -> str:
-    return "" if value is None else _UNITS.get(fact["unit"], lambda v: significant(v, 6))(value)
+def _in_unit(fact: Fact, value: Number | None) -> str:
+    return "" if value is None else _UNITS.get(fact.unit, lambda v: significant(v, 6))(value)
 
 
 def _ratio_track(ratios: Ratios | None) -> Markup:
@@ -180,9 +181,9 @@ def _ratio_track(ratios: Ratios | None) -> Markup:
     return m.fill(dot, low=low, width=high - low)
 
 
-def _onset_track(one: Comparison) -> Markup:
+def _onset_track(one: Compared) -> Markup:
     """Draw a figure without a verdict, a censored one or a bound, as two bars from zero: the run's, the published."""
-    here, fact = abs(float(one.figure or 0)), max(abs(float(end or 0)) for end in fact_ends(one.fact))
+    here, fact = abs(float(one.figure or 0)), max(abs(float(end or 0)) for end in ends_of(one.fact))
     room = max(here, fact) or 1.0
     bars = (
         '<span class="track onset" title="this run above, published below; no verdict">'
@@ -218,15 +219,15 @@ def _band(f: Findings, metric: str) -> Row:
 
 def sensitivity_table(f: Findings) -> Markup:
     """Show the headline numbers with one setting changed at a time."""
-    grid: list[Row] = f.meta.get("sensitivity") or []
+    grid = f.run.studies.grid
     if not grid:
         return m.empty("No sensitivity grid was run with this replay.")
-    metrics = list(dict.fromkeys(metric for entry in grid for metric in entry["metrics"]))
-    own = f.meta["run_id"]
+    metrics = list(dict.fromkeys(metric for row in grid for metric in row.metrics))
+    own = f.meta.run_id
     rows = (
-        {"label": entry["label"], "here": entry.get("run_id") == own}
-        | {metric: metric_cell(metric, entry["metrics"].get(metric)) for metric in metrics}
-        for entry in grid
+        {"label": row.label, "here": row.run_id == own}
+        | {metric: metric_cell(metric, row.metrics.get(metric)) for metric in metrics}
+        for row in grid
     )
     heads = [Column("label", "head", "changed"), *(Column(metric, "cell", metric_name(metric)) for metric in metrics)]
     return table(rows, heads, row_class=lambda row: "here" if row["here"] else "")

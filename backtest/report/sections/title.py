@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from backtest.formatting import date, plural
-from backtest.report.findings import Findings, Row
-from backtest.venue.settlement import unit_of_account
+from backtest.report.findings import Findings
+from backtest.run.meta import Event
 
-INPUTS = ("prices", "open_interest", "book", "mark", "liquidity")
 BADGES = ("measured", "imported", "proxy", "modelled")
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class Badge:
     """One kind of input: its name, its badge with the class of its look, and a sentence."""
 
     name: str
@@ -27,30 +26,33 @@ class Label:
 class Title:
     """Contents of the title band."""
 
-    event: Row
+    event: Event
     facts: dict[str, Any]
-    labels: list[Label]
-    notes: list[str]
+    labels: list[Badge]
+    notes: tuple[str, ...]
 
 
 def title_of(f: Findings) -> Title:
     """Return the title band of a run."""
     meta, s = f.meta, f.summary
-    seeds = meta.get("seeds") or []
+    seeds, unit = f.seeds, meta.settlement.unit
     until = f"{f.end:%H:%M}" if f.start.date() == f.end.date() else f"{f.end:%H:%M} on {date(f.end)}"
-    unit = unit_of_account(meta.get("settlement"))
     facts = {
-        "venue": meta["venue"]["name"],
+        "venue": meta.venue.name,
         **({"unit": unit} if unit else {}),
         "window, UTC": f"{date(f.start)}, {f.start:%H:%M} to {until}",
         "symbols": f.coins(),
-        "run": meta["run_id"],
-        plural(max(len(seeds), 1), "seed"): f"{s['seed']} and {len(seeds) - 1} more" if len(seeds) > 1 else s["seed"],
+        "run": meta.run_id,
+        plural(max(seeds, 1), "seed"): f"{s['seed']} and {seeds - 1} more" if seeds > 1 else s["seed"],
         "ADL ranking": s["ranking"],
     }
-    labels = [_label(name, **meta["labels"][name]) for name in INPUTS if name in meta["labels"]]
-    return Title(event=meta["event"], facts=facts, labels=labels, notes=meta.get("flags") or [])
-
-
-def _label(name: str, badge: str, text: str) -> Label:
-    return Label(name.replace("_", " "), badge, badge if badge in BADGES else "other", text)
+    labels = [
+        Badge(
+            name=name.replace("_", " "),
+            badge=label.badge,
+            kind=label.badge if label.badge in BADGES else "other",
+            text=label.text,
+        )
+        for name, label in meta.labels.by_name().items()
+    ]
+    return Title(event=meta.event, facts=facts, labels=labels, notes=meta.notes)
