@@ -42,7 +42,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Positions by book row; where rows come more than once, in a row, ``distinct`` has each once, as it settles."""
+    """Positions by book row; where rows come more than once, ``distinct`` has each once, in the order of settlement."""
 
     rows: Ints
     distinct: Ints | None = None
@@ -74,25 +74,23 @@ def code_of(party: Party) -> int:
 def cut_entry_values(rows: Ints, lots: Ints, held: Ints, value: Ints) -> Ints:
     """Return the entry value that leaves with slices of positions: all of it, or cut by floor slice after slice.
 
-    ``held`` and ``value`` are lots and entry value of each row before; slices of one position follow each other.
+    ``held`` and ``value`` are lots and entry value of each row before any slice.
 
     Examples
     --------
-    >>> whole = np.array([10, 10]), np.array([101, 101])
-    >>> cut_entry_values(np.array([7, 7]), np.array([3, 7]), *whole).tolist()
-    [30, 71]
+    >>> rows, whole = np.array([7, 8, 7]), (np.array([10, 5, 10]), np.array([101, 50, 101]))
+    >>> cut_entry_values(rows, np.array([3, 5, 7]), *whole).tolist()
+    [30, 50, 71]
     """
     partial = np.flatnonzero(lots < held)
-    cut, before = [], -1
-    lots_left = value_left = 0
-    for row, k, all_lots, all_value in zip(
-        rows[partial].tolist(), lots[partial].tolist(), held[partial].tolist(), value[partial].tolist(), strict=True
-    ):
-        if row != before:
-            lots_left, value_left, before = all_lots, all_value, row
+    columns = (column[partial].tolist() for column in (rows, lots, held, value))
+    left: dict[int, tuple[int, int]] = {}
+    cut = []
+    for row, k, all_lots, all_value in zip(*columns, strict=True):
+        lots_left, value_left = left.get(row, (all_lots, all_value))
         part = value_left * k // lots_left
         cut.append(part)
-        lots_left, value_left = lots_left - k, value_left - part
+        left[row] = lots_left - k, value_left - part
     out = value.copy()
     out[partial] = cut
     return out

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backtest.engine.ledger import Ledger
-from backtest.engine.owners import EachFund, Rows
+from backtest.engine.owners import EachFund, Rows, cut_entry_values
 from backtest.engine.records import ACCOUNT, CAUSES, FUND, MARKET, ROUNDING, VENUE, Record
 from tests.engine.small import FUND as NO_FUND
 from tests.engine.small import LONG, SHORT, bar, small
@@ -126,6 +129,26 @@ def test_slices_of_one_position_cut_its_entry_value_one_after_the_other() -> Non
     assert (entries.taker.tolist(), entries.giver.tolist()) == ([300_000, 700_000], [300_000, 700_000])
     assert (ledger.lots.tolist(), ledger.entry_value.tolist()) == ([0, 0], [0, 0])
     ledger.check(full=True)
+
+
+@pytest.mark.property
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 10**6)), min_size=1, max_size=5), st.randoms())
+def test_entry_values_leave_slice_after_slice_in_any_order(positions: list[tuple[int, int]], pick: Random) -> None:
+    slices: list[tuple[int, int]] = []
+    for row, (held, _) in enumerate(positions):
+        left = pick.randint(1, held)
+        while left:
+            k = pick.randint(1, left)
+            slices.append((row, k))
+            left -= k
+    pick.shuffle(slices)
+    now, expected = [list(position) for position in positions], []
+    for row, k in slices:
+        expected.append(now[row][1] * k // now[row][0])
+        now[row] = [now[row][0] - k, now[row][1] - expected[-1]]
+    rows, lots = np.array(slices, dtype=np.int64).T
+    held, value = np.array([positions[row] for row in rows], dtype=np.int64).T
+    assert cut_entry_values(rows, lots, held, value).tolist() == expected
 
 
 def test_funding_of_both_sides_is_settled_before_lots_change_and_not_for_cash_alone() -> None:
