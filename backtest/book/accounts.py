@@ -1,4 +1,4 @@
-"""Cross accounts of a book: which positions stand together, what they are worth and need as a whole."""
+"""Cross accounts of a book: their positions, values, maintenance and margin modes."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ class CrossAccounts:
     ids: Ints
 
     def total(self, values: Ints) -> Ints:
-        """Return the sum over each account's rows; ``values`` are those of ``rows``."""
+        """Return the sum over each account's rows; ``values`` has one value a row."""
         out = np.zeros(len(self.ids), dtype=np.int64)
         np.add.at(out, self.place, values)
         return out
 
 
 def lot_values(instruments: Sequence[Instrument], mark0: Ints) -> Ints:
-    """Return what a lot of each instrument is worth at its first mark, in quanta."""
+    """Return the value of a lot of each instrument at its first mark, in quanta."""
     each = [item.contract(mark).value_per_lot(mark) for mark, item in zip(mark0.tolist(), instruments, strict=True)]
     return np.array(each, dtype=np.int64)
 
 
 def value_signs(instruments: Sequence[Instrument]) -> Ints:
-    """Return +1 for each linear instrument, -1 for each inverse one: a long of it loses where a lot's worth rises."""
+    """Return +1 for each linear instrument, -1 for each inverse one: its longs lose where the value of a lot rises."""
     return np.array([-1 if item.inverse else 1 for item in instruments], dtype=np.int64)
 
 
@@ -84,7 +84,7 @@ def margin_modes(account: Ints, cross: Bools) -> tuple[Ints, Ints]:
 
 
 def maintenance_of(symbol: Ints, value: Ints, tiers: Sequence[Tiers]) -> Ints:
-    """Return the maintenance margin of positions worth ``value``, each rounded up, in quanta."""
+    """Return the maintenance margin of positions by their ``value``, each rounded up, in quanta."""
     out = np.zeros(len(value), dtype=np.int64)
     for k, table in enumerate(tiers):
         mine = symbol == k
@@ -99,31 +99,31 @@ def weak_margin(
     mark0: Ints,
     inclusive: bool,
 ) -> list[str]:
-    """Say how many positions and cross accounts hold less than initial margin, and how many are in breach already.
+    """Return notes on positions and cross accounts with less than initial margin, and on those in breach already.
 
-    A cross account is judged as a whole: its collateral against what all its positions ask, both legs of a hedge in
+    A cross account counts as a whole: its collateral against the margin of all its positions, both legs of a hedge in
     full.
     """
     symbol, entry_value, collateral = columns["symbol"], columns["entry_value"], columns["collateral"]
     value = columns["lots"] * lot_values(instruments, mark0)[symbol]
     equity = collateral + columns["side"] * value_signs(instruments)[symbol] * (value - entry_value)
     need = maintenance_of(symbol, value, [table for table, _ in tiers])
-    asked = np.empty(len(entry_value))  # initial margin, in floats: it is only counted
+    initial = np.empty(len(entry_value))  # initial margin, in floats: it is only counted
     for k, (table, limits) in enumerate(tiers):
         mine = symbol == k
-        asked[mine] = entry_value[mine] / np.array(limits)[tier_of(entry_value[mine], table)]
+        initial[mine] = entry_value[mine] / np.array(limits)[tier_of(entry_value[mine], table)]
     whole = cross_accounts(columns["account_id"], columns["cross"].astype(np.bool_))
     alone = np.ones(len(entry_value), dtype=np.bool_)
     alone[whole.rows] = False
-    thin, breach = collateral < asked * (1 - 1e-9), equity <= need if inclusive else equity < need
+    thin, breach = collateral < initial * (1 - 1e-9), equity <= need if inclusive else equity < need
     notes = []
     for k, item in enumerate(instruments):
         mine = alone & (symbol == k)
         notes += _counted(f"{item.coin}: positions", int((mine & thin).sum()), int((mine & breach).sum()))
     sums = {name: whole.total(column[whole.rows]) for name, column in (("w", collateral), ("e", equity), ("n", need))}
-    asked_of = np.bincount(whole.place, asked[whole.rows], len(whole.ids))
+    initial_of = np.bincount(whole.place, initial[whole.rows], len(whole.ids))
     fallen = sums["e"] <= sums["n"] if inclusive else sums["e"] < sums["n"]
-    return notes + _counted("cross accounts", int((sums["w"] < asked_of * (1 - 1e-9)).sum()), int(fallen.sum()))
+    return notes + _counted("cross accounts", int((sums["w"] < initial_of * (1 - 1e-9)).sum()), int(fallen.sum()))
 
 
 def _counted(who: str, thin: int, breach: int) -> list[str]:
@@ -133,7 +133,7 @@ def _counted(who: str, thin: int, breach: int) -> list[str]:
 
 
 def described(account: Ints, cross: Bools) -> list[str]:
-    """Say how many cross accounts a book holds, if any."""
+    """Return a note on the number of cross accounts, if there are any."""
     whole = cross_accounts(account, cross)
     if not len(whole.ids):
         return []

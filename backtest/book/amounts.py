@@ -117,7 +117,7 @@ def amounts(
     *,
     faults: Faults,
 ) -> tuple[dict[str, Ints], list[str]]:
-    """Return lots, entry_value and collateral of each row, and notes of what is left below a lot."""
+    """Return lots, entry value and collateral of each row, and notes on sizes left below a lot."""
     margin = next(name for name in MARGIN if name in table.columns)
     if margin == "collateral_coin" and not all(item.inverse for item in instruments):
         fix = "use collateral_usd, or run the coin's inverse contract"
@@ -131,7 +131,7 @@ def amounts(
     for k, item in enumerate(instruments):
         mine = np.flatnonzero((symbol == k) & good)
         first = int(mark0[k])
-        rows, worth, coin = mine.tolist(), item.contract(first).value_per_lot(first), item.mark_quantum * first
+        rows, lot_value, coin = mine.tolist(), item.contract(first).value_per_lot(first), item.mark_quantum * first
         with localcontext(EXACT):
             sized = [exact_amounts(sizes[row], prices[row], item, first) for row in rows]
             posted = [_collateral(margins[row], each[2], margin, coin) for row, each in zip(rows, sized, strict=True)]
@@ -143,7 +143,7 @@ def amounts(
             (lots, entry_value, collateral) for (lots, _, entry_value), collateral in zip(sized, posted, strict=True)
         ]
         above = [
-            max(entry_value, abs(collateral), lots * worth) >= LARGEST for lots, entry_value, collateral in amounts
+            max(entry_value, abs(collateral), lots * lot_value) >= LARGEST for lots, entry_value, collateral in amounts
         ]
         kept = [(0, 0, 0) if beyond else three for beyond, three in zip(above, amounts, strict=True)]
         large[mine], out[:, mine] = above, np.array(kept, dtype=np.int64).reshape(-1, 3).T

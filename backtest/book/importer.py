@@ -116,7 +116,7 @@ def book_of_frame(
     the account may stand in one row, the others left empty. An account may be cross in some rows, isolated in others.
 
     Positions in breach at the first mark, or with less collateral than their tier asks at entry, are kept and noted:
-    funding and losses bring real books there. A cross account is judged as a whole. Longs and shorts must be equal in
+    funding and losses bring real books there. A cross account counts as a whole. Longs and shorts must be equal in
     lots for every symbol unless ``balance_with_market``.
 
     Parameters
@@ -281,7 +281,7 @@ def _account_ids(table: pl.DataFrame) -> tuple[Ints, dict[int, str]]:
 
 
 def _differences(columns: Mapping[str, Ints], instruments: Sequence[Instrument]) -> list[str]:
-    """Say for each symbol by how much longs and shorts differ."""
+    """Return a note for each symbol whose longs and shorts differ."""
     texts = []
     for k, item in enumerate(instruments):
         more = exact_sum((columns["side"] * columns["lots"])[columns["symbol"] == k])

@@ -36,7 +36,7 @@ KEY = 3  # of the generator that joins positions; a coin and side have keys of t
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AccountPairing:
-    """Owner and margin mode of each position, and what to say about them."""
+    """Owner and margin mode of each position, with notes on them."""
 
     account_id: Ints
     cross: Bools
@@ -141,17 +141,19 @@ def _spread(share: Fraction, count: int, rng: np.random.Generator) -> Bools:
 
 
 def _notes(account: Ints, symbol: Ints, side: Ints, value: Ints, cross: Bools, coins: Sequence[str]) -> list[str]:
-    """Say how many accounts hold several coins, and how much is in cross margin."""
+    """Return notes on accounts of several coins and on the share in cross margin."""
     _, place, count = np.unique(account, return_inverse=True, return_counts=True)
     longs = np.bincount(place[side > 0], minlength=len(count))
     several = count > 1
     both = several & (longs > 0) & (longs < count)
-    said = f"accounts of several coins: {int(several.sum()):,} with {int(count[several].sum()):,} of {len(account):,}"
-    notes = [f"{said} positions, {int(both.sum()):,} of them long and short"]
+    several_coins = (
+        f"accounts of several coins: {int(several.sum()):,} with {int(count[several].sum()):,} of {len(account):,}"
+    )
+    notes = [f"{several_coins} positions, {int(both.sum()):,} of them long and short"]
     if cross.any():
         whole = cross_accounts(account, cross)
-        worth = value.astype(np.float64)
-        shares = [f"{coin} {worth[cross & (symbol == k)].sum() / worth[symbol == k].sum():.3f}"
+        notional = value.astype(np.float64)
+        shares = [f"{coin} {notional[cross & (symbol == k)].sum() / notional[symbol == k].sum():.3f}"
                   for k, coin in enumerate(coins)]  # fmt: skip
         notes.append(
             f"cross accounts: {len(whole.ids):,} with {len(whole.rows):,} of {len(account):,} positions; share of "

@@ -109,7 +109,9 @@ def synthesize(
             notes.append(f"{item.coin}: pre-roll short; entries are lognormal around the first mark, {spread}")
         for side, count in ((1, counts[k] - counts[k] // 2), (-1, counts[k] // 2)):
             stream = np.random.Generator(np.random.PCG64(np.random.SeedSequence([root, coin_key, side + 1])))
-            drawn, said = _draw_side(scenario, coin, side, count, totals[k], watched=watch.lots(k, side), rng=stream)
+            drawn, side_notes = _draw_side(
+                scenario, coin, side, count, totals[k], watched=watch.lots(k, side), rng=stream
+            )
             drawn["cohort"] = codes[drawn["cohort"]]
             drawn["account_id"] = np.arange(account, account + count)
             drawn |= {"symbol": np.full(count, k), "side": np.full(count, side), "cross": np.full(count, 0)}
@@ -118,7 +120,7 @@ def synthesize(
                 column[row : row + count] = drawn[name]
                 column[row + count : row + count + len(followed[name])] = followed[name]
             row, account = row + count + len(followed["lots"]), account + count
-            notes += said
+            notes += side_notes
     if scenario.positions_per_account > 1:
         notes += pair_accounts(scenario, columns, instruments, mark0, root)
     return assemble(
@@ -259,7 +261,7 @@ def _entry_value_within_margin(coin: _Coin, sign: int, lots: Ints, entry_value: 
     """Move entry values towards the first mark until collateral posted is initial margin, and above zero.
 
     Collateral is equity + sign x (entry value - value), initial margin is rate x entry value: the bound solves for the
-    entry value. ``sign`` is that of the position's value: its side, of an inverse contract the other.
+    entry value. ``sign`` is the sign of the position's value: its side, of an inverse contract the other.
     """
     value, rate = coin.value(lots), coin.initial_rate_e9(lots) / RATE_ONE
     if sign > 0:
@@ -272,7 +274,7 @@ def _entry_value_within_margin(coin: _Coin, sign: int, lots: Ints, entry_value: 
 
 
 def _misses(where: str, lots: Ints, limits: Floats, bucket: Ints, mix: Mixture) -> list[str]:
-    """Say where the limits kept positions from the shares of the mixture or from their bucket."""
+    """Return notes where limits kept positions from the shares of the mixture or from their bucket."""
     total, largest = int(lots.sum()), int(lots.max())
     why = "tier limits and the path since entry allow no more"
     notes = []

@@ -88,7 +88,7 @@ def watch_rows(
     Raises
     ------
     ConfigError
-        Naming the watch account and what is wrong: coin, size, leverage, or in breach at the first mark.
+        Naming the watch account and its fault: coin, size, leverage, or in breach at the first mark.
     """
     rows: list[tuple[int, ...]] = []
     notes: list[str] = []

@@ -29,7 +29,7 @@ CONCERNED = {"margin", "ranking", "close_price"}  # simplifications that touch a
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """All figures of a position at a venue on a day, and what is to be known about them."""
+    """All figures of a position at a venue on a day, with notes."""
 
     profile: VenueProfile
     symbol: str
@@ -119,7 +119,7 @@ def position_figures(
 
 
 def _other_way(held: Position) -> str:
-    """Say where a gain liquidates: into a tier whose rate on the whole position asks for more than it brings."""
+    """Return the note on a gain that liquidates: into a tier whose rate holds for the whole position."""
     if held.sign < 0 or not steps_up(held.tiers) or held.breached():
         return ""
     below, above = (int(marks[0]) for marks in breaches_around(*held.engine(), row(held.mark)))

@@ -113,7 +113,7 @@ class Position:
         return bool(in_breach(*at, self.contract, self.tiers, self.inclusive)[0])
 
     def engine(self) -> tuple[Ints, Ints, Contract, Tiers, bool]:
-        """Return cash, signed lots, contract, schedule and comparison: what a search for a breach takes."""
+        """Return cash, signed lots, contract, schedule and comparison: the arguments of a search for a breach."""
         return row(self.cash), row(self.sign * self.lots), self.contract, self.tiers, self.inclusive
 
     def exact(self) -> contracts.Holding:
@@ -158,7 +158,7 @@ def contract_of(profile: VenueProfile, symbol: str, day: dt.date) -> tuple[Venue
 def take_position(
     profile: VenueProfile, unit: Instrument, table: MarginTable, request: PositionRequest
 ) -> tuple[Position, list[str]]:
-    """Return the position in integers and what was rounded or assumed.
+    """Return the position in integers, and notes on rounding and assumptions.
 
     Raises
     ------
@@ -228,8 +228,8 @@ def _collateral(request: PositionRequest, entry_value: int, limit: float, notes:
     if name == "leverage":
         _check(name, value, *LEVERAGE, "x")
         if Fraction(value) > Fraction(limit):
-            worth = f"leverage {value:f} on {entry_value / QUANTA_PER_USD:,.0f} USD"
-            raise UsageError(f"{worth}; its tier allows at most {limit:g}; lower leverage or size")
+            taken = f"leverage {value:f} on {entry_value / QUANTA_PER_USD:,.0f} USD"
+            raise UsageError(f"{taken}; its tier allows at most {limit:g}; lower leverage or size")
         return _quanta(
             "margin", Fraction(entry_value, QUANTA_PER_USD) / Fraction(value), "raise leverage or lower size"
         )

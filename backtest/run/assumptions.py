@@ -70,13 +70,13 @@ def sentence_of(field: str, scenario: Scenario) -> str:
 
 def _funds(prepared: Prepared) -> list[str]:
     """Return the sentences on several funds and on the drawdown that switches deleveraging on."""
-    scenario, rules, said = prepared.resolved.scenario, prepared.world.rules, []
+    scenario, rules, sentences = prepared.resolved.scenario, prepared.world.rules, []
     if rules.pools:
         how = "by open interest" if not isinstance(scenario.fund_start_usd, Mapping) else "as stated per coin"
-        said.append(f"{len(rules.pools)} insurance funds ({scenario.fund_pools}), their start divided {how}.")
+        sentences.append(f"{len(rules.pools)} insurance funds ({scenario.fund_pools}), their start divided {how}.")
     if scenario.drawdown_trigger != "none":
-        said.append(sentence_of("drawdown_trigger", scenario))
-    return said
+        sentences.append(sentence_of("drawdown_trigger", scenario))
+    return sentences
 
 
 def _funding(prepared: Prepared) -> list[str]:
@@ -93,7 +93,7 @@ def _funding(prepared: Prepared) -> list[str]:
 
 
 def _owners(scenario: Scenario) -> str:
-    """Say how the positions of a synthetic book belong to accounts."""
+    """Return the sentence on the accounts of a synthetic book."""
     if scenario.positions_per_account == 1:
         return "each position is an account of its own."
     return (
@@ -104,7 +104,7 @@ def _owners(scenario: Scenario) -> str:
 
 
 def _tables(prepared: Prepared) -> str:
-    """Say which margin table is in force for each coin."""
+    """Return the sentence on the margin table in force for each coin."""
     named = []
     for terms, table in zip(prepared.resolved.terms, prepared.tables, strict=True):
         lake = any(row.name == "leverage_tiers" for row in terms.rows)
@@ -121,7 +121,7 @@ def counted(prepared: Prepared) -> list[str]:
 
 
 def not_simulated(prepared: Prepared) -> list[str]:
-    """Return what the run leaves out."""
+    """Return the sentences on behaviour that is not simulated."""
     coins = ", ".join(prepared.resolved.scenario.coins)
     others = f"Other coins of the venue: only {coins} are simulated and compared with their facts."
     isolated = [] if prepared.book.cross.any() else [ALL_ISOLATED]

@@ -43,7 +43,7 @@ def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = 
 
 
 def _displaced(prepared: Prepared, progress: Progress | None) -> World:
-    """Run the baseline on the tape; return the world with what its flow was."""
+    """Run the baseline on the tape; return the world with the baseline's flow."""
     world, baseline, scenario = prepared.world, prepared.baseline, prepared.resolved.scenario
     assert baseline is not None
     flow = flow_of(simulate(baseline, progress).record, len(world.symbols), world.steps)

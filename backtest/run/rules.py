@@ -18,7 +18,7 @@ from backtest.venue.profile import VenueProfile
 
 
 def funds_of(scenario: Scenario, interest: list[int]) -> dict[str, Any]:
-    """Return the funds, what each begins with, and their drop rule; ``interest`` divides a common start."""
+    """Return the funds with their starts, limits and drawdown trigger; ``interest`` divides a common start."""
     start, coins = scenario.fund_start_usd, scenario.coins
     if isinstance(start, Mapping):
         weights = [quanta(per_coin(start, coin, "fund_start_usd")) for coin in coins]

@@ -100,7 +100,7 @@ def parse_set(text: str) -> dict[str, Any]:
     name = {"open_interest": "open_interest_usd", "policy": "ranking"}.get(name, name)
     try:
         value = tomllib.loads(f"value = {raw.strip()}")["value"]
-    except (ValueError, RecursionError):  # not TOML: a bare word, judged below
+    except (ValueError, RecursionError):  # not TOML: a bare word, checked below
         value = raw.strip()
     if name in BY_NAME and BY_NAME[name].kind == "text" and not isinstance(value, str):
         value = raw.strip()  # a name may look like a date or a number

@@ -35,7 +35,7 @@ class WatchedPosition(Table, frozen=True, kw_only=True):
 
 
 def names_clash(rows: Sequence[WatchedPosition]) -> str:
-    """Return what is wrong with the names, empty if nothing: only a cross account has several positions of one name."""
+    """Return the fault of the names, empty if none: only a cross account has several positions of one name."""
     first: dict[str, WatchedPosition] = {}
     for row in rows:
         other = first.setdefault(row.name, row)

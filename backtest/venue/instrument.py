@@ -44,7 +44,7 @@ class Instrument:
         symbol: str, coin: str, tick: Decimal, lot: Decimal, mark_quantum: Decimal | None = None,
         face: Decimal = Decimal(0),
     ) -> Instrument:  # fmt: skip
-        """Build an instrument; the lot becomes its smallest multiple that is worth whole quanta.
+        """Build an instrument; the lot becomes its smallest multiple whose value is whole quanta.
 
         That is at a mark of one quantum if linear, at the first mark of a run (its face) if inverse.
         """
@@ -64,7 +64,7 @@ class Instrument:
 
     @property
     def unit(self) -> str:
-        """Return what sizes count."""
+        """Return the unit of sizes."""
         return f"contracts of {self.face:f} USD" if self.inverse else self.coin
 
     @property

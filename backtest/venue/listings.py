@@ -33,7 +33,7 @@ class Listing:
 
     @property
     def unit(self) -> str:
-        """Return what sizes count."""
+        """Return the unit of sizes."""
         return f"contracts of {self.face:f} USD" if self.face else "base"
 
 

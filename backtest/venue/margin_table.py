@@ -36,7 +36,7 @@ class MarginTable:
     """A dated table of one coin (``*``: any coin without its own): (floor, rate in 1e-9, max leverage).
 
     ``kind`` is a name in ``SCHEDULES``: whether rates are marginal or each applies to the whole position. ``unit``
-    is that of the floors: usd, or coin for an inverse contract.
+    of the floors: usd, or coin for an inverse contract.
     """
 
     coin: str
@@ -120,7 +120,7 @@ class TierTable(Cited, frozen=True, kw_only=True):
 
 
 def wrong_tiers(tiers: Sequence[tuple[int | Decimal, int, float]]) -> str:
-    """Return what is wrong with tiers, empty if nothing: they rise, and none liquidates at its own largest leverage.
+    """Return the fault of tiers, empty if none: they rise, and no tier liquidates at its own largest leverage.
 
     Examples
     --------

@@ -32,7 +32,7 @@ def coin_px(units: Sequence[Instrument], mark0: Sequence[int]) -> Fraction | Non
 
 
 def sentence(unit: Instrument, px: Fraction) -> str:
-    """Say what the amounts of a coin-settled run mean.
+    """Return the sentence on amounts of a run settled in a coin.
 
     Examples
     --------
