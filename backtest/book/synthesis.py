@@ -100,8 +100,18 @@ def synthesize(
     notes = list(watch.notes)
     root, row, account = int(rng.integers(2**63)), 0, 1
     for k, item in enumerate(instruments):
-        units = item, int(mark0[k]), item.contract(int(mark0[k]))
-        coin = _Coin(*units, *tiers[k], inclusive, profiles[k], lows[k], highs[k], mixes[k])
+        coin = _Coin(
+            instrument=item,
+            mark0=int(mark0[k]),
+            contract=item.contract(int(mark0[k])),
+            tiers=tiers[k].tiers,
+            limits=tiers[k].leverage_limits,
+            inclusive=inclusive,
+            profile=profiles[k],
+            low=lows[k],
+            high=highs[k],
+            mix=mixes[k],
+        )
         coin_key = int.from_bytes(hashlib.sha256(item.coin.encode()).digest()[:8], "big")
         codes = np.array([cohorts.index(bucket_name(line)) for line in mixes[k]], dtype=np.int64)
         if coin.profile is None:

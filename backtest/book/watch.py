@@ -90,7 +90,7 @@ def watch_rows(
     ConfigError
         Naming the watch account and its fault: coin, size, leverage, or in breach at the first mark.
     """
-    rows: list[tuple[int, ...]] = []
+    rows: list[dict[str, int]] = []
     notes: list[str] = []
     ids = {name: first_id + number for number, name in enumerate(dict.fromkeys(watch.name for watch in watches))}
     standing: dict[str, list[tuple[int, int]]] = {name: [] for name in ids}
@@ -131,23 +131,31 @@ def watch_rows(
             (collateral + sign * (value - entry_value), int(maintenance(np.array([value]), table)[0]))
         )
         rows.append(
-            (ids[watch.name], index, side, lots, entry_value, collateral, cohort, int(watch.margin_mode == "cross"))
+            {
+                "account_id": ids[watch.name],
+                "symbol": index,
+                "side": side,
+                "lots": lots,
+                "entry_value": entry_value,
+                "collateral": collateral,
+                "cohort": cohort,
+                "cross": int(watch.margin_mode == "cross"),
+            }
         )
     for watch in watches:
         equity, need = (sum(amounts) for amounts in zip(*standing[watch.name], strict=True))
         if equity < need or (inclusive and equity == need):
-            index = rows[watches.index(watch)][1]
+            index = rows[watches.index(watch)]["symbol"]
             mark = f"{int(mark0[index]) * instruments[index].mark_quantum:f}"
             raise ConfigError(
                 f"watch '{watch.name}': already in breach of maintenance margin at the first mark "
                 f"{mark}; lower leverage or correct entry_px"
             )
-    table_of = np.array(rows, dtype=np.int64).reshape(-1, len(COLUMNS))
     return WatchRows(
-        {name: table_of[:, k] for k, name in enumerate(COLUMNS)},
-        {number: name for name, number in ids.items()},
-        frozenset(ids[watch.name] for watch in watches if watch.hedged),
-        tuple(notes),
+        columns={name: np.array([row[name] for row in rows], dtype=np.int64) for name in COLUMNS},
+        names={number: name for name, number in ids.items()},
+        hedged=frozenset(ids[watch.name] for watch in watches if watch.hedged),
+        notes=tuple(notes),
     )
 
 

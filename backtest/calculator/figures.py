@@ -15,7 +15,7 @@ from backtest.calculator.position import Position, PositionRequest, contract_of,
 from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, rate_e9
 from backtest.mechanics.liquidation.blocks import fillable_discount
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, tier_of
-from backtest.mechanics.margin_stepped import breaches_around, first_breach_mark, steps_up
+from backtest.mechanics.margin_stepped import steps_up
 from backtest.venue.instrument import Instrument
 from backtest.venue.margin_table import MarginTable
 from backtest.venue.profile import VenueProfile
@@ -122,7 +122,7 @@ def _other_way(held: Position) -> str:
     """Return the note on a gain that liquidates: into a tier whose rate holds for the whole position."""
     if held.sign < 0 or not steps_up(held.tiers) or held.breached():
         return ""
-    below, above = (int(marks[0]) for marks in breaches_around(*held.engine(), row(held.mark)))
+    below, above = held.breaches_around()
     at, move = (above, "rise") if held.side > 0 else (below, "fall")
     if at in {NEVER_LONG, NEVER_SHORT}:
         return ""
@@ -183,7 +183,7 @@ def _prices(held: Position, profile: VenueProfile) -> Iterator[Figure]:
     state = "bankrupt" if held.equity < 0 else "liquidated" if held.breached() else "open"
     yield Figure("state", state, f"at this mark; liquidated where {breach}", *origin)
     stepped = steps_up(held.tiers)
-    first = int(first_breach_mark(*held.engine(), row(held.mark))[0])
+    first = held.first_breach()
     if first in {NEVER_LONG, NEVER_SHORT}:
         reach = "above zero" if held.side > 0 else f"up to {HIGHEST_MARK * unit.mark_quantum:,f}"
         yield Figure("liquidation_px", None, f"{NO_VALUE}no mark {reach} breaches", *origin)

@@ -15,6 +15,7 @@ from backtest.errors import NotBuiltError, UnknownNameError, UsageError
 from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import QUANTA_PER_USD, Ints, half_even
 from backtest.mechanics.margin import Tiers, in_breach, maintenance, tier_of
+from backtest.mechanics.margin_stepped import breaches_around, first_breach_mark
 from backtest.scenario.fields import MOST
 from backtest.venue.instrument import Instrument
 from backtest.venue.margin_table import MarginTable
@@ -112,9 +113,18 @@ class Position:
         at = row(self.cash), row(self.sign * self.lots), row(self.mark)
         return bool(in_breach(*at, self.contract, self.tiers, self.inclusive)[0])
 
-    def engine(self) -> tuple[Ints, Ints, Contract, Tiers, bool]:
-        """Return cash, signed lots, contract, schedule and comparison: the arguments of a search for a breach."""
-        return row(self.cash), row(self.sign * self.lots), self.contract, self.tiers, self.inclusive
+    def first_breach(self) -> int:
+        """Return the first mark in breach in the direction of loss, or ``NEVER_LONG`` or ``NEVER_SHORT``."""
+        return int(first_breach_mark(*self._held(), self.contract, self.tiers, self.inclusive, row(self.mark))[0])
+
+    def breaches_around(self) -> tuple[int, int]:
+        """Return the nearest marks in breach below and above the mark."""
+        found = breaches_around(*self._held(), self.contract, self.tiers, self.inclusive, row(self.mark))
+        below, above = (int(marks[0]) for marks in found)
+        return below, above
+
+    def _held(self) -> tuple[Ints, Ints]:
+        return row(self.cash), row(self.sign * self.lots)
 
     def exact(self) -> contracts.Holding:
         """Return the position in base and USD; of an inverse contract its face in USD, and coins."""

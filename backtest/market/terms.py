@@ -28,14 +28,14 @@ from backtest.mechanics.exact import half_even, rate_e9
 from backtest.scenario.fields import MOST
 from backtest.times import DAY
 from backtest.venue.listings import LARGEST_UNIT, SMALLEST_UNIT, Listing
-from backtest.venue.margin_table import MarginTable, wrong_tiers
+from backtest.venue.margin_table import MarginTable, Tier, wrong_tiers
 from backtest.venue.profile import VenueProfile
 from backtest.venue.statement import Source
 
 if TYPE_CHECKING:
     import polars as pl
 
-Tier = tuple[Decimal, int, float]  # floor, rate in 1e-9, largest leverage
+LakeTier = tuple[Decimal, int, float]  # floor, rate in 1e-9, largest leverage
 BOTH = ("leverage_tiers", "limits")
 LONGEST_SHOWN = 40
 AGAIN = "delete the file and fetch it again"
@@ -67,14 +67,16 @@ class Terms:
         >>> table = MarginTable("X", dt.date(2025, 10, 10), ((0, 4_000_000, 100.0), (0, 10_000_000, 50.0)), "", "V", "")
         >>> terms = Terms("X", table, "", (Decimal(0), Decimal("100.01")))
         >>> terms.at(Fraction(4000)).tiers[1]
-        (400040, 10000000, 50.0)
+        Tier(floor=400040, rate_e9=10000000, leverage=50.0)
         """
         if not self.floors_base:
             return self.table
         values = [Fraction(floor) * px for floor in self.floors_base]
         # no position is larger than MOST
         floors = [min(half_even(usd.numerator, usd.denominator), int(MOST)) for usd in values]
-        tiers = tuple((floor, rate, limit) for floor, (_, rate, limit) in zip(floors, self.table.tiers, strict=True))
+        tiers = tuple(
+            Tier(floor, rate, limit) for floor, (_, rate, limit) in zip(floors, self.table.tiers, strict=True)
+        )
         return replace(self.table, tiers=tiers)
 
 
@@ -197,7 +199,7 @@ def _terms(profile: VenueProfile, coin: str, day: dt.date, event: str, units: Un
             rows += [sized.series] if not units else []
             floors = tuple(floor * sized.contract_base for floor, _, _ in tiers)
             notes[-1] += f"; its floors are contracts of {sized.contract_base:f} {coin}, counted at the starting mark"
-        whole = tuple((int(floor.to_integral_value()), rate, limit) for floor, rate, limit in tiers)
+        whole = tuple(Tier(int(floor.to_integral_value()), rate, limit) for floor, rate, limit in tiers)
         table = replace(table, tiers=whole)
     return Terms(
         coin=coin,
@@ -224,7 +226,7 @@ def _contract(profile: VenueProfile, coin: str, event: str, where: str) -> Units
     return units
 
 
-def _tiers(frame: pl.DataFrame, where: str) -> list[Tier]:
+def _tiers(frame: pl.DataFrame, where: str) -> list[LakeTier]:
     """Return tiers as ccxt's fields give them, in order: minNotional, maintenanceMarginRate, maxLeverage."""
     columns = ("notional_floor", "maintenance_frac", "max_leverage")
     rows = [[_number(row[name], name, where) for name in columns] for row in frame.sort("tier").iter_rows(named=True)]

@@ -152,4 +152,10 @@ class FundingTable(Cited, frozen=True, kw_only=True):
     def rule(self) -> FundingRule:
         """Return the rule with its caps in 1e-9."""
         caps = tuple(Cap(cap.coin, cap.valid_from, rate_e9(cap.cap_frac)) for cap in self.cap)
-        return FundingRule(self.interval_s, self.hours_utc, self.notional, self.hourly_from, caps)
+        return FundingRule(
+            interval_s=self.interval_s,
+            hours_utc=self.hours_utc,
+            notional=self.notional,
+            hourly_from=self.hourly_from,
+            caps=caps,
+        )

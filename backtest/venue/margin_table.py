@@ -21,7 +21,14 @@ from backtest.toml import Cited
 MOST_STEPS = 1000  # of a risk limit rule
 TIER = "[floor in whole USD or coins, 'rate', largest leverage]"
 Positive = Annotated[int, Meta(gt=0)]
-Tier = tuple[int, int, float]
+
+
+class Tier(NamedTuple):
+    """A tier as a venue states it, from a floor in whole units on: rate in 1e-9, largest leverage."""
+
+    floor: int
+    rate_e9: int
+    leverage: float
 
 
 class MarginSchedule(NamedTuple):
@@ -107,16 +114,24 @@ class TierTable(Cited, frozen=True, kw_only=True):
 
     def _tiers(self) -> list[Tier]:
         if self.tiers is not None:
-            return [(floor, rate_e9(rate), limit) for floor, rate, limit in self.tiers]
+            return [Tier(floor, rate_e9(rate), limit) for floor, rate, limit in self.tiers]
         base, step = getattr(self, f"base_{self.unit}"), getattr(self, f"step_{self.unit}")
         rate, initial, more = (rate_e9(getattr(self, name)) for name in ("maintenance", "initial", "rate_step"))
         rows = risk_limits(base, step, rate, more, self.steps or 0)
-        return [(floor, own, float(RATE_ONE // (initial + k * more) or 1)) for k, (floor, own) in enumerate(rows)]
+        return [Tier(floor, own, float(RATE_ONE // (initial + k * more) or 1)) for k, (floor, own) in enumerate(rows)]
 
     def table(self, kind: str) -> MarginTable:
         """Return the table of a margin schedule."""
-        tiers = tuple(self._tiers())
-        return MarginTable(self.coin, self.valid_from, tiers, self.source, self.mark, self.note, kind, self.unit)
+        return MarginTable(
+            coin=self.coin,
+            valid_from=self.valid_from,
+            tiers=tuple(self._tiers()),
+            source=self.source,
+            mark=self.mark,
+            note=self.note,
+            kind=kind,
+            unit=self.unit,
+        )
 
 
 def wrong_tiers(tiers: Sequence[tuple[int | Decimal, int, float]]) -> str:
