@@ -29,6 +29,7 @@ RULES: dict[str, Any] = {
     "fillable_adjustment": 1.0,
     "fillable_spread": 1.5,
     "max_candidates": 0,
+    "adl_allocation": "queue",
     "fund_pools": "shared",
     "fund_start_usd": 0.0,
     "fund_floor_usd": 0.0,
