@@ -64,7 +64,7 @@ def test_values_that_no_market_has_are_left_out() -> None:
 def test_rows_of_a_file_come_once_or_are_not_believed() -> None:
     bars = flat(utc("21:00"), 3)
     twice = deduplicated(FetchedDay(DAY, frame=pl.concat([bars, bars])), place("ohlcv"))
-    assert (twice.height, twice.reason) == (3, "")
+    assert (twice.height, twice.reason, twice.dropped) == (3, "", 0)
     other = deduplicated(FetchedDay(DAY, frame=pl.concat([bars, flat(utc("21:01"), 1, price=7)])), place("ohlcv"))
     assert other.reason == "two different rows for 1 times"
     blank = bars.with_columns(open=pl.Series([None, 1.0, 1.0]))

@@ -177,6 +177,12 @@ def test_sides(size: Any, side: Any, expected: str, tmp_path: Path) -> None:
     assert [(row.side, row.quantity_base) for row in rows] == [(1 if expected == "long" else -1, 2.0)]
 
 
+@pytest.mark.parametrize(("is_cross", "expected"), [(True, 1), (None, 1), (False, 0)])
+def test_cross_is_the_usual_margin(is_cross: Any, expected: int, tmp_path: Path) -> None:
+    rows, _ = parsed(tmp_path, market("hyperliquid:BTC", position(A, 1.0, 100.0, 100, is_cross=is_cross)))
+    assert [row.is_cross for row in rows] == [expected]
+
+
 def test_the_name_of_a_market_may_come_last(snapshot: Any, tmp_path: Path) -> None:
     first = snapshot(*PAIR)
     data = first.book.read_bytes()
