@@ -8,7 +8,8 @@ from fractions import Fraction
 from backtest.calculator import contracts
 from backtest.calculator.figure import NO_VALUE, Figure, _origin, _price
 from backtest.calculator.position import Position, row
-from backtest.mechanics.adl.rankings import Candidates, scored
+from backtest.mechanics.adl.candidates import Candidates
+from backtest.mechanics.adl.rankings import scored
 from backtest.venue.profile import VenueProfile
 
 LOSING = {"last": "losing, so behind every winner", "excluded": "losing, so not in the queue"}

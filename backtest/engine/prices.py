@@ -57,7 +57,7 @@ class Prices:
     def enter(self, number: int) -> None:
         """Begin a step: its segment leads from where the last one ended to the prices of the step."""
         self.reach(number)
-        self.step, self.jump = number, bool(self.walk.gap[number - 1])
+        self.step, self.jump = number, bool(self.walk.jump[number - 1])
         last = max(number - 2, 0)
         self.starts = [int(mark) for mark in self.mark[:, last]]
         self.ends = [int(mark) for mark in self.mark[:, number - 1]]

@@ -54,7 +54,7 @@ def decay_e9(half_life_s: float, bar_s: int) -> int:
 
 
 def thirds(part: int, parts: int) -> int:
-    """Return the thirds of a bar that pass before price ``part`` of ``parts``: none at a gap, all of it at a close.
+    """Return the thirds of a bar that pass before price ``part`` of ``parts``: none at a jump, all of it at a close.
 
     Examples
     --------

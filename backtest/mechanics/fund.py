@@ -42,7 +42,7 @@ def lots_within_floor(side: int, lots: int, amount: int, value_per_lot: int, hea
 
     Examples
     --------
-    Ten lots at 90 each cost 900 but are worth 88 each: 5 quanta of headroom pay for two of them.
+    Ten lots taken over at 90 each have a value of 88 each: 5 quanta of headroom pay for two of them.
 
     >>> lots_within_floor(1, 10, 900, 88, 5), lots_within_floor(1, 10, 900, 95, 0)
     (2, 10)
@@ -64,7 +64,7 @@ def lots_within_limit(side: int, lots: int, held: int, value_per_lot: int, gross
 
     Examples
     --------
-    Lots worth nothing (a price of zero, a coin beyond all prices) fit as long as the limit is not passed without them.
+    Lots of no value (a price of zero, a coin beyond all prices) fit as long as the limit is not passed without them.
 
     >>> lots_within_limit(1, 10, 0, 100, 0, 450), lots_within_limit(-1, 10, 3, 100, 300, 300)
     (4, 6)
@@ -80,17 +80,17 @@ def lots_within_limit(side: int, lots: int, held: int, value_per_lot: int, gross
     return lots if room >= 0 else min(lots, 2 * own)
 
 
-def cut_entry_value(cost: int, lots: int, held: int) -> int:
-    """Return the part of a cost that leaves with ``lots`` of ``held`` lots: floor of its absolute value.
+def cut_entry_value(entry_value: int, lots: int, held: int) -> int:
+    """Return the part of an entry value that leaves with ``lots`` of ``held`` lots: floor of its absolute value.
 
-    The cost of an inventory is negative where a pool was paid to take positions bankrupt beyond their whole value.
+    The entry value of an inventory is negative where a pool was paid to take positions bankrupt beyond their value.
 
     Examples
     --------
     >>> cut_entry_value(10, 1, 3), cut_entry_value(-10, 1, 3)
     (3, -3)
     """
-    return cost * lots // held if cost >= 0 else -(-cost * lots // held)
+    return entry_value * lots // held if entry_value >= 0 else -(-entry_value * lots // held)
 
 
 def net_inventory(held: int, entry_value: int, side: int, lots: int, amount: int) -> tuple[int, int]:

@@ -139,12 +139,12 @@ def breach_mark(
     """Return the exact mark at which each position first breaches: highest for longs, lowest for shorts.
 
     A long that breaches at no positive mark gets ``NEVER_LONG``. The schedule is continuous: all marks beyond are
-    in breach too; ``stepped`` has the others. A float estimate (``breach_estimate`` unless given) is corrected by the
-    exact comparison, so the result does not depend on floating point.
+    in breach too; ``margin_stepped`` has the others. A float estimate (``breach_estimate`` unless given) is corrected
+    by the exact comparison, so the result does not depend on floating point.
 
     Examples
     --------
-    Long 10 lots, entry value 1,000,000, wallet 100,000, maintenance 5 %, 100 quanta per tick and lot:
+    Long 10 lots, entry value 1,000,000, collateral 100,000, maintenance 5 %, 100 quanta per tick and lot:
     at 947 equity is 47,000 below 47,350; at 948 it is 48,000 above 47,400.
 
     >>> five = Tiers.of([(0, 50_000_000, 0)])

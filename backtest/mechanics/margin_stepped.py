@@ -105,7 +105,7 @@ def _ranges(
 ) -> Iterator[tuple[Ints, Ints, Ints]]:
     """Yield per tier the positions that reach it and the range of their values in breach there, both ends included.
 
-    ``reach`` is the least and the most that a lot is worth.
+    ``reach`` holds the least and the highest value of a lot.
 
     With sign w of the position's value, r and c of the tier, a value V is in breach where ``w V + cash`` is below
     ``max(ceil(V r) - c, 0)``: for w = +1 up to one V, for w = -1 from one V on.
@@ -133,8 +133,8 @@ def _last_gaining(cash: Ints, rate: int, less: int, inclusive: bool) -> Ints:
     """
     free = RATE_ONE - rate
     most = LIMIT * free // RATE_ONE  # beyond it the result would leave 62 bits, and no value reaches it
-    owed = np.clip(-cash - less + int(inclusive), -1, most)
-    whole, rest = np.divmod(owed, free)
+    due = np.clip(-cash - less + int(inclusive), -1, most)
+    whole, rest = np.divmod(due, free)
     by_line = whole * RATE_ONE + (rest * RATE_ONE - 1) // free
     out: Ints = np.maximum(np.maximum(by_line, -cash - int(not inclusive)), -1)
     return out

@@ -35,15 +35,15 @@ INTRABAR: Mapping[str, Rule] = declared(
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Prices step by step. Arrays of shape (symbols, steps) unless said otherwise.
+    """Prices step by step. Arrays of shape (symbols, steps) unless stated otherwise.
 
-    ``gap`` (steps) is true where no time passes before the price; ``bar`` (steps) is the index of the bar,
+    ``jump`` (steps) is true where no time passes before the price; ``bar`` (steps) is the index of the bar,
     ``part`` (steps) the place inside it, ``parts`` the number of prices a bar is walked through.
     """
 
     trade: Ints
     mark: Ints
-    gap: Bools
+    jump: Bools
     bar: Ints
     part: Ints
     parts: int
@@ -68,7 +68,7 @@ def walk(trade: Ints, mark: Ints, intrabar: str) -> Walk:
     """Walk bars of shape (symbols, bars, 4) in the order ``intrabar`` names.
 
     ``ohlc``: open, the extreme nearer the open, the other, close. ``adverse_first``: open, low, high, close.
-    ``close``: the close alone. Every bar starts with a gap: no time passes between a close and the next open.
+    ``close``: the close alone. Every bar starts with a jump: no time passes between a close and the next open.
 
     Examples
     --------
@@ -99,10 +99,10 @@ def walk(trade: Ints, mark: Ints, intrabar: str) -> Walk:
     )
 
 
-def previous_mark(start: int, end: int, gap: bool, bar_s: int) -> int:
+def previous_mark(start: int, end: int, jump: bool, bar_s: int) -> int:
     """Return the mark three seconds before the end of a step, half to even.
 
-    A segment lasts a third of a bar; the mark is interpolated on it and never before its start. At a gap it
+    A segment lasts a third of a bar; the mark is interpolated on it and never before its start. At a jump it
     is the last mark before it. Source: Hyperliquid closes ADL at the previous mark; marks update about
     every 3 s (hyperliquid.gitbook.io, auto-deleveraging and oracle pages).
 
@@ -113,7 +113,7 @@ def previous_mark(start: int, end: int, gap: bool, bar_s: int) -> int:
     >>> previous_mark(100, 120, False, 60), previous_mark(100, 120, True, 60)
     (117, 100)
     """
-    walked = 0 if gap else max(bar_s - 3 * PREVIOUS_MARK_S, 0)
+    walked = 0 if jump else max(bar_s - 3 * PREVIOUS_MARK_S, 0)
     return half_even(start * bar_s + (end - start) * walked, bar_s)
 
 

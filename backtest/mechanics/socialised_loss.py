@@ -1,4 +1,4 @@
-"""How a loss is shared where a venue has no ADL."""
+"""Socialised loss: who bears it, and how much, where a venue has no ADL or nobody is left in its queue."""
 
 from __future__ import annotations
 

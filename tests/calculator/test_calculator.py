@@ -17,7 +17,8 @@ from backtest.calculator.figures import Answer, position_figures
 from backtest.calculator.position import MOST_USD, Position, PositionRequest, contract_of, row, take_position
 from backtest.engine.run import simulate
 from backtest.errors import CrashbookError, NotBuiltError, UnknownNameError, UsageError
-from backtest.mechanics.adl.rankings import Candidates, scored
+from backtest.mechanics.adl.candidates import Candidates
+from backtest.mechanics.adl.rankings import scored
 from backtest.mechanics.margin_stepped import steps_up
 from backtest.venue.instrument import Instrument
 from backtest.venue.reading import get_venue, venue_names

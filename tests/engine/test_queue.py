@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backtest.mechanics.adl import queue as adl_queue
+from backtest.mechanics.adl.candidates import Candidates
 from backtest.mechanics.adl.queue import COARSE, Queue
-from backtest.mechanics.adl.rankings import RANKINGS, Candidates, scored
+from backtest.mechanics.adl.rankings import RANKINGS, scored
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.margin import Tiers
 

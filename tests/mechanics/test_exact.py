@@ -81,9 +81,9 @@ def test_the_prices_of_a_bar_free_its_whole_capacity(capacity: int, parts: int) 
 
 @pytest.mark.property
 @given(st.integers(1, 10**9), st.integers(1, 10**9), st.booleans(), st.integers(1, 86_400))
-def test_the_previous_mark_lies_three_seconds_back_on_the_segment(start: int, end: int, gap: bool, bar_s: int) -> None:
+def test_the_previous_mark_lies_three_seconds_back_on_the_segment(start: int, end: int, jump: bool, bar_s: int) -> None:
     age = max(Fraction(0), 1 - 3 / Fraction(bar_s, 3))
-    assert previous_mark(start, end, gap, bar_s) == (start if gap else round(start + (end - start) * age))
+    assert previous_mark(start, end, jump, bar_s) == (start if jump else round(start + (end - start) * age))
 
 
 @pytest.mark.property

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from backtest.engine.run import Outcome, simulate
+from backtest.mechanics.adl.candidates import Candidates
 from backtest.mechanics.adl.matching import Claims, match
 from backtest.mechanics.adl.queue import Queue
-from backtest.mechanics.adl.rankings import Candidates, scored
+from backtest.mechanics.adl.rankings import scored
 from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.liquidation.blocks import fillable_discount
@@ -317,9 +318,9 @@ def test_adl_at_the_mark_books_the_deficit(mark: int, uncovered: int) -> None:
 def test_hyperliquid_closes_at_the_mark_three_seconds_before() -> None:
     # gitbook, trading/auto-deleveraging: the previous mark; marks move about every 3 s. A minute's second segment, from
     # 1000 to 800 in 20 s, was at 830 three seconds before its end.
-    assert previous_mark(1000, 800, gap=False, bar_s=60) == 830
+    assert previous_mark(1000, 800, jump=False, bar_s=60) == 830
     world = small([bar(1000), bar(800)], close_price="previous_mark")
-    slices = simulate(build(world)).record.slices.join()  # at a gap: the last mark before it
+    slices = simulate(build(world)).record.slices.join()  # at a jump: the last mark before it
     assert slices.close_value.tolist() == [1_000_000]
     falling = {"BTC": {"trade": [1000, 1000, 800, 800], "mark": [1000, 1000, 800, 800], "volume_lots": 0}}
     world = {**small([falling], (LONG, {**SHORT, "wallet": 900_000}), close_price="previous_mark"), "intrabar": "ohlc"}

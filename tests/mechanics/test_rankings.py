@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backtest.mechanics.adl.candidates import Candidates
 from backtest.mechanics.adl.queue import Queue
-from backtest.mechanics.adl.rankings import RANKINGS, Candidates, ScoredRanking, scored
+from backtest.mechanics.adl.rankings import RANKINGS, ScoredRanking, scored
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.lights import lights, percentiles
 from backtest.mechanics.margin import Tiers

@@ -74,16 +74,16 @@ class Feedback(Tape):
         last, self.tape, self.rounds, self.capped = self.walked, step, 1, False
         mark, trade = self.prices(self.displacement)
         # The path starts a bar where it arrives: at its first price there is no segment.
-        gap = step.price == 0
-        start_mark, start_trade = (mark, trade) if gap or last is None else (last.mark, last.trade)
+        jump = step.price == 0
+        start_mark, start_trade = (mark, trade) if jump or last is None else (last.mark, last.trade)
         segment_s = Fraction(self.world["bar_seconds"], 3)
         age = max(Fraction(0), 1 - PREVIOUS_MARK_AGE_S / segment_s)
-        if gap:
+        if jump:
             previous = last.mark if last else mark
         else:
             previous = {symbol: between(start_mark[symbol], mark[symbol], age) for symbol in mark}
         moved = {symbol: trade[symbol] - step.trade[symbol] for symbol in mark}
-        moved_start = moved if gap else {symbol: start_trade[symbol] - step.start_trade[symbol] for symbol in mark}
+        moved_start = moved if jump else {symbol: start_trade[symbol] - step.start_trade[symbol] for symbol in mark}
         self.walked = replace(
             step, start_mark=start_mark, mark=mark, start_trade=start_trade, trade=trade, previous_mark=previous,
             moved=(moved_start, moved),

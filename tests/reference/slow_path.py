@@ -14,7 +14,7 @@ Prices = dict[str, int]
 class Step:
     """One price of one bar: where the walk came from and where it arrives.
 
-    `start_mark` and `start_trade` equal `mark` and `trade` where no time passes (a gap), so that the only point of
+    `start_mark` and `start_trade` equal `mark` and `trade` where no time passes (a jump), so that the only point of
     the segment is the new price.
     """
 
@@ -92,8 +92,8 @@ def steps(world: dict[str, Any]) -> Iterator[Step]:
             number += 1
             mark = {symbol: bar[symbol]["mark"][order[symbol][price]] for symbol in symbols}
             trade = {symbol: bar[symbol]["trade"][order[symbol][price]] for symbol in symbols}
-            gap = price == 0
-            if gap:
+            jump = price == 0
+            if jump:
                 previous = last_mark or mark
             else:
                 previous = {symbol: between(last_mark[symbol], mark[symbol], age) for symbol in symbols}
@@ -102,9 +102,9 @@ def steps(world: dict[str, Any]) -> Iterator[Step]:
                 bar=bar_number,
                 price=price,
                 prices_per_bar=prices_per_bar,
-                start_mark=mark if gap else last_mark,
+                start_mark=mark if jump else last_mark,
                 mark=mark,
-                start_trade=trade if gap else last_trade,
+                start_trade=trade if jump else last_trade,
                 trade=trade,
                 previous_mark=previous,
             )

@@ -154,7 +154,7 @@ def fill_and_wait(state: State, claim: Claim, terms: Terms) -> tuple[int, bool]:
 
 
 def end_episode(state: State, claim: Claim) -> None:
-    """Forget the first order: where a segment starts, or at the new mark of a gap, the position is not in breach."""
+    """Forget the first order: where a segment starts, or at the new mark of a jump, the position is not in breach."""
     state.first_orders.pop(claim.owner, None)
 
 

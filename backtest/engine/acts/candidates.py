@@ -9,7 +9,8 @@ import numpy as np
 
 from backtest.engine.detect.accounts import CrossAccounts
 from backtest.engine.replay import Replay
-from backtest.mechanics.adl.rankings import OF_ACCOUNTS, Candidates
+from backtest.mechanics.adl.candidates import Candidates
+from backtest.mechanics.adl.rankings import OF_ACCOUNTS
 from backtest.mechanics.exact import MILLIONTH, QUANTA_PER_USD, Bools, Floats, Ints
 from backtest.mechanics.margin import maintenance
 

@@ -4,4 +4,4 @@
 ``rankings``, a new way to allocate one in ``allocation``.
 """
 
-__all__ = ["allocation", "close_price", "matching", "queue", "rankings"]
+__all__ = ["allocation", "candidates", "close_price", "matching", "queue", "rankings"]

@@ -67,7 +67,7 @@ EXHAUSTION: Mapping[str, Exhaustion] = declared(
     {
         "uncovered": Exhaustion(
             receiver="market",
-            sentence="Lots that no candidate takes are closed at the mark; what they lack is uncovered.",
+            sentence="Lots that no candidate takes are closed at the mark; the loss is uncovered.",
             source="not published by BitMEX, Binance, Bybit, OKX and Hyperliquid; the loss is shown, not hidden",
         ),
         "fund_negative": Exhaustion(
@@ -83,7 +83,7 @@ EXHAUSTION: Mapping[str, Exhaustion] = declared(
         "socialised_winners": Exhaustion(
             receiver="market",
             bearers="winners",
-            sentence="Lots that no candidate takes are closed at the mark; what they lack is borne by the fund down to "
+            sentence="Lots that no candidate takes are closed at the mark; the loss is borne by the fund down to "
             "its floor, then pro rata by accounts that have gained since the start, each at most its gain; the rest is "
             "uncovered.",
             source="Deribit, socialised losses over the winners of a session; support.deribit.com",
@@ -91,7 +91,7 @@ EXHAUSTION: Mapping[str, Exhaustion] = declared(
         "socialised_both": Exhaustion(
             receiver="market",
             bearers="both",
-            sentence="Lots that no candidate takes are closed at the mark; what they lack is borne by the fund down to "
+            sentence="Lots that no candidate takes are closed at the mark; the loss is borne by the fund down to "
             "its floor, then by every open lot of the symbol, longs and shorts alike; without one it is uncovered.",
             source="Drift v2: cumulative funding moved on both sides; drift-labs/protocol-v2, 0ae3e3b1",
         ),

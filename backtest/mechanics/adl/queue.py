@@ -7,7 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from backtest.mechanics.adl.rankings import Candidates, scored
+from backtest.mechanics.adl.candidates import Candidates
+from backtest.mechanics.adl.rankings import scored
 from backtest.mechanics.exact import Bools, Floats, Ints
 
 NEAR = 1e-12  # floats closer than this are ordered by the exact rational

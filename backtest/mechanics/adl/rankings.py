@@ -13,44 +13,13 @@ from typing import TypedDict
 
 import numpy as np
 
-from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Floats, Ints
-from backtest.mechanics.margin import Tiers, maintenance
+from backtest.mechanics.adl.candidates import Candidates
+from backtest.mechanics.exact import QUANTA_PER_USD, Floats, Ints
+from backtest.mechanics.margin import maintenance
 from backtest.mechanics.rule import Rule, declared
 
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """Accounts on the opposite side, in quanta: one row each, ascending account id; floats in the filter.
-
-    ``value`` is lots at mark, ``pnl`` unrealised profit without funding, ``equity`` cash plus signed value, funding
-    included. In cross margin ``equity`` is the account's, and so are ``account_pnl`` and ``account_maintenance``
-    (None: those of the position).
-    """
-
-    side: int
-    lots: Ints
-    entry_value: Ints
-    value: Ints
-    pnl: Ints
-    equity: Ints
-    tiers: Tiers
-    account_pnl: Ints | None = None
-    account_maintenance: Ints | None = None
-
-    def alike(self) -> Bools:
-        """Return which rows hold the same amounts as the one before them."""
-        out = np.zeros(len(self.lots), dtype=bool)
-        columns = (self.entry_value, self.value, self.pnl, self.equity, self.account_pnl, self.account_maintenance)
-        out[1:] = np.logical_and.reduce([column[1:] == column[:-1] for column in columns if column is not None])
-        return out
-
-    @property
-    def equity_pnl(self) -> Ints:
-        """Return the profit contained in the equity: the account's in cross margin."""
-        return self.pnl if self.account_pnl is None else self.account_pnl
-
-
 Filter = Callable[[Candidates], Floats]
+
 Exact = Callable[[Candidates, int], Fraction]
 
 
@@ -93,12 +62,12 @@ def _maintenance_exact(rows: Candidates, i: int) -> int:
     return int(maintenance(rows.value[i : i + 1], rows.tiers)[0])
 
 
-def _wallet(rows: Candidates) -> Floats:
-    wallet: Floats = np.maximum(rows.equity - rows.equity_pnl, QUANTA_PER_USD)
-    return wallet
+def _wallet_balance(rows: Candidates) -> Floats:
+    balance: Floats = np.maximum(rows.equity - rows.equity_pnl, QUANTA_PER_USD)
+    return balance
 
 
-def _wallet_exact(rows: Candidates, i: int) -> int:
+def _wallet_balance_exact(rows: Candidates, i: int) -> int:
     return max(int(rows.equity[i]) - int(rows.equity_pnl[i]), QUANTA_PER_USD)
 
 
@@ -141,22 +110,22 @@ def _product_exact(rows: Candidates, i: int) -> Fraction:
 
 
 def _return(rows: Candidates) -> Floats:
-    return rows.pnl / _wallet(rows)
+    return rows.pnl / _wallet_balance(rows)
 
 
 def _return_exact(rows: Candidates, i: int) -> Fraction:
-    return Fraction(int(rows.pnl[i]), _wallet_exact(rows, i))
+    return Fraction(int(rows.pnl[i]), _wallet_balance_exact(rows, i))
 
 
 def _binance(rows: Candidates) -> Floats:
     required = _maintenance(rows) if rows.account_maintenance is None else rows.account_maintenance
-    score: Floats = np.maximum(rows.equity_pnl, 0) / _wallet(rows) * (required / rows.equity)
+    score: Floats = np.maximum(rows.equity_pnl, 0) / _wallet_balance(rows) * (required / rows.equity)
     return score
 
 
 def _binance_exact(rows: Candidates, i: int) -> Fraction:
     required = _maintenance_exact(rows, i) if rows.account_maintenance is None else int(rows.account_maintenance[i])
-    return Fraction(max(int(rows.equity_pnl[i]), 0) * required, _wallet_exact(rows, i) * int(rows.equity[i]))
+    return Fraction(max(int(rows.equity_pnl[i]), 0) * required, _wallet_balance_exact(rows, i) * int(rows.equity[i]))
 
 
 def _hyperliquid(rows: Candidates) -> Floats:
@@ -190,6 +159,7 @@ def _leverage_then_profit(rows: Candidates, i: int) -> Fraction:
 
 
 OF_ACCOUNTS = frozenset({"binance", "aevo", "bybit"})  # ask for profit or maintenance of the whole account
+
 _BY_LEVERAGE = _divided_when_losing(_leverage, _leverage_exact)
 
 RANKINGS: Mapping[str, Ranking] = declared(
@@ -289,6 +259,7 @@ RANKINGS: Mapping[str, Ranking] = declared(
         ),
     },
 )
+
 LOSERS: Mapping[str, Rule] = declared(
     "losers",
     {

@@ -51,7 +51,7 @@ def order_per_block(batch: LiquidationBatch) -> Ints:
     assert batch.block_terms is not None
     terms, value = batch.block_terms, batch.lots * batch.value_per_lot
     each = np.minimum(np.maximum(mul_rate(value, terms.share_e9), terms.least), terms.most)
-    whole = np.maximum(value, batch.lots)  # of lots worth nothing, one quantum each; more than the whole is not ordered
+    whole = np.maximum(value, batch.lots)  # of lots of no value, one quantum each; more than the whole is not ordered
     times = np.minimum(batch.block_count, whole // np.maximum(each, 1) + 1)
     lots = np.maximum(times * np.minimum(each, whole) // np.maximum(batch.value_per_lot, 1), 1)
     return np.where(batch.may_order, np.minimum(lots, batch.lots), 0)
@@ -64,7 +64,7 @@ def fill_at_fillable_price(batch: LiquidationBatch, wanted: Ints, price: Ints, l
 
     Examples
     --------
-    Ten lots bankrupt at 1,000 and worth 99 each: five sold at 98 bring 490 of 500, if the fund has the ten.
+    Ten lots bankrupt at 1,000 and marked at 99 each: five sold at 98 bring 490 of 500, if the fund has the ten.
 
     >>> from backtest.mechanics.liquidation.base import BlockTerms, example_batch
     >>> terms = BlockTerms(1000, 500_000_000, spread_e9=10 * RATE_ONE)

@@ -17,7 +17,7 @@ def order_to_tier_below(batch: LiquidationBatch) -> Ints:
 
 
 def _lots_above(batch: LiquidationBatch, floors: Ints) -> Ints:
-    """Return the lots that a position has too many to be worth less than a floor; all of them for a floor of 0."""
+    """Return the lots that a position has too many for a value below a floor; all of them for a floor of 0."""
     stay = np.where(floors > 0, (floors - 1) // np.maximum(batch.value_per_lot, 1), 0)
     return np.where(batch.may_order, batch.lots - np.minimum(stay, batch.lots), 0)
 
@@ -27,7 +27,7 @@ def fill_or_kill(batch: LiquidationBatch, wanted: Ints, price: Ints, liquidity: 
 
     Examples
     --------
-    Ten lots worth 100 each, tier floor 600: five are ordered. Liquidity for four kills that, and takes four of ten.
+    Ten lots of 100 each, tier floor 600: five are ordered. Liquidity for four kills that, and takes four of ten.
 
     >>> from backtest.mechanics.liquidation.base import example_batch
     >>> batch = example_batch(lots=[10], bankruptcy_value=[900], value_per_lot=[100], floors=[0, 600])
@@ -80,13 +80,13 @@ TIER_BY_TIER = LiquidationRule(
     order_sizes=order_to_tier_below,
     fill=fill_or_kill,
     sentence="A position in breach above the lowest margin tier is reduced to the tier below by an order that is "
-    f"filled whole or not at all, and judged anew; else it is sent to the book whole: {REMAINDER}",
+    f"filled whole or not at all, and tested anew; else it is sent to the book whole: {REMAINDER}",
     source="BitMEX app/liquidation; Bybit help 000001876: fill or kill to the tier below",
 )
 TWO_TIERS = LiquidationRule(
     order_sizes=order_two_tiers_down,
     fill=fill_two_tiers_down,
     sentence="A position in breach two margin tiers or more above the lowest is reduced by two tiers at a time and "
-    f"judged anew; else it is sent to the book whole: {REMAINDER}",
+    f"tested anew; else it is sent to the book whole: {REMAINDER}",
     source="OKX: two tiers at a time; open-lib.com/11556.html",
 )

@@ -48,13 +48,17 @@ def haircut_by_rank(*, adl_haircut_by_rank: pl.DataFrame, width: Width = HALF) -
     label(axes, 1, 1, words, "adl-text", dy=18, align="right", bold=True, within="axes")
     number_axis(axes, 5, divisor=1e6, name="notional from the front, M USD")
     titles = [
-        f"rank {row['rank']:,} · {row['haircut_frac'] * 100:.2f} % of {whole_usd(row['notional_usd'])} · "
+        f"{_rank(row['rank'])} · {row['haircut_frac'] * 100:.2f} % of {whole_usd(row['notional_usd'])} · "
         f"{row['status']}"
         for row in rows.iter_rows(named=True)
     ]
     seen = np.flatnonzero(usd * axes.bbox.width / (edges[-1] or 1.0) >= 0.5)
     d.hover(axes, edges[seen], edges[seen + 1], [titles[i] for i in seen])
     return d
+
+
+def _rank(rank: int | None) -> str:
+    return "no rank" if rank is None else f"rank {rank:,}"
 
 
 def lorenz(*, adl_concentration: pl.DataFrame, width: Width = HALF) -> Drawing:

@@ -21,7 +21,7 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
     symbol, side, lots = b.symbol, b.side, b.lots
     start = s.step_ts[np.maximum(b.step - 2, 0)]
     end = s.step_ts[b.step - 1]
-    gap = s.world.walk.gap[b.step - 1] | (b.round > 1)  # no time passes
+    gap = s.world.walk.jump[b.step - 1] | (b.round > 1)  # no time passes
     ts = np.where(gap, end, start + (end - start) * b.passed // np.maximum(b.length, 1))
     order_ts = np.maximum.accumulate(end) if len(end) else end
     cascade = 1 + np.cumsum(np.diff(order_ts, prepend=order_ts[:1]) > CASCADE_GAP_US)

@@ -52,7 +52,7 @@ def steps(s: Shared) -> tuple[int, Columns]:
         "ts": each(s.step_ts).astype("datetime64[us]"),
         "bar_ts": each(s.bar_ts).astype("datetime64[us]"),
         "symbol": s.symbol(each(np.arange(symbols)[:, None])),
-        "jump": each(walk.gap),
+        "jump": each(walk.jump),
         "bridged": each(s.market.bridged[:, first:][:, walk.bar]),
         "trade_px": each(s.trade * s.tick[:, None]),
         "mark_px": each(s.mark * s.mark_unit[:, None]),

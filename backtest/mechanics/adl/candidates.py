@@ -1,0 +1,42 @@
+"""The candidates of a wave in columns: what rankings and allocations read of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backtest.mechanics.exact import Bools, Ints
+from backtest.mechanics.margin import Tiers
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Accounts on the opposite side, in quanta: one row each, ascending account id; floats in the filter.
+
+    ``value`` is lots at mark, ``pnl`` unrealised profit without funding, ``equity`` cash plus signed value, funding
+    included. In cross margin ``equity`` is the account's, and so are ``account_pnl`` and ``account_maintenance``
+    (None: those of the position).
+    """
+
+    side: int
+    lots: Ints
+    entry_value: Ints
+    value: Ints
+    pnl: Ints
+    equity: Ints
+    tiers: Tiers
+    account_pnl: Ints | None = None
+    account_maintenance: Ints | None = None
+
+    def alike(self) -> Bools:
+        """Return which rows hold the same amounts as the one before them."""
+        out = np.zeros(len(self.lots), dtype=bool)
+        columns = (self.entry_value, self.value, self.pnl, self.equity, self.account_pnl, self.account_maintenance)
+        out[1:] = np.logical_and.reduce([column[1:] == column[:-1] for column in columns if column is not None])
+        return out
+
+    @property
+    def equity_pnl(self) -> Ints:
+        """Return the profit contained in the equity: the account's in cross margin."""
+        return self.pnl if self.account_pnl is None else self.account_pnl
