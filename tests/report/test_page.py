@@ -21,6 +21,7 @@ from backtest.report import render, render_html
 from backtest.report.figures.style import COLOURS
 from backtest.report.findings import Findings
 from backtest.report.sections.registry import SECTIONS, in_short
+from backtest.run.stored import plain as plain_row
 from backtest.sql.files import get_query
 from tests.report.conftest import CASES, EVIL, Draft, Reports
 
@@ -286,7 +287,12 @@ def test_with_seeds_the_median_is_compared(reports: Reports) -> None:
     run = reports.draft("one symbol")
     compare(run, ADL, value=100, mark="S")
     compared = {run.meta["event"]["compare"][0]["fact"]: [float(value) for value in range(100, 121)]}
-    run.studies["seeds"] = {"run_ids": [], "summaries": [], "bands": {}, "compared": compared}
+    run.studies["seeds"] = {
+        "run_ids": [],
+        "summaries": [plain_row(run.run().summary())],
+        "bands": {},
+        "compared": compared,
+    }
     sentence, rows = facts_rows(run)
     assert "1 of 1 published figure lies within a factor of two of the replay (median of 21 seeds)" in sentence
     row = next(row for row in rows if row.startswith("BTC closed by ADL"))
