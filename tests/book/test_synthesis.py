@@ -26,11 +26,12 @@ from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import RATE_ONE, exact_sum
 from backtest.mechanics.margin import in_breach, tier_of
 from backtest.venue.instrument import Instrument
+from backtest.venue.margin_table import MarginSchedule
 from tests.book.support import BTC, FIRST, SOL, TIERS, XRP, draw, rows_of, watched
 
 DEFAULT = ((0.0, 3.0, 0.36), (3.0, 7.0, 0.49), (7.0, 0.0, 0.15))
 SIDES = (1, -1)
-LOOSE = (TIERS[0], (100.0, 100.0, 100.0))
+LOOSE = MarginSchedule(TIERS.tiers, (100.0, 100.0, 100.0))
 
 
 def facts(book: PositionBook, item: Instrument, symbol: int, side: int) -> dict[str, Any]:
@@ -368,7 +369,7 @@ def test_leverage_is_spread_over_notional_and_not_over_accounts() -> None:
 
 def test_initial_margin_rates_round_up() -> None:
     """A limit of 3x is a third: 0.333333334 of notional and never less."""
-    tiers = (TIERS[0], (3.0, 3.0, 3.0))
+    tiers = MarginSchedule(TIERS.tiers, (3.0, 3.0, 3.0))
     book = draw(tiers=tiers, leverage_mix={"default": ((2.9, 0.0, 1.0),)})
     value = book.lots * FIRST["BTC"] * BTC.q_mark
     equity = book.collateral - book.side * (book.entry_value - value)
