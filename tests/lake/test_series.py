@@ -50,3 +50,9 @@ def test_the_page_lists_every_series() -> None:
     page = (Path(__file__).parents[2] / "data" / "README.md").read_text("utf-8")
     listed = page.partition("| series | rows |")[2].partition("\n\n")[0].splitlines()[2:]
     assert listed == [line(row) for row in SERIES.values()]
+
+
+def test_keys_order_and_rules_of_the_series() -> None:
+    assert (SERIES["leverage_tiers"].key, SERIES["depth"].key) == (("ts", "tier"), ("ts", "band_frac"))
+    assert [name for name, row in SERIES.items() if not row.ordered] == ["fills"]
+    assert [name for name, row in SERIES.items() if row.rules] == ["ohlcv", "mark_ohlcv", "index_ohlcv", "funding"]
