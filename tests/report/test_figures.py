@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch
 
+from backtest.report.figures.axes import Box
 from backtest.report.figures.cascade import pressure
-from backtest.report.figures.drawing import Box, Drawing, bars, beside, floats, styled
+from backtest.report.figures.drawing import Drawing, bars, beside, floats, styled
 from backtest.report.figures.liquidation_map import Book, liquidation_map
 from backtest.report.figures.liquidations import liquidations
 from backtest.report.figures.pools import pool_balance
@@ -49,16 +49,16 @@ def frame(names: str, *rows: tuple[Any, ...]) -> pl.DataFrame:
 
 
 def texts(d: Drawing) -> list[str]:
-    return [text.get_text() for axes in d.figure.axes for text in axes.texts]
+    return [text.get_text() for text in d.figure.texts]
 
 
 def titles(d: Drawing) -> list[str]:
     return [hover.title for hover in d.hovers]
 
 
-def tops(axes: Axes, colour: str) -> tuple[float, float]:
+def tops(d: Drawing, colour: str) -> tuple[float, float]:
     """Return the lowest and highest value of the bars of one colour."""
-    shapes = [shape for shape in axes.patches if isinstance(shape, PathPatch)]
+    shapes = [shape for shape in d.figure.artists if isinstance(shape, PathPatch)]
     ys = [shape.get_path().vertices[:, 1] for shape in shapes if _hex(shape) == COLOURS[colour]]
     return float(np.min(np.concatenate(ys))), float(np.max(np.concatenate(ys)))
 
@@ -90,9 +90,9 @@ def test_liquidations_name_the_peak_and_the_exact_amounts(width: Width) -> None:
 
 def test_longs_are_drawn_below_the_axis_and_shorts_above_it() -> None:
     rows = minutes((at("21:15:00"), 2e6, 1e6, 3))
-    axes = liquidations(liquidations_per_minute=rows, start=START, end=END).figure.axes[0]
-    assert tops(axes, "long") == (-2e6, 0)
-    assert tops(axes, "short") == (0, 1e6)
+    d = liquidations(liquidations_per_minute=rows, start=START, end=END)
+    assert tops(d, "long") == (-2e6, 0)
+    assert tops(d, "short") == (0, 1e6)
 
 
 def test_a_long_window_is_drawn_in_wider_bars_and_says_so() -> None:
@@ -168,18 +168,20 @@ def test_two_drawings_of_one_figure_share_no_id() -> None:
 
 
 def test_a_bar_is_at_least_a_pixel_wide_and_a_gap_from_the_next() -> None:
-    axes = Drawing("test", 100).axes(Box(10, 10, 110, 90), (0.0, 100.0), (0.0, 1.0))
+    d = Drawing("test", 100)
+    axes = d.axes(Box(10, 10, 110, 90), (0.0, 100.0), (0.0, 1.0))
     bars(axes, [0.0, 50.0], [20.0, 50.1], 0, 1, "long", gap_px=0.5)
-    xs = axes.patches[0].get_path().vertices[:, 0].reshape(-1, 5)
+    [xs] = [shape.get_path().vertices[:, 0].reshape(-1, 5) for shape in d.figure.artists]
     assert [(float(x.min()), float(x.max())) for x in xs] == [(0.0, 19.5), (50.0, 51.0)]
 
 
 def test_a_label_without_room_on_the_right_stands_on_the_left() -> None:
     narrow = Width("test", 200, left=0, right=0, times=3, columns=1)
-    axes = Drawing("test", 100, narrow).axes(Box(10, 10, 190, 90), (0.0, 1.0), (0.0, 1.0))
+    d = Drawing("test", 100, narrow)
+    axes = d.axes(Box(10, 10, 190, 90), (0.0, 1.0), (0.0, 1.0))
     for x in (0.05, 0.95):
         beside(axes, x, 0.5, "some words")
-    assert [text.get_ha() for text in axes.texts] == ["left", "right"]
+    assert [text.get_ha() for text in d.figure.texts] == ["left", "right"]
 
 
 def test_exact_decimals_become_floats_for_drawing() -> None:

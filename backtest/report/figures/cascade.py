@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from matplotlib.axes import Axes
 
 from backtest.formatting import coin, whole_usd
+from backtest.report.figures.axes import Axes, Box
 from backtest.report.figures.drawing import (
     Array,
-    Box,
     Drawing,
     bars,
     epoch,
@@ -97,7 +96,7 @@ def _row(d: Drawing, axes: Axes, ratio: Ratio, rows: pl.DataFrame, *, highest: f
     above = known & (value > 1)
     bars(axes, t[above], t[above] + 60, one, tops[above], "ink", gap_px=0.6)
     level(axes, one, width=0.8, alpha=0.6)
-    start, end = axes.get_xlim()
+    start, end = axes.x
     middle = foot - (1 - ROOM) / 2
     label(axes, start, middle, coin(rows["symbol"][0]), "ink", dx=-6, align="right", bold=True)
     if known.any():

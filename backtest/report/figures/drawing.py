@@ -15,20 +15,19 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import polars as pl
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import Affine2D, Transform
+from matplotlib.transforms import Affine2D, Bbox, Transform
 
 from backtest.formatting import tick_labels
+from backtest.report.figures.axes import Axes, Box, Range
 from backtest.report.figures.style import COLOURS, HEADING, SETTINGS, SIZE, SMALL, WIDE, Width
 from backtest.report.figures.svg import Hover, clean, themed
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Range = tuple[float, float]
 _TIME_STEPS_S = (60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800)
 
 
@@ -39,16 +38,6 @@ def styled() -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
-    """Where axes stand, in pixels from the top left of the figure."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-
 @dataclass(slots=True)
 class Drawing:
     """A figure of one width; ``label`` says what it shows."""
@@ -57,6 +46,7 @@ class Drawing:
     height: int
     width: Width = WIDE
     figure: Figure = field(init=False)
+    all_axes: list[Axes] = field(init=False, default_factory=list)
     hovers: list[Hover] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
@@ -65,11 +55,9 @@ class Drawing:
 
     def axes(self, box: Box, x: Range, y: Range) -> Axes:
         """Return axes without frame or ticks for the ranges ``x`` and ``y``."""
-        w, h = self.width.px, self.height
-        place = (box.left / w, 1 - box.bottom / h, (box.right - box.left) / w, (box.bottom - box.top) / h)
-        axes = self.figure.add_axes(place, xlim=_widened(x), ylim=_widened(y))
-        axes.set_axis_off()  # ticks are drawn as grid line and text: matplotlib's cost as much as all the rest
-        return axes
+        place = Bbox([[box.left, self.height - box.bottom], [box.right, self.height - box.top]])
+        self.all_axes.append(Axes(self.figure, place, _widened(x), _widened(y)))
+        return self.all_axes[-1]
 
     def hover(
         self, axes: Axes, x0: Any, x1: Any, titles: Sequence[str], *,
@@ -78,8 +66,8 @@ class Drawing:
         """Show each title where the pointer is between ``x0`` and ``x1``, over the axes' full height or part of it."""
         top, bottom = axes.bbox.y1, (down_to or axes).bbox.y0
         if y0 is not None and y1 is not None:
-            bottom, top = sorted(axes.transData.transform([(0, y0), (0, y1)])[:, 1])
-        ends = (axes.transData.transform(np.column_stack([x, np.zeros(len(titles))]))[:, 0] for x in (x0, x1))
+            bottom, top = sorted(axes.data.transform([(0, y0), (0, y1)])[:, 1])
+        ends = (axes.data.transform(np.column_stack([x, np.zeros(len(titles))]))[:, 0] for x in (x0, x1))
         for left, right, title in zip(*ends, titles, strict=True):
             place = {"left": float(left), "width": float(right - left)}
             self.hovers.append(Hover(top=self.height - top, height=top - bottom, title=title, **place))
@@ -107,17 +95,17 @@ def _widened(ends: Range) -> Range:
 
 def line(axes: Axes, x: Any, y: Any, colour: str, width: float = 1.5, **style: Any) -> None:
     """Draw a line through points; ``style`` as matplotlib's Line2D takes it."""
-    axes.add_artist(Line2D(np.atleast_1d(x), np.atleast_1d(y), color=COLOURS[colour], lw=width, clip_on=False, **style))
+    axes.add(Line2D(np.atleast_1d(x), np.atleast_1d(y), color=COLOURS[colour], lw=width, **style))
 
 
 def level(axes: Axes, y: float = 0.0, colour: str = "ink", width: float = 1.0, **style: Any) -> None:
     """Draw a horizontal through the axes, the zero line for example."""
-    line(axes, axes.get_xlim(), [y, y], colour, width, **style)
+    line(axes, axes.x, [y, y], colour, width, **style)
 
 
 def vertical(axes: Axes, x: float, colour: str, width: float = 1.0) -> None:
     """Draw a vertical through the axes."""
-    line(axes, [x, x], axes.get_ylim(), colour, width)
+    line(axes, [x, x], axes.y, colour, width)
 
 
 def bars(
@@ -136,17 +124,15 @@ def bars(
     )
     if not len(a):
         return
-    px = abs(np.diff(axes.get_xlim())[0]) / axes.bbox.width
+    px = abs(np.diff(axes.x)[0]) / axes.bbox.width
     b = np.maximum(b - gap_px * px, a + px) if gap_px else b
     corners = np.stack([np.column_stack(pair) for pair in ((a, c), (b, c), (b, d), (a, d), (a, c))], axis=1)
     codes = np.array([Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY] * len(a), dtype=np.uint8)
     fill: dict[str, Any] = {"facecolor": COLOURS[colour], "edgecolor": "none"}
     lines: dict[str, Any] = {"facecolor": "none", "edgecolor": COLOURS[colour], "hatch": hatch}
     shape = PathPatch(Path(corners.reshape(-1, 2), codes), lw=0, alpha=alpha, **(lines if hatch else fill))
-    shape.set_transform(within or axes.transData)
-    axes.add_artist(shape)
-    if not clip:
-        shape.set_clip_on(False)
+    shape.set_transform(within or axes.data)
+    axes.add(shape, clip=clip)
 
 
 def dots(axes: Axes, x: Any, y: Any, colour: str, radius: float = 3.0) -> None:
@@ -160,10 +146,10 @@ def label(
 ) -> None:  # fmt: skip
     """Write ``words`` with their middle ``dx, dy`` pixels right of and above a point, of ``data`` or of ``axes``."""
     # The base line is set here: the font that measures is not the font that shows.
-    origin = {"data": axes.transData, "axes": axes.transAxes, "foot": axes.get_xaxis_transform()}[within]
+    origin = {"data": axes.data, "axes": axes.whole, "foot": axes.foot}[within]
     place = origin + Affine2D().translate(dx, dy - size * 0.35)
     look: dict[str, Any] = {"ha": align, "va": "baseline", "fontsize": size, "fontweight": "bold" if bold else "normal"}
-    axes.text(float(x), float(y), clean(words), color=COLOURS[colour], transform=place, clip_on=False, **look)
+    axes.figure.text(float(x), float(y), clean(words), color=COLOURS[colour], transform=place, **look)
 
 
 def heading(axes: Axes, words: str, note: str = "", *, size: float = HEADING) -> None:
@@ -178,7 +164,7 @@ def beside(
 ) -> None:
     """Write ``words`` to the right of a point, or to its left where the figure ends."""
     left, right = axes.bbox.x0, axes.figure.bbox.x1
-    at, room = axes.transData.transform((float(x), float(y))), 8 + SIZE * (0.64 if bold else 0.58) * len(words)
+    at, room = axes.data.transform((float(x), float(y))), 8 + SIZE * (0.64 if bold else 0.58) * len(words)
     fits = at[0] + room <= right or at[0] - room < left
     low, high = axes.bbox.y0 + 6 - at[1], axes.bbox.y1 - 6 - at[1]
     place = {"dx": 8 if fits else -8, "dy": min(max(dy, low), high), "align": "left" if fits else "right"}
@@ -222,9 +208,9 @@ def value_axis(
     suffix: str = "", grid: bool = True,
 ) -> None:  # fmt: skip
     """Draw grid lines with values on the left, from ``low`` on; ``mirrored`` shows sizes on both sides of zero."""
-    least, most = sorted(axes.get_ylim())
+    least, most = sorted(axes.y)
     ticks = value_ticks((least if low is None else low) / divisor, most / divisor, count)
-    left, right = axes.get_xlim()
+    left, right = axes.x
     if grid:
         _segments(axes, [left, right], [[tick * divisor] * 2 for tick in ticks], "line", zorder=0.5)
     for tick, words in zip(ticks, tick_labels(ticks), strict=True):
@@ -241,7 +227,7 @@ def _segments(axes: Axes, x: Any, y: Any, colour: str, **style: Any) -> None:
 
 def number_axis(axes: Axes, count: int, *, divisor: float = 1.0, name: str = "") -> None:
     """Draw values under the axes and what they are."""
-    low, high = axes.get_xlim()
+    low, high = axes.x
     ticks = value_ticks(low / divisor, high / divisor, count)
     for tick, words in zip(ticks, tick_labels(ticks), strict=True):
         label(axes, tick * divisor, 0, words, dy=-13, size=SMALL, align="center", within="foot")
@@ -265,11 +251,11 @@ def time_ticks(start_s: float, end_s: float, count: int) -> list[tuple[float, st
 
 def time_axis(axes: Axes, count: int, *, named: bool = True) -> None:
     """Draw times under the axes, with the word UTC in the left margin."""
-    found = time_ticks(*axes.get_xlim(), count)
-    marks, foot = [[time] * 2 for time, _ in found], axes.get_xaxis_transform()
+    found = time_ticks(*axes.x, count)
+    marks, foot = [[time] * 2 for time, _ in found], axes.foot
     _segments(axes, marks or [[]], [0, -4 / axes.bbox.height], "grey", transform=foot)
     for time, words in found:
-        at, half = axes.transData.transform((time, 0))[0], 3.2 * len(words)
+        at, half = axes.data.transform((time, 0))[0], 3.2 * len(words)
         align = "left" if at - half < axes.bbox.x0 - 4 else "right" if at + half > axes.figure.bbox.x1 else "center"
         label(axes, time, 0, words, dy=-14, size=SMALL, align=align, within="foot")
     if named:

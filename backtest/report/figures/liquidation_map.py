@@ -9,11 +9,10 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
-from matplotlib.axes import Axes
 
 from backtest.formatting import coin, whole_usd
+from backtest.report.figures.axes import Axes, Box
 from backtest.report.figures.drawing import (
-    Box,
     Drawing,
     bars,
     floats,
@@ -86,7 +85,7 @@ def _bins(d: Drawing, book: Book, box: Box) -> Axes:
     """Draw the bins of one symbol, the range traded and the first mark."""
     shown = book.stacked
     axes = d.axes(box, book.shown_range, (0.0, max([*shown["top_usd"], 1.0]) * 1.06))
-    bars(axes, book.mark_low_px, book.mark_high_px, 0, axes.get_ylim()[1], "context")
+    bars(axes, book.mark_low_px, book.mark_high_px, 0, axes.y[1], "context")
     for (side, reached), some in shown.group_by("side", "reached", maintain_order=True):
         x0, x1 = floats(some, "bin_low_px"), floats(some, "bin_high_px")
         tone = 1.0 if reached else NOT_REACHED
@@ -112,16 +111,16 @@ def _main(d: Drawing, book: Book, box: Box) -> None:
         f"{whole_usd(row['notional_usd'])}, {'' if row['reached'] else 'not '}reached"
         for row in rows
     ]
-    low, high = axes.get_xlim()
+    low, high = axes.x
     lefts, rights = [max(row["bin_low_px"], low) for row in rows], [min(row["bin_high_px"], high) for row in rows]
     d.hover(axes, lefts, rights, titles)
 
 
 def _labels(axes: Axes, book: Book) -> None:
     """Name the first mark, the range traded and the two sides."""
-    top = axes.get_ylim()[1]
+    top = axes.y[1]
     label(axes, book.first_px, top, f"start {book.first_px:,.6g}", "ink", dy=9, align="center", bold=True)
-    low, first = (float(axes.transData.transform((px, 0))[0]) for px in (book.mark_low_px, book.first_px))
+    low, first = (float(axes.data.transform((px, 0))[0]) for px in (book.mark_low_px, book.first_px))
     if first - low > 60:
         words = "range of the mark" if first - low > 110 else "traded"
         label(axes, book.mark_low_px, top, words, dx=4, dy=-8, size=SMALL)

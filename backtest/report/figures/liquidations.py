@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from backtest.formatting import whole_usd
+from backtest.report.figures.axes import Box
 from backtest.report.figures.drawing import (
-    Box,
     Drawing,
     bars,
     beside,
@@ -61,7 +61,7 @@ def liquidations(
         f"{row['liquidations']:,} liquidations · total {whole_usd(sum_usd)}"
         for row, sum_usd in zip(rows.iter_rows(named=True), total.tolist(), strict=True)
     ]
-    d.hover(axes, t, t + bin_s, titles, down_to=d.figure.axes[-1])
+    d.hover(axes, t, t + bin_s, titles, down_to=d.all_axes[-1])
     return d
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from backtest.formatting import minus, whole_usd
+from backtest.report.figures.axes import Box
 from backtest.report.figures.drawing import (
     Array,
-    Box,
     Drawing,
     beside,
     clock,
@@ -32,11 +32,11 @@ def pool_balance(*, fund_balance: pl.DataFrame, pool: str, width: Width = WIDE) 
     t, equity, cash = seconds(fund_balance["ts"]), floats(fund_balance, "equity_usd"), floats(fund_balance, "cash_usd")
     unit = _steps(d, "equity", t, equity, 26, 196)
     _steps(d, "cash", t, cash, 222, 292)
-    upper, lower = d.figure.axes
+    upper, lower = d.all_axes
     low = int(np.argmin(equity))
     dots(upper, t[low], equity[low], "pool", 3.4)
     words = minus(f"lowest: {equity[low] / unit:,.3g} at {clock(t[low])}")
-    room = upper.transData.transform((0, equity[low]))[1] - upper.bbox.y0
+    room = upper.data.transform((0, equity[low]))[1] - upper.bbox.y0
     beside(upper, t[low], equity[low], words, "pool-text", dy=-14 if room > 14 else 14, bold=True)
     time_axis(lower, width.times)
     at = np.arange(0, len(t), max(1, len(t) // HOVERS))

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from matplotlib.axes import Axes
 
 from backtest.formatting import coin, fixed
+from backtest.report.figures.axes import Axes, Box
 from backtest.report.figures.drawing import (
     Array,
-    Box,
     Drawing,
     bars,
     beside,
@@ -86,7 +85,7 @@ def _main(d: Drawing, s: Prices, box: Box) -> None:
     at = np.arange(0, len(t), max(1, math.ceil(len(t) / HOVERS)))
     ends = np.append(at[1:], len(t))
     titles = [f"{clock(t[i])} UTC · trade {trade[i]:,.10g} · mark {mark[i]:,.10g}" for i in at]
-    low, high = axes.get_ylim()
+    low, high = axes.y
     d.hover(axes, edges[at], edges[ends], titles, y0=low + (high - low) * _foot(axes, LARGE_LOOK), y1=high)
 
 
@@ -139,13 +138,13 @@ def _labels(axes: Axes, s: Prices) -> None:
     moments = np.unique(seconds(s.adl_waves["ts"]))
     if len(moments):
         words = "ADL" if len(moments) == 1 else f"ADL at {len(moments):,} moments"
-        room = axes.transData.transform((moments[0], 0))[0] - axes.bbox.x0 > 7.5 * len(words)
+        room = axes.data.transform((moments[0], 0))[0] - axes.bbox.x0 > 7.5 * len(words)
         place = {"dx": -6 if room else 6, "align": "right" if room else "left"}
-        label(axes, moments[0], axes.get_ylim()[1], words, "adl-text", dy=-8, bold=True, **place)  # type: ignore[arg-type]
+        label(axes, moments[0], axes.y[1], words, "adl-text", dy=-8, bold=True, **place)  # type: ignore[arg-type]
     ends = [(trade[-1], "trade", "ink"), (mark[-1], "mark", "mark-text")]
     if displaced(s.price_path):
         ends.append((s.price_path["tape_mark_px"][-1], "tape's mark", "grey"))
-    heights = [float(axes.transData.transform((0, end))[1]) for end, _, _ in ends]
+    heights = [float(axes.data.transform((0, end))[1]) for end, _, _ in ends]
     for (end, words, colour), was, moved in zip(ends, heights, spread(heights, 14), strict=True):
         label(axes, t[-1], float(end), words, colour, dx=6, dy=moved - was, bold=True)
     low = int(np.nanargmin(trade))
@@ -158,15 +157,15 @@ def _gaps(axes: Axes, path: pl.DataFrame, t: Array, low: float) -> None:
     flat = path["bridged"].to_numpy().astype(int)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], flat, [0]])))
     starts, ends = t[np.maximum(edges[::2] - 1, 0)], t[np.maximum(edges[1::2] - 1, 0)]
-    bars(axes, starts, ends, low, axes.get_ylim()[1], "grey", alpha=0.6, hatch="////")
+    bars(axes, starts, ends, low, axes.y[1], "grey", alpha=0.6, hatch="////")
 
 
 def _strip(axes: Axes, minutes: pl.DataFrame, foot: float) -> None:
     """Draw two rows of minutes at the foot, longs over shorts; the fuller the colour, the more was liquidated."""
-    t, within = seconds(minutes["minute_ts"]), axes.get_xaxis_transform()
+    t, within = seconds(minutes["minute_ts"]), axes.foot
     amounts = {side: floats(minutes, f"{side}_usd") for side in ("short", "long")}
     peak = max((float(amount.max()) for amount in amounts.values() if amount.size), default=0.0) or 1.0
-    start, end = axes.get_xlim()
+    start, end = axes.x
     tall = foot * 0.4
     for row, (side, amount) in enumerate(amounts.items()):
         bottom, top = foot * 0.06 + row * tall, foot * 0.03 + (row + 1) * tall

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from backtest.formatting import whole_usd
+from backtest.report.figures.axes import Box
 from backtest.report.figures.drawing import (
-    Box,
     Drawing,
     bars,
     beside,

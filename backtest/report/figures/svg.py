@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from xml.etree import ElementTree as ET
 
 from backtest.report.figures.style import COLOURS, FONT_FAMILY
@@ -12,6 +14,7 @@ SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _HREF = f"{{{XLINK}}}href"
 _ROLE = {value: f"var(--{role})" for role, value in COLOURS.items()}
 _IDLE = {"font-family", "stroke-linejoin", "stroke-miterlimit"}  # the page sets the font, the rest changes nothing
+_FINER = re.compile(r"(\.[1-9])\d+|\.0\d*")
 ET.register_namespace("", SVG)
 ET.register_namespace("xlink", XLINK)
 
@@ -73,6 +76,7 @@ def themed(raw: str, *, width: int, height: int, label: str, prefix: str, hovers
     return ET.tostring(root, encoding="unicode")
 
 
+@cache
 def _declarations(style: str) -> list[tuple[str, str]]:
     """Return the names and values of a style attribute.
 
@@ -114,7 +118,7 @@ def _tidy(element: ET.Element, ids: Mapping[str, str]) -> None:
         if key in attributes:
             attributes[key] = _number(float(attributes[key]))
     if "d" in attributes:
-        attributes["d"] = " ".join(map(_tenths, attributes["d"].split()))
+        attributes["d"] = _tenths(attributes["d"])
     if element.tag != f"{{{SVG}}}text":
         element.text = None
     element.tail = None
@@ -125,16 +129,15 @@ def _styled(value: str, ids: Mapping[str, str]) -> str:
     return f"url(#{ids[name]})" if name else _ROLE.get(value, value)
 
 
-def _tenths(word: str) -> str:
-    """Return a number of a path without what is finer than a tenth of a pixel.
+def _tenths(path: str) -> str:
+    r"""Return a path without what is finer than a tenth of a pixel.
 
     Examples
     --------
-    >>> _tenths("12.987654"), _tenths("7.03"), _tenths("M")
-    ('12.9', '7', 'M')
+    >>> _tenths("M 12.987654 7.03 \nL 0.5 -3.25 ")
+    'M 12.9 7 L 0.5 -3.2'
     """
-    whole, point, rest = word.partition(".")
-    return whole if rest[:1] in {"", "0"} else f"{whole}{point}{rest[0]}"
+    return " ".join(_FINER.sub(r"\1", path).split())
 
 
 def _number(value: float) -> str:
