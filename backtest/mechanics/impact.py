@@ -183,8 +183,10 @@ def absorbed(impact: str, strength: Fraction, move: Fraction, volume: Fraction, 
     >>> tenth = Fraction(1, 1000), Fraction(1000)
     >>> [str(absorbed(impact, Fraction(1, 100), *tenth)) for impact in ("sqrt", "linear", "none")]
     ['10', '100', 'None']
-    >>> str(absorbed("depth", Fraction(1), Fraction(15, 1000), Fraction(0), ((10_000_000, 100), (20_000_000, 300))))
-    '200'
+    >>> book = (10_000_000, Fraction(100)), (20_000_000, Fraction(300))
+    >>> moves = [Fraction(bps, 10_000) for bps in (50, 150, 400)]
+    >>> [str(absorbed("depth", Fraction(1), move, Fraction(0), book)) for move in moves]
+    ['50', '200', '600']
     """
     lots = IMPACTS[impact].absorbed
     return None if lots is None or not strength else lots(move / strength, volume, bands)

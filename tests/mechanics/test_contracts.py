@@ -328,3 +328,14 @@ def test_ratio_and_leverage_have_no_value_without_equity() -> None:
     for broke in (F(0), F(-1)):
         assert margin_ratio(F(50), broke) is None
         assert effective_leverage(F(5000), broke) is None
+
+
+@pytest.mark.parametrize("contract", [Contract(7), Contract(0, 100)])
+def test_marks_between_two_values_are_those_found_by_trying_every_mark(contract: Contract) -> None:
+    marks = np.arange(1, 301)
+    values = contract.values_per_lot(marks)
+    for low in range(1, 60):
+        highs = np.arange(low, 110)
+        first, last = contract.marks_between(np.full_like(highs, low), highs, 300)
+        inside = [marks[(low <= values) & (values <= high)].tolist() for high in highs]
+        assert [list(range(a, b + 1)) for a, b in zip(first.tolist(), last.tolist(), strict=True)] == inside

@@ -32,7 +32,7 @@ def test_one_pointer_serves_all_bankrupts() -> None:
 def test_a_candidate_who_would_end_below_zero_is_skipped_for_the_rest_of_the_wave() -> None:
     # Long lots closed at 100, marked at 90: each costs the winner 10. 39 do not pay for 4, 40 do.
     out = match(claims([(4, 400), (4, 400)]), [4, 4, 4], [39, 40, 40])
-    assert (out.skipped, out.place, out.unmatched) == ([0], [1, 2], [])
+    assert (out.skipped, out.place, out.unmatched, out.reached()) == ([0], [1, 2], [], 3)
     # A second slice may be one too many for a winner who served the first.
     out = match(claims([(2, 200), (2, 200)]), [4], [30])
     assert (out.lots, out.skipped, out.unmatched) == ([2], [0], [(1, 2, 200)])
