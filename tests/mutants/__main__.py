@@ -6,6 +6,7 @@ Every mutant runs in a copy of the project; the checkout is not touched. The exi
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -20,18 +21,32 @@ from queue import SimpleQueue
 
 from tests.mutants.catalogue import ROOT, Mutant, load
 
+PASSED, FAILED = 0, 1  # exit codes of pytest
 LIMIT_S = 900  # a mutant that hangs is killed by the clock
-KEPT_OUT = shutil.ignore_patterns(".git", ".venv", "runs", "__pycache__", ".*_cache", ".hypothesis", "lake")
+COPIED = ("backtest", "data", "queries", "reports", "tests")  # and the files beside them
+KEPT_OUT = shutil.ignore_patterns("__pycache__", ".*_cache")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the tests said of one mutant."""
+    """Whether the tests noticed one mutant."""
 
     mutant: Mutant
     killed: bool
     seconds: float
-    last_line: str
+    noticed_by: str
+
+
+def copied(to: Path) -> Path:
+    """Copy the project without environment, history and results."""
+    to.mkdir(parents=True)
+    for name in COPIED:
+        shutil.copytree(ROOT / name, to / name, ignore=KEPT_OUT)
+    shutil.rmtree(to / "data" / "lake", ignore_errors=True)
+    for file in ROOT.iterdir():
+        if file.is_file():
+            shutil.copy2(file, to)
+    return to
 
 
 @contextmanager
@@ -46,19 +61,32 @@ def mutated(copy: Path, mutant: Mutant) -> Iterator[None]:
         path.write_text(text, "utf-8")
 
 
-def run(copy: Path, tests: Sequence[str]) -> tuple[int, str]:
-    """Return exit code and last line of the tests in a copy; a run over the limit counts as failed."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", *tests]
+def run(copy: Path, tests: Sequence[str], workers: int = 0) -> tuple[int, str]:
+    """Return exit code of the tests in a copy and the line of the first failure; a run over the limit counts as failed.
+
+    The path puts the copy before an installed checkout, also in processes that tests start in other folders.
+    """
+    command = [sys.executable, "-m", "pytest", "-x", "-n", str(workers), "-p", "no:cacheprovider", *tests]
+    environment = os.environ | {"PYTHONPATH": str(copy)}
     try:
-        done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+        done = subprocess.run(
+            command, cwd=copy, env=environment, capture_output=True, text=True, check=False, timeout=LIMIT_S
+        )
     except subprocess.TimeoutExpired:
-        return 1, f"over {LIMIT_S} s"
-    lines = [line for line in done.stdout.splitlines() if line.strip()]
-    return done.returncode, lines[-1] if lines else done.stderr[-200:]
+        return FAILED, f"over {LIMIT_S} s"
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return done.returncode, lines[0].split(" - ")[0] if lines else done.stderr.strip()[-200:]
 
 
-def judge(mutant: Mutant, copies: SimpleQueue[Path]) -> Verdict:
-    """Return whether the named tests fail on a mutant; pytest's exit code 1 means that a test failed."""
+def check_unchanged(copy: Path, mutants: Sequence[Mutant], workers: int) -> None:
+    """Stop unless the tests pass in a copy without a mutant, since then a failure says nothing about a mutant."""
+    code, line = run(copy, sorted({test for mutant in mutants for test in mutant.tests}), workers)
+    if code:
+        raise SystemExit(f"the tests do not pass on the unchanged code: {line}; mend them first")
+
+
+def verdict_on(mutant: Mutant, copies: SimpleQueue[Path]) -> Verdict:
+    """Return whether the named tests fail on a mutant; any other fault than a failed test stops all."""
     copy = copies.get()
     start = time.perf_counter()
     try:
@@ -66,9 +94,9 @@ def judge(mutant: Mutant, copies: SimpleQueue[Path]) -> Verdict:
             code, line = run(copy, mutant.tests)
     finally:
         copies.put(copy)
-    if code not in {0, 1}:
+    if code not in {PASSED, FAILED}:
         raise SystemExit(f"{mutant.name}: the tests could not run: {line}")
-    return Verdict(mutant, code == 1, time.perf_counter() - start, line)
+    return Verdict(mutant, code == FAILED, time.perf_counter() - start, line)
 
 
 def main() -> int:
@@ -84,13 +112,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(asked.jobs) as pool:
         copies: SimpleQueue[Path] = SimpleQueue()
         for number in range(asked.jobs):
-            copy = Path(folder) / str(number) / "crashbook"
-            shutil.copytree(ROOT, copy, ignore=KEPT_OUT)
-            copies.put(copy)
-        for verdict in pool.map(lambda mutant: judge(mutant, copies), mutants):
+            copies.put(copied(Path(folder) / str(number) / "crashbook"))
+        check_unchanged(Path(folder) / "0" / "crashbook", mutants, asked.jobs)
+        for verdict in pool.map(lambda mutant: verdict_on(mutant, copies), mutants):
             survivors += not verdict.killed
             word = "killed  " if verdict.killed else "SURVIVED"
-            print(f"{word}  {verdict.seconds:6.1f} s  {verdict.mutant.name:<44}  {verdict.last_line}", flush=True)
+            print(f"{word}  {verdict.seconds:6.1f} s  {verdict.mutant.name:<44}  {verdict.noticed_by}", flush=True)
     print(f"{len(mutants) - survivors} of {len(mutants)} mutants killed")
     return int(survivors > 0)
 
