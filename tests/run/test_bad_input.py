@@ -18,8 +18,12 @@ from tests.support.hostile import (
     PRICES,
     START,
     accepted,
+    audited,
     picked,
+    prepared,
+    refusal,
     refused,
+    refused_by,
     replay_words,
     run_of,
     spoilt,
@@ -60,19 +64,19 @@ HOLE = [0, 1, 2, 3, 4, *range(7, MINUTES)]
 )
 def test_a_spoilt_bar_is_refused_with_its_place(bars: pl.DataFrame, said: str) -> None:
     store(bars)
-    line = refused(1, *replay_words())
-    assert line.startswith(f"crashbook: {LAKE}: BTC/USDT:USDT: {said}")
+    line = refusal(1)
+    assert line.startswith(f"{LAKE}: BTC/USDT:USDT: {said}")
     assert line.endswith("; correct the file or delete it and fetch it again")
 
 
 def test_a_volume_beyond_exact_integers_names_the_symbol() -> None:
     store(spoilt(volume=1e300))
-    assert refused(1, *replay_words()).startswith("crashbook: BTC/USDT:USDT: 1e+300 in units of 0.001 exceeds 2**62")
+    assert refusal(1).startswith("BTC/USDT:USDT: 1e+300 in units of 0.001 exceeds 2**62")
 
 
 def test_noise_digits_are_refused() -> None:
     store(spoilt(low=100.123456789012345))
-    assert refused(1, *replay_words()).endswith("allowed: at most 12 digits; round it as published")
+    assert refusal(1).endswith("allowed: at most 12 digits; round it as published")
 
 
 def test_equal_rows_given_twice_are_dropped_counted_and_flagged() -> None:
@@ -93,7 +97,7 @@ def test_equal_rows_given_twice_are_dropped_counted_and_flagged() -> None:
 )
 def test_missing_bars_are_a_gap_or_carried_flat_on_request(minutes: list[int], hole: str) -> None:
     store(picked(minutes))
-    line = refused(3, *replay_words())
+    line = refusal(3)
     assert hole in line
     assert "--allow-gaps" in line
     accepted(*replay_words(), "--allow-gaps")
@@ -110,7 +114,7 @@ def test_missing_bars_are_a_gap_or_carried_flat_on_request(minutes: list[int], h
 def test_nothing_can_be_carried_into_the_start_of_the_window(minutes: list[int]) -> None:
     store(picked(minutes))
     for setting in ((), ("allow_gaps=true",)):
-        line = refused(3, *replay_words(*setting))
+        line = refusal(3, *setting)
         assert "bars missing" in line
         assert "--allow-gaps" not in line
 
@@ -126,8 +130,8 @@ def test_nothing_can_be_carried_into_the_start_of_the_window(minutes: list[int])
 def test_spoilt_mark_bars_are_refused(bars: pl.DataFrame, said: str) -> None:
     store(tape())
     store(bars, "mark_ohlcv")
-    line = refused(1, *replay_words())
-    assert line.startswith("crashbook: data/lake/mark_ohlcv/")
+    line = refusal(1)
+    assert line.startswith("data/lake/mark_ohlcv/")
     assert said in line
 
 
@@ -136,7 +140,7 @@ def test_spoilt_funding_rates_are_refused(rate: float | None) -> None:
     store(tape())
     schema = {"ts": pl.Datetime("us"), "rate": pl.Float64()}
     store(pl.DataFrame({"ts": [START], "rate": [rate]}, schema=schema), "funding")
-    assert "a funding rate that is not a number below 1 at 2021-12-04T05:20:00" in refused(1, *replay_words())
+    assert "a funding rate that is not a number below 1 at 2021-12-04T05:20:00" in refusal(1)
 
 
 # worlds at the edge that must run, and add up
@@ -155,23 +159,20 @@ def test_spoilt_funding_rates_are_refused(rate: float | None) -> None:
 )
 def test_extreme_tapes_run_and_every_audit_passes(bars: pl.DataFrame) -> None:
     store(bars)
-    accepted(*replay_words())
-    accepted("audit", "-q")
+    audited()
 
 
 def test_marks_of_zero_run_and_every_audit_passes() -> None:
     store(tape())
     store(spoilt(low=0.0), "mark_ohlcv")
-    accepted(*replay_words())
-    accepted("audit", "-q")
-    run = open_run()
+    run = audited()
     assert run.steps["mark_px"].min() == 0
     assert run.summary()["liquidated_long_share_frac"] == 1
 
 
 def test_a_run_does_not_begin_at_zero() -> None:
     store(spoilt(bar=0, open=0.0, low=0.0))
-    assert "the first mark of the run is zero and gives no book a size" in refused(1, *replay_words())
+    assert "the first mark of the run is zero and gives no book a size" in refusal(1)
 
 
 @pytest.mark.parametrize(
@@ -186,15 +187,12 @@ def test_a_run_does_not_begin_at_zero() -> None:
     ],
 )
 def test_extreme_settings_run_and_every_audit_passes(setting: str) -> None:
-    accepted(*replay_words(setting))
-    accepted("audit", "-q")
+    audited(setting)
 
 
 def test_a_vault_without_capital_runs_and_every_audit_passes() -> None:
-    accepted("replay", "2025-10-10", "--coins", "BTC", "--positions", "200", "-q",
-             "--set", "start=2025-10-10T21:10:00", "--set", "end=2025-10-10T21:20:00",
-             "--set", "vault_capital_usd=0", "--set", "fund_start_usd=0")  # fmt: skip
-    accepted("audit", "-q")
+    audited("coins=BTC", "start=2025-10-10T21:10:00", "end=2025-10-10T21:20:00", "vault_capital_usd=0",
+            "fund_start_usd=0", event="2025-10-10")  # fmt: skip
 
 
 # windows and settings
@@ -214,7 +212,7 @@ def test_a_vault_without_capital_runs_and_every_audit_passes() -> None:
     ],
 )
 def test_windows_that_cannot_be(code: int, settings: list[str], said: str) -> None:
-    assert said in refused(code, *replay_words(*settings))
+    assert said in refusal(code, *settings)
 
 
 @pytest.mark.parametrize(
@@ -255,23 +253,22 @@ def test_windows_that_cannot_be(code: int, settings: list[str], said: str) -> No
     ],
 )
 def test_settings_out_of_range_are_refused(setting: str, said: str) -> None:
-    line = refused(1, *replay_words(setting))
+    line = refusal(1, setting)
     assert said in line
     assert len(line) < 1200
 
 
 def test_no_positions_file_given_is_no_synthetic_book() -> None:
-    assert "positions_file is empty" in refused(1, *replay_words(positions=""))
+    assert "positions_file is empty" in refusal(1, positions="")
 
 
 @pytest.mark.parametrize(
     ("venue", "named"), [("binanceusdm", "BTC/USDT:USDT: "), ("hyperliquid", "")], ids=["one symbol", "all symbols"]
 )
 def test_a_world_too_large_for_exact_integers_names_the_factor(venue: str, named: str) -> None:
-    coins = ["--coins", "BTC"] if named else []
-    line = refused(1, "replay", "2025-10-10", "--venue", venue, *coins, "--positions", "200", "-q",
-                   "--set", "start=2025-10-10T21:00:00", "--set", "end=2025-10-10T21:03:00",
-                   "--set", "open_interest_usd=9e11")  # fmt: skip
+    coins = ["coins=BTC"] if named else []
+    window = ("start=2025-10-10T21:00:00", "end=2025-10-10T21:03:00", "open_interest_usd=9e11", f"venue={venue}")
+    line = refused_by(1, lambda: prepared(*coins, *window, event="2025-10-10"))
     assert named in line
     assert " times the exact range of " in line
 
@@ -284,15 +281,15 @@ PAIR = "1,BTC,long,1,48000,10000\n2,BTC,short,1,48000,10000\n"
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Callable[[str], list[str]]:
-    """Write a book and return the words that replay it."""
+def book(tmp_path: Path) -> Callable[[str], str]:
+    """Write a book and return its path."""
 
-    def words(text: str) -> list[str]:
+    def written(text: str) -> str:
         path = tmp_path / "book.csv"
         path.write_text(text, "utf-8")
-        return replay_words(positions=str(path))
+        return str(path)
 
-    return words
+    return written
 
 
 @pytest.mark.parametrize(
@@ -305,14 +302,14 @@ def book(tmp_path: Path) -> Callable[[str], list[str]]:
     ids=["one position", "all long", "all short"],
 )
 def test_a_lopsided_book_runs_only_against_a_declared_market(
-    book: Callable[[str], list[str]], rows: str, imbalance: str
+    book: Callable[[str], str], rows: str, imbalance: str
 ) -> None:
-    text = refused(1, *book(COLUMNS + rows), details=1)
+    path = book(COLUMNS + rows)
+    text = refusal(1, positions=path, details=1)
     assert "let the market hold the rest with --set balance_with_market=true" in text
     assert imbalance in text
-    accepted(*book(COLUMNS + rows), "--set", "balance_with_market=true")
-    assert f"{imbalance}; the market holds the other side" in open_run().meta.notes
-    accepted("audit", "-q")
+    run = audited("balance_with_market=true", positions=path)
+    assert f"{imbalance}; the market holds the other side" in run.meta.notes
 
 
 @pytest.mark.parametrize(
@@ -336,38 +333,60 @@ def test_a_lopsided_book_runs_only_against_a_declared_market(
     ],
 )
 def test_a_bad_position_is_named_by_row_and_column(
-    book: Callable[[str], list[str]], text: str, violations: list[str]
+    book: Callable[[str], str], text: str, violations: list[str]
 ) -> None:
-    said = refused(1, *book(text), details=len(violations)).splitlines()
+    said = refusal(1, positions=book(text), details=len(violations)).splitlines()
     plural = "s" if len(violations) > 1 else ""
-    assert said[0] == f"crashbook: book.csv (the header is row 1): {len(violations)} violation{plural}"
+    assert said[0] == f"book.csv (the header is row 1): {len(violations)} violation{plural}"
     for line, violation in zip(said[1:], violations, strict=True):
         assert line.startswith("  row ")
         assert violation in line
 
 
-def test_long_lists_of_violations_are_cut(book: Callable[[str], list[str]]) -> None:
+def test_long_lists_of_violations_are_cut(book: Callable[[str], str]) -> None:
     text = COLUMNS + "".join(f"{row},BTC,long,nan,48000,9\n" for row in range(200))
-    said = refused(1, *book(text), details=51).splitlines()
+    said = refusal(1, positions=book(text), details=51).splitlines()
     assert said[0].endswith("200 violations")
     assert said[-1] == "  and 150 more"
 
 
 @pytest.mark.parametrize("text", ["", COLUMNS], ids=["empty", "header only"])
-def test_a_book_without_positions_is_refused(book: Callable[[str], list[str]], text: str) -> None:
-    assert "book.csv: " in refused(1, *book(text))
+def test_a_book_without_positions_is_refused(book: Callable[[str], str], text: str) -> None:
+    assert "book.csv: " in refusal(1, positions=book(text))
 
 
 def test_a_book_that_is_no_file_is_refused(tmp_path: Path) -> None:
-    assert "cannot be read: No such file" in refused(1, *replay_words(positions=str(tmp_path / "nosuch.csv")))
-    assert "cannot be read: Is a directory" in refused(1, *replay_words(positions=_folder(tmp_path)))
-    assert "positions come from .csv or .parquet files" in refused(1, *replay_words(positions="-5"))
+    assert "cannot be read: No such file" in refusal(1, positions=str(tmp_path / "nosuch.csv"))
+    assert "cannot be read: Is a directory" in refusal(1, positions=_folder(tmp_path))
+    assert "positions come from .csv or .parquet files" in refusal(1, positions="-5")
 
 
 def _folder(parent: Path) -> str:
     folder = parent / "folder.csv"
     folder.mkdir()
     return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("code", "bars", "setting", "said"),
+    [
+        (1, spoilt(close=math.nan), "seed=1", "a price that is not a number"),
+        (1, tape(), "seed=-1", "seed = -1; allowed: 0 to"),
+        (2, tape(), "stepper=reduce_once", "field 'stepper' is now called 'liquidation_rule'"),
+        (3, picked(HOLE), "seed=1", "2 bars missing"),
+    ],
+    ids=["data", "range", "name", "gap"],
+)
+def test_the_command_prints_one_line_and_ends_with_the_code_of_the_error(
+    code: int, bars: pl.DataFrame, setting: str, said: str
+) -> None:
+    store(bars)
+    assert said in refused(code, *replay_words(setting))
+
+
+def test_the_command_lists_the_violations_of_a_book_below_its_line(book: Callable[[str], str]) -> None:
+    path = book(COLUMNS + PAIR.replace("long,1,", "long,nan,"))
+    assert "quantity_base: 'nan'" in refused(1, *replay_words(positions=path), details=1)
 
 
 def test_the_event_of_these_tests_runs_untouched() -> None:

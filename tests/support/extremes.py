@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import math
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +30,7 @@ EVENT = "2026-01-19"
 START = dt.datetime.fromisoformat(f"{EVENT}T04:24:00")
 COIN_MARGINED = tuple(name for name in venue_names() if get_venue(name).face("BTC"))  # one coin a run
 VENUES = tuple(name for name in venue_names() if name not in COIN_MARGINED)
+EVERY = bool(os.environ.get("CRASHBOOK_EVERY_TAPE"))
 COINS = ("BTC", "SOL")
 FIRST = {"BTC": 50_000.0, "SOL": 100.0}
 MINUTES = 12
@@ -36,6 +39,20 @@ NOT_FINITE = re.compile(r".{0,40}\b(?:nan|inf|infinity)\b.{0,40}", re.IGNORECASE
 Bars = dict[str, list[list[float]]]
 ROW = {"account": "", "symbol": "BTC", "side": "long", "quantity_base": 0.0, "entry_px": 50_000.0,
        "collateral_usd": 0.0, "margin_mode": "isolated"}  # fmt: skip
+
+
+def paired(venues: Sequence[str], cases: Iterable[Any], shift: int = 0) -> list[tuple[str, Any]]:
+    """Return pairs in which each venue and each case stands at least once; all with ``CRASHBOOK_EVERY_TAPE``."""
+    cases = list(cases)
+    if EVERY:
+        return list(itertools.product(venues, cases))
+    many = max(len(venues), len(cases))
+    return [(venues[(k + shift) % len(venues)], cases[k % len(cases)]) for k in range(many)]
+
+
+def some(*venues: str) -> Sequence[str]:
+    """Return the venues given, one for each kind of rule that a tape meets; all with ``CRASHBOOK_EVERY_TAPE``."""
+    return VENUES if EVERY else venues
 
 
 def walking(minutes: int = MINUTES, volume: float = 20.0, fall: float = 0.99) -> Bars:

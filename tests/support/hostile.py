@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 
 from backtest.assets import workspace
+from backtest.cli.messages import explain
+from backtest.cli.replay import overrides
+from backtest.errors import CrashbookError
 from backtest.lake.place import Place
 from backtest.lake.write import write_day
 from backtest.run.execute import execute
-from backtest.run.prepare import prepare
+from backtest.run.prepare import Prepared, prepare
 from backtest.run.resolve import resolve
 from backtest.run.run import StoredRun
 from backtest.scenario.reading import check_values
@@ -72,6 +76,39 @@ def refused(code: int, *arguments: str, details: int = 0) -> str:
     assert "defect of the program" not in answer.lines[0], answer.lines
     assert files() == before
     return "\n".join(answer.lines)
+
+
+def refusal(code: int, *settings: str, file: Path | None = None, positions: str = "200", details: int = 0) -> str:
+    """Return the line that refuses the small replay before its engine; the command only prints it."""
+    return refused_by(code, lambda: prepared(*settings, file=file, positions=positions), details)
+
+
+def prepared(*settings: str, file: Path | None = None, positions: str = "200", event: str = EVENT) -> Prepared:
+    """Prepare the small replay as the command does."""
+    book = {"positions": int(positions)} if positions.isdecimal() else {"positions_file": positions}
+    window = WINDOW[1:4:2] if event == EVENT else ()
+    return prepare(resolve(event, overrides(file, book, [*window, *settings])))
+
+
+def audited(*settings: str, **more: Any) -> StoredRun:
+    """Run the small replay without the command line; every audit passes."""
+    run = execute(prepared(*settings, **more), fresh=True)
+    assert [audit.name for audit in run.audits() if not audit.passed] == []
+    return run
+
+
+def refused_by(code: int, call: Callable[[], object], details: int = 0) -> str:
+    """Return the line that a function of the program refuses its input with; nothing may be written."""
+    before = files()
+    with pytest.raises(CrashbookError) as caught:
+        call()
+    text, given = explain(caught.value)
+    lines = text.splitlines()
+    assert given == code, text
+    assert len(lines) == 1 + details, text
+    assert all(line.startswith("  ") for line in lines[1:])
+    assert files() == before
+    return text
 
 
 def files(folder: Path | None = None) -> dict[str, bytes]:
