@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,28 +9,52 @@ import polars as pl
 import pytest
 
 from backtest import assets
-from tests.support.hostile import EVENT, accepted, refused, replay_words, store, tape
+from backtest.catalogue.events import CrashEvent, parse_event
+from backtest.scenario.reading import read_scenario
+from backtest.toml import read_toml
+from backtest.venue.profile import VenueProfile
+from backtest.venue.reading import parse_venue
+from tests.support.hostile import EVENT, prepared, refusal, refused, refused_by, replay_words, store, tape
 
 EVENT_FILE = "data/events/2021-12-04-december-weekend.toml"
 VENUE_FILE = "data/venues/binanceusdm.toml"
 Edit = Callable[[str, str, str], None]
 
 
+def changed(asset: str, folder: Path, old: str, new: str) -> Path:
+    """Write a copy of an asset with one place changed, and return its path."""
+    path = assets.asset_root() / asset
+    text = path.read_text("utf-8")
+    assert old in text
+    (folder / path.name).write_text(text.replace(old, new, 1), "utf-8")
+    return folder / path.name
+
+
+def event_of(path: Path) -> CrashEvent:
+    return parse_event(read_toml(path), path.name)
+
+
+def venue_of(path: Path) -> VenueProfile:
+    return parse_venue(read_toml(path), path.name)
+
+
 @pytest.fixture
 def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
-    """Give the program a copy of its assets, and return a way to change one place in one of them."""
+    """Return a way to change one place in one asset, which the program then reads instead of its own."""
     real, root = assets.asset_root(), tmp_path / "assets"
     for folder in ("data/events", "data/venues"):
-        shutil.copytree(real / folder, root / folder)
+        (root / folder).mkdir(parents=True)
+        for path in (real / folder).iterdir():
+            (root / folder / path.name).symlink_to(path)
     for folder in ("data/sample", "data/availability.toml", "queries", "reports"):
         (root / folder).symlink_to(real / folder)
-    monkeypatch.setattr(assets, "asset_root", lambda: root)
 
     def change(file: str, old: str, new: str) -> None:
-        path = root / file
-        text = path.read_text("utf-8")
+        text = (real / file).read_text("utf-8")
         assert old in text
-        path.write_text(text.replace(old, new, 1), "utf-8")
+        (root / file).unlink()
+        (root / file).write_text(text.replace(old, new, 1), "utf-8")
+        monkeypatch.setattr(assets, "asset_root", lambda: root)
 
     return change
 
@@ -68,16 +91,16 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
 def test_a_bad_scenario_file_is_named_with_the_key(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(text, "utf-8")
-    line = refused(2 if "is now called" in said else 1, *replay_words(), "-c", str(path))
-    assert line.startswith("crashbook: mine.toml")
+    line = refused_by(2 if "is now called" in said else 1, lambda: read_scenario(path))
+    assert line.startswith("mine.toml")
     assert said in line
 
 
 def test_a_scenario_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b"\xff\xfe")
     assert "latin.toml: not valid TOML: 'utf-8'" in refused(1, *replay_words(), "-c", str(tmp_path / "latin.toml"))
-    assert "nosuch.toml: no such file" in refused(1, *replay_words(), "-c", str(tmp_path / "nosuch.toml"))
-    assert "cannot be read: Is a directory" in refused(1, *replay_words(), "-c", str(tmp_path))
+    assert "nosuch.toml: no such file" in refusal(1, file=tmp_path / "nosuch.toml")
+    assert "cannot be read: Is a directory" in refusal(1, file=tmp_path)
 
 
 # event files
@@ -112,10 +135,10 @@ def test_a_scenario_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         ("[window]", "[window", ": not valid TOML: Expected ']'"),
     ],
 )  # fmt: skip
-def test_a_bad_event_file_is_named_with_the_key(edit: Edit, old: str, new: str, said: str) -> None:
-    edit(EVENT_FILE, old, new)
-    line = refused(1, *replay_words())
-    assert line.startswith("crashbook: 2021-12-04-december-weekend.toml")
+def test_a_bad_event_file_is_named_with_the_key(tmp_path: Path, old: str, new: str, said: str) -> None:
+    path = changed(EVENT_FILE, tmp_path, old, new)
+    line = refused_by(1, lambda: event_of(path))
+    assert line.startswith("2021-12-04-december-weekend.toml")
     assert said in line
     assert len(line) < 1200
 
@@ -131,7 +154,25 @@ def test_a_bad_event_file_is_named_with_the_key(edit: Edit, old: str, new: str, 
 )
 def test_an_event_that_names_what_is_not_there(edit: Edit, old: str, new: str, code: int, said: str) -> None:
     edit(EVENT_FILE, old, new)
-    assert said in refused(code, *replay_words())
+    assert said in refusal(code)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        (EVENT_FILE, "number = 19", 'number = "19"'),
+        (VENUE_FILE, "interval_s = 28800", "interval_s = 0"),
+        (VENUE_FILE, 'id = "binanceusdm"', 'id = "other"'),
+    ],
+)
+def test_the_command_names_a_bad_file_of_the_catalogue(edit: Edit, file: str, old: str, new: str) -> None:
+    edit(file, old, new)
+    line = refused(1, *replay_words())
+    assert line.startswith(f"crashbook: {Path(file).name}")
+    if file == VENUE_FILE:
+        assert refused(1, "venues", "binanceusdm") == line
+    if "other" in new:
+        assert line.endswith(": id = 'other'; a profile is named after its file: write id = 'binanceusdm'")
 
 
 # venue files
@@ -142,7 +183,6 @@ def test_an_event_that_names_what_is_not_there(edit: Edit, old: str, new: str, c
     [
         ('name = "Binance', 'nom = "x"\nname = "Binance', ": unknown key 'nom'; "),
         ("as_of = 2026-09-30", "as_of = 2026", ": key 'as_of' is 2026; it must be a date such as 2025-10-10"),
-        ('id = "binanceusdm"', 'id = "other"', ": id = 'other'; a profile is named after its file"),
         ("[margin]", "[margin]\nx = 1", " [margin]: unknown key 'x'; "),
         ('threshold = "<="', 'threshold = "=="', " [margin]: threshold = '=='; allowed: <, <="),
         ('[0, "0.004", 125]', '[0, "x", 125]', "write [floor in whole USD or coins, 'rate', largest leverage]"),
@@ -177,18 +217,18 @@ def test_an_event_that_names_what_is_not_there(edit: Edit, old: str, new: str, c
         ("impact_y = 1.0", "impact_y = -1.0", " [liquidity]: impact_y = -1.0; allowed: 0 to 100"),
     ],
 )  # fmt: skip
-def test_a_bad_venue_file_is_named_with_the_key(edit: Edit, old: str, new: str, said: str) -> None:
-    edit(VENUE_FILE, old, new)
-    line = refused(1, *replay_words())
-    assert line.startswith("crashbook: binanceusdm.toml")
+def test_a_bad_venue_file_is_named_with_the_key(tmp_path: Path, old: str, new: str, said: str) -> None:
+    path = changed(VENUE_FILE, tmp_path, old, new)
+    line = refused_by(1, lambda: venue_of(path))
+    assert line.startswith("binanceusdm.toml")
     assert said in line
 
 
 @pytest.mark.parametrize("share", ["0", "4"])
-def test_a_vault_takes_over_at_a_share_of_maintenance(edit: Edit, share: str) -> None:
-    edit("data/venues/hyperliquid.toml", "takeover_num = 2", f"takeover_num = {share}")
-    line = refused(1, "replay", "2025-10-10", "--positions", "200", "-q")
-    assert line.startswith("crashbook: hyperliquid.toml [vault]: takeover_num")
+def test_a_vault_takes_over_at_a_share_of_maintenance(tmp_path: Path, share: str) -> None:
+    path = changed("data/venues/hyperliquid.toml", tmp_path, "takeover_num = 2", f"takeover_num = {share}")
+    line = refused_by(1, lambda: venue_of(path))
+    assert line.startswith("hyperliquid.toml [vault]: takeover_num")
 
 
 @pytest.mark.parametrize(
@@ -204,11 +244,9 @@ def test_a_vault_takes_over_at_a_share_of_maintenance(edit: Edit, share: str) ->
         ('rule = "fund"', 'rule = "socialised"', "[fund]: rule = 'socialised'; allowed: fund, vault"),
     ],
 )  # fmt: skip
-def test_a_rule_that_is_not_built_is_never_approximated(edit: Edit, old: str, new: str, said: str) -> None:
-    edit(VENUE_FILE, old, new)
-    line = refused(1, *replay_words())
-    assert line.startswith(f"crashbook: binanceusdm.toml {said}")
-    assert refused(1, "venues", "binanceusdm") == line
+def test_a_rule_that_is_not_built_is_never_approximated(tmp_path: Path, old: str, new: str, said: str) -> None:
+    path = changed(VENUE_FILE, tmp_path, old, new)
+    assert refused_by(1, lambda: venue_of(path)).startswith(f"binanceusdm.toml {said}")
 
 
 # Parquet
@@ -245,15 +283,15 @@ def _zoned(path: Path) -> None:
 def test_a_lake_file_that_is_not_whole_is_named(spoil: Callable[[Path], None]) -> None:
     path = store(tape())
     spoil(path)
-    line = refused(1, *replay_words())
+    line = refusal(1)
     assert f"/1m/{EVENT}.parquet: not a whole Parquet file with the columns ts TIMESTAMP, open DOUBLE" in line
     assert line.endswith("; delete it and fetch the day again")
     path.unlink()
-    accepted(*replay_words())
+    assert prepared().market
 
 
 @pytest.mark.parametrize("content", [b"PAR1 cut PAR1", b"hello"])
 def test_a_book_that_is_not_parquet_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "book.parquet"
     path.write_bytes(content)
-    assert "book.parquet: not a readable Parquet file" in refused(1, *replay_words(positions=str(path)))
+    assert "book.parquet: not a readable Parquet file" in refusal(1, positions=str(path))

@@ -10,8 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from backtest.run.run import open_run
-from tests.support.hostile import EVENT, WINDOW, accepted, crashbook, files, refused, replay_words
+from backtest.run.run import StoredRun, open_folder, open_run
+from tests.support.hostile import EVENT, WINDOW, accepted, crashbook, files, refusal, refused, refused_by, replay_words
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,13 @@ def reader(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Point a test that only reads at the workspace with one run."""
     monkeypatch.setenv("CRASHBOOK_HOME", str(finished))
     return finished
+
+
+@pytest.fixture(scope="module")
+def opened(finished: Path) -> StoredRun:
+    """Return that run; its one connection meets every statement of the tests below."""
+    (folder,) = (finished / "runs").iterdir()
+    return open_folder(folder)
 
 
 # unknown names
@@ -73,9 +80,11 @@ def test_an_unknown_name_lists_the_near_matches(reader: Path, words: list[str], 
         (["largest_liquidations", "--param", f"limit={2**63}"], "parameter limit takes INTEGER"),
     ],
 )
-def test_a_query_says_which_parameter_it_wants(reader: Path, words: list[str], said: str) -> None:
-    line = refused(1, "query", *words)
-    assert line.startswith(f"crashbook: query {words[0]}: ")
+def test_a_query_says_which_parameter_it_wants(opened: StoredRun, words: list[str], said: str) -> None:
+    name, *given = words
+    values = dict(pair.split("=") for pair in given if pair != "--param")
+    line = refused_by(1, lambda: opened.query(name, **values))
+    assert line.startswith(f"query {name}: ")
     assert said in line
 
 
@@ -107,9 +116,18 @@ def test_a_query_says_which_parameter_it_wants(reader: Path, words: list[str], s
         "prepare p as select 1",
     ],
 )
-def test_sql_that_does_more_than_read_is_refused(reader: Path, tmp_path: Path, statement: str) -> None:
-    line = refused(1, "sql", statement.format(folder=tmp_path), "-q")
+def test_sql_that_does_more_than_read_is_refused(opened: StoredRun, tmp_path: Path, statement: str) -> None:
+    line = refused_by(1, lambda: opened.sql(statement.format(folder=tmp_path)))
     assert "sql: only reading statements are allowed: SELECT, WITH," in line
+    assert not files(tmp_path)
+
+
+def test_the_command_refuses_a_write_a_file_and_two_statements_in_one_line(reader: Path, tmp_path: Path) -> None:
+    assert "only reading statements" in refused(1, "sql", f"copy steps to '{tmp_path}/steps.csv'", "-q")
+    assert "Permission Error" in refused(1, "sql", "select * from read_text('/etc/hostname')", "-q")
+    assert "give one statement, not 2" in refused(1, "sql", "select 1; select 2", "-q")
+    assert "give one statement, not 0" in refused(1, "sql", "", "-q")
+    assert "takes INTEGER" in refused(1, "query", "largest_liquidations", "--param", "limit=many")
     assert not files(tmp_path)
 
 
@@ -118,10 +136,10 @@ def test_sql_that_does_more_than_read_is_refused(reader: Path, tmp_path: Path, s
     ["read_csv('{}')", "read_text('{}')", "read_blob('{}')", "read_json('{}')", "read_parquet('{}')", "'{}'",
      "glob('{}')", "read_parquet('{}/../*/*.parquet')", "parquet_metadata('{}')"],
 )  # fmt: skip
-def test_sql_reads_no_file_but_the_tables_of_the_run(reader: Path, tmp_path: Path, source: str) -> None:
+def test_sql_reads_no_file_but_the_tables_of_the_run(opened: StoredRun, tmp_path: Path, source: str) -> None:
     outside = tmp_path / "outside.parquet"
     pl.DataFrame({"secret": [1]}).write_parquet(outside)
-    line = refused(1, "sql", f"select * from {source.format(outside)}", "-q")
+    line = refused_by(1, lambda: opened.sql(f"select * from {source.format(outside)}"))
     assert "Permission Error: Cannot access file" in line
 
 
@@ -139,11 +157,12 @@ def test_sql_reads_no_file_but_the_tables_of_the_run(reader: Path, tmp_path: Pat
         ("with x as (insert into steps select * from steps returning *) select * from x", "Catalog Error"),
     ],
 )
-def test_sql_errors_are_one_line(reader: Path, statement: str, said: str) -> None:
-    assert said in refused(1, "sql", statement, "-q")
+def test_sql_errors_are_one_line(opened: StoredRun, statement: str, said: str) -> None:
+    assert said in refused_by(1, lambda: opened.sql(statement))
 
 
-def test_reading_sql_works_after_all_that(reader: Path) -> None:
+def test_reading_sql_works_after_all_that(reader: Path, opened: StoredRun) -> None:
+    assert opened.sql("select count(*) as bars from steps").item() == 60
     assert accepted("sql", "select count(*) as bars from steps", "-q", "--format", "csv") == "bars\n60\n"
 
 
@@ -219,22 +238,15 @@ def test_hostile_watch_names_stay_names(workspace: Path, tmp_path: Path) -> None
     assert "{{ 7 * 7 }}" in text
     assert {name.partition("/")[0] for name in files()} == {"runs", "reports"}
     assert _outside(workspace) == before
-
-
-def test_a_scenario_with_hostile_names_is_written_out_to_be_read_back(workspace: Path, tmp_path: Path) -> None:
-    scenario = tmp_path / "watch.toml"
-    scenario.write_text("\n".join(WATCH.format(_quoted(name)) for name in HOSTILE), "utf-8")
-    accepted(*replay_words(), "-c", str(scenario))
-    first = open_run()
-    scenario.write_text(first.meta.scenario_toml, "utf-8")
-    assert accepted("replay", "-c", str(scenario), "-q").startswith(f"run {first.run_id}\n")
+    scenario.write_text(run.meta.scenario_toml, "utf-8")  # the run writes its scenario out to be read back
+    assert accepted("replay", "-c", str(scenario), "-q").startswith(f"run {run.run_id}\n")
 
 
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[31mred", "\u2028", "", "   "])
 def test_watch_names_that_would_garble_a_terminal_are_refused(tmp_path: Path, name: str) -> None:
     scenario = tmp_path / "watch.toml"
     scenario.write_text(WATCH.format(_quoted(name)), "utf-8")
-    line = refused(1, *replay_words(), "-c", str(scenario))
+    line = refusal(1, file=scenario)
     assert f"[[watch]] 1: name = {name!r}; write one line without control characters" in line
 
 
@@ -255,7 +267,7 @@ def test_a_watch_that_cannot_be_held_is_refused(tmp_path: Path, change: str, sai
     key = change.partition(" =")[0]
     scenario = tmp_path / "watch.toml"
     scenario.write_text(re.sub(rf"(?m)^{key} = .*$", change, WATCH.format('"mine"')), "utf-8")
-    assert said in refused(1, *replay_words(), "-c", str(scenario))
+    assert said in refusal(1, file=scenario)
 
 
 def test_hostile_account_names_stay_names(workspace: Path, tmp_path: Path) -> None:
