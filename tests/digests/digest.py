@@ -23,13 +23,17 @@ Recording = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """What the recording calls otherwise than the code does, as ``renamed.toml`` states it: old names to new ones."""
+    """What the recording calls otherwise than the code does, as ``renamed.toml`` states it: old names to new ones.
+
+    ``added`` are columns that came after the recording, each with the reason.
+    """
 
     tables: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     summary: Mapping[str, str] = field(default_factory=dict)
     audits: Mapping[str, str] = field(default_factory=dict)
+    added: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path = RENAMED) -> Renamed:
@@ -39,6 +43,7 @@ class Renamed:
     def old_frame(self, table: str, frame: pl.DataFrame) -> pl.DataFrame:
         """Return a table of the code's names and words in those of the recording."""
         news = {new: old.removeprefix(f"{table}.") for old, new in self.columns.items() if old.startswith(f"{table}.")}
+        frame = frame.drop([name for name in frame.columns if f"{table}.{name}" in self.added])
         frame = frame.rename({new: old for new, old in news.items() if new in frame.columns})
         for name in frame.columns:
             if words := inverted(self.values.get(f"{table}.{name}", {})):
