@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from backtest.cli.progress import Stage, stages
 from backtest.cli.report import relative, write_report
 from backtest.cli.text import wrapped
 from backtest.errors import UsageError
+from backtest.studies.study import STUDIES, StudyRequest
 
 if TYPE_CHECKING:
     from backtest.run.resolve import Resolved
@@ -45,6 +46,16 @@ class Replayed:
     on_disk: bool
 
 
+def study_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the option of every study to a command."""
+    for study in reversed(STUDIES.values()):
+        number: dict[str, Any] = {"is_flag": True}
+        if study.sizes:
+            number = {"type": click.IntRange(*study.sizes), "metavar": "N"}
+        function = click.option(f"--{study.name}", help=study.text, **number)(function)
+    return function
+
+
 @command(
     "crashbook replay 2025-10-10 --report",
     "crashbook replay 2025-10-10 --venue bybit --set fund_start_usd=50e6",
@@ -58,8 +69,7 @@ class Replayed:
               help="Any field of crashbook params, overrules all else; FIELD.COIN=VALUE for one coin.")  # fmt: skip
 @click.option("--positions", metavar="FILE|N", help="Book as CSV or Parquet, or the size of the synthetic one.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of the synthetic book.")
-@click.option("--seeds", type=click.IntRange(2, 1000), metavar="N", help="Run N seeds: medians and 5-95 % bands.")
-@click.option("--grid", is_flag=True, help="Run the event's sensitivity grid too.")
+@study_options
 @click.option("--report/--no-report", default=None, help="Write the HTML report; by default only with --output.")
 @click.option("--output", "path", type=click.Path(path_type=Path), help="Path of the report.")
 @click.option("--allow-gaps", is_flag=True, help="Carry missing bars of the core flat instead of refusing them.")
@@ -68,8 +78,8 @@ class Replayed:
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes on stderr.")
 def replay(
     event: str | None, file: Path | None, venue: str | None, coins: str | None, changes: tuple[str, ...],
-    positions: str | None, seed: int | None, seeds: int | None, grid: bool, report: bool | None, path: Path | None,
-    allow_gaps: bool, explain: bool, fresh: bool, quiet: bool,
+    positions: str | None, seed: int | None, report: bool | None, path: Path | None, allow_gaps: bool,
+    explain: bool, fresh: bool, quiet: bool, **studies: int | None,
 ) -> None:  # fmt: skip
     """Replay a crash and print its headline numbers.
 
@@ -85,10 +95,9 @@ def replay(
     options = {key: value for key, value in options.items() if value is not None}
     given = overrides(file, options, changes)
     resolved = resolve(event_name(event, given.get("event")), given)
-    if grid and not resolved.event.sensitivity:
-        raise UsageError(f"--grid: event {resolved.event.id} has no sensitivity grid; change single fields with --set")
-    if seeds and resolved.scenario.positions_file:
-        raise UsageError("--seeds draws synthetic books, an imported one has no seed; leave one of the two out")
+    sizes = {name: int(size) for name, size in studies.items() if size}
+    for name in sizes:
+        STUDIES[name].runner().check(resolved)
     if explain:
         from backtest.cli import plan
         from backtest.run.prepare import prepare
@@ -98,9 +107,7 @@ def replay(
             text = plan.text(prepare(resolved))
         click.echo(text, nl=False)
         return
-    studies = {"seeds": seeds or 1} if (seeds or 1) > 1 else {}
-    studies |= {"grid": 1} if grid else {}
-    extras = Extras(studies, bool(report or path), path, fresh)
+    extras = Extras(sizes, bool(report or path), path, fresh)
     with stages(quiet) as stage:
         done = run_all(resolved, given, extras, stage)
         stage("auditing")
@@ -108,8 +115,9 @@ def replay(
     if not quiet:
         _print_notes(done)
     click.echo(wrapped(summary, SUMMARY_INDENT))
-    if grid:
-        click.echo(grid_text(done.run))
+    for name in sizes:
+        if name in done.run.studies.rows:
+            click.echo(rows_text(done.run, name))
     if done.report:
         click.echo(f"report  {relative(done.report)}")
 
@@ -156,12 +164,9 @@ def run_all(resolved: Resolved, given: Mapping[str, Any], extras: Extras, stage:
         show(done, total)
 
     run = execute(prepared, count, extras.fresh)
-    if extras.studies:
-        from backtest.studies.study import STUDIES, StudyRequest
-
-        for name, size in extras.studies.items():
-            request = StudyRequest(resolved=resolved, overrides=given, market=prepared.market, first=run, size=size)
-            run = STUDIES[name].run(request, stage(f"{size} {name}" if size > 1 else name))
+    for name, size in extras.studies.items():
+        request = StudyRequest(resolved=resolved, overrides=given, market=prepared.market, first=run, size=size)
+        run = STUDIES[name].runner().run(request, stage(f"{size} {name}" if size > 1 else name))
     with suppress(OSError):  # a folder that may not be touched is merely not the latest
         os.utime(run.path)
     if extras.report:
@@ -169,19 +174,19 @@ def run_all(resolved: Resolved, given: Mapping[str, Any], extras: Extras, stage:
     return Replayed(run, write_report(run, extras.path) if extras.report else None, not steps)
 
 
-def grid_text(run: StoredRun) -> str:
-    """Return the sensitivity grid of a run: each change and the headline numbers with it."""
+def rows_text(run: StoredRun, study: str) -> str:
+    """Return the rows of a study: each change and the headline numbers with it."""
     from backtest.cli.table import table_of
     from backtest.cli.text import section
 
-    rows = run.studies.grid
+    rows = run.studies.rows[study]
     metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
     shown = [
         {"changed": row.label, "run_id": row.run_id, **{key: _whole(row.metrics.get(key)) for key in metrics}}
         for row in rows
     ]
     frame = table_of(shown, ("changed", "run_id", *metrics))
-    return section("sensitivity grid, one change at a time", frame).strip("\n")
+    return section(STUDIES[study].title, frame).strip("\n")
 
 
 def _whole(value: float | None) -> int | None:

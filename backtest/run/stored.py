@@ -42,8 +42,8 @@ class Seeds(Record, frozen=True):
         return summaries_frame(self.summaries)
 
 
-class GridRow(Record, frozen=True):
-    """A run of the sensitivity grid: the setting that was changed and the headline numbers."""
+class StudyRow(Record, frozen=True):
+    """A run of a study that changes settings: the setting that was changed and the headline numbers."""
 
     label: str
     run_id: str
@@ -51,10 +51,15 @@ class GridRow(Record, frozen=True):
 
 
 class Studies(Record, frozen=True):
-    """The studies stored beside a run."""
+    """The studies stored beside a run: its seeds, and by name the rows of studies that change settings."""
 
     seeds: Seeds | None = None
-    grid: tuple[GridRow, ...] = ()
+    rows: dict[str, tuple[StudyRow, ...]] = msgspec.field(default_factory=dict)
+
+    @property
+    def grid(self) -> tuple[StudyRow, ...]:
+        """Return the rows of the sensitivity grid."""
+        return self.rows.get("grid", ())
 
 
 def summaries_frame(summaries: Iterable[dict[str, Any]]) -> pl.DataFrame:
@@ -97,8 +102,10 @@ def read_studies(folder: Path) -> Studies:
         return Studies()
 
 
-def store_studies(folder: Path, **results: Any) -> None:
-    """Add results to the studies stored beside a run, by the field of ``Studies``.
+def store_studies(
+    folder: Path, *, seeds: Seeds | None = None, rows: Mapping[str, tuple[StudyRow, ...]] | None = None
+) -> None:
+    """Add results to the studies stored beside a run: seeds, and rows by the name of their study.
 
     Raises
     ------
@@ -106,7 +113,8 @@ def store_studies(folder: Path, **results: Any) -> None:
         If the file cannot be written; it stays as it was.
     """
     path, temporary = folder / STUDIES, folder / f".{STUDIES}.partial"
-    studies = msgspec.structs.replace(read_studies(folder), **results)
+    known = read_studies(folder)
+    studies = Studies(seeds=seeds or known.seeds, rows={**known.rows, **(rows or {})})
     try:
         temporary.write_text(sealed(msgspec.to_builtins(studies)), "utf-8")
         temporary.replace(path)

@@ -1,7 +1,7 @@
 """Several runs side by side: one module per study, and ``study`` that knows them all.
 
-``seeds`` repeats a scenario with other seeds and gives bands; ``grid`` changes one setting of it at a time. The results
-are stored beside the first run.
+``seeds`` repeats a scenario with other seeds and gives bands; ``grid`` changes one setting of it at a time by
+``changes``, which gives any such study its rows. The results are stored beside the first run.
 """
 
-__all__ = ["grid", "progress", "seeds", "study"]
+__all__ = ["changes", "grid", "seeds", "study"]

@@ -9,41 +9,45 @@ from typing import Any
 import numpy as np
 
 from backtest.catalogue.facts import Comparison
-from backtest.errors import ConfigError
-from backtest.market.path import MarketPath
+from backtest.errors import UsageError
 from backtest.run.execute import execute
 from backtest.run.prepare import prepare
 from backtest.run.resolve import Resolved
 from backtest.run.run import StoredRun, open_folder
 from backtest.run.stored import Band, Seeds, plain, store_studies
-from backtest.studies.progress import Progress
+from backtest.studies.study import Progress, StudyRequest
 
 HEADLINES = ("liquidated_usd", "adl_usd", "adl_positions", "pool_low_usd", "first_adl_after_s", "uncovered_usd")
 QUANTILES = (0.05, 0.5, 0.95)
 
 
-def run_seeds(
-    resolved: Resolved, market: MarketPath, first: StoredRun, count: int, progress: Progress | None = None
-) -> StoredRun:
-    """Run ``count`` seeds from the scenario's own upwards on one market; return the first run with its bands.
-
-    Each seed is a run of its own on disk. The summaries are stored beside the first run; bands are the 5th
-    and 95th percentile, interpolated.
+def check(resolved: Resolved) -> None:
+    """Refuse an imported book.
 
     Raises
     ------
-    ConfigError
-        For fewer than two seeds or an imported book.
+    UsageError
+        If the book is not drawn from a seed.
     """
-    if count < 2 or resolved.scenario.positions_file:
-        raise ConfigError("bands need at least two seeds of a synthetic book; use --seeds 20 and no --positions")
+    if resolved.scenario.positions_file:
+        raise UsageError("--seeds draws synthetic books, an imported one has no seed; leave one of the two out")
+
+
+def run(request: StudyRequest, progress: Progress | None = None) -> StoredRun:
+    """Run ``request.size`` seeds from the scenario's own upwards on one market; return the first run with its bands.
+
+    Each seed is a run of its own on disk. The summaries are stored beside the first run; bands are the 5th
+    and 95th percentile, interpolated.
+    """
+    check(request.resolved)
+    resolved, first, count = request.resolved, request.first, request.size
     runs = []
     compared: dict[str, list[float]] = {}
     for k in range(count):
         changed = replace(resolved, scenario=resolved.scenario.with_(seed=resolved.scenario.seed + k))
-        run = first if k == 0 else execute(prepare(changed, market=market))
-        runs.append((run.run_id, plain(run.summary())))
-        for fact, value in measured(run).items():
+        each = first if k == 0 else execute(prepare(changed, market=request.market))
+        runs.append((each.run_id, plain(each.summary())))
+        for fact, value in measured(each).items():
             compared.setdefault(fact, []).append(value)
         if progress:
             progress(k + 1, count)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from backtest.market.path import MarketPath
-from backtest.run.resolve import Resolved
-from backtest.run.run import StoredRun
-from backtest.studies.grid import run_grid
-from backtest.studies.progress import Progress
-from backtest.studies.seeds import run_seeds
+if TYPE_CHECKING:
+    from backtest.market.path import MarketPath
+    from backtest.run.resolve import Resolved
+    from backtest.run.run import StoredRun
+
+Progress = Callable[[int, int], None]  # runs done, runs in all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,26 +29,41 @@ class StudyRequest:
     size: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Study:
-    """A study: the option that asks for it, its sentence, and the function that runs it.
+class Runner(Protocol):
+    """What the module ``backtest.studies.NAME`` of a study has."""
 
-    The function returns the first run, opened again with the results of the study beside it.
+    def check(self, resolved: Resolved) -> None:
+        """Refuse a scenario that the study cannot run on."""
+
+    def run(self, request: StudyRequest, progress: Progress | None = None) -> StoredRun:
+        """Run the study and return the first run, opened again with the results beside it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """A study: its module and option, the help of the option, and the title of its table.
+
+    ``sizes`` are the least and the largest number that the option takes; None: the option takes none.
     """
 
     name: str
     text: str
-    run: Callable[[StudyRequest, Progress | None], StoredRun]
+    title: str
+    sizes: tuple[int, int] | None = None
+
+    def runner(self) -> Runner:
+        """Import the module of the study; until it is asked for, a command starts without it."""
+        return cast(Runner, import_module(f"backtest.studies.{self.name}"))
 
 
-SEEDS = Study(
-    "seeds",
-    "the same scenario with further seeds: medians and 5-95 % bands",
-    lambda asked, progress: run_seeds(asked.resolved, asked.market, asked.first, asked.size, progress),
-)
-GRID = Study(
-    "grid",
-    "the sensitivity grid of the event: one setting changed at a time",
-    lambda asked, progress: run_grid(asked.resolved, asked.overrides, asked.first, progress),
-)
-STUDIES = {study.name: study for study in (SEEDS, GRID)}
+STUDIES = {
+    study.name: study
+    for study in (
+        Study(name="seeds", text="Run N seeds: medians and 5-95 % bands.", title="bands over seeds", sizes=(2, 1000)),
+        Study(
+            name="grid",
+            text="Run the event's sensitivity grid too.",
+            title="sensitivity grid, one change at a time",
+        ),
+    )
+}

@@ -12,7 +12,7 @@ import pytest
 
 from backtest.assets import runs_folder
 from backtest.run.run import open_run
-from backtest.run.stored import GridRow, store_studies
+from backtest.run.stored import StudyRow, store_studies
 from tests.support.hostile import Answer, accepted, crashbook, files, refused, replay_words, run_of
 
 FULL = """
@@ -89,12 +89,12 @@ def test_a_study_that_cannot_be_stored_leaves_the_run_and_its_older_study_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = run_of()
-    row = GridRow(label="a", run_id=run.run_id, metrics={})
-    store_studies(run.path, grid=(row,))
+    row = StudyRow(label="a", run_id=run.run_id, metrics={})
+    store_studies(run.path, rows={"grid": (row,)})
     before = files()
     monkeypatch.setattr(Path, "replace", _refuse)
     with pytest.raises(Exception, match="No space left on device; free space or choose CRASHBOOK_HOME"):
-        store_studies(run.path, grid=())
+        store_studies(run.path, rows={"grid": ()})
     assert files() == before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
 import numpy as np
@@ -9,15 +10,16 @@ import polars as pl
 import pytest
 
 import backtest
-from backtest.errors import ConfigError, UnknownNameError
+from backtest.errors import UnknownNameError, UsageError
 from backtest.market.mark_model import model_points
 from backtest.market.path import walk_market
 from backtest.run.execute import execute
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
 from backtest.run.run import open_run
-from backtest.studies.grid import run_grid
-from backtest.studies.seeds import bands, run_seeds
+from backtest.studies import grid, seeds
+from backtest.studies.seeds import bands
+from backtest.studies.study import StudyRequest
 from backtest.venue.profile import FundStart
 from backtest.venue.reading import get_venue
 
@@ -146,7 +148,8 @@ def test_a_run_answers_in_polars_pandas_and_words() -> None:
 def test_seeds_share_a_market_and_give_bands() -> None:
     resolved = resolve("2021-12-04", SMALL)
     prepared = prepare(resolved)
-    run = run_seeds(resolved, prepared.market, execute(prepared), 3)
+    request = StudyRequest(resolved=resolved, overrides={}, market=prepared.market, first=execute(prepared), size=3)
+    run = seeds.run(request)
     assert run.studies.seeds is not None
     assert len(set(run.studies.seeds.run_ids)) == 3
     found = run.studies.seeds.bands
@@ -158,17 +161,20 @@ def test_seeds_share_a_market_and_give_bands() -> None:
     names = ("p05", "median", "p95")
     assert [spread["adl_usd"][name] for name in names] == pytest.approx([band.low, band.median, band.high])
     assert all(len(values) == 3 for values in run.studies.seeds.compared.values())
-    with pytest.raises(ConfigError, match="at least two seeds"):
-        run_seeds(resolved, prepared.market, run, 1)
+    imported = dataclasses.replace(resolved, scenario=resolved.scenario.with_(positions_file="book.csv"))
+    with pytest.raises(UsageError, match="an imported one has no seed"):
+        seeds.run(dataclasses.replace(request, resolved=imported))
 
 
 def test_the_grid_changes_one_setting_at_a_time() -> None:
     given = {"positions": 1000, "coins": ("BTC", "SOL")}
     resolved = resolve("2025-10-10", given)
-    run = run_grid(resolved, given, execute(prepare(resolved)))
+    prepared = prepare(resolved)
+    request = StudyRequest(resolved=resolved, overrides=given, market=prepared.market, first=execute(prepared))
+    run = grid.run(request)
     labels = [entry.label for entry in run.studies.grid]
     assert labels[0] == "nothing: this run"
     assert labels[1:] == [entry.label for entry in resolved.event.sensitivity]
     assert len({entry.run_id for entry in run.studies.grid}) == len(labels)
-    with pytest.raises(ConfigError, match="no sensitivity grid"):
-        run_grid(resolve("2021-12-04", {}), {}, run)
+    with pytest.raises(UsageError, match="no sensitivity grid"):
+        grid.run(dataclasses.replace(request, resolved=resolve("2021-12-04", {})))

@@ -218,16 +218,16 @@ def _band(f: Findings, metric: str) -> Row:
 
 
 def sensitivity_table(f: Findings) -> Markup:
-    """Show the headline numbers with one setting changed at a time."""
-    grid = f.run.studies.grid
-    if not grid:
+    """Show the headline numbers with one setting changed at a time, of every study that does so."""
+    runs = list({row.label: row for rows in f.run.studies.rows.values() for row in rows}.values())
+    if not runs:
         return m.empty("No sensitivity grid was run with this replay.")
-    metrics = list(dict.fromkeys(metric for row in grid for metric in row.metrics))
+    metrics = list(dict.fromkeys(metric for row in runs for metric in row.metrics))
     own = f.meta.run_id
     rows = (
         {"label": row.label, "here": row.run_id == own}
         | {metric: metric_cell(metric, row.metrics.get(metric)) for metric in metrics}
-        for row in grid
+        for row in runs
     )
     heads = [Column("label", "head", "changed"), *(Column(metric, "cell", metric_name(metric)) for metric in metrics)]
     return table(rows, heads, row_class=lambda row: "here" if row["here"] else "")
