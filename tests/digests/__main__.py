@@ -21,6 +21,7 @@ QUICK = (
     "exhausted-socialised-winners",
     "feedback-vault",
     "funding-oracle-and-fills",
+    "pro-rata-cross",
 )
 
 
@@ -35,7 +36,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.digests", description=__doc__)
     parser.add_argument("action", choices=("record", "compare"))
     parser.add_argument("--only", nargs="+", choices=list(CASES), metavar="NAME", help="these scenarios")
-    parser.add_argument("--quick", dest="only", action="store_const", const=QUICK, help="eight varied scenarios")
+    parser.add_argument("--quick", dest="only", action="store_const", const=QUICK, help="nine varied scenarios")
     asked = parser.parse_args(words)
     names = asked.only or list(CASES)
     known = recorded() if asked.action == "compare" or asked.only else {}
