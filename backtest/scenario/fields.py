@@ -100,7 +100,7 @@ class Scenario:
         1.0, "share of traded volume that can take forced orders", unit="0..1", low=0, high=1,
     )
     impact: str = option(
-        "sqrt", "price impact of forced orders: none, sqrt, linear or depth (of the book)", choices=IMPACTS,
+        "sqrt", "price impact of forced orders; depth is the order book's", choices=IMPACTS,
         venue="liquidity.impact", kept=True,
     )
     impact_y: float = option(
@@ -122,9 +122,8 @@ class Scenario:
         10, "rounds of liquidation and impact at one price of the feedback path", low=1, high=1000, kept=True,
     )
     liquidation_rule: str = rule(
-        "liquidation.rule",
-        "how positions in breach are ordered: full_position, tier_by_tier, reduce_once, two_tiers, part_first, "
-        "fillable_price or incremental", choices=LIQUIDATION_RULES,
+        "liquidation.rule", "how positions in breach are ordered, and how the book fills them",
+        choices=LIQUIDATION_RULES,
     )
     cross_allocation: str = rule(
         "cross.allocation",
@@ -241,24 +240,21 @@ class Scenario:
     fee_owner: str = rule("fee.owner", "venue or fund", choices=("venue", "fund"))
     ranking: str = rule(
         "adl.ranking",
-        "order of the ADL queue, such as bitmex or binance; none: the venue has no ADL",
-        choices=RANKINGS,
+        "order of the ADL queue; none: the venue has no ADL", choices=RANKINGS,
     )
-    losers: str = rule("adl.losers", "positions at a loss in the queue: last, ranked or excluded", choices=LOSERS)
+    losers: str = rule("adl.losers", "where positions at a loss stand in the queue", choices=LOSERS)
     adl_allocation: str = rule(
         "adl.allocation",
         "who pays which lots in a wave: queue (from its front) or pro_rata (every candidate by its notional, no "
         "rank)", choices=ALLOCATIONS, absent="queue",
     )
-    close_price: str = rule("adl.close_price", "price of ADL: bankruptcy, mark or previous_mark", choices=CLOSE_PRICES)
+    close_price: str = rule("adl.close_price", "price at which ADL closes", choices=CLOSE_PRICES)
     max_candidates: int = rule(
         "adl.max_candidates", "candidates of the queue that one bankrupt is matched with; 0 is all", low=0,
         high=MANY, absent=0,
     )
     on_exhausted: str = rule(
-        "adl.on_exhausted",
-        "lots without a candidate: uncovered, fund_negative, waits, socialised_winners or socialised_both",
-        choices=EXHAUSTION,
+        "adl.on_exhausted", "who bears lots without a candidate", choices=EXHAUSTION,
     )
     queue_not_reached: int = option(
         20, "candidates behind the last one closed that are recorded per wave", low=0, high=1_000_000, kept=True,

@@ -128,7 +128,7 @@ def test_where_venues_share_an_expression_they_share_the_function() -> None:
 
 
 def test_a_rule_that_is_not_verified_says_what_was_put_in_its_place() -> None:
-    assert {name for name in SCORED if rule_of(name).mark == "U"} == {"bybit", "bybit_effective", "hyperliquid"}
+    assert {"bybit", "bybit_effective", "hyperliquid"} <= {name for name in SCORED if rule_of(name).mark == "U"}
     assert {rule_of(name).mark for name in SCORED} == {"V", "S", "U"}
     assert all("Here" in rule_of(name).source for name in ("bybit", "bybit_effective"))
     assert "is a reading" in rule_of("hyperliquid").source

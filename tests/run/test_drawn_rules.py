@@ -12,20 +12,19 @@ from typing import Any
 import pytest
 
 from backtest.api.replay import replay
+from backtest.scenario.fields import RULES
 from backtest.venue.reading import get_venue, venue_names
 
 MANY = int(os.environ.get("CRASHBOOK_RULES", "24"))
 EVENTS = ("2025-10-10", "2025-10-10", "2025-10-10", "2020-03-12")
 CHOICES: dict[str, tuple[Any, ...]] = {
-    "liquidation_rule": (
-        "full_position", "tier_by_tier", "reduce_once", "two_tiers", "part_first", "fillable_price", "incremental",
-    ),
-    "close_price": ("bankruptcy", "mark", "previous_mark"),
+    "liquidation_rule": tuple(RULES["liquidation_rule"]),
+    "close_price": tuple(RULES["close_price"]),
     "ranking": ("none", "bitmex", "binance", "hyperliquid", "ethereal", "random"),
-    "losers": ("last", "ranked", "excluded"),
+    "losers": tuple(RULES["losers"]),
     "max_candidates": (0, 3),
-    "adl_allocation": ("queue", "pro_rata"),
-    "on_exhausted": ("uncovered", "fund_negative", "waits", "socialised_winners", "socialised_both"),
+    "adl_allocation": tuple(RULES["adl_allocation"]),
+    "on_exhausted": tuple(RULES["on_exhausted"]),
     "residual_owner": ("account", "fund", "vault"),
     "fee_rate": (0.0, 0.005),
     "fee_owner": ("venue", "fund"),
