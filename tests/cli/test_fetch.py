@@ -102,8 +102,7 @@ def test_what_was_fetched_replays_with_no_further_flag(filled: Crash) -> None:
     )
     assert any(line.startswith("note: Marks of binanceusdm stand in for hyperliquid: BTC/USDC:USDC") for line in notes)
     assert "audits         20 of 20 passed" in result.stdout
-    flags = json.loads((open_run("latest").path / "run.json").read_text("utf-8"))["flags"]
-    assert notes[0].removeprefix("note: ") in flags
+    assert notes[0].removeprefix("note: ") in open_run("latest").meta.notes
 
 
 def test_the_same_command_again_asks_the_venues_for_nothing(filled: Crash) -> None:

@@ -29,6 +29,14 @@ FATES = (
 )
 
 
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Return the run of isolated accounts whose book the tests regroup."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CRASHBOOK_HOME", str(tmp_path_factory.mktemp("base")))
+        return replay(**SMALL)
+
+
 def failed(run: Run) -> list[str]:
     return [audit.name for audit in run.audits() if not audit.passed]
 
@@ -87,8 +95,8 @@ def hedged(base: Run, modes: tuple[str, ...]) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("modes", [("isolated",), ("cross", "isolated")], ids="-".join)
-def test_accounts_long_and_short_in_one_coin_add_up_under_every_rule(modes: tuple[str, ...]) -> None:
-    book = hedged(replay(**SMALL), modes)
+def test_accounts_long_and_short_in_one_coin_add_up_under_every_rule(base: Run, modes: tuple[str, ...]) -> None:
+    book = hedged(base, modes)
     causes, own = set[str](), 0
     for rules in RULES:
         run = replay(positions=book, coins=SMALL["coins"], **rules)
@@ -101,8 +109,7 @@ def test_accounts_long_and_short_in_one_coin_add_up_under_every_rule(modes: tupl
     assert (own > 0) == ("isolated" in modes)
 
 
-def test_a_cross_position_without_another_is_an_isolated_one() -> None:
-    base = replay(**SMALL)
+def test_a_cross_position_without_another_is_an_isolated_one(base: Run) -> None:
     rows = base.positions.sort("position_id").select(
         "symbol", "side", "quantity_base", "entry_px", "collateral_usd", account="account_id"
     )
