@@ -84,13 +84,15 @@ def cut_entry_values(rows: Ints, lots: Ints, held: Ints, value: Ints) -> Ints:
     """
     partial = np.flatnonzero(lots < held)
     columns = (column[partial].tolist() for column in (rows, lots, held, value))
-    left: dict[int, tuple[int, int]] = {}
-    cut = []
-    for row, k, all_lots, all_value in zip(*columns, strict=True):
-        lots_left, value_left = left.get(row, (all_lots, all_value))
+    left: dict[int, tuple[int, int]] = {}  # by row, lots and entry value after the slices so far
+    cut, row, lots_left, value_left = [], NONE, 0, 0
+    for each, k, all_lots, all_value in zip(*columns, strict=True):
+        if each != row:  # slices of a row mostly follow each other
+            left[row] = lots_left, value_left
+            row, (lots_left, value_left) = each, left.get(each, (all_lots, all_value))
         part = value_left * k // lots_left
         cut.append(part)
-        left[row] = lots_left - k, value_left - part
+        lots_left, value_left = lots_left - k, value_left - part
     out = value.copy()
     out[partial] = cut
     return out

@@ -92,9 +92,8 @@ class Breaches:
     deferred_lots: Ints = field(init=False)
 
     def __post_init__(self) -> None:
-        for column in fields(self):
-            if not column.init:
-                setattr(self, column.name, np.zeros(len(self.row), dtype=DTYPES[str(column.type)]))
+        for name, dtype in _OUTCOMES.items():
+            setattr(self, name, np.zeros(len(self.row), dtype=dtype))
         self.skipped = self.equity < 0
         self.takeover_by[:] = NONE
 
@@ -112,6 +111,9 @@ class Breaches:
         self.lots_left[at] -= lots
         self.value_left[at] -= value
         return value
+
+
+_OUTCOMES = {column.name: DTYPES[str(column.type)] for column in fields(Breaches) if not column.init}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

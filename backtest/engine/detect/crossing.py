@@ -30,12 +30,14 @@ class Crossing:
     def joined(parts: Sequence[Crossing]) -> Crossing:
         """Return several as one."""
         none = np.empty(0, dtype=np.int64)
-        names = [column.name for column in fields(Crossing)]
-        return Crossing(**{name: np.concatenate([none, *(getattr(part, name) for part in parts)]) for name in names})
+        return Crossing(**{name: np.concatenate([none, *(getattr(part, name) for part in parts)]) for name in _COLUMNS})
 
     def chosen(self, which: Ints) -> Crossing:
         """Return some of them, in a given order."""
-        return Crossing(**{column.name: getattr(self, column.name)[which] for column in fields(Crossing)})
+        return Crossing(**{name: getattr(self, name)[which] for name in _COLUMNS})
+
+
+_COLUMNS = [column.name for column in fields(Crossing)]
 
 
 def crossing_order(passed: Ints, length: Ints, symbol: Ints, account: Ints, side: Ints) -> Ints:
