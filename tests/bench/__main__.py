@@ -1,4 +1,4 @@
-"""Print speed and memory, as ratios measured in one run: ``python -m tests.bench [--large | --ingest]``."""
+"""Print speed and memory, as ratios measured in one run: ``python -m tests.bench [--large | --fetch]``."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def everything(positions: int) -> None:
         print(f"  {name:35} {seconds:6.2f} s   ratio {seconds / simple:.2f} (limit 2.5)")
 
 
-def ingest() -> None:
+def fetch() -> None:
     """Run what fills and reads the lake, each in processes of its own."""
     with tempfile.TemporaryDirectory() as folder:
         for arguments, unsaid in (
@@ -189,8 +189,8 @@ def _number(text: str) -> float:
 
 
 if __name__ == "__main__":
-    if "--ingest" in sys.argv:
-        ingest()
+    if "--fetch" in sys.argv:
+        fetch()
         sys.exit()
     if "--engine-only" not in sys.argv:
         command_line()

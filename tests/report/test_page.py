@@ -21,6 +21,7 @@ from backtest.report import render, render_html
 from backtest.report.figures.style import COLOURS
 from backtest.report.findings import Findings
 from backtest.report.sections.registry import SECTIONS, in_short
+from backtest.run.run import StoredRun
 from backtest.run.stored import plain as plain_row
 from backtest.sql.files import get_query
 from tests.report.conftest import CASES, EVIL, Draft, Reports
@@ -231,7 +232,7 @@ def test_a_failed_audit_is_not_overlooked(reports: Reports, monkeypatch: pytest.
     first, *rest = run.audits()
     failed = type(first)(**{**vars_of(first), "rows": 3, "passed": False})
     monkeypatch.setattr(run, "audits", lambda: [failed, *rest])
-    text = answer(render_html(run), "checks")
+    text = drawn(run, "checks")[0]
     assert f"No: 1 of {len(rest) + 1} audits fail ({first.name})" in text
 
 
@@ -242,11 +243,17 @@ def vars_of(row: Any) -> dict[str, Any]:
 # published figures
 
 
+def drawn(run: StoredRun, name: str) -> tuple[str, str]:
+    """Return the answer of one section as text and its parts as HTML, without the rest of the page."""
+    f, [one] = Findings(run), [each for each in SECTIONS if each.id == name]
+    return plain(one.answer(f)), "".join(str(part.make(f)) for part in one.parts)
+
+
 def facts_rows(run: Draft) -> tuple[str, list[str]]:
     """Return the sentence of the section and the rows of the comparison as text."""
-    body = section(render_html(run.run()), "sure")
+    sentence, body = drawn(run.run(), "sure")
     rows = re.findall(r"<tr.*?</tr>", re.search(r'<table class="facts">.*?</table>', body, re.DOTALL)[0], re.DOTALL)
-    return plain(re.search(r'<div class="answer">.*?</div>', body, re.DOTALL)[0]), [plain(row) for row in rows]
+    return sentence, [plain(row) for row in rows]
 
 
 def compare(run: Draft, *kept: Callable[[dict[str, Any]], bool], **change: Any) -> None:
@@ -311,7 +318,7 @@ def test_conflicting_facts_are_both_shown_and_a_censored_one_gets_no_verdict(rep
     assert rows[1].startswith("BTC closed by ADL")
     assert rows[2].startswith("conflicts with")
     run.meta["event"]["compare"][0]["how"] = "bar"
-    body = section(render_html(run.run()), "sure")
+    body = drawn(run.run(), "sure")[1]
     assert "no verdict" in plain(body)
     assert "track onset" in body
 
