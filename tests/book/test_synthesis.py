@@ -367,6 +367,14 @@ def test_leverage_is_spread_over_notional_and_not_over_accounts() -> None:
     assert 1 <= found[0] <= 10**0.9
 
 
+@pytest.mark.parametrize(("end", "lowest", "highest"), [(0.0, 0.5, 50), (7.0, 0.5, 7), (1.0, 0.5, 1), (0.8, 0.4, 0.8)])
+def test_a_bucket_from_zero_begins_at_one_half_or_half_its_end(end: float, lowest: float, highest: float) -> None:
+    one, rng = np.zeros(2000, dtype=np.int64), np.random.default_rng(3)
+    found = leverages(one + 1, np.full(2000, 50.0), one, ((0.0, end, 1.0),), rng)
+    assert lowest <= found.min() < 1.01 * lowest
+    assert highest / 1.01 < found.max() <= highest
+
+
 def test_initial_margin_rates_round_up() -> None:
     """A limit of 3x is a third: 0.333333334 of notional and never less."""
     tiers = MarginSchedule(TIERS.tiers, (3.0, 3.0, 3.0))

@@ -56,7 +56,7 @@ def test_values_that_no_market_has_are_left_out() -> None:
         FetchedDay(DAY, frame=ratios([1.5, -1.0, 0.0, None, float("inf"), 2.0])), place("long_short_ratio")
     )
     assert (kept.height, kept.dropped) == (2, 4)
-    nothing = np.array([[MS, np.nan, np.nan], [MS + 300_000, 5.0, np.nan], [MS + 600_000, -1.0, 3.0]])
+    nothing = np.array([[MS, np.nan, np.nan], [MS + 300_000, 0.0, np.nan], [MS + 600_000, -1.0, 3.0]])
     kept = deduplicated(FetchedDay(DAY, rows=nothing), place("open_interest"))
     assert (kept.height, kept.dropped) == (1, 2)
 
@@ -74,6 +74,7 @@ def test_rows_of_a_file_come_once_or_are_not_believed() -> None:
 
 def test_bars_that_keep_the_rules_pass_the_checks_and_others_are_named() -> None:
     good = np.array([[MS + 60_000 * n, 2.0, 3.0, 1.0, 2.0, 5.0] for n in range(3)])
+    good[0, [3, 5]] = 0  # a price and a volume of zero are allowed
     assert passes_bar_rules(good, 60)
     check_bars(flat(utc("21:00"), 3), SYMBOL, 60, "test")
     assert broken_rule(FetchedDay(DAY, rows=good), place("ohlcv"), "bybit") == ""

@@ -139,6 +139,8 @@ def test_the_pool_figure_names_its_lowest_equity_in_millions_or_dollars() -> Non
     assert "lowest: −38.4 at 21:19:00" in texts(pool_balance(fund_balance=rows, pool="vault"))
     small = frame("ts cash_usd equity_usd", (START, 1000.0, 1000.0), (END, 900.0, 950.0))
     assert "equity, USD" in texts(pool_balance(fund_balance=small, pool="insurance fund"))
+    rising = frame("ts cash_usd equity_usd", (START, 50e6, 50e6), (END, 81e6, 81e6))
+    assert "equity, M USD" in texts(pool_balance(fund_balance=rising, pool="insurance fund"))
 
 
 def test_the_haircut_figure_adds_up_what_was_closed() -> None:
@@ -199,6 +201,9 @@ def test_a_run_of_one_price_is_drawn() -> None:
         liquidation_map([Book(X, book, first_px=5.0, mark_low_px=5.0, mark_high_px=5.0)]),
         pool_balance(fund_balance=pool, pool="vault"),
     ]
+    for d in drawn[:2]:
+        low, high = d.all_axes[0].y
+        assert low < 4.95 < 5.05 <= high  # room above and below
     for d in drawn:
         svg = d.svg()
         assert svg.startswith("<svg ")

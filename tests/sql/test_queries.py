@@ -119,7 +119,7 @@ def test_bind_converts_text_and_fills_defaults() -> None:
         ("forgone_pnl", {"limit": "many"}, "parameter limit takes INTEGER, a whole number, not 'many'"),
         ("forgone_pnl", {"limit": 2.5}, "not 2.5"),
         ("forgone_pnl", {"limit": True}, "not True"),
-        ("forgone_pnl", {"limit": 10**30}, "parameter limit takes INTEGER"),
+        ("forgone_pnl", {"limit": 2**63}, "parameter limit takes INTEGER"),
         ("adl_waves", {"symbol": 3}, "parameter symbol takes VARCHAR, text, not 3"),
         ("window_metrics", {"start": "yesterday", "end": "2025-10-11"}, "parameter start takes TIMESTAMP, a UTC time"),
         ("window_metrics", {"start": None, "end": "2025-10-11"}, "not None"),

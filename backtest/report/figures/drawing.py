@@ -240,8 +240,8 @@ def time_ticks(start_s: float, end_s: float, count: int) -> list[tuple[float, st
 
     Examples
     --------
-    >>> time_ticks(0, 3600, 3)
-    [(0, '00:00'), (1800, '00:30'), (3600, '01:00')]
+    >>> time_ticks(7200, 10800, 3)
+    [(7200, '02:00'), (9000, '02:30'), (10800, '03:00')]
     """
     span = end_s - start_s
     step = next((s for s in _TIME_STEPS_S if span / s <= max(count - 1, 1)), _TIME_STEPS_S[-1])
