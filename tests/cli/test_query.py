@@ -251,6 +251,7 @@ def test_report_writes_opens_and_prints_the_path(desk: Path, monkeypatch: pytest
     assert result.stdout == "report  a.html\n"
     assert opened == [(desk / "a.html").as_uri()]
     monkeypatch.setattr("webbrowser.open", lambda address: False)
+    monkeypatch.setattr("backtest.report.render", lambda run, path: path)
     refused = call("report", "--output", "a.html", "--open")
     assert refused.exit_code == 2
     assert "no browser could be started; open a.html yourself" in refused.stderr
@@ -261,6 +262,7 @@ def test_report_of_a_bad_path(desk: Path) -> None:
     result = call("report", "--output", "file/below.html")
     assert result.exit_code == 1
     assert result.stderr.startswith("crashbook: cannot write the report")
+    assert result.stderr.count("\n") == 1
     assert [path.name for path in desk.iterdir()] == ["file"]
 
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from backtest.run.run import StoredRun, open_folder, open_run
-from tests.support.hostile import EVENT, WINDOW, accepted, crashbook, files, refusal, refused, refused_by, replay_words
+from tests.support.hostile import EVENT, WINDOW, accepted, files, refusal, refused, refused_by, replay_words
 
 
 @pytest.fixture(scope="module")
@@ -294,11 +294,3 @@ def test_hostile_account_names_stay_names(workspace: Path, tmp_path: Path) -> No
     shown = accepted("sql", "select name from accounts", "-q")
     assert "\x1b" not in shown
     assert len(shown.splitlines()) == 2 + len(accounts) + 1
-
-
-def test_a_wrong_report_path_leaves_nothing(reader: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("", "utf-8")
-    answer = crashbook("report", "--output", str(tmp_path / "file" / "below.html"))
-    assert answer.code == 1
-    assert len(answer.lines) == 1
-    assert set(files(tmp_path)) == {"file"}

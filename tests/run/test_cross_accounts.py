@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 from backtest.api.replay import replay
 from backtest.api.run import Run
 
-SMALL: dict[str, Any] = {"positions": 1000, "coins": ("BTC", "SOL", "XRP")}
+FALL = {edge: dt.datetime.fromisoformat(f"2025-10-10T{time}") for edge, time in (("start", "21:10"), ("end", "21:30"))}
+SMALL: dict[str, Any] = {"positions": 1000, "coins": ("BTC", "SOL", "XRP"), **FALL}
 JOINED: dict[str, Any] = {**SMALL, "positions_per_account": 2.0}
 FUND: dict[str, Any] = {
     "close_price": "bankruptcy", "vault_capital_usd": 0.0, "fund_start_usd": 5e6, "fund_takeover": "bankruptcy",
@@ -99,7 +101,7 @@ def test_accounts_long_and_short_in_one_coin_add_up_under_every_rule(base: Run, 
     book = hedged(base, modes)
     causes, own = set[str](), 0
     for rules in RULES:
-        run = replay(positions=book, coins=SMALL["coins"], **rules)
+        run = replay(positions=book, coins=SMALL["coins"], **FALL, **rules)
         assert failed(run) == []
         causes |= set(run.sql("SELECT DISTINCT cause FROM ledger")["cause"])
         own += run.sql("SELECT count(*) FROM adl_fills WHERE rank = 0 AND bankrupt = account_id::VARCHAR").item()
@@ -113,7 +115,7 @@ def test_a_cross_position_without_another_is_an_isolated_one(base: Run) -> None:
     rows = base.positions.sort("position_id").select(
         "symbol", "side", "quantity_base", "entry_px", "collateral_usd", account="account_id"
     )
-    plain = replay(positions=rows, coins=SMALL["coins"])
-    cross = replay(positions=rows.with_columns(margin_mode=pl.lit("cross")), coins=SMALL["coins"])
+    plain = replay(positions=rows, coins=SMALL["coins"], **FALL)
+    cross = replay(positions=rows.with_columns(margin_mode=pl.lit("cross")), coins=SMALL["coins"], **FALL)
     assert plain.run_id != cross.run_id
     assert plain.sql(FATES).equals(cross.sql(FATES))
