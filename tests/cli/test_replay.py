@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from backtest.catalogue.events import get_event
 from backtest.cli.replay import event_name, overrides
 from backtest.run.folder import run_ids
 from backtest.run.run import open_run
@@ -125,10 +126,13 @@ def test_seeds_add_bands_and_keep_the_run_latest(workspace: Path) -> None:
 
 
 def test_grid_prints_what_each_change_does(workspace: Path) -> None:
-    result = call("replay", "2025-10-10", "--positions", "50", "--coins", "BTC", *WINDOW, "--grid", "-q")
+    result = call("replay", "2025-10-10", "--positions", "200", "--coins", "BTC,SOL", *WINDOW, "--grid", "-q")
     assert result.exit_code == 0, result.stderr
     assert "vault 25M" in result.stdout
-    labels = [row.label for row in open_run().studies.grid]
+    rows = open_run().studies.grid
+    labels = [row.label for row in rows]
+    assert labels == ["nothing: this run", *(entry.label for entry in get_event("2025-10-10").sensitivity)]
+    assert len({row.run_id for row in rows}) == len(rows)
     assert all(label in result.stdout for label in labels)
 
 

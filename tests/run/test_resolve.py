@@ -17,7 +17,7 @@ from backtest.run.execute import execute
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
 from backtest.run.run import open_run
-from backtest.studies import grid, seeds
+from backtest.studies import seeds
 from backtest.studies.seeds import bands
 from backtest.studies.study import StudyRequest
 from backtest.venue.profile import FundStart
@@ -164,17 +164,3 @@ def test_seeds_share_a_market_and_give_bands() -> None:
     imported = dataclasses.replace(resolved, scenario=resolved.scenario.with_(positions_file="book.csv"))
     with pytest.raises(UsageError, match="an imported one has no seed"):
         seeds.run(dataclasses.replace(request, resolved=imported))
-
-
-def test_the_grid_changes_one_setting_at_a_time() -> None:
-    given = {"positions": 1000, "coins": ("BTC", "SOL")}
-    resolved = resolve("2025-10-10", given)
-    prepared = prepare(resolved)
-    request = StudyRequest(resolved=resolved, overrides=given, market=prepared.market, first=execute(prepared))
-    run = grid.run(request)
-    labels = [entry.label for entry in run.studies.grid]
-    assert labels[0] == "nothing: this run"
-    assert labels[1:] == [entry.label for entry in resolved.event.sensitivity]
-    assert len({entry.run_id for entry in run.studies.grid}) == len(labels)
-    with pytest.raises(UsageError, match="no sensitivity grid"):
-        grid.run(dataclasses.replace(request, resolved=resolve("2021-12-04", {})))
