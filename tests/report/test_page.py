@@ -287,7 +287,9 @@ def test_derived_figures_are_counted_apart(reports: Reports) -> None:
     compare(run, LIQUIDATED, ADL, mark="S")
     adl = next(entry["fact"] for entry in run.meta["event"]["compare"] if ADL(entry))
     next(fact for fact in run.meta["event"]["facts"] if fact["id"] == adl)["mark"] = "D"
-    assert "of 2 figures (1 published, 1 derived from published ones) " in facts_rows(run)[0]
+    sentence = facts_rows(run)[0]
+    assert "of 2 figures (1 published, 1 derived from published ones) " in sentence
+    assert "which gives 0.781× to 1.93× of the published value" in sentence
 
 
 def test_with_seeds_the_median_is_compared(reports: Reports) -> None:

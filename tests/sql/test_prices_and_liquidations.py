@@ -207,7 +207,7 @@ def test_largest_liquidations(tables: Make) -> None:
 
 def test_cascades(tables: Make) -> None:
     run = tables(
-        steps=[*walk(BTC, 100, 98, 95, 97, 97, 97), *walk(ETH, 10, 10, 10, 10, 10, 20)],
+        steps=[*walk(BTC, 100, 98, 95, 97, 97, 97), *walk(ETH, 10, 10, 10, 5, 10, 20)],
         liquidations=[
             liquidation(1, step=2, ts=25),
             liquidation(2, step=3, ts=40),
