@@ -75,7 +75,7 @@ def run(copy: Path, tests: Sequence[str], workers: int = 0) -> tuple[int, str]:
     except subprocess.TimeoutExpired:
         return FAILED, f"over {LIMIT_S} s"
     lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return done.returncode, lines[0].split(" - ")[0] if lines else done.stderr.strip()[-200:]
+    return done.returncode, lines[0].split(" - ")[0] if lines else f"exit code {done.returncode} of pytest"
 
 
 def check_unchanged(copy: Path, mutants: Sequence[Mutant], workers: int) -> None:
