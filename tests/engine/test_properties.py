@@ -52,7 +52,8 @@ def test_the_order_of_the_books_rows_does_not_matter(world: World, shuffled: Any
     before = engine_world.book
     sheet = {
         "account_id": before.account, "symbol": before.symbol, "side": before.side, "lots": before.lots,
-        "entry_value": before.entry_value, "collateral": before.collateral, "cohort": np.zeros(len(before), dtype=np.int64),
+        "entry_value": before.entry_value, "collateral": before.collateral,
+        "cohort": np.zeros(len(before), dtype=np.int64),
     }  # fmt: skip
     rows = list(range(len(before)))
     watched = tuple(rows[::3])
