@@ -23,6 +23,7 @@ from tests.support.hostile import files
 WORDS = ("fetch", "2025-10-10", "--venue", "binanceusdm", "--only", "--coins", "BTC,SOL", "--series")
 ROUTES = pytest.mark.parametrize(("series", "part"), [("ohlcv", "klines"), ("depth", "bookDepth")])
 WAIT_S = 20.0
+LOOKS = 12_000  # at the requests so far, before a process counts as hanging
 FINISHING = "finishing the request under way; Ctrl-C again stops at once\n"
 
 
@@ -46,12 +47,14 @@ def at_work(
             child.communicate()
 
 
-def until_asked(venues: LocalVenues, part: str, times: int) -> None:
-    """Wait for the nth request for a path."""
-    end = time.monotonic() + WAIT_S
-    while sum(part in path for _, path, _ in venues.requests) < times:
-        assert time.monotonic() < end, venues.requests
+def until_asked(child: subprocess.Popen[str], venues: LocalVenues, part: str, times: int) -> None:
+    """Wait for the nth request for a path, while the process that asks is alive; give up on one that hangs."""
+    for _ in range(LOOKS):
+        if sum(part in path for _, path, _ in venues.requests) >= times:
+            return
+        assert child.poll() is None, venues.requests
         time.sleep(0.01)
+    pytest.fail(f"the process does not ask for {part}: {venues.requests}")
 
 
 def interrupted(child: subprocess.Popen[str]) -> str:
@@ -66,7 +69,7 @@ def interrupted(child: subprocess.Popen[str]) -> str:
 def test_ctrl_c_finishes_the_page_and_says_how_to_go_on(tmp_path: Path) -> None:
     words = (*WORDS, "ohlcv")
     with at_work(words, [Fault("slow", match="klines", delay_s=0.4)], tmp_path) as (child, venues):
-        until_asked(venues, "klines", 2)
+        until_asked(child, venues, "klines", 2)
         assert interrupted(child) == FINISHING
         out, errors = child.communicate(timeout=WAIT_S)
         assert sum("klines" in path for _, path, _ in venues.requests) == 2
@@ -88,7 +91,7 @@ def test_ctrl_c_finishes_the_page_and_says_how_to_go_on(tmp_path: Path) -> None:
 @ROUTES
 def test_a_second_ctrl_c_stops_at_once(series: str, part: str, tmp_path: Path) -> None:
     with at_work((*WORDS, series), [Fault("slow", match=part, delay_s=60)], tmp_path) as (child, venues):
-        until_asked(venues, part, 1)
+        until_asked(child, venues, part, 1)
         assert interrupted(child) == FINISHING
         child.send_signal(signal.SIGINT)
         _, errors = child.communicate(timeout=WAIT_S)  # the answer would come after a minute
@@ -101,7 +104,7 @@ def test_a_second_ctrl_c_stops_at_once(series: str, part: str, tmp_path: Path) -
 def test_ctrl_c_while_waiting_to_ask_again(series: str, part: str, tmp_path: Path) -> None:
     faults = [Fault("rate_limited", match=part, retry_after_s=300)]
     with at_work((*WORDS, series), faults, tmp_path) as (child, venues):
-        until_asked(venues, part, 1)
+        until_asked(child, venues, part, 1)
         assert interrupted(child) == FINISHING
         child.communicate(timeout=WAIT_S)  # it would ask again after five minutes
     assert child.returncode == 130
