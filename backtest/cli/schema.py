@@ -48,12 +48,13 @@ def _columns_of_view(name: str) -> Table:
     import duckdb
 
     from backtest.schema.tables import TABLES
-    from backtest.sql.run import create_views
+    from backtest.sql.run import create_macros, create_views
 
     with duckdb.connect(":memory:") as con:
         for table in TABLES.values():
             con.execute(table.ddl()).fetchall()
         con.execute("create view rules as select '<' as threshold").fetchall()
+        create_macros(con)
         create_views(con)
         found = con.sql(f"describe {name}").fetchall()
     return table_of([{"column": row[0], "type": row[1]} for row in found], ("column", "type"))

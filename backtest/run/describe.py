@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from backtest.mechanics.exact import RATE_ONE
 from backtest.run.assumptions import assumptions, counted, not_simulated
+from backtest.run.identity import version
 from backtest.run.meta import Contract, Digests, Event, Label, Labels, RunMeta, Settlement, Tier, Venue
 from backtest.scenario.fields import Scenario
 from backtest.scenario.writing import scenario_toml

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from importlib.metadata import version
+from functools import cache
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from backtest.assets import asset
 from backtest.book.book import PositionBook
@@ -13,15 +13,18 @@ from backtest.market.path import MarketPath
 from backtest.run.resolve import Resolved
 from backtest.venue.margin_table import MarginTable
 
-if TYPE_CHECKING:
-    pass
-
-
 IDENTITY = ("numpy", "polars", "pyarrow")
 
 
+@cache
+def version(library: str) -> str:
+    """Return the installed version of a library; a process keeps the one it started with."""
+    return metadata.version(library)
+
+
+@cache
 def code_digest() -> str:
-    """Return the digest of the sources that decide results."""
+    """Return the digest of the sources that decide results, as they were when this process first asked."""
     package = Path(__file__).parents[1]
     above = {"studies", "report", "api", "cli", "_assets"}
     digest = hashlib.sha256()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +11,18 @@ from backtest.run.folder import check_tables, find_run, read_meta
 from backtest.run.meta import RunMeta
 from backtest.run.stored import Studies, read_studies
 from backtest.schema.tables import TABLES, VIEWS
-from backtest.sql.files import get_query
+from backtest.sql.files import audit_names, get_query
 from backtest.sql.header import Query
 from backtest.sql.lock import lock, user_sql
-from backtest.sql.run import AuditResult, create_views, run_audits, run_query
+from backtest.sql.run import AuditResult, create_macros, create_views, run_audits, run_query
 
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
     import polars as pl
+
+SMALL_ROWS = 50_000  # of all tables together: read once, by one thread, since opening files is what takes time
+SUMMARIES = "summaries"  # rows of the view run_summary, of several runs
 
 
 class Frame:
@@ -74,6 +78,7 @@ class StoredRun:
     def __init__(self, path: Path, meta: RunMeta, studies: Studies) -> None:
         self.path, self.meta, self.studies = path, meta, studies
         self._con: duckdb.DuckDBPyConnection | None = None
+        self._views: set[str] = set()  # those of the connection
         self._audits: list[AuditResult] | None = None
 
     @property
@@ -97,39 +102,60 @@ class StoredRun:
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """Return a connection of its own with the run's tables and views, locked: nothing but reading."""
+        con = self._open()
+        self._add_views(con, [*VIEWS, SUMMARIES])
+        return con
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        """Return a locked connection with the run's tables and the functions of queries, no view yet."""
         import duckdb
 
-        con = duckdb.connect(":memory:")
+        small = sum(file.rows for file in self.meta.tables.values()) <= SMALL_ROWS
+        con = duckdb.connect(":memory:", config={"threads": 1} if small else {})
         files = {name: _literal(self.path.resolve() / f"{name}.parquet") for name in TABLES}
         con.execute(f"set allowed_paths = [{', '.join(files.values())}]")  # what stays readable behind the lock
+        con.execute("begin")
         for name, file in files.items():
-            con.execute(f"create view {name} as select * from read_parquet({file})")
+            if small and not self.meta.tables[name].rows:
+                con.execute(TABLES[name].ddl())
+            else:
+                con.execute(f"create {'table' if small else 'view'} {name} as select * from read_parquet({file})")
+        con.execute("commit")
         floor = float(self.meta.scenario["fund_floor_usd"])
         con.execute(f"create view rules as select '{self.meta.threshold}' as threshold, {floor!r} as fund_floor_usd")
-        create_views(con)
-        self._add_summaries(con)
+        create_macros(con)
+        if self.studies.seeds is not None:
+            con.register("seeds", self.studies.seeds.frame().to_arrow())
+            con.execute(f"create table {SUMMARIES} as select * from seeds")
+            con.unregister("seeds")
         lock(con)
         return con
 
-    def _add_summaries(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Add the headline numbers of the runs over seeds; without them the run's own."""
-        if self.studies.seeds is None:
-            con.execute("create view summaries as select * from run_summary")
-            return
-        con.register("seeds", self.studies.seeds.frame().to_arrow())
-        con.execute("create table summaries as select * from seeds")
-        con.unregister("seeds")
+    def _add_views(self, con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
+        """Add views; the headline numbers of the runs over seeds are, without seeds, the run's own."""
+        wanted = set(names)
+        alone = SUMMARIES in wanted and self.studies.seeds is None
+        create_views(con, sorted(wanted & set(VIEWS) | ({"run_summary"} if alone else set())))
+        if alone:
+            con.execute(f"create or replace view {SUMMARIES} as select * from run_summary")
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """Return the run's own connection, opened on first use."""
+        return self._reading(" ".join((*VIEWS, SUMMARIES)))
+
+    def _reading(self, sql: str) -> duckdb.DuckDBPyConnection:
+        """Return the run's own connection with every view that a statement names: to plan a view takes longer."""
         if self._con is None:
-            self._con = self.connect()
+            self._con = self._open()
+        missing = [name for name in (*VIEWS, SUMMARIES) if name in sql and name not in self._views]
+        self._add_views(self._con, missing)
+        self._views.update(missing)
         return self._con
 
     def query(self, name: str, /, **params: Any) -> pl.DataFrame:
         """Return the rows of a named query."""
-        return run_query(self.connection, name, params)
+        return run_query(self._reading(get_query(name).sql), name, params)
 
     def query_text(self, name: str, /) -> Query:
         """Return header and text of a named query."""
@@ -142,7 +168,7 @@ class StoredRun:
     def audits(self) -> list[AuditResult]:
         """Run all audits, once; an audit passes when it returns no row."""
         if self._audits is None:
-            self._audits = run_audits(self.connection)
+            self._audits = run_audits(self._reading(" ".join(get_query(name).sql for name in audit_names())))
         return self._audits
 
     def summary(self) -> dict[str, Any]:

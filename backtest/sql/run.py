@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -81,37 +82,58 @@ def run_query(con: duckdb.DuckDBPyConnection, name: str, params: Mapping[str, ob
 
 def run_audits(con: duckdb.DuckDBPyConnection) -> list[AuditResult]:
     """Run all audits; each passes when it returns no row."""
-    results = []
-    for name in audit_names():
-        query = get_query(name)
-        rows = frame_of(con, query.sql, bind(query, {}), f"audit {name}")
-        results.append(AuditResult(name, query.title, rows.height, rows.head(SAMPLE_ROWS), rows.is_empty()))
-    return results
+    return [_audited(con, get_query(name)) for name in audit_names()]
 
 
-def create_views(con: duckdb.DuckDBPyConnection) -> None:
-    """Create the functions of ``MACROS`` and the views over the tables registered with ``con``."""
+def _audited(con: duckdb.DuckDBPyConnection, query: Query) -> AuditResult:
+    """Run one audit; only one that fails is asked for its rows, since planning costs more than a first row."""
+    import polars as pl
+
+    label, params = f"audit {query.name}", bind(query, {})
+    with _named_errors(label):
+        answer = con.execute(query.sql, params or None)
+        rows = pl.DataFrame(schema=[column[0] for column in answer.description or ()])
+        passed = answer.fetchone() is None
+    if not passed:
+        con.abort()  # the rest of the answer
+        rows = frame_of(con, query.sql, params, label)
+    return AuditResult(query.name, query.title, rows.height, rows.head(SAMPLE_ROWS), passed)
+
+
+def create_macros(con: duckdb.DuckDBPyConnection) -> None:
+    """Create the functions of ``MACROS``, which queries and views use."""
     for head, body in MACROS.items():
         con.execute(f"CREATE OR REPLACE TEMP MACRO {head} AS {body}").fetchall()
-    for name in view_names():
+
+
+def create_views(con: duckdb.DuckDBPyConnection, names: Iterable[str] | None = None) -> None:
+    """Create views over the tables registered with ``con``, by default all; they need the functions of ``MACROS``."""
+    for name in view_names() if names is None else names:
         con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS\n{get_query(name).sql}").fetchall()
 
 
 def frame_of(con: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Value], label: str) -> pl.DataFrame:
     """Return the answer of a statement; an error is one line that begins with ``label``."""
-    import duckdb
-
-    try:
+    with _named_errors(label):
         answer = con.sql(sql, params=dict(params) or None)
         if any("INTERVAL" in str(kind) for kind in answer.types):
             raise QueryError(f"{label}: an INTERVAL has no column type here; give seconds with epoch(...)")
         frame: pl.DataFrame = answer.pl()
+    return frame
+
+
+@contextmanager
+def _named_errors(label: str) -> Iterator[None]:
+    """Turn an error of DuckDB into one line that begins with ``label``."""
+    import duckdb
+
+    try:
+        yield
     except duckdb.Error as error:
         message = one_line(error)
         if hint := renamed.hint(message):
             raise UsageError(f"{label}: {hint}") from None
         raise QueryError(f"{label}: {message}") from None
-    return frame
 
 
 def one_line(error: Exception) -> str:

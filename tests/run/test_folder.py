@@ -18,9 +18,11 @@ from backtest.api.run import open_run
 from backtest.assets import runs_folder
 from backtest.errors import RunError
 from backtest.run import identity
+from backtest.run import run as run_module
 from backtest.run.compare import Difference, RunDifference, diff
 from backtest.run.folder import run_ids
 from backtest.run.stored import Band, Seeds, Studies, store_studies
+from backtest.schema.tables import VIEWS
 from tests.support.hostile import (
     EVENT,
     WINDOW,
@@ -251,6 +253,23 @@ def test_damaged_studies_count_as_none(folder: Path, text: str) -> None:
     assert (run.run_id, run.studies) == (folder.name, Studies())
     store_studies(folder, seeds=seeds("c"))
     assert open_run().studies.seeds == seeds("c")
+
+
+# reading
+
+
+def test_a_large_run_is_read_where_it_lies_and_answers_the_same(
+    pristine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = "SELECT table_type FROM information_schema.tables WHERE table_name = 'ledger'"
+    found = {}
+    for rows, expected in ((10_000, "BASE TABLE"), (100, "VIEW")):
+        monkeypatch.setattr(run_module, "SMALL_ROWS", rows)
+        run = open_run(str(pristine))
+        assert run.sql(kind).item() == expected
+        frames = [run.query(name) for name in (*VIEWS, "price_path", "seed_spread")]
+        found[expected] = [run.audits(), *(frame.rows() for frame in frames), *(frame.schema for frame in frames)]
+    assert str(found["VIEW"]) == str(found["BASE TABLE"])
 
 
 # names of runs

@@ -13,7 +13,7 @@ import pytest
 
 from backtest.schema.table import Column, Kind
 from backtest.schema.tables import TABLES
-from backtest.sql.run import create_views, run_query
+from backtest.sql.run import create_macros, create_views, run_query
 
 START = datetime.fromisoformat("2025-10-10T21:00:00")
 RULES = "CREATE TABLE rules (threshold VARCHAR, fund_floor_usd DECIMAL(18, 6))"
@@ -78,6 +78,7 @@ class Tables:
         for rule in given.pop("rules", []):
             self.con.execute("INSERT INTO rules VALUES (?, ?)", [rule.get("threshold"), rule.get("fund_floor_usd")])
         assert not given, f"no such table: {sorted(given)}"
+        create_macros(self.con)
         create_views(self.con)
 
     def add(self, name: str, given: Rows) -> None:
