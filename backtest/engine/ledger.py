@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from backtest.engine.owners import EachFund, Entries, Owner, Party, Rows, code_of, cut_entry_values
+from backtest.engine.owners import EachFund, Owner, Party, Rows, code_of, cut_entry_values
 from backtest.engine.records import (
     CAUSES,
     FUND,
@@ -83,7 +83,7 @@ class Ledger:
         cash: Ints,
         lots: Ints | None = None,
         serial: Ints | int = NONE,
-    ) -> Entries:
+    ) -> Ints:
         """Move cash and lots of a symbol from one side to the other, entry by entry.
 
         Lots of accounts only ever leave: a position never grows. Entry value leaves with them, floor(entry value x
@@ -105,17 +105,18 @@ class Ledger:
 
         Returns
         -------
-        Entries
-            The entry values that left positions of either side.
+        Ints
+            The entry values that left the giver's positions, by entry; nothing of another owner.
         """
         if not len(cash):
-            return Entries(_NO_LOTS, _NO_LOTS)
+            return _NO_LOTS
         if len(self.index) == 1:
             symbol = 0
         if lots is not None:
             self._settle(taker, symbol)
             self._settle(giver, symbol)
-        entries = Entries(self._post(taker, symbol, 1, lots, cash), self._post(giver, symbol, -1, lots, cash))
+        self._post(taker, symbol, 1, lots, cash)
+        entry_values = self._post(giver, symbol, -1, lots, cash)
         self.record.transfers.add(
             len(cash),
             step=self.record.step,
@@ -133,8 +134,8 @@ class Ledger:
         for party in (taker, giver):
             if isinstance(party, Rows):
                 for note in self.caches:
-                    note(party.rows)
-        return entries
+                    note(party.once)
+        return entry_values
 
     def owner(self, name: str) -> Party:
         """Return who gets what a rule gives to ``fund``, ``vault`` or ``venue``."""
@@ -151,7 +152,7 @@ class Ledger:
     def _post(self, party: Party, symbol: int | Ints, sign: int, lots: Ints | None, cash: Ints) -> Ints:
         """Add to one side what it gets, ``sign`` times lots and cash; return the entry values that leave positions."""
         if isinstance(party, Rows):
-            return self._post_rows(party, symbol, sign * cash, None if lots is None else sign * lots)
+            return self._post_rows(party, symbol, sign * cash, None if lots is None else sign * lots, by_slice=sign < 0)
         for each, mine in _by_symbol(symbol, len(cash)):
             owner = party if isinstance(party, Owner) else self.fund_for(each)
             amount = sign * int(cash[mine].sum())
@@ -174,10 +175,11 @@ class Ledger:
                 pool.lots[symbol], pool.entry_value[symbol], side, abs(k), -paid * side * value_sign
             )
 
-    def _post_rows(self, party: Rows, symbol: int | Ints, cash: Ints, lots: Ints | None) -> Ints:
-        rows, once = party.rows, party.distinct is None
+    def _post_rows(self, party: Rows, symbol: int | Ints, cash: Ints, lots: Ints | None, *, by_slice: bool) -> Ints:
+        """Post to positions; return the entry value of each slice where it is asked for."""
+        rows = party.rows
         self.accounts_cash += int(cash.sum())
-        if once:
+        if party.distinct is None:
             self.cash[rows] += cash
         else:
             np.add.at(self.cash, rows, cash)
@@ -185,14 +187,20 @@ class Ledger:
             return _NO_LOTS
         for each, mine in _by_symbol(symbol, len(cash)):
             self.accounts_lots[each] += int(lots[mine].sum())
-        gone = -self.world.book.side[rows] * lots
-        entry = cut_entry_values(rows, gone, self.lots[rows], self.entry_value[rows])
-        if once:
+        gone, held = -self.world.book.side[rows] * lots, self.lots[rows]
+        if party.distinct is None:
+            self.lots[rows] = held - gone
+        else:
+            np.subtract.at(self.lots, rows, gone)
+        if not by_slice:  # a position that closes whole keeps nothing, whatever its slices
+            self.entry_value[party.once[self.lots[party.once] == 0]] = 0
+            partly = np.flatnonzero(self.lots[rows])
+            rows, gone, held = rows[partly], gone[partly], held[partly]
+        entry = cut_entry_values(rows, gone, held, self.entry_value[rows])
+        if party.distinct is None:
             self.entry_value[rows] -= entry
-            self.lots[rows] -= gone
         else:
             np.subtract.at(self.entry_value, rows, entry)
-            np.subtract.at(self.lots, rows, gone)
         return entry
 
     # -- funding -------------------------------------------------------------------------------------------------
@@ -245,7 +253,7 @@ class Ledger:
 
     def _settle(self, party: Party, symbol: int | Ints) -> None:
         if isinstance(party, Rows):
-            self.settle(party.rows if party.distinct is None else party.distinct)
+            self.settle(party.once)
         elif isinstance(party, Owner):
             for each in [symbol] if isinstance(symbol, int) else np.unique(symbol).tolist():
                 self.settle_owner(party, each)

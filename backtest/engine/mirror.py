@@ -23,15 +23,16 @@ class Mirror:
         self.lots: Floats = ledger.lots.astype(np.float64)
         self.entry_value: Floats = ledger.entry_value.astype(np.float64)
         self.cash: Floats = ledger.cash.astype(np.float64)
-        self._stale: list[Ints] = []
-        ledger.caches.append(self._stale.append)
+        self._stale = np.zeros(len(ledger.lots), dtype=bool)
+        ledger.caches.append(self._note)
+
+    def _note(self, rows: Ints) -> None:
+        self._stale[rows] = True
 
     def refresh(self) -> None:
         """Copy the rows that changed."""
-        if not self._stale:
-            return
-        ledger, rows = self.ledger, np.concatenate(self._stale)
-        self._stale.clear()
+        ledger, rows = self.ledger, np.flatnonzero(self._stale)
+        self._stale[rows] = False
         self.lots[rows], self.entry_value[rows] = ledger.lots[rows], ledger.entry_value[rows]
         settled = ledger.world.book.side[rows] * ledger.lots[rows] * (ledger.settled[rows] / MILLIONTH)
         self.cash[rows] = ledger.cash[rows] + settled

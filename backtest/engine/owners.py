@@ -16,7 +16,7 @@ class Owner:
 
     ``number`` tells the funds of a run apart (NONE: there is one such owner). ``entry_value`` is the average
     take-over value of a pool's inventory, ``index`` the funding index at the last settlement, ``earned`` the cash that
-    each symbol has brought. ``limit`` is that of the gross inventory (None: no limit).
+    each symbol has earned. ``limit`` is that of the gross inventory (None: no limit).
     """
 
     code: int
@@ -47,6 +47,11 @@ class Rows:
     rows: Ints
     distinct: Ints | None = None
 
+    @property
+    def once(self) -> Ints:
+        """Return each row once, in the order of settlement."""
+        return self.rows if self.distinct is None else self.distinct
+
 
 @dataclass(frozen=True, slots=True)
 class EachFund:
@@ -54,14 +59,6 @@ class EachFund:
 
 
 Party = Rows | Owner | EachFund
-
-
-@dataclass(frozen=True, slots=True)
-class Entries:
-    """Entry values that left with the lots of a move, by entry: of the taker's and of the giver's positions."""
-
-    taker: Ints
-    giver: Ints
 
 
 def code_of(party: Party) -> int:

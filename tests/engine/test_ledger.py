@@ -102,13 +102,13 @@ def test_a_move_posts_both_sides_and_keeps_the_totals() -> None:
     ledger = ledger_of()
     before = ledger.cash.copy()
     lots, cash = np.array([-4]), np.array([400_000])
-    entries = ledger.move(
+    of_market = ledger.move(
         "book", symbol=0, taker=Rows(np.array([0])), giver=ledger.market, lots=lots, cash=cash, serial=7
     )
     assert (ledger.lots.tolist(), ledger.market.lots) == ([6, 10], [4])
     assert (ledger.cash - before).tolist() == [400_000, 0]
-    assert entries.taker.tolist() == [400_000]  # four tenths of 1,000,000
-    assert ledger.entry_value.tolist() == [600_000, 1_000_000]
+    assert of_market.size == 0
+    assert ledger.entry_value.tolist() == [600_000, 1_000_000]  # four tenths of 1,000,000 left
     ledger.check(full=True)
     written = ledger.record.transfers.join()
     assert (written.cause.tolist(), written.serial.tolist()) == ([CAUSES.index("book")], [7])
@@ -118,7 +118,7 @@ def test_a_move_posts_both_sides_and_keeps_the_totals() -> None:
 def test_slices_of_one_position_cut_its_entry_value_one_after_the_other() -> None:
     ledger = ledger_of()
     twice, short = np.array([0, 0]), np.array([1])
-    entries = ledger.move(
+    of_winner = ledger.move(
         "adl",
         symbol=0,
         taker=Rows(np.array([1, 1]), distinct=short),
@@ -126,8 +126,21 @@ def test_slices_of_one_position_cut_its_entry_value_one_after_the_other() -> Non
         lots=np.array([3, 7]),
         cash=np.array([-300_000, -700_000]),
     )
-    assert (entries.taker.tolist(), entries.giver.tolist()) == ([300_000, 700_000], [300_000, 700_000])
+    assert of_winner.tolist() == [300_000, 700_000]
     assert (ledger.lots.tolist(), ledger.entry_value.tolist()) == ([0, 0], [0, 0])
+    ledger.check(full=True)
+
+
+@pytest.mark.parametrize("bankrupt_takes", [True, False])
+def test_a_position_that_keeps_lots_keeps_the_entry_value_of_its_slices_by_floor(bankrupt_takes: bool) -> None:
+    ledger = ledger_of()
+    long = Rows(np.array([0, 0]), distinct=np.array([0]))
+    lots, cash = np.array([-3, -4]), np.array([300_000, 400_000])
+    if bankrupt_takes:
+        ledger.move("adl", symbol=0, taker=long, giver=ledger.market, lots=lots, cash=cash)
+    else:
+        ledger.move("adl", symbol=0, taker=ledger.market, giver=long, lots=-lots, cash=-cash)
+    assert (ledger.lots.tolist(), ledger.entry_value.tolist()) == ([3, 10], [300_000, 1_000_000])
     ledger.check(full=True)
 
 

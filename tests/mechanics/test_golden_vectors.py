@@ -266,8 +266,8 @@ def test_bitmex_example_by_queue_and_match() -> None:
         lots=[20], bankruptcy_values=[20 * 650 * 60], value_sign=-1, value_per_lot=660 * 60, close_value_per_lot=None
     )
     out = match(short, lots, equity_left)
-    assert (out.place, out.lots) == ([0, 1], [10, 10])
-    assert out.close_value == [10 * 650 * 60, 10 * 650 * 60]
+    assert (out.place.tolist(), out.lots.tolist()) == ([0, 1], [10, 10])
+    assert out.close_value.tolist() == [10 * 650 * 60, 10 * 650 * 60]
 
 
 def bitmex_world() -> dict[str, Any]:

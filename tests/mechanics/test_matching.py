@@ -24,23 +24,23 @@ def claims(
 
 def test_one_pointer_serves_all_bankrupts() -> None:
     out = match(claims([(5, 500), (7, 707)]), [4, 4, 9], [PLENTY] * 3)
-    assert (out.bankrupt, out.place, out.lots) == ([0, 0, 1, 1], [0, 1, 1, 2], [4, 1, 3, 4])
-    assert out.close_value == [400, 100, 303, 404]  # floor(707 x 3 / 7), then the rest
+    assert (out.bankrupt.tolist(), out.place.tolist(), out.lots.tolist()) == ([0, 0, 1, 1], [0, 1, 1, 2], [4, 1, 3, 4])
+    assert out.close_value.tolist() == [400, 100, 303, 404]  # floor(707 x 3 / 7), then the rest
     assert out.unmatched == []
 
 
 def test_a_candidate_who_would_end_below_zero_is_skipped_for_the_rest_of_the_wave() -> None:
     # Long lots closed at 100, marked at 90: each costs the winner 10. 39 do not pay for 4, 40 do.
     out = match(claims([(4, 400), (4, 400)]), [4, 4, 4], [39, 40, 40])
-    assert (out.skipped, out.place, out.unmatched, out.reached()) == ([0], [1, 2], [], 3)
+    assert (out.skipped, out.place.tolist(), out.unmatched, out.reached()) == ([0], [1, 2], [], 3)
     # A second slice may be one too many for a winner who served the first.
     out = match(claims([(2, 200), (2, 200)]), [4], [30])
-    assert (out.lots, out.skipped, out.unmatched) == ([2], [0], [(1, 2, 200)])
+    assert (out.lots.tolist(), out.skipped, out.unmatched) == ([2], [0], [(1, 2, 200)])
 
 
 def test_what_finds_nobody_is_handed_back_with_its_value() -> None:
     out = match(claims([(10, 1003)], -1), [3], [PLENTY])
-    assert (out.lots, out.close_value, out.unmatched) == ([3], [300], [(0, 7, 703)])
+    assert (out.lots.tolist(), out.close_value.tolist(), out.unmatched) == ([3], [300], [(0, 7, 703)])
     assert match(claims([(10, 1000)], -1), [], []).unmatched == [(0, 10, 1000)]
 
 
@@ -61,7 +61,7 @@ def test_lots_and_amounts_add_up(
         assert sum(out.bankruptcy_value[k] for k in mine) + sum(due for _, due in left) == amount
         if price is None:
             assert [out.close_value[k] for k in mine] == [out.bankruptcy_value[k] for k in mine]
-    assert out.place == sorted(out.place)
+    assert out.place.tolist() == sorted(out.place.tolist())
     for place, (lots, equity) in enumerate(winners):
         mine = [k for k, at in enumerate(out.place) if at == place]
         assert sum(out.lots[k] for k in mine) <= lots
@@ -70,7 +70,9 @@ def test_lots_and_amounts_add_up(
 
 def test_the_fewest_lots_where_a_winner_holds_just_enough() -> None:
     # 10 lots for 1,003 at a mark of 100: k lots gain floor(0.3 k), which is 2 for 7, 8 and 9.
-    assert [match_pool(claims([(10, 1003)], 1, 100, None, 2), [k], [PLENTY]).lots for k in (6, 7, 8, 9, 10)] == [
+    assert [
+        match_pool(claims([(10, 1003)], 1, 100, None, 2), [k], [PLENTY]).lots.tolist() for k in (6, 7, 8, 9, 10)
+    ] == [
         [6],
         [7],
         [7],

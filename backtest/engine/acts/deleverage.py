@@ -64,11 +64,11 @@ def _wave_of_bankrupts(replay: Replay, breaches: Breaches, at: Ints, symbol: int
     closed = _close(
         replay,
         breaches,
-        claims=at[np.array(out.bankrupt, dtype=np.int64)],
-        winners=wave.first + wave.queue.order[np.array(out.place, dtype=np.int64)],
-        lots=np.array(out.lots, dtype=np.int64),
-        close_value=np.array(out.close_value, dtype=np.int64),
-        bankruptcy_value=np.array(out.bankruptcy_value, dtype=np.int64),
+        claims=at[out.bankrupt],
+        winners=wave.first + wave.queue.order[out.place],
+        lots=out.lots,
+        close_value=out.close_value,
+        bankruptcy_value=out.bankruptcy_value,
     )
     unmatched = sum(lots for _, lots, _ in out.unmatched)
     for number, lots, _ in out.unmatched:
@@ -106,7 +106,7 @@ def _close(
     """Close slices of bankrupts (``claims``, ascending places in the breaches) against winners of one symbol."""
     rows, sign = breaches.row[claims], breaches.value_sign[claims]
     first = np.flatnonzero(np.diff(claims, prepend=-1))
-    entries = replay.ledger.move(
+    entry_values = replay.ledger.move(
         "adl",
         symbol=int(breaches.symbol[claims[0]]) if claims.size else 0,
         taker=Rows(rows, distinct=rows[first]),
@@ -125,7 +125,7 @@ def _close(
         lots=lots,
         close_value=close_value,
         bankruptcy_value=bankruptcy_value,
-        entry_value=entries.giver,
+        entry_value=entry_values,
     )
 
 

@@ -50,25 +50,24 @@ def _wave(replay: Replay, pool: Owner, symbol: int, gain: int | None) -> None:
     wave = waves.open_wave(replay, symbol, side, pool.code)
     out = allocate(replay, wave, lots=[held], bankruptcy_values=[pool.entry_value[symbol]], gain=gain)
     watched = waves.places(replay, wave)
-    winners = wave.first + wave.queue.order[np.array(out.place, dtype=np.int64)]
-    lots, close_value = np.array(out.lots, dtype=np.int64), np.array(out.close_value, dtype=np.int64)
-    entries = replay.ledger.move(
+    winners = wave.first + wave.queue.order[out.place]
+    entry_values = replay.ledger.move(
         "adl",
         symbol=symbol,
         taker=pool,
         giver=Rows(winners, distinct=np.unique(winners)),
-        lots=-side * lots,
-        cash=wave.value_sign * close_value,
+        lots=-side * out.lots,
+        cash=wave.value_sign * out.close_value,
     )
-    nobody = np.full(len(lots), NONE, dtype=np.int64)
+    nobody = np.full(len(out.lots), NONE, dtype=np.int64)
     closed = Closed(
         winners=winners,
         bankrupts=nobody,
         serial=nobody,
-        lots=lots,
-        close_value=close_value,
-        bankruptcy_value=np.array(out.bankruptcy_value, dtype=np.int64),
-        entry_value=entries.giver,
+        lots=out.lots,
+        close_value=out.close_value,
+        bankruptcy_value=out.bankruptcy_value,
+        entry_value=entry_values,
     )
-    left = held - int(lots.sum())
+    left = held - int(out.lots.sum())
     waves.record(replay, wave, out, watched, closed, bankrupts=1, wanted=held, unmatched=left)

@@ -160,9 +160,8 @@ def record(
 def _record_queue(replay: Replay, wave: Wave, out: Matches, closed: Closed) -> None:
     record, symbol = replay.record, wave.symbol
     top, order = wave.queue.top, wave.queue.order
-    place, own = np.array(out.place, dtype=np.int64), np.zeros(closed.own, dtype=np.int64)
-    reached = max([*out.place[-1:], *out.skipped[-1:]], default=-1) + 1
-    shown = min(reached + replay.world.rules.queue_not_reached, len(order))
+    place, own = out.place, np.zeros(closed.own, dtype=np.int64)
+    shown = min(out.reached() + replay.world.rules.queue_not_reached, len(order))
     value, score = top.value[:shown], wave.queue.scores[:shown]
     ahead = np.cumsum(value) - value
     closed_lots = np.zeros(shown, dtype=np.int64)

@@ -40,6 +40,11 @@ class Crossing:
 _COLUMNS = [column.name for column in fields(Crossing)]
 
 
+NO_BREACHES = Breaches(
+    **{column.name: np.empty(0, dtype=np.int64) for column in fields(Breaches) if column.init}
+)  # most steps find none
+
+
 def crossing_order(passed: Ints, length: Ints, symbol: Ints, account: Ints, side: Ints) -> Ints:
     """Return the order by passed / length exactly, then symbol, account, longs first.
 
@@ -59,6 +64,8 @@ def crossing_order(passed: Ints, length: Ints, symbol: Ints, account: Ints, side
 
 def breaches_of(world: World, record: Record, lots: Ints, parts: Sequence[Crossing]) -> Breaches:
     """Return breaches in crossing order, numbered; ``lots`` are those of all positions."""
+    if not parts:
+        return NO_BREACHES
     book, found = world.book, Crossing.joined(parts)
     rows = found.row
     found = found.chosen(

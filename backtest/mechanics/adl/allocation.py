@@ -70,7 +70,7 @@ def close_pro_rata(queue: Queue, claims: Claims, not_reached: int) -> Matches:
         stays[below_zero] = False
     shown = np.flatnonzero((pays > 0) | ~stays)
     queue.keep(shown)
-    out.place = np.searchsorted(shown, payers)[out.place].tolist()
+    out.place = np.searchsorted(shown, payers)[out.place]
     out.skipped = np.flatnonzero(~stays[shown]).tolist()
     return out
 

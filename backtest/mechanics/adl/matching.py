@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -47,7 +47,10 @@ class Claims:
         return bankruptcy_value if self.close_value_per_lot is None else lots * self.close_value_per_lot
 
 
-@dataclass(slots=True)
+Slice = tuple[int, int, int, int, int]  # a row of ``Matches``
+
+
+@dataclass(slots=True, kw_only=True)
 class Matches:
     """Slices of one wave, columns of equal length, then who was skipped and what is left.
 
@@ -55,25 +58,26 @@ class Matches:
     their bankruptcy value.
     """
 
-    bankrupt: list[int] = field(default_factory=list)
-    place: list[int] = field(default_factory=list)
-    lots: list[int] = field(default_factory=list)
-    close_value: list[int] = field(default_factory=list)
-    bankruptcy_value: list[int] = field(default_factory=list)
+    bankrupt: Ints
+    place: Ints
+    lots: Ints
+    close_value: Ints
+    bankruptcy_value: Ints
     skipped: list[int] = field(default_factory=list)
     unmatched: list[tuple[int, int, int]] = field(default_factory=list)
 
-    def add(self, bankrupt: int, place: int, lots: int, close_value: int, bankruptcy_value: int) -> None:
-        """Append one slice."""
-        self.bankrupt.append(bankrupt)
-        self.place.append(place)
-        self.lots.append(lots)
-        self.close_value.append(close_value)
-        self.bankruptcy_value.append(bankruptcy_value)
+    @staticmethod
+    def of(slices: list[Slice], skipped: list[int], unmatched: list[tuple[int, int, int]]) -> Matches:
+        """Return matches of slices one by one."""
+        columns = np.array(slices, dtype=np.int64).reshape(len(slices), len(_COLUMNS)).T
+        return Matches(**dict(zip(_COLUMNS, columns, strict=True)), skipped=skipped, unmatched=unmatched)
 
     def reached(self) -> int:
         """Return the number of candidates up to the last one closed or skipped."""
-        return max([*self.place[-1:], *self.skipped[-1:]], default=-1) + 1
+        return max([*self.place[-1:].tolist(), *self.skipped[-1:]], default=-1) + 1
+
+
+_COLUMNS = [column.name for column in fields(Matches) if column.type == "Ints"]
 
 
 def match(claims: Claims, lots: list[int], equity: list[int]) -> Matches:
@@ -97,15 +101,17 @@ def match(claims: Claims, lots: list[int], equity: list[int]) -> Matches:
     >>> short = Claims(lots=[20], bankruptcy_values=[13_000], value_sign=-1, value_per_lot=640,
     ...                close_value_per_lot=None)
     >>> out = match(short, [10, 20, 30], [9000] * 3)
-    >>> out.place, out.lots, out.close_value
+    >>> out.place.tolist(), out.lots.tolist(), out.close_value.tolist()
     ([0, 1], [10, 10], [6500, 6500])
     """
     if len(claims.lots) > MANY and lots and not claims.max_candidates:
         at_once = match_at_once(claims, lots)
         if not _skips(claims, at_once, equity):
             return at_once
-    out, place, size = Matches(), 0, len(lots)
-    slices: list[tuple[int, int, int, int, int]] = []
+    place, size = 0, len(lots)
+    slices: list[Slice] = []
+    skipped: list[int] = []
+    unmatched: list[tuple[int, int, int]] = []
     for number, (wanted, due) in enumerate(zip(claims.lots, claims.bankruptcy_values, strict=True)):
         visits = claims.max_candidates or size
         while wanted and place < size and visits:
@@ -116,7 +122,7 @@ def match(claims: Claims, lots: list[int], equity: list[int]) -> Matches:
             amount = claims.close_value(k, part)
             after = equity[place] - claims.value_sign * (amount - k * claims.value_per_lot)
             if after < 0:
-                out.skipped.append(place)
+                skipped.append(place)
                 place += 1
                 continue
             slices.append((number, place, k, amount, part))
@@ -127,17 +133,14 @@ def match(claims: Claims, lots: list[int], equity: list[int]) -> Matches:
             if held == k:
                 place += 1
         if wanted:
-            out.unmatched.append((number, wanted, due))
-    if slices:
-        out.bankrupt, out.place, out.lots, out.close_value, out.bankruptcy_value = map(list, zip(*slices, strict=True))
-    return out
+            unmatched.append((number, wanted, due))
+    return Matches.of(slices, skipped, unmatched)
 
 
 def _skips(claims: Claims, matches: Matches, equity: list[int]) -> bool:
     """Return whether some slice would leave its candidate below zero."""
-    place = np.array(matches.place, dtype=np.int64)
-    amount, lots = (np.array(column, dtype=np.int64) for column in (matches.close_value, matches.lots))
-    loss = np.cumsum(claims.value_sign * (amount - lots * claims.value_per_lot))
+    place = matches.place
+    loss = np.cumsum(claims.value_sign * (matches.close_value - matches.lots * claims.value_per_lot))
     first = np.searchsorted(place, place)
     before = np.where(first > 0, loss[first - 1], 0)
     return bool((np.array(equity, dtype=np.int64)[place] < loss - before).any())
@@ -146,8 +149,8 @@ def _skips(claims: Claims, matches: Matches, equity: list[int]) -> bool:
 def losses(claims: Claims, matches: Matches, candidates: int) -> Ints:
     """Return what the slices cost each candidate at the mark, in quanta; below zero where it gains."""
     out = np.zeros(candidates, dtype=np.int64)
-    amount, lots = (np.array(column, dtype=np.int64) for column in (matches.close_value, matches.lots))
-    np.add.at(out, np.array(matches.place, dtype=np.int64), claims.value_sign * (amount - lots * claims.value_per_lot))
+    loss = claims.value_sign * (matches.close_value - matches.lots * claims.value_per_lot)
+    np.add.at(out, matches.place, loss)
     return out
 
 
@@ -160,12 +163,12 @@ def match_at_once(claims: Claims, lots: list[int]) -> Matches:
     --------
     >>> pair = Claims(lots=[3, 4], bankruptcy_values=[10, 9], value_sign=1, value_per_lot=3, close_value_per_lot=None)
     >>> out = match_at_once(pair, [5, 1])
-    >>> out.bankrupt, out.place, out.lots, out.close_value, out.unmatched
+    >>> out.bankrupt.tolist(), out.place.tolist(), out.lots.tolist(), out.close_value.tolist(), out.unmatched
     ([0, 1, 1], [0, 0, 1], [3, 2, 1], [10, 4, 2], [(1, 1, 3)])
     """
     if not lots:
         rows = zip(claims.lots, claims.bankruptcy_values, strict=True)
-        return Matches(unmatched=[(number, wanted, due) for number, (wanted, due) in enumerate(rows)])
+        return Matches.of([], [], [(number, wanted, due) for number, (wanted, due) in enumerate(rows)])
     wanted, due = (np.array(column, dtype=np.int64) for column in (claims.lots, claims.bankruptcy_values))
     ends, stops = np.cumsum(wanted), np.cumsum(np.array(lots, dtype=np.int64))
     total = min(int(ends[-1]), int(stops[-1]))
@@ -186,7 +189,7 @@ def match_at_once(claims: Claims, lots: list[int]) -> Matches:
         left, rest = left - lots_, rest - taken
     part[cut_up] = parts
     amount = part if claims.close_value_per_lot is None else k * claims.close_value_per_lot
-    out = Matches(number.tolist(), place.tolist(), k.tolist(), amount.tolist(), part.tolist())
+    out = Matches(bankrupt=number, place=place, lots=k, close_value=amount, bankruptcy_value=part)
     for n in range(int(np.searchsorted(ends, total, side="right")), len(wanted)):
         out.unmatched.append((n, left, rest) if n == last else (n, claims.lots[n], claims.bankruptcy_values[n]))
     return out
@@ -203,10 +206,11 @@ def match_pool(claims: Claims, lots: list[int], equity: list[int]) -> Matches:
 
     >>> pool = Claims(lots=[10], bankruptcy_values=[1000], value_sign=1, value_per_lot=90, close_value_per_lot=None,
     ...               pool=True, target_gain=25)
-    >>> match_pool(pool, [8, 8], [500, 500]).lots
+    >>> match_pool(pool, [8, 8], [500, 500]).lots.tolist()
     [3]
     """
-    out = Matches()
+    slices: list[Slice] = []
+    skipped: list[int] = []
     held, due, missing = claims.lots[0], claims.bankruptcy_values[0], claims.target_gain
     for place, most in enumerate(lots):
         if not held or (missing is not None and missing <= 0):
@@ -216,13 +220,13 @@ def match_pool(claims: Claims, lots: list[int], equity: list[int]) -> Matches:
         amount = claims.close_value(k, part)
         gain = claims.value_sign * (amount - k * claims.value_per_lot)
         if equity[place] < gain:
-            out.skipped.append(place)
+            skipped.append(place)
             continue
-        out.add(0, place, k, amount, part)
+        slices.append((0, place, k, amount, part))
         held -= k
         due -= part
         missing = None if missing is None else missing - gain
-    return out
+    return Matches.of(slices, skipped, [])
 
 
 def fewest_lots(claims: Claims, held: int, due: int, most: int, gain: int | None) -> int:

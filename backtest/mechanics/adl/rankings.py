@@ -1,6 +1,6 @@
 """Rankings of the ADL queue: each venue's score as one exact rational of integers, with a float as filter.
 
-Equity stands for BitMEX's mark value less bankrupt value, and for the account value of Hyperliquid; the wallet balance
+Equity stands for BitMEX's mark value less bankrupt value, and for the account value of Hyperliquid; the balance
 is equity less unrealised PnL. All of them belong to the isolated position. One unit of the currency is 1 USD.
 """
 
@@ -22,6 +22,8 @@ Filter = Callable[[Candidates], Floats]
 
 Exact = Callable[[Candidates, int], Fraction]
 
+Whole = Callable[[Candidates, int], int]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking(Rule):
@@ -42,12 +44,16 @@ def _move(rows: Candidates) -> Floats:
     return rows.pnl / rows.entry_value
 
 
-def _move_exact(rows: Candidates, i: int) -> Fraction:
-    return Fraction(int(rows.pnl[i]), int(rows.entry_value[i]))
-
-
 def _leverage(rows: Candidates) -> Floats:
     return rows.value / rows.equity
+
+
+def _value_exact(rows: Candidates, i: int) -> int:
+    return int(rows.value[i])
+
+
+def _equity_exact(rows: Candidates, i: int) -> int:
+    return int(rows.equity[i])
 
 
 def _leverage_exact(rows: Candidates, i: int) -> Fraction:
@@ -76,8 +82,8 @@ def _margin_ratio(rows: Candidates) -> Floats:
     return ratio
 
 
-def _margin_ratio_exact(rows: Candidates, i: int) -> Fraction:
-    return Fraction(_maintenance_exact(rows, i), max(int(rows.equity[i]), QUANTA_PER_USD))
+def _equity_of_ratio_exact(rows: Candidates, i: int) -> int:
+    return max(int(rows.equity[i]), QUANTA_PER_USD)
 
 
 class _Score(TypedDict):
@@ -85,8 +91,8 @@ class _Score(TypedDict):
     exact: Exact
 
 
-def _divided_when_losing(risk: Filter, risk_exact: Exact) -> _Score:
-    """Return filter and score of: PnL % times a measure of risk, divided by it when losing."""
+def _divided_when_losing(risk: Filter, numerator: Whole, denominator: Whole) -> _Score:
+    """Return filter and score of: PnL % times a measure of risk, numerator / denominator; divided by it when losing."""
 
     def approximate(rows: Candidates) -> Floats:
         move, factor = _move(rows), risk(rows)
@@ -95,8 +101,9 @@ def _divided_when_losing(risk: Filter, risk_exact: Exact) -> _Score:
         return np.multiply(move, factor, out=move)
 
     def exact(rows: Candidates, i: int) -> Fraction:
-        move, factor = _move_exact(rows, i), risk_exact(rows, i)
-        return move * factor if move > 0 else move / factor
+        pnl, entry_value = int(rows.pnl[i]), int(rows.entry_value[i])
+        above, below = numerator(rows, i), denominator(rows, i)
+        return Fraction(pnl * above, entry_value * below) if pnl > 0 else Fraction(pnl * below, entry_value * above)
 
     return {"approximate": approximate, "exact": exact}
 
@@ -160,7 +167,7 @@ def _leverage_then_profit(rows: Candidates, i: int) -> Fraction:
 
 OF_ACCOUNTS = frozenset({"binance", "aevo", "bybit"})  # ask for profit or maintenance of the whole account
 
-_BY_LEVERAGE = _divided_when_losing(_leverage, _leverage_exact)
+_BY_LEVERAGE = _divided_when_losing(_leverage, _value_exact, _equity_exact)
 
 RANKINGS: Mapping[str, Ranking] = declared(
     "ranking",
@@ -233,7 +240,7 @@ RANKINGS: Mapping[str, Ranking] = declared(
             mark="V",
         ),
         "extended": ScoredRanking(
-            **_divided_when_losing(_margin_ratio, _margin_ratio_exact),
+            **_divided_when_losing(_margin_ratio, _maintenance_exact, _equity_of_ratio_exact),
             sentence="Winners are closed by PnL % x maintenance margin over equity, losers by PnL % divided by it.",
             source="Extended: PnL% x R, divided when losing, R = MM / max(equity, 1); "
             "docs.extended.exchange, 2026-04-06",
