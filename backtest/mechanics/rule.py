@@ -21,10 +21,12 @@ class Rule:
         fields: ``{first_pause_s}``, ``{block_s:g}``.
     source
         Where the rule comes from: a venue's page, a paper, or this engine, with the reason.
+
+    Both are needed: ``declared`` refuses a rule that lacks one, in one line.
     """
 
-    sentence: str
-    source: str
+    sentence: str = ""
+    source: str = ""
 
 
 R = TypeVar("R", bound=Rule)

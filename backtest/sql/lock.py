@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
-from backtest.errors import QueryError
+from backtest.errors import QueryError, UsageError
+from backtest.schema import renamed
 from backtest.sql.run import frame_of, one_line
 
 if TYPE_CHECKING:
@@ -33,7 +35,8 @@ def lock(con: duckdb.DuckDBPyConnection) -> None:
 def user_sql(con: duckdb.DuckDBPyConnection, text: str) -> pl.DataFrame:
     """Run one reading statement of a user on a locked connection.
 
-    The statement runs in a read-only transaction as well, since a ``WITH`` may hide an ``INSERT``.
+    The statement runs in a read-only transaction as well, since a ``WITH`` may hide an ``INSERT``. A comparison with a
+    value that was renamed would find nothing: it is refused with the new value.
     """
     import duckdb
 
@@ -45,11 +48,25 @@ def user_sql(con: duckdb.DuckDBPyConnection, text: str) -> pl.DataFrame:
         raise QueryError(f"sql: give one statement, not {len(statements)}")
     if not _reads(con, statements[0]):
         raise QueryError("sql: only reading statements are allowed: SELECT, WITH, DESCRIBE, SHOW, SUMMARIZE, EXPLAIN")
+    _check_values(con, text)
     con.execute("BEGIN TRANSACTION READ ONLY").fetchall()
     try:
         return frame_of(con, text, {}, "sql")
     finally:
         con.execute("ROLLBACK").fetchall()
+
+
+def _check_values(con: duckdb.DuckDBPyConnection, text: str) -> None:
+    """Refuse a comparison of a column with a former value."""
+    if not renamed.may_compare(text):
+        return
+    answer = con.execute("SELECT json_serialize_sql($text)", {"text": text}).fetchone()
+    try:
+        tree = json.loads(answer[0]) if answer else None
+    except RecursionError:  # nested as no statement by hand is
+        return
+    if hint := renamed.value_hint(tree):
+        raise UsageError(f"sql: {hint}")
 
 
 def _reads(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
 
@@ -27,6 +28,18 @@ def test_a_rule_without_sentence_or_source_fails_at_import_with_one_line(part: s
     found = subprocess.run([sys.executable, "-c", ADDED.format(part=part)], capture_output=True, text=True, check=False)
     last = found.stderr.splitlines()[-1]
     assert last.startswith(f"backtest.errors.ConfigError: liquidation_rule 'full_position' has no {part}: a rule")
+
+
+@pytest.mark.parametrize("part", ["sentence", "source"])
+def test_a_rule_that_leaves_out_sentence_or_source_is_refused_in_the_same_line(part: str) -> None:
+    given = {"sentence": "Twice.", "source": "a page"}
+    del given[part]
+    with pytest.raises(ConfigError, match=f"^liquidation_rule 'twice' has no {part}: a rule is declared with its"):
+        declared("liquidation_rule", {"twice": Rule(**given)})
+    rule = next(iter(LIQUIDATION_RULES.values()))
+    kept = {field.name: getattr(rule, field.name) for field in fields(rule) if field.name != part}
+    with pytest.raises(ConfigError, match=f"^liquidation_rule 'twice' has no {part}: a rule is declared with its"):
+        declared("liquidation_rule", {"twice": type(rule)(**kept)})
 
 
 def test_a_sentence_with_an_unknown_figure_fails_at_import() -> None:

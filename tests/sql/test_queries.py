@@ -15,7 +15,7 @@ import pytest
 from backtest.errors import QueryError, UnknownNameError, UsageError
 from backtest.schema import renamed
 from backtest.schema.tables import TABLES
-from backtest.sql.files import audit_names, get_query, query_names
+from backtest.sql.files import audit_names, get_query, query_names, view_names
 from backtest.sql.header import load
 from backtest.sql.lock import lock, user_sql
 from backtest.sql.params import Param, convert
@@ -92,6 +92,46 @@ def test_a_former_query_name_gives_the_new_one(old: str, new: str) -> None:
 def test_a_former_name_in_sql_gives_the_new_one(text: str, words: str, locked: Tables) -> None:
     with pytest.raises(UsageError, match=f"^sql: {words}$"):
         user_sql(locked.con, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("SELECT * FROM adl_queue WHERE status = 'spared'", "status 'spared' is now called 'not_reached'"),
+        ("FROM adl_queue q WHERE 'spared' <> q.\"status\"", "status 'spared' is now called 'not_reached'"),
+        ("FROM adl_queue WHERE STATUS IN ('closed', 'spared')", "status 'spared' is now called 'not_reached'"),
+        ("SELECT CASE cause WHEN 'drop' THEN 1 END FROM fund_events", "cause 'drop' is now called 'drawdown'"),
+        ("WITH w AS (FROM loss_waterfall WHERE stage = 'shared by accounts') SELECT 1 FROM w",
+         "stage 'shared by accounts' is now called 'socialised losses'"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_former_value_in_sql_gives_the_new_one(text: str, words: str, locked: Tables) -> None:
+    with pytest.raises(UsageError, match=f"^sql: {words}$"):
+        user_sql(locked.con, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT 'spared' AS status, 'drop' AS cause",
+        "SELECT * FROM adl_queue WHERE symbol = 'spared' OR status = 'closed'",
+        "EXPLAIN SELECT * FROM adl_queue WHERE status = 'spared'",
+        "SELECT * FROM (SELECT 'spared' AS word) WHERE word = 'spared'",
+    ],
+    ids=str,
+)
+def test_a_text_that_only_looks_like_a_former_value_runs(text: str, locked: Tables) -> None:
+    user_sql(locked.con, text)
+
+
+def test_former_values_are_free_and_new_ones_are_taken() -> None:
+    texts = [column.doc for table in TABLES.values() for column in table.columns]
+    texts += [get_query(name).sql for name in [*query_names(), *view_names()]]
+    for values in renamed.VALUES.values():
+        for old, new in values.items():
+            assert not any(f"'{old}'" in text for text in texts)
+            assert any(new in text for text in texts), new
 
 
 def test_former_names_are_free_and_new_ones_are_taken() -> None:
