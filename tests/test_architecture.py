@@ -7,7 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "backtest"
-LOOSE = ["errors", "assets", "toml", "times", "formatting"]  # the only modules outside a package, besides __main__
+# The only modules outside a package, besides __main__. All that writes stands above ``durable``.
+LOOSE = ["errors", "assets", "durable", "toml", "times", "formatting"]
 # Every package may import those before it. __init__ and __main__ are the doors.
 ORDER = [
     *LOOSE,
@@ -17,6 +18,44 @@ ORDER = [
 LONGEST = 350
 ABOUT_THE_PROJECT = {"digests", "mutants", "bench", "golden", "reference", "server", "support"}
 Imports = dict[str, set[str]]
+# Calls that change files; outside ``durable`` each needs a reason. Modules of the system change them by most of theirs.
+READING = {
+    "os": {"fspath", "fsencode", "strerror", "getpid", "walk", "kill", "dup2", "close", "_exit", "cpu_count", "getenv"},
+    "shutil": {"get_terminal_size"},
+    "tempfile": set[str](),
+}
+CHANGES = {
+    *("open", "write_text", "write_bytes", "touch", "unlink", "rename", "replace", "mkdir", "rmdir", "chmod"),
+    *(
+        "symlink_to",
+        "hardlink_to",
+        "write_parquet",
+        "write_csv",
+        "write_ipc",
+        "write_table",
+        "sink_parquet",
+        "sink_csv",
+    ),
+    *("ParquetWriter", "to_parquet", "to_csv", "OSFile", "savefig"),
+}
+ALLOWED = {
+    "cli.messages: open": "the null device, in place of a stream that nobody reads",
+    "cli.output: write_csv": "into memory",
+    "cli.interrupt: write": "the last line, on stderr",
+    "cli.report: open": "the web browser",
+    "fetch.archives.packed: open": "a member of an archive, to be read",
+    "cli.output: write_parquet": "into memory",
+    "cli.replay: utime": "the time of a run that is there, so that it is the latest",
+    "fetch.hyperliquid.node_fills: TemporaryDirectory": "spills, gone when the import ends",
+    "fetch.hyperliquid.node_fills: OSFile": "a file to be read",
+    "fetch.hyperliquid.node_fills: open": "the lock of a folder, opened for reading",
+    "fetch.hyperliquid.node_fills: write_parquet": "into the spills",
+    "fetch.hyperliquid.snapshot: TemporaryDirectory": "spills, gone when the import ends",
+    "fetch.hyperliquid.snapshot: write_parquet": "into the spills, and into a draft of the book",
+    "lake.write: write_table": "into memory",
+    "report.figures.drawing: savefig": "into memory",
+    "run.folder: write_table": "into a file of a draft",
+}
 
 
 def modules(package: Path = PACKAGE) -> dict[str, Path]:
@@ -72,6 +111,31 @@ def cycles(graph: Imports) -> list[list[str]]:
     return [sorted(left)] if left else []
 
 
+def writes(package: Path = PACKAGE) -> set[str]:
+    """Return the calls that change files as ``module: name``, the module that may do so left out."""
+    return {
+        f"{name.partition('.')[2]}: {called}"
+        for name, path in modules(package).items()
+        if name != "backtest.durable"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and (called := _changing(node))
+    }
+
+
+def _changing(call: ast.Call) -> str:
+    """Return the name of a call that may change files, else nothing: texts and times have verbs of the same names."""
+    of, name = "", ""
+    if isinstance(call.func, ast.Attribute):
+        of, name = call.func.value.id if isinstance(call.func.value, ast.Name) else "", call.func.attr
+    elif isinstance(call.func, ast.Name):
+        name = call.func.id
+    if of in READING:
+        return "" if name in READING[of] else name
+    reads = name == "open" and any(isinstance(arg, ast.Constant) and arg.value == "rb" for arg in call.args)
+    of_a_text = name == "replace" and (len(call.args) != 1 or bool(call.keywords))
+    return name if name in CHANGES and not reads and not of_a_text else ""
+
+
 def test_imports_point_down_only() -> None:
     assert upward(imports()) == []
 
@@ -112,6 +176,10 @@ def test_tests_mirror_the_package() -> None:
     }  # fmt: skip
 
 
+def test_files_are_written_in_one_module() -> None:
+    assert writes() == set(ALLOWED)
+
+
 def test_the_checks_see_what_they_are_for(tmp_path: Path) -> None:
     package = tmp_path / "backtest"
     for name, text in {
@@ -119,10 +187,12 @@ def test_the_checks_see_what_they_are_for(tmp_path: Path) -> None:
         "cli/__init__.py": "from backtest.cli import main\n",
         "cli/main.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from backtest.cli import other\n",
         "cli/other.py": "def f():\n    from backtest.cli import main\n",
+        "cli/writer.py": "import os\nopen('a', 'w')\nos.replace('a', 'b')\np.open('rb')\ntempfile.mkstemp()\n",
         "__init__.py": "",
     }.items():
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_text(text)
+    assert writes(package) == {"cli.writer: open", "cli.writer: replace", "cli.writer: mkstemp"}
     graph = imports(package)
     assert upward(graph) == ["backtest.errors imports backtest.cli.main"]
     assert cycles(graph) == [["backtest.cli.main", "backtest.cli.other"]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import io
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import click
 from backtest.cli import terminal
 from backtest.cli.messages import print_line, silence
 from backtest.cli.table import ROWS_AT_A_TIME, Table, as_json, flat_column, table_text
+from backtest.durable import writing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -103,21 +103,11 @@ def until_closed() -> Iterator[None]:
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that appears complete under its name, by rename, or not at all."""
-    import tempfile
-
-    part: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        part = Path(name)
-        with os.fdopen(handle, "wb") as file:
+        with writing(path) as file:
             yield file
-        part.chmod(0o644)
-        part.replace(path)
     except OSError as error:  # of the temporary file: name the one that was asked for
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
 
 
 def _write_table(answer: Table | pl.DataFrame, file: IO[bytes]) -> None:

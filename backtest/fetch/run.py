@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from backtest.assets import lake_folder
+from backtest.durable import sweep
 from backtest.errors import DataError
 from backtest.fetch.day import FetchedDay, broken_rule, deduplicated, rows_missing, store
 from backtest.fetch.outcome import Outcome, Progress, Served
@@ -20,7 +21,6 @@ from backtest.fetch.sources import ARCHIVE_CACHE, Session, days_of
 from backtest.fetch.threads import Interrupted
 from backtest.lake.manifest import enter_missing
 from backtest.lake.read import read_series
-from backtest.lake.write import sweep
 from backtest.times import DAY
 
 

@@ -7,8 +7,6 @@ the two) is entered by ``enter_missing``.
 from __future__ import annotations
 
 import datetime as dt
-import errno
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backtest.assets import lake_folder
+from backtest.durable import append_line
 from backtest.lake.digests import columns_digest
 from backtest.lake.place import Place
 from backtest.lake.read import read_file
@@ -58,16 +57,7 @@ def enter(path: Path, columns: Columns, *, step_s: int, source: str, fetched_at:
 def _append(entry: Mapping[str, Any]) -> None:
     import orjson
 
-    # a line torn by a power cut is left behind on a line of its own
-    journal = os.open(lake_folder() / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        size = os.fstat(journal).st_size
-        torn = size > 0 and os.pread(journal, 1, size - 1) != b"\n"
-        line = b"\n" * torn + orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
-        if os.write(journal, line) < len(line):  # a disk that is nearly full takes a part without an error
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    finally:
-        os.close(journal)
+    append_line(lake_folder() / JOURNAL, orjson.dumps(entry))
 
 
 def read_manifest() -> dict[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backtest.durable import make_folder, write_file
 from backtest.errors import DataError
 from backtest.lake.manifest import enter
 from backtest.lake.place import Place, shown
@@ -83,21 +84,17 @@ def _write(path: Path, table: pa.Table, columns: Columns, *, step_s: int, source
     import pyarrow.parquet as pq
 
     table = table.replace_schema_metadata({SOURCE_KEY: source.encode()})
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    # numbers seldom repeat: a dictionary of them takes time and room
+    texts = [field.name for field in table.schema if not pa.types.is_primitive(field.type)]
+    whole = pa.BufferOutputStream()
+    pq.write_table(table, whole, compression="lz4", use_dictionary=texts or False, write_statistics=False)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # numbers seldom repeat: a dictionary of them takes time and room
-        texts = [field.name for field in table.schema if not pa.types.is_primitive(field.type)]
-        whole = pa.BufferOutputStream()
-        pq.write_table(table, whole, compression="lz4", use_dictionary=texts or False, write_statistics=False)
-        partial.write_bytes(whole.getvalue())
-        partial.replace(path)
+        make_folder(path.parent)
+        write_file(path, memoryview(whole.getvalue()))
         enter(path, columns, step_s=step_s, source=source, fetched_at=dt.datetime.now(dt.UTC))
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise DataError(f"{shown(path)}: cannot be written: {reason}; free space or set CRASHBOOK_HOME") from error
-    finally:
-        _discard(partial)
     return path
 
 
@@ -106,34 +103,3 @@ def _outside(ts: pl.Series, day: dt.date) -> int:
     start = micros(dt.datetime.combine(day, dt.time()))
     us = ts.to_numpy().view(np.int64)  # an unknown time is the least of all
     return int(np.count_nonzero((us < start) | (us >= start + DAY_US)))
-
-
-def _discard(partial: Path) -> None:
-    try:
-        partial.unlink(missing_ok=True)
-    except OSError:  # its folder could not be made: there is nothing to discard
-        return
-
-
-def sweep(folder: Path) -> int:
-    """Remove what killed processes left half written below a folder; return how many files.
-
-    A number of a process may have come round to this one, which has not begun to write.
-    """
-    swept = 0
-    for partial in folder.rglob(".*.partial"):
-        owner = partial.name.split(".")[-2]
-        if owner.isdecimal() and (int(owner) == os.getpid() or not _alive(int(owner))):
-            _discard(partial)
-            swept += 1
-    return swept
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from backtest.assets import asset, reports_folder
+from backtest.durable import make_folder, write_file
 from backtest.errors import CrashbookError
 from backtest.report.findings import Findings
 from backtest.report.sections.registry import SECTIONS
@@ -62,21 +61,12 @@ def _policy(source: str) -> str:
 
 
 def write(run: StoredRun, path: Path | None) -> Path:
-    """Write the report to ``path`` by way of a temporary file next to it, so that no half of it is ever seen."""
+    """Write the report to ``path``; it appears whole or not at all."""
     target = path or reports_folder() / f"{run.meta.event.id}-{run.meta.run_id}.html"
     page = html(run)
-    part: Path | None = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-        part = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out:
-            out.write(page)
-        part.chmod(0o644)
-        part.replace(target)
+        make_folder(target.parent)
+        write_file(target, page.encode())
     except OSError as error:
         raise CrashbookError(f"cannot write the report {target}: {error.strerror}; choose another path") from error
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
     return target

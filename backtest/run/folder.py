@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from backtest.assets import runs_folder
+from backtest.durable import create, draft_folder
 from backtest.errors import RunError, UnknownNameError
 from backtest.run.meta import RunMeta, TableFile, decode
 from backtest.run.seal import file_digest, is_sealed, reason, sealed
@@ -38,48 +37,34 @@ def write_run(tables: Mapping[str, pa.Table], meta: RunMeta, log: Mapping[str, A
         If the folder cannot be written; nothing is left behind.
     """
     target = runs_folder() / meta.run_id
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        for left in target.parent.glob(f".{target.name}.*.partial"):
-            shutil.rmtree(left, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        paths = [temporary / f"{name}.parquet" for name in tables]
-        with ThreadPoolExecutor(2) as pool:  # compression leaves the interpreter free
-            files = dict(zip(tables, pool.map(write_parquet, tables.values(), paths), strict=True))
-        whole = msgspec.structs.replace(meta, tables=files)
-        (temporary / META).write_text(sealed({"format": FORMAT, **msgspec.to_builtins(whole)}), "utf-8")
-        (temporary / LOG).write_text(json.dumps(dict(log), sort_keys=True) + "\n", "utf-8")
-        _take_place(temporary, target)
+        with draft_folder(target) as folder:
+            paths = [folder / f"{name}.parquet" for name in tables]
+            with ThreadPoolExecutor(2) as pool:  # compression leaves the interpreter free
+                files = dict(zip(tables, pool.map(write_parquet, tables.values(), paths), strict=True))
+            whole = msgspec.structs.replace(meta, tables=files)
+            _write_text(folder / META, sealed({"format": FORMAT, **msgspec.to_builtins(whole)}))
+            _write_text(folder / LOG, json.dumps(dict(log), sort_keys=True) + "\n")
     except OSError as error:
         raise RunError(f"cannot write {target}: {reason(error)}; free space or choose CRASHBOOK_HOME") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return target
-
-
-def _take_place(new: Path, target: Path) -> None:
-    """Move a whole folder to its place; one that is there gives way in one step and returns if that fails."""
-    old = new.with_name(f"{new.name.removesuffix('.partial')}.old.partial")
-    if target.is_dir() and not target.is_symlink():
-        target.rename(old)
-    try:
-        new.rename(target)
-    except OSError:
-        if old.is_dir():
-            old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_parquet(table: pa.Table, path: Path) -> TableFile:
     """Write one table; the only place where Parquet of a run is written."""
     import pyarrow.parquet as pq
 
-    pq.write_table(
-        table, path, compression="zstd", compression_level=1, store_decimal_as_integer=True, version="2.6",
-        write_statistics=True, row_group_size=1 << 20,
-    )  # fmt: skip
+    with create(path) as file:
+        pq.write_table(
+            table, file, compression="zstd", compression_level=1, store_decimal_as_integer=True, version="2.6",
+            write_statistics=True, row_group_size=1 << 20,
+        )  # fmt: skip
     return TableFile(rows=table.num_rows, sha256=file_digest(path))
+
+
+def _write_text(path: Path, text: str) -> None:
+    with create(path) as file:
+        file.write(text.encode())
 
 
 def run_ids() -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from backtest.durable import write_file
 from backtest.errors import RunError
 from backtest.run.meta import Record, decode
 from backtest.run.seal import is_sealed, reason, sealed
@@ -112,12 +113,10 @@ def store_studies(
     RunError
         If the file cannot be written; it stays as it was.
     """
-    path, temporary = folder / STUDIES, folder / f".{STUDIES}.partial"
+    path = folder / STUDIES
     known = read_studies(folder)
     studies = Studies(seeds=seeds or known.seeds, rows={**known.rows, **(rows or {})})
     try:
-        temporary.write_text(sealed(msgspec.to_builtins(studies)), "utf-8")
-        temporary.replace(path)
+        write_file(path, sealed(msgspec.to_builtins(studies)).encode())
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise RunError(f"cannot write {path}: {reason(error)}; free space or choose CRASHBOOK_HOME") from None

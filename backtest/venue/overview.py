@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backtest.assets import asset
+from backtest.durable import write_file
 from backtest.venue.profile import VenueProfile
 from backtest.venue.reading import get_venue, venue_names
 
@@ -51,4 +52,4 @@ def with_table(page: str) -> str:
 
 if __name__ == "__main__":
     readme = asset("data", "venues", "README.md")
-    readme.write_text(with_table(readme.read_text("utf-8")), "utf-8")
+    write_file(readme, with_table(readme.read_text("utf-8")).encode())

@@ -16,12 +16,13 @@ import polars as pl
 import pytest
 
 from backtest.assets import lake_folder
+from backtest.durable import sweep
 from backtest.errors import DataError
 from backtest.lake.digests import rows_digest
 from backtest.lake.manifest import JOURNAL, enter_missing, read_manifest
 from backtest.lake.place import Place
 from backtest.lake.read import read_file
-from backtest.lake.write import sweep, write_day
+from backtest.lake.write import write_day
 from tests.fetch.standins import flat
 
 DAY = dt.date(2025, 10, 10)
@@ -223,7 +224,7 @@ def test_a_disk_that_refuses_is_one_line_and_leaves_nothing(failing: str, monkey
     def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, failing, refuse)
+    monkeypatch.setattr(os, failing, refuse)
     with pytest.raises(DataError, match=f"{NAME}: cannot be written: No space left on device; free space or set "):
         store(minutes(3))
     assert [path for path in lake_folder().rglob("*") if path.is_file()] == []

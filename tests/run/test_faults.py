@@ -92,13 +92,13 @@ def test_a_study_that_cannot_be_stored_leaves_the_run_and_its_older_study_alone(
     row = StudyRow(label="a", run_id=run.run_id, metrics={})
     store_studies(run.path, rows={"grid": (row,)})
     before = files()
-    monkeypatch.setattr(Path, "replace", _refuse)
+    monkeypatch.setattr(os, "replace", _refuse)
     with pytest.raises(Exception, match="No space left on device; free space or choose CRASHBOOK_HOME"):
         store_studies(run.path, rows={"grid": ()})
     assert files() == before
 
 
-def _refuse(path: Path, target: Path) -> Path:
+def _refuse(path: Path, target: Path) -> None:
     raise OSError(28, "No space left on device")
 
 
@@ -177,14 +177,14 @@ def test_an_interrupted_writer_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -
 def test_a_run_that_cannot_take_its_place_gives_it_back_to_the_older_one(monkeypatch: pytest.MonkeyPatch) -> None:
     first = run_of()
     before = files()
-    rename = Path.rename
+    replace = os.replace
 
-    def refuse_the_new(path: Path, target: Path) -> Path:
-        if Path(target) == first.path and not path.name.endswith(".old.partial"):
+    def refuse_the_new(path: Path, target: Path) -> None:
+        if target == first.path and ".old." not in path.name:
             raise OSError(28, "No space left on device")
-        return rename(path, target)
+        replace(path, target)
 
-    monkeypatch.setattr(Path, "rename", refuse_the_new)
+    monkeypatch.setattr(os, "replace", refuse_the_new)
     answer = crashbook(*replay_words(), "--fresh")
     assert answer.code == 1
     assert "No space left on device" in answer.lines[0]

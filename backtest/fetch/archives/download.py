@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from backtest.durable import create, draft, make_folder, remove
 from backtest.errors import DataError
 from backtest.fetch.retry import RETRY, Retry, delays, retry_after
 from backtest.lake.place import shown
@@ -100,22 +101,19 @@ def download(url: str, target: Path, client: Client, check: Callable[[Path], Non
     """
     import requests
 
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     session = client.session or requests.Session()
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _attempts(session, url, partial, client)
-        if check is not None:
-            check(partial)
-        partial.replace(target)
+        make_folder(target.parent)
+        with draft(target) as partial:
+            _attempts(session, url, partial, client)
+            if check is not None:
+                check(partial)
     except requests.RequestException as error:  # an address no attempt could mend
         raise Refused(f"{url}: {_why(error)}; give a folder or an http address") from error
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise DataError(f"{shown(target)}: cannot be written: {reason}; free space or set CRASHBOOK_HOME") from error
     finally:
-        if partial.parent.is_dir():
-            partial.unlink(missing_ok=True)
         if client.session is None:
             session.close()
 
@@ -170,7 +168,8 @@ def _save(response: Any, url: str, partial: Path, client: Client) -> None:
     declared = response.headers.get("Content-Length", "")
     total = int(declared) if declared.isdecimal() else None
     name, done = urlsplit(url).path.rpartition("/")[2], 0
-    with partial.open("wb") as file:
+    remove(partial)  # of an attempt before
+    with create(partial) as file:
         for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
             done += len(chunk)
             if max(done, total or 0) > client.size_limit_bytes:

@@ -10,6 +10,7 @@ from functools import cache as remembered
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
+from backtest.durable import remove
 from backtest.errors import DataError, UsageError
 from backtest.fetch.archives.download import Client, NotPublished, download
 from backtest.fetch.archives.packed import has_magic, read_text, verify
@@ -149,7 +150,7 @@ def _fetch_checksum(base: str, file: ArchiveFile, checksum: Path, client: Client
     try:
         download(f"{base}/{file.name}.CHECKSUM", checksum, client)
     except NotPublished:
-        checksum.unlink(missing_ok=True)
+        remove(checksum)
 
 
 def _checked(path: Path, file: ArchiveFile) -> FoundFile:

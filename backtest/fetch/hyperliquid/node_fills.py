@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backtest.assets import lake_folder
+from backtest.durable import make_folder
 from backtest.errors import DataError
 from backtest.fetch.hyperliquid.blocks import DAY_US, FillCounts, FillRow, rows_of
 from backtest.lake.place import Place, shown
@@ -241,7 +242,7 @@ def _exclusively() -> Iterator[None]:
 
     folder = lake_folder() / "fills"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         handle = os.open(folder, os.O_RDONLY)
     except OSError as error:
         raise DataError(f"{shown(folder)}: {error.strerror}; free space or set CRASHBOOK_HOME") from None

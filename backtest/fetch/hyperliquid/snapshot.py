@@ -18,7 +18,6 @@ are not (coins not asked for, isolated ones) keep their part, since the rest of 
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,6 +28,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_type_hints
 
+from backtest.durable import draft, make_folder
 from backtest.errors import BookError
 from backtest.fetch.hyperliquid.blocks import COIN
 from backtest.fetch.hyperliquid.clearinghouse import (
@@ -212,11 +212,10 @@ def _write(con: duckdb.DuckDBPyConnection, counts: SnapshotCounts, target: Path,
         raise BookError(f"no position of the snapshot is left ({listed}); check the files and the coins asked for")
     accounts_file = target.with_suffix(".accounts.parquet")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         for path, query in ((accounts_file, _ACCOUNTS), (target, _BOOK[margin])):
-            partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-            con.sql(query).write_parquet(str(partial), compression="zstd")
-            partial.replace(path)
+            with draft(path) as partial:
+                con.sql(query).write_parquet(str(partial), compression="zstd")
     except (OSError, duckdb.Error) as error:
         raise BookError(f"{target.name}: cannot be written: {error}; free space or give another place") from None
     (totals,) = con.sql(_TOTALS).pl().iter_rows(named=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -234,10 +235,10 @@ def test_a_check_that_fails_leaves_nothing(server: Server, tmp_path: Path, waits
 
 
 def test_a_full_disk_is_told(server: Server, tmp_path: Path, waits: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Path, target: Path) -> None:
+    def full(path: Path, target: Path) -> None:
         raise OSError(errno.ENOSPC, "")
 
-    monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(DataError, match="cannot be written: No space left on device; free space or set CRASHBOOK_HOME"):
         download(server.serve("/x.zip", file()), tmp_path / "x.zip", waits.client())
     assert list(tmp_path.glob("*x.zip*")) == []
