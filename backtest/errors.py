@@ -67,6 +67,12 @@ class DataGapError(DataError):
     exit_code = 3
 
 
+class SuspectError(DataError):
+    """Values inside the window of a replay that nothing around them bears out."""
+
+    exit_code = 3
+
+
 class BookError(CrashbookError):
     """A position book breaks a rule; every violation is listed with row and column."""
 

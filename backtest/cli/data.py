@@ -21,7 +21,9 @@ DIGITS_SHOWN = 12  # of a digest, in a table
 
 @command("crashbook data", "crashbook data 2025-10-10", "crashbook data 2025-10-10 --format json")
 @click.argument("event", required=False)
-@click.option("--strict", is_flag=True, help="Exit with 3 if anything is missing, duplicate, stale, changed or wrong.")
+@click.option(
+    "--strict", is_flag=True, help="Exit with 3 if anything is missing, duplicate, stale, suspicious, changed or wrong."
+)
 @output_options
 def data(event: str | None, strict: bool, output: Output) -> None:
     """Show the contents of the lake and its gaps.
@@ -63,6 +65,7 @@ def problems(held: Sequence[Holding]) -> list[str]:
         ("missing interval", "missing intervals"): sum(each.facts.missing for each in there),
         ("duplicate", "duplicates"): sum(each.facts.duplicates for each in there),
         ("stale mark", "stale marks"): sum(each.stale_marks or 0 for each in there),
+        ("suspicious value", "suspicious values"): sum(len(each.suspects) for each in there),
         ("changed day", "changed days"): sum(len(each.changed or ()) for each in there),
         ("broken rule", "broken rules"): sum(len(each.faults) for each in there),
     }

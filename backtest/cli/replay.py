@@ -73,13 +73,14 @@ def study_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--report/--no-report", default=None, help="Write the HTML report; by default only with --output.")
 @click.option("--output", "path", type=click.Path(path_type=Path), help="Path of the report.")
 @click.option("--allow-gaps", is_flag=True, help="Carry missing bars of the core flat instead of refusing them.")
+@click.option("--allow-suspect", is_flag=True, help="Replay values that nothing around them bears out.")
 @click.option("--explain", is_flag=True, help="Do not run: show scenario, data, rules and what is not simulated.")
 @click.option("--fresh", is_flag=True, help="Simulate even if the same run is on disk.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes on stderr.")
 def replay(
     event: str | None, file: Path | None, venue: str | None, coins: str | None, changes: tuple[str, ...],
     positions: str | None, seed: int | None, report: bool | None, path: Path | None, allow_gaps: bool,
-    explain: bool, fresh: bool, quiet: bool, **studies: int | None,
+    allow_suspect: bool, explain: bool, fresh: bool, quiet: bool, **studies: int | None,
 ) -> None:  # fmt: skip
     """Replay a crash and print its headline numbers.
 
@@ -91,7 +92,8 @@ def replay(
 
     if path and report is False:
         raise click.UsageError("--output is the path of the report, and --no-report wants none; give one of the two")
-    options = {"venue": venue, "coins": coins, "seed": seed, "allow_gaps": allow_gaps or None, **_book(positions)}
+    allowed = {"allow_gaps": allow_gaps or None, "allow_suspect": allow_suspect or None}
+    options = {"venue": venue, "coins": coins, "seed": seed, **allowed, **_book(positions)}
     options = {key: value for key, value in options.items() if value is not None}
     given = overrides(file, options, changes)
     resolved = resolve(event_name(event, given.get("event")), given)

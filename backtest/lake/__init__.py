@@ -2,8 +2,9 @@
 
 ``series`` is the one table of all series; ``place`` says where a day lies, ``read`` and ``write`` move its rows,
 ``manifest`` is the journal of what was fetched, ``digests`` shows whether rows changed. ``checks`` holds the rules of
-rows, ``clock`` the distance they should have; ``holdings`` reads whole folders and ``inventory`` counts rows, gaps
-and duplicates. ``availability`` is how far back each venue's public data go, ``markets`` which venues are asked
+rows, ``clock`` the distance they should have; ``plausible`` doubts values that nothing around them bears out, and
+``witnesses`` asks other series of the coin about them. ``holdings`` reads whole folders and ``inventory`` counts rows,
+gaps and duplicates. ``availability`` is how far back each venue's public data go, ``markets`` which venues are asked
 for a coin and under which symbols.
 """
 
@@ -17,7 +18,9 @@ __all__ = [
     "manifest",
     "markets",
     "place",
+    "plausible",
     "read",
     "series",
+    "witnesses",
     "write",
 ]

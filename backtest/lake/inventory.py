@@ -24,9 +24,12 @@ from backtest.lake.holdings import changed_days, day_names, first_few, load_days
 from backtest.lake.manifest import read_manifest
 from backtest.lake.markets import chain, known_symbols
 from backtest.lake.place import Place
+from backtest.lake.plausible import Suspect, judge_level
+from backtest.lake.read import read_series
 from backtest.lake.series import SERIES, TIMEFRAMES
+from backtest.lake.witnesses import suspects_of
 from backtest.mechanics.exact import Ints
-from backtest.times import Window, days_between, find_gaps, runs_of
+from backtest.times import DAY, Window, days_between, find_gaps, runs_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +57,8 @@ class Holding:
         Days whose rows are not those that were entered in the journal; None if not looked at.
     faults
         Rules that are broken.
+    suspects
+        Values that nothing around them bears out; not looked for where a rule is broken.
     note
         Anything else a reader must know.
     """
@@ -65,6 +70,7 @@ class Holding:
     sources: tuple[str, ...] = ()
     changed: tuple[dt.date, ...] | None = None
     faults: tuple[str, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
     note: str = ""
 
     @property
@@ -89,6 +95,8 @@ class Holding:
             "gap_times": gaps_text(facts.gaps),
             "duplicates": facts.duplicates,
             "stale_marks": self.stale_marks,
+            "suspects": len(self.suspects),
+            "worst_suspect": max(self.suspects, key=lambda each: each.severity).text() if self.suspects else "",
             "first_ts": facts.first,
             "last_ts": facts.last,
             "source": ", ".join(self.sources),
@@ -227,6 +235,7 @@ def _hold(
         sources=loaded.sources,
         changed=changed,
         faults=tuple(faults),
+        suspects=() if measured.fault else (*_level(place, measured.kept), *suspects_of(place, measured.kept)),
     )
     # marks of the whole first day may be those of the window's first funding time
     kept = {"mark_ohlcv": loaded.frame, "funding": frame}.get(place.series)
@@ -241,11 +250,27 @@ def _times(place: Place, frame: pl.DataFrame) -> Ints:
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """Intervals expected of a stretch (None without a clock), facts of its rows, and the rule they break."""
+    """Intervals expected of a stretch (None without a clock), its rows, their facts, and the rule they break."""
 
     expected: int | None
+    kept: pl.DataFrame
     facts: Facts
     fault: str
+
+
+def _level(place: Place, marks: pl.DataFrame) -> tuple[Suspect, ...]:
+    """Return the first mark if those of the first day lie at a multiple of the market's own trades."""
+    import polars as pl
+
+    if place.series != "mark_ohlcv" or not marks.height:
+        return ()
+    start = dt.datetime.combine(marks["ts"][0].date(), dt.time())
+    try:
+        trades = read_series(replace(place, series="ohlcv"), start, start + DAY)
+    except DataError:  # named where its own place is counted
+        return ()
+    both = marks.select("ts", "close").join(trades.select("ts", trade=pl.col("close")), on="ts", maintain_order="left")
+    return judge_level(*(both[name].to_physical().to_numpy() for name in ("ts", "close", "trade")))
 
 
 def _measure(place: Place, frame: pl.DataFrame, window: Window | None, times: Ints) -> _Measured:
@@ -272,7 +297,7 @@ def _measure(place: Place, frame: pl.DataFrame, window: Window | None, times: In
         lengths = [int((end - start).total_seconds()) for start, end in gaps]
         facts = replace(facts, gaps=gaps, missing=sum(lengths) // step, longest_gap_s=max(lengths, default=0))
     expected = int((grid[1] - grid[0]).total_seconds()) // step if grid else None
-    return _Measured(expected, facts, fault)
+    return _Measured(expected, kept, facts, fault)
 
 
 def _check(place: Place, frame: pl.DataFrame, grid: Window | None) -> tuple[pl.DataFrame, Facts]:

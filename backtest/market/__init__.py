@@ -4,7 +4,7 @@
 marks, ``funding`` the settlements, ``depth`` the order book, ``actual_fills`` what the venue really closed; ``align``
 lays bars of several coins on one clock, ``units`` turns them into ticks and lots, ``pre_roll`` says where positions
 were opened. ``terms`` are a contract's tick, lot and margin table on a day. ``inputs`` and ``notes`` say
-what a reader must know of all that.
+what a reader must know of all that; ``suspects`` refuses doubtful values unless they are allowed.
 """
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "notes",
     "path",
     "pre_roll",
+    "suspects",
     "tape",
     "terms",
     "units",

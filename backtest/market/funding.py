@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from backtest.errors import DataError
 from backtest.lake.checks import Facts, check_bars, check_funding
 from backtest.lake.place import Place, shown
+from backtest.lake.plausible import LARGE_RATE, Suspect, judge_rates
 from backtest.lake.read import read_series
+from backtest.lake.witnesses import suspects_of
 from backtest.market.inputs import InputSeries, from_lake
 from backtest.mechanics.exact import rate_e9
 from backtest.times import Window
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from backtest.venue.profile import VenueProfile
 
 MINUTE = dt.timedelta(minutes=1)
+AROUND = dt.timedelta(hours=36)  # rates that a rate is judged by
 NO_RATES = "no funding data in the window"
 NOT_DUE = "no settlement is due in the window"
 
@@ -84,8 +87,16 @@ def read_settlements(profile: VenueProfile, index: int, unit: Instrument, window
         *_clip_notes(times, settlements),
         *([f"has {index_series[0].note}"] if 0 in oracles and index_series else []),
     ]
-    rates = from_lake(place, facts, _charged(settlements))
+    rates = from_lake(place, facts, _charged(settlements), suspects=_suspect_rates(place, frame, window))
     return Paid(settlements, (rates, *index_series), tuple(notes))
+
+
+def _suspect_rates(place: Place, frame: pl.DataFrame, window: Window) -> tuple[Suspect, ...]:
+    """Return the rates of a window that those around it do not bear out."""
+    if not (frame["rate"].abs() > LARGE_RATE).any():
+        return ()
+    wider, _ = _rates(place, (window[0] - AROUND, window[1] + AROUND))
+    return tuple(each for each in judge_rates(wider) if window[0] <= each.ts < window[1])
 
 
 def _rates(place: Place, window: Window) -> tuple[pl.DataFrame, Facts]:
@@ -116,7 +127,7 @@ def _oracles(
     note = f"index prices at {have} of {len(times)} settlements, else the mark is charged" if have < len(times) else ""
     if not have:
         return oracles, (InputSeries("index_ohlcv", unit.symbol, source="", label="missing", note=note),)
-    return oracles, (from_lake(place, facts, note),)
+    return oracles, (from_lake(place, facts, note, suspects=suspects_of(place, frame)),)
 
 
 def _in_quanta(price: float, unit: Instrument, where: str) -> int:

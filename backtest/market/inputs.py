@@ -7,11 +7,15 @@ from typing import Any
 
 from backtest.lake.checks import Facts
 from backtest.lake.place import Place
+from backtest.lake.plausible import Suspect
 
 
 @dataclass(frozen=True, slots=True)
 class InputSeries:
-    """One series of one symbol as a run used it; ``label`` is measured, proxy, modelled or missing."""
+    """One series of one symbol as a run used it; ``label`` is measured, proxy, modelled or missing.
+
+    ``suspects`` are the values of its rows that nothing around them bears out.
+    """
 
     name: str
     symbol: str
@@ -21,6 +25,7 @@ class InputSeries:
     facts: Facts | None = None
     note: str = ""
     bridged: int = 0
+    suspects: tuple[Suspect, ...] = ()
 
     def row(self) -> dict[str, Any]:
         """Return a row of the table ``coverage``, the run left out."""
@@ -51,6 +56,7 @@ def from_lake(
     symbol: str = "",
     stands_in: bool = False,
     expected_rows: int | None = None,
+    suspects: tuple[Suspect, ...] = (),
 ) -> InputSeries:
     """Return a series read from the lake.
 
@@ -69,4 +75,5 @@ def from_lake(
         expected_rows=expected_rows,
         facts=facts,
         note=note,
+        suspects=suspects,
     )

@@ -12,12 +12,14 @@ import numpy as np
 from backtest.errors import DataError
 from backtest.lake.checks import PRICES, check_bars
 from backtest.lake.place import Place, shown
+from backtest.lake.plausible import judge_level
 from backtest.lake.read import read_series
+from backtest.lake.witnesses import suspects_of
 from backtest.market.inputs import InputSeries, from_lake
 from backtest.market.tape import Tape
 from backtest.market.units import in_units
-from backtest.mechanics.exact import Ints
-from backtest.mechanics.path import walk
+from backtest.mechanics.exact import Floats, Ints
+from backtest.mechanics.path import CLOSE, walk
 from backtest.times import Window
 from backtest.venue.instrument import Instrument
 
@@ -68,7 +70,17 @@ def read_marks(
         if frame.height == len(trade):
             own = place.venue == venue
             note = "" if own else f"marks of {place.venue} stand in for {venue}"
-            series = from_lake(place, facts, note, symbol=unit.symbol, stands_in=not own, expected_rows=len(trade))
+            closes: Floats = trade[:, CLOSE].astype(np.float64) * float(unit.tick)
+            level = judge_level(frame["ts"].to_physical().to_numpy(), frame["close"].to_numpy(), closes)
+            series = from_lake(
+                place,
+                facts,
+                note,
+                symbol=unit.symbol,
+                stands_in=not own,
+                expected_rows=len(trade),
+                suspects=(*level, *suspects_of(place, frame)),
+            )
             return MarkBars(_in_quanta(frame, unit, where), series)
         counts.append(f"{frame.height or 'none'} of the {len(trade)} mark bars of {place.venue}")
     modelled = InputSeries(

@@ -15,6 +15,7 @@ from backtest.errors import ConfigError, DataGapError
 from backtest.lake.checks import check_bars, gaps_text
 from backtest.lake.markets import symbols_of
 from backtest.lake.place import Place
+from backtest.lake.witnesses import suspects_of
 from backtest.market.actual_fills import read_actual
 from backtest.market.align import on_one_clock
 from backtest.market.depth import read_depth
@@ -23,13 +24,14 @@ from backtest.market.inputs import InputSeries
 from backtest.market.mark_model import model_points, read_marks
 from backtest.market.notes import known_open_interest, labels, proxy_notes, series_notes, unit_notes, window_notes
 from backtest.market.pre_roll import BAR_S, EntryProfile, entry_profile, find_pre_roll
+from backtest.market.suspects import UsedSuspect, refuse_suspects, suspect_notes, suspects_used
 from backtest.market.tape import RequestedWindow, Tape, common_window, find_tape
 from backtest.market.units import in_lots, in_units, instrument_of, refuse_no_value
 from backtest.mechanics.exact import Bools, Floats, Ints, rate_e9
 from backtest.mechanics.impact import OrderBook
 from backtest.mechanics.path import HIGH, LOW, Walk, walk
 from backtest.scenario.fields import Scenario
-from backtest.times import Window, micros
+from backtest.times import Window, micros, moment
 from backtest.venue.instrument import Instrument
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class MarketPath:
     (symbols) are its lowest and highest mark, or those of the first bar where there is none. ``coverage`` holds rows
     of the table of that name without the run; ``actual`` the venue's own forced fills, if they were
     imported; ``digest`` is over all of it. ``books`` hold the order book of each symbol, only where ``impact = depth``.
+    ``suspects`` are the doubtful values of all series.
     """
 
     instruments: tuple[Instrument, ...]
@@ -70,6 +73,7 @@ class MarketPath:
     actual: pl.DataFrame
     digest: str
     books: tuple[OrderBook, ...] = ()
+    suspects: tuple[UsedSuspect, ...] = ()
 
 
 def build_market(
@@ -85,6 +89,8 @@ def build_market(
     ------
     DataGapError
         No bars, an empty window, or gaps in it without ``allow_gaps``.
+    SuspectError
+        Values that nothing around them bears out where the replay walks, without ``allow_suspect``.
     DataError
         Rows that break a rule of ``check_bars``.
     """
@@ -122,11 +128,19 @@ def build_market(
         *(each.series for each in books),
         *terms,
     )
+    profiles = tuple(
+        entry_profile(trade[s, : pre_roll.core_bar], volume[s, : pre_roll.core_bar]) if pre_roll.long_enough else None
+        for s in range(len(units))
+    )
+    first = pre_roll.core_bar if all(profile is not None for profile in profiles) else 0
+    suspects = suspects_used(inputs, moment(micros(window[0]) + first * BAR_S * 1_000_000))
+    refuse_suspects(suspects, event.id, allowed=scenario.allow_suspect)
     notes = (
         *proxy_notes(profile, tapes),
         *window_notes(event, scenario, window, tapes),
         *unit_notes(profile, units),
         *series_notes(inputs),
+        *suspect_notes(suspects),
         *funding_notes(paid),
     )
     funding = tuple(sorted(row for each in paid for row in each.settlements))
@@ -144,12 +158,7 @@ def build_market(
         bridged=bars.bridged,
         funding=funding,
         core_bar=pre_roll.core_bar,
-        entry_profiles=tuple(
-            entry_profile(trade[s, : pre_roll.core_bar], volume[s, : pre_roll.core_bar])
-            if pre_roll.long_enough
-            else None
-            for s in range(len(units))
-        ),
+        entry_profiles=profiles,
         pre_low=mark[:, : pre_roll.bars_seen, LOW].min(axis=1),
         pre_high=mark[:, : pre_roll.bars_seen, HIGH].max(axis=1),
         coverage=coverage,
@@ -158,6 +167,7 @@ def build_market(
         actual=actual.fills,
         digest=_digest(identity, bars.open_ts, trade, mark, volume, bars.bridged),
         books=tuple(each.book for each in books),
+        suspects=suspects,
     )
 
 
@@ -218,6 +228,7 @@ def _read_trades(event: CrashEvent, profile: VenueProfile, scenario: Scenario, t
         facts=facts,
         note="" if own else f"bars of {tape.venue} stand in for {profile.id}",
         bridged=facts.missing,
+        suspects=suspects_of(tape.place, frame),
     )
     return _Trades(frame, series)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from backtest.mechanics.exact import RATE_ONE
 from backtest.run.assumptions import assumptions, counted, not_simulated
 from backtest.run.identity import version
-from backtest.run.meta import Contract, Digests, Event, Label, Labels, RunMeta, Settlement, Tier, Venue
+from backtest.run.meta import Contract, Digests, Event, Label, Labels, RunMeta, Settlement, SuspectValue, Tier, Venue
 from backtest.scenario.fields import Scenario
 from backtest.scenario.writing import scenario_toml
 from backtest.venue.settlement import coin_px
@@ -92,6 +92,26 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> RunMeta:
         ),
         watch=bool(scenario.watch),
         cross=bool(prepared.book.cross.any()),
+        suspects=suspects_of(prepared),
+    )
+
+
+def suspects_of(prepared: Prepared) -> tuple[SuspectValue, ...]:
+    """Return the doubtful values of the data used."""
+    return tuple(
+        SuspectValue(
+            series=used.series,
+            symbol=used.symbol,
+            source=used.source,
+            ts=used.suspect.ts,
+            field=used.suspect.field,
+            value=used.suspect.value,
+            least=used.suspect.least,
+            most=used.suspect.most,
+            reason=used.suspect.reason,
+            walked=used.walked,
+        )
+        for used in prepared.market.suspects
     )
 
 

@@ -120,6 +120,21 @@ class Digests(Record, frozen=True):
     scenario: str
 
 
+class SuspectValue(Record, frozen=True):
+    """A value of the data used that nothing around it bears out; ``walked``: it lies in the bars that were replayed."""
+
+    series: str
+    symbol: str
+    source: str
+    ts: dt.datetime
+    field: str
+    value: float
+    least: float | None
+    most: float | None
+    reason: str
+    walked: bool
+
+
 class TableFile(Record, frozen=True):
     """Rows and SHA-256 of the file of a result table."""
 
@@ -147,6 +162,7 @@ class RunMeta(Record, frozen=True):
     digests: Digests
     watch: bool
     cross: bool
+    suspects: tuple[SuspectValue, ...] = ()
     tables: dict[str, TableFile] = {}
 
 

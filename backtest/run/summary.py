@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backtest.formatting import period, utc, whole_usd
+from backtest.formatting import coin, period, plural, utc, whole_usd
 
 if TYPE_CHECKING:
     from backtest.run.run import StoredRun
@@ -39,8 +39,21 @@ def lines(run: StoredRun) -> list[tuple[str, str]]:
         ("uncovered", whole_usd(s["uncovered_usd"])),
         ("conservation", f"residual {whole_usd(s['residual_usd'])}"),
         ("audits", f"{passed} of {len(audits)} passed"),
+        *_suspects(run),
     ]
     return rows + (_bands(run.studies.seeds) if run.studies.seeds else [])
+
+
+def _suspects(run: StoredRun) -> list[tuple[str, str]]:
+    """Return a line on doubtful values that were allowed, if there are any: how many, and the first."""
+    found = run.meta.suspects
+    if not found:
+        return []
+    first = found[0]
+    value = f"{coin(first.symbol)} {first.series} {first.field} {first.value:,.6g} at {first.ts.isoformat()}"
+    walked = sum(one.walked for one in found)
+    where = "replayed" if walked == len(found) else f"{walked} replayed, the rest before the core"
+    return [("suspicious", f"{len(found)} {plural(len(found), 'value')}, {where}: {value}")]
 
 
 def _bands(seeds: Seeds) -> list[tuple[str, str]]:

@@ -60,6 +60,9 @@ class Scenario:
         unit="s", low=0, high=86400, kept=True,
     )
     allow_gaps: bool = option(False, "carry missing bars of the core flat instead of refusing them", kept=True)
+    allow_suspect: bool = option(
+        False, "replay values that nothing around them bears out, instead of refusing them", kept=True,
+    )
     positions: int = option(
         100_000, "positions of the synthetic book over all coins", low=2, high=20_000_000, kept=True,
     )

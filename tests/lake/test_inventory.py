@@ -89,6 +89,8 @@ def test_whole_days_lack_nothing() -> None:
         "gap_times": "",
         "duplicates": 0,
         "stale_marks": None,
+        "suspects": 0,
+        "worst_suspect": "",
         "first_ts": utc("00:00"),
         "last_ts": utc("2025-10-11T23:59"),
         "source": "bybit, bybit archive",

@@ -274,7 +274,7 @@ def test_a_price_of_a_thousand_million_on_a_whole_venue_is_refused_with_symbol_a
     # 138,000 BTC at 1e9 are 1.38e14 USD on each side, counted twice: 552 times what a column of money holds.
     store("binanceusdm", spiked(walking(), 4, high=1e9))
     refusal = refused(1, "replay", EVENT, "--venue", "binanceusdm", "--coins", "BTC", "--positions", "200", "-q",
-                      *_sets(open_interest_usd=138_000 * 50_000, fund_start_usd=0))  # fmt: skip
+                      "--allow-suspect", *_sets(open_interest_usd=138_000 * 50_000, fund_start_usd=0))  # fmt: skip
     assert refusal == (
         "crashbook: BTC/USDT:USDT: lots x price with fund and vault reaches 552 times the exact range of the result "
         "tables, 1e12 USD; use a smaller open interest, fund or vault"

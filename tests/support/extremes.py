@@ -137,8 +137,9 @@ def fields(venue: str, minutes: int = MINUTES, **changes: Any) -> dict[str, Any]
 def replayed(
     venue: str, positions: Sequence[Mapping[str, Any]] = (), minutes: int = MINUTES, **changes: Any
 ) -> StoredRun:
-    """Replay the stored bars under a profile, with an imported book if there are positions."""
+    """Replay the stored bars under a profile, with an imported book if there are positions; no price is too odd."""
     book = pl.DataFrame(list(positions)) if positions else None
+    changes = {"allow_suspect": True} | changes
     return execute(prepare(resolve(EVENT, fields(venue, minutes, **changes)), book), fresh=True)
 
 

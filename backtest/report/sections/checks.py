@@ -7,7 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from backtest.formatting import coin, micros
+from backtest.formatting import coin, micros, plural
+from backtest.lake.plausible import expected_text, figure_text
 from backtest.report import markup as m
 from backtest.report.findings import Findings, Row
 from backtest.report.sections.section import Part, Section
@@ -35,6 +36,16 @@ COVERAGE = columns("""
     last_ts        moment  last
     origin         text    source
 """)
+SUSPECTS = columns("""
+    series    head    series
+    coin      text    coin
+    ts        moment  at
+    field     text    field
+    value     text    value
+    expected  text    expected
+    reason    text    why
+    where     text    where
+""")
 PASS, FAIL = Markup('<span class="pass">✓ pass</span>'), Markup('<span class="fail">✗ FAIL</span>')
 OPEN = 2  # groups of limits that are open from the start
 
@@ -54,7 +65,14 @@ def answer(f: Findings) -> Markup:
         names = m.listed([m.fill("{name}", name=name) for name in failed])
         verdict = m.fill("No: {n} of {all} audits fail ({names})", n=len(failed), all=len(f.audits), names=names)
     words = "; cash and contracts of all owners sum to zero at every step, with a residual of {residual} USD."
-    return verdict + m.fill(words, residual=micros(f.summary["residual_usd"]))
+    doubts = len(f.meta.suspects)
+    doubted = m.fill(
+        " {n} suspicious {values} of the data used {were} allowed.",
+        n=m.count(doubts),
+        values=plural(doubts, "value"),
+        were=plural(doubts, "was", "were"),
+    )
+    return verdict + m.fill(words, residual=micros(f.summary["residual_usd"])) + (doubted if doubts else Markup(""))
 
 
 def audits_table(f: Findings) -> Markup:
@@ -74,6 +92,24 @@ def coverage_table(f: Findings) -> Markup:
         for group in groups.values()
     ]
     return table(rows, COVERAGE, kind="wrap") if rows else m.empty("No market data is recorded for this run.")
+
+
+def suspects_table(f: Findings) -> Markup:
+    """List the values of the data used that nothing around them bears out."""
+    rows = [
+        {
+            "series": one.series,
+            "coin": coin(one.symbol),
+            "ts": one.ts,
+            "field": one.field,
+            "value": figure_text(one.value),
+            "expected": expected_text(one.least, one.most),
+            "reason": one.reason,
+            "where": "replayed" if one.walked else "before the core",
+        }
+        for one in f.meta.suspects
+    ]
+    return table(rows, SUSPECTS, kind="wrap") if rows else m.empty("No value of the data used is suspicious.")
 
 
 def _origin(group: list[Row]) -> Markup:
@@ -139,6 +175,7 @@ SECTION = Section(
     parts=(
         Part("Audits: queries that must return no row", audits_table),
         Part("Data used", coverage_table, ("data_coverage",)),
+        Part("Suspicious values", suspects_table),
         Part("Assumptions and limits", limits),
         Part("Scenario", scenario_text),
         Part("Versions", versions_table),

@@ -1,0 +1,262 @@
+"""Plausibility of stored values: bars, rates and open interest that stand alone against all around them.
+
+``checks`` refuses what no market can print; this module doubts what a market seldom prints. Nothing is changed or
+left out: a doubtful value is a ``Suspect``, computed from the rows whenever they are read, so that it cannot grow old.
+
+A price is judged by the bars around it, in logarithms. A crash is a run of bars, or a wick that the bars next to it go
+towards, and all ranges around it are wide; a wrong digit is one bar that goes where no other goes. The allowance of
+a bar beyond both its neighbours is ``FLOOR`` at one minute, growing with the root of the bar's length as volatility
+does, plus multiples of the median range of the bars around it and of the second largest range close by, so that one
+other wrong bar does not hide it. The figures are fitted: of 1.4 million real bars, crashes among them, none uses more
+than 0.8 of its allowance.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backtest.mechanics.exact import Bools, Floats, Ints
+from backtest.times import moment
+
+if TYPE_CHECKING:
+    import polars as pl
+
+FLOOR = 0.08  # in logarithms, at one minute
+OF_MEDIAN, OF_SECOND = 8.0, 1.5  # multiples of ranges in the allowance
+AROUND, CLOSE = 30, 3  # bars on either side: those of the median, those of the second largest range
+FEWEST = 5  # bars; fewer say nothing of one another
+LEAST_PX = 1e-12  # stands for zero in logarithms
+VOLUME_RATIO = 20.0  # at one minute: over the largest volume around
+LARGE_RATE, RATE_RATIO = 0.009, 20.0  # rates at the former cap of 0.75 % stand alone now and then
+STEP_RATIO = 5.0  # of open interest, there and back
+LEVEL_RATIO = 2.0  # of marks over trades, in the median
+OTHERS = np.array([offset for offset in range(-AROUND, AROUND + 1) if offset])
+NEAR = np.flatnonzero(np.abs(OTHERS) <= CLOSE)
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A stored value that nothing around it bears out; ``least`` and ``most`` bound what was expected, None: open."""
+
+    ts: dt.datetime
+    field: str
+    value: float
+    least: float | None
+    most: float | None
+    reason: str
+
+    @property
+    def expected(self) -> str:
+        """Return the range expected as text.
+
+        Examples
+        --------
+        >>> noon = dt.datetime.fromisoformat("2025-10-10T12:00")
+        >>> Suspect(noon, "low", 500.0, 45_300.25, None, "alone").expected
+        'at least 45,300.2'
+        """
+        return expected_text(self.least, self.most)
+
+    @property
+    def severity(self) -> float:
+        """Return how many times the value lies beyond what was expected, to tell the worst of several."""
+        bound = self.least if self.least is not None and self.value < self.least else self.most
+        pair = sorted(max(abs(each or 0.0), LEAST_PX) for each in (self.value, bound))
+        return pair[1] / pair[0]
+
+    def text(self) -> str:
+        """Return field, value, time, expected range and reason in one line."""
+        stated = f"{self.field} {figure_text(self.value)} at {self.ts.isoformat()}"
+        return f"{stated}, expected {self.expected} ({self.reason})"
+
+
+def expected_text(least: float | None, most: float | None) -> str:
+    """Return a range as text, open where a bound is None.
+
+    Examples
+    --------
+    >>> expected_text(0.5, 2.0), expected_text(None, 116_230.5)
+    ('0.5 to 2', 'at most 116,230')
+    """
+    if least is not None and most is not None:
+        return f"{figure_text(least)} to {figure_text(most)}"
+    return f"at least {figure_text(least)}" if least is not None else f"at most {figure_text(most or 0.0)}"
+
+
+def figure_text(value: float) -> str:
+    """Return a figure as stored, without the noise of floats, or six digits of one that is long.
+
+    Examples
+    --------
+    >>> figure_text(48_888.0), figure_text(0.00001234), figure_text(0.0)
+    ('48,888', '1.234e-05', '0')
+    """
+    return f"{value:,.6g}" if 1e-4 <= abs(value) < 1e6 or not value else f"{value:.6g}"
+
+
+def judge_bars(frame: pl.DataFrame, bar_s: int) -> tuple[Suspect, ...]:
+    """Return the highs, lows and volumes of checked bars that the bars around them do not bear out, in order of time.
+
+    Volumes that are all zero, as those of marks, say nothing and are not judged.
+
+    Examples
+    --------
+    An hour at 50,000, one low of which lost its last zeros:
+
+    >>> import polars as pl
+    >>> start = dt.datetime.fromisoformat("2025-10-10T12:00")
+    >>> ts = [start + dt.timedelta(minutes=minute) for minute in range(60)]
+    >>> low = [49_990.0 if minute != 30 else 500.0 for minute in range(60)]
+    >>> bars = pl.DataFrame({"ts": ts, "open": 5e4, "high": 50_010.0, "low": low, "close": 5e4, "volume": 9.0})
+    >>> [(each.ts.minute, each.field, each.value, each.expected) for each in judge_bars(bars, 60)]
+    [(30, 'low', 500.0, 'at least 45,971.6')]
+    """
+    if frame.height < FEWEST:
+        return ()
+    ts: Ints = frame["ts"].to_physical().to_numpy()
+    opened, high, low, closed, volume = (frame[name].to_numpy() for name in ("open", "high", "low", "close", "volume"))
+    minutes = max(bar_s, 60) / 60
+    floor = FLOOR * math.sqrt(minutes)
+    below, above = _nearest(low, np.minimum), _nearest(high, np.maximum)
+    for edge in (0, -1):  # without a bar on both sides, its own open and close bear a bar out
+        below[edge] = min(below[edge], opened[edge], closed[edge])
+        above[edge] = max(above[edge], opened[edge], closed[edge])
+    factor = math.exp(floor)
+    found = [
+        *_extremes("low", ts, low, below, np.flatnonzero(below > low * factor), high, low, floor),
+        *_extremes("high", ts, high, above, np.flatnonzero(high > above * factor), high, low, floor),
+        *_volumes(ts, volume, high > low, VOLUME_RATIO * minutes),
+    ]
+    return tuple(sorted(found, key=lambda suspect: suspect.ts))
+
+
+def _nearest(values: Floats, pick: Callable[..., Floats]) -> Floats:
+    """Return the lower or higher of the values before and after each one."""
+    out = np.empty_like(values)
+    pick(values[:-2], values[2:], out=out[1:-1])
+    out[0], out[-1] = values[1], values[-2]
+    return out
+
+
+def _extremes(
+    field: str, ts: Ints, price: Floats, near: Floats, rows: Ints, high: Floats, low: Floats, floor: float
+) -> Iterator[Suspect]:
+    """Give those rows, of a few, whose low or high lies beyond both neighbours by more than its allowance."""
+    if not len(rows):
+        return
+    places = rows[:, None] + OTHERS
+    inside = (places >= 0) & (places < len(ts))
+    places = np.where(inside, places, 0)
+    ranges = np.log(np.maximum(high[places], LEAST_PX) / np.maximum(low[places], LEAST_PX))
+    second = np.partition(np.where(inside, ranges, 0.0)[:, NEAR], -2, axis=1)[:, -2]
+    allowed = floor + OF_MEDIAN * np.nanmedian(np.where(inside, ranges, np.nan), axis=1) + OF_SECOND * second
+    beyond = np.abs(np.log(np.maximum(near[rows], LEAST_PX) / np.maximum(price[rows], LEAST_PX)))
+    sign = -1 if field == "low" else 1
+    for k in np.flatnonzero(beyond > allowed).tolist():
+        row = int(rows[k])
+        bound = float(near[row]) * math.exp(sign * float(allowed[k]))
+        reason = "the bars before and after it do not go there"
+        least, most = (bound, None) if field == "low" else (None, bound)
+        yield Suspect(moment(int(ts[row])), field, float(price[row]), least, most, reason)
+
+
+def _volumes(ts: Ints, volume: Floats, moved: Bools, ratio: float) -> Iterator[Suspect]:
+    """Give volumes far above all around them, and volumes of zero in bars that moved between bars that traded."""
+    if not volume.any():
+        return
+    busiest, quietest = _nearest(volume, np.maximum), _nearest(volume, np.minimum)
+    for row in np.flatnonzero((volume == 0) & moved & (quietest > 0)).tolist():
+        reason = "the price moves without volume"
+        yield Suspect(moment(int(ts[row])), "volume", 0.0, float(np.nextafter(0, 1)), None, reason)
+    rows = np.flatnonzero((volume > ratio * busiest) & (busiest > 0))
+    if not len(rows):
+        return
+    places = rows[:, None] + OTHERS
+    inside = (places >= 0) & (places < len(ts))
+    most = ratio * np.where(inside, volume[np.clip(places, 0, len(ts) - 1)], 0).max(axis=1)
+    for k in np.flatnonzero(volume[rows] > most).tolist():
+        row = int(rows[k])
+        reason = f"over {ratio:g} times the largest volume around"
+        yield Suspect(moment(int(ts[row])), "volume", float(volume[row]), None, float(most[k]), reason)
+
+
+def judge_rates(frame: pl.DataFrame) -> tuple[Suspect, ...]:
+    """Return the funding rates that are large and many times those around them, in order of time.
+
+    Examples
+    --------
+    A rate in percent among fractions:
+
+    >>> import polars as pl
+    >>> start = dt.datetime.fromisoformat("2025-10-10")
+    >>> ts = [start + dt.timedelta(hours=8 * number) for number in range(6)]
+    >>> rates = pl.DataFrame({"ts": ts, "rate": [1e-4, 1e-4, 1e-4, 0.01, 1e-4, 1e-4]})
+    >>> [each.expected for each in judge_rates(rates)]
+    ['-0.009 to 0.009']
+    """
+    rate, ts = frame["rate"].to_numpy(), frame["ts"].to_physical().to_numpy()
+    size = np.abs(rate)
+    found = []
+    for row in np.flatnonzero(size > LARGE_RATE):
+        others = np.concatenate([size[max(row - CLOSE, 0) : row], size[row + 1 : row + 1 + CLOSE]])
+        most = max(LARGE_RATE, RATE_RATIO * float(others.max(initial=0.0)))
+        if len(others) and size[row] > most:
+            reason = f"over {RATE_RATIO:g} times the rates around it"
+            found.append(Suspect(moment(int(ts[row])), "rate", float(rate[row]), -most, most, reason))
+    return tuple(found)
+
+
+def judge_open_interest(frame: pl.DataFrame) -> tuple[Suspect, ...]:
+    """Return the open interest that is many times, or a small part of, that before and after it.
+
+    A value in contracts among values in coins is found; a change of unit that stays is not.
+    """
+    found = []
+    for field in ("open_interest_base", "open_interest_usd"):
+        known = frame.filter(frame[field].fill_null(0) > 0)
+        if known.height < CLOSE:
+            continue
+        value, ts = known[field].to_numpy(), known["ts"].to_physical().to_numpy()
+        low, high = _nearest(value, np.minimum) / STEP_RATIO, _nearest(value, np.maximum) * STEP_RATIO
+        inside = slice(1, -1)  # at the ends nothing tells a step from a fault
+        for row in np.flatnonzero((value[inside] < low[inside]) | (value[inside] > high[inside])) + 1:
+            reason = f"over {STEP_RATIO:g} times off, there and back"
+            found.append(
+                Suspect(moment(int(ts[row])), field, float(value[row]), float(low[row]), float(high[row]), reason)
+            )
+    return tuple(sorted(found, key=lambda suspect: suspect.ts))
+
+
+def judge_level(ts: Ints, mark: Floats, trade: Floats) -> tuple[Suspect, ...]:
+    """Return the first mark if marks lie at a multiple of trades all along, as in another unit.
+
+    On 10 October 2025 perpetuals traded at half of their marks for minutes: the median of all bars decides.
+
+    Parameters
+    ----------
+    ts
+        Opens of the bars, microseconds since the epoch.
+    mark, trade
+        Closes of the same bars.
+
+    Examples
+    --------
+    >>> judge_level(np.arange(5), np.full(5, 500.0), np.full(5, 50_000.0))[0].reason
+    'marks are 0.01 times the trades of the same bars'
+    """
+    (rows,) = np.nonzero((mark > 0) & (trade > 0))
+    if len(rows) < FEWEST:
+        return ()
+    ratio = float(np.median(mark[rows] / trade[rows]))
+    if 1 / LEVEL_RATIO <= ratio <= LEVEL_RATIO:
+        return ()
+    first = int(rows[0])
+    least, most = float(trade[first]) / LEVEL_RATIO, float(trade[first]) * LEVEL_RATIO
+    reason = f"marks are {ratio:.3g} times the trades of the same bars"
+    return (Suspect(moment(int(ts[first])), "close", float(mark[first]), least, most, reason),)
