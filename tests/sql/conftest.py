@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 from backtest.schema.table import Column, Kind
-from backtest.schema.tables import TABLES
+from backtest.schema.tables import TABLES, VIEWS
+from backtest.sql.files import get_query
 from backtest.sql.run import create_macros, create_views, run_query
 
 START = datetime.fromisoformat("2025-10-10T21:00:00")
@@ -67,19 +68,39 @@ def _value(column: Column, row: dict[str, Any]) -> Any:
 
 
 class Tables:
-    """All tables of the schema, empty but for the rows given; ``ask`` runs a query and returns its rows."""
+    """All tables of the schema, empty but for the rows given; ``ask`` runs a query and returns its rows.
+
+    A view is made when a query names it, since planning one takes longer than most of the tests.
+    """
 
     def __init__(self, **given: Rows) -> None:
-        self.con = duckdb.connect()
+        self._con = duckdb.connect(config={"threads": 1})
+        self._views: set[str] = set()
+        self._con.execute("BEGIN")
         for table in TABLES.values():
-            self.con.execute(table.ddl())
+            self._con.execute(table.ddl())
             self.add(table.name, given.pop(table.name, []))
-        self.con.execute(RULES)
+        self._con.execute(RULES)
         for rule in given.pop("rules", []):
-            self.con.execute("INSERT INTO rules VALUES (?, ?)", [rule.get("threshold"), rule.get("fund_floor_usd")])
+            self._con.execute("INSERT INTO rules VALUES (?, ?)", [rule.get("threshold"), rule.get("fund_floor_usd")])
+        self._con.execute("COMMIT")
         assert not given, f"no such table: {sorted(given)}"
-        create_macros(self.con)
-        create_views(self.con)
+        create_macros(self._con)
+
+    @property
+    def con(self) -> duckdb.DuckDBPyConnection:
+        """Return the connection with all views."""
+        return self._reading(" ".join(VIEWS))
+
+    def _reading(self, sql: str) -> duckdb.DuckDBPyConnection:
+        missing = {name for name in VIEWS if name in sql} - self._views
+        create_views(self._con, sorted(missing))
+        self._views |= missing
+        return self._con
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._con.close()
 
     def add(self, name: str, given: Rows) -> None:
         """Insert rows; what a row leaves out is 0, empty or false."""
@@ -88,11 +109,11 @@ class Tables:
             unknown = set(row) - set(TABLES[name].names)
             assert not unknown, f"{name} has no column {sorted(unknown)}"
             marks = ", ".join("?" for _ in columns)
-            self.con.execute(f"INSERT INTO {name} VALUES ({marks})", [_value(column, row) for column in columns])
+            self._con.execute(f"INSERT INTO {name} VALUES ({marks})", [_value(column, row) for column in columns])
 
     def frame(self, name: str, /, **params: Any) -> pl.DataFrame:
         """Run a query, view or audit."""
-        return run_query(self.con, name, params)
+        return run_query(self._reading(get_query(name).sql), name, params)
 
     def ask(self, name: str, columns: str, /, **params: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query in the columns asked for."""
@@ -113,4 +134,4 @@ def tables() -> Iterator[Make]:
 
     yield make
     for one in made:
-        one.con.close()
+        one.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -70,6 +72,30 @@ def quiet_run(make: Make) -> Tables:
     )
 
 
+@pytest.fixture(scope="module")
+def empty() -> Iterator[Tables]:
+    """Return tables without a row, for queries that only read."""
+    with closing(Tables()) as made:
+        made.con.execute("CREATE TABLE summaries AS FROM run_summary LIMIT 0")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def quiet() -> Iterator[Tables]:
+    """Return the quiet run with its summary, for queries that only read."""
+    with closing(quiet_run(Tables)) as made:
+        made.con.execute("CREATE TABLE summaries AS FROM run_summary")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def large() -> Iterator[Tables]:
+    """Return one row of the largest amounts in every table, for queries that only read."""
+    with closing(Tables(**{table.name: [large_row(table)] for table in TABLES.values()})) as made:
+        made.con.execute("CREATE TABLE summaries AS FROM run_summary")
+        yield made
+
+
 def test_the_names_are_complete() -> None:
     assert set(query_names()) >= set(READING.split())
     assert set(audit_names()) == set(AUDITS.split())
@@ -98,23 +124,19 @@ def test_the_header_is_complete(path: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "columns"), COLUMNS.items(), ids=str)
-def test_views_have_the_agreed_columns(name: str, columns: str, tables: Make) -> None:
+def test_views_have_the_agreed_columns(name: str, columns: str, empty: Tables) -> None:
     wanted = columns.split()
-    assert tables().frame(name).columns[: len(wanted)] == wanted
+    assert empty.frame(name).columns[: len(wanted)] == wanted
 
 
 @pytest.mark.parametrize("name", sorted([*READING.split(), *AUDITS.split()]))
-def test_empty_tables_are_no_error(name: str, tables: Make) -> None:
-    empty = tables()
-    empty.con.execute("CREATE TABLE summaries AS FROM run_summary LIMIT 0")
+def test_empty_tables_are_no_error(name: str, empty: Tables) -> None:
     frame = empty.frame(name, **WINDOW.get(name, {}))
     assert frame.height == {"loss_waterfall": 12}.get(name, int(name in ONE_ROW))
 
 
 @pytest.mark.parametrize("name", sorted(READING.split()))
-def test_a_quiet_run_is_no_error(name: str, tables: Make) -> None:
-    quiet = quiet_run(tables)
-    quiet.con.execute("CREATE TABLE summaries AS FROM run_summary")
+def test_a_quiet_run_is_no_error(name: str, quiet: Tables) -> None:
     frame = quiet.frame(name, **WINDOW.get(name, {}))
     assert frame.is_empty() == (name in SILENT.split())
 
@@ -141,20 +163,18 @@ def large_row(table: Table) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", sorted([*READING.split(), *AUDITS.split()]))
-def test_large_amounts_do_not_overflow(name: str, tables: Make) -> None:
-    run = tables(**{table.name: [large_row(table)] for table in TABLES.values()})
-    run.con.execute("CREATE TABLE summaries AS FROM run_summary")
-    assert run.frame(name, **WINDOW.get(name, {})).width > 0
+def test_large_amounts_do_not_overflow(name: str, large: Tables) -> None:
+    assert large.frame(name, **WINDOW.get(name, {})).width > 0
 
 
-def test_a_quiet_run_passes_all_audits(tables: Make) -> None:
-    results = run_audits(quiet_run(tables).con)
+def test_a_quiet_run_passes_all_audits(quiet: Tables) -> None:
+    results = run_audits(quiet.con)
     assert [result.name for result in results] == sorted(AUDITS.split())
     assert all(result.passed and result.rows == 0 for result in results)
 
 
-def test_a_quiet_run_has_a_summary_of_zeros(tables: Make) -> None:
-    row = quiet_run(tables).frame("run_summary").row(0, named=True)
+def test_a_quiet_run_has_a_summary_of_zeros(quiet: Tables) -> None:
+    row = quiet.frame("run_summary").row(0, named=True)
     assert row["event_id"] == "calm"
     assert row["open_interest_usd"] == 100
     counted = (
