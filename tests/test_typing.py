@@ -16,11 +16,11 @@ ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "tests" / "api" / "user_script.py"
 
 
-def mypy(path: Path) -> list[str]:
-    """Return the errors of a script under ``mypy --strict``, as found from the root of the project."""
+def mypy(*paths: Path) -> list[str]:
+    """Return the errors of scripts under ``mypy --strict``, as found from the root of the project."""
     words = ["--strict", "--no-error-summary", "--hide-error-context", "--config-file", str(ROOT / "pyproject.toml")]
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", *words, str(path)], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "mypy", *words, *map(str, paths)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     return done.stdout.splitlines()
 
@@ -45,7 +45,8 @@ def test_a_user_s_script_is_typed_and_a_typo_is_an_error(tmp_path: Path) -> None
     wrong.write_text(
         text.replace("run.adl_fills", "run.adl_fils").replace("meta.venue.name", "meta.venue.nme"), "utf-8"
     )
-    assert mypy(SCRIPT) == []
-    found = "\n".join(mypy(wrong))
+    errors = mypy(SCRIPT, wrong)
+    assert [line for line in errors if wrong.name not in line] == []
+    found = "\n".join(errors)
     assert '"Run" has no attribute "adl_fils"' in found
     assert '"Venue" has no attribute "nme"; maybe "name"?' in found

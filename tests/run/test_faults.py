@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,13 +18,6 @@ from backtest.run.run import open_run
 from backtest.run.stored import StudyRow, store_studies
 from tests.support.hostile import Answer, accepted, crashbook, files, refused, replay_words, run_of
 
-FULL = """
-import resource, sys
-limit = int(sys.argv.pop(1))
-resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-from backtest.cli import main
-main()
-"""
 KILLED = """
 import os, signal, sys
 from backtest.run import folder
@@ -46,6 +42,17 @@ def child(program: str, *arguments: str) -> Answer:
     return Answer(done.returncode, done.stdout, lines)
 
 
+@contextmanager
+def full(limit: int) -> Iterator[None]:
+    """Let no file of this process grow beyond a limit, as on a disk without room."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def runs() -> list[str]:
     """Return the names of what lies in the folder of runs, hidden ones included."""
     return sorted(path.name for path in runs_folder().iterdir())
@@ -56,7 +63,8 @@ def runs() -> list[str]:
 
 @pytest.mark.parametrize("limit", [0, 12_000])
 def test_a_full_disk_leaves_no_run(limit: int) -> None:
-    answer = child(FULL, str(limit), *replay_words())
+    with full(limit):
+        answer = crashbook(*replay_words())
     assert (answer.code, answer.out) == (1, "")
     assert len(answer.lines) == 1
     assert answer.lines[0].startswith(f"crashbook: cannot write {runs_folder()}/")
@@ -67,7 +75,8 @@ def test_a_full_disk_leaves_no_run(limit: int) -> None:
 def test_a_full_disk_leaves_the_older_run_of_the_same_id_alone() -> None:
     first = run_of()
     before = files()
-    answer = child(FULL, "12000", *replay_words(), "--fresh")
+    with full(12_000):
+        answer = crashbook(*replay_words(), "--fresh")
     assert answer.code == 1
     assert f"cannot write {runs_folder() / first.run_id}: File too large" in answer.lines[0]
     assert files() == before
@@ -78,7 +87,8 @@ def test_a_full_disk_leaves_no_half_report_or_answer(tmp_path: Path) -> None:
     run_of()
     before = files()
     for words in (["report"], ["query", "price_path", "--output", str(tmp_path / "bars.csv"), "-q"]):
-        answer = child(FULL, "500", *words)
+        with full(500):
+            answer = crashbook(*words)
         assert (answer.code, answer.out, len(answer.lines)) == (1, "", 1), answer
         assert "File too large" in answer.lines[0]
     assert files() == before
