@@ -203,7 +203,7 @@ def test_nothing_fills_while_the_venue_is_down_for_an_hour(venue: str) -> None:
     [*((name, (0.04, -0.04)) for name in some("bybit", "dydx")), ("hyperliquid", (0.04,)), ("hyperliquid", (-0.04,))],
 )
 def test_four_per_cent_at_every_settlement(venue: str, rates: tuple[float, ...]) -> None:
-    minutes = 181
+    minutes = 121
     store(venue, jumped(walking(minutes), 0, [1.0]))
     store_funding(venue, 1 if venue in {"binanceusdm", "bybit"} else 60, minutes, rates)
     run = sound(replayed(venue, minutes=minutes, **CROSS, **POOR))

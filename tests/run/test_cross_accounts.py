@@ -13,7 +13,7 @@ from backtest.api.replay import replay
 from backtest.api.run import Run
 
 FALL = {edge: dt.datetime.fromisoformat(f"2025-10-10T{time}") for edge, time in (("start", "21:10"), ("end", "21:30"))}
-SMALL: dict[str, Any] = {"positions": 1000, "coins": ("BTC", "SOL", "XRP"), **FALL}
+SMALL: dict[str, Any] = {"positions": 1000, "coins": ("BTC", "SOL"), **FALL}
 JOINED: dict[str, Any] = {**SMALL, "positions_per_account": 2.0}
 FUND: dict[str, Any] = {
     "close_price": "bankruptcy", "vault_capital_usd": 0.0, "fund_start_usd": 5e6, "fund_takeover": "bankruptcy",

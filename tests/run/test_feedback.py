@@ -31,8 +31,16 @@ def frames(run: StoredRun) -> dict[str, pl.DataFrame]:
     return {name: frame.drop(own & set(frame.columns)) for name, frame in found.items()}
 
 
-def test_an_unchanged_scenario_reproduces_the_tape_to_the_last_cell() -> None:
-    tape, feedback = (frames(backtest.replay(EVENT, path=path, **SMALL)) for path in ("tape", "feedback"))
+@pytest.fixture(scope="module")
+def on_both_paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, StoredRun]:
+    """Return the unchanged scenario on either path."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CRASHBOOK_HOME", str(tmp_path_factory.mktemp("paths")))
+        return {path: backtest.replay(EVENT, path=path, **SMALL) for path in ("tape", "feedback")}
+
+
+def test_an_unchanged_scenario_reproduces_the_tape_to_the_last_cell(on_both_paths: dict[str, StoredRun]) -> None:
+    tape, feedback = (frames(on_both_paths[path]) for path in ("tape", "feedback"))
     assert tape["liquidations"].height > 100
     for name, frame in tape.items():
         assert frame.equals(feedback[name]), name
@@ -54,8 +62,8 @@ def test_less_liquidity_lets_forced_sales_push_the_price() -> None:
     assert marks["n"][0] == 0
 
 
-def test_the_run_says_what_displaces_its_prices() -> None:
-    tape, feedback = (backtest.replay(EVENT, path=path, **SMALL).meta for path in ("tape", "feedback"))
+def test_the_run_says_what_displaces_its_prices(on_both_paths: dict[str, StoredRun]) -> None:
+    tape, feedback = (on_both_paths[path].meta for path in ("tape", "feedback"))
     assert any("path=feedback" in text for text in tape.not_simulated)
     assert not any("Feedback" in text for text in feedback.not_simulated)
     assert any("halves every 300 s" in text for text in feedback.assumptions)
@@ -122,7 +130,7 @@ def test_depth_of_the_book_sets_the_price_of_forced_orders() -> None:
     slippage = []
     for scale in (1.0, 0.1):
         seen(snapshots(30, scale))
-        run = backtest.replay(EVENT, impact="depth", venue="binanceusdm", **SMALL)
+        run = backtest.replay(EVENT, impact="depth", venue="binanceusdm", positions=500)
         assert run.sql("SELECT count(*) AS n FROM coverage WHERE series = 'depth' AND label = 'measured'")["n"][0] == 1
         found = run.sql("SELECT sum(book_usd) / sum(book_lots * mark_px) AS paid FROM liquidations WHERE side = 'long'")
         slippage.append(found["paid"][0])
