@@ -8,14 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
 
-from backtest.engine.acts.drawdown import FundMonitor
-from backtest.engine.run import simulate
 from tests.engine.small import FUND, LONG, SHORT, bar, small
-from tests.reference.adapter import build, run_fast
+from tests.reference.adapter import run_fast
 from tests.reference.slow_engine import replay
-from tests.reference.worlds_strategy import worlds
 
 DROP = {
     "kind": "pnl_ratio", "trigger": {"BTC": [3, 10]}, "stop": {"BTC": [1, 4]}, "above": 10_000, "window_s": 28_800,
@@ -105,14 +101,21 @@ def test_each_symbol_has_its_own_fund() -> None:
     assert [row[1] for row in both(shared)["adl"]] == ["ETH"]  # the one fund has spent its money on BTC
 
 
-@pytest.mark.property
-@settings(max_examples=60)
-@given(worlds())
-def test_equity_of_a_fund_is_its_start_and_what_its_symbols_brought(world: dict[str, Any]) -> None:
-    ledger = simulate(build(world)).ledger
-    monitor = FundMonitor(ledger)
-    starts = [pool.start for pool in ledger.world.rules.pools] or [ledger.world.rules.fund_start]
-    for fund, start in zip(ledger.funds, starts, strict=True):
-        mine = [symbol for symbol, number in enumerate(ledger.fund_of) if number == fund.number]
-        assert ledger.equity(fund) == start + sum(monitor.profit(symbol) for symbol in mine)
-        assert not any(lots for symbol, lots in enumerate(fund.lots) if symbol not in mine)
+def test_a_position_that_turns_the_inventory_to_the_same_size_fits_any_limit() -> None:
+    """Five short lots become five long ones while ETH alone is over the limit; nothing is refused on the way.
+
+    At 1250 the fund takes 5 and 10 short lots, 1,875,000 at mark. Then ETH doubles to 2,500,000, and BTC falls to 895,
+    where ``LONG`` is 5,000 below bankruptcy. One lot more would raise the inventory, and its last lot has no room.
+    """
+    bars = [{"BTC": bar(btc)["BTC"], "ETH": bar(eth)["BTC"]} for btc, eth in ((1000, 1000), (1250, 1250), (895, 2500))]
+    falling = {**SHORT, "id": 3, "lots": 5, "cost": 500_000, "wallet": 100_000}
+    for lots, taken, events in ((10, 10, []), (11, 10, [[3, 0, "BTC", "refused", "limit"]])):
+        long = {**LONG, "lots": lots, "cost": 100_000 * lots, "wallet": 10_000 * lots}
+        world = small(bars, [long, falling, {**SHORT, "symbol": "ETH"}])
+        world["symbols"]["ETH"] = world["symbols"]["BTC"]
+        pool = {"symbols": ["BTC", "ETH"], "start": 10**7, "inventory_limit": 1_900_000}
+        world["profile"]["fund"] = {**BUYER, "start": 10**7, "inventory_limit": 1_900_000, "pools": [pool]}
+        result = both(world)
+        assert [row[6] for row in result["liquidations"]] == [5, 10, taken]
+        assert result["funds"][0]["lots"] == {"BTC": 5, "ETH": -10}
+        assert [event[:5] for event in result["fund_events"]] == events

@@ -68,34 +68,28 @@ def visits(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 @pytest.mark.property
 @pytest.mark.usefixtures("lowered")
-def test_lowered_thresholds_change_nothing(visits: Counter[str]) -> None:
-    for seed in range(1000, 1150):
-        world = crowd(seed, unit=1000)
-        assert run_fast(world) == replay(world), seed
-    assert min(visits.values()) > 50
+def test_lowered_thresholds_change_no_result_and_no_record(visits: Counter[str]) -> None:
+    for seed in range(1000, 1060):
+        check_all(crowd(seed, unit=1000))
+    assert min(visits.values()) > 40
     assert set(visits) == {"sampled cut", "build", "_set_extras", "_fits_whole", "_fits_not_at_all"}
 
 
 @pytest.mark.property
-@pytest.mark.usefixtures("lowered")
-def test_lowered_thresholds_change_no_record() -> None:
-    for seed in range(1200, 1250):
-        check_all(crowd(seed, unit=1000))
-
-
-@pytest.mark.property
-@pytest.mark.parametrize("drift", [0.0, 1e-5, 1e-2])
-def test_ladders_sorted_anew_at_any_drift_change_nothing(drift: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(isolated, "MAX_DRIFT", drift)
+def test_ladders_sorted_anew_at_any_drift_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     for seed in range(1300, 1340):
         world = crowd(seed, unit=1000)
-        assert run_fast(world) == replay(world), seed
+        expected = replay(world)
+        for drift in (0.0, 1e-5, 1e-2):
+            monkeypatch.setattr(isolated, "MAX_DRIFT", drift)
+            assert run_fast(world) == expected, (seed, drift)
 
 
 @pytest.mark.property
-@pytest.mark.parametrize("seed", [2, 5, 13, 17, 18])
-def test_thousands_of_accounts(seed: int) -> None:
+@pytest.mark.parametrize("seed", [5, 13, 17])
+def test_thousands_of_accounts(seed: int, visits: Counter[str]) -> None:
     check_all(crowd(seed, size=2000, unit=100))
+    assert min(visits[name] for name in ("build", "_set_extras", "_fits_whole", "_fits_not_at_all")) > 15
 
 
 @pytest.mark.property

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
 
-from backtest.engine.columns import Log
 from backtest.engine.records import OWNERS
 from backtest.engine.run import Outcome, simulate
 from tests.engine.crowds import crowd
+from tests.engine.holds import Row, rows
 from tests.engine.oracle import SlowWave, Trace, equity_at_detection, trace
 from tests.reference.adapter import build, shape
 from tests.reference.slow_ledger import name_of
 from tests.reference.slow_state import maintenance_margin, mark_value
-from tests.reference.worlds_strategy import account_worlds, worlds
-
-Row = dict[str, Any]
 
 
 def both(world: dict[str, Any]) -> tuple[Outcome, Trace]:
@@ -33,12 +29,8 @@ def both(world: dict[str, Any]) -> tuple[Outcome, Trace]:
     return outcome, slow
 
 
-def rows(log: Log[Any]) -> list[Row]:
-    columns = log.columns()
-    return [dict(zip(columns, row, strict=True)) for row in zip(*(c.tolist() for c in columns.values()), strict=True)]
-
-
-def check_all(world: dict[str, Any]) -> None:
+def check_all(world: dict[str, Any]) -> Outcome:
+    """Compare every record of one run with the recount; return the outcome of the fast engine."""
     outcome, slow = both(world)
     check_waves(world, outcome, slow)
     if world["profile"].get("adl_allocation") == "pro_rata":
@@ -48,6 +40,7 @@ def check_all(world: dict[str, Any]) -> None:
     check_queues(outcome, slow)
     check_breaches(world, outcome, slow)
     check_transfers(outcome)
+    return outcome
 
 
 def keep_payers(slow: Trace) -> None:
@@ -63,14 +56,14 @@ def keep_payers(slow: Trace) -> None:
 
 def check_waves(world: dict[str, Any], outcome: Outcome, slow: Trace) -> None:
     waves, names = outcome.record.waves, list(world["symbols"])
-    slices = rows(outcome.record.slices)
+    slices = by_number(rows(outcome.record.slices))
     assert len(waves) == len(slow.waves)
     for number, (fast, wave) in enumerate(zip(waves, slow.waves, strict=True), 1):
         closed = sum(row[4] for row in wave.slices)
         left = wave.unmatched if wave.source == "account" else wave.wanted - closed
         assert wave.wanted == closed + left
         each = mark_value(world, wave.symbol, 1, wave.mark)
-        mine = [row for row in slices if row["wave"] == number]
+        mine = slices[number]
         assert dataclasses.asdict(fast) == {
             "wave": number, "step": wave.step, "symbol": names.index(wave.symbol), "side": wave.side,
             "source": wave.source, "bankrupts": wave.bankrupts, "candidates": len(wave.queue),
@@ -87,13 +80,21 @@ def by_wave(
 ) -> Iterator[tuple[SlowWave, list[Row], list[Row], list[Row], dict[int, int]]]:
     """Yield each slow wave with the slices, queue rows and watch rows of the fast one, and the places by account."""
     record = outcome.record
-    slices, queue = rows(record.slices), rows(record.queue)
+    cut, stood, watched = (
+        by_number(part)
+        for part in (rows(record.slices), rows(record.queue), list(map(dataclasses.asdict, record.watch)))
+    )
     for number, wave in enumerate(slow.waves, 1):
-        cut, stood, watched = (
-            [row for row in part if row["wave"] == number]
-            for part in (slices, queue, list(map(dataclasses.asdict, record.watch)))
-        )
-        yield wave, cut, stood, watched, {stand.account: place for place, stand in enumerate(wave.queue)}
+        places = {stand.account: place for place, stand in enumerate(wave.queue)}
+        yield wave, cut[number], stood[number], watched[number], places
+
+
+def by_number(part: list[Row]) -> dict[int, list[Row]]:
+    """Return the rows of each wave."""
+    out: dict[int, list[Row]] = defaultdict(list)
+    for row in part:
+        out[row["wave"]].append(row)
+    return out
 
 
 def close_to(score: float, exact: Fraction | None) -> bool:
@@ -208,20 +209,6 @@ def check_transfers(outcome: Outcome) -> None:
         for fund in ledger.funds:
             assert lots["fund", fund.number, symbol] == fund.lots[symbol]
         assert lots["vault", -1, symbol] == ledger.vault.lots[symbol]
-
-
-@pytest.mark.property
-@settings(max_examples=60)
-@given(worlds())
-def test_records_of_drawn_worlds(world: dict[str, Any]) -> None:
-    check_all(world)
-
-
-@pytest.mark.property
-@settings(max_examples=60)
-@given(account_worlds())
-def test_records_of_cross_accounts_hedges_and_inverse_contracts(world: dict[str, Any]) -> None:
-    check_all(world)
 
 
 @pytest.mark.property

@@ -169,3 +169,14 @@ def test_both_sides_pay_the_same_per_lot_and_the_fund_keeps_what_is_too_much() -
 
 def test_without_an_open_lot_the_loss_is_uncovered() -> None:
     assert cash(run([bar(880)], (LONG,), ranking="none", on_exhausted="socialised_both"), "uncovered") == -20_000
+
+
+# --- hedges --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("close_price", "per_lot"), [("bankruptcy", 90_000), ("mark", 88_000)])
+def test_a_bankrupt_s_own_opposite_leg_closes_first_at_the_close_price(close_price: str, per_lot: int) -> None:
+    # At 880 the long of account 1 is bankrupt. Its own short of 4 lots closes first, account 2 gives the other six.
+    leg = {"id": 1, "symbol": "BTC", "side": -1, "lots": 4, "cost": 400_000, "wallet": 200_000}
+    result = run([bar(880)], (LONG, leg, SHORT), close_price=close_price)
+    assert result["adl"] == [[2, "BTC", 1, 1, 4, 4 * per_lot], [2, "BTC", 1, 2, 6, 6 * per_lot]]

@@ -67,12 +67,12 @@ def close_in_proportion(state: State, claims: list[Claim], queue: list[Position]
 
 def own_leg(state: State, claim: Claim) -> None:
     """Close a bankrupt against the opposite position of its own id; all that both hold, or nothing."""
-    for leg in candidates(state, claim.symbol, -claim.side):
-        if leg.account == name_of(claim.owner):
-            lots = min(claim.lots, abs(state.lots(leg, claim.symbol)))
-            amount = close_amount(state, claim, lots)
-            if can_bear(state, claim, leg, lots, amount):
-                close_slice(state, claim, leg, lots, amount)
+    same_id = [row for row in state.account_of if row.account == name_of(claim.owner)]
+    for leg in candidates(state, claim.symbol, -claim.side, same_id):
+        lots = min(claim.lots, abs(state.lots(leg, claim.symbol)))
+        amount = close_amount(state, claim, lots)
+        if can_bear(state, claim, leg, lots, amount):
+            close_slice(state, claim, leg, lots, amount)
 
 
 def fund_inventory(state: State) -> None:
@@ -211,15 +211,18 @@ def exhausted(state: State, claim: Claim) -> None:
     state.unmatched.append([state.step.number, claim.symbol, name_of(claim.owner), lots, taker])
 
 
-def candidates(state: State, symbol: str, side: int) -> list[Position]:
-    """Return the positions on one side whose account has equity and was not in breach in this step, by id."""
+def candidates(state: State, symbol: str, side: int, among: list[Position] | None = None) -> list[Position]:
+    """Return the positions on one side whose account has equity and was not in breach in this step, by id.
+
+    They are looked for in the whole book, or among some positions.
+    """
     rows = [
         row
-        for row, account in state.account_of.items()
+        for row in (state.account_of if among is None else among)
         if (row.symbol, row.side) == (symbol, side)
         and state.lots(row, symbol)
         and state.equity(row) > 0
-        and account not in state.in_breach
+        and state.account_of[row] not in state.in_breach
     ]
     return sorted(rows, key=lambda row: row.account)
 

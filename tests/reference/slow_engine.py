@@ -301,7 +301,8 @@ def ask_fund(state: State, claim: Claim) -> None:
     """Let the fund take what its rule allows of a claim that does not wait."""
     if claim.lots and not claim.waits and state.profile["fund"]["takeover"] == "bankruptcy":
         lots = fund_lots(state, claim)
-        first_refusal(state, claim, lots, passes_floor(state, claim, claim.lots))
+        equity = equity_of_fund(state, state.funds.number(claim.symbol))
+        first_refusal(state, claim, lots, passes_floor(state, claim, claim.lots, equity))
         take_over(state, claim, owner_of(state.world, claim.symbol), lots)
 
 
@@ -337,16 +338,16 @@ def fund_lots(state: State, claim: Claim) -> int:
     """Return how many lots the fund may take: the most, or all or none."""
     shortfall = state.profile["fund"]["shortfall"]
     least = claim.lots if shortfall == "all_or_nothing" else 1
+    equity = equity_of_fund(state, state.funds.number(claim.symbol))
     for lots in range(claim.lots, least - 1, -1):
-        if passes_floor(state, claim, lots) and passes_limit(state, claim, lots):
+        if passes_floor(state, claim, lots, equity) and passes_limit(state, claim, lots):
             return lots
     return 0
 
 
-def passes_floor(state: State, claim: Claim, lots: int) -> bool:
-    """Tell whether a take-over leaves the fund at or above its floor, or does not lower its equity."""
+def passes_floor(state: State, claim: Claim, lots: int, equity: int) -> bool:
+    """Tell whether a take-over leaves the fund's equity at or above its floor, or does not lower it."""
     gain = claim.worth * (state.value(claim.symbol, lots) - claim.slice(lots))
-    equity = equity_of_fund(state, state.funds.number(claim.symbol))
     return gain >= 0 or (not state.funds.on[claim.symbol] and equity + gain >= state.profile["fund"]["floor"])
 
 

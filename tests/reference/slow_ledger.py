@@ -72,7 +72,8 @@ class Ledger:
 
     def cash_of(self, owner: Owner) -> int:
         """Return the cash of an owner, unsettled funding included."""
-        return self.cash[owner] - sum(self.funding_due(owner, symbol) for symbol in self.symbols)
+        held = (symbol for symbol, lots in self.lots[owner].items() if lots)
+        return self.cash[owner] - sum(self.funding_due(owner, symbol) for symbol in held)
 
     def rounding_cash(self) -> int:
         """Return the cash of `rounding`: everything paid and received as funding goes through it."""

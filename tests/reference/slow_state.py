@@ -118,9 +118,9 @@ class State:
         total = 0
         for owner in owners:
             total += self.ledger.cash_of(owner)
-            for symbol in self.symbols:
-                value = mark_value(self.world, symbol, self.lots(owner, symbol), marks[symbol])
-                total += self.kind(symbol) * value
+            for symbol, lots in self.ledger.lots[owner].items():
+                if lots:
+                    total += self.kind(symbol) * mark_value(self.world, symbol, lots, marks[symbol])
         return total
 
     def open_rows(self, account: Account) -> list[Position]:
