@@ -99,7 +99,7 @@ def spread(words: tuple[str, ...], moments: int) -> list[tuple[int, float, int]]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("words", "moments"), [(REPLAY, 7), (READ, 9)], ids=["replay", "venues"])
+@pytest.mark.parametrize(("words", "moments"), [(REPLAY, 5), (READ, 6)], ids=["replay", "venues"])
 def test_ctrl_c_at_any_moment_is_130_and_one_line(words: tuple[str, ...], moments: int, workspace: Path) -> None:
     bad = [(moment, end) for moment in spread(words, moments) if not (end := interrupted(words, *moment)).clean]
     assert bad == []

@@ -69,8 +69,8 @@ def pages(reports: Reports, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 class Visit:
     """A page opened at some width, with everything it logged and asked for."""
 
-    def __init__(self, browser: Any, path: Path, width: int, scheme: str = "light") -> None:
-        self.page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    def __init__(self, browser: Any, path: Path, width: int) -> None:
+        self.page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme="light")
         self.logged: list[str] = []
         self.asked: list[str] = []
         self.page.on("console", lambda message: self.logged.append(message.text))
@@ -84,6 +84,13 @@ class Visit:
 
     def __exit__(self, *_: object) -> None:
         self.page.close()
+
+
+@pytest.fixture(scope="module")
+def full(browser: Any, pages: dict[str, Path]) -> Iterator[Visit]:
+    """Return the full page, opened once; what a test changes in it, no other test reads."""
+    with Visit(browser, pages["full"], 1280) as visit:
+        yield visit
 
 
 @pytest.mark.parametrize("name", ["full", "empty", "evil"])
@@ -102,45 +109,45 @@ def test_nothing_overflows_nothing_is_logged_nothing_is_requested(
         assert visit.asked == [pages[name].as_uri()]
 
 
-def test_dark_is_dark_and_print_is_light(browser: Any, pages: dict[str, Path]) -> None:
-    paper = "() => getComputedStyle(document.body).backgroundColor"
-    with Visit(browser, pages["full"], 1280, "dark") as visit:
-        assert visit.page.evaluate(paper) == "rgb(19, 23, 27)"
-        line = "() => getComputedStyle(document.querySelector('#price .wide path[style*=\"--mark\"]')).stroke"
-        assert visit.page.evaluate(line) == "rgb(240, 176, 58)"
-        visit.page.emulate_media(media="print")
-        assert visit.page.evaluate(paper) == "rgb(255, 255, 255)"
-        assert visit.page.evaluate(line) == "rgb(230, 159, 0)"
-        assert visit.page.evaluate("() => [...document.querySelectorAll('.queries, #toc')].every(e => !e.offsetHeight)")
+def test_dark_is_dark_and_print_is_light(full: Visit) -> None:
+    page, paper = full.page, "() => getComputedStyle(document.body).backgroundColor"
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate(paper) == "rgb(19, 23, 27)"
+    line = "() => getComputedStyle(document.querySelector('#price .wide path[style*=\"--mark\"]')).stroke"
+    assert page.evaluate(line) == "rgb(240, 176, 58)"
+    page.emulate_media(media="print")
+    assert page.evaluate(paper) == "rgb(255, 255, 255)"
+    assert page.evaluate(line) == "rgb(230, 159, 0)"
+    assert page.evaluate("() => [...document.querySelectorAll('.queries, #toc')].every(e => !e.offsetHeight)")
+    page.emulate_media(media="screen", color_scheme="light")
 
 
-def test_the_queue_sorts_and_filters(browser: Any, pages: dict[str, Path]) -> None:
-    with Visit(browser, pages["full"], 1280) as visit:
-        page = visit.page
-        rows = "[...document.querySelectorAll('table.queue tbody tr:not(.more)')]"
-        sizes = f"() => {rows}.map(r => Number(r.cells[4].dataset.v))"
-        unsorted = page.evaluate(sizes)
-        page.get_by_role("button", name="size, USD").click()
-        assert page.evaluate(sizes) == sorted(unsorted, reverse=True)
-        page.get_by_role("button", name="size, USD").click()
-        assert page.evaluate(sizes) == sorted(unsorted)
-        words = "() => [...document.querySelectorAll('table.queue tbody tr')].map(r => r.textContent.toLowerCase())"
-        wanted = sum("partial" in row for row in page.evaluate(words))
-        page.get_by_placeholder("account, bucket, status").fill("partial")
-        shown = "() => [...document.querySelectorAll('table.queue tbody tr')].filter(r => r.offsetHeight).length"
-        assert page.evaluate(shown) == wanted > 0
-        assert page.locator(".matches").inner_text().startswith(f"{wanted} of ")
+def test_the_queue_sorts_and_filters(full: Visit) -> None:
+    page = full.page
+    rows = "[...document.querySelectorAll('table.queue tbody tr:not(.more)')]"
+    sizes = f"() => {rows}.map(r => Number(r.cells[4].dataset.v))"
+    unsorted = page.evaluate(sizes)
+    page.get_by_role("button", name="size, USD").click()
+    assert page.evaluate(sizes) == sorted(unsorted, reverse=True)
+    page.get_by_role("button", name="size, USD").click()
+    assert page.evaluate(sizes) == sorted(unsorted)
+    words = "() => [...document.querySelectorAll('table.queue tbody tr')].map(r => r.textContent.toLowerCase())"
+    wanted = sum("partial" in row for row in page.evaluate(words))
+    page.get_by_placeholder("account, bucket, status").fill("partial")
+    shown = "() => [...document.querySelectorAll('table.queue tbody tr')].filter(r => r.offsetHeight).length"
+    assert page.evaluate(shown) == wanted > 0
+    assert page.locator(".matches").inner_text().startswith(f"{wanted} of ")
 
 
-def test_a_query_opens_from_its_figure_and_can_be_copied(browser: Any, pages: dict[str, Path]) -> None:
-    with Visit(browser, pages["full"], 1280) as visit:
-        visit.page.locator('#price figcaption a[href="#sql-price-price_path"]').click()
-        text = visit.page.locator("#sql-price-price_path pre")
-        text.wait_for(state="visible", timeout=5000)  # opened by a script after the click
-        assert text.is_visible()
-        assert "-- title:" in text.inner_text()
-        visit.page.locator("#sql-price-price_path button").click()
-        visit.page.wait_for_function("document.querySelector('#sql-price-price_path button').textContent !== 'copy'")
+def test_a_query_opens_from_its_figure_and_can_be_copied(full: Visit) -> None:
+    page = full.page
+    page.locator('#price figcaption a[href="#sql-price-price_path"]').click()
+    text = page.locator("#sql-price-price_path pre")
+    text.wait_for(state="visible", timeout=5000)  # opened by a script after the click
+    assert text.is_visible()
+    assert "-- title:" in text.inner_text()
+    page.locator("#sql-price-price_path button").click()
+    page.wait_for_function("document.querySelector('#sql-price-price_path button').textContent !== 'copy'")
 
 
 def test_everything_can_be_read_without_script(browser: Any, pages: dict[str, Path]) -> None:

@@ -377,16 +377,23 @@ def test_a_report_is_written_whole_or_not_at_all(
     assert [path.name for path in target.parent.iterdir()] == ["report.html"]
 
 
-def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path, reports: Reports) -> None:
+@pytest.fixture
+def drawn_before(reports: Reports, monkeypatch: pytest.MonkeyPatch) -> StoredRun:
+    """Return a run whose page is not drawn again to be written."""
+    page = reports.page("no liquidation")
+    monkeypatch.setattr("backtest.report.page.html", lambda run: page)
+    return reports.run("no liquidation")
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path, drawn_before: StoredRun) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CrashbookError, match=r"cannot write the report .*; choose another path") as error:
-        render(reports.run("no liquidation"), tmp_path / "file" / "report.html")
+        render(drawn_before, tmp_path / "file" / "report.html")
     assert "\n" not in str(error.value)
 
 
-def test_the_default_place_is_the_workspace(workspace: Path, reports: Reports) -> None:
-    run = reports.run("no liquidation")
-    assert render(run) == workspace / "reports" / f"2025-10-10-{run.run_id}.html"
+def test_the_default_place_is_the_workspace(workspace: Path, drawn_before: StoredRun) -> None:
+    assert render(drawn_before) == workspace / "reports" / f"2025-10-10-{drawn_before.run_id}.html"
 
 
 def test_importing_the_report_imports_neither_matplotlib_nor_templates() -> None:
