@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "backtest"
 # The only modules outside a package, besides __main__. All that writes stands above ``durable``.
-LOOSE = ["errors", "assets", "durable", "toml", "times", "formatting"]
+LOOSE = ["errors", "assets", "durable", "toml", "times", "formatting", "masking"]
 # Every package may import those before it. __init__ and __main__ are the doors.
 ORDER = [
     *LOOSE,

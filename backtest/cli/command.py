@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from backtest.cli import interrupt
-from backtest.cli.messages import print_error, use_utf_8
+from backtest.cli.messages import print_error, print_line, use_utf_8
 from backtest.errors import UnknownNameError
 
 NAMES = (
@@ -107,7 +107,7 @@ class Commands(click.Group):
         except BaseException as error:  # panics of Rust libraries are no Exception
             interrupt.ignore()
             if context is not None and context.meta.get("debug"):
-                traceback.print_exc()
+                print_line("".join(traceback.format_exception(error)).rstrip())
             code = print_error(error)
         interrupt.ignore()
         sys.exit(code)

@@ -15,6 +15,7 @@ from backtest.errors import DataGapError
 if TYPE_CHECKING:
     from backtest.catalogue.events import CrashEvent
     from backtest.lake.inventory import Holding
+    from backtest.lake.states import DayState
 
 DIGITS_SHOWN = 12  # of a digest, in a table
 
@@ -22,7 +23,9 @@ DIGITS_SHOWN = 12  # of a digest, in a table
 @command("crashbook data", "crashbook data 2025-10-10", "crashbook data 2025-10-10 --format json")
 @click.argument("event", required=False)
 @click.option(
-    "--strict", is_flag=True, help="Exit with 3 if anything is missing, duplicate, stale, suspicious, changed or wrong."
+    "--strict",
+    is_flag=True,
+    help="Exit with 3 if anything is missing, partial, disputed, duplicate, stale, suspicious, changed or wrong.",
 )
 @output_options
 def data(event: str | None, strict: bool, output: Output) -> None:
@@ -30,7 +33,8 @@ def data(event: str | None, strict: bool, output: Output) -> None:
 
     Without EVENT all that is in the lake, each series from its first to its last day; with EVENT its window and coins.
     Everything is read from the rows of the files, not from their names. With EVENT or
-    --strict every day is also compared with the journal of fetches. A table shows the first digits of a digest.
+    --strict every day is also compared with the journal of fetches. A day is whole, partial (rows are missing) or
+    disputed (two answers differ). A table shows the first digits of a digest.
     """
     from backtest.catalogue.events import get_event
     from backtest.lake.inventory import HEADER, holdings
@@ -58,6 +62,10 @@ def _conclude(held: Sequence[Holding], crash: CrashEvent | None, strict: bool, o
         raise DataGapError(f"{', '.join(found)}; the table says where; delete the days that are wrong and run {again}")
 
 
+def _days_in(state: DayState, held: Sequence[Holding]) -> int:
+    return sum(each == state for holding in held for each in holding.states.values())
+
+
 def problems(held: Sequence[Holding]) -> list[str]:
     """Return the problems of the lake as text, each with its count."""
     there = [holding for holding in held if not holding.absent]
@@ -67,6 +75,8 @@ def problems(held: Sequence[Holding]) -> list[str]:
         ("stale mark", "stale marks"): sum(each.stale_marks or 0 for each in there),
         ("suspicious value", "suspicious values"): sum(len(each.suspects) for each in there),
         ("changed day", "changed days"): sum(len(each.changed or ()) for each in there),
+        ("partial day", "partial days"): _days_in("partial", there),
+        ("disputed day", "disputed days"): _days_in("disputed", there),
         ("broken rule", "broken rules"): sum(len(each.faults) for each in there),
     }
     found = [f"{count:,} {one if count == 1 else many}" for (one, many), count in counts.items() if count]

@@ -18,6 +18,7 @@ from backtest.cli.output import Output, emit, note, output_options
 from backtest.cli.progress import meter
 from backtest.cli.table import table_of
 from backtest.errors import DataGapError, UsageError
+from backtest.masking import keep_secret, secrets_of_address
 
 if TYPE_CHECKING:
     from backtest.catalogue.events import CrashEvent
@@ -48,15 +49,18 @@ class Options:
     margin: str | None
     dry_run: bool
     availability: bool
+    refetch: bool
     reach: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A fetch that can begin: its targets, and how the venues are reached."""
+    """A fetch that can begin: its targets, how the venues are reached, and whether the user named the series."""
 
     targets: Sequence[Target]
     settings: Settings
+    refetch: bool
+    named: bool
 
 
 def _names(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
@@ -93,15 +97,19 @@ def _names(context: click.Context, parameter: click.Parameter, text: str | None)
 @click.option("--margin", type=click.Choice(["cross", "isolated"]),
               help="Positions of a user in a snapshot: one cross account (as they are), or each alone.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show the plan and send no request.")
+@click.option(
+    "--refetch", is_flag=True, help="Ask again for days that are whole, too; two answers that differ are told."
+)
 @click.option("--availability", is_flag=True, help="Show how far back the history of each venue goes.")
 @click.option("--reach", is_flag=True, hidden=True)
 @output_options
 def fetch(event: str | None, output: Output, **options: Any) -> None:
     """Bring a crash from exchanges and archives into the lake.
 
-    Whole UTC days are fetched, only those that are missing; a day appears in the lake complete or not at all.
-    When a venue refuses or its history is too short, the next one is asked. After an interrupt the same command
-    continues. With --fills or --snapshot only those files are read and no request is sent.
+    Whole UTC days are fetched, only those that the lake does not have whole. When a venue refuses, gives a part of a
+    day or does not go back far enough, the next one is asked. After an interrupt the same command continues. The exit
+    code is 3 if anything asked for is missing, with one line for each hole. With --fills or --snapshot only those
+    files are read and no request is sent.
     """
     given = Options(**options)
     if given.reach:
@@ -181,7 +189,7 @@ def _order(crash: CrashEvent, given: Options) -> Order:
         roots={**public_archives(), **settings.archives, **archives},
         archives_first=bool(archives),
     )
-    return Order(wanted, settings)
+    return Order(wanted, settings, given.refetch, bool(given.series))
 
 
 def public_archives() -> dict[str, str]:
@@ -204,6 +212,7 @@ def _places(options: Sequence[str]) -> dict[str, str]:
         if name not in ARCHIVES:
             raise UnknownNameError("archive", name, ARCHIVES)
         places[name] = place
+    keep_secret(word for place in places.values() for word in secrets_of_address(place))
     return places
 
 
@@ -226,7 +235,14 @@ def _run(order: Order, output: Output) -> Outcome:
         try:
             with meter(output.quiet) as show:
                 return await run_fetch(
-                    order.targets, order.settings, clock=time.time, draw=random.random, stop=stop, on_progress=show
+                    order.targets,
+                    order.settings,
+                    clock=time.time,
+                    draw=random.random,
+                    stop=stop,
+                    on_progress=show,
+                    on_wait=lambda text: note(text, output),
+                    refetch=order.refetch,
                 )
         finally:
             interrupt.on_first_press(None)
@@ -235,18 +251,25 @@ def _run(order: Order, output: Output) -> Outcome:
 
 
 def _conclude(order: Order, outcome: Outcome, output: Output) -> None:
-    """Note repeated requests; raise if the fetch was interrupted or trade bars are missing."""
-    from backtest.lake.series import SERIES
-
+    """Note repeated requests; raise if the fetch was interrupted, or after one line for each hole."""
     for venue, reasons in outcome.repeated.items():
         listed = ", ".join(f"{count} x {reason}" for reason, count in reasons.items())
         note(f"{venue}: requests repeated because it {listed}", output)
     if outcome.interrupted:
-        missing = sum(len(outcome.lacking(target)) for target in order.targets)
+        left = sum(len(outcome.lacking(target)) for target in order.targets)
         kept = "interrupted; finished days are in the lake"
-        print_line(f"crashbook: {kept}; the same command fetches the other {missing} days")
+        print_line(f"crashbook: {kept}; the same command fetches the other {left} days")
         raise click.exceptions.Exit(interrupt.EXIT_CODE)
-    gaps = {target.coin: outcome.lacking(target) for target in order.targets if SERIES[target.series].needed}
-    if any(gaps.values()):
-        listed = "; ".join(f"{coin} {days_text(days)}" for coin, days in gaps.items() if days)
-        raise DataGapError(f"no trade bars of {listed}; the table says why; give --archive or --exchange-config")
+    missing = [target for target in order.targets if outcome.lacking(target)]
+    # of series that nobody named, those that no source offers are no hole: they were never to be had
+    optional = [] if order.named else [target for target in missing if all(source.skip for source in target.sources)]
+    for series in dict.fromkeys(target.series for target in optional):
+        note(f"no source offers {series} of these days; give --archive or --series to insist", output)
+    holes = [hole for target in missing if target not in optional for hole in outcome.holes(target)]
+    for hole in holes:
+        print_line(f"hole: {hole.series} {hole.coin} {days_text(hole.days)}: {hole.reason}")
+    if holes:
+        count = "1 hole" if len(holes) == 1 else f"{len(holes)} holes"
+        listed = ", ".join(dict.fromkeys(hole.series for hole in holes))
+        fix = "run the same command later, or give --archive or --exchange-config"
+        raise DataGapError(f"{count}, of {listed}: a line above for each; {fix}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from backtest.cli.table import Table, table_of
 
 if TYPE_CHECKING:
-    from backtest.fetch.outcome import Outcome
+    from backtest.fetch.outcome import Outcome, Served
     from backtest.fetch.plan import Source, Target
 
 DAYS_SHOWN = 3
@@ -21,6 +21,7 @@ OUTCOME_COLUMNS = ("series", "coins", "source", "days", "rows", "missing", "outc
 def plan_table(targets: Sequence[Target]) -> Table:
     """Return the plan: days in the lake, the source asked for the others, and the sources passed over with reason."""
     from backtest.fetch.plan import requests_for
+    from backtest.lake.states import read_standing
 
     rows = []
     for target in targets:
@@ -30,9 +31,13 @@ def plan_table(targets: Sequence[Target]) -> Table:
             missing = target.missing(source, left)
             lacking = set(missing)
             held = [day for day in left if day not in lacking]
-            if held:
-                rows.append(_row(target, source, held, requests=0, note="in the lake"))
-            left = missing
+            part = [day for day in held if read_standing(target.place(source).file(day)).state == "partial"]
+            whole = [day for day in held if day not in set(part)]
+            if whole:
+                rows.append(_row(target, source, whole, requests=0, note="in the lake"))
+            if part:
+                rows.append(_row(target, source, part, requests=0, note="in the lake, partial: asked again"))
+            left = [day for day in left if day not in set(whole)]
             if not left:
                 break
             if backups:
@@ -72,7 +77,7 @@ def outcome_table(outcome: Outcome, targets: Sequence[Target]) -> Table:
     rows: list[dict[str, Any]] = [
         {
             "series": day.series, "coins": day.coin, "source": day.source, "days": (day.day,), "rows": day.rows,
-            "missing": day.missing, "outcome": _outcome(day.fresh, day.dropped) + (f"; {day.note}" if day.note else ""),
+            "missing": day.missing, "outcome": _outcome(day),
         }
         for day in outcome.served
     ]  # fmt: skip
@@ -87,9 +92,12 @@ def outcome_table(outcome: Outcome, targets: Sequence[Target]) -> Table:
     return table_of(_grouped(rows, ("rows", "missing"), note="outcome"), OUTCOME_COLUMNS)
 
 
-def _outcome(fresh: bool, dropped: int) -> str:
-    lost = f", {dropped} unreadable rows left out" if dropped else ""
-    return f"{'fetched' if fresh else 'was in the lake'}{lost}"
+def _outcome(day: Served) -> str:
+    """Return what became of a day, and its state unless it is whole."""
+    state = "" if day.state == "whole" else f", {day.state}"
+    lost = f", {day.dropped} unreadable rows left out" if day.dropped else ""
+    told = f"; {day.note}" if day.note else ""
+    return f"{'fetched' if day.fresh else 'was in the lake'}{state}{lost}{told}"
 
 
 def _row(target: Target, source: Source, days: Sequence[dt.date], **more: Any) -> dict[str, Any]:

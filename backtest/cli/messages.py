@@ -12,6 +12,7 @@ import click
 
 from backtest.cli import interrupt
 from backtest.errors import CrashbookError
+from backtest.masking import mask
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -19,7 +20,7 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def print_line(text: str) -> None:
     """Print a line on stderr; that nobody reads it is no reason to stop."""
     try:
-        click.echo(text, err=True)
+        click.echo(mask(text), err=True)
     except BrokenPipeError:
         silence(sys.stderr)
 
@@ -29,7 +30,7 @@ def print_error(error: BaseException) -> int:
     text, code = explain(error)
     if text:
         try:
-            click.echo(f"crashbook: {text}", err=True)
+            click.echo(f"crashbook: {mask(text)}", err=True)
         except OSError:
             silence(sys.stderr)
     return code

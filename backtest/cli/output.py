@@ -15,7 +15,7 @@ import click
 
 from backtest.cli import terminal
 from backtest.cli.messages import print_line, silence
-from backtest.cli.table import ROWS_AT_A_TIME, Table, as_json, flat_column, table_text
+from backtest.cli.table import ROWS_AT_A_TIME, Table, as_json, flat_column, masked, table_text
 from backtest.durable import writing
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def output_options(function: Callable[..., None]) -> Callable[..., None]:
 def emit(answer: Table | pl.DataFrame, output: Output) -> None:
     """Write an answer in the format asked for."""
     write: Callable[[Any, IO[bytes]], None] = WRITERS[output.format]
+    if isinstance(answer, Table):
+        answer = masked(answer)
     if isinstance(answer, Table) and output.format != "table":
         answer = answer.frame()
     if output.path is not None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from backtest.masking import mask
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -47,6 +49,12 @@ class Cells:
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
     """Return rows as a table with all columns, even if there is no row."""
     return Table(tuple(columns), tuple(tuple(row[name] for name in columns) for row in rows))
+
+
+def masked(table: Table) -> Table:
+    """Return a table without secrets in its texts."""
+    rows = (tuple(mask(cell) if isinstance(cell, str) else cell for cell in row) for row in table.rows)
+    return Table(table.columns, tuple(rows))
 
 
 def table_text(table: Table | pl.DataFrame, width: int | None = None) -> Iterator[str]:

@@ -14,12 +14,15 @@ from backtest.lake.checks import PRICE_LIMIT, check_rows, whole_rows
 from backtest.lake.series import SERIES
 from backtest.lake.write import write_bars, write_day
 from backtest.mechanics.exact import Floats, Ints
-from backtest.times import DAY
+from backtest.times import DAY, EPOCH
 
 if TYPE_CHECKING:
     import polars as pl
 
     from backtest.lake.place import Place
+    from backtest.lake.states import DayState, Standing
+
+DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class FetchedDay:
         Names of the archive files that the rows come from, empty for a client.
     dropped
         How many rows could not be read and are left out.
+    sparse
+        Whether rows are absent by nature: bars of trades, where nothing was traded.
     reason
         Why the day is absent or must not be stored, empty where it may be.
     note
@@ -47,6 +52,7 @@ class FetchedDay:
     frame: pl.DataFrame | None = None
     files: str = ""
     dropped: int = 0
+    sparse: bool = False
     reason: str = ""
     note: str = ""
 
@@ -143,6 +149,49 @@ def rows_missing(fetched: FetchedDay, place: Place) -> int:
     return max(expected - frame_of(fetched, place.series)["ts"].n_unique(), 0)
 
 
+def state_of(fetched: FetchedDay, place: Place) -> DayState:
+    """Return whether a day has every row that its series expects, by the clock or by the distances of its own times."""
+    clock = SERIES[place.series].clock
+    if clock == "own":
+        lacking = uneven_times(times_ms(fetched), start_ms(fetched.day))
+    elif clock == "none":
+        lacking = fetched.dropped > 0
+    else:
+        lacking = not fetched.sparse and rows_missing(fetched, place) > 0
+    return "partial" if lacking else "whole"
+
+
+def times_ms(fetched: FetchedDay) -> Floats:
+    """Return the times of a day's rows in milliseconds."""
+    if fetched.rows is not None:
+        return fetched.rows[:, 0]
+    if fetched.frame is None:
+        return np.empty(0)
+    times: Floats = fetched.frame["ts"].drop_nulls().to_physical().to_numpy() / 1000
+    return times
+
+
+def uneven_times(ts: Floats, midnight_ms: int) -> bool:
+    """Return whether rows at a venue's own times look incomplete.
+
+    The shortest distance on the day is the rule, and no stretch may be half as long again.
+
+    Examples
+    --------
+    >>> uneven_times(np.array([0.0, 8, 16]) * 3_600_000, 0), uneven_times(np.array([0.0, 16]) * 3_600_000, 0)
+    (False, True)
+    """
+    distances = np.diff(np.concatenate([ts, [midnight_ms + DAY_MS]]))
+    shortest = distances.min(initial=DAY_MS)
+    regular = len(ts) > 1 and distances.max() <= 1.5 * shortest and ts[0] - midnight_ms < 1.5 * shortest
+    return not regular
+
+
+def start_ms(day: dt.date) -> int:
+    """Return the first millisecond of a UTC day."""
+    return (day - EPOCH.date()).days * DAY_MS
+
+
 def _step_s(place: Place) -> int:
     series = SERIES[place.series]
     if series.clock != "listed":
@@ -151,8 +200,15 @@ def _step_s(place: Place) -> int:
     return min(filter(None, listed), default=series.usual_step_s)
 
 
-def store(fetched: FetchedDay, place: Place, source: str) -> None:
+def store(fetched: FetchedDay, place: Place, standing: Standing, at: dt.datetime) -> None:
     """Write a day into the lake.
+
+    Parameters
+    ----------
+    standing
+        Source and state of the day.
+    at
+        When its source was asked, UTC.
 
     Raises
     ------
@@ -160,6 +216,7 @@ def store(fetched: FetchedDay, place: Place, source: str) -> None:
         The disk refuses.
     """
     if fetched.rows is not None and SERIES[place.series].bars:
-        write_bars(fetched.rows, place, fetched.day, source=source)
+        write_bars(fetched.rows, place, fetched.day, source=standing.source, standing=standing, at=at)
     else:
-        write_day(frame_of(fetched, place.series), place, fetched.day, source=source)
+        frame = frame_of(fetched, place.series)
+        write_day(frame, place, fetched.day, source=standing.source, standing=standing, at=at)

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backtest.fetch.plan import Source, Target
+from backtest.lake.states import DayState
+
+REASONS_SHOWN = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Served:
         Whether this fetch stored it.
     missing, dropped
         Rows that the clock of the series expects and that are absent; rows that could not be read.
+    state
+        Whether it is whole, partial or disputed.
     """
 
     series: str
@@ -43,6 +48,17 @@ class Served:
     missing: int = 0
     dropped: int = 0
     note: str = ""
+    state: DayState = "whole"
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Days of a series that are not whole in the lake after all sources were asked, for one reason."""
+
+    series: str
+    coin: str
+    days: tuple[dt.date, ...]
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +83,34 @@ class Outcome:
     interrupted: bool = False
 
     def lacking(self, target: Target) -> list[dt.date]:
-        """Return the days of a target that no source gave."""
-        got = {row.day for row in self.served if (row.series, row.coin) == (target.series, target.coin)}
-        return [day for day in target.days if day not in got]
+        """Return the days of a target that no source gave whole."""
+        whole = {row.day for row in self._of(target) if row.state == "whole"}
+        return [day for day in target.days if day not in whole]
+
+    def holes(self, target: Target) -> list[Hole]:
+        """Return the days of a target that no source gave whole, those of one reason together."""
+        reasons = {day: self._why(target, day) for day in self.lacking(target)}
+        return [
+            Hole(target.series, target.coin, tuple(day for day, other in reasons.items() if other == reason), reason)
+            for reason in dict.fromkeys(reasons.values())
+        ]
+
+    def _of(self, target: Target) -> list[Served]:
+        return [row for row in self.served if (row.series, row.coin) == (target.series, target.coin)]
+
+    def _why(self, target: Target, day: dt.date) -> str:
+        """Return what the sources gave of a day, the fullest first, else why they gave nothing, those asked first."""
+        given = sorted((row for row in self._of(target) if row.day == day), key=lambda row: row.missing)
+        if given:
+            best = given[0]
+            rows = f", {best.missing} rows missing" if best.missing else f", {best.note}" if best.note else ""
+            return f"{best.state} from {best.source}{rows}"
+        mine = [each for each in self.denied if (each.series, each.coin) == (target.series, target.coin)]
+        skipped = {source.name for source in target.sources if source.skip}
+        denials = sorted((each for each in mine if day in each.days), key=lambda each: each.source in skipped)
+        texts = [f"{each.source}: {each.reason}" for each in denials]
+        more = f" and {len(texts) - REASONS_SHOWN} more" if len(texts) > REASONS_SHOWN else ""
+        return "; ".join(texts[:REASONS_SHOWN]) + more or "no source has it"
 
     def deny(self, target: Target, source: Source, reasons: Mapping[dt.date, str]) -> None:
         """Enter days that a source did not give by day and reason; days of one reason are one entry."""

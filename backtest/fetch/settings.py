@@ -1,7 +1,7 @@
 """How to reach the venues from behind a proxy or a mirror: the file given as ``--exchange-config``.
 
-One table per venue, with fields of the client's constructor, and the tables ``[retry]`` and ``[archives]``. Every
-key is checked here, because the client library takes unknown keys silently.
+One table per venue, with fields of the client's constructor, and the tables ``[retry]``, ``[budget]`` and
+``[archives]``. Every key is checked here, because the client library takes unknown keys silently.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import defstruct
+from msgspec import Meta, defstruct
 
 from backtest.errors import ConfigError, near_matches
 from backtest.fetch.archives.publishers import ARCHIVES
 from backtest.fetch.rest.ccxt_info import client_names
 from backtest.fetch.retry import Retry
 from backtest.lake.availability import load_availability
-from backtest.toml import decode, read_toml, shown
+from backtest.masking import keep_secret, secrets_of
+from backtest.toml import Table, decode, read_toml, shown
 
 Kinds = tuple[type, ...]
 TEXT: Kinds = (str,)
@@ -47,6 +48,7 @@ CLIENT_FIELDS: dict[str, Kinds] = {
 }
 PROXIES = ("proxyUrl", "httpProxy", "httpsProxy", "socksProxy")  # the client refuses two of them on every request
 KIND_NAMES = {TEXT: "text in quotes", NUMBER: "a number", SWITCH: "true or false", TABLE: "a table"}
+OWN_TABLES = ("retry", "budget", "archives")  # all others are of venues
 ALLOWED_TIMES = {"timeout": "milliseconds, above zero", "rateLimit": "milliseconds between requests, above zero"}
 
 
@@ -55,13 +57,51 @@ ArchivePlaces = defstruct(
 )
 
 
+Above = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Budget(Table, frozen=True, kw_only=True):
+    """The most that one venue may cost a fetch; what would cost more is given up, and the next source is asked.
+
+    Attributes
+    ----------
+    deadline_s, requests, total_bytes, memory_bytes
+        Seconds, requests and bytes of answers of a venue in all; bytes of memory this process may hold.
+    answer_bytes
+        Bytes of one answer, unpacked.
+    list_deadline_s, list_requests, list_bytes
+        Seconds, requests and bytes of a venue's list of markets.
+    waits_s
+        Seconds of waits in all, whether a server asks for them or a request failed.
+    archive_bytes, archive_deadline_s
+        Bytes and seconds of one file of an archive.
+    pause_s
+        Seconds until a source that gave a part of a day is asked for it again.
+    """
+
+    deadline_s: Above = 7_200.0
+    requests: Count = 50_000
+    total_bytes: Count = 4 << 30
+    memory_bytes: Count = 4 << 30
+    answer_bytes: Count = 16 << 20
+    list_deadline_s: Above = 300.0
+    list_requests: Count = 200
+    list_bytes: Count = 64 << 20
+    waits_s: Annotated[float, Meta(ge=0)] = 1_800.0
+    archive_bytes: Count = 16 << 30
+    archive_deadline_s: Above = 7_200.0
+    pause_s: Annotated[float, Meta(ge=0)] = 900.0
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Constructor fields by venue, patience, and where archives are: name to folder or address."""
+    """Constructor fields by venue, patience, budget, and where archives are: name to folder or address."""
 
     venues: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     retry: Retry = field(default_factory=Retry)
     archives: Mapping[str, str] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
 
 
 def read_settings(path: Path | None) -> Settings:
@@ -89,19 +129,21 @@ def parse_settings(table: Mapping[str, Any], where: str) -> Settings:
     Traceback (most recent call last):
     backtest.errors.ConfigError: proxy.toml [okx]: key 'timeout' is '5'; it must be a number
     """
+    keep_secret(secrets_of(table))  # before a message repeats a value
     venues = {}
     for name, value in table.items():
-        if name in {"retry", "archives"}:
+        if name in OWN_TABLES:
             continue
         if not isinstance(value, dict):
-            allowed = "tables named after a venue, retry, archives"
+            allowed = f"tables named after a venue, {', '.join(OWN_TABLES)}"
             raise ConfigError(f"{where}: key '{name}' is {shown(value)}; allowed: {allowed}; put it into one")
         _check_venue(name, where)
         venues[name] = _client_fields(value, f"{where} [{name}]")
     retry = decode(table.get("retry", {}), Retry, where, key="retry")
+    budget = decode(table.get("budget", {}), Budget, where, key="budget")
     places = decode(table.get("archives", {}), ArchivePlaces, where, key="archives")
     bases = {name: base for name in ARCHIVES if (base := getattr(places, name)) is not None}
-    return Settings(venues, retry, bases)
+    return Settings(venues, retry, bases, budget)
 
 
 def _check_venue(name: str, where: str) -> None:
@@ -109,8 +151,8 @@ def _check_venue(name: str, where: str) -> None:
         return
     names = client_names()
     if name not in names:
-        near = near_matches(name, ["retry", "archives", *names])
-        guess = f"did you mean {' or '.join(near)}?" if near else "allowed: venues of ccxt, retry, archives"
+        near = near_matches(name, [*OWN_TABLES, *names])
+        guess = f"did you mean {' or '.join(near)}?" if near else f"allowed: venues of ccxt, {', '.join(OWN_TABLES)}"
         raise ConfigError(f"{where}: unknown table [{ascii(name)[1:-1]}]; {guess}")
 
 

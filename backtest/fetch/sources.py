@@ -11,12 +11,13 @@ from functools import partial
 
 from backtest.assets import lake_folder
 from backtest.errors import DataError
-from backtest.fetch.day import FetchedDay
+from backtest.fetch.day import DAY_MS, FetchedDay, start_ms
 from backtest.fetch.outcome import Outcome, Progress
 from backtest.fetch.plan import Source, Target, requests_for, span_s
-from backtest.fetch.rest.client import Client, VenueFault, open_client
-from backtest.fetch.rest.paging import DAY_MS, Grid, paged_days, start_ms
+from backtest.fetch.rest.client import Client, Pause, VenueFault, open_client
+from backtest.fetch.rest.paging import Grid, paged_days
 from backtest.fetch.rest.responses import Fault
+from backtest.fetch.rest.stated import STATES_INTERVAL, longer_bars
 from backtest.fetch.settings import Settings
 from backtest.fetch.threads import Interrupted, in_thread, pause_until
 from backtest.lake.series import SERIES, schema_of
@@ -36,6 +37,10 @@ class Session:
     draw: Callable[[], float]
     stop: asyncio.Event
     on_progress: Callable[[Progress], None]
+    on_wait: Callable[[str], None]
+    pause: Pause
+    refetch: bool = False
+    archive_waits_s: float = 0.0
     outcome: Outcome = field(default_factory=Outcome)
     clients: dict[str, Client] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
@@ -43,8 +48,22 @@ class Session:
     async def client(self, venue: str) -> Client:
         """Return the client of a venue, opened once."""
         if venue not in self.clients:
-            self.clients[venue] = await open_client(venue, self.settings, self.draw, self.stop)
+            self.clients[venue] = await open_client(
+                venue, self.settings, self.draw, self.stop, clock=self.clock, on_wait=self.on_wait, pause=self.pause
+            )
         return self.clients[venue]
+
+    def archive_sleep(self) -> Callable[[float], None]:
+        """Return how threads that download files wait: in all no longer than the settings allow."""
+        pause, most = pause_until(self.stop), self.settings.budget.waits_s
+
+        def sleep(seconds: float) -> None:
+            self.archive_waits_s += seconds
+            if self.archive_waits_s > most:
+                raise DataError(f"archives ask to wait more than {most:g} s in all (budget.waits_s); try again later")
+            pause(seconds)
+
+        return sleep
 
 
 def days_of(target: Target, source: Source, days: Sequence[dt.date], session: Session) -> AsyncIterator[FetchedDay]:
@@ -81,6 +100,8 @@ async def _client_days(
 
     async for fetched in paged_days(page, days, grid, on_page):
         over_s = (start_ms(fetched.day) + DAY_MS) / 1000 + SETTLE_S
+        if not fetched.reason and series.bars and fetched.rows is not None and source.venue not in STATES_INTERVAL:
+            fetched = replace(fetched, reason=longer_bars(fetched.rows, grid.step_ms))
         if not fetched.reason and client.now(session.clock) < over_s:
             fetched = replace(fetched, reason="the day is not over by the venue's clock")
         yield fetched
@@ -108,7 +129,15 @@ async def _archive_days(
 
     archive = archive_of(source.venue)
     assert archive is not None
-    downloads = Downloads(retry=session.settings.retry, draw=session.draw, sleep=pause_until(session.stop))
+    budget = session.settings.budget
+    downloads = Downloads(
+        retry=session.settings.retry,
+        draw=session.draw,
+        sleep=session.archive_sleep(),
+        size_limit_bytes=budget.archive_bytes,
+        deadline_s=budget.archive_deadline_s,
+        on_wait=session.on_wait,
+    )
     give = partial(
         archive_days, source.root, archive, target.place(source), cache=lake_folder() / ARCHIVE_CACHE, client=downloads
     )

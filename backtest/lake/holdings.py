@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,9 @@ import numpy as np
 from backtest.assets import lake_folder
 from backtest.errors import DataError
 from backtest.lake.digests import rows_digest
-from backtest.lake.read import SOURCE_KEY, read_file
+from backtest.lake.read import read_file
 from backtest.lake.series import schema_of
+from backtest.lake.states import DayState, read_standing, standing_of
 from backtest.mechanics.exact import Ints
 from backtest.times import EPOCH
 
@@ -49,6 +50,7 @@ class Loaded:
     rows: Mapping[dt.date, int]
     sources: tuple[str, ...]
     faults: Mapping[dt.date, str]
+    states: Mapping[dt.date, DayState | None] = field(default_factory=dict)
 
     def days(self) -> Iterator[tuple[dt.date, pl.DataFrame]]:
         """Give the rows of each file."""
@@ -69,14 +71,15 @@ def load_days(series: str, files: Mapping[dt.date, Path]) -> Loaded:
         frame = pl.read_parquet([*files.values()], columns=[*kinds], hive_partitioning=False, glob=False)
         rows = {day: each.num_rows for day, each in footers.items()}
         whole = dict(frame.schema) == kinds and sum(rows.values()) == frame.height
-        texts = [(each.metadata or {}).get(SOURCE_KEY, b"") for each in footers.values()]
+        standings = {day: standing_of(each.metadata) for day, each in footers.items()}
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
     except BaseException:  # there is no file, or damaged bytes, which break the readers in many ways
         whole = False
     if whole:
-        sources = dict.fromkeys(text.decode(errors="replace") for text in texts)
-        return Loaded(frame, rows, tuple(filter(None, sources)), {})
+        sources = dict.fromkeys(each.source for each in standings.values())
+        states = {day: each.state for day, each in standings.items()}
+        return Loaded(frame, rows, tuple(filter(None, sources)), {}, states)
     return _one_by_one(series, files)
 
 
@@ -84,7 +87,7 @@ def _one_by_one(series: str, files: Mapping[dt.date, Path]) -> Loaded:
     import polars as pl
 
     kinds = schema_of(series)
-    frames, sources, faults = {}, [], {}
+    frames, sources, faults, states = {}, [], {}, {}
     for day, path in files.items():
         try:
             frame, source = read_file(path)
@@ -97,9 +100,10 @@ def _one_by_one(series: str, files: Mapping[dt.date, Path]) -> Loaded:
             continue
         frames[day] = frame.select([*kinds])
         sources.append(source)
+        states[day] = read_standing(path).state
     whole = pl.concat([pl.DataFrame(schema=kinds), *frames.values()])
     rows = {day: frame.height for day, frame in frames.items()}
-    return Loaded(whole, rows, tuple(filter(None, dict.fromkeys(sources))), faults)
+    return Loaded(whole, rows, tuple(filter(None, dict.fromkeys(sources))), faults, states)
 
 
 def changed_days(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -27,6 +27,7 @@ from backtest.lake.place import Place
 from backtest.lake.plausible import Suspect, judge_level
 from backtest.lake.read import read_series
 from backtest.lake.series import SERIES, TIMEFRAMES
+from backtest.lake.states import DayState, states_text
 from backtest.lake.witnesses import suspects_of
 from backtest.mechanics.exact import Ints
 from backtest.times import DAY, Window, days_between, find_gaps, runs_of
@@ -61,6 +62,8 @@ class Holding:
         Values that nothing around them bears out; not looked for where a rule is broken.
     note
         Anything else a reader must know.
+    states
+        State of each day whose file tells it.
     """
 
     place: Place
@@ -72,6 +75,7 @@ class Holding:
     faults: tuple[str, ...] = ()
     suspects: tuple[Suspect, ...] = ()
     note: str = ""
+    states: Mapping[dt.date, DayState | None] = field(default_factory=dict)
 
     @property
     def absent(self) -> bool:
@@ -101,6 +105,7 @@ class Holding:
             "last_ts": facts.last,
             "source": ", ".join(self.sources),
             "sha256": facts.sha256,
+            "state": states_text(self.states.items()),
             "changed": None if self.changed is None else len(self.changed),
             "note": "; ".join(text for text in (*self.faults, changed, self.note) if text),
         }
@@ -236,6 +241,7 @@ def _hold(
         changed=changed,
         faults=tuple(faults),
         suspects=() if measured.fault else (*_level(place, measured.kept), *suspects_of(place, measured.kept)),
+        states=loaded.states,
     )
     # marks of the whole first day may be those of the window's first funding time
     kept = {"mark_ohlcv": loaded.frame, "funding": frame}.get(place.series)

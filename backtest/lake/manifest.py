@@ -18,6 +18,8 @@ from backtest.durable import append_line
 from backtest.lake.digests import columns_digest
 from backtest.lake.place import Place
 from backtest.lake.read import read_file
+from backtest.lake.states import Standing, read_standing
+from backtest.masking import mask
 from backtest.mechanics.exact import Ints
 from backtest.times import DAY, find_gaps, moment
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 JOURNAL = "manifest.jsonl"
 
 
-def enter(path: Path, columns: Columns, *, step_s: int, source: str, fetched_at: dt.datetime) -> None:
+def enter(path: Path, columns: Columns, *, step_s: int, standing: Standing, fetched_at: dt.datetime) -> None:
     """Enter the file of a day in the journal.
 
     Parameters
@@ -36,6 +38,10 @@ def enter(path: Path, columns: Columns, *, step_s: int, source: str, fetched_at:
         The rows written, column by column.
     step_s
         Length of a bar in seconds; 0 where rows are no bars.
+    standing
+        Source and state of the day.
+    fetched_at
+        When its source was asked last, UTC.
     """
     start = dt.datetime.fromisoformat(path.stem)
     times = columns["ts"]
@@ -48,7 +54,9 @@ def enter(path: Path, columns: Columns, *, step_s: int, source: str, fetched_at:
         "last": moment(int(ts[-1])) if len(ts) else None,
         "gaps": [[first, last] for first, last in gaps],
         "sha256": columns_digest(columns),
-        "source": source,
+        "source": mask(standing.source),
+        **({"state": standing.state} if standing.state else {}),
+        **({"other_sha256": standing.other_sha256} if standing.other_sha256 else {}),
         "fetched_at": fetched_at.replace(tzinfo=None, microsecond=0),
     }
     _append(entry)
@@ -88,9 +96,9 @@ def enter_missing(days: Iterable[tuple[Place, dt.date]]) -> int:
     for place, day in days:
         path = place.file(day)
         if path.is_file() and path.relative_to(lake_folder()).as_posix() not in known:
-            rows, source = read_file(path)
+            rows, _ = read_file(path)
             written_at = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
             columns = {name: rows[name] for name in rows.columns}
-            enter(path, columns, step_s=place.bar_s, source=source, fetched_at=written_at)
+            enter(path, columns, step_s=place.bar_s, standing=read_standing(path), fetched_at=written_at)
             entered += 1
     return entered

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from backtest.lake.manifest import enter
 from backtest.lake.place import Place, shown
 from backtest.lake.read import SOURCE_KEY
 from backtest.lake.series import BAR_COLUMNS, SERIES, schema_of
+from backtest.lake.states import OTHER_KEY, STATE_KEY, Standing
+from backtest.masking import mask
 from backtest.mechanics.exact import Floats
 from backtest.times import DAY_US, micros
 
@@ -27,14 +30,23 @@ if TYPE_CHECKING:
 
     from backtest.lake.digests import Columns
 
+Time = dt.datetime | None
+UNKNOWN = Standing()
 
-def write_day(frame: pl.DataFrame, place: Place, day: dt.date, *, source: str = "") -> Path:
+
+def write_day(
+    frame: pl.DataFrame, place: Place, day: dt.date, *, source: str = "", standing: Standing = UNKNOWN, at: Time = None
+) -> Path:
     """Write one day of a series and enter it in the journal; the file appears complete, by rename, or not at all.
 
     Parameters
     ----------
     source
         Where the rows come from, kept in the file.
+    standing
+        State of the day and, of a disputed one, the digest not kept; kept in the file.
+    at
+        When the rows were fetched, UTC; None: now.
 
     Raises
     ------
@@ -56,10 +68,12 @@ def write_day(frame: pl.DataFrame, place: Place, day: dt.date, *, source: str = 
     if outside:
         raise DataError(f"{shown(path)}: {outside} rows are not of {day}; a file holds one UTC day; split them")
     columns = {name: rows[name] for name in schema}
-    return _write(path, rows.to_arrow(), columns, step_s=place.bar_s, source=source)
+    return _write(path, rows.to_arrow(), columns, place.bar_s, replace(standing, source=source), at)
 
 
-def write_bars(rows: Floats, place: Place, day: dt.date, *, source: str = "") -> Path:
+def write_bars(
+    rows: Floats, place: Place, day: dt.date, *, source: str = "", standing: Standing = UNKNOWN, at: Time = None
+) -> Path:
     """Write one day of bars as ``write_day`` does, from an array: ``ts`` in milliseconds, prices, volume.
 
     The rows are known to be of the day and without nulls; this takes half the time.
@@ -75,15 +89,16 @@ def write_bars(rows: Floats, place: Place, day: dt.date, *, source: str = "") ->
     ]
     columns = dict(zip(BAR_COLUMNS, [ts.view("datetime64[us]"), *values[1:]], strict=True))
     table = pa.Table.from_arrays(arrays, BAR_COLUMNS)
-    return _write(place.file(day), table, columns, step_s=place.bar_s, source=source)
+    return _write(place.file(day), table, columns, place.bar_s, replace(standing, source=source), at)
 
 
-def _write(path: Path, table: pa.Table, columns: Columns, *, step_s: int, source: str) -> Path:
+def _write(path: Path, table: pa.Table, columns: Columns, step_s: int, standing: Standing, at: Time) -> Path:
     """Let a file appear complete, by rename, and enter it in the journal."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = table.replace_schema_metadata({SOURCE_KEY: source.encode()})
+    standing = replace(standing, source=mask(standing.source))
+    table = table.replace_schema_metadata(_metadata(standing))
     # numbers seldom repeat: a dictionary of them takes time and room
     texts = [field.name for field in table.schema if not pa.types.is_primitive(field.type)]
     whole = pa.BufferOutputStream()
@@ -91,11 +106,17 @@ def _write(path: Path, table: pa.Table, columns: Columns, *, step_s: int, source
     try:
         make_folder(path.parent)
         write_file(path, memoryview(whole.getvalue()))
-        enter(path, columns, step_s=step_s, source=source, fetched_at=dt.datetime.now(dt.UTC))
+        enter(path, columns, step_s=step_s, standing=standing, fetched_at=at or dt.datetime.now(dt.UTC))
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise DataError(f"{shown(path)}: cannot be written: {reason}; free space or set CRASHBOOK_HOME") from error
     return path
+
+
+def _metadata(standing: Standing) -> dict[bytes, bytes]:
+    """Return what a file says of itself."""
+    known = {STATE_KEY: standing.state or "", OTHER_KEY: standing.other_sha256}
+    return {SOURCE_KEY: standing.source.encode(), **{key: text.encode() for key, text in known.items() if text}}
 
 
 def _outside(ts: pl.Series, day: dt.date) -> int:

@@ -179,9 +179,12 @@ def test_bars_that_nobody_has_are_a_gap(tmp_path: Path) -> None:
         faults=[Fault("blocked", status=451)],
     )  # fmt: skip
     assert told.code == 3
-    assert told.errors == (
-        "crashbook: no trade bars of BTC 2025-10-10, 2025-10-11; the table says why; "
-        "give --archive or --exchange-config\n"
+    *holes, last = told.errors.splitlines()
+    refusal = "BTC 2025-10-10, 2025-10-11: binanceusdm: refuses this country (HTTP 451); binanceusdm archive: http"
+    assert [line.partition("://")[0] for line in holes] == [f"hole: {name} {refusal}" for name in ("ohlcv", "funding")]
+    assert last == (
+        "crashbook: 2 holes, of ohlcv, funding: a line above for each; run the same command later, "
+        "or give --archive or --exchange-config"
     )
     assert told.of("ohlcv", "refuses this country (HTTP 451)")
     assert told.of("funding", "refuses this country (HTTP 451)")
@@ -190,7 +193,10 @@ def test_bars_that_nobody_has_are_a_gap(tmp_path: Path) -> None:
 def test_a_coin_that_the_venue_does_not_list_is_a_gap(tmp_path: Path) -> None:
     told = fetched(EVENT, *BINANCE, "--coins", "BTC,NOSUCH", "--series", "ohlcv", folder=tmp_path)
     assert told.code == 3
-    assert "no trade bars of NOSUCH 2025-10-10, 2025-10-11; " in told.errors
+    assert told.errors.splitlines()[0] == (
+        "hole: ohlcv NOSUCH 2025-10-10, 2025-10-11: binanceusdm: does not list a perpetual of NOSUCH; "
+        "binanceusdm archive: not published"
+    )
     assert told.of("ohlcv")[0][1:] == ("BTC", "2025-10-10, 2025-10-11", 2880)
     assert told.of("ohlcv", "does not list a perpetual of NOSUCH")
 
@@ -290,8 +296,21 @@ def test_a_folder_of_bitmex_gives_bars(tmp_path: Path) -> None:
 
 def test_a_folder_of_hyperliquid_gives_open_interest(tmp_path: Path) -> None:
     rows = [
-        (f"2025-10-10T00:0{minute}:00Z", "BTC", 0.0000125, 20_000 + minute, 1, 1, 0, 118_000, 118_001, 118_000, 1, 1)
-        for minute in range(3)
+        (
+            f"{EVENT}T{n // 60:02d}:{n % 60:02d}:00Z",
+            "BTC",
+            0.0000125,
+            20_000 + n,
+            1,
+            1,
+            0,
+            118_000,
+            118_001,
+            118_000,
+            1,
+            1,
+        )
+        for n in range(1440)
     ]
     put_lz4(tmp_path / "downloads", "asset_ctxs/20251010.csv.lz4", csv("asset_ctxs", rows))
     told = fetched(
@@ -299,6 +318,5 @@ def test_a_folder_of_hyperliquid_gives_open_interest(tmp_path: Path) -> None:
         f"hyperliquid={tmp_path / 'downloads'}", folder=tmp_path,
     )  # fmt: skip
     assert (told.code, told.asked) == (0, [])
-    assert [row[1] for row in day_rows("open_interest", "hyperliquid", "BTC/USDC:USDC", EVENT)] == [
-        20_000, 20_001, 20_002,
-    ]  # fmt: skip
+    held = day_rows("open_interest", "hyperliquid", "BTC/USDC:USDC", EVENT)
+    assert [row[1] for row in held] == [20_000 + n for n in range(1440)]

@@ -76,7 +76,7 @@ def rows(series: str, venue: str = "binanceusdm", symbol: str = "BTC/USDT:USDT")
     return read_series(Place(venue, symbol, series), start, start + dt.timedelta(days=2)).rows()
 
 
-def put_bars(root: Path, day: str, bars: int = 3, kind: str = "klines") -> Path:
+def put_bars(root: Path, day: str, bars: int = 1440, kind: str = "klines") -> Path:
     first = stamp(f"{day}T00:00")
     lines = [kline(first + n * 60_000, (10, 12, 9, 11), 5.0 + n) for n in range(bars)]
     return put_zip(root, klines_name(kind, "BTCUSDT", day), csv("klines", lines))
@@ -123,8 +123,8 @@ def test_folder_and_address_leave_the_same_days(shelf: Path, tmp_path: Path, mon
 def test_the_archive_serves_where_the_client_is_refused(shelf: Path, web: bool) -> None:
     outcome, _ = fetched_days(shelf, ["ohlcv"], [REFUSED], web=web)
     assert denials(outcome) == [("binanceusdm", "refuses this country (HTTP 451)")]
-    assert served(outcome) == [("binanceusdm archive", 10, 3), ("binanceusdm archive", 11, 3)]
-    assert [(day.missing) for day in outcome.served] == [1437, 1437]
+    assert served(outcome) == [("binanceusdm archive", 10, 1440), ("binanceusdm archive", 11, 1440)]
+    assert [(day.missing) for day in outcome.served] == [0, 0]
     assert [row[1:] for row in rows("ohlcv")[:3]] == [(10, 12, 9, 11, volume) for volume in (5.0, 6.0, 7.0)]
 
 
@@ -136,7 +136,7 @@ def test_the_client_is_asked_first_unless_an_archive_was_named(shelf: Path) -> N
 
 def test_an_archive_that_was_named_is_asked_first(shelf: Path, web: bool) -> None:
     outcome, server = fetched_days(shelf, ["ohlcv"], web=web, first=True)
-    assert served(outcome) == [("binanceusdm archive", 10, 3), ("binanceusdm archive", 11, 3)]
+    assert served(outcome) == [("binanceusdm archive", 10, 1440), ("binanceusdm archive", 11, 1440)]
     assert all(venue == "archive" for venue, _, _ in server.requests)
 
 
@@ -168,7 +168,7 @@ def test_a_damaged_file_is_told_and_the_next_source_serves_its_day_only(damage: 
     assert (source, outcome.denied[0].days) == ("binanceusdm archive", CRASH_DAYS[:1])
     assert f"BTCUSDT-1m-{DAYS[0]}.zip" in reason
     assert reason.isprintable()
-    assert served(outcome) == [("binanceusdm archive", 11, 3), ("binanceusdm", 10, 1440)]
+    assert served(outcome) == [("binanceusdm archive", 11, 1440), ("binanceusdm", 10, 1440)]
     assert not any(name.endswith(".partial") for name in lake_digests())
 
 
@@ -177,7 +177,7 @@ def test_bars_that_break_a_rule_are_not_taken_from_an_archive(shelf: Path, web: 
     put_zip(shelf / "binance", klines_name("klines", "BTCUSDT", DAYS[0]), csv("klines", [high_below_low]))
     outcome, _ = fetched_days(shelf, ["ohlcv"], web=web, first=True)
     assert [(denial.source, denial.days) for denial in outcome.denied] == [("binanceusdm archive", CRASH_DAYS[:1])]
-    assert served(outcome) == [("binanceusdm archive", 11, 3), ("binanceusdm", 10, 1440)]
+    assert served(outcome) == [("binanceusdm archive", 11, 1440), ("binanceusdm", 10, 1440)]
 
 
 @pytest.mark.parametrize(
@@ -217,13 +217,13 @@ def test_an_address_that_falters_is_asked_again(fault: Fault, shelf: Path) -> No
     outcome, server = fetched_days(shelf, ["ohlcv"], [fault], web=True, first=True)
     assert server.faults.fired
     assert outcome.denied == []
-    assert served(outcome) == [("binanceusdm archive", 10, 3), ("binanceusdm archive", 11, 3)]
+    assert served(outcome) == [("binanceusdm archive", 10, 1440), ("binanceusdm archive", 11, 1440)]
 
 
 def test_a_page_of_html_in_place_of_a_file_is_not_kept(shelf: Path) -> None:
     html = Fault("html", venue="archive", match=f"{DAYS[0]}.zip", times=1)
     outcome, _ = fetched_days(shelf, ["ohlcv"], [html], web=True, first=True)
-    assert served(outcome) == [("binanceusdm archive", 11, 3), ("binanceusdm", 10, 1440)]
+    assert served(outcome) == [("binanceusdm archive", 11, 1440), ("binanceusdm", 10, 1440)]
     assert not any(name.startswith(".archive") and name.endswith(f"{DAYS[0]}.zip") for name in lake_digests())
 
 

@@ -95,6 +95,7 @@ def test_whole_days_lack_nothing() -> None:
         "last_ts": utc("2025-10-11T23:59"),
         "source": "bybit, bybit archive",
         "sha256": rows_digest(pl.concat([minutes(), minutes(ELEVENTH)])),
+        "state": "",
         "changed": 0,
         "note": "",
     }

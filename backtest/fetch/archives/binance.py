@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from backtest.fetch.archives.csv import layout_of, rows
+from backtest.errors import DataError
+from backtest.fetch.archives.csv import UNITS_US, layout_of, rows
 from backtest.fetch.archives.files import ArchiveFile, day_span, month_span
 from backtest.fetch.archives.trades_to_bars import trade_bars
+from backtest.lake.place import shown
 from backtest.lake.series import BAR_COLUMNS, SERIES, schema_of
 from backtest.times import DAY, Window
 
@@ -22,10 +24,11 @@ if TYPE_CHECKING:
     from backtest.lake.place import Place
 
 TRADES_LIMIT_BYTES = 32 << 30
+MICROSECONDS_FROM = UNITS_US[1][0]
 KLINES = layout_of(
     "open_time open high low close volume close_time quote_volume count taker_buy_volume taker_buy_quote_volume ignore",
     time="open_time",
-    ints="open_time",
+    ints="open_time close_time",
     reals="open high low close volume quote_volume",
 )
 LAYOUTS = {
@@ -153,12 +156,33 @@ def read(path: Path, file: ArchiveFile, place: Place) -> pl.DataFrame:
     names = contract(place.venue, place.symbol)
     assert names is not None
     select = SELECT[place.series][file.kind]
-    pieces = (
-        select(piece, names, file) for piece in rows(path, LAYOUTS[file.kind], _stamps(file, names), all_of=names.id)
-    )
+    given = rows(path, LAYOUTS[file.kind], _stamps(file, names), all_of=names.id)
+    if file.kind.endswith("lines"):
+        given = (_of_interval(piece, place, path) for piece in given)
+    pieces = (select(piece, names, file) for piece in given)
     if file.kind == "aggTrades":
         return trade_bars(pieces, SERIES[place.series].bar_s(place.timeframe))
     return pl.concat([pl.DataFrame(schema=schema_of(place.series)), *pieces]).sort("ts", maintain_order=True)
+
+
+def _of_interval(piece: pl.DataFrame, place: Place, path: Path) -> pl.DataFrame:
+    """Return bars that close just before the next one opens; their name alone says nothing of their interval.
+
+    Raises
+    ------
+    DataError
+        A bar is longer or shorter than its file's name says.
+    """
+    import polars as pl
+
+    unit = pl.when(pl.col("open_time") < MICROSECONDS_FROM).then(1_000).otherwise(1_000_000)
+    bar_s = SERIES[place.series].bar_s(place.timeframe)
+    wrong = piece.filter((pl.col("close_time") - pl.col("open_time") + 1 != bar_s * unit).fill_null(value=True))
+    if wrong.height:
+        bad = wrong.select("row", "open_time", "close_time").row(0)
+        what = f"row {bad[0]} opens at {bad[1]} and closes at {bad[2]}"
+        raise DataError(f"{shown(path)}: {what}; allowed: bars of {bar_s} s; delete it and fetch it again")
+    return piece
 
 
 def _stamps(file: ArchiveFile, names: Contract) -> Window:

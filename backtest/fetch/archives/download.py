@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 from backtest.durable import create, draft, make_folder, remove
 from backtest.errors import DataError
+from backtest.fetch.redirects import REDIRECTS, RedirectedError, followed
 from backtest.fetch.retry import RETRY, Retry, delays, retry_after
 from backtest.lake.place import shown
 
@@ -23,6 +25,7 @@ Progress = Callable[[str, int, int | None], None]  # file name, bytes so far, by
 CHUNK_BYTES = 1 << 18
 TIMEOUT_S = (10.0, 60.0)  # to connect, between bytes
 SIZE_LIMIT_BYTES = 16 << 30
+DEADLINE_S = 7_200.0
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "crashbook"}  # the bytes as published, not packed once more
 AGAIN = {418, 429}
 ABSENT = {404, 410}
@@ -61,6 +64,10 @@ class Client:
         Gives numbers in ``[0, 1)`` that scatter the waits.
     sleep, clock
         Wait for seconds; seconds since the epoch.
+    size_limit_bytes, deadline_s
+        Most bytes and seconds of one file.
+    on_wait
+        Called with a line of text before a wait that the server asks for.
     """
 
     session: requests.Session | None = None
@@ -69,6 +76,8 @@ class Client:
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.time
     size_limit_bytes: int = SIZE_LIMIT_BYTES
+    deadline_s: float = DEADLINE_S
+    on_wait: Callable[[str], None] = lambda text: None
     on_progress: Progress | None = None
 
 
@@ -130,6 +139,10 @@ def _attempts(session: requests.Session, url: str, partial: Path, client: Client
             asked = "" if patient else f" and asks to wait {failure.wait_s:.0f} s"
             times = "1 attempt" if attempt == 1 else f"{attempt} attempts"
             raise Unreachable(f"{url}: {failure.reason}{asked} after {times}; try again later", failure.status)
+        if failure.wait_s:
+            client.on_wait(
+                f"{urlsplit(url).hostname} answers {failure.reason} and asks to wait {failure.wait_s:.0f} s; waiting"
+            )
         client.sleep(max(wait_s, failure.wait_s or 0.0))
 
 
@@ -139,7 +152,7 @@ def _attempt(session: requests.Session, url: str, partial: Path, client: Client)
     import urllib3
 
     try:
-        with session.get(url, stream=True, timeout=TIMEOUT_S, headers=HEADERS) as response:
+        with _followed(session, url) as response:
             status = response.status_code
             if status in AGAIN or status >= 500:
                 asked = retry_after(response.headers.get("Retry-After"), client.clock())
@@ -157,6 +170,33 @@ def _attempt(session: requests.Session, url: str, partial: Path, client: Client)
     return None
 
 
+@contextmanager
+def _followed(session: requests.Session, url: str) -> Iterator[requests.Response]:
+    """Give the answer of an address, after redirects that stay with its host.
+
+    Raises
+    ------
+    Refused
+        A redirect leads elsewhere: no file of another host is taken for one of this.
+    """
+    place, hops = url, 0
+    while True:
+        with session.get(place, stream=True, timeout=TIMEOUT_S, headers=HEADERS, allow_redirects=False) as response:
+            if response.status_code not in REDIRECTS:
+                yield response
+                return
+            try:
+                target = followed(place, response.headers.get("Location"), hops)
+            except RedirectedError as error:
+                raise Refused(
+                    f"{url}: the server {error}; give the address it leads to", response.status_code
+                ) from error
+        user = urlsplit(place).netloc.rpartition("@")[0]
+        parts = urlsplit(target)
+        place = parts._replace(netloc=f"{user}@{parts.netloc}").geturl() if user and "@" not in parts.netloc else target
+        hops += 1
+
+
 def _final(url: str, status: int) -> DownloadError:
     if status in ABSENT:
         return NotPublished(f"{url}: not published (HTTP {status}); check symbol and day", status)
@@ -168,13 +208,16 @@ def _save(response: Any, url: str, partial: Path, client: Client) -> None:
     declared = response.headers.get("Content-Length", "")
     total = int(declared) if declared.isdecimal() else None
     name, done = urlsplit(url).path.rpartition("/")[2], 0
+    until_s = client.clock() + client.deadline_s
     remove(partial)  # of an attempt before
     with create(partial) as file:
         for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
             done += len(chunk)
             if max(done, total or 0) > client.size_limit_bytes:
                 limit = f"{client.size_limit_bytes:,} bytes"
-                raise Refused(f"{url}: larger than {limit}; allowed: files up to that size; use another address", 200)
+                raise Refused(f"{url}: larger than {limit} (budget.archive_bytes); use another address", 200)
+            if client.clock() > until_s:
+                raise Refused(f"{url}: not here after {client.deadline_s:g} s (budget.archive_deadline_s)", 200)
             file.write(chunk)
             if client.on_progress:
                 client.on_progress(name, done, total)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 MONTHLY_FROM_DAYS = 20  # days wanted of a month from which its one file is less to read than theirs
+SPARSE_KINDS = {"aggTrades", "trade"}  # bars are made of trades: without a trade there is none
 FRAMES_KEPT = 2  # a month and a day, or two days in a row, serve a month of days
 
 
@@ -180,7 +181,9 @@ def _from_file(day: dt.date, file: ArchiveFile, shelf: _Shelf) -> FetchedDay | s
         if first.height:
             frame = first.vstack(frame).unique("ts", keep="last", maintain_order=True)
             source = f"{before.label}, {source}"
-    return FetchedDay(day, frame=frame, files=source) if frame.height else f"no row of the day in {found.label}"
+    if not frame.height:
+        return f"no row of the day in {found.label}"
+    return FetchedDay(day, frame=frame, files=source, sparse=file.kind in SPARSE_KINDS)
 
 
 def _rows_of_day(day: dt.date, frame: pl.DataFrame) -> pl.DataFrame:

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
 from backtest.errors import DataError
+from backtest.fetch.budget import OverBudgetError, Spending
+from backtest.fetch.redirects import RedirectedError
 from backtest.fetch.rest.ccxt_info import check_addresses, client_class
 from backtest.fetch.rest.markets import Market, market_of
-from backtest.fetch.rest.responses import Answer, Fault, classify, empty_page_fault, server_time, wrong_market
+from backtest.fetch.rest.responses import (
+    Answer,
+    Fault,
+    classify,
+    empty_page_fault,
+    server_time,
+    strange_numbers,
+    wrong_market,
+)
 from backtest.fetch.rest.rows import lake_rows
+from backtest.fetch.rest.session import GuardedSession, TornError, guarded
+from backtest.fetch.rest.stated import Question, contradiction
 from backtest.fetch.retry import delays
 from backtest.fetch.settings import Settings
 from backtest.fetch.threads import Interrupted
@@ -23,6 +36,8 @@ from backtest.lake.series import SERIES
 from backtest.mechanics.exact import Floats
 
 T = TypeVar("T")
+Pause = Callable[[float], Awaitable[None]]
+Stretch = tuple[int, int]  # first and last millisecond
 STATISTICS_TIMEFRAME = "5m"
 
 
@@ -43,6 +58,9 @@ class Client:
     settings: Settings
     draw: Callable[[], float]
     stop: asyncio.Event
+    spending: Spending
+    on_wait: Callable[[str], None]
+    pause: Pause
     answers: list[Answer] = field(default_factory=list)
     requests: int = 0
     retries: list[str] = field(default_factory=list)
@@ -74,7 +92,7 @@ class Client:
                 result = await call()
             except Exception as caught:  # of the client's parser too, upon a strange answer
                 error = caught
-            fault = classify(self.answers, error)
+            fault = _refused(error) or classify(self.answers, error)
             if fault is None and error is None:
                 fault = check(result) if check else None
                 if fault is None:
@@ -83,10 +101,29 @@ class Client:
                     return result
             assert fault is not None
             wait = next(waits, None)
-            if not fault.again or wait is None or (fault.wait_s or 0) > self.settings.retry.patience_s:
+            if not fault.again or wait is None:
                 raise VenueFault(self.venue, _final(fault, wait is None))
-            self.retries.append(fault.reason)
-            await self._pause(max(wait, fault.wait_s or 0))
+            await self._wait(fault, max(wait, fault.wait_s or 0))
+
+    async def _wait(self, fault: Fault, seconds: float) -> None:
+        """Wait before a call is made again, and say so where the venue asked for it.
+
+        Raises
+        ------
+        VenueFault
+            It would be longer than the settings allow.
+        """
+        asked = f" and asks to wait {fault.wait_s:.0f} s" if fault.wait_s else ""
+        if (fault.wait_s or 0) > self.settings.retry.patience_s:
+            longest = f", longer than {self.settings.retry.patience_s:g} s (retry.patience_s)"
+            raise VenueFault(self.venue, replace(fault, reason=f"{fault.reason}{asked}{longest}"))
+        if not self.spending.may_wait(seconds):
+            reason = f"{fault.reason}{asked}, more than {self.spending.budget.waits_s:g} s in all (budget.waits_s)"
+            raise VenueFault(self.venue, replace(fault, reason=reason))
+        self.retries.append(fault.reason)
+        if fault.wait_s:
+            self.on_wait(f"{self.venue} {fault.reason}{asked}; waiting")
+        await self.pause(seconds)
 
     async def market(self, coin: str, symbol: str) -> Market:
         """Return a coin's perpetual: the symbol expected if it is listed, else the nearest of the same coin.
@@ -98,7 +135,8 @@ class Client:
         """
         if not self.listed:
             # loaded anew each time: the library keeps its reading of a bad answer
-            self.listed = await self.ask(lambda: self.api.load_markets(True), _no_markets)
+            with self.spending.listing():
+                self.listed = await self.ask(lambda: self.api.load_markets(True), _no_markets)
             gc.freeze()  # the library and its list of markets stay: the collector need not walk them at every page
         found = market_of(self.listed, coin, symbol)
         if found is None:
@@ -117,20 +155,32 @@ class Client:
         if entry.until_key:
             params[entry.until_key] = until_ms + (not entry.until_inclusive)
         if not entry.page_key:
-            return await self._rows(entry, market, timeframe, since_ms, params)
+            return await self._rows(entry, market, timeframe, (since_ms, until_ms), params)
         # the venue counts its pages from the newest row back: leaf until one reaches the range's start
         pages: list[Floats] = []
         oldest = float("inf")
         while not pages or (len(pages[-1]) and since_ms < pages[-1][:, 0].min() < oldest):
             oldest = pages[-1][:, 0].min() if pages else oldest
             params[entry.page_key] = len(pages) + 1
-            pages.append(await self._rows(entry, market, timeframe, None, params))
+            pages.append(await self._rows(entry, market, timeframe, (since_ms, until_ms), params))
         return np.concatenate(pages)
 
     async def _rows(
-        self, entry: Availability, market: Market, timeframe: str, since_ms: int | None, params: Mapping[str, Any]
+        self, entry: Availability, market: Market, timeframe: str, stretch: Stretch, params: Mapping[str, Any]
     ) -> Floats:
-        series = SERIES[entry.series]
+        series, leafed = SERIES[entry.series], bool(entry.page_key)
+        since_ms = None if leafed else stretch[0]
+        asked = Question(
+            venue=self.venue,
+            bars=series.bars,
+            step_ms=series.bar_s(timeframe) * 1000 if series.bars else 0,
+            timeframe=timeframe,
+            names=market.names,
+            inverse=market.inverse,
+            since_ms=stretch[0],
+            until_ms=stretch[1],
+            bounded=bool(entry.until_key) and not leafed,
+        )
         method = series.ccxt
         assert method is not None
         step = [timeframe if series.bars else entry.timeframe or STATISTICS_TIMEFRAME] if method.timeframe else []
@@ -142,6 +192,7 @@ class Client:
         def check(rows: Any) -> Fault | None:
             answer = self.answers[-1] if self.answers else None
             other = wrong_market(answer, market.names) if answer else None
+            other = other or contradiction(answer, rows, asked)
             return other or (None if rows else empty_page_fault(self.venue, answer))
 
         self.requests += 1
@@ -167,11 +218,26 @@ class Client:
         if stamp is not None:
             self.server_clock_s = stamp
 
-    async def _pause(self, seconds: float) -> None:
+
+def pause_of(stop: asyncio.Event) -> Pause:
+    """Return a wait in seconds that ends early once ``stop`` is set."""
+
+    async def pause(seconds: float) -> None:
         try:
-            await asyncio.wait_for(self.stop.wait(), seconds)
+            await asyncio.wait_for(stop.wait(), seconds)
         except TimeoutError:
             return
+
+    return pause
+
+
+def _refused(error: Exception | None) -> Fault | None:
+    """Return the fault of a request that this side gave up: over budget, sent elsewhere, torn."""
+    if isinstance(error, OverBudgetError):
+        return Fault(str(error), again=False, whole_venue=True)
+    if isinstance(error, RedirectedError):
+        return Fault(str(error), again=False, whole_venue=True)
+    return Fault(str(error), again=True) if isinstance(error, TornError) else None
 
 
 def _no_markets(markets: Mapping[str, Any]) -> Fault | None:
@@ -184,8 +250,26 @@ def _final(fault: Fault, spent: bool) -> Fault:
     return Fault(f"{fault.reason}, on every attempt", fault.again, fault.wait_s, fault.whole_venue)
 
 
-async def open_client(venue: str, settings: Settings, draw: Callable[[], float], stop: asyncio.Event) -> Client:
+async def open_client(
+    venue: str,
+    settings: Settings,
+    draw: Callable[[], float],
+    stop: asyncio.Event,
+    *,
+    clock: Callable[[], float] = time.time,
+    on_wait: Callable[[str], None] = lambda text: None,
+    pause: Pause | None = None,
+) -> Client:
     """Return a client of a venue with the settings' constructor fields; close it with ``close_client``.
+
+    Parameters
+    ----------
+    clock
+        Seconds since the epoch, for the venue's deadline.
+    on_wait
+        Called with a line of text before a wait that the venue asks for.
+    pause
+        How to wait; None: as long as it takes, or until ``stop`` is set.
 
     Raises
     ------
@@ -196,15 +280,30 @@ async def open_client(venue: str, settings: Settings, draw: Callable[[], float],
     """
     base = client_class(venue)
     answers: list[Answer] = []
+    spending = Spending(settings.budget, clock)
 
     class Recorder(base):  # type: ignore[misc, valid-type]
-        """The client itself; it keeps every answer before the library makes something of it."""
+        """The client itself under guard; it keeps every answer before the library makes something of it."""
+
+        session: Any
+
+        def open(self, lazy: bool = False) -> None:
+            new = self.session is None
+            super().open(lazy)
+            if new and self.session is not None:
+                self.session = guarded(self.session, spending)
+
+        def get_socks_proxy_session(self, proxy: str) -> Any:
+            session = super().get_socks_proxy_session(proxy)
+            if not isinstance(session, GuardedSession):
+                session = self.socks_proxy_sessions[proxy] = guarded(session, spending)
+            return session
 
         def on_json_response(self, body: str) -> Any:
-            value = super().on_json_response(body)
+            value = None if strange_numbers(body) else super().on_json_response(body)
             if answers:
                 last = answers[-1]
-                text = body if last.status >= 400 else ""  # of a page the rows are enough
+                text = body if last.status >= 400 or value is None else ""  # of a page the rows are enough
                 answers[-1] = Answer(last.status, last.headers, text, value)
             return value
 
@@ -218,7 +317,7 @@ async def open_client(venue: str, settings: Settings, draw: Callable[[], float],
     fields = {"enableRateLimit": True, **settings.venues.get(venue, {})}
     check_addresses(venue, fields)
     api = Recorder(fields)
-    return Client(venue, api, settings, draw, stop, answers)
+    return Client(venue, api, settings, draw, stop, spending, on_wait, pause or pause_of(stop), answers)
 
 
 async def close_client(client: Client) -> None:

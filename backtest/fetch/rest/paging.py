@@ -14,11 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtest.fetch.day import FetchedDay
+from backtest.fetch.day import DAY_MS, FetchedDay, start_ms, uneven_times
 from backtest.mechanics.exact import Bools, Floats
 from backtest.times import DAY, EPOCH, runs_of
 
-DAY_MS = 86_400_000
 AskPage = Callable[[int, int], Awaitable[Floats]]  # first and last millisecond -> rows with ts first
 OnPage = Callable[[int, int], None]  # time reached in milliseconds, new rows of the page
 Stretch = tuple[int, int]  # first millisecond, and the one after the last
@@ -179,21 +178,8 @@ def _merge(rows: Floats) -> tuple[Floats, int]:
 
 
 def _torn(ts: Floats, window: Stretch, grid: Grid) -> bool:
-    """Return whether rows at the venue's own times look incomplete.
-
-    The shortest distance on the day is the rule, and no stretch may be half as long again.
-    """
-    if grid.step_ms:
-        return False
-    distances = np.diff(np.concatenate([ts, [window[1]]]))
-    shortest = distances.min(initial=DAY_MS)
-    regular = len(ts) > 1 and distances.max() <= 1.5 * shortest and ts[0] - window[0] < 1.5 * shortest
-    return not regular
-
-
-def start_ms(day: dt.date) -> int:
-    """Return the first millisecond of a UTC day."""
-    return (day - EPOCH.date()).days * DAY_MS
+    """Return whether rows at the venue's own times look incomplete."""
+    return not grid.step_ms and uneven_times(ts, window[0])
 
 
 def _time(ms: int) -> str:

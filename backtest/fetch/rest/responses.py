@@ -7,6 +7,7 @@ its text was whole JSON in the venue's own envelope. A fault is never read as th
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from typing import Any
 
 from backtest.fetch.retry import retry_after
 
+GROUPED = re.compile(r'"\s*[-+]?[\d.]*\d_[\d_.eE+-]*\s*"')
+SWITCHES = re.compile(r"[\[,]\s*(?:true|false)\s*[\],]")  # in a list, where a number should be
 SHOWN = 120  # characters of a body or an error that a message repeats
 REFUSED = {
     401: "asks for a key (HTTP 401)",
@@ -160,12 +163,13 @@ def empty_page_fault(venue: str, answer: Answer | None) -> Fault | None:
     True
     """
     places = ENVELOPES.get(venue)
-    if places is None or (answer is not None and any(isinstance(_dig(answer.json, place), list) for place in places)):
+    if places is None or (answer is not None and any(isinstance(dig(answer.json, place), list) for place in places)):
         return None
     return Fault("gave an empty page without the place where its rows belong", again=True)
 
 
-def _dig(value: Any, place: Sequence[str]) -> Any:
+def dig(value: Any, place: Sequence[str]) -> Any:
+    """Return what lies at a place of nested tables, None where a step of it is absent."""
     for key in place:
         value = value.get(key) if isinstance(value, dict) else None
     return value
@@ -207,6 +211,18 @@ def _row_names(rows: Sequence[Any]) -> Iterator[str]:
     if rows and isinstance(rows[0], dict):
         named = (row.get(key) for row in rows if isinstance(row, dict) for key in NAME_KEYS)
         yield from {name for name in named if isinstance(name, str)}
+
+
+def strange_numbers(body: str) -> bool:
+    """Return whether a text holds a number as no venue writes one, which Python would read: ``"5_0.0"``, ``true``.
+
+    Examples
+    --------
+    >>> [strange_numbers(text) for text in ('["5_0.0"]', '["BTCUSD_251226"]', '[1, true]', '{"ok": true}')]
+    [True, False, True, False]
+    """
+    switches = ("true" in body or "false" in body) and bool(SWITCHES.search(body))
+    return switches or ("_" in body and bool(GROUPED.search(body)))
 
 
 def server_time(answer: Answer) -> float | None:

@@ -209,7 +209,10 @@ def test_a_bad_row_is_named(tmp_path: Path, rows: list[tuple], what: str) -> Non
     [
         (b"", "is empty; allowed: rows with the columns open_time, open, high"),
         (b"1,2,3\n", "rows of 3 values without a header; allowed: 12 values, open_time, open"),
-        (b"open_time,open,high,low\n1,2,3,4\n", "no column close, volume, quote_volume; allowed: open_time, open"),
+        (
+            b"open_time,open,high,low\n1,2,3,4\n",
+            "no column close, volume, close_time, quote_volume; allowed: open_time, open",
+        ),
         (b"open_time,open," + HEADERS["klines"].encode() + b"\n", "a column twice in the header"),
         (b"\xff\xfe\x00garbage\x00" * 50, "no column open_time"),
     ],

@@ -219,7 +219,7 @@ def test_a_file_without_end_is_cut(server: Server, tmp_path: Path, waits: Waits,
         for _ in range(64):
             request.wfile.write(BODY)
 
-    with pytest.raises(Refused, match=r"larger than 3,000,000 bytes; allowed: files up to that size"):
+    with pytest.raises(Refused, match=r"larger than 3,000,000 bytes \(budget.archive_bytes\); use another address"):
         download(server.serve("/x.zip", endless), tmp_path / "x.zip", waits.client(size_limit_bytes=3_000_000))
     assert list(tmp_path.glob("*x.zip*")) == []
 

@@ -94,7 +94,7 @@ def test_bars_of_prices_have_no_volume(tmp_path: Path, series: str, kind: str, u
 
 def test_five_minute_klines_have_files_of_their_own(tmp_path: Path) -> None:
     name = klines_name("klines", "BTCUSDT", "2024-02-28", timeframe="5m")
-    put_zip(tmp_path, name, csv("klines", [kline(stamp("2024-02-28T00:05"), (1, 2, 1, 2), 3.0)]))
+    put_zip(tmp_path, name, csv("klines", [kline(stamp("2024-02-28T00:05"), (1, 2, 1, 2), 3.0, step=300_000)]))
     assert rows_of(tmp_path, UM, "ohlcv", timeframe="5m") == [(at("2024-02-28T00:05"), 1, 2, 1, 2, 3)]
 
 
