@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
+STEERS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
 SHORT_LIST = 20  # names that fit into a message with near matches
 
 
@@ -36,7 +40,7 @@ class UnknownNameError(UsageError):
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         known = sorted(known)
         near = near_matches(name, known)
-        name = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+        name = printable(name)
         guess = f"; did you mean {' or '.join(near)}?" if near else ";"
         listed = f" Known: {', '.join(known) or 'none'}" if not near or len(known) <= SHORT_LIST else ""
         more = f"{'.' if listed else ''} {hint}" if hint else ""
@@ -97,10 +101,6 @@ class RunError(CrashbookError):
     """A run folder is absent, incomplete or does not match its digests."""
 
 
-class FileError(CrashbookError):
-    """A file is a link, a device or too large, or a name would leave the folder of its file."""
-
-
 class QueryError(CrashbookError):
     """A query fails, lacks a parameter or is not allowed."""
 
@@ -109,6 +109,24 @@ class AuditError(CrashbookError):
     """An audit returned rows."""
 
     exit_code = 4
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""Return a text that cannot steer a terminal: control and invisible format characters become escapes.
+
+    Parameters
+    ----------
+    text
+        Any text, also of a file that a stranger made.
+    keep
+        Characters that stay as they are, such as the ends of lines.
+
+    Examples
+    --------
+    >>> print(printable("a\x1b[31mred\u202e"), printable("−1 %", keep="\n"))
+    a\x1b[31mred\u202e −1 %
+    """
+    return STEERS.sub(lambda found: found[0] if found[0] in keep else repr(found[0])[1:-1], text)
 
 
 def near_matches(name: str, known: Iterable[str]) -> list[str]:

@@ -21,19 +21,8 @@ Imports = dict[str, set[str]]
 # Calls that change files; outside ``durable`` each needs a reason. Modules of the system change them by most of theirs.
 READING = {
     "os": {
-        "fspath",
-        "fsencode",
-        "strerror",
-        "getpid",
-        "walk",
-        "kill",
-        "dup2",
-        "close",
-        "_exit",
-        "cpu_count",
-        "getenv",
-        "fstat",
-        "fdopen",
+        *("fspath", "fsencode", "strerror", "getpid", "walk", "kill", "dup2", "close", "_exit", "cpu_count", "getenv"),
+        *("fork", "pipe", "read", "waitpid", "sysconf", "WIFSIGNALED", "WTERMSIG", "WEXITSTATUS"),
     },
     "shutil": {"get_terminal_size"},
     "tempfile": set[str](),
@@ -53,10 +42,10 @@ CHANGES = {
     *("ParquetWriter", "to_parquet", "to_csv", "OSFile", "savefig"),
 }
 ALLOWED = {
-    "assets: open": "a regular file, for reading, without following a link",
     "cli.messages: open": "the null device, in place of a stream that nobody reads",
     "cli.output: write_csv": "into memory",
     "cli.interrupt: write": "the last line, on stderr",
+    "cli.supervise: write": "the pipe to the parent, and the last line on stderr",
     "cli.report: open": "the web browser",
     "fetch.archives.packed: open": "a member of an archive, to be read",
     "cli.output: write_parquet": "into memory",

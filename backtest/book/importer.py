@@ -16,6 +16,7 @@ from backtest.book.watch import SIDES, WATCH_COHORT, watch_rows
 from backtest.errors import BookError, near_matches
 from backtest.mechanics.exact import Bools, Ints, exact_sum
 from backtest.scenario.watched import WatchedPosition
+from backtest.schema.coins import symbol_name
 from backtest.toml import shown
 from backtest.venue.instrument import Instrument
 from backtest.venue.margin_table import MarginSchedule
@@ -202,7 +203,7 @@ def _symbols(table: pl.DataFrame, instruments: Sequence[Instrument], faults: Fau
     known = {name: k for k, item in enumerate(instruments)
              for name in ((item.symbol,) if item.inverse else (item.coin, item.symbol))}  # fmt: skip
     texts = table["symbol"].to_list()
-    symbol = np.array([known.get(text, -1) for text in texts], dtype=np.int64)
+    symbol = np.array([known.get(symbol_name(text or ""), -1) for text in texts], dtype=np.int64)
     allowed = ", ".join(f"{item.symbol} in {item.unit}" if item.inverse else item.coin for item in instruments)
     faults.add(symbol < 0, "symbol", lambda row: f"{quoted(texts[row])}; simulated: {allowed}")
     return symbol

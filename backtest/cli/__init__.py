@@ -9,7 +9,7 @@ from __future__ import annotations
 
 __all__ = [
     "command", "data", "events", "fetch", "interrupt", "main", "output", "params", "position", "program", "query",
-    "replay", "report", "runs", "schema", "table", "terminal", "text", "venues",
+    "replay", "report", "runs", "schema", "supervise", "table", "terminal", "text", "venues",
 ]  # fmt: skip
 
 
@@ -19,6 +19,9 @@ def main() -> None:
         from backtest.cli.interrupt import watch
 
         watch()
+        from backtest.cli.supervise import supervise
+
+        supervise()
         from backtest.cli.program import crashbook
 
         crashbook.main(prog_name="crashbook")

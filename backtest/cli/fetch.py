@@ -19,6 +19,7 @@ from backtest.cli.progress import meter
 from backtest.cli.table import table_of
 from backtest.errors import DataGapError, UsageError
 from backtest.masking import keep_secret, secrets_of_address
+from backtest.schema.coins import coin_name
 
 if TYPE_CHECKING:
     from backtest.catalogue.events import CrashEvent
@@ -68,6 +69,10 @@ def _names(context: click.Context, parameter: click.Parameter, text: str | None)
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip())) if text else ()
 
 
+def _coins(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(coin_name, _names(context, parameter, text))))
+
+
 @command(
     "crashbook fetch 2025-10-10 --dry-run",
     "crashbook fetch 2025-10-10",
@@ -76,7 +81,7 @@ def _names(context: click.Context, parameter: click.Parameter, text: str | None)
 )
 @click.argument("event", required=False)
 @click.option("--venue", help="Venue asked first; by default the event's first.")
-@click.option("--coins", metavar="BTC,SOL", callback=_names, help="Coins; by default the event's.")
+@click.option("--coins", metavar="BTC,SOL", callback=_coins, help="Coins; by default the event's.")
 @click.option("--series", metavar="A,B", callback=_names, help="Series; by default all that a replay can use.")
 @click.option("--start", type=click.DateTime(["%Y-%m-%d"]), help="First UTC day; by default the event's window.")
 @click.option("--end", type=click.DateTime(["%Y-%m-%d"]), help="Last UTC day.")

@@ -31,11 +31,13 @@ class _Key:
 
     pressed = False
     first: Callable[[], object] | None = None
+    number = signal.SIGINT
 
 
-def watch() -> None:
-    """Answer Ctrl-C in this process from now on."""
-    signal.signal(signal.SIGINT, _on_press)
+def watch(number: signal.Signals = signal.SIGINT) -> None:
+    """Answer Ctrl-C in this process from now on, or another signal that stands for it."""
+    _Key.number = number
+    signal.signal(number, _on_press)
     if _has_timer():
         signal.signal(signal.SIGALRM, _interrupt)
     sys.unraisablehook = _on_dropped
@@ -59,15 +61,15 @@ def on_first_press(action: Callable[[], object] | None) -> None:
 
 def ignore() -> None:
     """Ignore Ctrl-C from now on: the exit code is decided and the last line is being printed."""
-    if signal.getsignal(signal.SIGINT) is _on_press:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if signal.getsignal(_Key.number) is _on_press:
+        signal.signal(_Key.number, signal.SIG_IGN)
         if _has_timer():
             signal.signal(signal.SIGALRM, signal.SIG_IGN)
 
 
 def end() -> NoReturn:
     """End the process at once with the line and the exit code of an interrupt."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(_Key.number, signal.SIG_IGN)
     try:
         os.write(2, f"crashbook: {REASON}\n".encode())
     finally:

@@ -11,18 +11,29 @@ from typing import IO
 import click
 
 from backtest.cli import interrupt
-from backtest.errors import CrashbookError
+from backtest.errors import CrashbookError, printable
 from backtest.masking import mask
 
+LINES = "\n\t"  # what a text of several lines keeps
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def shown(text: str) -> str:
+    """Return a text as it may be shown: no secret in it, nothing that steers the terminal."""
+    return printable(mask(text), LINES)
 
 
 def print_line(text: str) -> None:
     """Print a line on stderr; that nobody reads it is no reason to stop."""
     try:
-        click.echo(mask(text), err=True)
+        click.echo(shown(text), err=True)
     except BrokenPipeError:
         silence(sys.stderr)
+
+
+def print_text(text: str, end: str = "\n") -> None:
+    """Print text on stdout; names that it quotes from files cannot steer the terminal."""
+    click.echo(shown(text) + end, nl=False)
 
 
 def print_error(error: BaseException) -> int:
@@ -30,7 +41,7 @@ def print_error(error: BaseException) -> int:
     text, code = explain(error)
     if text:
         try:
-            click.echo(f"crashbook: {mask(text)}", err=True)
+            click.echo(f"crashbook: {shown(text)}", err=True)
         except OSError:
             silence(sys.stderr)
     return code

@@ -14,13 +14,15 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from backtest.cli import terminal
-from backtest.cli.messages import print_line, silence
+from backtest.cli.messages import LINES, print_line, print_text, silence
 from backtest.cli.table import ROWS_AT_A_TIME, Table, as_json, flat_column, masked, table_text
 from backtest.durable import writing
+from backtest.errors import STEERS, printable
 
 if TYPE_CHECKING:
     import polars as pl
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a text begins that spreadsheets compute
 FORMATS = ("table", "csv", "json", "parquet")
 
 
@@ -31,6 +33,7 @@ class Output:
     format: str
     path: Path | None
     quiet: bool
+    safe_csv: bool = False
 
     @property
     def for_reader(self) -> bool:
@@ -45,13 +48,19 @@ def output_options(function: Callable[..., None]) -> Callable[..., None]:
                   help="Format of the answer; by default that of the --output file's name, else table. JSON numbers "
                   "carry all digits of a decimal; not-a-number and infinity are null.")  # fmt: skip
     @click.option("--output", "path", type=click.Path(path_type=Path), help="Write to this file, whole or not at all.")
+    @click.option(
+        "--safe-csv",
+        is_flag=True,
+        help="In CSV, put ' before texts that begin with = + - @, which spreadsheets take for formulas.",
+    )
     @click.option("--quiet", "-q", is_flag=True, help="No notes on stderr.")
     @functools.wraps(function)
-    def with_output(*args: Any, kind: str | None, path: Path | None, quiet: bool, **rest: Any) -> None:
+    def with_output(*args: Any, kind: str | None, path: Path | None, safe_csv: bool, quiet: bool, **rest: Any) -> None:
         if path is not None and path.is_dir():
             raise click.UsageError(f"--output {path} is a folder; name a file")
         suffix = path.suffix.lower().removeprefix(".") if path else ""
-        function(*args, output=Output(kind or (suffix if suffix in FORMATS else "table"), path, quiet), **rest)
+        chosen = kind or (suffix if suffix in FORMATS else "table")
+        function(*args, output=Output(chosen, path, quiet, safe_csv), **rest)
 
     return with_output
 
@@ -63,6 +72,8 @@ def emit(answer: Table | pl.DataFrame, output: Output) -> None:
         answer = masked(answer)
     if isinstance(answer, Table) and output.format != "table":
         answer = answer.frame()
+    if output.safe_csv and output.format == "csv":
+        write = functools.partial(_write_csv, quoted=True)
     if output.path is not None:
         with whole_file(output.path) as file:
             write(answer, file)
@@ -84,13 +95,42 @@ def page(text: str, output: Output) -> None:
             file.write(text.encode())
         return
     with until_closed():
-        click.echo(text, nl=False)
+        print_text(text, end="")
 
 
 def note(text: str, output: Output) -> None:
     """Print a note on stderr unless ``--quiet``."""
     if not output.quiet:
         print_line(f"note: {text}")
+
+
+def plain_texts(frame: pl.DataFrame, *, quoted: bool) -> pl.DataFrame:
+    """Return a frame for CSV: nested values as JSON, texts and names without control characters.
+
+    Parameters
+    ----------
+    frame
+        Any frame.
+    quoted
+        Whether texts that a spreadsheet takes for formulas get an apostrophe in front.
+    """
+    import polars as pl
+
+    columns: list[pl.Series] = []
+    for place, column in enumerate(map(flat_column, frame.get_columns())):
+        if isinstance(column.dtype, pl.String | pl.Categorical | pl.Enum):
+            column = column.cast(pl.String)
+            plain = {text: _plain(text, quoted=quoted) for text in column.unique().to_list() if text is not None}
+            if changed := {text: other for text, other in plain.items() if other != text}:
+                column = column.replace_strict(changed, default=column)
+        name = printable(column.name)
+        columns.append(column.alias(name if name not in {each.name for each in columns} else f"{name}_{place}"))
+    return pl.DataFrame(columns)
+
+
+def _plain(text: str, *, quoted: bool) -> str:
+    text = printable(text, LINES)
+    return f"'{text}" if quoted and text.startswith(FORMULA) else text
 
 
 @contextmanager
@@ -118,8 +158,8 @@ def _write_table(answer: Table | pl.DataFrame, file: IO[bytes]) -> None:
         file.write(piece.encode())
 
 
-def _write_csv(frame: pl.DataFrame, file: IO[bytes]) -> None:
-    frame = frame.with_columns(flat_column(column) for column in frame.get_columns())
+def _write_csv(frame: pl.DataFrame, file: IO[bytes], *, quoted: bool = False) -> None:
+    frame = plain_texts(frame, quoted=quoted)
     file.write(frame.head(0).write_csv().encode())
     for rows in frame.iter_slices(ROWS_AT_A_TIME):
         file.write(rows.write_csv(include_header=False).encode())
@@ -130,9 +170,23 @@ def _write_json(frame: pl.DataFrame, file: IO[bytes]) -> None:
     between = b"\n"
     for rows in frame.iter_slices(ROWS_AT_A_TIME):
         for row in rows.iter_rows(named=True):
-            file.write(between + as_json(row))
+            file.write(between + steady_json(as_json(row)))
             between = b",\n"
     file.write(b"\n]\n")
+
+
+def steady_json(text: bytes) -> bytes:
+    r"""Return JSON whose characters cannot steer a terminal: those are written as escapes, which mean the same.
+
+    Examples
+    --------
+    >>> steady_json('{"a":"\u202e"}'.encode()).decode()
+    '{"a":"\\u202e"}'
+    """
+    if text.isascii():
+        return text.replace(b"\x7f", b"\\u007f")
+    whole = text.decode()
+    return STEERS.sub(lambda found: f"\\u{ord(found[0]):04x}", whole).encode()
 
 
 def _write_parquet(frame: pl.DataFrame, file: IO[bytes]) -> None:

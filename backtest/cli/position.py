@@ -13,6 +13,7 @@ from backtest.cli.output import Output, emit, output_options, page
 from backtest.cli.table import Table, table_of
 from backtest.cli.text import MARKS, bullets, heading, section
 from backtest.formatting import readable
+from backtest.schema.coins import symbol_name
 
 if TYPE_CHECKING:
     from backtest.calculator.figures import Answer
@@ -97,6 +98,7 @@ def position(
     decimals = {name: number(f"--{name}", text) for name, text in numbers.items() if text is not None}
     request = PositionRequest(side=side, entries=[entry(text) for text in entries], **decimals)
     profile, day, terms = get_venue(venue), on and on.date(), None
+    symbol = symbol_name(symbol)
     coin = symbol.partition("/")[0]
     profile = profile.on(day or profile.as_of, contract_kind(profile, symbol))
     if symbol in {coin, profile.symbol(coin)}:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from backtest.cli import supervise
 from backtest.cli.command import command
 from backtest.cli.messages import print_line
 from backtest.cli.output import Output, emit, note, output_options
@@ -16,9 +18,25 @@ from backtest.errors import AuditError, QueryError
 from backtest.formatting import readable
 
 if TYPE_CHECKING:
+    from backtest.sql.budget import Budget
     from backtest.sql.params import Param
 
 _RUN = click.argument("run", default="latest")
+
+
+def budget_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command ``--timeout`` and ``--memory``; it receives them as one ``budget``."""
+
+    @click.option("--timeout", type=click.FloatRange(min=0), default=60.0, show_default=True, metavar="SECONDS",
+                  help="Stop a statement that takes longer; 0 for no limit.")  # fmt: skip
+    @click.option("--memory", metavar="SIZE", help="Memory for the database, such as 4GB; by default half of it all.")
+    @functools.wraps(function)
+    def with_budget(*args: Any, timeout: float, memory: str | None, **rest: Any) -> None:
+        from backtest.sql.budget import Budget, memory_of
+
+        function(*args, budget=Budget(timeout, memory_of(memory) if memory else None), **rest)
+
+    return with_budget
 
 
 @command(
@@ -29,8 +47,9 @@ _RUN = click.argument("run", default="latest")
 @click.argument("name", required=False)
 @_RUN
 @click.option("--param", "given", metavar="NAME=VALUE", multiple=True, help="Parameter of the query.")
+@budget_options
 @output_options
-def query(name: str | None, run: str, given: tuple[str, ...], output: Output) -> None:
+def query(name: str | None, run: str, given: tuple[str, ...], budget: Budget, output: Output) -> None:
     """Answer a named question about a run, or list the questions."""
     from backtest.run.run import open_run
     from backtest.sql.files import get_query, query_names
@@ -43,7 +62,10 @@ def query(name: str | None, run: str, given: tuple[str, ...], output: Output) ->
         emit(table_of(rows, ("name", "title", "parameters")), output)
         return
     found = get_query(name)
-    frame = open_run(run).query(name, **_pairs(given))
+    opened = open_run(run)
+    opened.budget = budget
+    with supervise.limited(budget, f"query {name}"):
+        frame = opened.query(name, **_pairs(given))
     if output.for_reader:
         note(f"{found.title} {found.grain[:1].upper()}{found.grain[1:]}. Units: {found.units}.", output)
     if not frame.height:
@@ -79,21 +101,19 @@ def _pairs(given: Iterable[str]) -> dict[str, str]:
 )
 @click.argument("text", required=False)
 @_RUN
+@budget_options
 @output_options
-def sql(text: str | None, run: str, output: Output) -> None:
+def sql(text: str | None, run: str, budget: Budget, output: Output) -> None:
     """Run one reading statement over a run's tables and views.
 
     TEXT comes from stdin if it is left out or a dash. Files, extensions and settings are out of reach.
     """
-    from polars.exceptions import PolarsError
-
     from backtest.run.run import open_run
 
-    try:
-        frame = open_run(run).sql(_statement(text))
-    except PolarsError as error:
-        cause = str(error).strip().split("\n")[0]
-        raise QueryError(f"sql: {cause}; cast the column, an interval for example with epoch(...)") from None
+    opened, statement = open_run(run), _statement(text)
+    opened.budget = budget
+    with supervise.limited(budget, "sql"):
+        frame = opened.sql(statement)
     if not frame.height:
         note("no rows", output)
     emit(frame, output)
@@ -119,8 +139,12 @@ def audit(run: str, output: Output) -> None:
     An audit passes when it returns no row; one that fails gives exit code 4.
     """
     from backtest.run.run import open_run
+    from backtest.sql.budget import Budget
 
-    results = open_run(run).audits()
+    opened = open_run(run)
+    opened.budget = Budget(timeout_s=0)
+    with supervise.limited(opened.budget, "audit"):
+        results = opened.audits()
     rows = [
         {"audit": each.name, "rows": each.rows, "passed": "pass" if each.passed else "FAIL", "question": each.title}
         for each in results

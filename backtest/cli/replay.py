@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from backtest.cli.command import command
-from backtest.cli.messages import print_line
+from backtest.cli.messages import print_line, print_text
 from backtest.cli.progress import Stage, stages
 from backtest.cli.report import relative, write_report
 from backtest.cli.text import wrapped
@@ -107,7 +107,7 @@ def replay(
         with stages(quiet) as stage:
             stage("reading bars, drawing the book")
             text = plan.text(prepare(resolved))
-        click.echo(text, nl=False)
+        print_text(text, end="")
         return
     extras = Extras(sizes, bool(report or path), path, fresh)
     with stages(quiet) as stage:
@@ -116,12 +116,12 @@ def replay(
         summary = block(done.run)
     if not quiet:
         _print_notes(done)
-    click.echo(wrapped(summary, SUMMARY_INDENT))
+    print_text(wrapped(summary, SUMMARY_INDENT))
     for name in sizes:
         if name in done.run.studies.rows:
-            click.echo(rows_text(done.run, name))
+            print_text(rows_text(done.run, name))
     if done.report:
-        click.echo(f"report  {relative(done.report)}")
+        print_text(f"report  {relative(done.report)}")
 
 
 def overrides(file: Path | None, options: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from backtest.errors import printable
 from backtest.masking import mask
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 ROWS_AT_A_TIME = 20_000
 GAP = 2  # spaces between columns
 LONG_WORD = 40  # a longer one may be broken to fit a terminal
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NUMBER = (int, float, Decimal)
 
 
@@ -140,7 +139,7 @@ def _cells_of_table(table: Table) -> Cells:
         and all(value is None or (isinstance(value, _NUMBER) and not isinstance(value, bool)) for value in column)
         for column in columns
     ]
-    return Cells(table.columns, [[cell(value) for value in column] for column in columns], numeric)
+    return Cells([*map(printable, table.columns)], [[cell(value) for value in column] for column in columns], numeric)
 
 
 def cell(value: Any) -> str:
@@ -161,12 +160,12 @@ def cell(value: Any) -> str:
         return f"{value:f}"
     if isinstance(value, dt.datetime):
         return str(value)
-    return _CONTROL.sub(" ", str(value))  # names come from files: no escape codes
+    return printable(str(value))  # names come from files: no escape codes
 
 
 def _cells_of_frame(frame: pl.DataFrame) -> Cells:
     texts = [_column_text(frame[name]) for name in frame.columns]
-    return Cells(frame.columns, texts, [kind.is_numeric() for kind in frame.dtypes])
+    return Cells([*map(printable, frame.columns)], texts, [kind.is_numeric() for kind in frame.dtypes])
 
 
 def _column_text(series: pl.Series) -> list[str]:
@@ -174,14 +173,14 @@ def _column_text(series: pl.Series) -> list[str]:
 
     if isinstance(series.dtype, pl.Datetime):
         text = series.dt.strftime("%Y-%m-%d %H:%M:%S%.f")
-    elif series.dtype.is_float() or series.dtype == pl.String:
+    elif series.dtype.is_float() or isinstance(series.dtype, pl.String | pl.Categorical | pl.Enum):
         return [cell(value) for value in series.to_list()]
     else:
         try:
             text = flat_column(series).cast(pl.String)
         except pl.exceptions.PolarsError:  # types that have no text of their own
             return [cell(value) for value in series.to_list()]
-    return [value or "" for value in text.fill_null("-").to_list()]
+    return [printable(value or "") for value in text.fill_null("-").to_list()]
 
 
 def flat_column(series: pl.Series) -> pl.Series:

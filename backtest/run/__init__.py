@@ -14,7 +14,6 @@ __all__ = [
     "identity",
     "meta",
     "prepare",
-    "reading",
     "resolve",
     "rules",
     "run",

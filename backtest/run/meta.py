@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from functools import cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta
 
 from backtest.catalogue.facts import Comparison, Fact
 from backtest.errors import RunError
-from backtest.toml import Id, Mark, Utc
 from backtest.venue.statement import Point, Simplification, Source
 
 T = TypeVar("T")
-RunId = Annotated[str, Meta(pattern=r"^[0-9a-f]{12}\Z")]
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
-Units = Annotated[str, Meta(pattern=r"^[0-9]{1,30}(\.[0-9]{1,30})?\Z")]  # a decimal above zero
-Word = Annotated[str, Meta(max_length=60)]
-Symbol = Annotated[str, Meta(pattern=r"^\S{1,200}\Z")]
-Share = Annotated[float, Meta(ge=0, le=1)]
-Rows = Annotated[int, Meta(ge=0, lt=1 << 40)]
-Badge = Literal["measured", "imported", "proxy", "modelled"]
-LONGEST_SHOWN = 300  # characters of a refusal
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,7 +22,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Label(Record, frozen=True):
     """Where an input comes from: a badge (measured, imported, proxy, modelled) and a sentence."""
 
-    badge: Badge
+    badge: str
     text: str
 
 
@@ -55,12 +43,12 @@ class Labels(Record, frozen=True):
 class Event(Record, frozen=True):
     """The event of the catalogue; times are naive UTC."""
 
-    id: Id
+    id: str
     title: str
     summary: str
-    grade: Word
-    core_start: Utc
-    core_end: Utc
+    grade: str
+    core_start: dt.datetime
+    core_end: dt.datetime
     facts: tuple[Fact, ...]
     compare: tuple[Comparison, ...]
     notes: tuple[str, ...]
@@ -69,7 +57,7 @@ class Event(Record, frozen=True):
 class Venue(Record, frozen=True):
     """The profile whose rules ran."""
 
-    id: Id
+    id: str
     name: str
     as_of: dt.date
     notes: tuple[str, ...]
@@ -82,25 +70,25 @@ class Venue(Record, frozen=True):
 class Tier(Record, frozen=True):
     """A row of a margin table: from a notional (in the table's unit) on, a maintenance rate and a largest leverage."""
 
-    floor: Annotated[float, Meta(ge=0)]
-    maintenance_rate: Share
-    leverage: Annotated[float, Meta(gt=0)]
+    floor: float
+    maintenance_rate: float
+    leverage: float
 
 
 class Contract(Record, frozen=True):
     """Tick, lot and margin table of a symbol, and the source of each."""
 
-    symbol: Symbol
-    tick_px: Units
-    lot: Units
-    lot_of: Word
+    symbol: str
+    tick_px: str
+    lot: str
+    lot_of: str
     units_from: str
     margin_table_from: dt.date
-    margin_table_coin: Word
+    margin_table_coin: str
     margin_source: str
-    margin_mark: Mark
+    margin_mark: str
     margin_note: str
-    floors_in: Literal["usd", "coin"]
+    floors_in: str
     tiers: tuple[Tier, ...]
 
 
@@ -108,8 +96,8 @@ class Settlement(Record, frozen=True):
     """The settlement currency; of a coin also its first mark, at which all amounts count."""
 
     contract: Literal["linear", "inverse"]
-    currency: Word
-    coin_px: Annotated[float, Meta(gt=0)] | None
+    currency: str
+    coin_px: float | None
 
     @property
     def unit(self) -> str:
@@ -126,10 +114,10 @@ class Settlement(Record, frozen=True):
 class Digests(Record, frozen=True):
     """SHA-256 of the inputs of a run."""
 
-    data: Sha256
-    book: Sha256
-    code: Sha256
-    scenario: Sha256
+    data: str
+    book: str
+    code: str
+    scenario: str
 
 
 class SuspectValue(Record, frozen=True):
@@ -150,14 +138,14 @@ class SuspectValue(Record, frozen=True):
 class TableFile(Record, frozen=True):
     """Rows and SHA-256 of the file of a result table."""
 
-    rows: Rows
-    sha256: Sha256
+    rows: int
+    sha256: str
 
 
 class RunMeta(Record, frozen=True):
     """Everything a reader needs to judge or repeat a run, without times; ``tables`` is known once they are written."""
 
-    run_id: RunId
+    run_id: str
     threshold: Literal["<", "<="]
     event: Event
     venue: Venue
@@ -178,15 +166,6 @@ class RunMeta(Record, frozen=True):
     tables: dict[str, TableFile] = {}
 
 
-@cache
-def scenario_type() -> type[msgspec.Struct]:
-    """Return the scenario as it is stored as a type: every field of this version with its type, choices and bounds."""
-    from backtest.scenario.fields import PARAMS  # the rules of all fields take numpy, which a list of runs needs not
-
-    fields = [(param.name, param.decoded | None) for param in PARAMS]
-    return msgspec.defstruct("Scenario", fields, bases=(Record,), frozen=True, kw_only=True, forbid_unknown_fields=True)
-
-
 def decode(table: Mapping[str, Any], kind: type[T], where: str) -> T:
     """Return a table of JSON as a record.
 
@@ -204,6 +183,4 @@ def decode(table: Mapping[str, Any], kind: type[T], where: str) -> T:
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        text = str(error)
-        short = text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
-        raise RunError(f"{where}: {short}; run it again") from None
+        raise RunError(f"{where}: {error}; run it again") from None

@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from backtest.errors import ConfigError, RenamedError, UnknownNameError
 from backtest.scenario.fields import BY_NAME, RENAMED_FIELDS, RENAMED_VALUES
 from backtest.scenario.param import Mix, Param
 from backtest.scenario.watched import names_clash
+from backtest.schema.coins import coin_name
 from backtest.toml import decode, read_toml, shown
 
 
@@ -51,19 +54,31 @@ def check_value(param: Param, value: Any, where: str) -> Any:
     if param.kind == "time":
         return _time(param, value, where)
     if param.kind == "coins" and isinstance(value, str):
-        value = [part.strip() for part in value.split(",")]
+        value = value.split(",")
     found = decode(value, param.decoded, where, key=param.name)
+    if param.kind == "coins":
+        found = tuple(map(coin_name, found))
     if param.kind in {"per_coin", "mix"} and isinstance(found, Mapping):
-        found = dict(sorted(found.items()))
+        found = _by_coin(found, param.name, where)
     if param.kind == "mix":
         _check_mix(found, where)
     if found == "":
         raise ConfigError(f"{where}: {param.name} is empty; give a value or leave it out")
     if param.kind == "coins" and len(set(found)) < len(found):
         raise ConfigError(f"{where}: coins = {value!r} names a coin twice; name each once")
-    if param.kind == "watch" and (clash := names_clash(found)):
-        raise ConfigError(f"{where}: {clash}")
+    if param.kind == "watch":
+        found = tuple(replace(row, coin=coin_name(row.coin)) for row in found)
+        if clash := names_clash(found):
+            raise ConfigError(f"{where}: {clash}")
     return found
+
+
+def _by_coin(values: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
+    """Return values by the names of coins, sorted; ``default`` is that of all others."""
+    named = {key: key if key == "default" else coin_name(key) for key in sorted(values)}
+    if len(set(named.values())) < len(named):
+        raise ConfigError(f"{where}: {name} = {shown(values)} names a coin twice; name each once")
+    return {coin: values[key] for key, coin in named.items()}
 
 
 def _time(param: Param, given: Any, where: str) -> dt.datetime:

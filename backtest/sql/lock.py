@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from backtest.errors import QueryError, UsageError
 from backtest.schema import renamed
+from backtest.sql.budget import TIMEOUT_S, Budget
 from backtest.sql.run import frame_of, one_line
 
 if TYPE_CHECKING:
@@ -26,17 +27,25 @@ _LOCK = (
 )
 
 
-def lock(con: duckdb.DuckDBPyConnection) -> None:
-    """Shut ``con`` off from files, extensions, Python variables and its own settings; this cannot be undone."""
-    for statement in _LOCK:
+def lock(con: duckdb.DuckDBPyConnection, budget: Budget | None = None) -> None:
+    """Shut ``con`` off from files, extensions, Python variables and its own settings; this cannot be undone.
+
+    What the database may use of the memory is set too; it writes no temporary files.
+    """
+    for statement in (f"SET memory_limit = '{(budget or Budget()).memory()}B'", *_LOCK):
         con.execute(statement).fetchall()
 
 
-def user_sql(con: duckdb.DuckDBPyConnection, text: str) -> pl.DataFrame:
+def user_sql(con: duckdb.DuckDBPyConnection, text: str, timeout_s: float = TIMEOUT_S) -> pl.DataFrame:
     """Run one reading statement of a user on a locked connection.
 
     The statement runs in a read-only transaction as well, since a ``WITH`` may hide an ``INSERT``. A comparison with a
     value that was renamed would find nothing: it is refused with the new value.
+
+    Raises
+    ------
+    QueryError
+        If it is not one reading statement, fails, or takes longer than ``timeout_s`` (0 for no limit).
     """
     import duckdb
 
@@ -51,7 +60,7 @@ def user_sql(con: duckdb.DuckDBPyConnection, text: str) -> pl.DataFrame:
     _check_values(con, text)
     con.execute("BEGIN TRANSACTION READ ONLY").fetchall()
     try:
-        return frame_of(con, text, {}, "sql")
+        return frame_of(con, text, {}, "sql", timeout_s)
     finally:
         con.execute("ROLLBACK").fetchall()
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from backtest.errors import QueryError, UsageError
 from backtest.schema import renamed
+from backtest.sql.answers import checked
+from backtest.sql.budget import limited
 from backtest.sql.files import audit_names, get_query, view_names
 from backtest.sql.header import Query
 from backtest.sql.params import Value, convert, expected
@@ -74,10 +76,12 @@ def bind(query: Query, given: Mapping[str, object]) -> dict[str, Value]:
     }
 
 
-def run_query(con: duckdb.DuckDBPyConnection, name: str, params: Mapping[str, object] | None = None) -> pl.DataFrame:
-    """Run a named query, view or audit on the tables registered with ``con``."""
+def run_query(
+    con: duckdb.DuckDBPyConnection, name: str, params: Mapping[str, object] | None = None, timeout_s: float = 0.0
+) -> pl.DataFrame:
+    """Run a named query, view or audit on the tables registered with ``con``; 0 seconds are no limit."""
     query = get_query(name)
-    return frame_of(con, query.sql, bind(query, params or {}), f"query {name}")
+    return frame_of(con, query.sql, bind(query, params or {}), f"query {name}", timeout_s)
 
 
 def run_audits(con: duckdb.DuckDBPyConnection) -> list[AuditResult]:
@@ -112,14 +116,18 @@ def create_views(con: duckdb.DuckDBPyConnection, names: Iterable[str] | None = N
         con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS\n{get_query(name).sql}").fetchall()
 
 
-def frame_of(con: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Value], label: str) -> pl.DataFrame:
-    """Return the answer of a statement; an error is one line that begins with ``label``."""
-    with _named_errors(label):
-        answer = con.sql(sql, params=dict(params) or None)
-        if any("INTERVAL" in str(kind) for kind in answer.types):
-            raise QueryError(f"{label}: an INTERVAL has no column type here; give seconds with epoch(...)")
-        frame: pl.DataFrame = answer.pl()
-    return frame
+def frame_of(
+    con: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Value], label: str, timeout_s: float = 0.0
+) -> pl.DataFrame:
+    """Return the answer of a statement; an error is one line that begins with ``label``.
+
+    Raises
+    ------
+    QueryError
+        If the statement fails, takes longer than ``timeout_s``, or answers with what a frame cannot hold.
+    """
+    with _named_errors(label), limited(con, timeout_s, label):
+        return checked(con.sql(sql, params=dict(params) or None), label)
 
 
 @contextmanager

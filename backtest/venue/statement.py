@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import msgspec
+from dataclasses import dataclass
 
 from backtest.toml import Mark, Table
 
 
-class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+@dataclass(frozen=True, slots=True)
+class Point:
     """One strategy point as the profile states it: value, source and confidence mark."""
 
     name: str
     value: str
     source: str
-    mark: Mark
+    mark: str
     note: str
 
 

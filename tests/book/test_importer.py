@@ -61,6 +61,12 @@ def test_a_book_by_hand(book_of: Any) -> None:
     assert book.names == {}
 
 
+def test_symbols_are_read_in_any_spelling(book_of: Any) -> None:
+    as_written = book_of(HEAD, *PAIR)
+    lower = book_of(HEAD, *(line.replace("SOL", "sol").replace("BTC", "btc") for line in PAIR))
+    assert lower.symbol.tolist() == as_written.symbol.tolist()
+
+
 def test_leverage_is_that_at_entry_and_collateral_rounds_half_to_even(book_of: Any) -> None:
     """1 SOL at 0.000005 costs 5 quanta: 2.5 at 2x is 2. At 3x, 200 USD ask 66.666667."""
     book = book_of(LEVER, "1,SOL,long,1,0.000005,2", "2,SOL,short,1,200,3")

@@ -1,6 +1,7 @@
 """Ctrl-C: exit code 130 and one line at any moment, from the first line of the entry point to the end.
 
-``python -m tests.cli.test_interrupt 200`` interrupts at as many moments of a larger replay and prints what went wrong.
+``python -m tests.cli.test_interrupt 200 [COMMAND ...]`` interrupts at as many moments of each command, the replay a
+larger one, and prints what went wrong.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pytest
 from backtest.cli.interrupt import REASON
 from backtest.run.folder import run_ids
 from backtest.run.run import open_run
+from tests.support.command import call
 
 # Counts audit events (imports, files opened, code compiled, ...) from the entry point on and marks the nth.
 CHILD = """
@@ -38,6 +40,7 @@ main()
 """
 REPLAY = ("replay", "2021-12-04", "--positions", "200", "--fresh", "-q")
 READ = ("venues", "--format", "csv")
+ASK = ("sql", "select sum(i) from range(3000000) t(i)", "--format", "csv")  # runs in a process of its own
 DELAYS_S = (0.0, 0.003, 0.01, 0.02, 0.04)  # after the event, so that some interrupts fall between two of them
 
 
@@ -99,8 +102,10 @@ def spread(words: tuple[str, ...], moments: int) -> list[tuple[int, float, int]]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("words", "moments"), [(REPLAY, 5), (READ, 6)], ids=["replay", "venues"])
+@pytest.mark.parametrize(("words", "moments"), [(REPLAY, 5), (READ, 4), (ASK, 4)], ids=["replay", "venues", "sql"])
 def test_ctrl_c_at_any_moment_is_130_and_one_line(words: tuple[str, ...], moments: int, workspace: Path) -> None:
+    if words is ASK:
+        assert call(*REPLAY).exit_code == 0
     bad = [(moment, end) for moment in spread(words, moments) if not (end := interrupted(words, *moment)).clean]
     assert bad == []
     if words is REPLAY:  # the run of the command that was not interrupted
@@ -108,9 +113,30 @@ def test_ctrl_c_at_any_moment_is_130_and_one_line(words: tuple[str, ...], moment
         assert all(audit.passed for audit in open_run().audits())
 
 
+POSITION = "position --venue bybit --symbol BTC --side long --size 1 --entry 100000 --leverage 20"
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "replay": ("replay", "2025-10-10", "--positions", "50000", "--report", "--fresh", "-q"),
+    "sql": ASK,
+    "query": ("query", "adl_waves"),
+    "audit": ("audit",),
+    "report": ("report",),
+    "runs": ("runs",),
+    "data": ("data",),
+    "events": ("events", "2025-10-10"),
+    "venues": ("venues", "hyperliquid"),
+    "params": ("params",),
+    "schema": ("schema", "steps"),
+    "position": tuple(POSITION.split()),
+    "fetch": ("fetch", "2025-10-10", "--dry-run", "-q"),
+}
+
 if __name__ == "__main__":
     os.environ["CRASHBOOK_HOME"] = tempfile.mkdtemp()
-    large = ("replay", "2025-10-10", "--positions", "50000", "--report", "--fresh", "-q")
-    ends = [(moment, interrupted(large, *moment)) for moment in spread(large, int(sys.argv[1]))]
-    bad = [pair for pair in ends if not pair[1].clean]
-    print(f"{len(ends) - len(bad)} of {len(ends)} moments ended with 130 and one line", *bad, sep="\n")
+    moments, names = int(sys.argv[1]), sys.argv[2:] or list(COMMANDS)
+    for seed in ("1", "2"):
+        call("replay", "2025-10-10", "--positions", "5000", "--seed", seed, "-q")
+    for name in names:
+        words = COMMANDS[name]
+        ends = [(moment, interrupted(words, *moment)) for moment in spread(words, moments)]
+        bad = [pair for pair in ends if not pair[1].clean]
+        print(f"{name}: {len(ends) - len(bad)} of {len(ends)} moments ended with 130 and one line", *bad, sep="\n")

@@ -21,11 +21,12 @@ from backtest.cli.messages import explain, use_utf_8
 from backtest.cli.output import WRITERS, whole_file
 from backtest.cli.table import table_of, table_text
 from backtest.formatting import period, readable
+from tests.support.command import call
 
 COMMAND = [sys.executable, "-m", "backtest"]
 CENTS = st.decimals(min_value=-(10**11), max_value=10**11, places=6, allow_nan=False, allow_infinity=False)
 WHOLE = st.integers(-(2**63), 2**63 - 1)
-TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), max_size=8)
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "Zl", "Zp"]), max_size=8)
 TIMES = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2200, 1, 1))  # noqa: DTZ001 - naive UTC, as in all tables
 ROWS = st.lists(st.tuples(CENTS, WHOLE, TEXT, st.floats(allow_nan=False, allow_infinity=False), TIMES), max_size=5)
 KINDS = {"usd": pl.Decimal(18, 6), "lots": pl.Int64(), "name": pl.String(), "px": pl.Float64(), "ts": pl.Datetime("us")}
@@ -58,11 +59,11 @@ def test_a_table_by_hand() -> None:
     names, amounts = ["a", None, "c\x1b[31m"], [Decimal("1.50"), Decimal("-20.25"), None]
     frame = pl.DataFrame({"name": names, "usd": amounts, "px": [0.1 + 0.2, 1e-9, None]})
     assert "".join(table_text(frame)) == (
-        "name       usd     px\n"
-        "------  ------  -----\n"
-        "a         1.50    0.3\n"
-        "-       -20.25  1e-09\n"
-        "c [31m       -      -\n"
+        "name          usd     px\n"
+        "---------  ------  -----\n"
+        "a            1.50    0.3\n"
+        "-          -20.25  1e-09\n"
+        "c\\x1b[31m       -      -\n"
     )
 
 
@@ -219,3 +220,34 @@ def test_output_is_utf_8_whatever_the_locale(monkeypatch: pytest.MonkeyPatch) ->
     sys.stdout.write("−1")
     sys.stdout.flush()
     assert file.getvalue().decode("utf-8") == "−1"
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "table"])
+def test_text_of_a_file_never_steers_the_terminal(kind: str) -> None:
+    steering = "\x1b[31m\x9b2J\u202e\x7f\r"
+    frame = pl.DataFrame({f"name{steering}": [f"a{steering}"], "kind": pl.Series([steering], dtype=pl.Categorical)})
+    text = "".join(table_text(frame)) if kind == "table" else written(frame, kind).decode()
+    assert not set(steering) - set("[31m2J") & set(text)
+    if kind == "json":
+        assert json.loads(text) == [{f"name{steering}": f"a{steering}", "kind": steering}]
+    else:
+        assert r"a\x1b[31m\x9b2J\u202e\x7f\r" in text
+
+
+def test_names_that_become_equal_stay_apart() -> None:
+    frame = pl.DataFrame({"a\x1b": [1], "a\\x1b": [2]})
+    assert written(frame, "csv").decode() == "a\\x1b,a\\x1b_1\n1,2\n"
+
+
+def test_formulas_are_quoted_on_request(desk: Path, shared: Path) -> None:
+    text = "select '=1+1' as a, '@x' as b, '-2' as c, '+3' as d, -1.5 as e, 'a=b' as f, chr(9) || '=1' as g"
+    plain, safe = (call("sql", text, "--format", "csv", *words).stdout for words in ((), ("--safe-csv",)))
+    assert plain.splitlines()[1] == "=1+1,@x,-2,+3,-1.5,a=b,\t=1"
+    assert safe.splitlines()[1] == "'=1+1,'@x,'-2,'+3,-1.5,a=b,'\t=1"
+
+
+def test_errors_and_notes_quote_names_as_text(shared: Path) -> None:
+    result = call("query", "run_summary", "no\x1b[31msuch\u202erun")
+    assert r"no\x1b[31msuch\u202erun" in result.stderr
+    assert "\x1b" not in result.stderr
+    assert result.stderr.count("\n") == 1

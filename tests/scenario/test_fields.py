@@ -100,3 +100,13 @@ def test_a_wrong_value_is_refused_in_one_line(text: str, message: str) -> None:
 def test_tables_by_coin_are_merged_key_by_key() -> None:
     given = [{"open_interest_usd": 1.0}, {"open_interest_usd": {"BTC": 2.0}}]
     assert merge(*given)["open_interest_usd"] == {"BTC": 2.0, "default": 1.0}
+
+
+def test_coins_are_read_in_any_spelling_and_named_once() -> None:
+    assert check_values({"coins": "btc, kPEPE"}, "here") == {"coins": ("BTC", "KPEPE")}
+    assert parse_set("open_interest_usd.xyz:silver=2e6") == {"open_interest_usd": {"XYZ-SILVER": 2e6}}
+    assert check_value(BY_NAME["watch"], [WATCHED | {"coin": "btc"}], "here")[0].coin == "BTC"
+    with pytest.raises(ConfigError, match="names a coin twice"):
+        check_values({"coins": ["BTC", "btc"]}, "here")
+    with pytest.raises(ConfigError, match=r"^here: liquidity_scale = .* names a coin twice; name each once"):
+        check_values({"liquidity_scale": {"btc": 0.1, "BTC": 0.2, "default": 1.0}}, "here")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from backtest.fetch.archives.csv import layout_of, rows
 from backtest.fetch.archives.files import ArchiveFile, day_span
 from backtest.lake.series import SERIES, schema_of
+from backtest.schema.coins import coin_name
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,7 +37,7 @@ def coin_of(symbol: str) -> str | None:
     ('BTC', None)
     """
     parts = re.fullmatch(r"([^/:]+)/USDC:USDC", symbol)
-    return parts[1].upper() if parts else None
+    return coin_name(parts[1]) if parts else None
 
 
 def files(place: Place, day: dt.date) -> tuple[ArchiveFile, ...]:

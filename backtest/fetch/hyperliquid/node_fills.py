@@ -23,6 +23,7 @@ from backtest.lake.place import Place, shown
 from backtest.lake.read import read_series
 from backtest.lake.series import FILLS, schema_of
 from backtest.lake.write import write_day
+from backtest.schema.coins import coin_name
 from backtest.times import moment
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def unified_symbol(coin: str) -> str:
     >>> unified_symbol("kPEPE"), unified_symbol("xyz:SILVER")
     ('KPEPE/USDC:USDC', 'XYZ-SILVER/USDC:USDC')
     """
-    return f"{coin.upper().replace(':', '-')}/USDC:USDC"
+    return f"{coin_name(coin)}/USDC:USDC"
 
 
 def import_fills(

@@ -1,0 +1,90 @@
+"""Answers of a statement as a frame: only what every output format can hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from typing import TYPE_CHECKING
+
+from backtest.errors import QueryError
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+
+NO_COLUMN = {
+    "INTERVAL": "give seconds with epoch(...)",
+    "UNION": "cast it to VARCHAR",
+    "BIGNUM": "cast it to HUGEINT, DECIMAL or VARCHAR",
+    "VARIANT": "cast it to JSON",
+}
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")  # values of an enumeration, names of a struct's fields
+_KINDS = re.compile(rf"\b({'|'.join(NO_COLUMN)})\b")
+YEARS = "years 1 to 9999"
+_EPOCH = date(1970, 1, 1)
+_FIRST_DAY, _LAST_DAY = (date.min - _EPOCH).days, (date.max - _EPOCH).days
+
+
+def checked(answer: duckdb.DuckDBPyRelation, label: str) -> pl.DataFrame:
+    """Return the answer of a statement as a polars frame.
+
+    Raises
+    ------
+    QueryError
+        If a column has a type that no frame or file holds, or a time that Python, CSV and JSON cannot write.
+    """
+    for name, kind in zip(answer.columns, answer.types, strict=True):
+        if found := _KINDS.search(_QUOTED.sub("", str(kind))):
+            raise QueryError(
+                f"{label}: column {shown(name)}: {found[1]} has no column type here; {NO_COLUMN[found[1]]}"
+            )
+    frame: pl.DataFrame = answer.pl()
+    for column in frame.get_columns():
+        if not all(map(_within_years, _times(column))):
+            raise QueryError(f"{label}: column {shown(column.name)}: a time outside {YEARS}; cast it to VARCHAR")
+    return frame
+
+
+def shown(name: str) -> str:
+    r"""Return a name that a statement chose, fit for a line: no control characters, not too long.
+
+    Examples
+    --------
+    >>> shown("a\x1b[31m")
+    "'a\\x1b[31m'"
+    """
+    return repr(name if len(name) <= 60 else name[:60] + "…")
+
+
+def _times(column: pl.Series) -> Iterator[pl.Series]:
+    """Yield the columns of dates and times of day within a column, however deep."""
+    import polars as pl
+
+    kind = column.dtype
+    if isinstance(kind, pl.Date | pl.Datetime):
+        yield column
+    elif isinstance(kind, pl.List | pl.Array):
+        if _holds_times(kind):
+            yield from _times(column.explode())
+    elif isinstance(kind, pl.Struct):
+        for field in kind.fields:
+            yield from _times(column.struct.field(field.name))
+    elif _holds_times(kind):  # a map: as the list of its pairs
+        yield from _times(column.cast(pl.List(pl.Struct({"key": kind.key, "value": kind.value}))))  # type: ignore[attr-defined]
+
+
+def _holds_times(kind: pl.DataType) -> bool:
+    return "Date" in str(kind)
+
+
+def _within_years(times: pl.Series) -> bool:
+    import polars as pl
+
+    if isinstance(times.dtype, pl.Date):
+        low, high = _FIRST_DAY, _LAST_DAY
+    else:
+        assert isinstance(times.dtype, pl.Datetime)
+        a_day = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}[times.dtype.time_unit]
+        low, high = max(_FIRST_DAY * a_day, -(2**63)), min((_LAST_DAY + 1) * a_day - 1, 2**63 - 1)
+    return bool(times.to_physical().cast(pl.Int64).is_between(low, high).fill_null(value=True).all())
