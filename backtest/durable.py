@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from backtest.assets import workspace
+from backtest.assets import check_replaceable, workspace
 
 PARTIAL = ".partial"
 BUFFER_BYTES = 1 << 20
@@ -56,7 +56,14 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def draft(path: Path) -> Iterator[Path]:
-    """Give the hidden name under which a library may write a file; it takes its place when the block ends."""
+    """Give the hidden name under which a library may write a file; it takes its place when the block ends.
+
+    Raises
+    ------
+    UsageError
+        A link, a folder, a FIFO or a device stands in the place: it is neither followed nor replaced.
+    """
+    check_replaceable(path)
     partial = _partial(path)
     _clear(path)
     try:
@@ -147,7 +154,7 @@ def append_line(path: Path, line: bytes) -> None:
     OSError
         The disk refuses; a part of the line may stand in the file.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     try:
         size = os.fstat(handle).st_size
         torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"

@@ -101,6 +101,10 @@ class RunError(CrashbookError):
     """A run folder is absent, incomplete or does not match its digests."""
 
 
+class FileError(CrashbookError):
+    """A file is a link, a device or too large, or a name would leave the folder of its file."""
+
+
 class QueryError(CrashbookError):
     """A query fails, lacks a parameter or is not allowed."""
 

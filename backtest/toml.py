@@ -19,6 +19,10 @@ from backtest.errors import ConfigError, near_matches
 
 T = TypeVar("T")
 Utc = Annotated[dt.datetime, msgspec.Meta(tz=False)]
+Id = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}\Z", description="small letters, digits and . _ -, 64 at most"),
+]
 Mark = Literal["V", "S", "D", "U"]
 MARKS = {"V": "primary source", "S": "secondary source", "D": "derived", "U": "not verified"}
 LONGEST_SHOWN = 60  # characters of a wrong value

@@ -22,7 +22,7 @@ Imports = dict[str, set[str]]
 READING = {
     "os": {
         *("fspath", "fsencode", "strerror", "getpid", "walk", "kill", "dup2", "close", "_exit", "cpu_count", "getenv"),
-        *("fork", "pipe", "read", "waitpid", "sysconf", "WIFSIGNALED", "WTERMSIG", "WEXITSTATUS"),
+        *("fork", "pipe", "read", "waitpid", "sysconf", "WIFSIGNALED", "WTERMSIG", "WEXITSTATUS", "fstat", "fdopen"),
     },
     "shutil": {"get_terminal_size"},
     "tempfile": set[str](),
@@ -42,6 +42,7 @@ CHANGES = {
     *("ParquetWriter", "to_parquet", "to_csv", "OSFile", "savefig"),
 }
 ALLOWED = {
+    "assets: open": "a regular file, for reading, without following a link",
     "cli.messages: open": "the null device, in place of a stream that nobody reads",
     "cli.output: write_csv": "into memory",
     "cli.interrupt: write": "the last line, on stderr",

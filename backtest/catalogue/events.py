@@ -13,7 +13,7 @@ from backtest.assets import asset
 from backtest.catalogue.facts import Comparison, Fact, GridSetting, Sample, WindowPart
 from backtest.errors import ConfigError, UnknownNameError
 from backtest.scenario.reading import check_values
-from backtest.toml import Table, Utc, decode, read_toml
+from backtest.toml import Id, Table, Utc, decode, read_toml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class Window(Table, frozen=True, kw_only=True):
 class EventFile(Table, frozen=True, kw_only=True):
     """A file of ``data/events``."""
 
-    id: str
+    id: Id
     number: int
     title: str
     aliases: tuple[str, ...] = ()

@@ -35,11 +35,11 @@ def report(run: str, path: Path | None, show: bool) -> None:
 
 def write_report(run: StoredRun, path: Path | None) -> Path:
     """Write the HTML report of a run, by default to the reports folder of the workspace."""
-    from backtest.assets import reports_folder
+    from backtest.assets import inside, reports_folder
     from backtest.report import render
 
     name = f"{run.meta.event.id}-{run.meta.venue.id}-{run.run_id}.html"
-    return render(run, path or reports_folder() / name)
+    return render(run, path or inside(reports_folder(), name))
 
 
 def relative(path: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ from backtest.errors import RunError
 COLUMNS = ("run_id", "event", "venue", "seed", "positions", "liquidated_usd", "adl_usd", "written_utc")
 SUMMARY = """
 select event_id as event, venue, seed, positions,
-    (select coalesce(sum(closed_usd), 0) from read_parquet($liquidations)) as liquidated_usd,
-    (select coalesce(sum(notional_usd), 0) from read_parquet($adl_events)) as adl_usd
-from read_parquet($runs)
+    (select coalesce(sum(closed_usd), 0) from liquidations) as liquidated_usd,
+    (select coalesce(sum(notional_usd), 0) from adl_events) as adl_usd
+from runs
 """
 
 
@@ -43,14 +42,16 @@ def _summary(folder: Path) -> dict[str, Any]:
     """Return the row of a run from its metadata and three of its tables, without checking the others."""
     import duckdb
 
-    from backtest.run.folder import read_meta
+    from backtest.run.reading import read_meta
+    from backtest.sql.tables import open_tables
 
     meta = read_meta(folder)
-    paths = {table: escape(str(folder / f"{table}.parquet")) for table in ("runs", "liquidations", "adl_events")}
+    rows = {name: meta.tables[name].rows for name in ("runs", "liquidations", "adl_events")}
     try:
-        found = duckdb.execute(SUMMARY, paths)
-        row = dict(zip((column[0] for column in found.description), found.fetchall()[0], strict=True))
-    except duckdb.Error as error:
+        with open_tables(folder, rows) as con:
+            found = con.execute(SUMMARY)
+            row = dict(zip((column[0] for column in found.description), found.fetchall()[0], strict=True))
+    except (duckdb.Error, IndexError) as error:
         raise RunError(f"{folder}: a table cannot be read ({type(error).__name__}); run it again") from None
     written = dt.datetime.fromtimestamp(folder.stat().st_mtime, dt.UTC).replace(tzinfo=None, microsecond=0)
     return {"run_id": meta.run_id, **row, "written_utc": written}

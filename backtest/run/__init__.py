@@ -14,6 +14,7 @@ __all__ = [
     "identity",
     "meta",
     "prepare",
+    "reading",
     "resolve",
     "rules",
     "run",

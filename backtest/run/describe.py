@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Any
 from backtest.mechanics.exact import RATE_ONE
 from backtest.run.assumptions import assumptions, counted, not_simulated
 from backtest.run.identity import version
-from backtest.run.meta import Contract, Digests, Event, Label, Labels, RunMeta, Settlement, SuspectValue, Tier, Venue
+from backtest.run.meta import (
+    Contract,
+    Digests,
+    Event,
+    Label,
+    Labels,
+    RunMeta,
+    Settlement,
+    SuspectValue,
+    Tier,
+    Venue,
+    decode,
+)
 from backtest.scenario.fields import Scenario
 from backtest.scenario.writing import scenario_toml
 from backtest.venue.settlement import coin_px
@@ -61,7 +73,7 @@ def labels_of(prepared: Prepared) -> Labels:
 
 
 def _label(row: Mapping[str, str]) -> Label:
-    return Label(badge=row["badge"], text=row["text"])
+    return decode({"badge": row["badge"], "text": row["text"]}, Label, "label")
 
 
 def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> RunMeta:

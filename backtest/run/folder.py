@@ -1,4 +1,4 @@
-"""Run folders: written whole or not at all, found by id, checked when opened."""
+"""Run folders: written whole or not at all, found by id."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from backtest.assets import runs_folder
+from backtest.assets import inside, runs_folder
 from backtest.durable import create, draft_folder
 from backtest.errors import RunError, UnknownNameError
-from backtest.run.meta import RunMeta, TableFile, decode
-from backtest.run.seal import file_digest, is_sealed, reason, sealed
-from backtest.schema.tables import TABLES
+from backtest.run.meta import RunMeta, TableFile
+from backtest.run.reading import FORMAT, META
+from backtest.run.seal import file_digest, reason, sealed
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-META = "run.json"
 LOG = "log.jsonl"
-FORMAT = 2
 
 
 def write_run(tables: Mapping[str, pa.Table], meta: RunMeta, log: Mapping[str, Any]) -> Path:
@@ -36,7 +34,7 @@ def write_run(tables: Mapping[str, pa.Table], meta: RunMeta, log: Mapping[str, A
     RunError
         If the folder cannot be written; nothing is left behind.
     """
-    target = runs_folder() / meta.run_id
+    target = inside(runs_folder(), meta.run_id)
     try:
         with draft_folder(target) as folder:
             paths = [folder / f"{name}.parquet" for name in tables]
@@ -71,7 +69,7 @@ def run_ids() -> list[str]:
     """Return the ids of complete run folders, the newest last."""
     folder = runs_folder()
     found = [path.parent for path in folder.glob(f"*/{META}") if not path.parent.name.startswith(".")]
-    return [path.name for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))]
+    return [path.name for path in sorted(found, key=lambda path: (path.lstat().st_mtime_ns, path.name))]
 
 
 def find_run(name: str) -> Path:
@@ -105,43 +103,3 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:  # no name of a file, an SQL text for example
         return False
-
-
-def read_meta(folder: Path) -> RunMeta:
-    """Read and check ``run.json`` of a folder.
-
-    Raises
-    ------
-    RunError
-        If the file is missing, unreadable, of another version, changed, or not as declared.
-    """
-    path = folder / META
-    try:
-        text = path.read_bytes().decode()
-        table = json.loads(text)
-    except FileNotFoundError:
-        raise RunError(f"{folder}: no {META}: the run was not finished; run it again") from None
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read ({type(error).__name__}); run it again") from None
-    if not isinstance(table, dict) or table.get("format") != FORMAT or "tables" not in table:
-        raise RunError(f"{path}: not a run of this version; run it again")
-    if not is_sealed(text):
-        raise RunError(f"{path}: does not match its own digest: it was changed; run it again")
-    body = {key: value for key, value in table.items() if key not in {"format", "sha256"}}
-    return decode(body, RunMeta, str(path))
-
-
-def check_tables(folder: Path, meta: RunMeta) -> None:
-    """Check that every table is there and has the digest of ``run.json``.
-
-    Raises
-    ------
-    RunError
-        For the first one that is missing or differs.
-    """
-    for name in TABLES:
-        entry, path = meta.tables.get(name), folder / f"{name}.parquet"
-        if entry is None or not path.is_file():
-            raise RunError(f"{folder}: table {name} is missing; run it again")
-        if file_digest(path) != entry.sha256:
-            raise RunError(f"{path}: does not match the digest in {META}: it was changed or cut short; run it again")

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from backtest.catalogue.facts import Comparison, Fact
 from backtest.errors import RunError
+from backtest.toml import Id, Mark, Utc
 from backtest.venue.statement import Point, Simplification, Source
 
 T = TypeVar("T")
+RunId = Annotated[str, Meta(pattern=r"^[0-9a-f]{12}\Z")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Units = Annotated[str, Meta(pattern=r"^[0-9]{1,30}(\.[0-9]{1,30})?\Z")]  # a decimal above zero
+Word = Annotated[str, Meta(max_length=60)]
+Symbol = Annotated[str, Meta(pattern=r"^\S{1,200}\Z")]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Rows = Annotated[int, Meta(ge=0, lt=1 << 40)]
+Badge = Literal["measured", "imported", "proxy", "modelled"]
+LONGEST_SHOWN = 300  # characters of a refusal
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,7 +34,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Label(Record, frozen=True):
     """Where an input comes from: a badge (measured, imported, proxy, modelled) and a sentence."""
 
-    badge: str
+    badge: Badge
     text: str
 
 
@@ -43,12 +55,12 @@ class Labels(Record, frozen=True):
 class Event(Record, frozen=True):
     """The event of the catalogue; times are naive UTC."""
 
-    id: str
+    id: Id
     title: str
     summary: str
-    grade: str
-    core_start: dt.datetime
-    core_end: dt.datetime
+    grade: Word
+    core_start: Utc
+    core_end: Utc
     facts: tuple[Fact, ...]
     compare: tuple[Comparison, ...]
     notes: tuple[str, ...]
@@ -57,7 +69,7 @@ class Event(Record, frozen=True):
 class Venue(Record, frozen=True):
     """The profile whose rules ran."""
 
-    id: str
+    id: Id
     name: str
     as_of: dt.date
     notes: tuple[str, ...]
@@ -70,25 +82,25 @@ class Venue(Record, frozen=True):
 class Tier(Record, frozen=True):
     """A row of a margin table: from a notional (in the table's unit) on, a maintenance rate and a largest leverage."""
 
-    floor: float
-    maintenance_rate: float
-    leverage: float
+    floor: Annotated[float, Meta(ge=0)]
+    maintenance_rate: Share
+    leverage: Annotated[float, Meta(gt=0)]
 
 
 class Contract(Record, frozen=True):
     """Tick, lot and margin table of a symbol, and the source of each."""
 
-    symbol: str
-    tick_px: str
-    lot: str
-    lot_of: str
+    symbol: Symbol
+    tick_px: Units
+    lot: Units
+    lot_of: Word
     units_from: str
     margin_table_from: dt.date
-    margin_table_coin: str
+    margin_table_coin: Word
     margin_source: str
-    margin_mark: str
+    margin_mark: Mark
     margin_note: str
-    floors_in: str
+    floors_in: Literal["usd", "coin"]
     tiers: tuple[Tier, ...]
 
 
@@ -96,8 +108,8 @@ class Settlement(Record, frozen=True):
     """The settlement currency; of a coin also its first mark, at which all amounts count."""
 
     contract: Literal["linear", "inverse"]
-    currency: str
-    coin_px: float | None
+    currency: Word
+    coin_px: Annotated[float, Meta(gt=0)] | None
 
     @property
     def unit(self) -> str:
@@ -114,10 +126,10 @@ class Settlement(Record, frozen=True):
 class Digests(Record, frozen=True):
     """SHA-256 of the inputs of a run."""
 
-    data: str
-    book: str
-    code: str
-    scenario: str
+    data: Sha256
+    book: Sha256
+    code: Sha256
+    scenario: Sha256
 
 
 class SuspectValue(Record, frozen=True):
@@ -138,14 +150,14 @@ class SuspectValue(Record, frozen=True):
 class TableFile(Record, frozen=True):
     """Rows and SHA-256 of the file of a result table."""
 
-    rows: int
-    sha256: str
+    rows: Rows
+    sha256: Sha256
 
 
 class RunMeta(Record, frozen=True):
     """Everything a reader needs to judge or repeat a run, without times; ``tables`` is known once they are written."""
 
-    run_id: str
+    run_id: RunId
     threshold: Literal["<", "<="]
     event: Event
     venue: Venue
@@ -166,6 +178,15 @@ class RunMeta(Record, frozen=True):
     tables: dict[str, TableFile] = {}
 
 
+@cache
+def scenario_type() -> type[msgspec.Struct]:
+    """Return the scenario as it is stored as a type: every field of this version with its type, choices and bounds."""
+    from backtest.scenario.fields import PARAMS  # the rules of all fields take numpy, which a list of runs needs not
+
+    fields = [(param.name, param.decoded | None) for param in PARAMS]
+    return msgspec.defstruct("Scenario", fields, bases=(Record,), frozen=True, kw_only=True, forbid_unknown_fields=True)
+
+
 def decode(table: Mapping[str, Any], kind: type[T], where: str) -> T:
     """Return a table of JSON as a record.
 
@@ -183,4 +204,6 @@ def decode(table: Mapping[str, Any], kind: type[T], where: str) -> T:
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        raise RunError(f"{where}: {error}; run it again") from None
+        text = str(error)
+        short = text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
+        raise RunError(f"{where}: {short}; run it again") from None

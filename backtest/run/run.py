@@ -7,22 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backtest.errors import UnknownNameError
-from backtest.run.folder import check_tables, find_run, read_meta
+from backtest.run.folder import find_run
 from backtest.run.meta import RunMeta
+from backtest.run.reading import check_tables, read_meta, read_table
 from backtest.run.stored import Studies, read_studies
 from backtest.schema.tables import TABLES, VIEWS
 from backtest.sql.budget import Budget
 from backtest.sql.files import audit_names, get_query
 from backtest.sql.header import Query
-from backtest.sql.lock import lock, user_sql
+from backtest.sql.lock import user_sql
 from backtest.sql.run import AuditResult, create_macros, create_views, run_audits, run_query
+from backtest.sql.tables import open_tables
 
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
     import polars as pl
 
-SMALL_ROWS = 50_000  # of all tables together: read once, by one thread, since opening files is what takes time
 SUMMARIES = "summaries"  # rows of the view run_summary, of several runs
 
 
@@ -94,56 +95,49 @@ class StoredRun:
 
     def table(self, name: str) -> pl.DataFrame:
         """Return a table or view by name."""
-        import polars as pl
-
         if name in VIEWS:
             return self.query(name)
         if name not in TABLES:
             raise UnknownNameError("table", name, [*TABLES, *VIEWS])
-        return pl.read_parquet(self.path / f"{name}.parquet")
+        return read_table(self.path, name)
 
     def to_pandas(self, name: str) -> pd.DataFrame:
         """Return a table, view or query as a pandas frame."""
         return (self.table(name) if name in TABLES else self.query(name)).to_pandas()
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """Return a connection of its own with the run's tables and views, locked: nothing but reading."""
+        """Return a connection of its own with the run's tables and views, locked: nothing but reading.
+
+        Raises
+        ------
+        RunError
+            If a table has other columns, types or rows than declared.
+        """
         con = self._open()
         self._add_views(con, [*VIEWS, SUMMARIES])
         return con
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         """Return a locked connection with the run's tables and the functions of queries, no view yet."""
-        import duckdb
-
-        small = sum(file.rows for file in self.meta.tables.values()) <= SMALL_ROWS
-        con = duckdb.connect(":memory:", config={"threads": 1} if small else {})
-        files = {name: _literal(self.path.resolve() / f"{name}.parquet") for name in TABLES}
-        con.execute(f"set allowed_paths = [{', '.join(files.values())}]")  # what stays readable behind the lock
-        con.execute("begin")
-        for name, file in files.items():
-            if small and not self.meta.tables[name].rows:
-                con.execute(TABLES[name].ddl())
-            else:
-                con.execute(f"create {'table' if small else 'view'} {name} as select * from read_parquet({file})")
-        con.execute("commit")
-        floor = float(self.meta.scenario["fund_floor_usd"])
-        con.execute(f"create view rules as select '{self.meta.threshold}' as threshold, {floor!r} as fund_floor_usd")
+        con = open_tables(self.path, {name: entry.rows for name, entry in self.meta.tables.items()}, self.budget)
+        rules = {"threshold": self.meta.threshold, "floor": self.meta.scenario["fund_floor_usd"]}
+        con.execute("CREATE TABLE rules AS SELECT $threshold AS threshold, $floor::DOUBLE AS fund_floor_usd", rules)
         create_macros(con)
-        if self.studies.seeds is not None:
-            con.register("seeds", self.studies.seeds.frame().to_arrow())
-            con.execute(f"create table {SUMMARIES} as select * from seeds")
-            con.unregister("seeds")
-        lock(con, self.budget)
         return con
 
     def _add_views(self, con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
-        """Add views; the headline numbers of the runs over seeds are, without seeds, the run's own."""
+        """Add views; the headline numbers of the runs over seeds are, without seeds that fit, the run's own."""
         wanted = set(names)
-        alone = SUMMARIES in wanted and self.studies.seeds is None
-        create_views(con, sorted(wanted & set(VIEWS) | ({"run_summary"} if alone else set())))
-        if alone:
-            con.execute(f"create or replace view {SUMMARIES} as select * from run_summary")
+        create_views(con, sorted(wanted & set(VIEWS) | ({"run_summary"} if SUMMARIES in wanted else set())))
+        if SUMMARIES not in wanted:
+            return
+        seeds = self.studies.seeds
+        if seeds is None or [*seeds.summaries[0]] != con.table("run_summary").columns:
+            con.execute(f"CREATE OR REPLACE VIEW {SUMMARIES} AS SELECT * FROM run_summary")
+            return
+        con.register("seeds", seeds.frame().to_arrow())
+        con.execute(f"CREATE TABLE IF NOT EXISTS {SUMMARIES} AS SELECT * FROM seeds")
+        con.unregister("seeds")
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -204,9 +198,3 @@ def open_run(name: str = "latest") -> StoredRun:
         If there is none, the prefix is ambiguous, or the folder is incomplete or was changed.
     """
     return open_folder(find_run(name))
-
-
-def _literal(path: Path) -> str:
-    """Return a path as an SQL text."""
-    escaped = str(path).replace("'", "''")
-    return f"'{escaped}'"

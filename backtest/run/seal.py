@@ -1,4 +1,7 @@
-"""Digests of files: JSON that carries the SHA-256 of its own text, and the SHA-256 of a file."""
+"""Digests of files: JSON that carries the SHA-256 of its own text, and the SHA-256 of a file.
+
+A seal has no key: it shows damage by accident, and nothing against somebody who wants to deceive.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from backtest.assets import open_regular
 
 _CLOSE, _SEAL = "\n}\n", ',\n "sha256": "'
 
@@ -35,8 +40,14 @@ def _with_digest(text: str) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
+    """Return the SHA-256 of a regular file.
+
+    Raises
+    ------
+    FileError
+        It is a link or no file.
+    """
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

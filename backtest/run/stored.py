@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
+from backtest.assets import read_regular
 from backtest.durable import write_file
-from backtest.errors import RunError
-from backtest.run.meta import Record, decode
+from backtest.errors import FileError, RunError
+from backtest.run.meta import Record, RunId, Word, decode
+from backtest.run.reading import LARGEST_JSON, parsed
 from backtest.run.seal import is_sealed, reason, sealed
 
 if TYPE_CHECKING:
     import polars as pl
 
 STUDIES = "studies.json"
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")]  # of a column, a fact or a study
+Value = str | int | float | bool | None
 
 
 class Band(Record, frozen=True):
@@ -33,29 +37,49 @@ class Band(Record, frozen=True):
 class Seeds(Record, frozen=True):
     """Runs that differ in the seed alone; rows of ``run_summary`` and, by fact, the values compared with it."""
 
-    run_ids: tuple[str, ...]
-    summaries: tuple[dict[str, Any], ...]
-    bands: dict[str, Band]
-    compared: dict[str, tuple[float, ...]]
+    run_ids: Annotated[tuple[RunId, ...], Meta(min_length=1)]
+    summaries: tuple[dict[Name, Value], ...]
+    bands: dict[Name, Band]
+    compared: dict[Name, tuple[float, ...]]
+
+    def __post_init__(self) -> None:
+        if len(self.summaries) != len(self.run_ids):
+            raise ValueError(f"{len(self.summaries)} summaries of {len(self.run_ids)} runs")
+        for name in self.summaries[0]:
+            kinds = {_kind(name, row.get(name)) for row in self.summaries}
+            if len(kinds - {"nothing"}) > 1 or any(row.keys() != self.summaries[0].keys() for row in self.summaries):
+                raise ValueError(f"the summaries differ in {name}: {', '.join(sorted(kinds))}")
 
     def frame(self) -> pl.DataFrame:
         """Return the rows of ``run_summary``; times that are stored as text become times again."""
         return summaries_frame(self.summaries)
 
 
+def _kind(name: str, value: Value) -> str:
+    """Return the kind of a value of ``run_summary``; a text that should be a time must be one."""
+    if value is None:
+        return "nothing"
+    if name.endswith("_ts"):
+        dt.datetime.fromisoformat(str(value))
+        return "time"
+    if isinstance(value, bool | str):
+        return type(value).__name__
+    return "number"
+
+
 class StudyRow(Record, frozen=True):
     """A run of a study that changes settings: the setting that was changed and the headline numbers."""
 
     label: str
-    run_id: str
-    metrics: dict[str, float | None]
+    run_id: RunId
+    metrics: dict[Name, float | None]
 
 
 class Studies(Record, frozen=True):
     """The studies stored beside a run: its seeds, and by name the rows of studies that change settings."""
 
     seeds: Seeds | None = None
-    rows: dict[str, tuple[StudyRow, ...]] = msgspec.field(default_factory=dict)
+    rows: dict[Word, tuple[StudyRow, ...]] = msgspec.field(default_factory=dict)
 
     @property
     def grid(self) -> tuple[StudyRow, ...]:
@@ -94,12 +118,12 @@ def _plain(value: Any) -> Any:
 def read_studies(folder: Path) -> Studies:
     """Return the studies stored beside a run; a damaged file counts as none, since a study can be run again."""
     try:
-        text = (folder / STUDIES).read_bytes().decode()
-        if not is_sealed(text):
+        text = read_regular(folder / STUDIES, LARGEST_JSON).decode()
+        table = parsed(text, folder / STUDIES)
+        if not is_sealed(text) or not isinstance(table, dict):
             return Studies()
-        table = {key: value for key, value in json.loads(text).items() if key != "sha256"}
-        return decode(table, Studies, STUDIES)
-    except (OSError, ValueError, RunError):
+        return decode({key: value for key, value in table.items() if key != "sha256"}, Studies, STUDIES)
+    except (OSError, ValueError, RunError, FileError):
         return Studies()
 
 

@@ -4,4 +4,4 @@
 SQL of a user. The files are in the folder ``queries``.
 """
 
-__all__ = ["files", "header", "lock", "params", "run"]
+__all__ = ["files", "header", "lock", "params", "run", "tables"]

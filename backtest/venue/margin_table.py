@@ -16,7 +16,7 @@ from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, half_even, rate_e
 from backtest.mechanics.margin import Tiers, deductions
 from backtest.mechanics.margin_stepped import risk_limits
 from backtest.scenario.fields import MOST
-from backtest.toml import Cited
+from backtest.toml import Cited, Mark
 
 MOST_STEPS = 1000  # of a risk limit rule
 TIER = "[floor in whole USD or coins, 'rate', largest leverage]"
@@ -50,10 +50,10 @@ class MarginTable:
     valid_from: dt.date
     tiers: tuple[Tier, ...]
     source: str
-    mark: str
+    mark: Mark
     note: str
     kind: str = "tiered"
-    unit: str = "usd"
+    unit: Literal["usd", "coin"] = "usd"
 
     def schedule(self, coin_px: Fraction = Fraction(1)) -> MarginSchedule:
         """Return maintenance tiers in quanta and the largest leverage of each tier.

@@ -17,7 +17,7 @@ from backtest.errors import ConfigError, UnknownNameError
 from backtest.mechanics.rules import SCHEDULES
 from backtest.scenario.fields import PARAMS
 from backtest.scenario.param import REQUIRED, Param
-from backtest.toml import Cited, Mark, Table, decode, read_toml
+from backtest.toml import Cited, Id, Mark, Table, decode, read_toml
 from backtest.venue.funding_rule import FundingTable
 from backtest.venue.listings import InstrumentTable, listings_of
 from backtest.venue.margin_table import TierTable
@@ -89,7 +89,7 @@ class Assumed(Table, frozen=True, kw_only=True):
 class Header(Table, frozen=True, kw_only=True):
     """What a venue file holds besides the sections of its rules."""
 
-    id: str
+    id: Id
     name: str
     as_of: dt.date
     quote: str

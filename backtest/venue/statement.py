@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from backtest.toml import Mark, Table
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One strategy point as the profile states it: value, source and confidence mark."""
 
     name: str
     value: str
     source: str
-    mark: str
+    mark: Mark
     note: str
 
 

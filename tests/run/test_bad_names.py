@@ -154,7 +154,7 @@ def test_sql_reads_no_file_but_the_tables_of_the_run(opened: StoredRun, tmp_path
         ("select * from nosuch", "Table with name nosuch does not exist"),
         ("select * from frame", "Table with name frame does not exist"),
         ("select $limit", "Values were not provided for the following parameters: limit"),
-        ("with x as (insert into steps select * from steps returning *) select * from x", "Catalog Error"),
+        ("with x as (insert into steps select * from steps returning *) select * from x", "Cannot write to database"),
     ],
 )
 def test_sql_errors_are_one_line(opened: StoredRun, statement: str, said: str) -> None:
