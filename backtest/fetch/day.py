@@ -72,7 +72,11 @@ def broken_rule(fetched: FetchedDay, place: Place, source: str) -> str:
     """
     series = SERIES[place.series]
     bar_s = series.bar_s(place.timeframe)
-    if not fetched.height or series.rules is None:
+    if not fetched.height:
+        return ""
+    if series.fault and (wrong := series.fault(frame_of(fetched, place.series))):
+        return f"gave rows that break a rule: {source}: {place.symbol}: {wrong}"
+    if series.rules is None:
         return ""
     if bar_s and fetched.rows is not None and passes_bar_rules(fetched.rows, bar_s):
         return ""

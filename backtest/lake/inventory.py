@@ -328,4 +328,7 @@ def _check(place: Place, frame: pl.DataFrame, grid: Window | None) -> tuple[pl.D
         raise DataError(f"time running backwards at {late['ts'][0].isoformat()} ({late.height} such rows)")
     if key and kept.n_unique(key) < kept.height:
         raise DataError(f"{kept.height - kept.n_unique(key)} rows contradict another of the same {' and '.join(key)}")
+    for day in kept.partition_by("ts", maintain_order=True) if series.fault else ():
+        if series.fault and (wrong := series.fault(day)):
+            raise DataError(f"{wrong.partition(';')[0]} on {day['ts'][0]:%Y-%m-%d}")
     return kept, describe(kept, frame.height - kept.height, bar_s, grid)

@@ -7,11 +7,12 @@ From a row follow the files of the lake (``place``, ``write``, ``read``), its ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from backtest.lake.checks import PRICES, Rules, Usable, amounts, bar_rules, positive_ratios, rate_rules, whole_rows
+from backtest.lake.contract_checks import limits_fault, tiers_fault
 
 if TYPE_CHECKING:
     import polars as pl
@@ -87,6 +88,8 @@ class Series:
         Whether rows are in order of time.
     rules
         Rules that a replay needs its rows to keep (``checks.check_rows``); None where no replay reads them.
+    fault
+        Returns the rule that the rows of a state break as text, empty if none; None where ``rules`` hold row by row.
     usable
         Which fetched rows carry a value; others are dropped. None: every row is kept.
     ccxt
@@ -103,6 +106,7 @@ class Series:
     key: tuple[str, ...] = ("ts",)
     ordered: bool = True
     rules: Rules | None = None
+    fault: Callable[[pl.DataFrame], str] | None = None
     usable: Usable | None = None
     ccxt: Call | None = None
 
@@ -209,6 +213,7 @@ _ROWS = (
             "max_leverage": "DOUBLE",
         },
         state=True,
+        fault=tiers_fault,
         key=("ts", "tier"),
         ccxt=Call(
             "fetchMarketLeverageTiers",
@@ -228,6 +233,7 @@ _ROWS = (
             "quantity_min": "DOUBLE",
         },
         state=True,
+        fault=limits_fault,
     ),
     Series(
         name="fills",  # of Hyperliquid's nodes

@@ -23,11 +23,12 @@ from backtest.lake.holdings import day_names
 from backtest.lake.markets import is_name
 from backtest.lake.place import Place, shown
 from backtest.lake.read import read_series
+from backtest.lake.series import SERIES
 from backtest.market.inputs import InputSeries, from_lake
 from backtest.mechanics.exact import half_even, rate_e9
 from backtest.scenario.fields import MOST
 from backtest.times import DAY
-from backtest.venue.listings import LARGEST_UNIT, SMALLEST_UNIT, Listing
+from backtest.venue.listings import Listing
 from backtest.venue.margin_table import MarginTable, Tier, wrong_tiers
 from backtest.venue.profile import VenueProfile
 from backtest.venue.statement import Source
@@ -160,9 +161,6 @@ def _units(profile: VenueProfile, coin: str) -> Units | None:
     frame, where = _rows_of_day(place, day, days[day])
     last = frame.row(-1, named=True)
     tick, lot, size = (_number(last[name], name, where) for name in ("tick_px", "lot_base", "contract_size"))
-    for name, unit in (("tick_px", tick), ("lot_base", lot), ("contract_size", size)):
-        if not SMALLEST_UNIT <= unit <= LARGEST_UNIT:
-            raise DataError(f"{where}: {name} = {unit}; allowed: {SMALLEST_UNIT} to {LARGEST_UNIT}; {AGAIN}")
     series = _series(place, frame, where, f"tick and lot; as of {day}")
     return Units(tick=tick, lot=lot, contract_base=size, series=series, day=day)
 
@@ -250,6 +248,9 @@ def _rows_of_day(place: Place, day: dt.date, path: Path) -> tuple[pl.DataFrame, 
     frame, where = read_series(place, start, start + DAY), shown(path)
     if not frame.height:
         raise DataError(f"{where}: no rows of {day}; {AGAIN}")
+    fault = SERIES[place.series].fault
+    if fault and (wrong := fault(frame)):
+        raise DataError(f"{where}: {place.symbol}: {wrong}; {AGAIN}")
     return frame, where
 
 

@@ -209,15 +209,21 @@ def test_a_strange_name_is_refused_in_one_line(coin: str) -> None:
 @pytest.mark.parametrize(
     ("tiers", "message"),
     [
-        ([(1, 0.01, 50)], "tiers must start at 0"),
-        ([(0, 0.02, 50), (5_000, 0.01, 25)], "floors and rates rising"),
-        ([(0, 0.01, 25), (5_000, 0.02, 50)], "leverage not rising"),
-        ([(0, 0.01, 50), (0, 0.02, 25)], "floors and rates rising"),
-        ([(0, 0.5, 50)], "at most 1 / rate"),  # a percentage taken for a fraction
+        ([(1, 0.01, 50)], r"notional_floor = 1 in tier 1; allowed: 0 in the first"),
+        (
+            [(0, 0.02, 50), (5_000, 0.01, 25)],
+            "maintenance_frac = 0.01 in tier 2; allowed: rates from 0 to 1, each above",
+        ),
+        ([(0, 0.01, 25), (5_000, 0.02, 50)], "max_leverage = 50 in tier 2; allowed: leverages from 1 on, none above"),
+        ([(0, 0.01, 50), (0, 0.02, 25)], "notional_floor = 0 in tier 2; allowed: floors from 0 on, each above"),
+        (
+            [(0, 0.5, 50)],
+            "max_leverage = 50 in tier 1; allowed: at most 1 / maintenance_frac, 2",
+        ),  # a percentage taken for a fraction
         ([(0, 0.0, 50)], "between 0 and 1"),
-        ([(0, None, 50)], "maintenance_frac is no number"),
-        ([(0, 0.01, float("inf"))], "max_leverage is no number"),
-        ([(0, 0.01, float("nan"))], "max_leverage is no number"),
+        ([(0, None, 50)], "maintenance_frac = nan in tier 1"),
+        ([(0, 0.01, float("inf"))], "max_leverage = inf in tier 1"),
+        ([(0, 0.01, float("nan"))], "max_leverage = nan in tier 1"),
         ([], "no rows of 2025-10-10"),
     ],
 )
@@ -235,7 +241,7 @@ def test_tiers_of_the_lake_are_checked_like_those_of_a_profile(tiers: list[tuple
 )
 def test_units_of_the_lake_are_numbers_in_range(tick: float | None, lot: float | None, size: float) -> None:
     put_limits("bybit", "ADA", CRASH, tick, lot, size)
-    with pytest.raises(DataError, match=r"2025-10-10\.parquet: (tick_px|lot_base|contract_size) .*; delete the file"):
+    with pytest.raises(DataError, match=r"2025-10-10\.parquet: .*(tick_px|lot_base|contract_size) .*; delete the file"):
         one("bybit", "ADA")
 
 

@@ -32,6 +32,7 @@ from backtest.fetch.retry import delays
 from backtest.fetch.settings import Settings
 from backtest.fetch.threads import Interrupted
 from backtest.lake.availability import Availability
+from backtest.lake.contract_checks import deductions_fault
 from backtest.lake.series import SERIES
 from backtest.mechanics.exact import Floats
 
@@ -205,6 +206,8 @@ class Client:
         assert call is not None
         self.requests += 1
         rows = await self.ask(lambda: getattr(self.api, call.method)(market.symbol))
+        if wrong := deductions_fault(rows):
+            raise VenueFault(self.venue, Fault(f"gave tiers that break a rule: {market.symbol}: {wrong}", again=False))
         tiers = ((number, *(row[name] for name in call.fields)) for number, row in enumerate(rows, 1))
         return [dict(zip(series.values, tier, strict=True)) for tier in tiers]
 
