@@ -89,7 +89,7 @@ def test_ladders_sorted_anew_at_any_drift_change_nothing(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("seed", [5, 13, 17])
 def test_thousands_of_accounts(seed: int, visits: Counter[str]) -> None:
     check_all(crowd(seed, size=2000, unit=100))
-    assert min(visits[name] for name in ("build", "_set_extras", "_fits_whole", "_fits_not_at_all")) > 15
+    assert min(visits[name] for name in ("build", "_set_extras", "_fits_whole", "_fits_not_at_all")) > 10
 
 
 @pytest.mark.property
