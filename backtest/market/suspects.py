@@ -51,7 +51,8 @@ def refuse_suspects(suspects: Sequence[UsedSuspect], event: str, *, allowed: boo
         return
     more = f" and {len(walked) - 1} more" if len(walked) > 1 else ""
     venue, _, place = walked[0].source.partition(": ")
-    again = f"delete that day and run crashbook fetch {event} --venue {venue}"
+    coin, series = walked[0].symbol.partition("/")[0], walked[0].series
+    again = f"ask again with crashbook fetch {event} --venue {venue} --coins {coin} --series {series} --refetch"
     raise SuspectError(f"{walked[0].text()}{more}, in {place}; {again}, or replay it as it is with --allow-suspect")
 
 

@@ -100,6 +100,7 @@ FAULTS: dict[str, Callable[[Cells, Cells], Cells]] = {
     "open and high swapped": swapped("open", "high"),
     "low and volume swapped": swapped("low", "volume"),
     "open and close swapped": swapped("open", "close"),
+    "stale bar": lambda bar, before: dict(before),
     "stale close": lambda bar, before: bar | {"close": min(max(before["close"], bar["low"]), bar["high"])},
 }
 

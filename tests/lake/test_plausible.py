@@ -94,6 +94,23 @@ def test_two_wrong_bars_close_by_do_not_hide_each_other() -> None:
     assert found(tape(rows)) == [("21:00", "low"), ("21:02", "low")]
 
 
+def test_a_bar_that_repeats_the_one_before_is_doubted() -> None:
+    rows = quiet()
+    rows[60] = list(rows[59])
+    assert found(tape(rows)) == [("21:00", "close")]
+    rows[60][4] += 1
+    assert found(tape(rows)) == []
+
+
+def test_one_large_order_where_little_trades_is_no_fault() -> None:
+    rows = quiet()
+    rows[60][4] = 4000.0
+    thin = [[price / 1e6 for price in row[:4]] + row[4:] for row in rows]
+    assert found(tape(thin)) == []
+    thin[60][4] = 10_000.0
+    assert found(tape(thin)) == [("21:00", "volume")]
+
+
 def test_a_price_that_moves_without_volume_is_doubted_only_between_bars_that_trade() -> None:
     rows = quiet()
     rows[60][4] = 0.0

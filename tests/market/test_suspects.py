@@ -20,7 +20,7 @@ def test_a_wrong_low_is_refused_in_one_line_with_two_ways_out(low: float, shown:
     store(spoilt(low=low))
     line = refusal(3)
     assert line.startswith(f"BTC/USDT:USDT: suspicious ohlcv low {shown} at {AT}, expected at least ")
-    assert "crashbook fetch 2021-12-04 --venue binanceusdm" in line
+    assert "crashbook fetch 2021-12-04 --venue binanceusdm --coins BTC --series ohlcv --refetch, or" in line
     assert line.endswith("or replay it as it is with --allow-suspect")
 
 
