@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.reference.adapter import run_fast
 FILE = Path(__file__).parents[1] / "golden" / "worlds.jsonl.gz"
 
 
+@cache
 def _cases() -> list[dict[str, Any]]:
     with gzip.open(FILE, "rt") as file:
         return [json.loads(line) for line in file]
