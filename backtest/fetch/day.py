@@ -199,7 +199,7 @@ def start_ms(day: dt.date) -> int:
 def _step_s(place: Place) -> int:
     series = SERIES[place.series]
     if series.clock != "listed":
-        return series.bar_s(place.timeframe)
+        return place.bar_s
     listed = [entry.step_s for key, entry in load_availability().items() if key[:2] == (place.venue, place.series)]
     return min(filter(None, listed), default=series.usual_step_s)
 

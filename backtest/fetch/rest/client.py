@@ -40,6 +40,7 @@ T = TypeVar("T")
 Pause = Callable[[float], Awaitable[None]]
 Stretch = tuple[int, int]  # first and last millisecond
 STATISTICS_TIMEFRAME = "5m"
+UNREADABLE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)  # of values of another kind
 
 
 class VenueFault(DataError):  # noqa: N818
@@ -95,7 +96,7 @@ class Client:
                 error = caught
             fault = _refused(error) or classify(self.answers, error)
             if fault is None and error is None:
-                fault = check(result) if check else None
+                fault = _checked(check, result) if check else None
                 if fault is None:
                     self._read_clock()
                     self.answers.clear()  # a page held while the next is read costs more than its memory
@@ -139,7 +140,11 @@ class Client:
             with self.spending.listing():
                 self.listed = await self.ask(lambda: self.api.load_markets(True), _no_markets)
             gc.freeze()  # the library and its list of markets stay: the collector need not walk them at every page
-        found = market_of(self.listed, coin, symbol)
+        try:
+            found = market_of(self.listed, coin, symbol)
+        except UNREADABLE as error:
+            reason = f"lists a market of {coin} that cannot be read ({type(error).__name__})"
+            raise VenueFault(self.venue, Fault(reason, again=False)) from error
         if found is None:
             raise VenueFault(self.venue, Fault(f"does not list a perpetual of {coin}", again=False))
         return found
@@ -190,14 +195,20 @@ class Client:
         async def call() -> Any:
             return await getattr(self.api, method.method)(market.symbol, *step, since_ms, limit, params)
 
+        table: Floats | None = None
+
         def check(rows: Any) -> Fault | None:
+            nonlocal table
             answer = self.answers[-1] if self.answers else None
             other = wrong_market(answer, market.names) if answer else None
             other = other or contradiction(answer, rows, asked)
+            table = lake_rows(rows, entry, market)
             return other or (None if rows else empty_page_fault(self.venue, answer))
 
         self.requests += 1
-        return lake_rows(await self.ask(call, check), entry, market)
+        await self.ask(call, check)
+        assert table is not None
+        return table
 
     async def tiers(self, market: Market) -> list[dict[str, Any]]:
         """Return the margin tiers in force now as rows of the series ``leverage_tiers``, times left out."""
@@ -205,11 +216,17 @@ class Client:
         call = series.ccxt
         assert call is not None
         self.requests += 1
-        rows = await self.ask(lambda: getattr(self.api, call.method)(market.symbol))
-        if wrong := deductions_fault(rows):
-            raise VenueFault(self.venue, Fault(f"gave tiers that break a rule: {market.symbol}: {wrong}", again=False))
-        tiers = ((number, *(row[name] for name in call.fields)) for number, row in enumerate(rows, 1))
-        return [dict(zip(series.values, tier, strict=True)) for tier in tiers]
+        tiers: list[dict[str, Any]] = []
+
+        def check(rows: Any) -> Fault | None:
+            if wrong := deductions_fault(rows):
+                return Fault(f"gave tiers that break a rule: {market.symbol}: {wrong}", again=False)
+            table = [(number, *(row[name] for name in call.fields)) for number, row in enumerate(rows, 1)]
+            tiers[:] = [dict(zip(series.values, tier, strict=True)) for tier in table]
+            return None if tiers else Fault("gave no margin tier", again=True)
+
+        await self.ask(lambda: getattr(self.api, call.method)(market.symbol), check)
+        return tiers
 
     def now(self, clock: Callable[[], float]) -> float:
         """Return the earlier of our time and the venue's: a day that is not over at the venue is not over."""
@@ -220,6 +237,14 @@ class Client:
         stamp = server_time(self.answers[-1]) if self.answers else None
         if stamp is not None:
             self.server_clock_s = stamp
+
+
+def _checked(check: Callable[[T], Fault | None], result: T) -> Fault | None:
+    """Return the fault that a check finds, or that it stumbles over."""
+    try:
+        return check(result)
+    except UNREADABLE as error:
+        return Fault(f"gave an answer that cannot be read ({type(error).__name__})", again=True)
 
 
 def pause_of(stop: asyncio.Event) -> Pause:

@@ -82,8 +82,11 @@ def _hyperliquid(body: Any, raw: Sequence[Any], asked: Question) -> str:
         intervals = {row["i"] for row in raw}
         coins = {row["s"] for row in raw}
         spans = [int(row["T"]) - int(row["t"]) for row in raw]
+        kinds = {type(row[name]) for row in raw for name in "ohlcv"}
     except (TypeError, ValueError, KeyError):
         return "gave bars that do not state interval, coin and close time"
+    if bool in kinds:
+        return "gave bars with a price that is no number"
     if not intervals <= {asked.timeframe}:
         other = min(map(str, intervals - {asked.timeframe}))
         return f"answered with bars of {ascii(other)[1:-1][:20]} in place of {asked.timeframe}"
@@ -100,9 +103,9 @@ def _bybit(body: Any, raw: Sequence[Any], asked: Question) -> str:
     if asked.bars and raw and (category is None or symbol is None):
         return "gave bars that do not state category and symbol"
     wanted = "inverse" if asked.inverse else "linear"
-    if category not in {None, wanted}:
+    if category is not None and category != wanted:
         return f"answered for the category {ascii(category)[:40]} in place of '{wanted}'"
-    if symbol is not None and symbol not in asked.names:
+    if symbol is not None and not (isinstance(symbol, str) and symbol in asked.names):
         return f"answered for {ascii(symbol)[:40]} in place of {min(asked.names)!a}"
     return ""
 
