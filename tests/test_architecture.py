@@ -57,7 +57,7 @@ ALLOWED = {
     "fetch.hyperliquid.node_fills: write_parquet": "into the spills",
     "fetch.hyperliquid.snapshot: TemporaryDirectory": "spills, gone when the import ends",
     "fetch.hyperliquid.snapshot: write_parquet": "into the spills, and into a draft of the book",
-    "fetch.rest.client: open": "the connections of a client",
+    "fetch.rest.opening: open": "the connections of a client",
     "lake.write: write_table": "into memory",
     "report.figures.drawing: savefig": "into memory",
     "run.folder: write_table": "into a file of a draft",

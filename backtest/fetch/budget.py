@@ -30,8 +30,8 @@ class Scope:
     requested: int = 0
     received: int = 0
 
-    def check(self, now_s: float) -> None:
-        """Refuse to go on where a limit is passed."""
+    def passed(self, now_s: float) -> str:
+        """Return which limit is passed, empty if none."""
         limits = (
             (now_s > self.until_s, f"takes longer than {self.seconds:g} s", "deadline_s"),
             (self.requested > self.requests, f"needs more than {self.requests:,} requests", "requests"),
@@ -40,16 +40,22 @@ class Scope:
         for passed, deed, name in limits:
             if passed:
                 key = name if name == self.bytes_name else f"{self.prefix}{name}"
-                raise OverBudgetError(f"{deed}{self.title} (budget.{key})")
+                return f"{deed}{self.title} (budget.{key})"
+        return ""
 
 
 @dataclass(slots=True)
 class Spending:
-    """The account of one venue; ``clock`` gives seconds since the epoch."""
+    """The account of one venue; ``clock`` gives seconds since the epoch.
+
+    Once a limit is passed (``spent``) no request leaves any more: the client library makes some of them side by side,
+    and those that nobody waits for would go on.
+    """
 
     budget: Budget
     clock: Callable[[], float]
     waited_s: float = 0.0
+    spent: str = ""
     scopes: list[Scope] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -82,7 +88,7 @@ class Spending:
         """
         for scope in self.scopes:
             scope.requested += 1
-            scope.check(self.clock())
+        self._check()
 
     def receive(self, count: int, answer: int) -> None:
         """Count bytes of an answer that has ``answer`` bytes by now, unpacked.
@@ -98,7 +104,13 @@ class Spending:
             )
         for scope in self.scopes:
             scope.received += count
-            scope.check(self.clock())
+        self._check()
+
+    def _check(self) -> None:
+        now_s = self.clock()
+        self.spent = self.spent or next(filter(None, (scope.passed(now_s) for scope in self.scopes)), "")
+        if self.spent:
+            raise OverBudgetError(self.spent)
 
     def remember(self) -> None:
         """Look at the memory of the process.

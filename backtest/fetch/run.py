@@ -15,7 +15,8 @@ from backtest.errors import DataError
 from backtest.fetch.day import FetchedDay, broken_rule, deduplicated, rows_missing, store
 from backtest.fetch.outcome import Outcome, Progress, Served
 from backtest.fetch.plan import Source, Target
-from backtest.fetch.rest.client import Pause, VenueFault, close_client, pause_of
+from backtest.fetch.rest.client import Pause, VenueFault, pause_of
+from backtest.fetch.rest.opening import close_client
 from backtest.fetch.settings import Settings
 from backtest.fetch.settle import HeldDay, asked_times, held_day, settle
 from backtest.fetch.sources import ARCHIVE_CACHE, Session, days_of

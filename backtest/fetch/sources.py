@@ -14,7 +14,8 @@ from backtest.errors import DataError
 from backtest.fetch.day import DAY_MS, FetchedDay, start_ms
 from backtest.fetch.outcome import Outcome, Progress
 from backtest.fetch.plan import Source, Target, requests_for, span_s
-from backtest.fetch.rest.client import Client, Pause, VenueFault, open_client
+from backtest.fetch.rest.client import Client, Pause, VenueFault
+from backtest.fetch.rest.opening import open_client
 from backtest.fetch.rest.paging import Grid, paged_days
 from backtest.fetch.rest.responses import Fault
 from backtest.fetch.rest.stated import STATES_INTERVAL, longer_bars

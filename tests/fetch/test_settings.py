@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from backtest.errors import ConfigError
-from backtest.fetch.rest.client import close_client, open_client
+from backtest.fetch.rest.opening import close_client, open_client
 from backtest.fetch.retry import Retry
 from backtest.fetch.settings import (
     CLIENT_FIELDS,

@@ -21,7 +21,7 @@ import pytest
 from backtest.fetch.budget import Spending
 from backtest.fetch.outcome import Outcome
 from backtest.fetch.plan import Target
-from backtest.fetch.rest import client as rest_client
+from backtest.fetch.rest import opening
 from backtest.fetch.rest.session import GuardedSession
 from backtest.fetch.run import fetch
 from backtest.fetch.settings import parse_settings
@@ -123,7 +123,7 @@ def wired(monkeypatch: pytest.MonkeyPatch, wire: Wire) -> None:
         session.detach()
         return GuardedSession(wire, spending)
 
-    monkeypatch.setattr(rest_client, "guarded", guarded)
+    monkeypatch.setattr(opening, "guarded", guarded)
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 ``ccxt_info`` alone imports ccxt. ``responses`` says which answers may be read, ``markets`` finds a coin's perpetual,
 ``session`` reads answers bounded, ``stated`` compares what a venue says of its rows with what was asked,
-``rows`` turns ccxt's rows into those of the lake, ``paging`` turns pages into days, ``client`` asks.
+``rows`` turns ccxt's rows into those of the lake, ``paging`` turns pages into days, ``client`` asks, ``opening`` opens it.
 """
 
-__all__ = ["ccxt_info", "client", "markets", "paging", "responses", "rows", "session", "stated"]
+__all__ = ["ccxt_info", "client", "markets", "opening", "paging", "responses", "rows", "session", "stated"]
