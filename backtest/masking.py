@@ -17,7 +17,9 @@ SHORTEST = 6  # characters of a word masked wherever it stands; a shorter one is
 USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#'\"]*@")
 SECRET_KEY = r"[\w.%-]*(?:key|token|secret|sign|sig|pass|passwd|password|pwd|auth|credential|session)[\w.%-]*"
 QUERY = re.compile(rf"(?P<key>[?&;]{SECRET_KEY}=)[^&\s#'\"]+", re.IGNORECASE)
-CREDENTIALS = re.compile(r"\b(?P<scheme>Bearer|Basic|Token|Digest)\s+(?!\*\*\*)[\w.~+/=-]{4,}", re.IGNORECASE)
+CREDENTIALS = re.compile(
+    r"\b(?P<scheme>Bearer(?=\s)|(?:Basic|Token|Digest)(?=\s+[\w.~+/-]*[\d=]))\s+(?!\*\*\*)[\w.~+/=-]{4,}", re.IGNORECASE
+)
 PLAIN_HEADERS = {"accept", "accept-encoding", "accept-language", "content-type", "user-agent", "connection", "origin"}
 _WORDS: set[str] = set()
 
@@ -73,8 +75,9 @@ def secrets_of(settings: Mapping[str, Any], *, header: bool = False) -> Iterator
         secret = (header and name.lower() not in PLAIN_HEADERS) or bool(re.fullmatch(SECRET_KEY, name, re.IGNORECASE))
         if isinstance(value, Mapping):
             yield from secrets_of(value, header=header or name.lower() == "headers")
-        elif isinstance(value, str):
-            yield from _secrets_of_text(value, secret=secret or name.lower() == "headers")
+        for text in value if isinstance(value, list) else (value,):
+            if isinstance(text, str):
+                yield from _secrets_of_text(text, secret=secret or name.lower() == "headers")
 
 
 def _secrets_of_text(text: str, *, secret: bool) -> Iterator[str]:

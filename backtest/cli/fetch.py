@@ -13,7 +13,7 @@ import click
 from backtest.cli import interrupt
 from backtest.cli.command import command
 from backtest.cli.fetch_tables import days_text, outcome_table, plan_table
-from backtest.cli.messages import print_line
+from backtest.cli.messages import mask_logs, print_line
 from backtest.cli.output import Output, emit, note, output_options
 from backtest.cli.progress import meter
 from backtest.cli.table import table_of
@@ -116,6 +116,7 @@ def fetch(event: str | None, output: Output, **options: Any) -> None:
     code is 3 if anything asked for is missing, with one line for each hole. With --fills or --snapshot only those
     files are read and no request is sent.
     """
+    mask_logs()
     given = Options(**options)
     if given.reach:
         raise click.UsageError("--reach is now called --availability")

@@ -94,6 +94,18 @@ def silence(stream: IO[str]) -> None:
     os.close(nowhere)
 
 
+def mask_logs() -> None:
+    """Mask secrets in what libraries log where nobody has asked for their logs: it goes to stderr."""
+    import logging
+
+    class Masking(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return mask(super().format(record))
+
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(Masking())
+
+
 def use_utf_8() -> None:
     """Write UTF-8 whatever the locale: amounts carry a true minus sign, which some encodings lack."""
     for stream in (sys.stdout, sys.stderr):

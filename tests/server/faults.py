@@ -18,7 +18,7 @@ from tests.server import refusals, rows
 from tests.server.wire import Answer, Page, Raw, encoded
 
 KINDS = frozenset(rows.CHANGES) | frozenset(refusals.BODIES)
-KINDS |= {"slow", "reset", "truncated_json", "clock_skew", "wrong_symbol", "previous_page"}
+KINDS |= {"slow", "reset", "truncated_json", "clock_skew", "wrong_symbol", "previous_page", "redirect"}
 SYMBOL_FIELDS = ("symbol", "pair", "instId", "instFamily", "coin")
 
 
@@ -30,7 +30,8 @@ class Fault:
     names requests for that path and symbol counted from 1, ``every`` each nth of them, neither all; ``times`` bounds
     how often it strikes. The rest belongs to single kinds: ``delay_s`` (slow), ``keep_frac`` (truncated_json, short
     page), ``half`` (reset after half the body), ``status``, ``retry_after_s`` (None: no header), ``code``
-    (envelope_error), ``hour_ms`` (missing_hour), ``skew_s`` (clock_skew), ``other`` (wrong_symbol).
+    (envelope_error), ``hour_ms`` (missing_hour), ``skew_s`` (clock_skew), ``other`` (wrong_symbol,
+    redirect).
     """
 
     kind: str
@@ -110,6 +111,8 @@ async def apply(
     for fault in due:
         if fault.kind == "truncated_json":
             body = body[: int(len(body) * fault.keep_frac)]
+        elif fault.kind == "redirect":
+            return web.Response(status=302, headers={"Location": f"{fault.other}{request.path_qs}"})
         elif fault.kind == "reset":
             return await _reset(request, body if fault.half else b"")
     return web.Response(status=answer[0], body=body, headers=_headers(answer) | headers)

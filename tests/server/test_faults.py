@@ -52,7 +52,7 @@ def get(venues: LocalVenues, venue: str = "binance") -> requests.Response:
 def test_a_kind_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="no such fault"):
         Fault("late")
-    assert len(KINDS) == 20
+    assert len(KINDS) == 21
 
 
 def test_faults_strike_the_requests_they_name(serve: Serve) -> None:
