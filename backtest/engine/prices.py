@@ -27,7 +27,8 @@ class Prices:
     ``mark`` and ``trade`` (symbols, steps) are walked prices: all of them on the tape, on the feedback path those of
     the first ``known`` steps. ``trades`` and ``range_shift`` (symbols, 2) are the trade prices at both ends of the
     segment, and what the low and the high of the bar's trade range are displaced by. ``walked`` are the marks at the
-    end of each round of the step in progress, ``capped`` whether the cap of rounds left a mark behind.
+    end of each round of the step in progress, ``traded`` the trade prices there, ``capped`` whether the cap of rounds
+    left a mark behind.
     """
 
     def __init__(self, world: World) -> None:
@@ -48,7 +49,7 @@ class Prices:
         self.before = self.starts
         self.trades: Ints = self.trade[:, [0, 0]]
         self.range_shift: Ints = np.zeros((count, 2), dtype=np.int64)
-        self.walked, self.capped = [self.ends], False
+        self.walked, self.traded, self.capped = [self.ends], [self.trades[:, 1].tolist()], False
         self.boxes = 0  # counts how often the slack changed
         self._slack: Ints = np.zeros((count, 2), dtype=np.int64)  # how far prices may be displaced down and up
 
@@ -64,7 +65,7 @@ class Prices:
         pairs = zip(self.starts, self.ends, strict=True)
         self.before = [previous_mark(*pair, self.jump, self.world.bar_s) for pair in pairs]
         self.trades = self.trade[:, [last, number - 1]]
-        self.walked, self.capped = [self.ends], False
+        self.walked, self.traded, self.capped = [self.ends], [self.trades[:, 1].tolist()], False
         if self.feedback is not None:
             self._fade(number)
             first = number - 1 if self.jump else last
@@ -181,7 +182,8 @@ class Prices:
         self.jump = False
         self.starts, self.ends = self.ends, marks
         self.walked.append(marks)
-        self.trades = np.array([[old, new] for old, (_, new) in zip(self.trades[:, 1].tolist(), pairs, strict=True)])
+        self.traded.append([trade for _, trade in pairs])
+        self.trades = np.array(self.traded[-2:]).T
         self.range_shift = self.trades - self.walk.trade[:, [place, place]]
         self.mark[:, place], self.trade[:, place] = self.ends, self.trades[:, 1]
         self._keep_in_box(after)

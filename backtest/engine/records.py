@@ -261,11 +261,12 @@ class AheadRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundsRow:
-    """A step of several rounds, or cut by their cap: the marks at the end of each."""
+    """A step of several rounds, or cut by their cap: marks and trade prices at the end of each."""
 
     step: int
     capped: bool
     marks: list[list[int]]
+    trades: list[list[int]]
 
 
 @dataclass(slots=True)

@@ -53,5 +53,7 @@ def record(replay: Replay) -> None:
     replay.monitor.leave()
     prices.leave(replay.liquidity.flow)
     if len(prices.walked) > 1 or prices.capped:
-        replay.record.rounds.append(RoundsRow(step=replay.step, capped=prices.capped, marks=prices.walked))
+        replay.record.rounds.append(
+            RoundsRow(step=replay.step, capped=prices.capped, marks=prices.walked, trades=prices.traded)
+        )
     replay.ledger.check(full=replay.step % FULL_CHECK_EVERY == 0)

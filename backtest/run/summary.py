@@ -34,6 +34,7 @@ def lines(run: StoredRun) -> list[tuple[str, str]]:
         (f"{pool} start", equity[0]),
         (f"{pool} end", equity[1]),
         (f"{pool} low", f"{equity[2]} at {utc(s['pool_low_ts'])}"),
+        *_stressed(s),
         ("ADL", f"{whole_usd(s['adl_usd'])} closed in {s['adl_positions']:,} positions, {s['adl_waves']:,} waves"),
         ("first ADL", utc(s["first_adl_ts"]) + onset),
         ("uncovered", whole_usd(s["uncovered_usd"])),
@@ -54,6 +55,15 @@ def _suspects(run: StoredRun) -> list[tuple[str, str]]:
     walked = sum(one.walked for one in found)
     where = "replayed" if walked == len(found) else f"{walked} replayed, the rest before the core"
     return [("suspicious", f"{len(found)} {plural(len(found), 'value')}, {where}: {value}")]
+
+
+def _stressed(s: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return a line on a vault that stood below its own maintenance."""
+    steps, most = s["vault_below_maintenance_steps"], s["vault_leverage_max"]
+    if not steps:
+        return []
+    leverage = f", leverage up to {most:,.1f}" if most is not None else ""
+    return [("vault margin", f"below its own maintenance at {steps:,} {plural(steps, 'price')}{leverage}")]
 
 
 def _bands(seeds: Seeds) -> list[tuple[str, str]]:

@@ -18,7 +18,9 @@ TABLES = (
         bridged              bool  true where the bar was missing and the last price stands for it
         trade_px             float traded price at the step
         mark_px              float mark price at the step
-        trade_low_px         float low of the bar's trade range, displaced as the trade price is
+        mark_low_px          float least mark walked since the price before, over all rounds of the step
+        mark_high_px         float highest mark walked likewise
+        trade_low_px         float low of the bar's trade range, displaced as trade prices are in any round of the step
         trade_high_px        float high of the bar's trade range, displaced likewise
         tape_mark_px         float mark of the tape; mark_px differs from it on the feedback path only
         lot_value_usd        money value of a lot at mark_px
@@ -41,6 +43,8 @@ TABLES = (
         adl_on               bool  true while the fund's drawdown rule has deleveraging on for this symbol
         vault_usd            money cash of the vault after the step
         vault_equity_usd     money vault cash plus inventory at mark, over all symbols
+        vault_leverage       float gross inventory of the vault at mark over its equity; null without equity
+        vault_excess_usd     money vault equity less the maintenance margin of its inventory; below 0 in breach
         pool_lots            int   signed inventory of fund and vault in this symbol
         residual_usd         money sum of all cash after the step; 0
         """),

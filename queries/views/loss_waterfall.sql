@@ -53,20 +53,29 @@ pools AS (
                     WHEN cause = 'funding' THEN amount_usd ELSE 0 END) AS carried_usd
   FROM pool_moves
 ),
+-- What a fund or the vault is below zero at the end, nobody has funded: it has paid what it had.
+ends AS (
+  SELECT f.pool, sum(f.amount_usd + coalesce((value_sign('long', f.symbol) * f.lots * m.quanta)::DECIMAL(32, 0) * 0.000001, 0)) AS usd
+  FROM fund f LEFT JOIN last_marks m USING (symbol) GROUP BY f.pool, f.serves
+),
+below AS (
+  SELECT coalesce(-sum(usd) FILTER (pool = 'fund'), 0) AS fund_usd, coalesce(-sum(usd) FILTER (pool = 'vault'), 0) AS vault_usd
+  FROM ends WHERE usd < 0
+),
 parts AS (
   SELECT coalesce(posted.usd, 0) AS posted_usd,
          coalesce(sums.breach_equity_usd, 0) AS breach_equity_usd,
          coalesce(sums.slippage_usd, 0) AS slippage_usd,
          coalesce(sums.move_usd, 0) AS move_usd,
          coalesce(sums.returned_usd, 0) AS returned_usd,
-         coalesce(pools.fund_usd, 0) AS fund_usd,
-         coalesce(pools.vault_usd, 0) AS vault_usd,
+         coalesce(pools.fund_usd, 0) + below.fund_usd AS fund_usd,
+         coalesce(pools.vault_usd, 0) + below.vault_usd AS vault_usd,
          coalesce(pools.carried_usd, 0) AS carried_usd,
          (SELECT coalesce(sum(immediate_usd), 0) FROM adl_fills) AS winners_usd,
          (SELECT coalesce(-sum(amount_usd), 0) FROM ledger WHERE owner = 'account' AND cause = 'socialised') AS socialised_usd,
          (SELECT coalesce(sum(amount_usd), 0) FROM ledger WHERE owner = 'venue') AS venue_usd,
-         (SELECT coalesce(sum(amount_usd), 0) FROM ledger WHERE owner = 'uncovered') AS uncovered_usd
-  FROM posted, sums, pools
+         (SELECT coalesce(sum(amount_usd), 0) FROM ledger WHERE owner = 'uncovered') - below.fund_usd - below.vault_usd AS uncovered_usd
+  FROM posted, sums, pools, below
 )
 SELECT stage_no, stage, amount_usd::DECIMAL(38, 6) AS amount_usd, note
 FROM parts, LATERAL (VALUES
@@ -77,10 +86,10 @@ FROM parts, LATERAL (VALUES
   (5, 'moves on inventory', carried_usd, 'mark moves, funding and unwinding of lots taken over by the fund or vault'),
   (6, 'fees of the venue', -venue_usd, 'liquidation fees; a fee that goes to the fund is in its result'),
   (7, 'returned to accounts', -returned_usd, 'collateral left after fees'),
-  (8, 'insurance fund', -fund_usd, 'cash change plus inventory at the last mark; plus = the fund paid'),
-  (9, 'vault', -vault_usd, 'cash change plus inventory at the last mark; plus = the vault paid'),
+  (8, 'insurance fund', -fund_usd, 'cash change plus inventory at the last mark; plus = the fund paid, at most what it had'),
+  (9, 'vault', -vault_usd, 'cash change plus inventory at the last mark; plus = the vault paid, at most what it had'),
   (10, 'ADL winners', -winners_usd, 'closed below what the mark would have given; plus = the winners paid'),
   (11, 'socialised losses', socialised_usd, 'losses socialised over winners or over all holders; plus = they paid'),
-  (12, 'uncovered', -uncovered_usd, 'losses nobody could bear')
+  (12, 'uncovered', -uncovered_usd, 'losses nobody funded: what no owner could bear, and what fund and vault are below zero at the end')
 ) AS stages(stage_no, stage, amount_usd, note)
 ORDER BY stage_no

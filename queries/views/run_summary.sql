@@ -2,7 +2,7 @@
 -- params: none
 -- grain: one row
 -- units: _usd settlement currency; pool, fund and vault in equity (cash plus inventory at mark); liquidated = lots that left accounts in breach, at their breach mark; ADL notional at mark; _frac 0..1; _after_s seconds
--- note: residual_usd is the largest residual of any step; worst_move_frac is the lowest trade against the first trade of the run
+-- note: residual_usd is the largest residual of any step; worst_move_frac is the lowest trade against the first trade of the run; uncovered_usd includes what fund and vault are below zero at the end; vault_below_maintenance_steps counts steps at which the vault held inventory
 WITH liquidated AS (
   SELECT count(*) AS liquidations,
          coalesce(sum(closed_usd) FILTER (side = 'long'), 0) AS long_usd,
@@ -37,7 +37,8 @@ interest AS (
   FROM (SELECT max(notional_usd) AS one_side_usd FROM sides GROUP BY symbol)
 ),
 clock AS (
-  SELECT step, ts, fund_equity_usd, vault_equity_usd FROM steps WHERE symbol = (SELECT min(symbol) FROM steps)
+  SELECT step, ts, fund_equity_usd, vault_equity_usd, vault_leverage, vault_excess_usd
+  FROM steps WHERE symbol = (SELECT min(symbol) FROM steps)
 ),
 equity AS (
   SELECT 'fund' AS pool, step, ts, fund_equity_usd AS usd FROM clock
@@ -49,6 +50,13 @@ lows AS (
 ),
 pools AS (
   SELECT lows.*, (SELECT min(ts) FROM equity e WHERE e.pool = lows.pool AND e.usd = lows.low_usd) AS low_ts FROM lows
+),
+last_values AS (
+  SELECT symbol, arg_max(lot_value_usd, step) AS usd FROM steps GROUP BY symbol
+),
+ends AS (
+  SELECT sum(f.amount_usd + coalesce(value_sign('long', f.symbol) * f.lots * v.usd, 0)) AS usd
+  FROM fund f LEFT JOIN last_values v USING (symbol) GROUP BY f.pool, f.serves
 ),
 main AS (
   SELECT CASE WHEN count(*) FILTER (pool = 'vault' AND (cause <> 'opening' OR amount_usd > 0)) > 0
@@ -76,6 +84,8 @@ SELECT r.event_id, r.venue, r.symbols, r.ranking, r.seed, r.start_ts, r.end_ts,
        coalesce(v.start_usd, 0) AS vault_start_usd,
        coalesce(v.end_usd, 0) AS vault_end_usd,
        coalesce(v.low_usd, 0) AS vault_low_usd,
+       (SELECT max(vault_leverage) FROM clock) AS vault_leverage_max,
+       (SELECT count(*) FROM clock WHERE vault_excess_usd < least(vault_equity_usd, 0)) AS vault_below_maintenance_steps,
        w.usd AS adl_usd,
        winners.positions AS adl_positions,
        winners.accounts AS adl_accounts,
@@ -84,7 +94,8 @@ SELECT r.event_id, r.venue, r.symbols, r.ranking, r.seed, r.start_ts, r.end_ts,
        epoch(w.first_ts - l.first_ts) AS first_adl_after_s,
        w.usd / nullif(l.all_usd, 0) AS adl_share_frac,
        w.for_pools_usd / nullif(w.usd, 0) AS adl_for_pools_share_frac,
-       (SELECT coalesce(sum(amount_usd), 0) FROM ledger WHERE owner = 'uncovered') AS uncovered_usd,
+       (SELECT coalesce(sum(amount_usd), 0) FROM ledger WHERE owner = 'uncovered')
+         + (SELECT coalesce(sum(usd), 0) FROM ends WHERE usd < 0) AS uncovered_usd,
        (SELECT coalesce(arg_max(residual_usd, abs(residual_usd)), 0) FROM steps) AS residual_usd,
        worst.symbol AS worst_symbol,
        worst.move_frac AS worst_move_frac

@@ -133,7 +133,8 @@ def test_the_top_names_fall_liquidations_pool_and_adl(reports: Reports) -> None:
 @pytest.mark.parametrize(
     ("case", "place", "words"),
     [
-        ("vault", "paid", "stayed uncovered, losses that nobody bore."),
+        ("vault", "paid", "stayed uncovered, losses that nobody funded"),
+        ("vault", "paid", "The vault stood below the maintenance margin of its own inventory at "),
         ("vault", "queue", "ranked by the hyperliquid rule and closed at the mark of three seconds before"),
         ("fund", "summary", "The equity of the insurance fund fell from 1,000 M USD to "),
         ("fund", "queue", "It began although the fund was not empty: "),

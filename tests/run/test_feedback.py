@@ -16,6 +16,8 @@ from backtest.lake.series import schema_of
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
 from backtest.run.run import StoredRun
+from backtest.run.tables import steps
+from backtest.run.tables.shared import Shared
 from backtest.scenario.fields import PARAMS
 from backtest.scenario.values import baseline_of
 from backtest.schema.tables import TABLES
@@ -60,6 +62,17 @@ def test_less_liquidity_lets_forced_sales_push_the_price() -> None:
         " WHERE l.round = s.rounds AND l.end_mark_px <> s.mark_px"
     )
     assert marks["n"][0] == 0
+
+
+def test_ranges_of_the_last_round_alone_do_not_hold_fills_and_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def of_the_last_round(s: Shared) -> steps.Reached:
+        walk, moved = s.world.walk, s.trade - s.world.walk.trade
+        low, high = s.world.trade_low[:, walk.bar] + moved, s.world.trade_high[:, walk.bar] + moved
+        return steps.Reached(mark_low=s.mark, mark_high=s.mark, trade_low=low, trade_high=high)
+
+    monkeypatch.setattr(steps, "_reached", of_the_last_round)
+    run = backtest.replay(EVENT, path="feedback", liquidity_factor=0.2, impact_y=3.0, **SMALL)
+    assert [audit.name for audit in run.audits() if not audit.passed] == ["book_fill_inside_range", "mark_inside_walk"]
 
 
 def test_the_run_says_what_displaces_its_prices(on_both_paths: dict[str, StoredRun]) -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from datetime import datetime
 from typing import Any
 
+import polars as pl
+import pytest
+
 from backtest.api.replay import replay
+from backtest.formatting import plural
+from backtest.run.summary import lines
 
 DAY = "2025-10-10"
 MINE: dict[str, Any] = {"coin": "BTC", "size_base": 1.0}
@@ -32,3 +39,37 @@ def test_a_watched_position_with_a_rank_is_in_the_queue() -> None:
     assert found["in_queue"].all()
     assert (found["rank"] <= found["candidates"]).all()
     assert found["rank"].null_count() == 0
+
+
+def test_a_vault_s_leverage_and_margin_follow_from_its_movements_and_the_margin_tables() -> None:
+    window = {"start": f"{DAY}T21:10:00", "end": f"{DAY}T21:25:00"}
+    run = replay(DAY, coins=("BTC", "SOL"), positions=1000, vault_capital_usd=2e6, **window)
+    tables = {each.symbol: each.tiers for each in run.meta.contracts}
+    held = dict.fromkeys(tables, 0)
+    moves = run.fund.filter(pl.col("pool") == "vault")
+    levered = below = 0
+    for step, rows in itertools.groupby(run.steps.iter_rows(named=True), key=lambda row: row["step"]):
+        for row in moves.filter(pl.col("step") == step, pl.col("lots") != 0).iter_rows(named=True):
+            held[row["symbol"]] += row["lots"]
+        gross = needed = 0.0
+        for row in rows:
+            notional = abs(held[row["symbol"]]) * float(row["lot_value_usd"])
+            tiers, equity = tables[row["symbol"]], float(row["vault_equity_usd"])
+            parts = zip(tiers, [*(tier.floor for tier in tiers[1:]), math.inf], strict=True)
+            needed += sum(
+                tier.maintenance_rate * (min(notional, top) - tier.floor)
+                for tier, top in parts
+                if notional > tier.floor
+            )
+            gross += notional
+        assert float(row["vault_excess_usd"]) == pytest.approx(equity - needed, abs=0.01)
+        if equity > 0:
+            assert row["vault_leverage"] == pytest.approx(gross / equity)
+            levered += gross > 0
+        else:
+            assert row["vault_leverage"] is None
+        below += bool(gross) and row["vault_excess_usd"] < 0
+    assert levered > 3
+    assert run.summary()["vault_below_maintenance_steps"] == below > 0
+    words = f"below its own maintenance at {below:,} {plural(below, 'price')}, leverage up to "
+    assert words in dict(lines(run))["vault margin"]

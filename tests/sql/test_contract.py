@@ -32,7 +32,7 @@ AUDITS = """
     fund_takeover_respects_floor adl_opposite_side_only adl_winners_had_equity adl_follows_rank adl_only_after_pool
     adl_never_exceeds_position liquidation_lots_add_up shortfall_fully_allocated no_liquidation_above_maintenance
     bankruptcy_close_leaves_no_deficit funding_nets_to_zero steps_residual_zero positions_match_ledger
-    marks_fresh_at_funding loss_waterfall_sums_to_zero
+    marks_fresh_at_funding loss_waterfall_sums_to_zero book_fill_inside_range mark_inside_walk
 """
 ONE_ROW = {"run_summary", "window_metrics", "adl_causes"}
 WINDOW: dict[str, dict[str, Any]] = {"window_metrics": {"start": "2025-10-10T21:00", "end": "2025-10-10T22:00"}}
@@ -42,7 +42,8 @@ COLUMNS = {
         event_id venue symbols ranking seed start_ts end_ts accounts positions open_interest_usd liquidations
         liquidated_long_usd liquidated_short_usd liquidated_usd liquidated_long_share_frac first_liquidation_ts pool
         pool_start_usd pool_end_usd pool_low_usd pool_low_ts fund_start_usd fund_end_usd fund_low_usd vault_start_usd
-        vault_end_usd vault_low_usd adl_usd adl_positions adl_accounts adl_waves first_adl_ts first_adl_after_s
+        vault_end_usd vault_low_usd vault_leverage_max vault_below_maintenance_steps adl_usd adl_positions
+        adl_accounts adl_waves first_adl_ts first_adl_after_s
         adl_share_frac adl_for_pools_share_frac uncovered_usd residual_usd worst_symbol worst_move_frac
     """,
     "cascades": "cascade_id start_ts end_ts duration_s steps liquidations liquidated_usd largest_step_usd symbols",
@@ -61,7 +62,8 @@ SILENT = """
 
 def quiet_run(make: Make) -> Tables:
     """Return a run of two steps in which nothing was liquidated."""
-    step = {"symbol": BTC, "trade_px": 100.0, "mark_px": 100.0, "trade_low_px": 99.0, "trade_high_px": 101.0}
+    step = {"symbol": BTC, "trade_px": 100.0, "mark_px": 100.0, "trade_low_px": 99.0, "trade_high_px": 101.0,
+            "mark_low_px": 100.0, "mark_high_px": 100.0}  # fmt: skip
     return make(
         runs=[{"event_id": "calm", "accounts": 1, "positions": 1, "end_ts": 60}],
         steps=[{**step, "step": k, "ts": 20 * (k - 1), "long_lots": 1, "short_lots": 1} for k in (1, 2)],

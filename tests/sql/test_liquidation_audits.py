@@ -27,6 +27,52 @@ def test_liquidation_lots_add_up(tables: Make) -> None:
     assert run.ask("liquidation_lots_add_up", "liquidation_id") == [(2,), (3,), (4,)]
 
 
+def test_book_fill_inside_range(tables: Make) -> None:
+    coin = "BTC/USD:BTC"
+    fills = [(1, BTC, 99, 1), (1, BTC, 101.0001, 1), (2, BTC, 98.9999, 1), (1, BTC, 50, 0), (3, BTC, 100, 1)]
+    fills += [(1, coin, 98.99999, 1), (1, coin, 98.9, 1)]  # a price from a value in quanta is known to a millionth
+    run = tables(
+        steps=[
+            {"step": step, "symbol": symbol, "trade_low_px": 99, "trade_high_px": 101}
+            for step, symbol in ((1, BTC), (2, BTC), (1, coin))
+        ],
+        liquidations=[
+            {"liquidation_id": number, "step": step, "symbol": symbol, "book_px": price, "book_lots": lots}
+            for number, (step, symbol, price, lots) in enumerate(fills, 1)
+        ],
+    )
+    assert run.ask("book_fill_inside_range", "liquidation_id") == [(2,), (3,), (5,), (7,)]
+
+
+def test_mark_inside_walk(tables: Make) -> None:
+    run = tables(
+        steps=rows(
+            """
+            step jump mark_px mark_low_px mark_high_px
+            1    yes  100     100         100
+            2    no   90      90          100
+            3    yes  80      80          80
+            4    no   85      82          85
+            """,
+            symbol=BTC,
+        ),
+        liquidations=rows(
+            "liquidation_id step mark_px end_mark_px\n1 2 95 90\n2 2 101 90\n3 2 95 89\n4 3 80 80\n5 3 85 80",
+            symbol=BTC,
+        ),
+        adl_events=rows("wave_id step mark_px\n1 2 90\n2 2 88", symbol=BTC),
+        fund=rows("movement_id step cause mark_px\n1 0 opening -\n2 2 takeover 90\n3 3 takeover 90", symbol=BTC),
+    )
+    assert run.ask("mark_inside_walk", "what id") == [
+        ("ADL wave", 2),
+        ("breach", 2),
+        ("breach", 5),
+        ("end of the round", 3),
+        ("movement of a pool", 3),
+        ("price before", 4),
+    ]
+
+
 @pytest.mark.parametrize(("threshold", "offending"), [("<", [(2,), (3,)]), ("<=", [(3,)]), (None, [(3,)])])
 def test_no_liquidation_above_maintenance(threshold: str | None, offending: list[Any], tables: Make) -> None:
     run = tables(

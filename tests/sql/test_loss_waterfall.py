@@ -182,9 +182,10 @@ def test_inventory_closed_by_adl_and_funding(tables: Make) -> None:
         fund=rows(
             """
             movement_id step cause    lots amount_usd mark_px
-            1           1    takeover 4    -352       90
-            2           2    funding  0    -3         80
-            3           2    adl      -4   352        80
+            1           0    opening  0    10         -
+            2           1    takeover 4    -352       90
+            3           2    funding  0    -3         80
+            4           2    adl      -4   352        80
             """,
             pool="vault",
             symbol=BTC,
@@ -217,3 +218,34 @@ def test_the_audit_finds_what_is_missing(tables: Make) -> None:
 
     assert sold(10).ask("loss_waterfall_sums_to_zero", "residual_usd") == []
     assert sold(9).ask("loss_waterfall_sums_to_zero", "residual_usd") == [(1,)]
+
+
+def test_what_fund_and_vault_are_below_zero_at_the_end_is_uncovered(tables: Make) -> None:
+    # The vault had 30 and takes four lots for 352: worth 80 each at the end, it stands at -2 and has paid its 30.
+    # The fund of BTC had 5 and pays 9: -4. That of ETH keeps its 100 and pays nothing for it.
+    taken = liquidated(
+        "position_id lots notional_usd bankruptcy_value_usd takeover_lots takeover_usd\n1 4 364 352 4 352",
+        end_mark_px=90,
+    )
+    sold = liquidated(
+        "position_id lots notional_usd bankruptcy_value_usd book_lots book_usd\n2 1 91 95 1 86", returned_usd=0
+    )
+    eth = "ETH/USD:USD"
+    run = tables(
+        runs=[{"event_id": "deep"}],
+        steps=[*marks(100, 90, 80), {"step": 3, "symbol": eth, "mark_px": 10}],
+        positions=rows("position_id lots collateral_usd\n1 4 40\n2 1 0", symbol=BTC),
+        liquidations=taken + sold,
+        fund=rows("movement_id step cause lots amount_usd mark_px\n1 0 opening 0 30 -\n2 2 takeover 4 -352 90",
+                  pool="vault", symbol=BTC)
+        + rows("movement_id step cause lots amount_usd mark_px\n3 0 opening 0 5 -\n4 2 shortfall 0 -9 90",
+               pool="fund", serves=BTC, symbol=BTC)
+        + rows("movement_id cause amount_usd mark_px\n5 opening 100 -", pool="fund", serves=eth),
+    )  # fmt: skip
+    found = losses(run)
+    assert {name: found[name] for name in ("insurance fund", "vault", "uncovered")} == {
+        "insurance fund": 5,
+        "vault": 30,
+        "uncovered": 6,
+    }
+    assert run.ask("run_summary", "uncovered_usd") == [(-6,)]

@@ -9,13 +9,13 @@ from tests.sql.conftest import Make, Rows, Tables, at, rows
 BTC, ETH = "BTC/USD:USD", "ETH/USD:USD"
 
 STEPS = f"""
-    step ts symbol trade_px trade_low_px mark_px vault_usd vault_equity_usd
-    1    20 {BTC}  100      98           100     50        50
-    2    40 {BTC}  80       70           80      -20       -5
-    3    60 {BTC}  90       85           90      10        20
-    1    20 {ETH}  10       10           10      50        50
-    2    40 {ETH}  10       10           10      -20       -5
-    3    60 {ETH}  10       10           10      10        20
+    step ts symbol trade_px trade_low_px mark_px vault_usd vault_equity_usd vault_leverage vault_excess_usd
+    1    20 {BTC}  100      98           100     50        50               0              50
+    2    40 {BTC}  80       70           80      -20       -5               -              -9
+    3    60 {BTC}  90       85           90      10        20               12.5           -1
+    1    20 {ETH}  10       10           10      50        50               0              50
+    2    40 {ETH}  10       10           10      -20       -5               -              -9
+    3    60 {ETH}  10       10           10      10        20               12.5           -1
 """
 POSITIONS = f"""
     symbol side  lots
@@ -87,6 +87,8 @@ def test_run_summary(crash: Tables) -> None:
         "vault_start_usd": 50,
         "vault_end_usd": 20,
         "vault_low_usd": -5,
+        "vault_leverage_max": 12.5,
+        "vault_below_maintenance_steps": 2,
         "adl_usd": 420,
         "adl_positions": 2,
         "adl_accounts": 1,

@@ -8,7 +8,7 @@ from functools import partial
 import polars as pl
 from markupsafe import Markup
 
-from backtest.formatting import coin, micros
+from backtest.formatting import coin, micros, plural
 from backtest.report import markup as m
 from backtest.report.figures.drawing import Drawing
 from backtest.report.figures.pools import pool_balance
@@ -94,8 +94,8 @@ def answer(f: Findings) -> Markup:
     if won:
         text += m.fill("; gains: {won}", won=m.listed(won))
     if f.summary["uncovered_usd"]:
-        text += m.fill("; {usd} stayed uncovered, losses that nobody bore", usd=m.usd(f.summary["uncovered_usd"]))
-    return text + "." + _ran_dry(f)
+        text += m.fill("; {usd} stayed uncovered, losses that nobody funded", usd=m.usd(f.summary["uncovered_usd"]))
+    return text + "." + _ran_dry(f) + _stressed(f)
 
 
 def _ran_dry(f: Findings) -> Markup:
@@ -103,6 +103,16 @@ def _ran_dry(f: Findings) -> Markup:
     dry = next((row for row in f.rows("fund_timeline") if row["event"] == "depleted" and row["serves"]), None)
     words = " The first of the funds to run dry was that of {coins}, at {time}."
     return m.fill(words, coins=_coins(dry["serves"]), time=m.clock(dry["ts"])) if dry else Markup("")
+
+
+def _stressed(f: Findings) -> Markup:
+    """Return how far a vault was levered that stood below the maintenance margin of its own inventory."""
+    steps, most = f.summary["vault_below_maintenance_steps"], f.summary["vault_leverage_max"]
+    if not steps:
+        return Markup("")
+    words = " The vault stood below the maintenance margin of its own inventory at {n} {prices}{most}."
+    levered = m.fill(", levered up to {x}x", x=f"{most:,.1f}") if most is not None else Markup("")
+    return m.fill(words, n=m.count(steps), prices=plural(steps, "price"), most=levered)
 
 
 def balance_figures(f: Findings) -> Markup:

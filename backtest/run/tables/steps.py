@@ -10,8 +10,10 @@ import numpy as np
 from backtest.engine.prices import flow_of
 from backtest.engine.records import ACCOUNT, CAUSES, FUND, NONE, VAULT
 from backtest.engine.world import LONG, SHORT
-from backtest.mechanics.exact import Ints
+from backtest.mechanics.exact import Floats, Ints
+from backtest.mechanics.margin import maintenance
 from backtest.mechanics.path import freed
+from backtest.run.tables.arrow import nullable
 from backtest.run.tables.ledger import fund_starts
 from backtest.run.tables.shared import Columns, Shared
 
@@ -25,6 +27,7 @@ def steps(s: Shared) -> tuple[int, Columns]:
     interest = _open_interest(s, shape)
     funds = [_pool(s, FUND, shape, value, number) for number in s.funds]
     vault = _pool(s, VAULT, shape, value)
+    margin = _margin(s, vault, value)
     own = s.ledger.fund_of
     b = s.breaches
     notional = (b.lots - b.deferred_lots) * s.each(b.symbol, b.mark)
@@ -43,7 +46,7 @@ def steps(s: Shared) -> tuple[int, Columns]:
         return np.ascontiguousarray(np.broadcast_to(values, shape).T).ravel()
 
     used = total(at, b.book_lots) + _unwound(s, shape)
-    moved, lowest = s.trade - walk.trade, np.minimum(world.trade_low[:, walk.bar], 1)
+    reached = _reached(s)
     rounds, capped = np.ones(steps, dtype=np.int64), np.zeros(steps, dtype=bool)
     for each_step in s.record.rounds:
         rounds[each_step.step - 1], capped[each_step.step - 1] = len(each_step.marks), each_step.capped
@@ -56,8 +59,10 @@ def steps(s: Shared) -> tuple[int, Columns]:
         "bridged": each(s.market.bridged[:, first:][:, walk.bar]),
         "trade_px": each(s.trade * s.tick[:, None]),
         "mark_px": each(s.mark * s.mark_unit[:, None]),
-        "trade_low_px": each(np.maximum(world.trade_low[:, walk.bar] + moved, lowest) * s.tick[:, None]),
-        "trade_high_px": each((world.trade_high[:, walk.bar] + moved) * s.tick[:, None]),
+        "mark_low_px": each(reached.mark_low * s.mark_unit[:, None]),
+        "mark_high_px": each(reached.mark_high * s.mark_unit[:, None]),
+        "trade_low_px": each(reached.trade_low * s.tick[:, None]),
+        "trade_high_px": each(reached.trade_high * s.tick[:, None]),
         "tape_mark_px": each(walk.mark * s.mark_unit[:, None]),
         "lot_value_usd": each(value),
         "long_lots": each(interest.long),
@@ -79,6 +84,8 @@ def steps(s: Shared) -> tuple[int, Columns]:
         "adl_on": each(_adl_on(s, shape)),
         "vault_usd": each(vault.cash),
         "vault_equity_usd": each(vault.equity),
+        "vault_leverage": nullable(each(margin.leverage), each(margin.leverage < 0)),
+        "vault_excess_usd": each(margin.excess),
         "pool_lots": each(sum(pool.lots for pool in (*funds, vault))),
         "residual_usd": each(_residual(s, steps)),
     }
@@ -106,11 +113,59 @@ class PoolPath:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolMargin:
+    """Leverage of a pool after each step, -1 without equity, and its equity less maintenance; shape (steps)."""
+
+    leverage: Floats
+    excess: Ints
+
+
+def _margin(s: Shared, pool: PoolPath, value: Ints) -> PoolMargin:
+    """Return what margin a pool would need as a cross account: by symbol, on the lots of all its claims."""
+    notional = np.abs(pool.lots) * value
+    required = sum(maintenance(notional[symbol], tiers) for symbol, tiers in enumerate(s.world.tiers))
+    equity = np.where(pool.equity > 0, pool.equity, -1)
+    leverage = np.where(equity > 0, notional.sum(axis=0) / equity, -1.0)
+    return PoolMargin(leverage, pool.equity - required)
+
+
+@dataclass(frozen=True, slots=True)
 class OpenInterest:
     """Open lots of accounts after each step, shape (symbols, steps)."""
 
     long: Ints
     short: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The range of each step over all its rounds, shape (symbols, steps): marks walked, and trade prices of fills."""
+
+    mark_low: Ints
+    mark_high: Ints
+    trade_low: Ints
+    trade_high: Ints
+
+
+def _reached(s: Shared) -> Reached:
+    """Return the ranges: from the price before, where time passes since, over the end of every round."""
+    world, walk = s.world, s.world.walk
+    moved = s.trade - walk.trade  # what a trade price is displaced by, and with it the bar's trade range
+
+    def before(column: Ints) -> Ints:
+        return np.where(walk.jump, column, np.concatenate([column[:, :1], column[:, :-1]], axis=1))
+
+    mark_low, mark_high = np.minimum(s.mark, before(s.mark)), np.maximum(s.mark, before(s.mark))
+    down, up = np.minimum(moved, before(moved)), np.maximum(moved, before(moved))
+    for rounds in s.record.rounds:
+        place = rounds.step - 1
+        marks, shifts = np.array(rounds.marks), np.array(rounds.trades) - walk.trade[:, place]
+        mark_low[:, place] = np.minimum(mark_low[:, place], marks.min(axis=0))
+        mark_high[:, place] = np.maximum(mark_high[:, place], marks.max(axis=0))
+        down[:, place] = np.minimum(down[:, place], shifts.min(axis=0))
+        up[:, place] = np.maximum(up[:, place], shifts.max(axis=0))
+    low, high = world.trade_low[:, walk.bar], world.trade_high[:, walk.bar]
+    return Reached(mark_low, mark_high, np.maximum(low + down, np.minimum(low, 1)), high + up)
 
 
 def _legs(s: Shared, owner: int) -> Legs:
