@@ -46,13 +46,14 @@ def venues(venue: str | None, output: Output) -> None:
 def _listed(venues: Sequence[VenueProfile]) -> Table:
     """Return one row per venue: the rules in which venues differ."""
     rows = [
-        {"id": venue.id, "name": venue.name, "as_of": venue.as_of, "settles_in": _settles(venue),
+        {"id": venue.id, "name": venue.name, "as_of": venue.as_of,
+         "closed": venue.closed.at.date() if venue.closed else None, "settles_in": _settles(venue),
          "ranking": venue.rules["ranking"], "close_price": venue.rules["close_price"],
          "pool": next(point.value for point in venue.points if point.name == "fund"),
          "coins": ", ".join(venue.instruments), "unverified": len(venue.unverified)}
         for venue in venues
     ]  # fmt: skip
-    columns = ("id", "name", "as_of", "settles_in", "ranking", "close_price", "pool", "coins", "unverified")
+    columns = ("id", "name", "as_of", "closed", "settles_in", "ranking", "close_price", "pool", "coins", "unverified")
     return table_of(rows, columns)
 
 
@@ -78,6 +79,11 @@ def _text(venue: VenueProfile) -> str:
         [
             ("venue", f"{venue.id}  {venue.name}"),
             ("as of", venue.as_of.isoformat()),
+            *(
+                [("closed", f"{venue.closed.text()} ({venue.closed.source}, {venue.closed.mark})")]
+                if venue.closed
+                else []
+            ),
             ("settles", f"{_settles(venue)}; {_kinds(venue)}"),
             ("funding", venue.funding.text()),
         ]

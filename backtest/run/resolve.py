@@ -79,6 +79,8 @@ def resolve(event_name: str, overrides: Mapping[str, Any]) -> Resolved:
             sources[param.name] = "event" if param.name in base else "default"
     notes = _size_notes(event, scenario, sources)
     notes += [start.warning] if sources["fund_start_usd"] != "given" else []
+    if venue.closed and event.core_end > venue.closed.at:
+        notes.append(f"{venue.id} is {venue.closed.text()}, before the end of {event.id}: its last rules run")
     if venue.id not in event.venues:
         notes.append(f"{venue.id} is not among the venues of the event ({', '.join(event.venues)})")
     notes += [each.warning for each in terms]

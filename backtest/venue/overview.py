@@ -38,9 +38,14 @@ def rule_table(venues: Sequence[VenueProfile]) -> str:
         breach = f"{margin.value.partition(',')[0]}, `{'<=' if venue.inclusive else '<'}` {margin.mark}"
         named = [points.get(name, "none") for name in POINTS]
         lines.append(
-            [f"[{venue.id}]({venue.id}.toml)", str(venue.as_of), breach, *named, str(venue.rules["on_exhausted"])]
+            [f"[{venue.id}]({venue.id}.toml)", _dated(venue), breach, *named, str(venue.rules["on_exhausted"])]
         )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _dated(venue: VenueProfile) -> str:
+    closed = f", closed {venue.closed.at.date()} {venue.closed.mark}" if venue.closed else ""
+    return f"{venue.as_of}{closed}"
 
 
 def with_table(page: str) -> str:

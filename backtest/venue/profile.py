@@ -12,7 +12,7 @@ from backtest.errors import ConfigError, UnknownNameError
 from backtest.venue.funding_rule import FundingRule
 from backtest.venue.listings import Listing, in_force
 from backtest.venue.margin_table import MarginTable
-from backtest.venue.statement import Point, Simplification, Source
+from backtest.venue.statement import Closure, Point, Simplification, Source
 
 A_YEAR = dt.timedelta(days=366)
 
@@ -37,11 +37,15 @@ class FundStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueProfile:
-    """A venue: identity, tables, instruments and the defaults of its rules as scenario fields."""
+    """A venue: identity, tables, instruments and the defaults of its rules as scenario fields.
+
+    ``closed``: the venue has ended trading; None where it trades on.
+    """
 
     id: str
     name: str
     as_of: dt.date
+    closed: Closure | None
     quote: str
     settle: str
     notes: tuple[str, ...]

@@ -22,7 +22,7 @@ from backtest.venue.funding_rule import FundingTable
 from backtest.venue.listings import InstrumentTable, listings_of
 from backtest.venue.margin_table import TierTable
 from backtest.venue.profile import Balance, VenueProfile
-from backtest.venue.statement import Point, Simplification, Source
+from backtest.venue.statement import Closure, Point, Simplification, Source
 
 Above0 = Annotated[int, msgspec.Meta(gt=0)]
 RENAMED_KEYS = {"liquidation.stepper": "rule", "fund.drop": "drawdown", "adl.visits": "max_candidates"}
@@ -92,6 +92,7 @@ class Header(Table, frozen=True, kw_only=True):
     id: Id
     name: str
     as_of: dt.date
+    closed: Closure | None = None
     quote: str
     settle: str
     notes: tuple[str, ...] = ()
@@ -172,6 +173,7 @@ def parse_venue(table: Mapping[str, Any], where: str) -> VenueProfile:
         id=file.id,
         name=file.name,
         as_of=file.as_of,
+        closed=file.closed,
         quote=file.quote,
         settle=file.settle,
         notes=file.notes,

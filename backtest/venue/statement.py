@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from backtest.toml import Mark, Table
+from backtest.toml import Cited, Mark, Table, Utc
 
 
 class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,6 +25,23 @@ class Source(Table, frozen=True, kw_only=True):
     read: str
     mark: Mark
     note: str = ""
+
+
+class Closure(Cited, frozen=True, kw_only=True):
+    """``[closed]``: when a venue ended trading (UTC); its profile is historic since."""
+
+    at: Utc
+
+    def text(self) -> str:
+        """Return the time as a line.
+
+        Examples
+        --------
+        >>> from datetime import datetime
+        >>> Closure(at=datetime(2026, 9, 23, 4), source="blog", mark="S").text()
+        'historic: closed on 2026-09-23 at 04:00 UTC'
+        """
+        return f"historic: closed on {self.at:%Y-%m-%d} at {self.at:%H:%M} UTC"
 
 
 class Simplification(Table, frozen=True, kw_only=True):

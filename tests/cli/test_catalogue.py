@@ -98,6 +98,19 @@ def test_one_venue_shows_its_points_with_sources(name: str) -> None:
     assert all(source.url in text for source in venue.sources.values())
 
 
+def test_a_venue_that_has_closed_is_historic() -> None:
+    closed = {row["id"]: row["closed"] for row in rows("venues")}
+    assert {name: day for name, day in closed.items() if day} == {"bitmex": "2026-09-23"}
+    page = call("venues", "bitmex").stdout
+    assert "historic: closed on 2026-09-23 at 04:00 UTC (closure, S)" in page
+    assert "https://www.bitmex.com/blog/bitmex-closure" in page
+    assert "historic" not in call("venues", "okx").stdout
+
+
+def test_bybit_s_page_tells_the_least_margin_of_its_ranking() -> None:
+    assert "over max(1 USD, margin)" in " ".join(call("venues", "bybit").stdout.split())
+
+
 def test_a_margin_tier_is_shown_as_percent_and_leverage() -> None:
     assert "0 1.25% 40x; 150,000,000 2.5% 20x" in call("venues", "hyperliquid").stdout
 

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import backtest
+from backtest.catalogue.events import get_event
 from backtest.errors import UnknownNameError, UsageError
 from backtest.market.mark_model import model_points
 from backtest.market.path import walk_market
@@ -34,6 +35,20 @@ PAIR = pl.DataFrame(
         "leverage": [10.0, 2.0],
     }
 )
+
+
+@pytest.mark.parametrize(("end", "warned"), [("2026-09-23T04:00", 0), ("2026-09-23T04:01", 1)])
+def test_rules_of_a_venue_that_had_closed_by_then_run_with_a_warning(
+    end: str, warned: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = dataclasses.replace(get_event("2020-03-12"), core_end=dt.datetime.fromisoformat(end))
+    monkeypatch.setattr("backtest.run.resolve.get_event", lambda _: event)
+    notes = [note for note in resolve(event.id, {"venue": "bitmex"}).notes if "historic" in note]
+    expected = (
+        f"Bitmex is historic: closed on 2026-09-23 at 04:00 UTC, before the end of {event.id}: its last rules run."
+    )
+    assert notes == [expected] * warned
+    assert not any("historic" in note for note in resolve(event.id, {"venue": "okx"}).notes)
 
 
 def test_given_values_beat_the_event_and_the_event_beats_the_venue() -> None:
