@@ -20,7 +20,7 @@ import polars as pl
 from backtest.assets import asset
 from backtest.errors import DataError
 from backtest.lake.checks import check_bars
-from backtest.lake.plausible import judge_bars
+from backtest.lake.plausible import judge_bars, judge_rates
 from backtest.lake.series import BAR_COLUMNS
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -143,6 +143,28 @@ def measure(cases: int, seed: int, tapes: Sequence[Tape] | None = None) -> dict[
     return {kind: (hits[kind], tried[kind]) for kind in kinds}
 
 
+def shared_rates() -> list[pl.DataFrame]:
+    """Return the funding rates of the folder of shared data, none where it does not exist."""
+    files = sorted((SHARED / "funding").glob("*/*.parquet"))
+    ts = pl.from_epoch("ts", "ms").cast(pl.Datetime("us"))
+    return [pl.read_parquet(path).select(ts, rate="funding_rate").drop_nulls() for path in files]
+
+
+def measure_rates(cases: int, seed: int) -> tuple[int, int]:
+    """Return how many of how many real rates are noticed when a hundred times too large, as in percent."""
+    rng = np.random.default_rng(seed)
+    tables, hits = shared_rates(), 0
+    for _ in range(cases if tables else 0):
+        table = tables[int(rng.integers(len(tables)))]
+        row = int(rng.integers(4, table.height - 4))
+        near = table.slice(row - 4, 9)
+        rates = near["rate"].to_list()
+        rates[4] *= 100
+        found = judge_rates(near.with_columns(rate=pl.Series(rates)))
+        hits += any(suspect.ts == near["ts"][4] for suspect in found)
+    return hits, cases if tables else 0
+
+
 def smallest_wicks(cases: int, seed: int, tapes: Sequence[Tape] | None = None) -> dict[str, list[float]]:
     """Return, by place, the smallest fall of one low that is noticed at random rows, as fractions, in order."""
     rng = np.random.default_rng(seed)
@@ -169,6 +191,8 @@ def main(words: list[str] | None = None) -> None:
     print(f"seed {asked.seed}, {asked.cases} cases, {len(minute_tapes())} files")
     for (name, where), (hits, tried) in measure(asked.cases, asked.seed).items():
         print(f"{name:24} {where:6} {hits:5} of {tried:5}  {hits / max(tried, 1):6.1%}")
+    hits, tried = measure_rates(asked.cases // 10, asked.seed)
+    print(f"rate x100: {hits} of {tried}")
     for where, wicks in smallest_wicks(max(asked.cases // 50, 2), asked.seed).items():
         shown = ", ".join(f"{wicks[round(share * (len(wicks) - 1))]:.1%}" for share in (0, 0.05, 0.5, 0.95, 1))
         print(f"smallest wick noticed, {where}: {shown} (least, 5 %, median, 95 %, most)")

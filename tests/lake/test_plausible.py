@@ -15,7 +15,15 @@ from backtest.lake.series import schema_of
 from backtest.lake.witnesses import suspects_of
 from backtest.lake.write import write_day
 from tests.fetch.standins import bars, utc
-from tests.lake.single_faults import SHARED, measure, sample_tapes, shared_files, shared_tapes, smallest_wicks
+from tests.lake.single_faults import (
+    SHARED,
+    measure,
+    sample_tapes,
+    shared_files,
+    shared_rates,
+    shared_tapes,
+    smallest_wicks,
+)
 
 MINUTES = 120
 BTC = "BTC/USDT:USDT"
@@ -53,10 +61,7 @@ def test_no_bar_of_any_real_crash_is_doubted() -> None:
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the folder of shared data")
 def test_no_real_funding_rate_is_doubted() -> None:
-    files = sorted((SHARED / "funding").glob("*/*.parquet"))
-    assert files
-    ts = pl.from_epoch("ts", "ms").cast(pl.Datetime("us"))
-    rates = [pl.read_parquet(path).select(ts, rate="funding_rate").drop_nulls() for path in files]
+    rates = shared_rates()
     assert max(frame["rate"].abs().max() for frame in rates) >= 0.0075  # type: ignore[type-var]
     assert [each for frame in rates for each in judge_rates(frame)] == []
 

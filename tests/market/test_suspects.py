@@ -6,7 +6,10 @@ import polars as pl
 import pytest
 
 from backtest.errors import SuspectError
+from backtest.lake.plausible import Suspect
 from backtest.lake.series import schema_of
+from backtest.market.inputs import InputSeries
+from backtest.market.suspects import refuse_suspects, suspect_notes, suspects_used
 from backtest.report import render_html
 from backtest.run.run import open_run
 from backtest.run.summary import block
@@ -47,6 +50,22 @@ def test_a_mark_that_goes_there_too_lets_the_replay_run() -> None:
     store(spoilt(low=100.0))
     store(spoilt(low=100.0), "mark_ohlcv")
     assert prepared().market.suspects == ()
+
+
+def test_what_lies_before_the_bars_replayed_is_told_and_not_refused() -> None:
+    early, late = (Suspect(START.replace(hour=hour), "low", 1.0, 5.0, None, "alone") for hour in (1, 5))
+    series = InputSeries("ohlcv", "BTC/USDT:USDT", "binanceusdm: a folder", "measured", suspects=(early, late))
+    used = suspects_used([series], START.replace(hour=2))
+    assert [each.suspect for each in used] == [late, early]
+    with pytest.raises(
+        SuspectError, match=r"low 1 at 2021-12-04T05:20:00, expected at least 5 \(alone\), in a folder;"
+    ):
+        refuse_suspects(used, "2021-12-04", allowed=False)
+    refuse_suspects(used, "2021-12-04", allowed=True)
+    refuse_suspects(used[1:], "2021-12-04", allowed=False)
+    assert [note.rpartition(": ")[2] for note in suspect_notes(used)] == [
+        "replayed as it is.", "used before the core as it is.",
+    ]  # fmt: skip
 
 
 def test_what_is_allowed_is_told_and_part_of_the_run() -> None:
