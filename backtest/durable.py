@@ -65,7 +65,7 @@ def draft(path: Path) -> Iterator[Path]:
     """
     check_replaceable(path)
     partial = _partial(path)
-    _clear(path)
+    clear(path)
     try:
         yield partial
         _flush(partial)
@@ -114,7 +114,7 @@ def draft_folder(path: Path) -> Iterator[Path]:
     """
     partial = _partial(path)
     make_folder(path.parent)
-    _clear(path)
+    clear(path)
     try:
         os.mkdir(partial)
         yield partial
@@ -173,15 +173,15 @@ def make_folder(path: Path) -> None:
     A process flushes the names of all folders up to the workspace once, since the one that made them may have been
     killed before it could.
     """
-    if path.absolute() in _ON_DISK and path.is_dir():
+    made = not path.is_dir()
+    ours = path.is_relative_to(workspace()) and path != workspace()
+    if not made and (not ours or path.absolute() in _ON_DISK):
         return
-    ours = workspace() in path.parents
-    if ours or not path.is_dir():
-        made = not path.is_dir()
-        make_folder(path.parent)
-        with suppress(FileExistsError):
+    make_folder(path.parent)
+    if made:
+        with suppress(FileExistsError):  # by another process; a file in the way fails when something is put below it
             os.mkdir(path)
-        _flush_name(path, anew=made)
+    _flush_name(path, anew=made)
 
 
 def remove(path: Path) -> None:
@@ -195,6 +195,15 @@ def remove(path: Path) -> None:
             os.unlink(path)
     except FileNotFoundError:
         return
+
+
+def clear(path: Path) -> None:
+    """Remove drafts of a name that ended processes left; every writing of the name does so first."""
+    starts = (f".{path.name}.", f".{path.name}.old.")
+    with suppress(OSError):  # a folder that cannot be read cannot be written either: that error is the one to tell
+        names = [name for name in os.listdir(path.parent) if name.endswith(PARTIAL) and name.startswith(starts)]
+        own = [name for name in names if name.removesuffix(PARTIAL).rpartition(".")[0] + "." in starts]
+        _sweep(path.with_name(name) for name in own)
 
 
 def sweep(folder: Path) -> int:
@@ -214,15 +223,6 @@ def _sweep(paths: Iterable[Path]) -> int:
                 remove(partial)
                 swept += 1
     return swept
-
-
-def _clear(path: Path) -> None:
-    """Remove drafts of a name that ended processes left."""
-    starts = (f".{path.name}.", f".{path.name}.old.")
-    with suppress(OSError):  # a folder that cannot be read cannot be written either: that error is the one to tell
-        names = [name for name in os.listdir(path.parent) if name.endswith(PARTIAL) and name.startswith(starts)]
-        own = [name for name in names if name.removesuffix(PARTIAL).rpartition(".")[0] + "." in starts]
-        _sweep(path.with_name(name) for name in own)
 
 
 def _partial(path: Path) -> Path:

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 
 from backtest.assets import runs_folder
+from backtest.durable import clear
 from backtest.engine.prices import flow_of
 from backtest.engine.run import Progress, simulate
 from backtest.engine.world import World
@@ -24,6 +25,7 @@ def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = 
     from backtest.run.tables import Finished, result_tables
 
     folder = runs_folder() / prepared.run_id
+    clear(folder)  # the run may be there, and beside it what a killed writer of it left
     if not fresh and folder.is_dir():
         try:
             run = open_folder(folder)
