@@ -10,38 +10,30 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import datetime as dt
-import importlib
-import io
 import os
 import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace, TracebackType
-from typing import Any, ClassVar, Self
+from types import TracebackType
+from typing import Self
 
 import orjson
 import pytest
 
 from backtest import durable
 from backtest.assets import runs_folder
-from backtest.cli.output import whole_file
-from backtest.errors import CrashbookError, DataError
-from backtest.run.stored import StudyRow, store_studies
+from backtest.errors import CrashbookError
 from tests.support.simulated_disk import Disk, Fault, Killed, wipe
+from tests.support.simulated_jobs import KINDS, RUN_FOLDER, Job, Setting
 
 JOURNAL, LOG = "manifest.jsonl", "log.jsonl"
 BUFFER_BYTES = 512  # so that a file takes several writes
 MOST_LIVES = 3
-KINDS = ("fetch", "replay", "answer")
-EXECUTE = importlib.import_module("backtest.run.execute")
-RUN_FOLDER = importlib.import_module("backtest.run.folder")
 FAULTS = ("kill", "kill", "kill", "error", "full", "short")
 Contents = dict[str, object]
 
@@ -59,15 +51,6 @@ class OneAtATime:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         return
-
-
-@dataclass(frozen=True)
-class Job:
-    """Something that writes below the workspace: what is there before, and one run of it from start to end."""
-
-    name: str
-    before: Path
-    run: Callable[[], object]
 
 
 class BrokenPromiseError(AssertionError):
@@ -236,203 +219,6 @@ def _differences(one: Contents, other: Contents) -> list[str]:
     return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
 
 
-# the jobs
-
-MIDNIGHT = dt.datetime.fromisoformat("2025-10-10")
-NOW = MIDNIGHT + dt.timedelta(days=2, hours=6)
-VENUE, ADDRESS = "binanceusdm", "https://archive.test"
-
-
-class Api:
-    """The client of a venue that lists one perpetual and gives one bar a day."""
-
-    timeout_on_exit = 0
-
-    async def load_markets(self, reload: bool) -> dict[str, Any]:
-        symbol = "BTC/USDT:USDT"
-        return {
-            symbol: {
-                "id": "BTCUSDT", "base": "BTC", "quote": "USDT", "symbol": symbol, "swap": True, "linear": True,
-                "inverse": False, "info": {}, "contractSize": 1, "precision": {"price": 0.1, "amount": 0.001},
-                "limits": {"amount": {"min": 0.001}},
-            }
-        }  # fmt: skip
-
-    async def fetch_ohlcv(
-        self, symbol: str, timeframe: str, since: int, limit: int, params: Mapping[str, Any]
-    ) -> list[list[float]]:
-        return [[start, 100.0, 110.0, 90.0, 105.0, 7.0] for start in range(since, params["until"] + 1, 86_400_000)]
-
-    async def close(self) -> None:
-        return
-
-
-class Web:
-    """The archive's server: a session of requests, the answer of one, and the stream of its body."""
-
-    status_code = 200
-    files: ClassVar[dict[str, bytes]] = {}
-
-    def __init__(self, body: bytes = b"") -> None:
-        self.body, self.raw, self.headers = body, self, {"Content-Length": str(len(body))}
-
-    def get(self, url: str, **_: object) -> Web:
-        return Web(self.files[url.rpartition("/")[2]])
-
-    def stream(self, size: int, decode_content: bool) -> Iterator[bytes]:
-        half = len(self.body) // 2
-        yield from (self.body[:half], self.body[half:])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return
-
-    def close(self) -> None:
-        return
-
-
-def fetch_job(patch: pytest.MonkeyPatch, folder: Path, runner: asyncio.Runner) -> Job:
-    """Return the fetch of two days of bars from a venue and of funding from an archive, into an empty lake."""
-    import requests
-
-    from backtest.fetch import sources
-    from backtest.fetch.plan import targets
-    from backtest.fetch.rest.client import Client
-    from backtest.fetch.run import fetch
-    from backtest.fetch.settings import Settings
-    from tests.fetch.archives.archive_files import csv, put_zip, stamp
-
-    rows = [(stamp(f"2025-10-{day}T{hour}:00"), 8, "0.0001") for day in (10, 11) for hour in ("00", "08", "16")]
-    packed = put_zip(folder / "web", "BTCUSDT-fundingRate-2025-10.zip", csv("fundingRate", rows))
-    patch.setattr(Web, "files", {path.name: path.read_bytes() for path in packed.parent.iterdir()})
-    patch.setattr(requests, "Session", Web)
-
-    async def opened(venue: str, settings: Settings, draw: Callable[[], float], stop: asyncio.Event) -> Client:
-        return Client(venue, Api(), settings, draw, stop)
-
-    def at_once(call: Callable[[], Any]) -> asyncio.Future[Any]:
-        future = asyncio.get_running_loop().create_future()
-        try:
-            future.set_result(call())
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-    patch.setattr(sources, "open_client", opened)
-    patch.setattr(sources, "in_thread", at_once)
-    goals = targets(
-        coins=("BTC",), series=("ohlcv", "funding"), days=[MIDNIGHT.date()],
-        venues=(VENUE,), now=NOW, timeframe="1d", roots={"binance": ADDRESS}, archives_first=True,
-    )  # fmt: skip
-    routes = {"ohlcv": "rest", "funding": "archive"}
-    goals = [
-        replace(goal, sources=tuple(each for each in goal.sources if each.route == routes[goal.series]))
-        for goal in goals
-    ]
-    seconds = NOW.replace(tzinfo=dt.UTC).timestamp()
-
-    def run() -> None:
-        outcome = runner.run(fetch(goals, Settings(), clock=lambda: seconds, draw=lambda: 0.5, stop=asyncio.Event()))
-        if any(outcome.lacking(goal) for goal in goals):
-            raise DataError("; ".join(denied.reason for denied in outcome.denied))
-
-    before = folder / "nothing"
-    before.mkdir()
-    return Job("fetch", before, run)
-
-
-def replay_jobs(patch: pytest.MonkeyPatch, folder: Path) -> Iterator[Job]:
-    """Give the writing of one run into an empty workspace, over a whole run of its id, and over a damaged one.
-
-    The engine runs once; its tables, their Parquet and ``run.json`` are remembered.
-    """
-    import pyarrow.parquet as pq
-
-    from backtest.run import identity, tables
-    from backtest.run.execute import execute
-    from backtest.run.prepare import prepare
-    from backtest.run.resolve import resolve
-    from backtest.scenario.reading import check_values
-    from tests.support import hostile
-
-    made: dict[str, Any] = {}
-    sealed, simulate, result_tables, write_table = (
-        RUN_FOLDER.sealed,
-        EXECUTE.simulate,
-        tables.result_tables,
-        pq.write_table,
-    )
-
-    def remembered(key: str, call: Callable[..., Any], *args: Any) -> Any:
-        if key not in made:
-            made[key] = call(*args)
-        return made[key]
-
-    def parquet(table: Any, **options: Any) -> bytes:
-        out = io.BytesIO()
-        write_table(table, out, **options)
-        return out.getvalue()
-
-    patch.setattr(EXECUTE, "simulate", lambda *args: remembered("outcome", simulate, *args))
-    patch.setattr(tables, "result_tables", lambda *args: remembered("tables", result_tables, *args))
-    patch.setattr(
-        pq, "write_table",
-        lambda table, file, **options: file.write(remembered(f"{id(table)}", partial(parquet, **options), table)),
-    )  # fmt: skip
-    patch.setattr(RUN_FOLDER, "sealed", lambda body: remembered("run.json", sealed, body))
-    patch.setattr(identity, "code_digest", lambda: "one")
-    values = {"venue": hostile.VENUE, "positions": 20, "start": hostile.START, "end": hostile.END}
-    prepared = prepare(resolve(hostile.EVENT, check_values(values, "test")))
-    whole, damaged, empty = (folder / name for name in ("whole", "damaged", "empty"))
-    empty.mkdir()
-    with pytest.MonkeyPatch.context() as here:
-        here.setenv("CRASHBOOK_HOME", str(whole))
-        whole.mkdir()
-        execute(prepared)
-    shutil.copytree(whole, damaged)
-    (damaged / "runs" / prepared.run_id / "run.json").write_bytes(b"{")
-    yield Job("replay", empty, lambda: execute(prepared))
-    yield Job("replay again", whole, lambda: execute(prepared, fresh=True))
-    yield Job("replay of a damaged run", damaged, lambda: execute(prepared))
-
-
-def answer_jobs(patch: pytest.MonkeyPatch, folder: Path, root: Path) -> Iterator[Job]:
-    """Give the writing of one file beside a run, in the folder of reports, for ``--output`` and by a library."""
-    from backtest.report import page
-
-    before = folder / "answers"
-    run, bars, book = (Path(name) for name in ("runs/one", "answers/bars.csv", "data/books/book.parquet"))
-    for path in (before / run / "run.json", before / bars):
-        path.parent.mkdir(parents=True)
-        path.write_bytes(b"older " * 400)
-    row = StudyRow(label="a", run_id="one", metrics={"adl_usd": 1.0})
-    store_studies(before / run, rows={"first": (row,)})
-    patch.setattr(page, "html", lambda _: "<p>page</p>" * 300)
-    of_run = SimpleNamespace(meta=SimpleNamespace(event=SimpleNamespace(id="2025-10-10"), run_id="one"))
-
-    def answer() -> None:
-        with whole_file(root / bars) as file:
-            for number in range(3):
-                file.write(f"{number}\n".encode() * 300)
-
-    def library() -> None:
-        durable.make_folder((root / book).parent)
-        with durable.draft(root / book) as partial:
-            partial.write_bytes(b"PAR1" * 300)
-
-    yield Job("studies", before, lambda: store_studies(root / run, rows={"second": (row,)}))
-    yield Job("report", before, lambda: page.write(of_run, None))  # type: ignore[arg-type]
-    yield Job("answer", before, answer)
-    yield Job("book", before, library)
-
-
-# all of it
-
-
 @contextmanager
 def simulated(folder: Path, *names: str) -> Iterator[tuple[Path, dict[str, tuple[Job, Quiet]]]]:
     """Give the workspace of the cases and the jobs of some kinds: ``fetch``, ``replay``, ``answer``."""
@@ -440,12 +226,8 @@ def simulated(folder: Path, *names: str) -> Iterator[tuple[Path, dict[str, tuple
     root.mkdir()
     with pytest.MonkeyPatch.context() as patch, asyncio.Runner() as runner:
         patch.setenv("CRASHBOOK_HOME", str(root))
-        makers: dict[str, Callable[[], Iterable[Job]]] = {
-            "fetch": lambda: [fetch_job(patch, folder, runner)],
-            "replay": lambda: replay_jobs(patch, folder),
-            "answer": lambda: answer_jobs(patch, folder, root),
-        }
-        jobs = [job for name in names for job in makers[name]()]
+        setting = Setting(patch, folder, root, runner)
+        jobs = [job for name in names for job in KINDS[name](setting)]
         patch.setitem(vars(durable), "os", os)  # what the cases put there is put back
         patch.setattr(durable, "BUFFER_BYTES", BUFFER_BYTES)
         for module in (durable, RUN_FOLDER):
@@ -458,7 +240,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.support.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=10_000, help="how many cases")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--jobs", nargs="*", default=KINDS, choices=KINDS)
+    parser.add_argument("--jobs", nargs="*", default=[*KINDS], choices=KINDS)
     asked = parser.parse_args()
     counts: Counter[str] = Counter()
     broken = 0
