@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from backtest.assets import check_replaceable, workspace
 
-PARTIAL = ".partial"
+PARTIAL, OLD = ".partial", ".old"
 BUFFER_BYTES = 1 << 20
 FLUSHES_AT_ONCE = 8  # the disk answers several in the time of one
 NO_FLUSH_OF_FOLDERS = {errno.EINVAL, errno.ENOTSUP}  # some network file systems cannot
@@ -118,9 +118,7 @@ def draft_folder(path: Path) -> Iterator[Path]:
     try:
         os.mkdir(partial)
         yield partial
-        with ThreadPoolExecutor(FLUSHES_AT_ONCE) as pool:
-            list(pool.map(_flush, sorted(partial.iterdir())))
-        _flush(partial)
+        _flush_all([*sorted(partial.iterdir()), partial])
         _take_place(partial, path)
     except BaseException:
         with suppress(OSError):
@@ -130,7 +128,7 @@ def draft_folder(path: Path) -> Iterator[Path]:
 
 def _take_place(new: Path, path: Path) -> None:
     """Move a whole folder to its place; one that is there gives way in one step and returns if that fails."""
-    old = _partial(path.with_name(f"{path.name}.old"))
+    old = _partial(path.with_name(f"{path.name}{OLD}"))
     replaces = path.is_dir() and not path.is_symlink()
     if replaces:
         os.replace(path, old)
@@ -164,7 +162,9 @@ def append_line(path: Path, line: bytes) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-    _flush_name(path)
+    if path.absolute() not in _ON_DISK:
+        _flush(path.parent)
+        _ON_DISK.add(path.absolute())
 
 
 def make_folder(path: Path) -> None:
@@ -173,15 +173,18 @@ def make_folder(path: Path) -> None:
     A process flushes the names of all folders up to the workspace once, since the one that made them may have been
     killed before it could.
     """
-    made = not path.is_dir()
-    ours = path.is_relative_to(workspace()) and path != workspace()
-    if not made and (not ours or path.absolute() in _ON_DISK):
-        return
-    make_folder(path.parent)
-    if made:
-        with suppress(FileExistsError):  # by another process; a file in the way fails when something is put below it
-            os.mkdir(path)
-    _flush_name(path, anew=made)
+    names, home = [], workspace()
+    for folder in (path, *path.parents):
+        made = not folder.is_dir()
+        if not made and (folder.absolute() in _ON_DISK or home not in folder.parents):
+            break
+        names.append((folder, made))
+    for folder, made in reversed(names):
+        if made:
+            with suppress(FileExistsError):  # by another process; a file in the way fails when something is put below
+                os.mkdir(folder)
+    _flush_all([folder.parent for folder, _ in names])
+    _ON_DISK.update(folder.absolute() for folder, _ in names)
 
 
 def remove(path: Path) -> None:
@@ -199,10 +202,12 @@ def remove(path: Path) -> None:
 
 def clear(path: Path) -> None:
     """Remove drafts of a name that ended processes left; every writing of the name does so first."""
-    starts = (f".{path.name}.", f".{path.name}.old.")
+    starts = (f".{path.name}.", f".{path.name}{OLD}.")
     with suppress(OSError):  # a folder that cannot be read cannot be written either: that error is the one to tell
         names = [name for name in os.listdir(path.parent) if name.endswith(PARTIAL) and name.startswith(starts)]
-        own = [name for name in names if name.removesuffix(PARTIAL).rpartition(".")[0] + "." in starts]
+        own = [name for name in names if f"{name.removesuffix(PARTIAL).rpartition('.')[0]}." in starts]
+        if own:
+            _flush(path.parent)  # on the disk an older folder may still have its name: it must not be emptied there
         _sweep(path.with_name(name) for name in own)
 
 
@@ -229,11 +234,14 @@ def _partial(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
 
 
-def _flush_name(path: Path, *, anew: bool = False) -> None:
-    """Flush the name of a file or folder to the disk, once in a process unless it was made anew."""
-    if anew or path.absolute() not in _ON_DISK:
-        _flush(path.parent)
-        _ON_DISK.add(path.absolute())
+def _flush_all(paths: Sequence[Path]) -> None:
+    """Flush some files or folders, in any order."""
+    if len(paths) < 2:
+        for path in paths:
+            _flush(path)
+        return
+    with ThreadPoolExecutor(FLUSHES_AT_ONCE) as pool:
+        list(pool.map(_flush, paths))
 
 
 def _flush(path: Path) -> None:

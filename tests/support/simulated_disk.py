@@ -8,6 +8,7 @@ decides: writes lost, torn at a byte or full of zeros, changes of names kept in 
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import random
 import shutil
@@ -18,8 +19,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 Kind = Literal["kill", "error", "full", "short"]
-READS = {"O_RDONLY", "O_WRONLY", "O_RDWR", "O_CREAT", "O_EXCL", "O_APPEND", "O_CLOEXEC", "fstat", "pread", "listdir",
+READS = {"O_RDONLY", "O_WRONLY", "O_RDWR", "O_CREAT", "O_EXCL", "O_APPEND", "O_CLOEXEC", "listdir",
          "strerror"}  # fmt: skip
+HANDLES = itertools.count(1000)  # none comes twice, so that none is taken for that of another life
 TAKES_ROOM = {"open", "write", "mkdir"}
 
 
@@ -89,11 +91,11 @@ class Disk:
         self.faults = {fault.call: fault.kind for fault in faults}
         self.calls, self.dead, self.full = 0, False, False
         self.published: set[Path] = set()
-        self.handles: dict[int, Node] = {}
+        self.handles: dict[int, tuple[int, Node]] = {}
 
     def end(self) -> None:
         """Close what a killed process had open."""
-        for handle in self.handles:
+        for handle, _ in self.handles.values():
             os.close(handle)
         self.handles = {}
 
@@ -113,31 +115,36 @@ class Disk:
 
     def open(self, path: Path, flags: int, mode: int = 0o666) -> int:
         with self._call("open" if flags & os.O_CREAT else "read"):
-            handle = os.open(path, flags, mode)
-            self.handles[handle] = self._node(path)
+            handle = next(HANDLES)
+            self.handles[handle] = os.open(path, flags, mode), self._node(path)
             return handle
 
+    def fstat(self, handle: int) -> os.stat_result:
+        return os.fstat(self.handles[handle][0])
+
+    def pread(self, handle: int, size: int, start: int) -> bytes:
+        return os.pread(self.handles[handle][0], size, start)
+
     def write(self, handle: int, data: bytes) -> int:
-        node, whole = self.handles[handle], bytes(data)
+        (real, node), whole = self.handles[handle], bytes(data)
         part = self.draw.randrange(1, len(whole)) if len(whole) > 1 else 1
         kind = self.faults.get(self.calls + 1)
         if kind == "kill":  # before, halfway, after
             taken = self.draw.choice((0, part, len(whole)))
             if taken:
-                self._append(handle, node, whole[:taken])
+                self._append(real, node, whole[:taken])
         with self._call("write"):
-            return self._append(handle, node, whole[:part] if kind == "short" else whole)
+            return self._append(real, node, whole[:part] if kind == "short" else whole)
 
     def fsync(self, handle: int) -> None:
-        node = self.handles[handle]
+        _, node = self.handles[handle]
         if self.faults.get(self.calls + 1) == "error" and not node.folder:
             node.give_up()
         with self._call("fsync"):
             node.flush()
 
     def close(self, handle: int) -> None:
-        del self.handles[handle]
-        os.close(handle)
+        os.close(self.handles.pop(handle)[0])
 
     def replace(self, source: Path, target: Path) -> None:
         assert source.parent == target.parent, "a rename between folders is not modelled"

@@ -28,13 +28,13 @@ import pytest
 from backtest import durable
 from backtest.assets import runs_folder
 from backtest.errors import CrashbookError
-from tests.support.simulated_disk import Disk, Fault, Killed, wipe
+from tests.support.simulated_disk import Disk, Fault, Killed, Kind, wipe
 from tests.support.simulated_jobs import KINDS, RUN_FOLDER, Job, Setting
 
 JOURNAL, LOG = "manifest.jsonl", "log.jsonl"
 BUFFER_BYTES = 512  # so that a file takes several writes
 MOST_LIVES = 3
-FAULTS = ("kill", "kill", "kill", "error", "full", "short")
+FAULTS: tuple[Kind, ...] = ("kill", "kill", "kill", "error", "full", "short")
 Contents = dict[str, object]
 
 
@@ -76,7 +76,7 @@ def files_below(folder: str, partials: bool = False) -> Iterator[str]:
 def _content(path: str) -> object:
     data = Path(path).read_bytes()
     if path.endswith(LOG):
-        return sorted(orjson.loads(data))
+        return data and b"began" in data and data.endswith(b"}\n")
     if not path.endswith(JOURNAL):
         return data
     entries = {}
@@ -100,7 +100,7 @@ class Case:
             wipe(path)
         shutil.copytree(job.before, root, dirs_exist_ok=True)
         self.disk = Disk(root, draw)
-        self.first = contents(root)
+        self.first = self.seen = contents(root)
         self.told: list[str] = []
 
     def live(self, *faults: Fault) -> str:
@@ -125,7 +125,7 @@ class Case:
 
     def check(self, expected: Contents) -> None:
         """Check that whatever stands under a final name is whole: as it was or as it shall be."""
-        now = contents(self.root)
+        now = self.seen = contents(self.root)
         for name, content in now.items():
             if name.endswith(JOURNAL):
                 whole = expected[name]
@@ -140,6 +140,16 @@ class Case:
             files, old, new = (_below(each, start) for each in (now, self.first, expected))
             if files not in (old, new):
                 raise BrokenPromiseError(f"{folder.name} is no whole run: {_differences(files, new)}")
+
+    def check_refusal(self) -> None:
+        """Check that a life that met one error has left all that was there, and no draft of its own."""
+        lost = self.seen.keys() - contents(self.root).keys()
+        if lost:
+            raise BrokenPromiseError(f"an error of the disk took {sorted(lost)[:3]}")
+        end = f".{self.disk.pid}{durable.PARTIAL}"
+        left = [name for name in files_below(str(self.root), partials=True) if end in name and durable.OLD not in name]
+        if left:
+            raise BrokenPromiseError(f"an error of the disk left {left[:3]}")
 
     def check_survival(self, expected: Contents) -> None:
         """Check that what a life that ended well has published is there after the power went."""
@@ -188,7 +198,9 @@ def run_case(seed: int, jobs: Mapping[str, tuple[Job, Quiet]], root: Path) -> li
     try:
         for _ in range(draw.randint(1, MOST_LIVES)):
             calls = draw.sample(range(1, quiet.calls + 3), draw.choice((1, 1, 2)))
-            ended = case.live(*(Fault(call, draw.choice(FAULTS)) for call in calls))  # type: ignore[arg-type]
+            ended = case.live(*(Fault(call, draw.choice(FAULTS)) for call in calls))
+            if ended == "refused" and len(calls) == 1:
+                case.check_refusal()
             case.check(quiet.contents)
             if draw.random() < 0.6:
                 case.disk.lose_power(all_lost=ended == "well")
@@ -200,14 +212,15 @@ def run_case(seed: int, jobs: Mapping[str, tuple[Job, Quiet]], root: Path) -> li
             raise BrokenPromiseError("the next run does not end well")
         if contents(root) != quiet.contents:
             raise BrokenPromiseError(f"differs from an undisturbed run: {_differences(contents(root), quiet.contents)}")
-        left = [name for name in files_below(str(root), partials=True) if f"{durable.PARTIAL}" in name]
+        left = [name for name in files_below(str(root), partials=True) if durable.PARTIAL in name]
         if left:
             raise BrokenPromiseError(f"drafts are left: {left[:3]}")
         case.disk.lose_power(all_lost=True)
         case.check(quiet.contents)
         case.check_survival(quiet.contents)
-    except BrokenPromiseError as broken:
-        raise BrokenPromiseError(f"seed {seed}, {job.name}: {broken}; {'; '.join(case.told)}") from broken
+    except Exception as error:
+        text = f"seed {seed}, {job.name}: {type(error).__name__}: {error}; {'; '.join(case.told)}"
+        raise BrokenPromiseError(text) from error
     return [job.name, *(told.partition(" at ")[0] for told in case.told)]
 
 
