@@ -129,7 +129,7 @@ def _klines(price: str, query: Query, tape: Tape, now: int) -> Answer:
     low, high = (low, min(high, low + limit)) if start is not None and end is None else (max(low, high - limit), high)
     encode = _averages if price != "trade" else _coins if tape.market.inverse else _trades
     rows = bars.rows(price, encode, low, high)[::-1]
-    result = {"symbol": tape.market.id, "category": query["category"]}
+    result = {"category": query["category"], "symbol": tape.market.id}
     return page(result, rows, now, names_symbol=True, volume_keys=(5, 6) if price == "trade" else ())
 
 
