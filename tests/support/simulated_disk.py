@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 Kind = Literal["kill", "error", "full", "short"]
-READS = {"O_RDONLY", "O_WRONLY", "O_RDWR", "O_CREAT", "O_EXCL", "O_APPEND", "O_CLOEXEC", "listdir",
-         "strerror"}  # fmt: skip
 HANDLES = itertools.count(1000)  # none comes twice, so that none is taken for that of another life
 TAKES_ROOM = {"open", "write", "mkdir"}
 
@@ -102,7 +100,7 @@ class Disk:
     # what durable calls
 
     def __getattr__(self, name: str) -> Any:
-        if name not in READS:
+        if not name.startswith("O_") and name not in {"listdir", "strerror"}:
             raise AttributeError(f"the simulated disk does not know os.{name}")
         return getattr(os, name)
 

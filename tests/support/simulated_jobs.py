@@ -55,6 +55,9 @@ class Api:
 
     timeout_on_exit = 0
 
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self.fields = fields
+
     async def load_markets(self, reload: bool) -> dict[str, Any]:
         symbol = "BTC/USDT:USDT"
         return {
@@ -108,7 +111,7 @@ def fetch_job(setting: Setting) -> Iterator[Job]:
 
     from backtest.fetch import sources
     from backtest.fetch.plan import targets
-    from backtest.fetch.rest.client import Client
+    from backtest.fetch.rest import opening
     from backtest.fetch.run import fetch
     from backtest.fetch.settings import Settings
     from tests.fetch.archives.archive_files import csv, put_zip, stamp
@@ -118,9 +121,6 @@ def fetch_job(setting: Setting) -> Iterator[Job]:
     setting.patch.setattr(Web, "files", {path.name: path.read_bytes() for path in packed.parent.iterdir()})
     setting.patch.setattr(requests, "Session", Web)
 
-    async def opened(venue: str, settings: Settings, draw: Callable[[], float], stop: asyncio.Event) -> Client:
-        return Client(venue, Api(), settings, draw, stop)
-
     def at_once(call: Callable[[], Any]) -> asyncio.Future[Any]:
         future = asyncio.get_running_loop().create_future()
         try:
@@ -129,7 +129,7 @@ def fetch_job(setting: Setting) -> Iterator[Job]:
             future.set_exception(error)
         return future
 
-    setting.patch.setattr(sources, "open_client", opened)
+    setting.patch.setattr(opening, "client_class", lambda venue: Api)
     setting.patch.setattr(sources, "in_thread", at_once)
     goals = targets(
         coins=("BTC",), series=("ohlcv", "funding"), days=[MIDNIGHT.date()],
@@ -193,7 +193,7 @@ def replay_jobs(setting: Setting) -> Iterator[Job]:
         lambda table, file, **options: file.write(remembered(f"{id(table)}", partial(parquet, **options), table)),
     )  # fmt: skip
     setting.patch.setattr(RUN_FOLDER, "sealed", lambda body: remembered("run.json", sealed, body))
-    setting.patch.setattr(identity, "code_digest", lambda: "one")
+    setting.patch.setattr(identity, "code_digest", lambda: "0" * 64)
     values = {"venue": hostile.VENUE, "positions": 20, "start": hostile.START, "end": hostile.END}
     prepared = prepare(resolve(hostile.EVENT, check_values(values, "test")))
     whole, damaged, empty = (setting.folder / name for name in ("whole", "damaged", "empty"))
