@@ -79,7 +79,7 @@ def test_what_is_allowed_is_told_and_part_of_the_run() -> None:
     assert any(note.startswith("BTC/USDT:USDT: suspicious ohlcv low 100") for note in run.meta.notes)
     page = render_html(run)
     assert "suspicious value of the data used was allowed" in page
-    assert "the bars before and after it do not go there" in page
+    assert "the bars before and after it neither open nor close near it" in page
 
 
 def test_the_keyword_of_the_interface_allows_it_too() -> None:
