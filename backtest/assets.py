@@ -96,6 +96,13 @@ def kind_of(path: Path) -> str:
     return next((kind for is_kind, kind in _KINDS if is_kind(mode)), "device")
 
 
+def link_on_the_way(root: Path, path: Path) -> Path | None:
+    """Return the first link among a path and the folders above it that lie below ``root``, None if there is none."""
+    below = path.relative_to(root).parts
+    steps = (root.joinpath(*below[: count + 1]) for count in range(len(below)))
+    return next((step for step in steps if step.is_symlink()), None)
+
+
 def open_regular(path: Path, most: int | None = None) -> BufferedReader:
     """Open a regular file for reading.
 

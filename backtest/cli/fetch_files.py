@@ -55,13 +55,13 @@ def read_snapshot(
     margin: str,
 ) -> None:
     """Turn a clearinghouse snapshot into a book that a replay takes, and print a row for each market."""
-    from backtest.assets import workspace
+    from backtest.assets import inside, workspace
     from backtest.durable import make_folder
     from backtest.fetch.hyperliquid.snapshot import import_snapshot
     from backtest.market.terms import lake_units
     from backtest.venue.reading import get_venue
 
-    target = book or workspace() / "data" / "books" / f"{event}-{VENUE}.parquet"
+    target = book or inside(workspace(), "data", "books", f"{event}-{VENUE}.parquet")
     make_folder(target.parent)
     profile = get_venue(VENUE)
     lots = {coin: listing.lot for coin, listing in profile.instruments.items()}

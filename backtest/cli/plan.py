@@ -20,7 +20,7 @@ BASE_MB, MEMORY_KB, DISK_KB = 300, 1.0, 0.15
 
 def text(prepared: Prepared) -> str:
     """Return the plan of a prepared replay."""
-    from backtest.assets import runs_folder
+    from backtest.assets import inside, runs_folder
     from backtest.run.describe import facts_of, meta_of
     from backtest.run.identity import code_digest
     from backtest.times import moment
@@ -31,7 +31,7 @@ def text(prepared: Prepared) -> str:
     size = len(prepared.book.lots)
     first, last = int(market.open_ts[0]), int(market.open_ts[-1]) + market.bar_s * 1_000_000
     walked = f"{len(market.open_ts):,} bars of {market.bar_s} s, {world.steps:,} steps walked"
-    done = (runs_folder() / prepared.run_id).is_dir()
+    done = inside(runs_folder(), prepared.run_id).is_dir()
     head = heading(
         [
             ("event", f"{event.id}  {event.title}"),

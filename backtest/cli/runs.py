@@ -25,12 +25,12 @@ from runs
 def runs(output: Output) -> None:
     """List the run folders, the newest last."""
     from backtest.assets import runs_folder
-    from backtest.run.folder import run_ids
+    from backtest.run.folder import run_folders
 
     rows = []
-    for name in run_ids():
+    for folder in run_folders():
         try:
-            rows.append(_summary(runs_folder() / name))
+            rows.append(_summary(folder))
         except RunError as error:
             note(str(error), output)
     if not rows:

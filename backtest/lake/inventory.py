@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from backtest.assets import lake_folder
+from backtest.assets import inside, lake_folder
 from backtest.errors import DataError
 from backtest.lake.checks import Facts, check_rows, describe, gaps_text
 from backtest.lake.clock import count_stale, on_grid, step_s
@@ -151,7 +151,7 @@ def lake_places() -> list[Place]:
     found = []
     for series in SERIES.values():
         frames = TIMEFRAMES if series.bars else ("",)
-        for folder in sorted((lake_folder() / series.name).glob("venue=*/symbol=*")):
+        for folder in sorted(inside(lake_folder(), series.name).glob("venue=*/symbol=*")):
             venue, symbol = (unquote(part.partition("=")[2]) for part in folder.parts[-2:])
             places = [Place(venue, symbol, series.name, frame) for frame in frames]
             found += [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from backtest.assets import lake_folder
+from backtest.assets import inside, lake_folder
 from backtest.lake.availability import load_availability
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def symbols_of(venue: str, coin: str) -> tuple[str, ...]:
 
 def known_symbols(venue: str, coin: str) -> tuple[str, ...]:
     """Return a coin's perpetuals at a venue: those expected, then others whose trade bars are in the lake."""
-    folder = lake_folder() / "ohlcv" / f"venue={quote(venue, safe='')}"
+    folder = inside(lake_folder(), "ohlcv", f"venue={quote(venue, safe='')}")
     held = sorted(
         unquote(path.name.removeprefix("symbol=")) for path in folder.glob(f"symbol={quote(coin, safe='')}%2F*")
     )

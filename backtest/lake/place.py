@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from backtest.assets import lake_folder, workspace
+from backtest.assets import inside, lake_folder, workspace
 from backtest.errors import UnknownNameError
 from backtest.lake.series import SERIES, TIMEFRAMES
 from backtest.times import days_between
@@ -58,8 +58,7 @@ class Place:
         if timeframe not in TIMEFRAMES:
             raise UnknownNameError("timeframe", timeframe, TIMEFRAMES)
         names = self.series, f"venue={quote(self.venue, safe='')}", f"symbol={quote(self.symbol, safe='')}"
-        folder = lake_folder().joinpath(*names)
-        return folder / timeframe if SERIES[self.series].bars else folder
+        return inside(lake_folder(), *names, *([timeframe] if SERIES[self.series].bars else []))
 
     @property
     def source(self) -> str:
@@ -68,7 +67,7 @@ class Place:
 
     def file(self, day: dt.date) -> Path:
         """Return the path of one day; it need not exist."""
-        return self.folder / f"{day.isoformat()}.parquet"
+        return inside(self.folder, f"{day.isoformat()}.parquet")
 
     def files(self, start: dt.datetime, end: dt.datetime) -> list[Path]:
         """Return the day files on disk that the window ``[start, end)`` touches, in order of time."""

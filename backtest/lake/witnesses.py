@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from backtest.assets import lake_folder
+from backtest.assets import inside, lake_folder
 from backtest.errors import DataError
 from backtest.lake.place import Place
 from backtest.lake.plausible import LEAST_PX, Suspect, judge_bars, judge_open_interest, judge_rates
@@ -50,7 +50,7 @@ def _witnesses(place: Place) -> Iterator[Place]:
     """Give the price series of the same coin in the lake that are not the place itself."""
     coin = quote(place.symbol.partition("/")[0], safe="")
     for series in OF_PRICES:
-        for folder in sorted((lake_folder() / series).glob(f"venue=*/symbol={coin}%2F*")):
+        for folder in sorted(inside(lake_folder(), series).glob(f"venue=*/symbol={coin}%2F*")):
             venue, symbol = (unquote(part.partition("=")[2]) for part in folder.parts[-2:])
             other = Place(venue, symbol, series, place.timeframe)
             if other.folder != place.folder:

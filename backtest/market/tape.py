@@ -209,7 +209,7 @@ def _read(span: Sample) -> pl.DataFrame:
 
     where = f"data/sample/{span.file}"
     try:
-        text = pl.read_csv(asset("data", "sample", span.file), infer_schema=False)
+        text = pl.read_csv(asset("data", "sample", span.file), infer_schema=False, glob=False)
     except FileNotFoundError:
         raise DataError(f"{where}: no such file; it is part of the program; restore it") from None
     except (pl.exceptions.PolarsError, OSError) as error:

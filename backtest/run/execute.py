@@ -6,7 +6,7 @@ import datetime as dt
 import time
 from dataclasses import replace
 
-from backtest.assets import runs_folder
+from backtest.assets import inside, runs_folder
 from backtest.durable import clear
 from backtest.engine.prices import flow_of
 from backtest.engine.run import Progress, simulate
@@ -24,7 +24,7 @@ def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = 
     """Run a prepared replay and return it opened; identical inputs give the folder that is already there."""
     from backtest.run.tables import Finished, result_tables
 
-    folder = runs_folder() / prepared.run_id
+    folder = inside(runs_folder(), prepared.run_id)
     clear(folder)  # the run may be there, and beside it what a killed writer of it left
     if not fresh and folder.is_dir():
         try:

@@ -37,7 +37,7 @@ def write_run(tables: Mapping[str, pa.Table], meta: RunMeta, log: Mapping[str, A
     target = inside(runs_folder(), meta.run_id)
     try:
         with draft_folder(target) as folder:
-            paths = [folder / f"{name}.parquet" for name in tables]
+            paths = [inside(folder, f"{name}.parquet") for name in tables]
             with ThreadPoolExecutor(2) as pool:  # compression leaves the interpreter free
                 files = dict(zip(tables, pool.map(write_parquet, tables.values(), paths), strict=True))
             whole = msgspec.structs.replace(meta, tables=files)
@@ -65,11 +65,15 @@ def _write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
+def run_folders() -> list[Path]:
+    """Return the complete run folders, the newest last."""
+    found = [path.parent for path in runs_folder().glob(f"*/{META}") if not path.parent.name.startswith(".")]
+    return sorted(found, key=lambda path: (path.lstat().st_mtime_ns, path.name))
+
+
 def run_ids() -> list[str]:
     """Return the ids of complete run folders, the newest last."""
-    folder = runs_folder()
-    found = [path.parent for path in folder.glob(f"*/{META}") if not path.parent.name.startswith(".")]
-    return [path.name for path in sorted(found, key=lambda path: (path.lstat().st_mtime_ns, path.name))]
+    return [path.name for path in run_folders()]
 
 
 def find_run(name: str) -> Path:
@@ -85,17 +89,17 @@ def find_run(name: str) -> Path:
     path = Path(name)
     if name not in {"", "latest"} and _is_folder(path):
         return path
-    known = run_ids()
+    known = {path.name: path for path in run_folders()}
     if not known:
         raise RunError(f"no runs in {runs_folder()}; make one with crashbook replay 2025-10-10")
     if name == "latest":
-        return runs_folder() / known[-1]
+        return [*known.values()][-1]
     hits = [run for run in known if run.startswith(name)]
     if len(hits) > 1:
         raise RunError(f"run '{name}' is ambiguous: {', '.join(hits)}; give more of the id")
     if not hits:
         raise UnknownNameError("run", name, known, "See crashbook runs")
-    return runs_folder() / hits[0]
+    return known[hits[0]]
 
 
 def _is_folder(path: Path) -> bool:

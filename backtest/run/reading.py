@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from backtest.assets import kind_of, read_regular
+from backtest.assets import inside, kind_of, read_regular
 from backtest.errors import FileError, RunError
 from backtest.run.meta import RunMeta, decode, scenario_type
 from backtest.run.seal import file_digest, is_sealed, reason
@@ -106,7 +106,7 @@ def check_tables(folder: Path, meta: RunMeta) -> None:
         For the first one that is missing, no regular file, or differs.
     """
     for name, entry in meta.tables.items():
-        path = folder / f"{name}.parquet"
+        path = inside(folder, f"{name}.parquet")
         if kind_of(path) in {"", "folder"}:
             raise RunError(f"{folder}: table {name} is missing; run it again")
         try:
@@ -138,7 +138,7 @@ def read_table(folder: Path, name: str) -> pl.DataFrame:
         "money12": pl.Decimal(38, 12),
         "ts": pl.Datetime("us"),
     }
-    path = folder / f"{name}.parquet"
+    path = inside(folder, f"{name}.parquet")
     try:
         frame = pl.read_parquet(path, glob=False, hive_partitioning=False)
     except (KeyboardInterrupt, SystemExit, MemoryError):

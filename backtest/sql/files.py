@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from backtest.assets import asset
+from backtest.assets import asset, inside
 from backtest.errors import RenamedError, UnknownNameError
 from backtest.schema import renamed
 from backtest.sql.header import Query, load
@@ -47,10 +47,11 @@ def get_query(name: str) -> Query:
     >>> get_query("adl_waves").grain
     'one row per wave'
     """
-    for parts in ((), ("views",), ("audits",)):
-        path = _folder(*parts) / f"{name}.sql"
-        if re.fullmatch(r"\w+", name) and path.is_file():
-            return load(path)
+    if re.fullmatch(r"[a-z0-9_]{1,100}", name):
+        for parts in ((), ("views",), ("audits",)):
+            path = inside(_folder(*parts), f"{name}.sql")
+            if path.is_file():
+                return load(path)
     if name in renamed.QUERIES:
         raise RenamedError("query", name, renamed.QUERIES[name])
     raise UnknownNameError("query", name, [*query_names(), *audit_names()])

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backtest.assets import inside
 from backtest.errors import RunError
 from backtest.schema.tables import TABLES
 from backtest.sql.budget import Budget
@@ -44,7 +45,7 @@ def open_tables(folder: Path, rows: Mapping[str, int], budget: Budget | None = N
     import duckdb
 
     small = sum(rows.values()) <= SMALL_ROWS
-    files = {name: str(folder.resolve() / f"{name}.parquet") for name in rows}
+    files = {name: str(inside(folder.resolve(), f"{name}.parquet")) for name in rows}
     patterns = {name: glob.escape(file) for name, file in files.items()}  # DuckDB takes [, * and ? of a path for a glob
     con = duckdb.connect(":memory:", config={"threads": 1} if small else {})
     try:

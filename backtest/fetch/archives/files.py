@@ -10,6 +10,7 @@ from functools import cache as remembered
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
+from backtest.assets import inside
 from backtest.durable import remove
 from backtest.errors import DataError, UsageError
 from backtest.fetch.archives.download import Client, NotPublished, download
@@ -124,7 +125,7 @@ def _fits(root: Path, path: Path, wanted: PurePosixPath) -> bool:
 
 
 def _from_web(base: str, file: ArchiveFile, cache: Path, client: Client) -> FoundFile | str:
-    path = cache / file.name
+    path = inside(cache, *PurePosixPath(file.name).parts)
     if not path.is_file():
         checksum = _checksum_path(path)
         name = path.name

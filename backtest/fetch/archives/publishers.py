@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backtest.assets import inside
 from backtest.errors import DataError
 from backtest.fetch.archives import binance, bitmex, hyperliquid_contexts
 from backtest.fetch.archives.download import CLIENT, Client, DownloadError
@@ -122,7 +123,7 @@ def archive_days(
     def read(path: Path, file: ArchiveFile) -> pl.DataFrame:
         return archive.read(path, file, place)
 
-    shelf = _Shelf(finder(root, cache / archive.name, client), read, {})
+    shelf = _Shelf(finder(root, inside(cache, archive.name), client), read, {})
     for _, together in groupby(days, key=lambda day: (day.year, day.month)):
         month = list(together)
         many = len(set(month)) >= MONTHLY_FROM_DAYS

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backtest.assets import lake_folder
+from backtest.assets import inside, lake_folder
 from backtest.durable import make_folder
 from backtest.errors import DataError
 from backtest.fetch.hyperliquid.blocks import DAY_US, FillCounts, FillRow, rows_of
@@ -229,7 +229,7 @@ def _spill(rows: list[FillRow], folder: Path, spilled: dict[tuple[str, int], lis
     kinds = schema_of("fills") | dict.fromkeys(("ts", "block_ts"), pl.Int64())
     for key, part in parts.items():
         files = spilled.setdefault(key, [])
-        files.append(folder / f"{list(spilled).index(key)}-{len(files)}.parquet")
+        files.append(inside(folder, f"{list(spilled).index(key)}-{len(files)}.parquet"))
         columns = dict(zip(FillRow._fields, zip(*part, strict=True), strict=True))
         frame = pl.DataFrame([pl.Series(name, columns[name], kind) for name, kind in kinds.items()])
         typed = (pl.col(name).cast(kind) for name, kind in schema_of("fills").items())
@@ -259,7 +259,7 @@ def _write(venue: str, coin: str, day_number: int, files: Sequence[Path]) -> Fil
     import polars as pl
 
     symbol, start = unified_symbol(coin), moment(day_number * DAY_US)
-    found = _deduplicated(pl.concat(pl.read_parquet(path) for path in files))
+    found = _deduplicated(pl.concat(pl.read_parquet(path, glob=False) for path in files))
     held = read_series(Place(venue, symbol, "fills"), start, start + dt.timedelta(days=1))
     merged = _deduplicated(pl.concat([held, found])) if held.height else found
     if not merged.equals(held):

@@ -18,6 +18,7 @@ are not (coins not asked for, isolated ones) keep their part, since the rest of 
 
 from __future__ import annotations
 
+import glob
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_type_hints
 
+from backtest.assets import inside
 from backtest.durable import draft, make_folder
 from backtest.errors import BookError
 from backtest.fetch.hyperliquid.blocks import COIN
@@ -180,9 +182,9 @@ def _load(
     while (part := list(islice(left, SPILL_ROWS))) or not files:
         cells = zip(*part, strict=True) if part else ((),) * len(columns)
         frame = pl.DataFrame([pl.Series(name, cell, columns[name]) for name, cell in zip(columns, cells, strict=True)])
-        files.append(folder / f"{table}-{len(files)}.parquet")
+        files.append(inside(folder, f"{table}-{len(files)}.parquet"))
         frame.write_parquet(files[-1])
-    con.read_parquet([str(file) for file in files]).create_view(table)
+    con.read_parquet([glob.escape(str(file)) for file in files]).create_view(table)
 
 
 def _markets(names: Mapping[int, str], coins: Sequence[str] | None, lots: Mapping[str, Decimal]) -> Iterator[MarketRow]:
