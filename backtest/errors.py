@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 STEERS = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
+LONGEST_SHOWN = 300  # characters of an unknown name
 SHORT_LIST = 20  # names that fit into a message with near matches
 
 
@@ -39,6 +40,7 @@ class UnknownNameError(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         known = sorted(known)
+        name = name if len(name) <= LONGEST_SHOWN else f"{name[: LONGEST_SHOWN - 3]}..."
         near = near_matches(name, known)
         name = printable(name)
         guess = f"; did you mean {' or '.join(near)}?" if near else ";"

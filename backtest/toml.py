@@ -25,6 +25,7 @@ Id = Annotated[
 ]
 Mark = Literal["V", "S", "D", "U"]
 MARKS = {"V": "primary source", "S": "secondary source", "D": "derived", "U": "not verified"}
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 LONGEST_SHOWN = 60  # characters of a wrong value
 _KINDS: dict[Any, str] = {
     str: "text in quotes",
@@ -92,9 +93,11 @@ def decode(value: Any, kind: type[T], where: str, *, key: str = "") -> T:
     Traceback (most recent call last):
     backtest.errors.ConfigError: event.toml: unknown key 'row'; did you mean rows? Allowed: rows
     """
-    _refuse_infinite(value, where, key)
+    _refuse_unfit(value, where, key)
     try:
-        return msgspec.convert(value, kind)
+        found = msgspec.convert(value, kind)
+        _refuse_garbled(value, where, key)
+        return found
     except msgspec.ValidationError as error:
         message, _, path = str(error).rpartition(" - at `$")
         place = _Place(where, key, value, kind)
@@ -105,19 +108,32 @@ def decode(value: Any, kind: type[T], where: str, *, key: str = "") -> T:
         raise ConfigError(place.refusal(message or str(error))) from None
 
 
-def _refuse_infinite(value: Any, where: str, key: str) -> None:
-    """Refuse nan and inf at any depth."""
+def _refuse_unfit(value: Any, where: str, key: str) -> None:
+    """Refuse nan and inf at any depth, and keys that no message could show."""
     if isinstance(value, Mapping):
         inner = f"{where} [{key}]" if key else where
         for name, item in value.items():
-            _refuse_infinite(item, inner, str(name))
+            if len(str(name)) > LONGEST_SHOWN or not str(name).isprintable():
+                raise ConfigError(f"{inner}: unknown key {ascii(shown(name))[1:-1]}; keys are short names")
+            _refuse_unfit(item, inner, str(name))
     elif isinstance(value, list | tuple):
         for number, item in enumerate(value, 1):
-            _refuse_infinite(
-                item, *((f"{where} [[{key}]] {number}", "") if isinstance(item, Mapping) else (where, key))
-            )
+            _refuse_unfit(item, *((f"{where} [[{key}]] {number}", "") if isinstance(item, Mapping) else (where, key)))
     elif isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{where}: key '{key}' is {value}; it must be a finite number")
+
+
+def _refuse_garbled(value: Any, where: str, key: str) -> None:
+    """Refuse texts that would garble a terminal."""
+    if isinstance(value, str):
+        if not value.isprintable() and _CONTROL.search(value):
+            raise ConfigError(f"{where}: key '{key}' has control characters; remove them")
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            _refuse_garbled(item, where, str(name))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _refuse_garbled(item, where, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,8 +274,8 @@ def unknown_key(name: str, known: Iterable[str]) -> str:
     "unknown key 'sead'; did you mean seed? Allowed: seed, venue"
     """
     known = sorted(known)
-    near = near_matches(name, known)
-    return f"unknown key '{name}'{f'; did you mean {near[0]}?' if near else ';'} Allowed: {', '.join(known)}"
+    near = near_matches(name[:LONGEST_SHOWN], known)
+    return f"unknown key {shown(name)}{f'; did you mean {near[0]}?' if near else ';'} Allowed: {', '.join(known)}"
 
 
 def shown(value: Any) -> str:

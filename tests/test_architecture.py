@@ -202,3 +202,114 @@ def test_the_checks_see_what_they_are_for(tmp_path: Path) -> None:
     graph = imports(package)
     assert upward(graph) == ["backtest.errors imports backtest.cli.main"]
     assert cycles(graph) == [["backtest.cli.main", "backtest.cli.other"]]
+
+
+# Calls that make a path of a name; outside ``assets`` each needs a reason. Everything else asks ``assets.inside``.
+JOINING = {"joinpath", "with_name", "with_stem", "with_suffix", "join", "Path", "PurePath", "PurePosixPath"}
+OWN_PATHS = {
+    "api.run: Path(path)": "a place that the user names",
+    "cli.supervise: Path(f'/proc/{process}/statm')": "the number of a process",
+    "durable: path.with_name(f'.{path.name}.{os.getpid()}{PARTIAL}')": "the hidden name beside a path",
+    "durable: path.with_name(f'{path.name}.old')": "the hidden name beside a path",
+    "durable: path.with_name(name)": "a name that the folder lists",
+    "fetch.archives.files: Path(at)": "a folder that the walk of the user's archive lists",
+    "fetch.archives.files: Path(at) / name": "a name that the walk of the user's archive lists",
+    "fetch.archives.files: Path(root)": "a place that the user names",
+    "fetch.archives.files: PurePosixPath(file.name)": "parts of a name",
+    "fetch.archives.files: path.with_name(f'{path.name}.CHECKSUM')": "the name beside a path",
+    "fetch.archives.packed: path.with_name(name)": "shown, not opened",
+    "fetch.hyperliquid.node_fills: Path(folder)": "a folder of the system for temporary files",
+    "fetch.hyperliquid.snapshot: Path(name)": "a folder of the system for temporary files",
+    "run.folder: Path(name)": "a place that the user names",
+    "run.prepare: Path(scenario.positions_file or '')": "a place that the user names",
+    "run.identity: Path(__file__)": "the program",
+    "sql.tables: Path(file)": "a path made text for the database",
+}
+
+
+def paths(package: Path = PACKAGE) -> set[str]:
+    """Return where names become parts of paths as ``module: expression``, the module that may do so left out."""
+    return {
+        f"{name.partition('.')[2]}: {ast.unparse(node)}"
+        for name, path in modules(package).items()
+        if name != "backtest.assets"
+        for tree in [ast.parse(path.read_text("utf-8"))]
+        for known in [_path_names(tree)]
+        for node in ast.walk(tree)
+        if _joins(node, known)
+    }
+
+
+def _path_names(tree: ast.Module) -> set[str]:
+    """Return the names of a module that hold paths: by annotation, or assigned from what is one."""
+    typed = {
+        node.arg if isinstance(node, ast.arg) else node.target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.arg) or (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name))
+        if node.annotation is not None and "Path" in ast.unparse(node.annotation).replace("MarketPath", "")
+    }
+    known: set[str] = set()
+    while (more := typed | {
+        target.id for node in ast.walk(tree) if isinstance(node, ast.Assign) and _is_path(node.value, typed)
+        for target in node.targets if isinstance(target, ast.Name)
+    }) != known:  # fmt: skip
+        known = typed = more
+    return known
+
+
+def _is_path(node: ast.expr, known: set[str]) -> bool:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        return _is_path(node.left, known)
+    if isinstance(node, ast.Name):
+        return node.id in known
+    if isinstance(node, ast.Attribute):
+        return node.attr in {"path", "folder", "parent"} or node.attr in known
+    if not isinstance(node, ast.Call):
+        return False
+    if isinstance(node.func, ast.Name):
+        return node.func.id in {"Path", "asset", "workspace", "inside"} or node.func.id.endswith(("_folder", "_root"))
+    return isinstance(node.func, ast.Attribute) and node.func.attr in {
+        *("cwd", "resolve", "absolute", "expanduser", "joinpath", "with_name", "with_suffix", "with_stem"),
+    }
+
+
+def _joins(node: ast.AST, known: set[str]) -> bool:
+    """Return whether an expression puts a name that is not written in the code into a path."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        text = isinstance(node.right, ast.JoinedStr)
+        return (text or _is_path(node.left, known)) and not _is_constant(node.right)
+    if not isinstance(node, ast.Call):
+        return False
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    if name == "join" and "path" not in ast.unparse(node.func):
+        return False
+    return name in JOINING and not all(map(_is_constant, node.args))
+
+
+def _is_constant(node: ast.expr) -> bool:
+    if isinstance(node, ast.JoinedStr):
+        return all(_is_constant(part.value) for part in node.values if isinstance(part, ast.FormattedValue))
+    return isinstance(node, ast.Constant) or (isinstance(node, ast.Name) and node.id.isupper())
+
+
+def test_a_name_becomes_a_path_in_one_function() -> None:
+    assert {each for each in paths() if not each.startswith("report.figures.")} == set(OWN_PATHS)
+
+
+def test_the_check_of_paths_sees_what_it_is_for(tmp_path: Path) -> None:
+    package = tmp_path / "backtest"
+    package.mkdir()
+    (package / "report.py").write_text(
+        "def write(run, folder: Path, share):\n"
+        "    place = reports_folder()\n"
+        "    half = share / run.size\n"
+        "    Path(run.name)\n"
+        "    os.path.join(folder, run.name)\n"
+        "    return [place / run.id, folder / f'{run.id}.html', folder / 'log', folder / META, ', '.join(run.names)]\n"
+    )
+    assert paths(package) == {
+        "report: Path(run.name)",
+        "report: os.path.join(folder, run.name)",
+        "report: place / run.id",
+        "report: folder / f'{run.id}.html'",
+    }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from backtest.toml import Mark, Table, Utc
 
+FileName = Annotated[
+    str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}\Z", description="the name of a file, no folder")
+]
 Metric = Literal[
     "liquidated_notional_usd", "liquidated_long_share_frac", "adl_notional_usd", "adl_onset_s", "adl_positions",
     "price_low", "price_move_frac",
@@ -20,7 +23,7 @@ class Sample(Table, frozen=True, kw_only=True):
 
     venue: str
     coin: str
-    file: str
+    file: FileName
     start: Utc
     end: Utc
     rows: int

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backtest.assets import lake_folder
+from backtest.assets import kind_of, lake_folder
 from backtest.errors import DataError
 from backtest.lake.digests import rows_digest
 from backtest.lake.read import read_file
@@ -35,7 +35,9 @@ def day_names(folder: Path) -> tuple[dict[dt.date, Path], list[str]]:
             day = dt.date.fromisoformat(path.stem)
         except ValueError:
             day = None
-        if day and day.isoformat() == path.stem:
+        if (kind := kind_of(path)) != "file":
+            unnamed.append(f"{path.name} (a {kind})")
+        elif day and day.isoformat() == path.stem:
             days[day] = path
         elif not path.name.startswith("."):
             unnamed.append(path.name)

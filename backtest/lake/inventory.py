@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from backtest.assets import inside, lake_folder
+from backtest.assets import inside, lake_folder, link_on_the_way
 from backtest.errors import DataError
 from backtest.lake.checks import Facts, check_rows, describe, gaps_text
 from backtest.lake.clock import count_stale, on_grid, step_s
@@ -155,7 +155,11 @@ def lake_places() -> list[Place]:
             venue, symbol = (unquote(part.partition("=")[2]) for part in folder.parts[-2:])
             places = [Place(venue, symbol, series.name, frame) for frame in frames]
             found += [
-                place for place in places if place.folder.is_dir() and folder in {place.folder, place.folder.parent}
+                place
+                for place in places
+                if place.folder.is_dir()
+                and folder in {place.folder, place.folder.parent}
+                and not link_on_the_way(lake_folder(), place.folder)
             ]
     return found
 

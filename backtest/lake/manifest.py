@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Required, TypedDict
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 
-from backtest.assets import lake_folder
+from backtest.assets import lake_folder, open_regular
 from backtest.durable import append_line
+from backtest.errors import FileError
 from backtest.lake.digests import columns_digest
 from backtest.lake.place import Place
 from backtest.lake.read import read_file
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
     from backtest.lake.digests import Columns
 
 JOURNAL = "manifest.jsonl"
+LARGEST_JOURNAL = 1 << 30  # bytes
+When = Annotated[str, Meta(pattern=r"^[0-9T:.-]{10,32}\Z")]  # naive UTC
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 def enter(path: Path, columns: Columns, *, step_s: int, standing: Standing, fetched_at: dt.datetime) -> None:
@@ -68,25 +75,37 @@ def _append(entry: Mapping[str, Any]) -> None:
     append_line(lake_folder() / JOURNAL, orjson.dumps(entry))
 
 
-def read_manifest() -> dict[str, dict[str, Any]]:
+class Entry(TypedDict, total=False):
+    """A line of the journal as it is read: whoever wrote it, each value has its form; only ``file`` must be there."""
+
+    file: Required[Annotated[str, Meta(pattern=r"^[A-Za-z0-9_%=~./+-]{1,1000}\Z")]]
+    rows: Annotated[int, Meta(ge=0)]
+    first: When | None
+    last: When | None
+    gaps: list[Annotated[list[When], Meta(min_length=2, max_length=2)]]
+    sha256: Sha256
+    source: str
+    state: Annotated[str, Meta(max_length=40)]
+    other_sha256: Sha256
+    fetched_at: When
+
+
+def read_manifest() -> dict[str, Entry]:
     """Return the newest entry of every file of the journal, by the file's path inside the lake.
 
-    Lines that are not whole are passed over: the files they speak of are entered again by ``enter_missing``.
+    Lines that are not whole or not of this form are passed over: the files they speak of are entered again by
+    ``enter_missing``. So is a journal that is a link, a FIFO or larger than any lake makes it.
     """
-    import orjson
-
+    entry = msgspec.json.Decoder(Entry)
+    entries: dict[str, Entry] = {}
     try:
-        text = (lake_folder() / JOURNAL).read_bytes()
-    except OSError:
+        with open_regular(lake_folder() / JOURNAL, LARGEST_JOURNAL) as lines:
+            for line in lines:
+                with suppress(msgspec.DecodeError, RecursionError):
+                    found = entry.decode(line)
+                    entries[found["file"]] = found
+    except (OSError, FileError):
         return {}
-    entries: dict[str, dict[str, Any]] = {}
-    for line in text.splitlines():
-        try:
-            entry = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            continue
-        if isinstance(entry, dict) and isinstance(entry.get("file"), str):
-            entries[entry["file"]] = entry
     return entries
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from backtest.assets import inside, lake_folder, workspace
-from backtest.errors import UnknownNameError
+from backtest.assets import inside, kind_of, lake_folder, link_on_the_way, workspace
+from backtest.errors import DataError, UnknownNameError
 from backtest.lake.series import SERIES, TIMEFRAMES
 from backtest.times import days_between
 
@@ -70,9 +70,33 @@ class Place:
         return inside(self.folder, f"{day.isoformat()}.parquet")
 
     def files(self, start: dt.datetime, end: dt.datetime) -> list[Path]:
-        """Return the day files on disk that the window ``[start, end)`` touches, in order of time."""
+        """Return the day files on disk that the window ``[start, end)`` touches, in order of time.
+
+        Raises
+        ------
+        DataError
+            One of them is no regular file, or lies behind a link.
+        """
         days = days_between(start, end) if start < end else ()
-        return [path for path in map(self.file, days) if path.is_file()]
+        found = [path for path in map(self.file, days) if kind_of(path)]
+        for path in found:
+            check_own(path)
+        return found
+
+
+def check_own(path: Path) -> None:
+    """Refuse a place of the lake that is not the lake's own: behind a link, or neither absent nor a regular file.
+
+    Raises
+    ------
+    DataError
+        Naming the link, folder, FIFO or device.
+    """
+    link = link_on_the_way(lake_folder(), path)
+    kind = "link" if link else kind_of(path)
+    if kind not in {"file", ""}:
+        fix = "put the file in its place; only data/lake itself may be a link" if link else "delete it"
+        raise DataError(f"{shown(link or path)}: a {kind}; the lake holds regular files; {fix}")
 
 
 def shown(path: Path) -> str:

@@ -6,18 +6,20 @@ import datetime as dt
 import glob
 import os
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backtest.assets import lake_folder
 from backtest.errors import DataError
 from backtest.lake.place import Place, shown
 from backtest.lake.series import SERIES, schema_of
+from backtest.sql.lock import lock
 
 if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
+_DATABASE: dict[tuple[int, str | None], duckdb.DuckDBPyConnection] = {}  # the one of this process and its lake
 SOURCE_KEY = b"source"  # in the metadata of a file
 
 
@@ -52,10 +54,10 @@ def read_series(place: Place, start: dt.datetime, end: dt.datetime) -> pl.DataFr
 
 
 def _query(files: Sequence[Path], columns: Sequence[str], start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
-    names = [glob.escape(str(path)) for path in files]
+    names = [glob.escape(str(path.absolute())) for path in files]
     # the folders' key=value names are ours, not columns; row order is kept so that disorder is seen
     relation = (
-        database()
+        database(lake_folder())
         .cursor()
         .sql(
             f"SELECT {', '.join(columns)} FROM read_parquet($files, hive_partitioning = false)"
@@ -67,16 +69,30 @@ def _query(files: Sequence[Path], columns: Sequence[str], start: dt.datetime, en
     return frame
 
 
-def database() -> duckdb.DuckDBPyConnection:
-    """Return an empty database in memory: one per process, since opening one takes longer than reading a window."""
-    return _database(os.getpid())
+def database(lake: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Return an empty database in memory that reads the files of a lake and nothing else.
 
+    A process has one, since opening one takes longer than reading a window; another lake takes its place.
 
-@cache
-def _database(process: int) -> duckdb.DuckDBPyConnection:
+    Parameters
+    ----------
+    lake
+        The folder of the lake; None for statements that read no file.
+    """
     import duckdb
 
-    return duckdb.connect()
+    wanted = (os.getpid(), None if lake is None else str(lake.absolute()))
+    for held, con in _DATABASE.items():
+        if held == wanted or (lake is None and held[0] == wanted[0]):
+            return con
+    con = duckdb.connect()
+    if wanted[1] is not None:
+        folders = [wanted[1], glob.escape(wanted[1])]  # as it is, and as it stands in a pattern
+        con.execute("SET allowed_directories = $folders", {"folders": folders}).fetchall()
+    lock(con)
+    _DATABASE.clear()
+    _DATABASE[wanted] = con
+    return con
 
 
 def _first_bad(files: Sequence[Path], columns: Sequence[str], start: dt.datetime, end: dt.datetime) -> Path:

@@ -16,7 +16,7 @@ import numpy as np
 from backtest.durable import make_folder, write_file
 from backtest.errors import DataError
 from backtest.lake.manifest import enter
-from backtest.lake.place import Place, shown
+from backtest.lake.place import Place, check_own, shown
 from backtest.lake.read import SOURCE_KEY
 from backtest.lake.series import BAR_COLUMNS, SERIES, schema_of
 from backtest.lake.states import OTHER_KEY, STATE_KEY, Standing
@@ -97,6 +97,7 @@ def _write(path: Path, table: pa.Table, columns: Columns, step_s: int, standing:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    check_own(path)
     standing = replace(standing, source=mask(standing.source))
     table = table.replace_schema_metadata(_metadata(standing))
     # numbers seldom repeat: a dictionary of them takes time and room

@@ -24,6 +24,7 @@ from backtest.venue.margin_table import TierTable
 from backtest.venue.profile import Balance, VenueProfile
 from backtest.venue.statement import Closure, Point, Simplification, Source
 
+FIRST_YEAR = 2000  # of a balance
 Above0 = Annotated[int, msgspec.Meta(gt=0)]
 RENAMED_KEYS = {"liquidation.stepper": "rule", "fund.drop": "drawdown", "adl.visits": "max_candidates"}
 VENUE_RULES = tuple(param for param in PARAMS if param.venue)
@@ -44,6 +45,10 @@ class BalanceTable(Cited, frozen=True, kw_only=True):
     value: Annotated[float, msgspec.Meta(ge=0)]
     unit: Literal["usd", "usdt", "coin"]
     before: bool = False
+
+    def __post_init__(self) -> None:
+        if self.date.year < FIRST_YEAR:
+            raise ValueError(f"date = {self.date}; allowed: from {FIRST_YEAR} on")
 
     def balance(self) -> Balance:
         """Return the balance at the end of its day."""
@@ -165,7 +170,8 @@ def parse_venue(table: Mapping[str, Any], where: str) -> VenueProfile:
     """Check a profile's table and build the profile."""
     for path, new in RENAMED_KEYS.items():
         section, key = path.split(".")
-        if key in (table.get(section) or ()):
+        held = table.get(section)
+        if isinstance(held, Mapping) and key in held:
             raise ConfigError(f"{where} [{section}]: key '{key}' is now called '{new}'")
     file: Any = decode(table, VenueFile, where)
     rules = _rules(file, where)

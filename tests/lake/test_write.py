@@ -246,7 +246,7 @@ def test_lines_of_two_writers_do_not_mix() -> None:
     program = (
         "import sys, datetime as dt\n"
         "from backtest.lake.manifest import _append\n"
-        "for n in range(300): _append({'file': f'{sys.argv[1]}{n}', 'gaps': ['x' * n]})\n"
+        "for n in range(300): _append({'file': f'{sys.argv[1]}{n}', 'source': 'x' * n})\n"
     )
     lake_folder().mkdir(parents=True)
     children = [subprocess.Popen([sys.executable, "-c", program, name], env=dict(os.environ)) for name in "ab"]
