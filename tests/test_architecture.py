@@ -207,36 +207,33 @@ def test_the_checks_see_what_they_are_for(tmp_path: Path) -> None:
 # Calls that make a path of a name; outside ``assets`` each needs a reason. Everything else asks ``assets.inside``.
 JOINING = {"joinpath", "with_name", "with_stem", "with_suffix", "join", "Path", "PurePath", "PurePosixPath"}
 OWN_PATHS = {
-    "api.run: Path(path)": "a place that the user names",
-    "cli.supervise: Path(f'/proc/{process}/statm')": "the number of a process",
-    "durable: path.with_name(f'.{path.name}.{os.getpid()}{PARTIAL}')": "the hidden name beside a path",
-    "durable: path.with_name(f'{path.name}.old')": "the hidden name beside a path",
-    "durable: path.with_name(name)": "a name that the folder lists",
-    "fetch.archives.files: Path(at)": "a folder that the walk of the user's archive lists",
-    "fetch.archives.files: Path(at) / name": "a name that the walk of the user's archive lists",
-    "fetch.archives.files: Path(root)": "a place that the user names",
-    "fetch.archives.files: PurePosixPath(file.name)": "parts of a name",
-    "fetch.archives.files: path.with_name(f'{path.name}.CHECKSUM')": "the name beside a path",
-    "fetch.archives.packed: path.with_name(name)": "shown, not opened",
-    "fetch.hyperliquid.node_fills: Path(folder)": "a folder of the system for temporary files",
-    "fetch.hyperliquid.snapshot: Path(name)": "a folder of the system for temporary files",
-    "run.folder: Path(name)": "a place that the user names",
-    "run.prepare: Path(scenario.positions_file or '')": "a place that the user names",
-    "run.identity: Path(__file__)": "the program",
-    "sql.tables: Path(file)": "a path made text for the database",
+    "api.run: Path": "a place that the user names",
+    "cli.supervise: Path": "the number of a process",
+    "durable: with_name": "the hidden name beside a path",
+    "fetch.archives.files: /": "a name that the walk of the user's archive lists",
+    "fetch.archives.files: Path": "a place that the user names",
+    "fetch.archives.files: PurePosixPath": "parts of a name",
+    "fetch.archives.files: with_name": "the name beside a path",
+    "fetch.archives.packed: with_name": "shown, not opened",
+    "fetch.hyperliquid.node_fills: Path": "a folder of the system for temporary files",
+    "fetch.hyperliquid.snapshot: Path": "a folder of the system for temporary files",
+    "run.folder: Path": "a place that the user names",
+    "run.prepare: Path": "a place that the user names",
+    "run.identity: Path": "the program",
+    "sql.tables: Path": "a path made text for the database",
 }
 
 
 def paths(package: Path = PACKAGE) -> set[str]:
-    """Return where names become parts of paths as ``module: expression``, the module that may do so left out."""
+    """Return where names become parts of paths as ``module: call``, the module that may do so left out."""
     return {
-        f"{name.partition('.')[2]}: {ast.unparse(node)}"
+        f"{name.partition('.')[2]}: {joined}"
         for name, path in modules(package).items()
         if name != "backtest.assets"
         for tree in [ast.parse(path.read_text("utf-8"))]
         for known in [_path_names(tree)]
         for node in ast.walk(tree)
-        if _joins(node, known)
+        if (joined := _joined(node, known))
     }
 
 
@@ -273,17 +270,17 @@ def _is_path(node: ast.expr, known: set[str]) -> bool:
     }
 
 
-def _joins(node: ast.AST, known: set[str]) -> bool:
-    """Return whether an expression puts a name that is not written in the code into a path."""
+def _joined(node: ast.AST, known: set[str]) -> str:
+    """Return the call, or ``/``, that puts a name which is not written in the code into a path, else nothing."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
         text = isinstance(node.right, ast.JoinedStr)
-        return (text or _is_path(node.left, known)) and not _is_constant(node.right)
+        return "/" if (text or _is_path(node.left, known)) and not _is_constant(node.right) else ""
     if not isinstance(node, ast.Call):
-        return False
+        return ""
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    if name == "join" and "path" not in ast.unparse(node.func):
-        return False
-    return name in JOINING and not all(map(_is_constant, node.args))
+    if name not in JOINING or (name == "join" and "path" not in ast.unparse(node.func)):
+        return ""
+    return "" if all(map(_is_constant, node.args)) else name
 
 
 def _is_constant(node: ast.expr) -> bool:
@@ -299,17 +296,14 @@ def test_a_name_becomes_a_path_in_one_function() -> None:
 def test_the_check_of_paths_sees_what_it_is_for(tmp_path: Path) -> None:
     package = tmp_path / "backtest"
     package.mkdir()
-    (package / "report.py").write_text(
-        "def write(run, folder: Path, share):\n"
-        "    place = reports_folder()\n"
-        "    half = share / run.size\n"
-        "    Path(run.name)\n"
-        "    os.path.join(folder, run.name)\n"
-        "    return [place / run.id, folder / f'{run.id}.html', folder / 'log', folder / META, ', '.join(run.names)]\n"
-    )
-    assert paths(package) == {
-        "report: Path(run.name)",
-        "report: os.path.join(folder, run.name)",
-        "report: place / run.id",
-        "report: folder / f'{run.id}.html'",
-    }
+    for name, line in {
+        "one": "Path(run.name)",
+        "two": "os.path.join(folder, run.name)",
+        "three": "reports_folder() / run.id",
+        "four": "folder / f'{run.id}.html'",
+        "five": "place / run.id",
+        "six": "[folder / 'log', folder / META, share / run.size, ', '.join(run.names)]",
+    }.items():
+        text = f"def write(run, folder: Path, share):\n    place = folder.resolve()\n    return {line}\n"
+        (package / f"{name}.py").write_text(text)
+    assert paths(package) == {"one: Path", "two: join", "three: /", "four: /", "five: /"}
