@@ -52,6 +52,7 @@ def contradiction(answer: Answer | None, rows: Sequence[Any], asked: Question) -
     raw = _raw_rows(answer, asked.venue)
     stated = STATEMENTS.get(asked.venue)
     reason = stated(answer.json, raw, asked) if stated and answer is not None else ""
+    reason = reason or (_ragged(raw) if asked.bars else "")
     reason = reason or _outside(rows, raw, asked) or (_too_far_apart(rows, asked.step_ms) if asked.bars else "")
     return Fault(reason, again=True) if reason else None
 
@@ -124,6 +125,12 @@ def _wrong_span(spans: Sequence[int], step_ms: int) -> str:
     """Return the fault of bars that do not close one millisecond before the next one opens."""
     other = next((span for span in spans if span != step_ms - 1), None)
     return "" if other is None else f"answered with bars of {(other + 1) / 1000:g} s in place of {step_ms / 1000:g} s"
+
+
+def _ragged(raw: Sequence[Any]) -> str:
+    """Return the fault of bars of which some have fewer cells than others."""
+    widths = {len(row) if isinstance(row, list | dict) else 0 for row in raw}
+    return "gave bars of different numbers of cells" if len(widths) > 1 else ""
 
 
 def _time(row: Any) -> Any:

@@ -98,6 +98,25 @@ def test_five_minute_klines_have_files_of_their_own(tmp_path: Path) -> None:
     assert rows_of(tmp_path, UM, "ohlcv", timeframe="5m") == [(at("2024-02-28T00:05"), 1, 2, 1, 2, 3)]
 
 
+@pytest.mark.parametrize("kind", ["klines", "markPriceKlines"])
+@pytest.mark.parametrize("unit", ["ms", "us"])
+def test_bars_of_another_interval_than_the_name_says_are_refused(kind: str, unit: str, tmp_path: Path) -> None:
+    name, day = klines_name(kind, "BTCUSDT", "2024-02-28"), dt.date(2024, 2, 28)
+    step = {"ms": 60_000, "us": 60_000_000}[unit]
+    series = "ohlcv" if kind == "klines" else "mark_ohlcv"
+    for factor, right in ((1, True), (5, False), (0.5, False)):
+        put_zip(
+            tmp_path,
+            name,
+            csv("klines", [kline(stamp("2024-02-28T00:05", unit), (1, 2, 1, 2), 3.0, step=int(step * factor))]),
+        )
+        if right:
+            assert len(rows_of(tmp_path, UM, series)) == 1
+            continue
+        with pytest.raises(DataError, match=r"BTCUSDT-1m-2024-02-28.zip: row 1 opens at .*; allowed: bars of 60 s"):
+            days_of(tmp_path, UM, series, [day])
+
+
 def test_funding_of_a_month_is_given_by_day_at_whole_seconds(tmp_path: Path) -> None:
     times = ["2024-02-27T16:00:00.004", "2024-02-28T00:00:00.001", "2024-02-28T08:00", "2024-02-29T00:00"]
     rates = [0.0004, 0.0001, -0.0002, 0.0003]

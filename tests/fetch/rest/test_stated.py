@@ -136,6 +136,9 @@ EDITS: dict[str, tuple[str, Callable[[Any], None], str]] = {
                     "gave bars that do not state category and symbol"),
     "a symbol that is none": ("bybit", lambda body: body["result"].update(symbol=["BTCUSDT"]),
                               "answered for ['BTCUSDT'] in place of 'BTC'"),
+    "a bar cut short": ("okx", lambda body: body["data"][5].pop(), "gave bars of different numbers of cells"),
+    "a bar that is none": ("bybit", lambda body: body["result"]["list"].append(None),
+                           "gave bars of different numbers of cells"),
     "a grouped number": ("okx", lambda body: body["data"][5].__setitem__(1, "1_18000.0"), "gave no JSON"),
     "true in a list": ("okx", lambda body: body["data"][5].__setitem__(1, True), "gave no JSON"),
 }  # fmt: skip
