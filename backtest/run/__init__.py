@@ -22,4 +22,5 @@ __all__ = [
     "stored",
     "summary",
     "tables",
+    "verify",
 ]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backtest.errors import UnknownNameError
+from backtest.errors import CrashbookError, RunError, UnknownNameError
 from backtest.run.folder import find_run
 from backtest.run.meta import RunMeta
 from backtest.run.reading import check_tables, read_meta, read_table
 from backtest.run.stored import Studies, read_studies
+from backtest.run.verify import unsound
 from backtest.schema.tables import TABLES, VIEWS
 from backtest.sql.budget import Budget
 from backtest.sql.files import audit_names, get_query
@@ -165,6 +167,24 @@ class StoredRun:
         """Return the rows of one reading statement over the run's tables and views."""
         return user_sql(self.connection, text, self.budget.timeout_s)
 
+    @contextmanager
+    def trusted(self) -> Iterator[None]:
+        """Read the values of the run for what they mean; what breaks on values that no run writes is the folder's.
+
+        Raises
+        ------
+        RunError
+            In place of any error of the program, if something speaks against the tables.
+        """
+        try:
+            yield
+        except (CrashbookError, KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
+            raise
+        except BaseException as error:  # panics of Rust libraries are no Exception
+            if reason := unsound(self.connection, self.run_id):
+                raise RunError(f"{self.path}: {reason}; run it again") from error
+            raise
+
     def audits(self) -> list[AuditResult]:
         """Run all audits, once; an audit passes when it returns no row."""
         if self._audits is None:
@@ -173,7 +193,8 @@ class StoredRun:
 
     def summary(self) -> dict[str, Any]:
         """Return the headline numbers as one mapping."""
-        return self.query("run_summary").row(0, named=True)
+        with self.trusted():
+            return self.query("run_summary").row(0, named=True)
 
 
 def open_folder(path: Path) -> StoredRun:

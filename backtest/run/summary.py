@@ -81,7 +81,8 @@ def _bands(seeds: Seeds) -> list[tuple[str, str]]:
 
 def block(run: StoredRun) -> str:
     """Return the block as text."""
-    rows = lines(run)
+    with run.trusted():
+        rows = lines(run)
     width = max(len(label) for label, _ in rows)
     head = f"run {run.run_id}"
     return "\n".join([head, *(f"  {label:<{width}}  {value}" for label, value in rows)])

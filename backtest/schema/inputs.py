@@ -44,14 +44,14 @@ TABLES = (
         symbol        str symbol simulated
         source        str venue and file the rows came from
         label         str measured, proxy, modelled or missing
-        expected_rows int intervals in the window
+        expected_rows int intervals in the window, null without a clock
         rows          int intervals present
         gaps          int runs of missing rows inside the span used
         longest_gap_s int length of the longest gap
         duplicates    int rows dropped because their time was already there
         bridged       int missing bars walked at the last price (only with --allow-gaps)
-        first_ts      ts  open of the first row
-        last_ts       ts  open of the last row
+        first_ts      ts  open of the first row, null without one
+        last_ts       ts  open of the last row, null without one
         sha256        str digest of the rows used
         note          str remark on the series
         """),

@@ -28,7 +28,7 @@ from backtest.errors import CrashbookError
 from backtest.report import render_html
 from backtest.run.reading import LARGEST_JSON
 from backtest.run.run import open_folder
-from backtest.run.seal import sealed
+from backtest.run.seal import file_digest, sealed
 from backtest.run.stored import Band, Seeds, StudyRow, plain, store_studies
 from backtest.run.summary import block
 from tests.support.command import call
@@ -176,6 +176,25 @@ def _set(shelf: Shelf, file: str, place: Place, change: Callable[[Any, Any], Non
         holder = holder[key]
     change(holder, place[-1])
     _write(shelf, file, table)
+
+
+def changed(shelf: Shelf, *place: str, value: object) -> None:
+    """Change a value of run.json and make its seal anew."""
+    table = json.loads(shelf.files["run.json"])
+    holder = table
+    for key in place[:-1]:
+        holder = holder[key]
+    holder[place[-1]] = value
+    del table["sha256"]
+    (shelf.folder / "run.json").write_text(sealed(table), "utf-8")
+
+
+def rewritten(shelf: Shelf, name: str, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+    """Write a table anew and enter its digest and rows in run.json."""
+    path = shelf.folder / f"{name}.parquet"
+    frame = change(pl.read_parquet(path, glob=False))
+    frame.write_parquet(path)
+    changed(shelf, "tables", name, value={"rows": frame.height, "sha256": file_digest(path)})
 
 
 def field_case(file: str, place: Place, how: str, rng: random.Random) -> Case:

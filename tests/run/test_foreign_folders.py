@@ -13,8 +13,18 @@ import pytest
 
 from backtest.errors import RunError
 from backtest.run.run import open_folder
-from backtest.run.seal import sealed
-from tests.run.foreign import COMMANDS, Shelf, commanded, every_field, every_file, harmless, shelf, tried
+from tests.run.foreign import (
+    COMMANDS,
+    Shelf,
+    changed,
+    commanded,
+    every_field,
+    every_file,
+    harmless,
+    rewritten,
+    shelf,
+    tried,
+)
 from tests.support.hostile import refused
 
 CASES = int(os.environ.get("CRASHBOOK_FOREIGN_CASES", "300"))
@@ -38,17 +48,6 @@ def folder(stall: Shelf, monkeypatch: pytest.MonkeyPatch) -> Path:
     return stall.folder
 
 
-def changed(stall: Shelf, *place: str, value: object) -> None:
-    """Change a value of run.json and make its seal anew."""
-    table = json.loads(stall.files["run.json"])
-    holder = table
-    for key in place[:-1]:
-        holder = holder[key]
-    holder[place[-1]] = value
-    del table["sha256"]
-    (stall.folder / "run.json").write_text(sealed(table), "utf-8")
-
-
 def test_hostile_folders_end_in_one_line_and_touch_nothing(stall: Shelf, folder: Path) -> None:
     print(f"seed {SEED}, {CASES} cases")
     rng = random.Random(SEED)
@@ -68,20 +67,10 @@ def test_every_reader_refuses_what_open_refuses(stall: Shelf, folder: Path, word
         (folder / "runs.parquet").unlink()
         (folder / "runs.parquet").symlink_to(stall.outside / "copy-runs.parquet")
     else:
-        _rewritten(stall, "runs", lambda frame: frame.rename({"seed": "sead"}))
+        rewritten(stall, "runs", lambda frame: frame.rename({"seed": "sead"}))
     code = commanded(stall, words)
     assert code == {"runs": 0, "diff": 2 if spoil == "columns" else 1}.get(words[0], 1)  # runs lists what it can
     assert stall.state() == stall.before
-
-
-def _rewritten(stall: Shelf, name: str, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
-    """Write a table anew and enter its digest and rows in run.json."""
-    from backtest.run.seal import file_digest
-
-    path = stall.folder / f"{name}.parquet"
-    frame = change(pl.read_parquet(path, glob=False))
-    frame.write_parquet(path)
-    changed(stall, "tables", name, value={"rows": frame.height, "sha256": file_digest(path)})
 
 
 @pytest.mark.parametrize(
@@ -129,7 +118,7 @@ def test_a_field_has_its_declared_form(
 def test_a_table_has_its_declared_columns(
     stall: Shelf, folder: Path, change: Callable[[pl.DataFrame], pl.DataFrame], said: str
 ) -> None:
-    _rewritten(stall, "steps", change)
+    rewritten(stall, "steps", change)
     run = open_folder(folder)
     for read in (run.connect, lambda: run.steps):
         with pytest.raises(RunError) as caught:
