@@ -142,3 +142,39 @@ def test_an_unknown_event_is_refused() -> None:
     result = call("data", "2025-10-01")
     assert result.exit_code == 2
     assert "unknown event '2025-10-01'; did you mean" in result.stderr
+
+
+def wrong_low(series: str, low: float) -> None:
+    """Put one low at 21:15 into a day of the event."""
+    start = dt.datetime.combine(DAYS[0], dt.time())
+    at = pl.col("ts") == utc("21:15")
+    frame = flat(start, 1440).with_columns(low=pl.when(at).then(low).otherwise("low"))
+    write_day(frame, Place("bybit", "BTC/USDT:USDT", series), DAYS[0], source="bybit")
+
+
+def test_suspicious_values_are_counted_with_the_worst_and_are_a_problem_to_strict() -> None:
+    fill(("BTC",))
+    wrong_low("ohlcv", 1.0)
+    result = call("data", "--strict", "--format", "json")
+    assert result.exit_code == 3
+    assert "crashbook: 1 suspicious value; the table says where" in result.stderr
+    trades, marks, rates = json.loads(result.stdout)
+    worst = (
+        "low 1 at 2025-10-10T21:15:00, expected at least 92.3116 (the bars before and after it neither open nor close"
+    )
+    assert (trades["suspects"], trades["worst_suspect"].startswith(worst)) == (1, True)
+    assert [(row["suspects"], row["worst_suspect"]) for row in (marks, rates)] == [(0, "")] * 2
+    assert call("data").exit_code == 0
+    wrong_low("mark_ohlcv", 5.0)
+    borne_out = call("data", "--strict", "--format", "json")
+    assert (borne_out.exit_code, {row["suspects"] for row in json.loads(borne_out.stdout)}) == (0, {0})
+
+
+def test_marks_in_another_unit_are_suspicious() -> None:
+    fill(("BTC",))
+    place = Place("bybit", "BTC/USDT:USDT", "mark_ohlcv")
+    for day in DAYS:
+        write_day(flat(dt.datetime.combine(day, dt.time()), 1440, price=1.0), place, day, source="bybit")
+    rows = json.loads(call("data", "--format", "json").stdout)
+    assert [row["suspects"] for row in rows] == [0, 1, 0]
+    assert "marks are 0.01 times the trades of the same bars" in rows[1]["worst_suspect"]

@@ -359,7 +359,7 @@ def test_six_hours_before_the_core_give_an_entry_profile(minutes: int, known: bo
     event = FakeEvent("long", utc("09:00"), utc("09:05"), start, utc("09:06"))
     calm = bars(start, [(100, 104, 96, 100, 2), (110, 110, 110, 110, 3), *[(100, 100, 100, 100, 1)] * (minutes - 2)])
     store(pl.concat([calm, flat(utc("09:00"), 6, price=50)]))
-    path = build_market(event, FakeVenue(), scenario(mark_half_life_s=0.0))
+    path = build_market(event, FakeVenue(), scenario(mark_half_life_s=0.0, allow_suspect=True))
     assert path.core_bar == minutes
     assert (path.pre_low.tolist(), path.pre_high.tolist()) == ([960], [1100])
     profile = path.entry_profiles[0]
