@@ -32,6 +32,7 @@ OF_MEDIAN, OF_SECOND = 8.0, 1.5  # multiples of ranges in the allowance
 AROUND, CLOSE = 30, 3  # bars on either side: those of the median, those of the second largest range
 FEWEST = 5  # bars; fewer say nothing of one another
 LEAST_PX = 1e-12  # stands for zero in logarithms
+ABOVE_ZERO = float(np.nextafter(0, 1))
 VOLUME_RATIO, THIN_RATIO = 20.0, 200.0  # over the largest volume around; where little trades, one order is as large
 THIN_PER_MINUTE = 3000.0  # turnover in the quote currency, in the median
 LARGE_RATE, RATE_RATIO = 0.009, 20.0  # rates at the former cap of 0.75 % stand alone now and then
@@ -84,11 +85,15 @@ def expected_text(least: float | None, most: float | None) -> str:
 
     Examples
     --------
-    >>> expected_text(0.5, 2.0), expected_text(None, 116_230.5), expected_text(None, None)
-    ('0.5 to 2', 'at most 116,230', 'another figure')
+    >>> expected_text(0.5, 2.0), expected_text(None, 116_230.5), expected_text(ABOVE_ZERO, None)
+    ('0.5 to 2', 'at most 116,230', 'above 0')
+    >>> expected_text(None, None)
+    'another figure'
     """
     if least is None and most is None:
         return "another figure"
+    if least == ABOVE_ZERO:
+        return "above 0"
     if least is not None and most is not None:
         return f"{figure_text(least)} to {figure_text(most)}"
     return f"at least {figure_text(least)}" if least is not None else f"at most {figure_text(most or 0.0)}"
@@ -197,7 +202,7 @@ def _volumes(ts: Ints, volume: Floats, px_per_minute: Floats, moved: Bools) -> I
     busiest, quietest = _nearest(volume, np.maximum), _nearest(volume, np.minimum)
     for row in np.flatnonzero((volume == 0) & moved & (quietest > 0)).tolist():
         reason = "the price moves without volume"
-        yield Suspect(moment(int(ts[row])), "volume", 0.0, float(np.nextafter(0, 1)), None, reason)
+        yield Suspect(moment(int(ts[row])), "volume", 0.0, ABOVE_ZERO, None, reason)
     rows = np.flatnonzero((volume > VOLUME_RATIO * busiest) & (busiest > 0))
     if not len(rows):
         return

@@ -135,11 +135,11 @@ class Digests(Record, frozen=True):
 class SuspectValue(Record, frozen=True):
     """A value of the data used that nothing around it bears out; ``walked``: it lies in the bars that were replayed."""
 
-    series: str
-    symbol: str
+    series: Word
+    symbol: Symbol
     source: str
-    ts: dt.datetime
-    field: str
+    ts: Utc
+    field: Word
     value: float
     least: float | None
     most: float | None

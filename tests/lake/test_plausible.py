@@ -122,6 +122,8 @@ def test_a_price_that_moves_without_volume_is_doubted_only_between_bars_that_tra
     rows = quiet()
     rows[60][4] = 0.0
     assert found(tape(rows)) == [("21:00", "volume")]
+    text = "volume 0 at 2025-10-10T21:00:00, expected above 0 (the price moves without volume)"
+    assert [each.text() for each in judge_bars(tape(rows), 60)] == [text]
     rows[61][4] = 0.0
     assert found(tape(rows)) == []
     for row in rows:
