@@ -17,6 +17,7 @@ from backtest.mechanics.exact import RATE_ONE, Bools, Floats, Ints, mul_rate_up
 
 NEVER_LONG = -1  # no mark at or above zero breaches
 NEVER_SHORT = 2**62
+HIGHEST = 2**52  # mark quanta; no search goes further
 CHUNK = 1 << 15
 
 
@@ -154,16 +155,30 @@ def breach_mark(
     if estimate is None:
         estimate = contract.marks_at_values(breach_estimate(cash, signed_lots, 1, tiers)[0])
     long = signed_lots * contract.value_sign > 0
-    marks = np.rint(np.clip(np.nan_to_num(estimate, nan=0.0), 1.0, 2.0**52)).astype(np.int64)
-    worse = np.where(long, -1, 1)  # the direction of loss
-    todo = np.flatnonzero(signed_lots)
-    while todo.size:  # away from the loss until safe ...
-        bad = in_breach(cash[todo], signed_lots[todo], marks[todo], contract, tiers, inclusive)
-        todo = todo[bad & (marks[todo] > 0) & (marks[todo] < 2**52)]
-        marks[todo] -= worse[todo]
-    todo = np.flatnonzero(signed_lots)
-    while todo.size:  # ... then toward it until the first mark that breaches
-        marks[todo] += worse[todo]
-        bad = in_breach(cash[todo], signed_lots[todo], marks[todo], contract, tiers, inclusive)
-        todo = todo[~bad & (marks[todo] > 0) & (marks[todo] < 2**52)]
-    return np.where(long & (marks <= 0), NEVER_LONG, np.where(marks >= 2**52, NEVER_SHORT, marks))
+    marks = np.rint(np.clip(np.nan_to_num(estimate, nan=0.0), 1.0, HIGHEST)).astype(np.int64)
+
+    def breached(rows: Ints, at: Ints) -> Bools:
+        return in_breach(cash[rows], signed_lots[rows], at, contract, tiers, inclusive)
+
+    held = np.flatnonzero(signed_lots)
+    bad = breached(held, marks[held])
+    loss = np.where(long, -1, 1)  # the direction in which equity falls
+    # the breach lies between a mark in breach and a safe one: step away from the first mark until both are known
+    near, far = marks.copy(), marks.copy()  # near: of the state of the first mark; far: of the other, or an end
+    side = np.zeros(len(marks), dtype=np.int64)
+    side[held] = np.where(bad, -loss[held], loss[held])
+    todo, stride = held, 1
+    while todo.size:
+        far[todo] = np.clip(near[todo] + side[todo] * stride, 0, HIGHEST)
+        same = (breached(todo, far[todo]) == (side[todo] != loss[todo])) & (far[todo] > 0) & (far[todo] < HIGHEST)
+        todo = todo[same]
+        near[todo] = far[todo]
+        stride *= 2
+    todo = held[np.abs(far[held] - near[held]) > 1]
+    while todo.size:  # halve what is left
+        middle = near[todo] + (far[todo] - near[todo]) // 2
+        same = breached(todo, middle) == (side[todo] != loss[todo])
+        near[todo[same]], far[todo[~same]] = middle[same], middle[~same]
+        todo = todo[np.abs(far[todo] - near[todo]) > 1]
+    marks = np.where(side == loss, far, near)  # of the two the one in breach
+    return np.where(long & (marks <= 0), NEVER_LONG, np.where(marks >= HIGHEST, NEVER_SHORT, marks))

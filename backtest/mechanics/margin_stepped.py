@@ -13,9 +13,7 @@ import numpy as np
 
 from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import LIMIT, RATE_ONE, Ints
-from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, Tiers, breach_mark
-
-HIGHEST = 2**52  # mark quanta; no search goes further, as in ``breach_mark``
+from backtest.mechanics.margin import HIGHEST, NEVER_LONG, NEVER_SHORT, Tiers, breach_mark
 
 
 def steps_up(tiers: Tiers) -> bool:

@@ -14,7 +14,7 @@ from backtest.errors import ConfigError, RenamedError, UnknownNameError
 from backtest.scenario.fields import BY_NAME, RENAMED_FIELDS, RENAMED_VALUES
 from backtest.scenario.param import Mix, Param
 from backtest.scenario.watched import names_clash
-from backtest.schema.coins import coin_name
+from backtest.schema.coins import coin_name, symbol_name
 from backtest.toml import decode, read_toml, shown
 
 
@@ -67,7 +67,7 @@ def check_value(param: Param, value: Any, where: str) -> Any:
     if param.kind == "coins" and len(set(found)) < len(found):
         raise ConfigError(f"{where}: coins = {value!r} names a coin twice; name each once")
     if param.kind == "watch":
-        found = tuple(replace(row, coin=coin_name(row.coin)) for row in found)
+        found = tuple(replace(row, coin=symbol_name(row.coin)) for row in found)
         if clash := names_clash(found):
             raise ConfigError(f"{where}: {clash}")
     return found

@@ -55,3 +55,12 @@ def test_breach_mark_is_the_first_of_all_marks(tiers: Tiers, inclusive: bool, q:
 def test_marks_of_nobody() -> None:
     nothing = np.empty(0, dtype=np.int64)
     assert breach_mark(nothing, nothing, Contract(1), Tiers.of([(0, 10**7, 0)]), True).tolist() == []
+
+
+@pytest.mark.parametrize("estimate", [1.0, 1e9, float("nan")])
+def test_a_far_estimate_costs_a_few_comparisons_and_no_walk(estimate: float) -> None:
+    """A long of 10 lots at 100,000,000 and a short of as many: found from marks hundreds of millions away."""
+    five, far = Tiers.of([(0, 50_000_000, 0)]), np.full(2, estimate)
+    cash, signed = np.array([-900_000_000, 1_100_000_000]), np.array([10, -10])
+    assert breach_mark(cash, signed, Contract(1), five, False).tolist() == [94_736_842, 104_761_905]
+    assert breach_mark(cash, signed, Contract(1), five, False, far).tolist() == [94_736_842, 104_761_905]
