@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +27,7 @@ Id = Annotated[
 Mark = Literal["V", "S", "D", "U"]
 MARKS = {"V": "primary source", "S": "secondary source", "D": "derived", "U": "not verified"}
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+LARGEST = 16 << 20  # bytes of a file
 LONGEST_SHOWN = 60  # characters of a wrong value
 _KINDS: dict[Any, str] = {
     str: "text in quotes",
@@ -56,6 +58,10 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file; a syntax error becomes one line with file and place."""
     try:
         with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size > LARGEST:
+                raise ConfigError(
+                    f"{path.name}: larger than {LARGEST >> 20} MB; such a file holds texts and numbers only"
+                )
             return tomllib.load(file)
     except FileNotFoundError:
         raise ConfigError(f"{path.name}: no such file; give the path of a TOML file") from None

@@ -40,9 +40,9 @@ TABLES = (
         entry_px                float average entry price
         collateral_usd          money margin posted; of cross positions only the sum over the account counts
         leverage                float notional over equity at the first mark, of a cross position those of its account
-        liquidation_px          float first mark in breach without funding; cross: of its account, others unchanged; null if none
+        liquidation_px          float first mark in breach without funding, in cross of its account alone; null if none
         isolated_liquidation_px float the same, had the position nothing but its own collateral; null if none
-        bankruptcy_px           float price at which the collateral is gone, of the account in cross margin; null if none
+        bankruptcy_px           float price at which the collateral is gone (in cross the account's); null if none
         opening_cash_usd        money cash at the start
         final_lots              int   lots left at the end
         final_cash_usd          money cash at the end, unsettled funding included

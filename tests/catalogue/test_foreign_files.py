@@ -8,6 +8,7 @@ import math
 import os
 import random
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from backtest.assets import asset
 from backtest.catalogue.events import get_event, parse_event
 from backtest.cli.messages import explain
 from backtest.errors import CrashbookError
-from backtest.toml import read_toml
+from backtest.toml import LARGEST, read_toml
 from backtest.venue.reading import parse_venue
 from tests.run.foreign import TEXTS, VALUES, Place, harmless, places
 
@@ -87,3 +88,19 @@ def test_a_sample_lies_in_the_folder_of_samples() -> None:
     rows = [{**row, "file": "../../pyproject.toml"} for row in table["sample"]]
     with pytest.raises(CrashbookError, match=r"file = '../../pyproject.toml'; write the name of a file"):
         parse_event({**table, "sample": rows}, "event.toml")
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "event.toml"
+    path.touch()
+    os.truncate(path, LARGEST + 1)
+    with pytest.raises(CrashbookError, match=r"event.toml: larger than 16 MB"):
+        read_toml(path)
+
+
+@pytest.mark.parametrize("key", ["x" * 100, "a\x1b[31m", "a\nb"])
+def test_a_key_that_no_message_could_show_is_cut(key: str) -> None:
+    table = read_toml(next(asset("data", "events").glob("2025-10-10*.toml")))
+    with pytest.raises(CrashbookError, match="unknown key .*; keys are short names") as caught:
+        parse_event({**table, key: 1}, "event.toml")
+    harmless(str(caught.value))
