@@ -101,6 +101,6 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["x" * 100, "a\x1b[31m", "a\nb"])
 def test_a_key_that_no_message_could_show_is_cut(key: str) -> None:
     table = read_toml(next(asset("data", "events").glob("2025-10-10*.toml")))
-    with pytest.raises(CrashbookError, match="unknown key .*; keys are short names") as caught:
+    with pytest.raises(CrashbookError, match=r"unknown key .*; keys are short names") as caught:
         parse_event({**table, key: 1}, "event.toml")
     harmless(str(caught.value))
