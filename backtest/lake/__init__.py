@@ -3,10 +3,10 @@
 ``series`` is the one table of all series; ``place`` says where a day lies, ``read`` and ``write`` move its rows,
 ``manifest`` is the journal of what was fetched, ``digests`` shows whether rows changed. ``checks`` holds the rules of
 rows, ``contract_checks`` those of a contract's terms, ``clock`` the distance rows should have; ``plausible`` doubts
-values that nothing around them bears out, and ``witnesses`` asks other series of the coin about them. ``states`` says
-which days are whole, partial or disputed. ``holdings`` reads whole folders and ``inventory`` counts rows, gaps and
-duplicates. ``availability`` is how far back each venue's public data go, ``markets`` which venues are asked for a coin
-and under which symbols.
+values that nothing around them bears out, each a ``suspect``, and ``witnesses`` asks other series of the coin about
+them. ``states`` says which days are whole, partial or disputed. ``holdings`` reads whole folders and ``inventory``
+counts rows, gaps and duplicates. ``availability`` is how far back each venue's public data go, ``markets`` which venues
+are asked for a coin and under which symbols.
 """
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "read",
     "series",
     "states",
+    "suspect",
     "witnesses",
     "write",
 ]

@@ -24,13 +24,12 @@ from backtest.lake.holdings import changed_days, day_names, first_few, load_days
 from backtest.lake.manifest import read_manifest
 from backtest.lake.markets import chain, known_symbols
 from backtest.lake.place import Place
-from backtest.lake.plausible import Suspect, judge_level
-from backtest.lake.read import read_series
 from backtest.lake.series import SERIES, TIMEFRAMES
 from backtest.lake.states import DayState, states_text
-from backtest.lake.witnesses import suspects_of
+from backtest.lake.suspect import Suspect
+from backtest.lake.witnesses import suspect_level, suspects_of
 from backtest.mechanics.exact import Ints
-from backtest.times import DAY, Window, days_between, find_gaps, runs_of
+from backtest.times import Window, days_between, find_gaps, runs_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -244,7 +243,7 @@ def _hold(
         sources=loaded.sources,
         changed=changed,
         faults=tuple(faults),
-        suspects=() if measured.fault else (*_level(place, measured.kept), *suspects_of(place, measured.kept)),
+        suspects=() if measured.fault else (*suspect_level(place, measured.kept), *suspects_of(place, measured.kept)),
         states=loaded.states,
     )
     # marks of the whole first day may be those of the window's first funding time
@@ -266,21 +265,6 @@ class _Measured:
     kept: pl.DataFrame
     facts: Facts
     fault: str
-
-
-def _level(place: Place, marks: pl.DataFrame) -> tuple[Suspect, ...]:
-    """Return the first mark if those of the first day lie at a multiple of the market's own trades."""
-    import polars as pl
-
-    if place.series != "mark_ohlcv" or not marks.height:
-        return ()
-    start = dt.datetime.combine(marks["ts"][0].date(), dt.time())
-    try:
-        trades = read_series(replace(place, series="ohlcv"), start, start + DAY)
-    except DataError:  # named where its own place is counted
-        return ()
-    both = marks.select("ts", "close").join(trades.select("ts", trade=pl.col("close")), on="ts", maintain_order="left")
-    return judge_level(*(both[name].to_physical().to_numpy() for name in ("ts", "close", "trade")))
 
 
 def _measure(place: Place, frame: pl.DataFrame, window: Window | None, times: Ints) -> _Measured:

@@ -13,14 +13,13 @@ crashes among them, none uses more than 0.92 of its allowance, of those of a min
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backtest.lake.suspect import ABOVE_ZERO, LEAST_PX, Suspect
 from backtest.mechanics.exact import Bools, Floats, Ints
 from backtest.times import moment
 
@@ -31,8 +30,6 @@ FLOOR = 0.08  # in logarithms, at one minute
 OF_MEDIAN, OF_SECOND = 8.0, 1.5  # multiples of ranges in the allowance
 AROUND, CLOSE = 30, 3  # bars on either side: those of the median, those of the second largest range
 FEWEST = 5  # bars; fewer say nothing of one another
-LEAST_PX = 1e-12  # stands for zero in logarithms
-ABOVE_ZERO = float(np.nextafter(0, 1))
 VOLUME_RATIO, THIN_RATIO = 20.0, 200.0  # over the largest volume around; where little trades, one order is as large
 THIN_PER_MINUTE = 3000.0  # turnover in the quote currency, in the median
 LARGE_RATE, RATE_RATIO = 0.009, 20.0  # rates at the former cap of 0.75 % stand alone now and then
@@ -40,74 +37,6 @@ STEP_RATIO = 5.0  # of open interest, there and back
 LEVEL_RATIO = 2.0  # of marks over trades, in the median
 OTHERS = np.array([offset for offset in range(-AROUND, AROUND + 1) if offset])
 NEAR = np.flatnonzero(np.abs(OTHERS) <= CLOSE)
-
-
-@dataclass(frozen=True, slots=True)
-class Suspect:
-    """A stored value that nothing around it bears out; ``least`` and ``most`` bound what was expected, None: open."""
-
-    ts: dt.datetime
-    field: str
-    value: float
-    least: float | None
-    most: float | None
-    reason: str
-
-    @property
-    def expected(self) -> str:
-        """Return the range expected as text.
-
-        Examples
-        --------
-        >>> noon = dt.datetime.fromisoformat("2025-10-10T12:00")
-        >>> Suspect(noon, "low", 500.0, 45_300.25, None, "alone").expected
-        'at least 45,300.2'
-        """
-        return expected_text(self.least, self.most)
-
-    @property
-    def severity(self) -> float:
-        """Return how many times the value lies beyond what was expected, to tell the worst of several."""
-        if self.least is None and self.most is None:
-            return 1.0
-        bound = self.least if self.least is not None and self.value < self.least else self.most
-        pair = sorted(max(abs(each or 0.0), LEAST_PX) for each in (self.value, bound))
-        return pair[1] / pair[0]
-
-    def text(self) -> str:
-        """Return field, value, time, expected range and reason in one line."""
-        stated = f"{self.field} {figure_text(self.value)} at {self.ts.isoformat()}"
-        return f"{stated}, expected {self.expected} ({self.reason})"
-
-
-def expected_text(least: float | None, most: float | None) -> str:
-    """Return a range as text, open where a bound is None.
-
-    Examples
-    --------
-    >>> expected_text(0.5, 2.0), expected_text(None, 116_230.5), expected_text(ABOVE_ZERO, None)
-    ('0.5 to 2', 'at most 116,230', 'above 0')
-    >>> expected_text(None, None)
-    'another figure'
-    """
-    if least is None and most is None:
-        return "another figure"
-    if least == ABOVE_ZERO:
-        return "above 0"
-    if least is not None and most is not None:
-        return f"{figure_text(least)} to {figure_text(most)}"
-    return f"at least {figure_text(least)}" if least is not None else f"at most {figure_text(most or 0.0)}"
-
-
-def figure_text(value: float) -> str:
-    """Return a figure as stored, without the noise of floats, or six digits of one that is long.
-
-    Examples
-    --------
-    >>> figure_text(48_888.0), figure_text(0.00001234), figure_text(0.0)
-    ('48,888', '1.234e-05', '0')
-    """
-    return f"{value:,.6g}" if 1e-4 <= abs(value) < 1e6 or not value else f"{value:.6g}"
 
 
 def judge_bars(frame: pl.DataFrame, bar_s: int) -> tuple[Suspect, ...]:
@@ -119,6 +48,7 @@ def judge_bars(frame: pl.DataFrame, bar_s: int) -> tuple[Suspect, ...]:
     --------
     An hour at 50,000, one low of which lost its last zeros:
 
+    >>> import datetime as dt
     >>> import polars as pl
     >>> start = dt.datetime.fromisoformat("2025-10-10T12:00")
     >>> ts = [start + dt.timedelta(minutes=minute) for minute in range(60)]
@@ -238,6 +168,7 @@ def judge_rates(frame: pl.DataFrame) -> tuple[Suspect, ...]:
     --------
     A rate in percent among fractions:
 
+    >>> import datetime as dt
     >>> import polars as pl
     >>> start = dt.datetime.fromisoformat("2025-10-10")
     >>> ts = [start + dt.timedelta(hours=8 * number) for number in range(6)]

@@ -9,14 +9,17 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from backtest.assets import inside, lake_folder
 from backtest.errors import DataError
 from backtest.lake.place import Place
-from backtest.lake.plausible import LEAST_PX, Suspect, judge_bars, judge_open_interest, judge_rates
+from backtest.lake.plausible import judge_bars, judge_level, judge_open_interest, judge_rates
 from backtest.lake.read import read_series
+from backtest.lake.suspect import LEAST_PX, Suspect
+from backtest.times import DAY
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,6 +47,19 @@ def suspects_of(place: Place, frame: pl.DataFrame) -> tuple[Suspect, ...]:
         return found
     others = tuple(_witnesses(place))
     return tuple(each for each in found if each.field == "volume" or not _borne_out(each, place, frame, others))
+
+
+def suspect_level(place: Place, marks: pl.DataFrame) -> tuple[Suspect, ...]:
+    """Return the first mark if those of the first day lie at a multiple of the market's own trades."""
+    if place.series != "mark_ohlcv" or not marks.height:
+        return ()
+    start = dt.datetime.combine(marks["ts"][0].date(), dt.time())
+    try:
+        trades = read_series(replace(place, series="ohlcv"), start, start + DAY)
+    except DataError:  # named where its own place is counted
+        return ()
+    both = marks.select("ts", "close").join(trades.select("ts", trade="close"), on="ts", maintain_order="left")
+    return judge_level(*(both[name].to_physical().to_numpy() for name in ("ts", "close", "trade")))
 
 
 def _witnesses(place: Place) -> Iterator[Place]:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from backtest.errors import DataError
 from backtest.lake.checks import Facts, check_bars, check_funding
 from backtest.lake.place import Place, shown
-from backtest.lake.plausible import LARGE_RATE, Suspect, judge_rates
+from backtest.lake.plausible import LARGE_RATE, judge_rates
 from backtest.lake.read import read_series
+from backtest.lake.suspect import Suspect
 from backtest.lake.witnesses import suspects_of
 from backtest.market.inputs import InputSeries, from_lake
 from backtest.mechanics.exact import rate_e9

@@ -7,7 +7,7 @@ from typing import Any
 
 from backtest.lake.checks import Facts
 from backtest.lake.place import Place
-from backtest.lake.plausible import Suspect
+from backtest.lake.suspect import Suspect
 
 
 @dataclass(frozen=True, slots=True)

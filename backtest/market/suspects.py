@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from backtest.errors import SuspectError
-from backtest.lake.plausible import Suspect
+from backtest.lake.suspect import Suspect
 from backtest.market.inputs import InputSeries
 
 NOTED = 3  # of a series in the notes; run.json has all

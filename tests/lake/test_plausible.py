@@ -10,8 +10,9 @@ import polars as pl
 import pytest
 
 from backtest.lake.place import Place
-from backtest.lake.plausible import Suspect, judge_bars, judge_level, judge_open_interest, judge_rates
+from backtest.lake.plausible import judge_bars, judge_level, judge_open_interest, judge_rates
 from backtest.lake.series import schema_of
+from backtest.lake.suspect import Suspect
 from backtest.lake.witnesses import suspects_of
 from backtest.lake.write import write_day
 from tests.fetch.standins import bars, utc

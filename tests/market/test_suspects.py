@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from backtest.errors import SuspectError
-from backtest.lake.plausible import Suspect
 from backtest.lake.series import schema_of
+from backtest.lake.suspect import Suspect
 from backtest.market.inputs import InputSeries
 from backtest.market.suspects import refuse_suspects, suspect_notes, suspects_used
 from backtest.report import render_html

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from backtest.formatting import coin, micros, plural
-from backtest.lake.plausible import expected_text, figure_text
+from backtest.lake.suspect import expected_text, figure_text
 from backtest.report import markup as m
 from backtest.report.findings import Findings, Row
 from backtest.report.sections.section import Part, Section
