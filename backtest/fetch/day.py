@@ -10,7 +10,7 @@ import numpy as np
 
 from backtest.errors import DataError
 from backtest.lake.availability import load_availability
-from backtest.lake.checks import PRICE_LIMIT, check_rows, whole_rows
+from backtest.lake.checks import PRICE_LIMIT, VOLUME_LIMIT, check_rows, whole_rows
 from backtest.lake.series import SERIES
 from backtest.lake.write import write_bars, write_day
 from backtest.mechanics.exact import Floats, Ints
@@ -100,7 +100,7 @@ def passes_bar_rules(rows: Floats, bar_s: int) -> bool:
     times = (ts % (bar_s * 1000) == 0).all() and (np.diff(ts) > 0).all()
     # each is false for what is not a number
     rules = (low >= 0, low <= opened, low <= closed, opened <= high, closed <= high, high < PRICE_LIMIT)
-    return bool(times) and all(bool(rule.all()) for rule in (*rules, volume >= 0, volume < np.inf))
+    return bool(times) and all(bool(rule.all()) for rule in (*rules, volume >= 0, volume < VOLUME_LIMIT))
 
 
 def frame_of(fetched: FetchedDay, series: str) -> pl.DataFrame:

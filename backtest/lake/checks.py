@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PRICES = ("open", "high", "low", "close")
 PRICE_LIMIT = 1e12
+VOLUME_LIMIT = 1e18
 GAPS_SHOWN = 3
 
 
@@ -115,6 +116,7 @@ def bar_rules(bar_s: int) -> list[Rule]:
         Rule("an open or close outside the range", "low <= open, close <= high", outside),
         Rule("a volume that is not a number", "finite volumes", _not_finite(volume)),
         Rule("a negative volume", "volumes of zero or more", volume < 0),
+        Rule("a volume out of range", f"volumes below {VOLUME_LIMIT:g}", volume >= VOLUME_LIMIT),
     ]
 
 

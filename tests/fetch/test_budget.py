@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -129,8 +130,13 @@ def test_an_answer_of_200_mb_is_read_to_its_limit_only() -> None:
 def test_an_answer_that_unpacks_to_more_than_allowed_is_given_up() -> None:
     zeros = Reply(b"".join(packed(iter([bytes(1 << 20)] * 64))), headers={"Content-Encoding": "gzip"})
     assert len(zeros.body) < 100_000
-    with pytest.raises(OverBudgetError, match="more than 1,048,576 bytes"):
-        read(zeros, answer_bytes=1 << 20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(OverBudgetError, match="more than 1,048,576 bytes"):
+            read(zeros, answer_bytes=1 << 20)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "identity", "GZIP"])

@@ -78,7 +78,7 @@ def test_bars_that_keep_the_rules_pass_the_checks_and_others_are_named() -> None
     assert passes_bar_rules(good, 60)
     check_bars(flat(utc("21:00"), 3), SYMBOL, 60, "test")
     assert broken_rule(FetchedDay(DAY, rows=good), place("ohlcv"), "bybit") == ""
-    for column, value in ((1, 9.0), (2, 0.5), (3, -0.5), (4, np.nan), (5, -1.0), (0, MS + 1), (2, 1e13)):
+    for column, value in ((1, 9.0), (2, 0.5), (3, -0.5), (4, np.nan), (5, -1.0), (0, MS + 1), (2, 1e13), (5, 1e18)):
         bad = good.copy()
         bad[1, column] = value
         assert not passes_bar_rules(bad, 60)

@@ -18,6 +18,7 @@ from typing import Any
 from backtest.fetch.retry import retry_after
 
 GROUPED = re.compile(r'"\s*[-+]?[\d.]*\d_[\d_.eE+-]*\s*"')
+FOREIGN_DIGITS = re.compile(r'"[-+.0-9]*(?:[^\W\D0-9]|\\u[0-9a-fA-F]{4})(?:[-+.\d]|\\u[0-9a-fA-F]{4})*"')
 SWITCHES = re.compile(r"[\[,]\s*(?:true|false)\s*[\],]")  # in a list, where a number should be
 SHOWN = 120  # characters of a body or an error that a message repeats
 REFUSED = {
@@ -214,13 +215,17 @@ def _row_names(rows: Sequence[Any]) -> Iterator[str]:
 
 
 def strange_numbers(body: str) -> bool:
-    """Return whether a text holds a number as no venue writes one, which Python would read: ``"5_0.0"``, ``true``.
+    r"""Return whether a text holds a number as no venue writes one, which Python would read: ``"5_0.0"``, ``true``.
 
     Examples
     --------
     >>> [strange_numbers(text) for text in ('["5_0.0"]', '["BTCUSD_251226"]', '[1, true]', '{"ok": true}')]
     [True, False, True, False]
+    >>> strange_numbers('["\N{ARABIC-INDIC DIGIT FIVE}"]'), strange_numbers(r'["\u0665"]'), strange_numbers('["\xe9"]')
+    (True, True, False)
     """
+    if (not body.isascii() or "\\u" in body) and FOREIGN_DIGITS.search(body):
+        return True
     switches = ("true" in body or "false" in body) and bool(SWITCHES.search(body))
     return switches or ("_" in body and bool(GROUPED.search(body)))
 
