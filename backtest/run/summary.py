@@ -53,7 +53,8 @@ def _suspects(run: StoredRun) -> list[tuple[str, str]]:
     first = found[0]
     value = f"{coin(first.symbol)} {first.series} {first.field} {first.value:,.6g} at {first.ts.isoformat()}"
     walked = sum(one.walked for one in found)
-    where = "replayed" if walked == len(found) else f"{walked} replayed, the rest before the core"
+    some = f"{walked} replayed, the rest before the core"
+    where = {len(found): "replayed", 0: "before the core"}.get(walked, some)
     return [("suspicious", f"{len(found)} {plural(len(found), 'value')}, {where}: {value}")]
 
 
