@@ -131,6 +131,13 @@ def test_nobody_to_close() -> None:
         assert (queue.size, queue.lots) == (0, 0)
 
 
+def test_a_venue_without_a_queue_looks_at_nobody() -> None:
+    queue = Side([], 1).queue("none", "last")
+    assert 0 not in queue
+    queue = Side([position(1, 90, USD), position(1, 90, USD, eligible=False)], 1).queue("none", "last")
+    assert [place in queue for place in (0, 1)] == [True, False]
+
+
 positions = st.tuples(
     st.integers(1, 50), st.integers(1, 6), st.sampled_from((-1, 0, 1)), st.integers(1, 40), st.booleans()
 ).map(lambda row: (row[0], row[0] * 25 * row[1] * USD + row[2], row[3] * USD // 3, row[4] or row[3] > 10))

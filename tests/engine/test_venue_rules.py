@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.engine.small import FUND, LONG, SHORT, bar, small
+from tests.engine.test_records import check_all
 from tests.reference.adapter import run_fast
 from tests.reference.slow_engine import replay
 
@@ -180,3 +181,9 @@ def test_a_bankrupt_s_own_opposite_leg_closes_first_at_the_close_price(close_pri
     leg = {"id": 1, "symbol": "BTC", "side": -1, "lots": 4, "cost": 400_000, "wallet": 200_000}
     result = run([bar(880)], (LONG, leg, SHORT), close_price=close_price)
     assert result["adl"] == [[2, "BTC", 1, 1, 4, 4 * per_lot], [2, "BTC", 1, 2, 6, 6 * per_lot]]
+
+
+def test_a_watched_position_stands_in_no_queue_where_there_is_none() -> None:
+    # Every position is watched: the short opposite the wave of the long has no rank, and nobody is a candidate.
+    outcome = check_all(small([bar(1000), bar(880)], (LONG, SHORT), **NONE))
+    assert [(row.row, row.in_queue, row.candidates) for row in outcome.record.watch] == [(1, False, 0)]

@@ -93,7 +93,7 @@ def places(replay: Replay, wave: Wave) -> list[QueuePlace]:
         if book.symbol[row] != wave.symbol or book.side[row] == wave.side:
             continue
         place = row - wave.first
-        if wave.queue.eligible[place]:
+        if place in wave.queue:
             out.append(QueuePlace(row, True, *wave.queue.ahead(place)))
         else:
             out.append(QueuePlace(row, False))

@@ -167,6 +167,10 @@ class Queue:
             ordered[first : last + 1] = sorted(sorted(score), key=score.__getitem__, reverse=True)  # ties stay by place
             at += size
 
+    def __contains__(self, place: int) -> bool:
+        """Tell whether the position at a place is a candidate; a venue without a queue looked at none."""
+        return place < len(self.eligible) and bool(self.eligible[place])
+
     def ahead(self, place: int) -> tuple[int, int, float]:
         """Return how many candidates stand before one, their notional in quanta, and its score, by counting."""
         coarse = self.coarse[place]
