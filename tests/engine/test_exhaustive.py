@@ -1,0 +1,64 @@
+"""A slice of all tiny worlds: both engines agree on all records, and the slice meets every tie at least once.
+
+``python -m tests.engine.exhaustive`` replays all of them.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine.exhaustive import agreed
+from tests.engine.tiny import PARTS, PIVOT, row, tape, tiers
+from tests.reference.slow_state import maintenance_margin
+from tests.reference.worlds_strategy import RANKINGS
+
+EVERY = {"ranks": 173, "rules": 97, "funds": 269, "accounts": 211}  # primes, so that a slice passes through all axes
+SCORED = {f"equal scores: {ranking}" for ranking in RANKINGS if ranking != "random"}
+TIES = {
+    "ranks": {"equal sizes", "equal shares", "no profit", "skipped", "both sides, at once", "winner left with nothing"}
+    | SCORED,
+    "rules": {
+        "equity at maintenance", "equity at maintenance, no breach", "equity of zero", "equity a quantum below zero",
+        "mark at the floor of a tier", "order at its limit", "order beyond its limit", "book of the size",
+        "book a lot short", "empty book", "equal breach marks, at once", "equal breach marks, walked",
+    },
+    "funds": {"fund exactly enough", "fund a quantum short", "fund without money", "equal breach marks, at once"},
+    "accounts": {"two symbols, at once", "two symbols, walked", "equity at maintenance", "equity of zero"},
+}  # fmt: skip
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("name", PARTS)
+def test_both_engines_agree_on_a_slice_that_meets_every_tie(name: str) -> None:
+    part = PARTS[name]
+    met = agreed(part.worlds(start=7, step=EVERY[name]))
+    assert met["worlds"] == -(-(len(part) - 7) // EVERY[name])
+    assert TIES[name] - set(met) == set()
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_is_the_product_of_its_axes(name: str) -> None:
+    part = PARTS[name]
+    last = len(part) - 1
+    assert [number for number, _ in part.worlds(step=last)] == [0, last]
+    assert part.world(last) == next(part.worlds(start=last))[1]
+    with pytest.raises(IndexError):
+        part.world(len(part))
+
+
+def test_collateral_puts_equity_at_the_pivot_where_a_level_says() -> None:
+    # Two lots long from 100 to 90 lose 200 of 2,000; two lots short to 110 the same. Maintenance at 1,800: 360 - 225.
+    assert [row(1, 1, 2, level, 1)["wallet"] for level in ("zero", "maintenance", "safe", "half")] == [
+        200, 335, 2000, 1000
+    ]  # fmt: skip
+    assert row(1, -1, 2, "zero", -1, more=-1)["wallet"] == 199
+    assert maintenance_margin(tiers(PIVOT[1]), 1800) == 135
+    assert maintenance_margin(tiers(PIVOT[1], stepped=True), 1800) == 360
+
+
+def test_a_book_holds_its_depth_when_the_extreme_is_reached() -> None:
+    # Three of the four prices of a walked bar have freed their part of the volume by then.
+    for depth in (0, 1, 2):
+        volume = tape("walk", {"BTC": (100, 90, 81)}, depth)["bars"][0]["BTC"]["volume_lots"]
+        assert volume * 3 // 4 == depth
+        assert tape("jump", {"BTC": (100, 90, 81)}, depth)["bars"][0]["BTC"]["volume_lots"] == depth
