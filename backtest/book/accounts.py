@@ -83,12 +83,12 @@ def margin_modes(account: Ints, cross: Bools) -> tuple[Ints, Ints]:
     return ids, np.where(crossed == 0, 0, np.where(crossed == count, 1, 2))
 
 
-def maintenance_of(symbol: Ints, value: Ints, tiers: Sequence[Tiers]) -> Ints:
-    """Return the maintenance margin of positions by their ``value``, each rounded up, in quanta."""
+def maintenance_of(symbol: Ints, value: Ints, entry_value: Ints, tiers: Sequence[Tiers]) -> Ints:
+    """Return the maintenance margin of positions by their value or entry value, each rounded up, in quanta."""
     out = np.zeros(len(value), dtype=np.int64)
     for k, table in enumerate(tiers):
         mine = symbol == k
-        out[mine] = maintenance(value[mine], table)
+        out[mine] = maintenance(table.notional(value[mine], entry_value[mine]), table)
     return out
 
 
@@ -107,7 +107,7 @@ def weak_margin(
     symbol, entry_value, collateral = columns["symbol"], columns["entry_value"], columns["collateral"]
     value = columns["lots"] * lot_values(instruments, mark0)[symbol]
     equity = collateral + columns["side"] * value_signs(instruments)[symbol] * (value - entry_value)
-    need = maintenance_of(symbol, value, [table for table, _ in tiers])
+    need = maintenance_of(symbol, value, entry_value, [table for table, _ in tiers])
     initial = np.empty(len(entry_value))  # initial margin, in floats: it is only counted
     for k, (table, limits) in enumerate(tiers):
         mine = symbol == k

@@ -197,10 +197,13 @@ class _Coin:
         rates = np.array([math.ceil(RATE_ONE / limit) for limit in self.limits], dtype=np.int64)
         return rates[tier_of(self.value(lots), self.tiers)]
 
-    def least_equity(self, lots: Ints, side: int, extremes: Ints) -> Ints:
+    def least_equity(self, lots: Ints, side: int, extremes: Ints, entry_value: Ints) -> Ints:
         """Return the least equity at the first mark: initial margin, and no breach at the worst mark since entry."""
         worst, sign = lots * self.contract.values_per_lot(extremes), side * self.contract.value_sign
-        survival = maintenance(worst, self.tiers) + int(self.inclusive) - sign * (worst - self.value(lots))
+        # an entry value that moves towards the first mark ends at most where that is
+        most = np.maximum(entry_value, self.value(lots)) + 1
+        required = maintenance(self.tiers.notional(worst, most), self.tiers)
+        survival = required + int(self.inclusive) - sign * (worst - self.value(lots))
         if sign > 0 and steps_up(self.tiers):  # where a tier above the worst mark begins, a long needs more than there
             for floor, rate in zip(self.tiers.floors.tolist(), self.tiers.rates_e9.tolist(), strict=True):
                 passed = (worst < floor) & (floor <= self.value(lots))
@@ -239,7 +242,8 @@ def _draw_side(
         fix = "lower open_interest_usd or entry_spread_frac"
         at = "lowest" if item.inverse else "highest"
         raise RangeError(f"{where}: open interest at the {at} entry is too large for 64-bit integers; {fix}")
-    least = coin.least_equity(lots, side, worst)
+    entered = coin.contract.values_per_lot(entries * item.mark_per_tick)
+    least = coin.least_equity(lots, side, worst, lots * entered)
     limits = coin.value(lots) / least
     walk, bucket, leverage = rng.permutation(count), np.empty(count, dtype=np.int64), np.empty(count)
     bucket[walk] = fill_buckets(lots[walk], limits[walk], coin.mix)
@@ -252,13 +256,11 @@ def _draw_side(
             raise ConfigError(f"{where}: {mine} in {base_text(total, item)} of open interest; {fix}")
         notes.append(f"{where}: {mine} taken from the largest other positions")
         lots = level_down(lots, watched)
-        least = coin.least_equity(lots, side, worst)
+        least = coin.least_equity(lots, side, worst, lots * entered)
     value = coin.value(lots)
     equity = np.maximum(least, np.ceil(value / leverage).astype(np.int64))
     sign = side * coin.contract.value_sign
-    entry_value = _entry_value_within_margin(
-        coin, sign, lots, lots * coin.contract.values_per_lot(entries * item.mark_per_tick), equity
-    )
+    entry_value = _entry_value_within_margin(coin, sign, lots, lots * entered, equity)
     return {
         "lots": lots,
         "entry_value": entry_value,

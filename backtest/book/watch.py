@@ -128,7 +128,10 @@ def watch_rows(
                 f"its tier allows at most {limit:g}; lower leverage or size_base"
             )
         standing[watch.name].append(
-            (collateral + sign * (value - entry_value), int(maintenance(np.array([value]), table)[0]))
+            (
+                collateral + sign * (value - entry_value),
+                int(maintenance(table.notional(np.array([value]), np.array([entry_value])), table)[0]),
+            )
         )
         rows.append(
             {

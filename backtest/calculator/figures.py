@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -152,11 +152,12 @@ def _inputs(held: Position, side: str, mode: str) -> Iterator[Figure]:
 
 
 def _margin(held: Position, table: MarginTable) -> Iterator[Figure]:
-    tiers, place = held.tiers, int(tier_of(row(held.value), held.tiers)[0])
+    tiers, place = held.tiers, int(tier_of(row(held.margin_notional), held.tiers)[0])
     origin = table.source, table.mark
     whole = table.kind == "risk_limits"
     ends = "limits inclusive, one rate on the whole position" if whole else "floors inclusive"
-    tier = f"of {len(tiers)}, by notional, {ends}; table of {table.valid_from}"
+    basis = "entry value" if tiers.on_entry else "notional"
+    tier = f"of {len(tiers)}, by {basis}, {ends}; table of {table.valid_from}"
     less = "none: the rate is not marginal" if whole else "previous + floor x step of the rate"
     rate = Fraction(int(tiers.rates_e9[place]), RATE_ONE)
     value, need, equity = Fraction(held.value), Fraction(held.maintenance), Fraction(held.equity)
@@ -167,7 +168,7 @@ def _margin(held: Position, table: MarginTable) -> Iterator[Figure]:
     yield Figure("tier", place + 1, tier, *origin)
     yield Figure("maintenance_rate_frac", _decimal(rate, RATIO_PLACES), "of the tier", *origin)
     yield _money(held, "deduction", int(tiers.deductions[place]), less, *origin)
-    yield _money(held, "maintenance_margin", held.maintenance, "notional x rate, rounded up, - deduction", *origin)
+    yield _money(held, "maintenance_margin", held.maintenance, f"{basis} x rate, rounded up, - deduction", *origin)
     pnl = "side x (entry value - notional)" if inverse else "side x (notional - entry value)"
     yield _money(held, "unrealised_pnl", held.pnl, pnl)
     yield _money(held, "equity", held.equity, "collateral + unrealised PnL")
@@ -178,7 +179,7 @@ def _margin(held: Position, table: MarginTable) -> Iterator[Figure]:
 
 
 def _prices(held: Position, profile: VenueProfile) -> Iterator[Figure]:
-    unit, exact, origin = held.instrument, held.exact(), _origin(profile, "margin")
+    unit, origin = held.instrument, _origin(profile, "margin")
     breach = f"equity {'<=' if held.inclusive else '<'} maintenance margin"
     state = "bankrupt" if held.equity < 0 else "liquidated" if held.breached() else "open"
     yield Figure("state", state, f"at this mark; liquidated where {breach}", *origin)
@@ -192,14 +193,7 @@ def _prices(held: Position, profile: VenueProfile) -> Iterator[Figure]:
         rule = f"first mark{way} with {breach}, in steps of {unit.mark_quantum:f}"
         yield Figure("liquidation_px", _mark_price(first, unit), rule, *origin)
     without = NO_VALUE + "at no price above zero"
-    solved, broke = (
-        contracts.liquidation_price(
-            exact,
-            contracts.exact_tiers(held.tiers, QUANTA_PER_USD * held.coin_px),
-            held.mark * Fraction(unit.mark_quantum) if stepped else None,
-        ),
-        contracts.bankruptcy_price(exact),
-    )
+    solved, broke = _solved(held), contracts.bankruptcy_price(held.exact())
     price, tier = (solved[0], solved[1] + 1) if solved else (None, None)
     rule = "equity = maintenance margin, solved in its own tier, before any rounding"
     yield Figure("liquidation_exact_px", _price(price, unit), rule if solved else without, *origin)
@@ -207,6 +201,19 @@ def _prices(held: Position, profile: VenueProfile) -> Iterator[Figure]:
     yield Figure("bankruptcy_px", _price(broke, unit), "equity = 0" if broke else without)
     if profile.rules["liquidation_rule"] == "fillable_price":
         yield _fillable(held, profile)
+
+
+def _solved(held: Position) -> tuple[Fraction, int] | None:
+    """Return the price at which equity equals maintenance margin, and its tier from 0."""
+    exact, per_unit = held.exact(), QUANTA_PER_USD * held.coin_px
+    tiers = contracts.exact_tiers(held.tiers, per_unit)
+    if not held.tiers.on_entry:
+        start = held.mark * Fraction(held.instrument.mark_quantum) if steps_up(held.tiers) else None
+        return contracts.liquidation_price(exact, tiers, start)
+    basis = Fraction(held.margin_notional) / per_unit  # its maintenance is bound at any price
+    free = replace(exact, balance=exact.balance - contracts.maintenance_margin(basis, tiers))
+    price = contracts.bankruptcy_price(free)
+    return None if price is None else (price, contracts.tier_at(basis, tiers))
 
 
 def _fillable(held: Position, profile: VenueProfile) -> Figure:

@@ -14,7 +14,7 @@ from backtest.calculator import contracts
 from backtest.errors import NotBuiltError, UnknownNameError, UsageError
 from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import QUANTA_PER_USD, Ints, half_even
-from backtest.mechanics.margin import Tiers, in_breach, maintenance, tier_of
+from backtest.mechanics.margin import BreachTest, Tiers, breach_test, in_breach, maintenance, tier_of
 from backtest.mechanics.margin_stepped import breaches_around, first_breach_mark
 from backtest.scenario.fields import MOST
 from backtest.venue.instrument import Instrument
@@ -104,27 +104,36 @@ class Position:
         return self.collateral - self.sign * self.entry_value
 
     @property
+    def margin_notional(self) -> int:
+        """Return what the margin schedule counts: the notional at the mark, or the entry value."""
+        return self.entry_value if self.tiers.on_entry else self.value
+
+    @property
     def maintenance(self) -> int:
         """Return the maintenance margin at the mark."""
-        return int(maintenance(row(self.value), self.tiers)[0])
+        return int(maintenance(row(self.margin_notional), self.tiers)[0])
 
     def breached(self) -> bool:
         """Return whether the engine liquidates at the mark."""
-        at = row(self.cash), row(self.sign * self.lots), row(self.mark)
-        return bool(in_breach(*at, self.contract, self.tiers, self.inclusive)[0])
+        test = self._test()
+        at = test.cash, row(self.sign * self.lots), row(self.mark)
+        return bool(in_breach(*at, self.contract, test.tiers, self.inclusive)[0])
 
     def first_breach(self) -> int:
         """Return the first mark in breach in the direction of loss, or ``NEVER_LONG`` or ``NEVER_SHORT``."""
-        return int(first_breach_mark(*self._held(), self.contract, self.tiers, self.inclusive, row(self.mark))[0])
+        test, lots = self._test(), row(self.sign * self.lots)
+        found = first_breach_mark(test.cash, lots, self.contract, test.tiers, self.inclusive, row(self.mark))
+        return int(found[0])
 
     def breaches_around(self) -> tuple[int, int]:
         """Return the nearest marks in breach below and above the mark."""
-        found = breaches_around(*self._held(), self.contract, self.tiers, self.inclusive, row(self.mark))
+        lots = row(self.sign * self.lots)
+        found = breaches_around(row(self.cash), lots, self.contract, self.tiers, self.inclusive, row(self.mark))
         below, above = (int(marks[0]) for marks in found)
         return below, above
 
-    def _held(self) -> tuple[Ints, Ints]:
-        return row(self.cash), row(self.sign * self.lots)
+    def _test(self) -> BreachTest:
+        return breach_test(row(self.cash), row(self.entry_value), self.tiers)
 
     def exact(self) -> contracts.Holding:
         """Return the position in base and USD; of an inverse contract its face in USD, and coins."""

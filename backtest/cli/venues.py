@@ -75,6 +75,7 @@ def rules_text(venue: VenueProfile) -> str:
 
 def _text(venue: VenueProfile) -> str:
     """Return all that a profile states."""
+    basis = "; ".join(each.text() for each in venue.margin_notional)
     head = heading(
         [
             ("venue", f"{venue.id}  {venue.name}"),
@@ -85,6 +86,7 @@ def _text(venue: VenueProfile) -> str:
                 else []
             ),
             ("settles", f"{_settles(venue)}; {_kinds(venue)}"),
+            *([("maintenance", basis)] if basis else []),
             ("funding", venue.funding.text()),
         ]
     )

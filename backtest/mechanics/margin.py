@@ -25,18 +25,25 @@ CHUNK = 1 << 15
 class Tiers:
     """A tiered maintenance schedule: floors and deductions in quanta, rates in 1e-9.
 
-    Tier k holds from its floor inclusive. ``maintenance = ceil(notional * rate) - deduction``.
+    Tier k holds from its floor inclusive. ``maintenance = ceil(notional * rate) - deduction``. ``on_entry``: the
+    notional of a position is its entry value, whatever the mark; else its value at the mark.
     """
 
     floors: Ints
     rates_e9: Ints
     deductions: Ints
+    on_entry: bool = False
 
     @staticmethod
-    def of(rows: Sequence[tuple[int, int, int]]) -> Tiers:
+    def of(rows: Sequence[tuple[int, int, int]], *, on_entry: bool = False) -> Tiers:
         """Build a schedule from (floor, rate, deduction) rows in ascending order."""
         table = np.array(rows, dtype=np.int64).reshape(-1, 3)
-        return Tiers(*(np.ascontiguousarray(table[:, k]) for k in range(3)))
+        floors, rates_e9, less = (np.ascontiguousarray(table[:, k]) for k in range(3))
+        return Tiers(floors, rates_e9, less, on_entry)
+
+    def notional(self, value: Ints, entry_value: Ints) -> Ints:
+        """Return what the schedule counts of positions: entry values, or values at the mark."""
+        return entry_value if self.on_entry else value
 
     def __len__(self) -> int:
         return len(self.floors)
@@ -85,6 +92,35 @@ def maintenance(notional: Ints, tiers: Tiers) -> Ints:
     tier = tier_of(notional, tiers)
     required: Ints = np.maximum(mul_rate_up(notional, tiers.rates_e9[tier]) - tiers.deductions[tier], 0)
     return required
+
+
+NOTHING = Tiers.of([(0, 0, 0)])  # a schedule that asks for no maintenance
+
+
+@dataclass(frozen=True, slots=True)
+class BreachTest:
+    """The breach test of positions as one whose maintenance follows the mark: cash in quanta, and the schedule."""
+
+    cash: Ints
+    tiers: Tiers
+
+
+def breach_test(cash: Ints, entry_value: Ints, tiers: Tiers) -> BreachTest:
+    """Return an equal breach test in which maintenance follows the mark.
+
+    Maintenance on the entry value does not: it is taken off the cash, and nothing is asked for at the mark.
+
+    Examples
+    --------
+    5 % of 1,000,000 and equity of 50,000 at a mark of 950,000 or, less the 50,000, of nothing.
+
+    >>> test = breach_test(np.array([-900_000]), np.array([1_000_000]), Tiers.of([(0, 50_000_000, 0)], on_entry=True))
+    >>> test.cash.tolist(), test.tiers is NOTHING
+    ([-950000], True)
+    """
+    if not tiers.on_entry:
+        return BreachTest(cash, tiers)
+    return BreachTest(cash - maintenance(entry_value, tiers), NOTHING)
 
 
 def in_breach(cash: Ints, signed_lots: Ints, marks: Ints, contract: Contract, tiers: Tiers, inclusive: bool) -> Bools:

@@ -17,7 +17,7 @@ from backtest.mechanics.margin import HIGHEST, NEVER_LONG, NEVER_SHORT, Tiers, b
 
 
 def steps_up(tiers: Tiers) -> bool:
-    """Return whether maintenance jumps by more than rounding where some tier begins.
+    """Return whether maintenance jumps by more than rounding where some tier begins, as a position moves with its mark.
 
     Examples
     --------
@@ -26,6 +26,8 @@ def steps_up(tiers: Tiers) -> bool:
     >>> steps_up(Tiers.of([(0, 5_000_000, 0), (10**9, 10_000_000, 0)]))
     True
     """
+    if tiers.on_entry:
+        return False
     floors, rates, less = (column.tolist() for column in (tiers.floors, tiers.rates_e9, tiers.deductions))
     jumps = (floors[k] * (rates[k] - rates[k - 1]) - (less[k] - less[k - 1]) * RATE_ONE for k in range(1, len(floors)))
     return any(abs(jump) > RATE_ONE for jump in jumps)

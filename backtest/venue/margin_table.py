@@ -43,7 +43,7 @@ class MarginTable:
     """A dated table of one coin (``*``: any coin without its own): (floor, rate in 1e-9, max leverage).
 
     ``kind`` is a name in ``SCHEDULES``: whether rates are marginal or each applies to the whole position. ``unit``
-    of the floors: usd, or coin for an inverse contract.
+    of the floors: usd, or coin for an inverse contract. ``on_entry``: a position's notional is its entry value.
     """
 
     coin: str
@@ -54,6 +54,7 @@ class MarginTable:
     note: str
     kind: str = "tiered"
     unit: Literal["usd", "coin"] = "usd"
+    on_entry: bool = False
 
     def schedule(self, coin_px: Fraction = Fraction(1)) -> MarginSchedule:
         """Return maintenance tiers in quanta and the largest leverage of each tier.
@@ -77,7 +78,7 @@ class MarginTable:
         if self.kind == "risk_limits":
             floors, less = [floor + (floor > 0) for floor in floors], [0] * len(rates)
         rows = list(zip(floors, rates, less, strict=True))
-        return MarginSchedule(Tiers.of(rows), tuple(limit for _, _, limit in self.tiers))
+        return MarginSchedule(Tiers.of(rows, on_entry=self.on_entry), tuple(limit for _, _, limit in self.tiers))
 
 
 class TierTable(Cited, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from backtest.errors import ConfigError, UnknownNameError
 from backtest.venue.funding_rule import FundingRule
 from backtest.venue.listings import Listing, in_force
 from backtest.venue.margin_table import MarginTable
-from backtest.venue.statement import Closure, Point, Simplification, Source
+from backtest.venue.statement import Closure, MarginNotional, Point, Simplification, Source
 
 A_YEAR = dt.timedelta(days=366)
 
@@ -51,6 +51,7 @@ class VenueProfile:
     notes: tuple[str, ...]
     sources: Mapping[str, Source]
     inclusive: bool
+    margin_notional: tuple[MarginNotional, ...]
     tables: tuple[MarginTable, ...]
     listings: tuple[Listing, ...]
     instruments: Mapping[str, Listing]
@@ -118,7 +119,12 @@ class VenueProfile:
             warning = f"margin table of {coin} at {self.id} is dated {best.valid_from}, after {day}"
         elif day - best.valid_from > A_YEAR:
             warning = f"margin table of {coin} at {self.id} is dated {best.valid_from}, over a year before {day}"
-        return best, warning
+        return replace(best, on_entry=self.on_entry(day)), warning
+
+    def on_entry(self, day: dt.date) -> bool:
+        """Return whether maintenance margin is on the entry value on a day, else on the value at the mark."""
+        past = [rule for rule in self.margin_notional if rule.valid_from <= day]
+        return bool(past) and max(past, key=lambda rule: rule.valid_from).value == "entry"
 
     def fund_start(self, day: dt.date) -> FundStart:
         """Return the fund's balance before a day in dollars.

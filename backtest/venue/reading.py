@@ -22,7 +22,7 @@ from backtest.venue.funding_rule import FundingTable
 from backtest.venue.listings import InstrumentTable, listings_of
 from backtest.venue.margin_table import TierTable
 from backtest.venue.profile import Balance, VenueProfile
-from backtest.venue.statement import Closure, Point, Simplification, Source
+from backtest.venue.statement import Closure, MarginNotional, Point, Simplification, Source
 
 FIRST_YEAR = 2000  # of a balance
 Above0 = Annotated[int, msgspec.Meta(gt=0)]
@@ -31,11 +31,16 @@ VENUE_RULES = tuple(param for param in PARAMS if param.venue)
 
 
 class MarginSection(Cited, frozen=True, kw_only=True):
-    """``[margin]``: schedule, whether equity equal to maintenance is in breach, and the dated tables."""
+    """``[margin]``: schedule, whether equity equal to maintenance is in breach, what it is on, and the dated tables."""
 
     schedule: Literal[tuple(SCHEDULES)]  # type: ignore[valid-type]
     threshold: Literal["<", "<="]
+    notional: tuple[MarginNotional, ...] = ()
     table: tuple[TierTable, ...]
+
+    def __post_init__(self) -> None:
+        if len({rule.valid_from for rule in self.notional}) < len(self.notional):
+            raise ValueError("two [[margin.notional]] tables for one day; keep one")
 
 
 class BalanceTable(Cited, frozen=True, kw_only=True):
@@ -185,6 +190,7 @@ def parse_venue(table: Mapping[str, Any], where: str) -> VenueProfile:
         notes=file.notes,
         sources={row.id: row for row in file.source},
         inclusive=file.margin.threshold == "<=",
+        margin_notional=file.margin.notional,
         tables=tuple(row.table(file.margin.schedule) for row in file.margin.table),
         listings=listings_of(file.instrument, where),
         instruments={},

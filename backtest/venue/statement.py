@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import Literal
+
 import msgspec
 
 from backtest.toml import Cited, Mark, Table, Utc
@@ -42,6 +45,24 @@ class Closure(Cited, frozen=True, kw_only=True):
         'historic: closed on 2026-09-23 at 04:00 UTC'
         """
         return f"historic: closed on {self.at:%Y-%m-%d} at {self.at:%H:%M} UTC"
+
+
+class MarginNotional(Cited, frozen=True, kw_only=True):
+    """``[[margin.notional]]``: what maintenance margin is a rate of since a day, the value at the mark or at entry."""
+
+    value: Literal["mark", "entry"]
+    valid_from: dt.date = dt.date.min
+
+    def text(self) -> str:
+        """Return the rule as a line.
+
+        Examples
+        --------
+        >>> MarginNotional(value="entry", source="help", mark="V").text()
+        'on the entry value'
+        """
+        on = "on the entry value" if self.value == "entry" else "on the value at the mark"
+        return on if self.valid_from == dt.date.min else f"{on} from {self.valid_from}"
 
 
 class Simplification(Table, frozen=True, kw_only=True):

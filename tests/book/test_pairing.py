@@ -65,7 +65,7 @@ def test_joining_changes_owners_and_nothing_else(
     worth = np.array([FIRST[item.coin] * item.q_mark for item in COINS])
     value = book.lots * worth[book.symbol]
     equity = whole.total((book.collateral + book.side * (value - book.entry_value))[whole.rows])
-    need = whole.total(maintenance_of(book.symbol, value, [TIERS[0]] * 3)[whole.rows])
+    need = whole.total(maintenance_of(book.symbol, value, value, [TIERS[0]] * 3)[whole.rows])
     assert (equity > need if inclusive else equity >= need).all()
 
 

@@ -46,7 +46,10 @@ def build(case: dict[str, Any]) -> World:
             for name, ticks in zip(names, per_tick, strict=True)
         ),
         mark_per_tick=per_tick,
-        tiers=tuple(Tiers.of(case["symbols"][name]["tiers"]) for name in names),
+        tiers=tuple(
+            Tiers.of(case["symbols"][name]["tiers"], on_entry=case["symbols"][name].get("on_entry", False))
+            for name in names
+        ),
         walk=walk(trade, _bars(case, names, "mark"), case["intrabar"]),
         bar_s=case["bar_seconds"],
         trade_low=trade[..., LOW],

@@ -8,7 +8,7 @@ from .slow_ledger import E6, FUND, MARKET, UNCOVERED, VAULT, Position, name_of, 
 from .slow_path import Prices
 from .slow_pools import equity_of_fund, inventory_of_fund, judge, wanted_by_adl
 from .slow_pro_rata import pay_in_proportion
-from .slow_state import Claim, State, close_with_market, maintenance_margin, mark_value
+from .slow_state import Claim, State, close_with_market, margin_of, mark_value
 from .slow_venues import share_losses
 
 CURRENCY_UNIT = E6  # quanta
@@ -289,7 +289,7 @@ def effective_leverage(state: State, row: Position) -> Fraction:
 
 def maintenance(state: State, row: Position) -> int:
     """Return the maintenance margin of a position."""
-    return maintenance_margin(state.world["symbols"][row.symbol]["tiers"], position_value(state, row))
+    return margin_of(state.world, row.symbol, position_value(state, row), state.ledger.cost[row][row.symbol])
 
 
 def account_maintenance(state: State, row: Position) -> int:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from .slow_adl import pnl_at
 from .slow_ledger import VAULT, Position
 from .slow_path import Prices, between
-from .slow_state import Account, Claim, State, is_below, maintenance_margin, mark_value
+from .slow_state import Account, Claim, State, is_below, margin_of, mark_value
 
 PARTS = 1024
 
@@ -28,7 +28,7 @@ def row_value(state: State, row: Position, marks: Prices) -> int:
 
 def row_maintenance(state: State, row: Position, marks: Prices) -> int:
     """Return the maintenance margin of a row at some marks."""
-    return maintenance_margin(state.world["symbols"][row.symbol]["tiers"], row_value(state, row, marks))
+    return margin_of(state.world, row.symbol, row_value(state, row, marks), state.ledger.cost[row][row.symbol])
 
 
 def account_maintenance(state: State, account: Account, marks: Prices) -> int:
@@ -127,6 +127,7 @@ def claim_of(state: State, row: Position, equity: int, marks: Prices, fraction: 
     lots = abs(state.lots(row, row.symbol))
     claim = Claim(row, row.symbol, row.side, worth, lots, value - worth * equity)
     claim.mark, claim.fraction = marks[row.symbol], fraction
+    claim.cost = state.ledger.cost[row][row.symbol]
     return claim
 
 

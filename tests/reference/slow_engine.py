@@ -26,8 +26,10 @@ from .slow_state import (
     State,
     bankruptcy_amount,
     close_with_market,
+    counted,
     is_breach,
     maintenance_margin,
+    margin_of,
     mark_value,
     opening_state,
     trade_value,
@@ -44,7 +46,8 @@ def replay(world: dict[str, Any]) -> dict[str, Any]:
     world : dict
         Symbols, profile, liquidity, bars, funding and accounts; money in quanta, trades in ticks, marks in mark
         quanta, sizes in lots. Keys that may be absent: a symbol's `mark_per_tick` (mark quanta in a tick, 1) and
-        `inverse` (linear; else the value of a lot is `inverse` over the mark), an account row's `cross` (isolated), the
+        `inverse` (linear; else the value of a lot is `inverse` over the mark), `on_entry` (false; else maintenance
+        is on the cost of a position, whatever the mark), an account row's `cross` (isolated), the
         profile's `vault` (none: no such owner; else its `capital`, and the share `num`/`den` of maintenance below
         which it takes over), `hl_literal` (false), `liquidation_rule` (`full_position`; `part_first` has `first_share`
         as [numerator, denominator], `first_above` in quanta and `pause_s`), `adl_allocation` (`queue`),
@@ -164,6 +167,7 @@ def isolated_breaches(state: State) -> list[Claim]:
             amount = bankruptcy_amount(state.ledger, row)
             worth = state.kind(row.symbol) * row.side
             claim = Claim(row, row.symbol, row.side, worth, abs(state.lots(row, row.symbol)), amount)
+            claim.cost = state.ledger.cost[row][row.symbol]
             marks = state.step.marks_walked(claim.symbol)
             if first_breach(state.world, claim, marks[:1]) is None:
                 end_episode(state, claim)
@@ -181,7 +185,7 @@ def out_of_reach(world: dict[str, Any], claim: Claim, marks: Sequence[int]) -> b
     tier that begins below the highest notional would ask of that notional.
     """
     ends = [mark_value(world, claim.symbol, claim.lots, mark) for mark in (marks[0], marks[-1])]
-    highest = max(ends)
+    highest = max(counted(world, claim.symbol, end, claim.cost) for end in ends)
     tiers = [tier for tier in world["symbols"][claim.symbol]["tiers"] if tier[0] <= highest]
     most_maintenance = max(maintenance_margin([tier], highest) for tier in tiers)
     return min(claim.worth * (notional - claim.amount) for notional in ends) > most_maintenance
@@ -191,7 +195,7 @@ def first_breach(world: dict[str, Any], claim: Claim, marks: Sequence[int]) -> i
     """Return the first of some marks at which the position is in breach."""
     for mark in marks:
         notional = mark_value(world, claim.symbol, claim.lots, mark)
-        if is_breach(world, claim.symbol, notional, claim.worth * (notional - claim.amount)):
+        if is_breach(world, claim.symbol, notional, claim.cost, claim.worth * (notional - claim.amount)):
             return mark
     return None
 
@@ -369,8 +373,8 @@ def equity_left(state: State, claim: Claim) -> int:
 def vault_takes(state: State, claim: Claim) -> bool:
     """Tell whether the vault takes a claim: 0 <= equity < num/den of maintenance."""
     vault = state.profile["vault"]
-    tiers = state.world["symbols"][claim.symbol]["tiers"]
-    maintenance = maintenance_margin(tiers, state.value(claim.symbol, claim.lots))
+    cost = state.ledger.cost[claim.owner][claim.symbol]  # of what book and fund have left
+    maintenance = margin_of(state.world, claim.symbol, state.value(claim.symbol, claim.lots), cost)
     num, den = int(vault["num"]), int(vault["den"])
     return 0 <= den * equity_left(state, claim) < num * maintenance
 

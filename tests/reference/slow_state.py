@@ -6,7 +6,7 @@ from typing import Any
 
 from .slow_feedback import Flows
 from .slow_funds import Funds, owner_of
-from .slow_ledger import E9, MARKET, Ledger, Owner, Position, opening_ledger, position_of, sign, slice_of
+from .slow_ledger import E9, MARKET, Ledger, Owner, Position, cut_cost, opening_ledger, position_of, sign, slice_of
 from .slow_path import Prices, Step
 
 Account = tuple[Position, ...]  # the rows of a cross account by symbol, long first; or one isolated position
@@ -36,12 +36,17 @@ class Claim:
     lots_adl: int = 0
     residual: int = 0
     fee: int = 0
+    cost: int = 0  # of the lots at the breach
     waits: bool = False  # the stepper, after it the vault's rule, keeps what is left for the next mark
     others: int = 0
 
     def slice(self, lots: int) -> int:
         """Return the share of `lots` in what is left."""
         return slice_of(self.amount, lots, self.lots)
+
+    def cost_without(self, lots: int) -> int:
+        """Return the cost of what stays when some of the lots go."""
+        return self.cost - cut_cost(self.cost, lots, self.lots)
 
     def take(self, lots: int) -> int:
         """Take the slice of `lots` out of what is left and return it."""
@@ -165,9 +170,19 @@ def maintenance_margin(tiers: list[list[int]], notional: int) -> int:
     return max(0, -(-margin_e9 // E9))
 
 
-def is_breach(world: dict[str, Any], symbol: str, notional: int, equity: int) -> bool:
-    """Tell whether an equity meets the liquidation comparison for a position value, both in quanta."""
-    return is_below(world, equity, maintenance_margin(world["symbols"][symbol]["tiers"], notional))
+def counted(world: dict[str, Any], symbol: str, value: int, cost: int) -> int:
+    """Return the notional of a position: its value at a mark, or its cost where the venue counts that."""
+    return cost if world["symbols"][symbol].get("on_entry") else value
+
+
+def margin_of(world: dict[str, Any], symbol: str, value: int, cost: int) -> int:
+    """Return the maintenance margin of a position."""
+    return maintenance_margin(world["symbols"][symbol]["tiers"], counted(world, symbol, value, cost))
+
+
+def is_breach(world: dict[str, Any], symbol: str, value: int, cost: int, equity: int) -> bool:
+    """Tell whether an equity meets the liquidation comparison for a position, all in quanta."""
+    return is_below(world, equity, margin_of(world, symbol, value, cost))
 
 
 def is_below(world: dict[str, Any], equity: int, maintenance: int) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .slow_ledger import E9
-from .slow_state import Claim, State, is_below, maintenance_margin, mark_value, trade_value
+from .slow_state import Claim, State, counted, is_below, margin_of, mark_value, trade_value
 from .slow_venues import all_rounds, fill_or_void, fill_rounds, part_of_blocks
 
 
@@ -39,12 +39,14 @@ def lot_value(state: State, claim: Claim) -> int:
 
 def tiers_reached(state: State, claim: Claim) -> list[list[int]]:
     """Return the tiers up to that of the position at the mark of the breach, the lowest first."""
-    notional = claim.lots * lot_value(state, claim)
+    notional = counted(state.world, claim.symbol, claim.lots * lot_value(state, claim), claim.cost)
     return [tier for tier in state.world["symbols"][claim.symbol]["tiers"] if tier[0] <= notional]
 
 
 def lots_to_below(state: State, claim: Claim, floor: int) -> int:
-    """Return the fewest lots without which the position is worth less than the floor of a tier."""
+    """Return the fewest lots without which the position counts less than the floor of a tier."""
+    if state.world["symbols"][claim.symbol].get("on_entry"):
+        return next(lots for lots in range(1, claim.lots + 1) if claim.cost_without(lots) < floor)
     return claim.lots - (floor - 1) // lot_value(state, claim)
 
 
@@ -98,9 +100,9 @@ def is_enough(state: State, claim: Claim, lots: int, price: int) -> bool:
     amount = trade_value(state.world, claim.symbol, lots, price)
     fee = amount * state.profile["fee_e9"] // E9
     rest = (claim.lots - lots) * lot_value(state, claim)
-    tiers = state.world["symbols"][claim.symbol]["tiers"]
     equity = claim.worth * (rest + amount - claim.amount) - fee
-    return not is_below(state.world, equity, maintenance_margin(tiers, rest) + claim.others)
+    maintenance = margin_of(state.world, claim.symbol, rest, claim.cost_without(lots))
+    return not is_below(state.world, equity, maintenance + claim.others)
 
 
 # --- two_tiers -----------------------------------------------------------------------------------------------------
@@ -110,7 +112,7 @@ def steps_two_down(state: State, claim: Claim) -> bool:
     """Tell whether the position is in the third tier or above, with equity for the rate of the lowest."""
     tiers = tiers_reached(state, claim)
     notional = claim.lots * lot_value(state, claim)
-    lowest = -(-notional * tiers[0][1] // E9)
+    lowest = -(-counted(state.world, claim.symbol, notional, claim.cost) * tiers[0][1] // E9)
     return len(tiers) > 2 and claim.worth * (notional - claim.amount) >= lowest
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from .slow_funds import owner_of
 from .slow_ledger import E9, UNCOVERED, Position
 from .slow_pools import equity_of_fund
-from .slow_state import Account, Claim, State, is_breach, maintenance_margin, mark_value, trade_value
+from .slow_state import Account, Claim, State, is_breach, margin_of, mark_value, trade_value
 
 
 def blocks(state: State) -> int:
@@ -41,7 +41,7 @@ def limit_amount(state: State, claim: Claim) -> int:
         return claim.amount
     block = state.profile["block"]
     notional = mark_value(state.world, claim.symbol, claim.lots, claim.mark)
-    own = maintenance_margin(state.world["symbols"][claim.symbol]["tiers"], notional)
+    own = margin_of(state.world, claim.symbol, notional, claim.cost)
     total = own + claim.others
     lacking = min(total, max(0, total - equity(state, claim)) * block["adjustment_e9"] // E9)
     if claim.others:
@@ -113,7 +113,7 @@ def fill_rounds(state: State, claim: Claim, terms: Any) -> tuple[int, bool]:
         amount = trade_value(state.world, claim.symbol, lots, terms.price)
         value = rest * lot_value(state, claim)
         left = claim.worth * (value + amount - claim.amount) - amount * state.profile["fee_e9"] // E9
-        if not is_breach(state.world, claim.symbol, value, left - claim.others):
+        if not is_breach(state.world, claim.symbol, value, claim.cost_without(lots), left - claim.others):
             break
     return min(lots, terms.free), True
 

@@ -39,6 +39,8 @@ def symbol_rules(draw: st.DrawFn, units: tuple[int, ...]) -> dict[str, Any]:
     rules: dict[str, Any] = {"quanta_per_tick_lot": mark_per_tick * unit, "tiers": tiers}
     if mark_per_tick > 1 or draw(st.booleans()):
         rules["mark_per_tick"] = mark_per_tick
+    if draw(st.integers(0, 4)) == 4:
+        rules["on_entry"] = True
     return rules
 
 

@@ -120,4 +120,4 @@ class AccountFigures:
 
 
 def _own(found: Candidates) -> Ints:
-    return maintenance(found.value.astype(np.int64), found.tiers)
+    return maintenance(found.notional.astype(np.int64), found.tiers)

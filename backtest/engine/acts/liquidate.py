@@ -70,6 +70,7 @@ def _batch(replay: Replay, breaches: Breaches, symbol: int, mine: Ints, *, at_en
         value_sign=breaches.value_sign[mine],
         lots=breaches.lots[mine],
         bankruptcy_value=breaches.bankruptcy_value[mine],
+        entry_value=ledger.entry_value[breaches.row[mine]],
         value_per_lot=contract.values_per_lot(breaches.mark[mine]),
         may_order=_may_order(replay, breaches, mine),
         first_order=standing.first_order,

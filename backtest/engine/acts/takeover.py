@@ -157,7 +157,8 @@ def _vault_at_once(replay: Replay, breaches: Breaches, at: Ints) -> None:
     required = np.zeros(len(at), dtype=np.int64)
     for k in np.unique(symbol).tolist():
         mine = symbol == k
-        required[mine] = maintenance(value[mine], world.tiers[k])
+        tiers = world.tiers[k]
+        required[mine] = maintenance(tiers.notional(value[mine], ledger.entry_value[rows[mine]]), tiers)
     bankruptcy_value = breaches.value_left[at]
     if replay.accounts is not None:
         together = np.flatnonzero(replay.accounts.of[rows] >= 0)

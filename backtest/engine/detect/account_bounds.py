@@ -14,7 +14,7 @@ import numpy as np
 from backtest.engine.detect.accounts import CrossAccounts
 from backtest.engine.prices import Prices
 from backtest.mechanics.exact import RATE_ONE, Bools, Floats, Ints, half_even_array
-from backtest.mechanics.margin import tier_of
+from backtest.mechanics.margin import maintenance, tier_of
 
 SIZES = (1024, 128, 16, 2)  # steps of a block, coarse to fine
 FINEST = len(SIZES) - 1
@@ -177,7 +177,9 @@ class AccountBounds:
         ledger, tiers = self.ledger, self.ledger.world.tiers[symbol]
         lots = ledger.lots[rows].astype(np.float64)
         most = lots * high
-        if len(tiers) > 1:
+        if tiers.on_entry:
+            required = maintenance(ledger.entry_value[rows], tiers) * (1.0 + SLACK)
+        elif len(tiers) > 1:
             tier = tier_of((most * (1.0 + SLACK)).astype(np.int64) + 1, tiers)  # maintenance may jump at a floor
             required = most * (tiers.rates_e9[tier] / RATE_ONE) - tiers.deductions[tier]
         else:

@@ -97,7 +97,8 @@ class CrossAccounts:
         for k, tiers in enumerate(self.ledger.world.tiers):
             mine = np.flatnonzero(symbols == k)
             if mine.size:
-                required[mine] = maintenance(value[mine], tiers)
+                notional = tiers.notional(value[mine], self.ledger.entry_value[rows[mine]])
+                required[mine] = maintenance(notional, tiers)
         return RowFigures(self.ledger.settled_cash(rows), value, required)
 
     def sums_at(self, numbers: Ints, marks: Ints) -> AccountSums:

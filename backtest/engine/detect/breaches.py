@@ -39,7 +39,7 @@ def _isolated(replay: Replay, symbol: int, rows: Ints, marks: Ints, passed: Ints
     """Return what detection fixes of isolated positions of one symbol."""
     ledger, world = replay.ledger, replay.world
     value = ledger.lots[rows] * world.contracts[symbol].values_per_lot(marks)
-    cash, sign = ledger.settled_cash(rows), world.position_signs[rows]
+    cash, sign, tiers = ledger.settled_cash(rows), world.position_signs[rows], world.tiers[symbol]
     return Crossing(
         row=rows,
         mark=marks,
@@ -47,6 +47,6 @@ def _isolated(replay: Replay, symbol: int, rows: Ints, marks: Ints, passed: Ints
         length=np.full(len(rows), length, dtype=np.int64),
         bankruptcy_value=-sign * cash,
         equity=cash + sign * value,
-        maintenance=maintenance(value, world.tiers[symbol]),
+        maintenance=maintenance(tiers.notional(value, ledger.entry_value[rows]), tiers),
         other_maintenance=np.zeros(len(rows), dtype=np.int64),
     )

@@ -9,7 +9,7 @@ with V(m) the value of a lot at a mark and w the sign of the position's value: s
 
 The right side is the key of the breach level and does not change while the position is untouched: funding and price
 move only the left side, one number per (symbol, side, tier). Keys are floats with a safe margin; every candidate is
-decided by the exact integer rule.
+decided by the exact integer rule. Maintenance on the entry value is a part of the position too: it lessens its cash.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from backtest.engine.ledger import Ledger
 from backtest.mechanics.exact import MILLIONTH, RATE_ONE, Bools, Floats, Ints
-from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, breach_estimate, breach_mark
+from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, NOTHING, breach_estimate, breach_mark, breach_test
 
 MAX_EXTRAS = 4096
 MAX_SORTINGS = 8  # of the short list into levels of its own, before all positions are sorted again
@@ -62,7 +62,8 @@ class Ladder:
         self.block = world.blocks[symbol, side]
         self.contract = world.contracts[symbol]
         self.sign = side * self.contract.value_sign
-        self.tiers = world.tiers[symbol]
+        self.schedule = world.tiers[symbol]
+        self.tiers = NOTHING if self.schedule.on_entry else self.schedule  # that follow the mark
         self.inclusive = world.rules.inclusive
         self.sorting: Ints = np.zeros(self.block.stop - self.block.start, dtype=np.int8)  # 0: decided one by one
         self.sortings = 0
@@ -88,7 +89,7 @@ class Ladder:
         self.sortings += 1
         self.sorting[rows - self.block.start] = self.sortings
         self._set_extras(self.extras[:0])
-        lots, cash = ledger.lots[rows], ledger.settled_cash(rows)
+        lots, cash = ledger.lots[rows], self._cash(rows)
         _, tier = breach_estimate(cash, self.sign * lots, 1, self.tiers)
         for k in range(len(self.tiers)):
             mine = np.flatnonzero(tier == k) if len(self.tiers) > 1 else np.arange(len(rows))
@@ -187,9 +188,13 @@ class Ladder:
         self.extra_marks = self._exact(rows) if rows.size else rows
 
     def _exact(self, rows: Ints, estimate: Floats | None = None) -> Ints:
-        cash = self.ledger.settled_cash(rows)
+        cash = self._cash(rows)
         signed = self.sign * self.ledger.lots[rows]
         return breach_mark(cash, signed, self.contract, self.tiers, self.inclusive, estimate)
+
+    def _cash(self, rows: Ints) -> Ints:
+        """Return the cash of positions for the breach test."""
+        return breach_test(self.ledger.settled_cash(rows), self.ledger.entry_value[rows], self.schedule).cash
 
     def ahead(self, mark: int) -> int:
         """Return the lots of positions that are in breach at a mark or before; nothing is taken off."""

@@ -37,6 +37,11 @@ class Candidates:
         return out
 
     @property
+    def notional(self) -> Ints:
+        """Return what the margin schedule counts of each position."""
+        return self.tiers.notional(self.value, self.entry_value)
+
+    @property
     def equity_pnl(self) -> Ints:
         """Return the profit contained in the equity: the account's in cross margin."""
         return self.pnl if self.account_pnl is None else self.account_pnl

@@ -61,11 +61,11 @@ def _leverage_exact(rows: Candidates, i: int) -> Fraction:
 
 
 def _maintenance(rows: Candidates) -> Ints:
-    return maintenance(rows.value.astype(np.int64), rows.tiers)
+    return maintenance(rows.notional.astype(np.int64), rows.tiers)
 
 
 def _maintenance_exact(rows: Candidates, i: int) -> int:
-    return int(maintenance(rows.value[i : i + 1], rows.tiers)[0])
+    return int(maintenance(rows.notional[i : i + 1], rows.tiers)[0])
 
 
 def _wallet_balance(rows: Candidates) -> Floats:

@@ -27,8 +27,8 @@ class LiquidationBatch:
     ----------
     value_sign
         Sign of the position's value: +1 for the long of a linear and the short of an inverse contract.
-    bankruptcy_value
-        Bankruptcy value of all ``lots``, in quanta.
+    bankruptcy_value, entry_value
+        Bankruptcy value and entry value of all ``lots``, in quanta.
     value_per_lot
         Value of one lot at the mark of the breach, in quanta.
     may_order
@@ -46,6 +46,7 @@ class LiquidationBatch:
     value_sign: Ints
     lots: Ints
     bankruptcy_value: Ints
+    entry_value: Ints
     value_per_lot: Ints
     may_order: Bools
     first_order: Bools
@@ -69,6 +70,25 @@ class LiquidationBatch:
         """Return whether prices in ticks are within the limit: ``value_sign * (value - bankruptcy_value) >= 0``."""
         inside: Bools = self.value_sign * (self.values_at(price) * self.lots - self.bankruptcy_value) >= 0
         return inside
+
+    def notional(self, lots: Ints | None = None) -> Ints:
+        """Return what the margin schedule counts of positions, or of what is left of them when only ``lots`` stay."""
+        if not self.tiers.on_entry:
+            return (self.lots if lots is None else lots) * self.value_per_lot
+        if lots is None:
+            return self.entry_value
+        rows = zip(self.entry_value.tolist(), lots.tolist(), self.lots.tolist(), strict=True)
+        return np.array([-(-value * rest // held) for value, rest, held in rows], dtype=np.int64)  # the cut is floored
+
+    def most_below(self, floors: Ints) -> Ints:
+        """Return the most lots whose notional is below tier floors, at most all; none for a floor of 0."""
+        if self.tiers.on_entry:
+            rows = zip(floors.tolist(), self.lots.tolist(), self.entry_value.tolist(), strict=True)
+            most = [min((floor - 1) * held // max(value, 1), held) for floor, held, value in rows]
+            stay = np.array(most, dtype=np.int64)
+        else:
+            stay = np.minimum((floors - 1) // np.maximum(self.value_per_lot, 1), self.lots)
+        return np.where(floors > 0, stay, 0)
 
     def equity(self) -> Ints:
         """Return equity at the mark of the breach, in quanta."""
@@ -144,7 +164,7 @@ def is_compliant(batch: LiquidationBatch, lots: Ints, price: Ints) -> Bools:
     value = lots * batch.values_at(price)
     rest = (batch.lots - lots) * batch.value_per_lot
     equity = batch.value_sign * (rest + value - batch.bankruptcy_value) - mul_rate(value, batch.fee_e9)
-    required = maintenance(rest, batch.tiers) + batch.other_maintenance
+    required = maintenance(batch.notional(batch.lots - lots), batch.tiers) + batch.other_maintenance
     safe: Bools = equity > required if batch.inclusive else equity >= required
     return safe
 
@@ -163,7 +183,8 @@ def example_batch(
     rows = [(floor, rate * (k + 1), 0) for k, floor in enumerate(floors or [0])]
     yes, no = np.ones(count, dtype=bool), np.zeros(count, dtype=bool)
     return LiquidationBatch(
-        np.full(count, side), np.array(lots), np.array(bankruptcy_value), np.array(value_per_lot), yes, yes, no,
+        np.full(count, side), np.array(lots), np.array(bankruptcy_value), np.array(lots) * np.array(value_per_lot),
+        np.array(value_per_lot), yes, yes, no,
         Tiers.of(rows),
         False, Contract(100 if value_per_lot[0] > 10_000 else 1), 1, 0, np.zeros(count, dtype=np.int64), **more,
     )  # fmt: skip

@@ -24,7 +24,7 @@ def fillable_amount(batch: LiquidationBatch) -> Ints:
     [99400, 98200]
     """
     assert batch.block_terms is not None
-    required = maintenance(batch.lots * batch.value_per_lot, batch.tiers)
+    required = maintenance(batch.notional(), batch.tiers)
     terms, account_required = batch.block_terms, required + batch.other_maintenance
     less = fillable_discount(required, account_required, batch.equity(), terms.adjustment_e9, terms.spread_e9)
     amount: Ints = batch.lots * batch.value_per_lot - batch.value_sign * less

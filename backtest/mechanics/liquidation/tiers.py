@@ -12,14 +12,13 @@ from backtest.mechanics.margin import tier_of
 
 def order_to_tier_below(batch: LiquidationBatch) -> Ints:
     """Order what brings a position below the floor of its tier; in the lowest tier, all of it."""
-    tier = tier_of(batch.lots * batch.value_per_lot, batch.tiers)
+    tier = tier_of(batch.notional(), batch.tiers)
     return _lots_above(batch, batch.tiers.floors[tier])
 
 
 def _lots_above(batch: LiquidationBatch, floors: Ints) -> Ints:
-    """Return the lots that a position has too many for a value below a floor; all of them for a floor of 0."""
-    stay = np.where(floors > 0, (floors - 1) // np.maximum(batch.value_per_lot, 1), 0)
-    return np.where(batch.may_order, batch.lots - np.minimum(stay, batch.lots), 0)
+    """Return the lots that a position has too many for a notional below a floor; all of them for a floor of 0."""
+    return np.where(batch.may_order, batch.lots - batch.most_below(floors), 0)
 
 
 def fill_or_kill(batch: LiquidationBatch, wanted: Ints, price: Ints, liquidity: int) -> Fills:
@@ -52,7 +51,7 @@ def fill_or_kill(batch: LiquidationBatch, wanted: Ints, price: Ints, liquidity: 
 
 def order_two_tiers_down(batch: LiquidationBatch) -> Ints:
     """Order what brings a position two tiers down; from the two lowest, or with little equity, all of it."""
-    tier = tier_of(batch.lots * batch.value_per_lot, batch.tiers)
+    tier = tier_of(batch.notional(), batch.tiers)
     return np.where(
         _reduces_by_two_tiers(batch),
         _lots_above(batch, batch.tiers.floors[np.maximum(tier - 1, 0)]),
@@ -62,7 +61,7 @@ def order_two_tiers_down(batch: LiquidationBatch) -> Ints:
 
 def _reduces_by_two_tiers(batch: LiquidationBatch) -> Bools:
     """Return which positions are above the two lowest tiers and have the equity that the lowest tier asks for."""
-    notional = batch.lots * batch.value_per_lot
+    notional = batch.notional()
     least = mul_rate_up(notional, np.full(len(notional), batch.tiers.rates_e9[0]))
     high: Bools = (tier_of(notional, batch.tiers) >= 2) & (batch.equity() >= least)
     return high

@@ -10,7 +10,7 @@ import pyarrow as pa
 from backtest.book.accounts import MODES, cross_accounts, maintenance_of, margin_modes
 from backtest.engine.records import CAUSES
 from backtest.mechanics.exact import Bools, Ints
-from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT
+from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, breach_test
 from backtest.mechanics.margin_stepped import first_breach_mark
 from backtest.run.tables.arrow import named, nullable, side_name
 from backtest.run.tables.shared import Columns, Shared
@@ -92,8 +92,9 @@ def _breach_marks(s: Shared, cash: Ints, rows: Ints) -> Ints:
     for k, tiers in enumerate(world.tiers):
         mine = np.flatnonzero(world.book.symbol[rows] == k)
         first = np.full(len(mine), world.walk.mark[k, 0])
+        test = breach_test(cash[mine], world.book.entry_value[rows[mine]], tiers)
         marks[mine] = first_breach_mark(
-            cash[mine], signed[mine], world.contracts[k], tiers, world.rules.inclusive, first
+            test.cash, signed[mine], world.contracts[k], test.tiers, world.rules.inclusive, first
         )
     return marks
 
@@ -130,7 +131,7 @@ def _standing(s: Shared, opening: Ints, equity: Ints, value: Ints, alone: Ints) 
     if not len(whole.rows):
         return Standing(alone, opening, equity, value, hedged)
     rows, place = whole.rows, whole.place
-    own = maintenance_of(world.book.symbol[rows], value[rows], world.tiers)
+    own = maintenance_of(world.book.symbol[rows], value[rows], world.book.entry_value[rows], world.tiers)
     together, required = whole.total(equity[rows])[place], whole.total(own)[place]
     rest = opening[rows] + together - equity[rows]
     out = Standing(alone.copy(), opening.copy(), equity.copy(), value.copy(), hedged)
