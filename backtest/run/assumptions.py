@@ -19,6 +19,8 @@ NOT_SIMULATED = (
 )
 TAPE = "Feedback of this run's orders on the price: the tape already contains the cascade; --set path=feedback adds it."
 
+ON_ENTRY = "Maintenance margin is on the entry value of a position, whatever the mark: the venue's rule on that day."
+
 
 def assumptions(prepared: Prepared) -> list[str]:
     """Return the assumptions of the run in plain sentences."""
@@ -45,7 +47,8 @@ def assumptions(prepared: Prepared) -> list[str]:
     )
     adl = [] if scenario.ranking == "none" else [sentence_of("adl_allocation", scenario)]
     accounts = [crossed] if prepared.book.cross.any() else []
-    rules = [liquidation, *adl, exhausted, *accounts, *_funds(prepared), _tables(prepared), *_funding(prepared)]
+    entry = [ON_ENTRY] if any(tiers.on_entry for tiers in prepared.world.tiers) else []
+    rules = [liquidation, *adl, exhausted, *accounts, *_funds(prepared), _tables(prepared), *entry, *_funding(prepared)]
     return [*counted(prepared), walked, liquidity, impact, *displaced, *rules, *drawn]
 
 

@@ -134,7 +134,7 @@ class StoredRun:
         if SUMMARIES not in wanted:
             return
         seeds = self.studies.seeds
-        if seeds is None or [*seeds.summaries[0]] != con.table("run_summary").columns:
+        if seeds is None or sorted(seeds.summaries[0]) != sorted(con.table("run_summary").columns):
             con.execute(f"CREATE OR REPLACE VIEW {SUMMARIES} AS SELECT * FROM run_summary")
             return
         con.register("seeds", seeds.frame().to_arrow())

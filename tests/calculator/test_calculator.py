@@ -45,6 +45,20 @@ def integers(venue: str, wanted: PositionRequest, coin: str = "BTC", on: dt.date
     return take_position(profile, unit, profile.table(coin, on)[0], wanted)[0]
 
 
+@pytest.mark.parametrize(
+    ("day", "maintenance", "price"),
+    [("2024-09-10", "250.000000", "45250.0"), ("2026-06-01", "225.000000", "45226.1")],
+)
+def test_maintenance_on_the_entry_value_and_on_that_at_the_mark(day: str, maintenance: str, price: str) -> None:
+    # Long 1 at 50,000 with 10x at Bybit: entry x (1 - 1/10 + 0.5 %) = 45,250; on the value there 45,000 / 0.995.
+    answer = figures("bybit", ask("long", 1, 50_000, leverage=10, mark=45_000), on=dt.date.fromisoformat(day))
+    found = [str(answer.value(name)) for name in ("maintenance_margin_usd", "liquidation_px", "liquidation_tier")]
+    assert found == [maintenance, price, "1"]
+    assert float(str(answer.value("liquidation_exact_px"))) == pytest.approx(float(price), abs=0.1)
+    rule = next(each.rule for each in answer.figures if each.column == "maintenance_margin_usd")
+    assert rule.startswith("entry value x rate" if maintenance.startswith("250") else "notional x rate")
+
+
 def test_a_risk_limit_holds_for_the_whole_position() -> None:
     # BitMEX: up to 1,000,000 USDT 0.5 %, to 2,000,000 1 %. 10 BTC at 100,000 with 12,000: at the limit 5,000 are due,
     # one step of the mark above it 10,000; with 8,000 that rise liquidates.
@@ -341,7 +355,8 @@ def test_the_engine_liquidates_at_that_mark_and_not_one_before(venue: str, side:
         threshold="<=" if held.inclusive else "<",
     )
     tiers = np.stack([held.tiers.floors, held.tiers.rates_e9, held.tiers.deductions], axis=1).tolist()
-    world["symbols"]["BTC"] = {"quanta_per_tick_lot": held.instrument.q_mark, "tiers": tiers}
+    rules = {"quanta_per_tick_lot": held.instrument.q_mark, "tiers": tiers, "on_entry": held.tiers.on_entry}
+    world["symbols"]["BTC"] = rules
     outcome = simulate(build(world))
     breaches = outcome.record.breaches.join()
     assert list(zip(breaches.step.tolist(), breaches.row.tolist(), strict=True)) == [(3, 0 if side == "long" else 1)]

@@ -17,7 +17,7 @@ from tests.engine.holds import Row, rows
 from tests.engine.oracle import SlowWave, Trace, equity_at_detection, trace
 from tests.reference.adapter import build, shape
 from tests.reference.slow_ledger import name_of
-from tests.reference.slow_state import maintenance_margin, mark_value
+from tests.reference.slow_state import margin_of, mark_value
 
 
 def both(world: dict[str, Any]) -> tuple[Outcome, Trace]:
@@ -170,7 +170,7 @@ def check_breaches(world: dict[str, Any], outcome: Outcome, slow: Trace) -> None
         assert (names[fast["symbol"]], fast["side"], fast["mark"]) == (claim.symbol, claim.side, claim.mark)
         assert Fraction(fast["passed"], fast["length"]) == claim.fraction
         assert (fast["lots"], fast["bankruptcy_value"], fast["equity"]) == (lots, amount, equity)
-        assert fast["maintenance"] == maintenance_margin(world["symbols"][claim.symbol]["tiers"], notional)
+        assert fast["maintenance"] == margin_of(world, claim.symbol, notional, claim.cost)
         if (
             world["profile"].get("liquidation_rule") != "fillable_price"
         ):  # which counts orders, and sends them below zero

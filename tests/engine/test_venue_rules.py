@@ -187,3 +187,32 @@ def test_a_watched_position_stands_in_no_queue_where_there_is_none() -> None:
     # Every position is watched: the short opposite the wave of the long has no rank, and nobody is a candidate.
     outcome = check_all(small([bar(1000), bar(880)], (LONG, SHORT), **NONE))
     assert [(row.row, row.in_queue, row.candidates) for row in outcome.record.watch] == [(1, False, 0)]
+
+
+# --- maintenance on the entry value --------------------------------------------------------------------------------
+
+
+def on_entry(bars: list[Any], tiers: list[list[int]] | None = None, **changes: Any) -> dict[str, Any]:
+    """Return what both engines make of a small world whose maintenance is on the entry value."""
+    world = small([bar(1000), *bars], fund={**FUND, "start": 0}, **changes)
+    world["symbols"]["BTC"] |= {"on_entry": True, **({"tiers": tiers} if tiers else {})}
+    result = replay(world)
+    assert run_fast(world) == result
+    return result
+
+
+@pytest.mark.parametrize(
+    ("threshold", "mark", "gone"), [("<", 950, False), ("<", 949, True), ("<=", 951, False), ("<=", 950, True)]
+)
+def test_maintenance_on_the_entry_value_does_not_fall_with_the_mark(threshold: str, mark: int, gone: bool) -> None:
+    # 5 % of 1,000,000 at entry are 50,000 at any mark; on the value at the mark 947 would be the first in breach.
+    result = on_entry([bar(mark, 1000)], threshold=threshold)
+    assert [row[:2] for row in result["liquidations"]] == ([[2, 1]] if gone else [])
+
+
+def test_a_tier_by_entry_value_is_left_by_the_lots_that_bring_the_rest_below_its_floor() -> None:
+    # Above 600,000 at entry 10 % less 30,000 are 70,000: in breach at 969. Of ten lots that cost 100,000 each five stay
+    # below 600,000; at the mark of 969 six would.
+    tiers = [[0, 50_000_000, 0], [600_000, 100_000_000, 30_000]]
+    result = on_entry([bar(969, 1000)], tiers, liquidation_rule="tier_by_tier")
+    assert moved(result)[0][:4] == [2, 1, 5, 484_500]

@@ -39,7 +39,7 @@ def symbol_rules(draw: st.DrawFn, units: tuple[int, ...]) -> dict[str, Any]:
     rules: dict[str, Any] = {"quanta_per_tick_lot": mark_per_tick * unit, "tiers": tiers}
     if mark_per_tick > 1 or draw(st.booleans()):
         rules["mark_per_tick"] = mark_per_tick
-    if draw(st.integers(0, 4)) == 4:
+    if draw(st.sampled_from((False, False, True))):
         rules["on_entry"] = True
     return rules
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import re
@@ -15,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from backtest.venue.reading import parse_venue, venue_names
+from backtest.errors import ConfigError
+from backtest.venue.reading import get_venue, parse_venue, venue_names
 
 VENUES = Path(__file__).resolve().parents[2] / "data" / "venues"
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -282,6 +284,30 @@ def test_stand_in_rankings_are_declared() -> None:
     bybit = profile("bybit")
     assert bybit["adl"]["ranking_mark"] == "U"
     assert "ranking" in {s["point"] for s in bybit["simplified"]}
+
+
+@pytest.mark.parametrize(
+    ("venue", "day", "entry"),
+    [
+        ("bybit", "2020-03-12", True),
+        ("bybit", "2026-05-26", True),
+        ("bybit", "2026-05-27", False),
+        ("okx", "2025-10-10", False),
+    ],
+)
+def test_bybit_s_maintenance_was_on_the_entry_value(venue: str, day: str, entry: bool) -> None:
+    found = get_venue(venue)
+    table, _ = found.table("BTC", date.fromisoformat(day))
+    assert found.on_entry(date.fromisoformat(day)) is table.on_entry is table.schedule().tiers.on_entry is entry
+
+
+def test_two_rules_of_one_day_are_refused() -> None:
+    table = copy.deepcopy(profile("bybit"))
+    table["margin"]["notional"] = [
+        {"value": value, "source": "help-liquidation", "mark": "V"} for value in ("mark", "entry")
+    ]
+    with pytest.raises(ConfigError, match=r"two \[\[margin.notional\]\] tables for one day; keep one"):
+        parse_venue(table, "bybit.toml")
 
 
 def test_thresholds_and_close_prices_of_the_venues() -> None:
