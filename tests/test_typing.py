@@ -43,10 +43,14 @@ def test_a_user_s_script_is_typed_and_a_typo_is_an_error(tmp_path: Path) -> None
     text = SCRIPT.read_text("utf-8")
     wrong = tmp_path / "wrong.py"
     wrong.write_text(
-        text.replace("run.adl_fills", "run.adl_fils").replace("meta.venue.name", "meta.venue.nme"), "utf-8"
+        text.replace("run.adl_fills", "run.adl_fils")
+        .replace("meta.venue.name", "meta.venue.nme")
+        .replace("scenario.ranking", "scenario.rankng"),
+        "utf-8",
     )
     errors = mypy(SCRIPT, wrong)
     assert [line for line in errors if wrong.name not in line] == []
     found = "\n".join(errors)
     assert '"Run" has no attribute "adl_fils"' in found
     assert '"Venue" has no attribute "nme"; maybe "name"?' in found
+    assert '"Scenario" has no attribute "rankng"; maybe "ranking"?' in found

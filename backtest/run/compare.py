@@ -27,7 +27,7 @@ class RunDifference:
 
 def diff(left: StoredRun, right: StoredRun) -> RunDifference:
     """Return the scenario fields and the headline numbers in which two runs differ."""
-    here, there = (dict(sorted(run.meta.scenario.items())) for run in (left, right))
+    here, there = (dict(sorted(run.meta.stored_scenario.items())) for run in (left, right))
     return RunDifference(fields=_differences(here, there), numbers=_differences(left.summary(), right.summary()))
 
 

@@ -86,7 +86,7 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> RunMeta:
         threshold="<=" if venue.inclusive else "<",
         event=event_of(resolved.event),
         venue=venue_of(venue),
-        scenario=named.plain(),
+        stored_scenario=named.plain(),
         scenario_toml=scenario_toml(named),
         scenario_sources=dict(resolved.sources),
         contracts=contracts_of(prepared),

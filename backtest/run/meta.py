@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -15,7 +15,11 @@ from backtest.errors import RunError
 from backtest.toml import Id, Mark, Utc
 from backtest.venue.statement import Point, Simplification, Source
 
+if TYPE_CHECKING:
+    from backtest.scenario.fields import Scenario
+
 T = TypeVar("T")
+Stored = None | bool | int | float | str | list[Any] | dict[str, Any]  # a value of JSON
 RunId = Annotated[str, Meta(pattern=r"^[0-9a-f]{12}\Z")]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Units = Annotated[str, Meta(pattern=r"^[0-9]{1,30}(\.[0-9]{1,30})?\Z")]  # a decimal above zero
@@ -161,7 +165,7 @@ class RunMeta(Record, frozen=True):
     threshold: Literal["<", "<="]
     event: Event
     venue: Venue
-    scenario: dict[str, Any]
+    stored_scenario: dict[str, Stored] = msgspec.field(name="scenario")
     scenario_toml: str
     scenario_sources: dict[str, str]
     contracts: tuple[Contract, ...]
@@ -177,6 +181,17 @@ class RunMeta(Record, frozen=True):
     suspects: tuple[SuspectValue, ...] = ()
     tables: dict[str, TableFile] = {}
 
+    @property
+    def scenario(self) -> Scenario:
+        """Return the scenario that ran, with the fields and types of this version.
+
+        Raises
+        ------
+        RunError
+            A field is missing, unknown, or out of its bounds or choices.
+        """
+        return scenario_of(self.stored_scenario, "run.json")
+
 
 @cache
 def scenario_type() -> type[msgspec.Struct]:
@@ -185,6 +200,13 @@ def scenario_type() -> type[msgspec.Struct]:
 
     fields = [(param.name, param.decoded | None) for param in PARAMS]
     return msgspec.defstruct("Scenario", fields, bases=(Record,), frozen=True, kw_only=True, forbid_unknown_fields=True)
+
+
+def scenario_of(stored: Mapping[str, Stored], where: str) -> Scenario:
+    """Return a stored scenario; what is not as declared is a ``RunError`` that begins with ``where``."""
+    from backtest.scenario.fields import Scenario
+
+    return Scenario(**msgspec.structs.asdict(decode(stored, scenario_type(), f"{where} [scenario]")))
 
 
 def decode(table: Mapping[str, Any], kind: type[T], where: str) -> T:

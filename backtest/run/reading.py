@@ -14,7 +14,7 @@ import msgspec
 
 from backtest.assets import inside, kind_of, read_regular
 from backtest.errors import FileError, RunError
-from backtest.run.meta import RunMeta, decode, scenario_type
+from backtest.run.meta import RunMeta, decode, scenario_of
 from backtest.run.seal import file_digest, is_sealed, reason
 from backtest.schema.table import Kind
 from backtest.schema.tables import TABLES
@@ -56,7 +56,7 @@ def read_meta(folder: Path) -> RunMeta:
         raise RunError(f"{path}: does not match its own digest: it was changed; run it again")
     body = {key: value for key, value in table.items() if key not in {"format", "sha256"}}
     meta = decode(body, RunMeta, str(path))
-    decode(meta.scenario, scenario_type(), f"{path} [scenario]")
+    scenario_of(meta.stored_scenario, str(path))
     if meta.tables.keys() != TABLES.keys():
         odd = sorted(meta.tables.keys() ^ TABLES.keys())[0]
         raise RunError(f"{folder}: table {odd} is {'missing' if odd in TABLES else 'unknown'}; run it again")

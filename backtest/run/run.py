@@ -122,7 +122,7 @@ class StoredRun:
     def _open(self) -> duckdb.DuckDBPyConnection:
         """Return a locked connection with the run's tables and the functions of queries, no view yet."""
         con = open_tables(self.path, {name: entry.rows for name, entry in self.meta.tables.items()}, self.budget)
-        rules = {"threshold": self.meta.threshold, "floor": self.meta.scenario["fund_floor_usd"]}
+        rules = {"threshold": self.meta.threshold, "floor": self.meta.scenario.fund_floor_usd}
         con.execute("CREATE TABLE rules AS SELECT $threshold AS threshold, $floor::DOUBLE AS fund_floor_usd", rules)
         create_macros(con)
         return con

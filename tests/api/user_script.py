@@ -20,10 +20,10 @@ def main() -> None:
     largest = run.query("largest_liquidations", limit=3)
     counted = run.sql("select count(*) as n from liquidations")["n"].item()
     failed = [audit.name for audit in run.audits() if not audit.passed]
-    venue, badge = run.meta.venue.name, run.meta.labels.book.badge
+    venue, badge, ranking = run.meta.venue.name, run.meta.labels.book.badge, run.meta.scenario.ranking
     facts = [fact.value for fact in run.meta.event.facts if fact.unit == "usd"]
     grid = [row.metrics for row in run.studies.grid]
-    print(venue, badge, winners.height, largest.height, counted, failed, len(facts), grid)
+    print(venue, badge, ranking, winners.height, largest.height, counted, failed, len(facts), grid)
     print(run.to_pandas("steps").shape, run.hedges.height, run)
 
 

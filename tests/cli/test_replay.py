@@ -26,8 +26,7 @@ b,BTC,short,10,52000,5
 
 def scenario_of(run: str = "latest") -> dict[str, object]:
     """Return the resolved scenario of a run."""
-    scenario: dict[str, object] = open_run(run).meta.scenario
-    return scenario
+    return open_run(run).meta.scenario.plain()
 
 
 def test_summary_on_stdout_and_notes_on_stderr(workspace: Path) -> None:

@@ -73,7 +73,7 @@ def test_what_is_allowed_is_told_and_part_of_the_run() -> None:
     out = accepted(*replay_words(), "--allow-suspect")
     assert f"suspicious     1 value, replayed: BTC ohlcv low 100 at {AT}" in out
     run = open_run()
-    assert run.meta.scenario["allow_suspect"] is True
+    assert run.meta.scenario.allow_suspect is True
     (suspect,) = run.meta.suspects
     assert (suspect.field, suspect.value, suspect.ts.isoformat(), suspect.walked) == ("low", 100.0, AT, True)
     assert any(note.startswith("BTC/USDT:USDT: suspicious ohlcv low 100") for note in run.meta.notes)

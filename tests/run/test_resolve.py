@@ -51,6 +51,22 @@ def test_rules_of_a_venue_that_had_closed_by_then_run_with_a_warning(
     assert not any("historic" in note for note in resolve(event.id, {"venue": "okx"}).notes)
 
 
+def test_a_run_read_again_has_its_scenario_with_the_types_of_its_fields() -> None:
+    mine = {"name": "desk", "coin": "BTC", "side": "short", "size_base": 1.0, "entry_px": 58_000.0, "leverage": 2.0}
+    given = {
+        **SMALL,
+        "leverage_mix": {"default": [[0, 3, 0.5], [3, 0, 0.5]]},
+        "watch": [mine],
+        "start": "2021-12-04T05:00",
+    }
+    found = backtest.replay("2021-12-04", **given)
+    scenario = open_run(found.run_id).meta.scenario
+    assert scenario == found.meta.scenario
+    assert (scenario.positions, scenario.coins, scenario.watch[0].name) == (2000, ("BTC",), "desk")
+    assert scenario.start == dt.datetime.fromisoformat("2021-12-04T05:00")
+    assert scenario.leverage_mix == {"default": ((0.0, 3.0, 0.5), (3.0, 0.0, 0.5))}
+
+
 def test_given_values_beat_the_event_and_the_event_beats_the_venue() -> None:
     plain = resolve("2025-10-10", {})
     assert plain.venue.id == "hyperliquid"

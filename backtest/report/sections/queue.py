@@ -143,7 +143,7 @@ def answer(f: Findings) -> Markup:
 def _money_left(f: Findings) -> Markup:
     """Return why winners were closed although the fund never stood at its floor."""
     s, rules = f.summary, f.meta.scenario
-    floor = Decimal(str(rules.get("fund_floor_usd") or 0))
+    floor = Decimal(str(rules.fund_floor_usd))
     if s["pool"] != "fund" or not f.funded or s["pool_low_usd"] <= floor:
         return Markup("")
     cause, reasons = f.row("adl_causes"), []
@@ -151,7 +151,7 @@ def _money_left(f: Findings) -> Markup:
         words = "{n} {orders} of {usd} would have filled below bankruptcy"
         orders = plural(cause["refused"], "order")
         reasons.append(m.fill(words, n=m.count(cause["refused"]), orders=orders, usd=m.usd(cause["refused_usd"])))
-    limit, held = Decimal(str(rules.get("fund_inventory_limit_usd", MOST))), cause["fund_inventory_max_usd"]
+    limit, held = Decimal(str(rules.fund_inventory_limit_usd)), cause["fund_inventory_max_usd"]
     if limit < MOST:
         reached = m.fill("; its inventory reached {held} at the mark", held=m.usd(held)) if held >= limit * FULL else ""
         reasons.append(m.fill("the fund may hold at most {limit}{reached}", limit=m.usd(limit), reached=reached))
