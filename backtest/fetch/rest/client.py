@@ -198,8 +198,8 @@ class Client:
             nonlocal table
             answer = self.answers[-1] if self.answers else None
             other = wrong_market(answer, market.names) if answer else None
-            other = other or contradiction(answer, rows, asked)
             table = lake_rows(rows, entry, market)
+            other = other or contradiction(answer, table[:, 0], asked)
             return other or (None if rows else empty_page_fault(self.venue, answer))
 
         self.requests += 1

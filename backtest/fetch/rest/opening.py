@@ -10,7 +10,7 @@ from typing import Any
 from backtest.fetch.budget import Spending
 from backtest.fetch.rest.ccxt_info import check_addresses, client_class
 from backtest.fetch.rest.client import Client, Pause, pause_of
-from backtest.fetch.rest.responses import Answer, strange_numbers
+from backtest.fetch.rest.responses import Answer, has_switch, strange_numbers
 from backtest.fetch.rest.session import GuardedSession, guarded
 from backtest.fetch.settings import Settings
 
@@ -69,7 +69,7 @@ async def open_client(
             if answers:
                 last = answers[-1]
                 text = body if last.status >= 400 or value is None else ""  # of a page the rows are enough
-                answers[-1] = Answer(last.status, last.headers, text, value)
+                answers[-1] = Answer(last.status, last.headers, text, value, has_switch(body))
             return value
 
         def on_rest_response(

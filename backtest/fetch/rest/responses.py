@@ -13,12 +13,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 from backtest.fetch.retry import retry_after
 
 GROUPED = re.compile(r'"\s*[-+]?[\d.]*\d_[\d_.eE+-]*\s*"')
 FOREIGN_DIGITS = re.compile(r'"[-+.0-9]*(?:[^\W\D0-9]|\\u[0-9a-fA-F]{4})(?:[-+.\d]|\\u[0-9a-fA-F]{4})*"')
+LETTERS_TRIED = 32
 SWITCHES = re.compile(r"[\[,]\s*(?:true|false)\s*[\],]")  # in a list, where a number should be
 SHOWN = 120  # characters of a body or an error that a message repeats
 REFUSED = {
@@ -62,12 +64,16 @@ NAME_KEYS = ("symbol", "instId", "coin", "s", "contract", "pair")  # how rows an
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer as it came: ``json`` is the parsed body, or None where the body is not whole JSON."""
+    """An HTTP answer as it came: ``json`` is the parsed body, or None where the body is not whole JSON.
+
+    ``switches`` is whether the body has the word true or false, of which Python makes numbers.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: str
     json: Any
+    switches: bool = False
 
     def header(self, name: str) -> str | None:
         """Return a header, whatever the case of its name."""
@@ -210,8 +216,9 @@ def _names(value: Any) -> Iterator[str]:
 
 def _row_names(rows: Sequence[Any]) -> Iterator[str]:
     if rows and isinstance(rows[0], dict):
-        named = (row.get(key) for row in rows if isinstance(row, dict) for key in NAME_KEYS)
-        yield from {name for name in named if isinstance(name, str)}
+        tables = rows if set(map(type, rows)) == {dict} else [row for row in rows if isinstance(row, dict)]
+        named = (set(map(dict.get, tables, repeat(key))) for key in NAME_KEYS)
+        yield from (name for names in named for name in names if isinstance(name, str))
 
 
 def strange_numbers(body: str) -> bool:
@@ -224,10 +231,31 @@ def strange_numbers(body: str) -> bool:
     >>> strange_numbers('["\N{ARABIC-INDIC DIGIT FIVE}"]'), strange_numbers(r'["\u0665"]'), strange_numbers('["\xe9"]')
     (True, True, False)
     """
-    if (not body.isascii() or "\\u" in body) and FOREIGN_DIGITS.search(body):
+    # one character is looked for many times faster than a pattern
+    if (not body.isascii() or "\\" in body) and FOREIGN_DIGITS.search(body):
         return True
-    switches = ("true" in body or "false" in body) and bool(SWITCHES.search(body))
-    return switches or ("_" in body and bool(GROUPED.search(body)))
+    return (has_switch(body) and bool(SWITCHES.search(body))) or ("_" in body and bool(GROUPED.search(body)))
+
+
+def has_switch(body: str) -> bool:
+    """Return whether a text holds the word true or false.
+
+    Examples
+    --------
+    >>> [has_switch(text) for text in ('{"a":true}', '{"result":{}}', "[false]", '["f"]', "u" * 99 + "true")]
+    [True, False, True, False, True]
+    """
+    return any(_holds(body, word, letter) for word, letter in (("true", "u"), ("false", "f")))
+
+
+def _holds(body: str, word: str, letter: str) -> bool:
+    """Return whether a text holds a word, by one of its letters, which numbers do not have."""
+    offset, place = word.index(letter), -1
+    for _ in range(LETTERS_TRIED):
+        place = body.find(letter, place + 1)
+        if place < 0 or body.startswith(word, max(place - offset, 0)):
+            return place >= 0
+    return body.find(word, place) >= 0
 
 
 def server_time(answer: Answer) -> float | None:

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from backtest.fetch.rest.responses import ENVELOPES, Answer, Fault, dig
-from backtest.mechanics.exact import Floats
+from backtest.mechanics.exact import Floats, Ints
 
 LONGER = (3, 5, 15, 30, 60)  # lengths of other bars that venues serve, in bars of a minute
 LEAST_STARTS = 3  # bars that contain the bars after them, of a day, that are no chance
+UNREADABLE = (TypeError, ValueError, LookupError, OverflowError)
+NO_SPANS: Ints = np.empty(0, dtype=np.int64)
 SUM_ERROR = 1e-9  # relative: two sums of the same volumes differ by so much
 
 
@@ -41,19 +43,22 @@ class Question:
     bounded: bool
 
 
-def contradiction(answer: Answer | None, rows: Sequence[Any], asked: Question) -> Fault | None:
+def contradiction(answer: Answer | None, times: Floats, asked: Question) -> Fault | None:
     """Return the fault of an answer that states another interval, market or time than was asked for.
+
+    A page of bars is some thousand rows, so whatever is compared of each row is compared by numpy.
 
     Parameters
     ----------
-    rows
-        The rows that the client library made of the answer, a time in milliseconds first or as ``timestamp``.
+    times
+        Times in milliseconds of the rows that the client library made of the answer.
     """
     raw = _raw_rows(answer, asked.venue)
     stated = STATEMENTS.get(asked.venue)
-    reason = stated(answer.json, raw, asked) if stated and answer is not None else ""
-    reason = reason or (_ragged(raw) if asked.bars else "")
-    reason = reason or _outside(rows, raw, asked) or (_too_far_apart(rows, asked.step_ms) if asked.bars else "")
+    reason = stated(answer, raw, times, asked) if stated and answer is not None else ""
+    if asked.bars and not reason:
+        reason = _ragged(raw) or _too_far_apart(times, asked.step_ms)
+    reason = reason or _outside(times, raw, asked)
     return Fault(reason, again=True) if reason else None
 
 
@@ -64,30 +69,35 @@ def _raw_rows(answer: Answer | None, venue: str) -> list[Any]:
     return next((rows for rows in found if isinstance(rows, list)), [])
 
 
-def _binance(body: Any, raw: Sequence[Any], asked: Question) -> str:
+def _binance(answer: Answer, raw: Sequence[Any], times: Floats, asked: Question) -> str:
     """Compare the close time, the seventh cell of a bar, with its open."""
     if not asked.bars:
         return ""
     try:
-        spans = [int(row[6]) - int(row[0]) for row in raw]
-    except (TypeError, ValueError, IndexError, KeyError):
+        closes = [*map(itemgetter(6), raw)]
+        if closes == _closes(times, asked.step_ms):  # nearly always
+            return ""
+        spans = _whole(closes) - _whole([*map(itemgetter(0), raw)])
+    except UNREADABLE:
         return "gave bars without a close time"
     return _wrong_span(spans, asked.step_ms)
 
 
-def _hyperliquid(body: Any, raw: Sequence[Any], asked: Question) -> str:
+def _hyperliquid(answer: Answer, raw: Sequence[Any], times: Floats, asked: Question) -> str:
     """Compare interval, coin and close time of every bar."""
     if not asked.bars:
         return ""
     try:
-        intervals = {row["i"] for row in raw}
-        coins = {row["s"] for row in raw}
-        spans = [int(row["T"]) - int(row["t"]) for row in raw]
-        kinds = {type(row[name]) for row in raw for name in "ohlcv"}
-    except (TypeError, ValueError, KeyError):
+        named = set(map(itemgetter("i", "s"), raw))
+        closes = [*map(itemgetter("T"), raw)]
+        alike = closes == _closes(times, asked.step_ms)
+        spans = NO_SPANS if alike else _whole(closes) - _whole([*map(itemgetter("t"), raw)])
+        kinds = {type(row[name]) for row in raw for name in "ohlcv"} if answer.switches else set()
+    except UNREADABLE:
         return "gave bars that do not state interval, coin and close time"
     if bool in kinds:
         return "gave bars with a price that is no number"
+    intervals, coins = ({pair[place] for pair in named} for place in (0, 1))
     if not intervals <= {asked.timeframe}:
         other = min(map(str, intervals - {asked.timeframe}))
         return f"answered with bars of {ascii(other)[1:-1][:20]} in place of {asked.timeframe}"
@@ -96,9 +106,20 @@ def _hyperliquid(body: Any, raw: Sequence[Any], asked: Question) -> str:
     return _wrong_span(spans, asked.step_ms)
 
 
-def _bybit(body: Any, raw: Sequence[Any], asked: Question) -> str:
+def _closes(times: Floats, step_ms: int) -> list[int]:
+    """Return the times at which bars close, as whole numbers."""
+    closes: list[int] = (times.astype(np.int64) + (step_ms - 1)).tolist()
+    return closes
+
+
+def _whole(cells: Sequence[Any]) -> Ints:
+    """Return cells as whole numbers, which some mirrors write as texts."""
+    return np.array([*map(int, cells)], dtype=np.int64)
+
+
+def _bybit(answer: Answer, raw: Sequence[Any], times: Floats, asked: Question) -> str:
     """Compare category and symbol around the rows; each may be left out where rows are no bars."""
-    result = body.get("result") if isinstance(body, Mapping) else None
+    result = dig(answer.json, ("result",))
     said = result if isinstance(result, Mapping) else {}
     category, symbol = said.get("category"), said.get("symbol")
     if asked.bars and raw and (category is None or symbol is None):
@@ -111,7 +132,7 @@ def _bybit(body: Any, raw: Sequence[Any], asked: Question) -> str:
     return ""
 
 
-STATEMENTS: Mapping[str, Callable[[Any, Sequence[Any], Question], str]] = {
+STATEMENTS: Mapping[str, Callable[[Answer, Sequence[Any], Floats, Question], str]] = {
     "binanceusdm": _binance,
     "binancecoinm": _binance,
     "hyperliquid": _hyperliquid,
@@ -121,37 +142,40 @@ STATEMENTS: Mapping[str, Callable[[Any, Sequence[Any], Question], str]] = {
 STATES_INTERVAL = frozenset({"binanceusdm", "binancecoinm", "hyperliquid"})
 
 
-def _wrong_span(spans: Sequence[int], step_ms: int) -> str:
+def _wrong_span(spans: Ints, step_ms: int) -> str:
     """Return the fault of bars that do not close one millisecond before the next one opens."""
-    other = next((span for span in spans if span != step_ms - 1), None)
-    return "" if other is None else f"answered with bars of {(other + 1) / 1000:g} s in place of {step_ms / 1000:g} s"
+    others = spans[spans != step_ms - 1]
+    if not len(others):
+        return ""
+    return f"answered with bars of {(int(others[0]) + 1) / 1000:g} s in place of {step_ms / 1000:g} s"
 
 
 def _ragged(raw: Sequence[Any]) -> str:
     """Return the fault of bars of which some have fewer cells than others."""
-    widths = {len(row) if isinstance(row, list | dict) else 0 for row in raw}
+    try:
+        widths = set(map(len, raw))
+    except TypeError:  # a null, a number
+        widths = {0, 1}
     return "gave bars of different numbers of cells" if len(widths) > 1 else ""
 
 
-def _time(row: Any) -> Any:
-    return row.get("timestamp") if isinstance(row, Mapping) else row[0] if row else None
-
-
-def _outside(rows: Sequence[Any], raw: Sequence[Any], asked: Question) -> str:
+def _outside(times: Floats, raw: Sequence[Any], asked: Question) -> str:
     """Return the fault of an answer with rows, none of them of the time asked for: that is no end of the data."""
-    if not asked.bounded or not (rows or raw):
+    if not asked.bounded or not (len(times) or raw):
         return ""
-    inside = any(asked.since_ms <= time <= asked.until_ms for row in rows if (time := _time(row)) is not None)
+    inside = ((times >= asked.since_ms) & (times <= asked.until_ms)).any()
     return "" if inside else "gave rows of another time than asked for"
 
 
-def _too_far_apart(rows: Sequence[Any], step_ms: int) -> str:
-    """Return the fault of bars of which no two lie as close as asked for, or that contain the bars after them."""
-    times = sorted({time for row in rows if (time := _time(row)) is not None})
+def _too_far_apart(times: Floats, step_ms: int) -> str:
+    """Return the fault of bars of which no two lie as close as asked for."""
     if len(times) < 2 or not step_ms:
         return ""
-    closest = min(later - earlier for earlier, later in pairwise(times))
-    if closest > step_ms:
+    distances = np.abs(np.diff(times))
+    if (distances == step_ms).any():  # in order, as they should be
+        return ""
+    between = np.diff(np.unique(times[np.isfinite(times)]))
+    if len(between) and (closest := between.min()) > step_ms:
         return f"answered with bars {closest / 1000:g} s apart in place of {step_ms / 1000:g} s"
     return ""
 
@@ -178,14 +202,16 @@ def longer_bars(rows: Floats, step_ms: int) -> str:
     """
     for count in LONGER:
         (starts,) = np.nonzero(rows[: 1 - count, 0] % (count * step_ms) == 0)
-        if len(starts) < LEAST_STARTS:
+        ends = starts + count - 1
+        alike = rows[starts, 4] == rows[ends, 4]
+        if np.count_nonzero(alike) < LEAST_STARTS:  # nearly always
             continue
         first, after = rows[starts], rows[starts[:, None] + np.arange(1, count)]
         volumes = after[:, :, 5]
-        traded = (after[:, -1, 0] - first[:, 0] == (count - 1) * step_ms) & (volumes > 0).all(axis=1)
+        traded = (rows[ends, 0] - rows[starts, 0] == (count - 1) * step_ms) & (volumes > 0).all(axis=1)
         contains = (
             traded
-            & (first[:, 4] == after[:, -1, 4])
+            & alike
             & (first[:, 2] >= after[:, :, 2].max(axis=1))
             & (first[:, 3] <= after[:, :, 3].min(axis=1))
             & (first[:, 5] * (1 + SUM_ERROR) >= volumes.sum(axis=1))

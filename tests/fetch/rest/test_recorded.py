@@ -183,8 +183,11 @@ def question(venue: str, step_ms: int, timeframe: str, name: str, time: int) -> 
 def test_the_published_bar_of_a_week_closes_a_week_later() -> None:
     answer = Answer(200, {}, "", [WEEK])
     week_ms = 7 * 86_400_000
-    assert contradiction(answer, [WEEK], question("binanceusdm", week_ms, "1w", "ETHBTC", WEEK[0])) is None
-    fault = contradiction(answer, [WEEK], question("binanceusdm", 60_000, "1m", "ETHBTC", WEEK[0]))
+    assert (
+        contradiction(answer, np.array([1499040000000.0]), question("binanceusdm", week_ms, "1w", "ETHBTC", WEEK[0]))
+        is None
+    )
+    fault = contradiction(answer, np.array([1499040000000.0]), question("binanceusdm", 60_000, "1m", "ETHBTC", WEEK[0]))
     assert fault is not None
     assert fault.reason == "answered with bars of 604800 s in place of 60 s"
     path = RECORDED / "binance" / "spot__http_json__klines_response.json"
@@ -197,7 +200,12 @@ def test_recorded_bars_of_binance_state_interval_and_close_as_the_check_reads_th
     row = [bar["t"], bar["o"], bar["h"], bar["l"], bar["c"], bar["v"], bar["T"]]
     assert bar["i"] == "1m"
     assert (
-        contradiction(Answer(200, {}, "", [row]), [row], question("binanceusdm", 60_000, "1m", "BTC", bar["t"])) is None
+        contradiction(
+            Answer(200, {}, "", [row]),
+            np.array([float(row[0])]),
+            question("binanceusdm", 60_000, "1m", "BTC", bar["t"]),
+        )
+        is None
     )
 
 

@@ -160,18 +160,22 @@ def times(*minutes: int) -> list[list[float]]:
     return [[START + minute * 60_000, 1.0, 1.0, 1.0, 1.0, 1.0] for minute in minutes]
 
 
+def at(*minutes: int) -> np.ndarray:
+    return np.array([START + minute * 60_000.0 for minute in minutes])
+
+
 def test_where_a_venue_states_nothing_the_distance_of_its_rows_decides() -> None:
     answer = Answer(200, {}, "", {"data": times(0)})
-    assert contradiction(answer, times(0, 1, 5, 10), ASKED) is None
-    assert contradiction(answer, times(7), ASKED) is None
-    assert contradiction(answer, times(0, 5, 10, 5), ASKED).reason.startswith("answered with bars 300 s apart")  # type: ignore[union-attr]
-    assert contradiction(answer, times(0, 5), replace(ASKED, bars=False)) is None
+    assert contradiction(answer, at(0, 1, 5, 10), ASKED) is None
+    assert contradiction(answer, at(7), ASKED) is None
+    assert contradiction(answer, at(0, 5, 10, 5), ASKED).reason.startswith("answered with bars 300 s apart")  # type: ignore[union-attr]
+    assert contradiction(answer, at(0, 5), replace(ASKED, bars=False)) is None
 
 
 def test_rows_the_client_library_threw_away_are_no_empty_page() -> None:
-    assert contradiction(Answer(200, {}, "", {"data": times(0)}), [], ASKED) is not None
-    assert contradiction(Answer(200, {}, "", {"data": []}), [], ASKED) is None
-    assert contradiction(Answer(200, {}, "", {"data": times(0)}), [], replace(ASKED, bounded=False)) is None
+    assert contradiction(Answer(200, {}, "", {"data": times(0)}), at(), ASKED) is not None
+    assert contradiction(Answer(200, {}, "", {"data": []}), at(), ASKED) is None
+    assert contradiction(Answer(200, {}, "", {"data": times(0)}), at(), replace(ASKED, bounded=False)) is None
 
 
 def bars(count: int, wick: float = 0.0) -> np.ndarray:
