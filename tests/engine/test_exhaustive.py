@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import pytest
 
+from backtest.mechanics.adl.rankings import RANKINGS
 from tests.engine.exhaustive import agreed
 from tests.engine.tiny import PARTS, PIVOT, row, tape, tiers
 from tests.reference.slow_state import maintenance_margin
-from tests.reference.worlds_strategy import RANKINGS
 
 EVERY = {"ranks": 173, "rules": 97, "funds": 269, "accounts": 211}  # primes, so that a slice passes through all axes
-SCORED = {f"equal scores: {ranking}" for ranking in RANKINGS if ranking != "random"}
+SCORED = {f"equal scores: {ranking}" for ranking in RANKINGS if ranking not in {"random", "none"}}
 TIES = {
     "ranks": {"equal sizes", "equal shares", "no profit", "skipped", "both sides, at once", "winner left with nothing"}
     | SCORED,

@@ -20,7 +20,7 @@ def ties(world: World, outcome: Outcome) -> set[str]:
         *_in_time(breaches),
         *_of_money(world, breaches),
         *_not_reached(world, outcome, breaches),
-        *_in_queues(world, outcome),
+        *_in_queues(outcome),
         *_of_funds(world, outcome, breaches),
     }
 
@@ -75,14 +75,14 @@ def _not_reached(world: World, outcome: Outcome, breaches: list[Row]) -> Iterato
                 yield "equity at maintenance, no breach"
 
 
-def _in_queues(world: World, outcome: Outcome) -> Iterator[str]:
-    queue, pro_rata = rows(outcome.record.queue), world["profile"].get("adl_allocation") == "pro_rata"
+def _in_queues(outcome: Outcome) -> Iterator[str]:
+    queue, rules = rows(outcome.record.queue), outcome.world.rules
     for a, b in pairwise(queue):
         if a["wave"] == b["wave"]:
-            if pro_rata and a["lots"] == b["lots"]:
+            if rules.adl_allocation == "pro_rata" and a["lots"] == b["lots"]:
                 yield "equal shares"
-            if not pro_rata and a["score"] == b["score"]:
-                yield f"equal scores: {world['profile']['ranking']}"
+            if rules.adl_allocation == "queue" and a["score"] == b["score"]:
+                yield f"equal scores: {rules.ranking}"
             if a["lots"] == b["lots"]:
                 yield "equal sizes"
     for row in queue:

@@ -17,8 +17,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from backtest.mechanics.adl.close_price import CLOSE_PRICES, EXHAUSTION
+from backtest.mechanics.adl.rankings import RANKINGS
+from backtest.mechanics.liquidation.rules import LIQUIDATION_RULES
 from tests.reference.slow_state import maintenance_margin
-from tests.reference.worlds_strategy import RANKINGS
 
 World = dict[str, Any]
 Row = dict[str, Any]
@@ -26,10 +28,6 @@ START_PX, UNIT = 100, 10
 PIVOT = {1: 90, -1: 110}  # by the side that prices go against
 BEYOND = {1: 81, -1: 121}
 SAFE, HALF, MAINTENANCE, ZERO, LOSER = "safe", "half", "maintenance", "zero", "loser"
-LIQUIDATION_RULES = (
-    "full_position", "tier_by_tier", "reduce_once", "two_tiers", "part_first", "fillable_price", "incremental",
-)  # fmt: skip
-CLOSE_PRICES = ("bankruptcy", "mark", "previous_mark")
 BLOCK = {
     "time_ms": 30_000, "share_e9": 500_000_000, "least": 0, "most": 10**12, "orders": 1, "deleverages": 1,
     "adjustment_e9": 10**9, "spread_e9": 1_500_000_000,
@@ -172,7 +170,9 @@ def ranked(against: int, walked: tuple[str, str], book: Any, ranking: str, loser
     """Return a world in which a queue is formed."""
     prices = {"p": PIVOT[against], "b": BEYOND[against], "s": START_PX}
     bars = tape(walked[0], {"BTC": tuple(prices[key] for key in walked[1])}, depth=0)
-    rules = {"adl_allocation": "pro_rata"} if ranking == "pro_rata" else {"ranking": ranking}
+    rules: dict[str, Any] = {"adl_allocation": "pro_rata"} if ranking == "pro_rata" else {"ranking": ranking}
+    if ranking == "hyperliquid_literal":
+        rules = {"ranking": "hyperliquid", "hl_literal": True}
     return world(
         opposed(against, book), bars, tiers(PIVOT[against]), losers=losers, close_price=close_price, **rules
     )  # fmt: skip
@@ -204,7 +204,6 @@ def liquidated(
 
 # --- funds: exactly enough, a quantum short, without money ---------------------------------------------------------
 
-EXHAUSTED = ("uncovered", "fund_negative", "waits", "socialised_winners", "socialised_both")
 COVERED = (
     (((ZERO, 0, 2),), ((SAFE, 0, 2),)),
     (((ZERO, 0, 2),), ((SAFE, 0, 1), ("flat", 0, 1))),
@@ -275,18 +274,18 @@ def crossed(
 PARTS = {
     "ranks": Part({
         "against": (1, -1), "walked": (("jump", "sbp"), ("jump", "bps"), ("walk", "spb")), "book": QUEUES,
-        "ranking": (*RANKINGS, "none", "pro_rata"), "losers": ("last", "ranked", "excluded"),
-        "close_price": CLOSE_PRICES,
+        "ranking": (*RANKINGS, "pro_rata"), "losers": ("last", "ranked", "excluded"),
+        "close_price": tuple(CLOSE_PRICES),
     }, ranked),
     "rules": Part({
         "against": (1, -1), "walked": (("jump", "spb"), ("walk", "sps"), ("both", "spb")), "book": LIQUIDATED,
-        "rule": LIQUIDATION_RULES, "threshold": ("<", "<="), "stepped": (False, True), "depth": (0, 1, 2),
+        "rule": tuple(LIQUIDATION_RULES), "threshold": ("<", "<="), "stepped": (False, True), "depth": (0, 1, 2),
         "slip": (0, 1),
     }, liquidated),
     "funds": Part({
         "against": (1, -1), "walked": (("jump", "sbp"), ("jump", "spb"), ("walk", "sbs")), "book": COVERED,
         "money": (1, -1, 0), "shortfall": ("divisible", "all_or_nothing"),
-        "pools": ((True, False), (False, False), (False, True), (True, True)), "exhausted": EXHAUSTED,
+        "pools": ((True, False), (False, False), (False, True), (True, True)), "exhausted": tuple(EXHAUSTION),
         "residual": (False, True), "inventory": ("none", "below_floor", "to_trigger"),
     }, covered),
     "accounts": Part({
