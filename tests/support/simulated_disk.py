@@ -88,6 +88,7 @@ class Disk:
         self.pid += 1
         self.faults = {fault.call: fault.kind for fault in faults}
         self.calls, self.dead, self.full = 0, False, False
+        self.renames: list[int] = []
         self.published: set[Path] = set()
         self.handles: dict[int, tuple[int, Node]] = {}
 
@@ -147,6 +148,7 @@ class Disk:
     def replace(self, source: Path, target: Path) -> None:
         assert source.parent == target.parent, "a rename between folders is not modelled"
         with self._call("replace"):
+            self.renames.append(self.calls)
             folder, node = self._node(source.parent), self._node(source)
             source.replace(target)
             del folder.names[source.name]

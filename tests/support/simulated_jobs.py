@@ -10,7 +10,7 @@ import datetime as dt
 import importlib
 import io
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -106,11 +106,11 @@ class Web:
 
 
 def fetch_job(setting: Setting) -> Iterator[Job]:
-    """Give the fetch of a day of bars from a venue and of funding from an archive, into an empty lake."""
+    """Give the fetch of a day into an empty lake: bars from a venue and funding from an archive, and bars alone."""
     import requests
 
     from backtest.fetch import sources
-    from backtest.fetch.plan import targets
+    from backtest.fetch.plan import Target, targets
     from backtest.fetch.rest import opening
     from backtest.fetch.run import fetch
     from backtest.fetch.settings import Settings
@@ -142,16 +142,16 @@ def fetch_job(setting: Setting) -> Iterator[Job]:
     ]
     seconds = NOW.replace(tzinfo=dt.UTC).timestamp()
 
-    def run() -> None:
-        outcome = setting.runner.run(
-            fetch(goals, Settings(), clock=lambda: seconds, draw=lambda: 0.5, stop=asyncio.Event())
-        )
+    def run(goals: Sequence[Target]) -> None:
+        work = fetch(goals, Settings(), clock=lambda: seconds, draw=lambda: 0.5, stop=asyncio.Event())
+        outcome = setting.runner.run(work)
         if any(outcome.lacking(goal) for goal in goals):
             raise DataError("; ".join(denied.reason for denied in outcome.denied))
 
     before = setting.folder / "nothing"
     before.mkdir()
-    yield Job("fetch", before, run)
+    yield Job("fetch", before, lambda: run(goals))
+    yield Job("fetch of bars", before, lambda: run([goal for goal in goals if goal.series == "ohlcv"]))
 
 
 def replay_jobs(setting: Setting) -> Iterator[Job]:
