@@ -135,7 +135,7 @@ class Case:
                 if not content.items() <= whole.items():
                     raise BrokenPromiseError(f"{name} tells of rows that nobody wrote")
             elif content not in (self.first.get(name), expected.get(name)):
-                raise BrokenPromiseError(f"{name} is half written")
+                raise BrokenPromiseError(f"{name} is half written: {_first_difference(content, expected.get(name))}")
         for folder in runs_folder().glob("[!.]*"):
             start = f"runs/{folder.name}/"
             files, old, new = (_below(each, start) for each in (now, self.first, expected))
@@ -237,6 +237,14 @@ def run_case(seed: int, jobs: Mapping[str, tuple[Job, Quiet]], root: Path) -> li
         text = f"seed {seed}, {job.name}: {type(error).__name__}: {error}; {'; '.join(case.told)}"
         raise BrokenPromiseError(text) from error
     return [job.name, *(told.partition(" at ")[0] for told in case.told)]
+
+
+def _first_difference(found: object, expected: object) -> str:
+    if not isinstance(found, bytes) or not isinstance(expected, bytes):
+        return "nothing of the name is expected"
+    at = next((at for at, (one, other) in enumerate(zip(found, expected, strict=False)) if one != other), len(found))
+    sizes = f"{len(found)} bytes instead of {len(expected)}"
+    return f"{sizes}, {found[at : at + 40]!r} instead of {expected[at : at + 40]!r} from byte {at}"
 
 
 def _is_spare(name: str) -> bool:
