@@ -19,11 +19,11 @@ def test_what_is_written_heals_from_every_fault_of_the_disk(tmp_path: Path) -> N
 
 def test_an_older_run_is_not_emptied_before_the_disk_knows_the_newer_one(tmp_path: Path) -> None:
     with simulated(tmp_path, "replay") as (root, jobs):
-        job, quiet = jobs["replay again"]
-        for seed in range(12):
+        job, quiet = jobs["replay of a damaged run"]
+        for seed in range(16):
             case = Case(job, root, random.Random(seed))
             assert case.live(Fault(quiet.renames[1] + 1, "kill")) == "killed"  # between the renames and their flush
-            case.live()
+            assert case.live() == "well"  # the newer one is there, and nothing is left to write
             case.disk.lose_power()
             case.check(quiet.contents)
 
