@@ -119,13 +119,13 @@ def check_tables(folder: Path, meta: RunMeta) -> None:
             raise RunError(f"{path}: does not match the digest in {META}: it was changed or cut short; run it again")
 
 
-def read_table(folder: Path, name: str) -> pl.DataFrame:
+def read_table(folder: Path, name: str, rows: int) -> pl.DataFrame:
     """Return a table of a checked run folder.
 
     Raises
     ------
     RunError
-        The file is not Parquet, or has other columns or types than declared.
+        The file is not Parquet, or has other columns, types or rows than declared.
     """
     import polars as pl
 
@@ -147,4 +147,6 @@ def read_table(folder: Path, name: str) -> pl.DataFrame:
         raise RunError(f"{path}: cannot be read ({type(error).__name__}); run it again") from None
     if [*frame.schema.items()] != [(column.name, kinds[column.kind]) for column in TABLES[name].columns]:
         raise RunError(f"{path}: does not have the columns of this version; run it again")
+    if frame.height != rows:
+        raise RunError(f"{path}: has {frame.height:,} rows, not the {rows:,} of its run; run it again")
     return frame

@@ -101,7 +101,7 @@ class StoredRun:
             return self.query(name)
         if name not in TABLES:
             raise UnknownNameError("table", name, [*TABLES, *VIEWS])
-        return read_table(self.path, name)
+        return read_table(self.path, name, self.meta.tables[name].rows)
 
     def to_pandas(self, name: str) -> pd.DataFrame:
         """Return a table, view or query as a pandas frame."""

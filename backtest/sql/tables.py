@@ -45,20 +45,23 @@ def open_tables(folder: Path, rows: Mapping[str, int], budget: Budget | None = N
     import duckdb
 
     small = sum(rows.values()) <= SMALL_ROWS
-    files = {name: str(inside(folder.resolve(), f"{name}.parquet")) for name in rows}
+    place = folder.resolve()
+    # a small run's table without rows is made from its declaration; its file is not opened
+    files = {name: str(inside(place, f"{name}.parquet")) for name, count in rows.items() if count or not small}
     patterns = {name: glob.escape(file) for name, file in files.items()}  # DuckDB takes [, * and ? of a path for a glob
     con = duckdb.connect(":memory:", config={"threads": 1} if small else {})
     try:
         con.execute("SET parquet_metadata_cache = true").fetchall()  # a footer is read once, not for each use
         con.execute("SET allowed_paths = $paths", {"paths": [*files.values(), *patterns.values()]}).fetchall()
         lock(con, budget)
-        _check(con, folder, files, [*patterns.values()], rows)
+        if files:
+            _check(con, folder, files, [*patterns.values()], rows)
         con.execute("BEGIN").fetchall()
-        for name, pattern in patterns.items():
-            literal = pattern.replace("'", "''")
-            if small and not rows[name]:
+        for name in rows:
+            if name not in files:
                 con.execute(TABLES[name].ddl()).fetchall()
                 continue
+            literal = patterns[name].replace("'", "''")
             source = f"SELECT * FROM read_parquet('{literal}')"
             con.execute(f"CREATE {'TABLE' if small else 'VIEW'} {name} AS {source}").fetchall()
         con.execute("COMMIT").fetchall()

@@ -133,6 +133,10 @@ def test_a_table_has_the_rows_of_its_run(stall: Shelf, folder: Path) -> None:
     changed(stall, "tables", "steps", value={**entry, "rows": entry["rows"] + 1})
     with pytest.raises(RunError, match="table steps has 60 rows, not the 61 of its run"):
         open_folder(folder).connect()
+    for rows in (0, entry["rows"] + 1):
+        changed(stall, "tables", "steps", value={**entry, "rows": rows})
+        with pytest.raises(RunError, match="has 60 rows, not the "):
+            _ = open_folder(folder).steps
 
 
 @pytest.mark.parametrize("name", ["run.json", "studies.json", "steps.parquet"])
