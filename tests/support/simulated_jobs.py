@@ -188,10 +188,15 @@ def replay_jobs(setting: Setting) -> Iterator[Job]:
 
     setting.patch.setattr(EXECUTE, "simulate", lambda *args: remembered("outcome", simulate, *args))
     setting.patch.setattr(tables, "result_tables", lambda *args: remembered("tables", result_tables, *args))
-    setting.patch.setattr(
-        pq, "write_table",
-        lambda table, file, **options: file.write(remembered(f"{id(table)}", partial(parquet, **options), table)),
-    )  # fmt: skip
+
+    def write(table: Any, file: Any, **options: Any) -> None:
+        name = next((name for name, each in made.get("tables", {}).items() if each is table), "")
+        if name:
+            file.write(remembered(f"{name}.parquet", partial(parquet, **options), table))
+        else:  # a day of the lake
+            write_table(table, file, **options)
+
+    setting.patch.setattr(pq, "write_table", write)
     setting.patch.setattr(RUN_FOLDER, "sealed", lambda body: remembered("run.json", sealed, body))
     setting.patch.setattr(identity, "code_digest", lambda: "0" * 64)
     values = {"venue": hostile.VENUE, "positions": 20, "start": hostile.START, "end": hostile.END}
