@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
@@ -39,7 +40,7 @@ from tests.server.market import CRASH_DAYS
 DAY = CRASH_DAYS[0]
 CASES_IN_CI = 100
 SERIES_ASKED = ("ohlcv", "funding")
-LISTS_FRAC = 0.15  # of the cases spoil the list of markets
+LISTS_FRAC = 0.05  # of the cases spoil the list of markets
 NONSENSE: tuple[Any, ...] = (
     None, "", " ", "abc", "NaN", "Infinity", "-1e999", "1e999", -1, "-5", [], {}, [[]], True, False, "5_0.0", "0x10",
     10**400, 1e300, "1,000", "\u0000", "\ud83d\ude00", "١٢", {"a": {"b": []}},
@@ -265,8 +266,24 @@ async def asked(client: Client, series: str) -> list[FetchedDay]:
     return [day async for day in paged_days(page, [DAY], grid, lambda reached, rows: None)]
 
 
+class Remembering(Wire):
+    """A wire that makes each honest answer once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: dict[str, Reply] = {}
+
+    def honest(self, request: Request, **changed: Any) -> Reply:
+        key = f"{request.venue} {request.path} {request.query} {changed}"
+        if key not in self.made:
+            self.made[key] = super().honest(request, **changed)
+        return replace(self.made[key])
+
+
 def wrong_row(days: list[FetchedDay], venue: str, series: str, true: Floats) -> str:
     """Return a row that would be stored though the venue has another one, empty if there is none."""
+    if all(day.rows is not None and np.array_equal(day.rows, true) for day in days):
+        return ""
     place = Place(venue, SYMBOLS[venue], series, "1m" if SERIES[series].bars else "")
     known = {tuple(row) for row in frame_of(FetchedDay(DAY, rows=true), series).rows()}
     for given in days:
@@ -290,7 +307,7 @@ def run(cases: int, seed: int, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     AssertionError
         A case failed otherwise than by a fault of the venue, or would store a wrong row.
     """
-    wire = Wire()
+    wire = Remembering()
     wired(monkeypatch, wire)
     return asyncio.run(_run(cases, seed, wire))
 
