@@ -52,7 +52,7 @@ def opened(finished: Path) -> StoredRun:
         (["replay", EVENT, "--venue", "../venues/okx"], "unknown venue '../venues/okx'"),
         (["venues", "hyperliqid"], "unknown venue 'hyperliqid'; did you mean hyperliquid?"),
         (["replay", EVENT, "--coins", "BTCC"], "unknown coin at binanceusdm 'BTCC'; did you mean BTC?"),
-        (["replay", EVENT, "--coins", "../../x"], "unknown coin at binanceusdm '../../x'"),
+        (["replay", EVENT, "--coins", "../../x"], "unknown coin at binanceusdm '../../X'"),
         (["query", "fund_balanc"], "unknown query 'fund_balanc'; did you mean fund_balance"),
         (["query", "../views/cascades"], "unknown query '../views/cascades'; did you mean cascades?"),
         (["query", "fund_balance", "nosuch"], "unknown run 'nosuch'; Known: "),
@@ -260,7 +260,7 @@ def test_watch_names_that_would_garble_a_terminal_are_refused(tmp_path: Path, na
         ("entry_px = -1", "entry_px = -1; allowed: above 0"),
         ("leverage = 126", "its tier allows at most 20; lower leverage or size_base"),
         ('side = "up"', "side = 'up'; allowed: long, short"),
-        ('coin = "../x"', "../x is not simulated; allowed: BTC; add it to coins or correct it"),
+        ('coin = "../x"', "../X is not simulated; allowed: BTC; add it to coins or correct it"),
     ],
 )
 def test_a_watch_that_cannot_be_held_is_refused(tmp_path: Path, change: str, said: str) -> None:

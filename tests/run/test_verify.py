@@ -41,7 +41,8 @@ def opened(stall: Shelf, table: str, change: Change) -> StoredRun:
         ("steps", lambda frame: frame.with_columns(mark_px=pl.lit(float("nan"))), "steps has mark_px in 60 rows"),
         ("steps", lambda frame: frame.with_columns(ts=pl.lit(2**62).cast(pl.Datetime("us"))), "steps has ts in 60"),
         ("runs", lambda frame: frame.with_columns(run_id=pl.lit("another")), "runs has run_id in 1 rows"),
-        ("runs", lambda frame: frame.head(0), "table runs has not one row"),
+        ("runs", lambda frame: frame.head(0), "table runs has no row"),
+        ("positions", lambda frame: frame.head(0), "table positions has no row"),
         ("ledger", lambda frame: frame.head(frame.height // 2), "its audits fail: "),
     ],
 )
