@@ -100,7 +100,8 @@ def read_manifest() -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     try:
         with open_regular(lake_folder() / JOURNAL, LARGEST_JOURNAL) as lines:
-            for line in lines:
+            for text in lines:
+                line = text.rpartition(b"\0")[2]  # zeros stand where the disk lost the line before
                 with suppress(msgspec.DecodeError, RecursionError):
                     found = entry.decode(line)
                     entries[found["file"]] = found

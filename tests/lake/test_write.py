@@ -100,6 +100,13 @@ def test_a_line_that_is_not_whole_is_passed_over(damage: bytes) -> None:
     assert list(read_manifest()) == [NAME, NAME.replace("bybit", "okx")]
 
 
+def test_a_line_after_one_that_the_disk_did_not_take_is_read() -> None:
+    store(minutes(3))
+    whole = journal().read_bytes()
+    journal().write_bytes(b'{"file": "ohl' + bytes(40) + whole)
+    assert list(read_manifest()) == [NAME]
+
+
 def test_no_journal_is_an_empty_one() -> None:
     assert read_manifest() == {}
 

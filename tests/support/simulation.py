@@ -81,7 +81,8 @@ def _content(path: str) -> object:
     if not path.endswith(JOURNAL):
         return data
     entries = {}
-    for line in data.splitlines():
+    for text in data.splitlines():
+        line = text.rpartition(b"\0")[2]
         with suppress(orjson.JSONDecodeError):
             entry = orjson.loads(line)
             entries[entry["file"]] = {key: value for key, value in entry.items() if key != "fetched_at"}
