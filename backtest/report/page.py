@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from backtest.assets import asset, inside, reports_folder
+from backtest.assets import asset, check_replaceable, inside, reports_folder
 from backtest.durable import make_folder, write_file
 from backtest.errors import CrashbookError
 from backtest.report.findings import Findings
@@ -68,6 +68,7 @@ def _policy(source: str) -> str:
 def write(run: StoredRun, path: Path | None) -> Path:
     """Write the report to ``path``; it appears whole or not at all."""
     target = path or inside(reports_folder(), f"{run.meta.event.id}-{run.meta.run_id}.html")
+    check_replaceable(target)  # before the work, and again when it is written
     page = html(run)
     try:
         make_folder(target.parent)

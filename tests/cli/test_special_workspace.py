@@ -9,7 +9,7 @@ import pytest
 
 from backtest.api.run import open_run
 from tests.cli.test_fetch import BINANCE, fetched
-from tests.support.hostile import accepted, files, refused
+from tests.support.hostile import accepted, files, refused, run_of
 
 NAME = 'w[a-z]*?{x,y} it\'s "my" 100% $HOME ~'
 WORDS = ("2025-10-10", "--venue", "binanceusdm", "--coins", "BTC", "--positions", "200", "-q")
@@ -45,9 +45,22 @@ def test_every_step_works_in_a_workspace_of_any_name(special: Path, tmp_path: Pa
     assert [*(tmp_path / "wa").iterdir()] == []
 
 
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a workspace with one small run."""
+    home = tmp_path_factory.mktemp("held")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CRASHBOOK_HOME", str(home))
+        run_of()
+    return home
+
+
 @pytest.mark.parametrize("kind", ["link", "dangling link", "FIFO", "folder"])
 @pytest.mark.parametrize("words", [["query", "price_path", "-q"], ["report"]], ids=["query", "report"])
-def test_output_replaces_regular_files_only(shared: Path, tmp_path: Path, words: list[str], kind: str) -> None:
+def test_output_replaces_regular_files_only(
+    held: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str], kind: str
+) -> None:
+    monkeypatch.setenv("CRASHBOOK_HOME", str(held))
     place, goal = tmp_path / "out.csv", tmp_path / "goal"
     if kind == "FIFO":
         os.mkfifo(place)

@@ -23,7 +23,7 @@ from tests.fetch.standins import flat
 from tests.run.foreign import TEXTS, VALUES, harmless
 
 SEED = int(os.environ.get("CRASHBOOK_FOREIGN_SEED", "20251010"))
-CASES = int(os.environ.get("CRASHBOOK_FOREIGN_CASES", "200"))
+CASES = int(os.environ.get("CRASHBOOK_FOREIGN_CASES", "100"))
 DAY = dt.date(2025, 10, 10)
 START = dt.datetime.combine(DAY, dt.time())
 HERE = Place("bybit", "BTC/USDT:USDT", "ohlcv")
