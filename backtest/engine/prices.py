@@ -14,7 +14,7 @@ import numpy as np
 from backtest.engine.records import CAUSES, Record
 from backtest.engine.world import World
 from backtest.mechanics.exact import Ints
-from backtest.mechanics.feedback import HIGHEST, LOWEST, PARTS, decayed, displaced, moved, push, thirds
+from backtest.mechanics.feedback import HIGHEST, LOWEST, PARTS, decayed, displaced, moved, push
 from backtest.mechanics.impact import IMPACTS
 from backtest.mechanics.path import previous_mark
 
@@ -63,7 +63,7 @@ class Prices:
         self.starts = [int(mark) for mark in self.mark[:, last]]
         self.ends = [int(mark) for mark in self.mark[:, number - 1]]
         pairs = zip(self.starts, self.ends, strict=True)
-        self.before = [previous_mark(*pair, self.jump, self.world.bar_s) for pair in pairs]
+        self.before = [previous_mark(*pair, self.jump, self.world.bar_s, self.walk.segments) for pair in pairs]
         self.trades = self.trade[:, [last, number - 1]]
         self.walked, self.traded, self.capped = [self.ends], [self.trades[:, 1].tolist()], False
         if self.feedback is not None:
@@ -137,13 +137,10 @@ class Prices:
             for place in range(first, stop):
                 if not displacement:
                     break
-                displacement = decayed(displacement, self.feedback.left_e9, self._thirds(place))
+                displacement = decayed(displacement, self.feedback.left_e9, self.walk.passed(place))
                 marks[place], trades[place] = self._walked(symbol, place, displacement)
             self._ahead[symbol] = displacement
         self.known = stop
-
-    def _thirds(self, place: int) -> int:
-        return thirds(int(self.walk.part[place]), self.walk.parts)
 
     def _walked(self, symbol: int, place: int, displacement: int) -> tuple[int, int]:
         """Return mark and trade price of a step as they are displaced."""
@@ -157,7 +154,7 @@ class Prices:
         """Let the displacement decay to the beginning of a step."""
         assert self.feedback is not None
         if any(self.displacement):
-            passed = sum(self._thirds(place) for place in range(self.at, number))
+            passed = sum(self.walk.passed(place) for place in range(self.at, number))
             self.displacement = [decayed(each, self.feedback.left_e9, passed) for each in self.displacement]
         self.at = number
 

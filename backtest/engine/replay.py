@@ -103,7 +103,7 @@ class Replay:
         self.record.round = 1
         self.quiet += passed
         self.episodes.segment += passed
-        self.episodes.clock = int(self.world.thirds[number])
+        self.episodes.clock = int(self.world.moments[number])
         self.prices.enter(number)
         self.liquidity.enter(number)
         self.monitor.enter(number)

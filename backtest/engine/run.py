@@ -73,7 +73,7 @@ def _next(replay: Replay, number: int) -> int:
     due = replay.prices.next_flow(number, min((at for at in replay.funding_at if at >= number), default=last))
     expiry = replay.monitor.expires_at()
     if expiry is not None:  # a peak leaves the window of a fund's drawdown
-        due = min(due, max(number, 1 + int(np.searchsorted(world.thirds[1:], expiry, side="right"))))
+        due = min(due, max(number, 1 + int(np.searchsorted(world.moments[1:], expiry, side="right"))))
     for symbol in range(len(world.symbols)):
         bounds = [replay.ladders[symbol, side].bounds() for side in (LONG, SHORT)]
         low, high = max(low for low, _ in bounds), min(high for _, high in bounds)

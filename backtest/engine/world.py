@@ -161,11 +161,16 @@ class World:
         """Return the sign of each position's value."""
         return self.book.side * self.value_signs[self.book.symbol] if (self.value_signs < 0).any() else self.book.side
 
+    @property
+    def per_second(self) -> int:
+        """Return how many moments a second has: as many as a bar has segments, so that every step ends at one."""
+        return self.walk.segments
+
     @cached_property
-    def thirds(self) -> Ints:
-        """Return the end of each step in thirds of a second since the first bar opened; the run's start is step 0."""
-        part = self.walk.part if self.walk.parts > 1 else 3
-        return np.append(0, (3 * self.walk.bar + part) * self.bar_s)
+    def moments(self) -> Ints:
+        """Return the moment at which each step ends, since the first bar opened; the run's start is step 0."""
+        part = self.walk.part if self.walk.parts > 1 else self.walk.segments
+        return np.append(0, (self.walk.segments * self.walk.bar + part) * self.bar_s)
 
     def blocks_passed(self, step: int) -> int:
         """Return how many blocks or rounds of the venue pass from the price before to a step, at least one."""
@@ -174,4 +179,5 @@ class World:
             return 1
         bars = int(walk.bar[step - 1]) - int(walk.bar[step - 2])
         parts = int(walk.part[step - 1]) - int(walk.part[step - 2]) if walk.parts > 1 else 0
-        return max((3 * bars + parts) * self.bar_s * 1000 // (3 * rule.time_ms), 1)
+        segments = walk.segments
+        return max((segments * bars + parts) * self.bar_s * 1000 // (segments * rule.time_ms), 1)

@@ -19,7 +19,7 @@ from backtest.market.inputs import InputSeries, from_lake
 from backtest.market.tape import Tape
 from backtest.market.units import in_units
 from backtest.mechanics.exact import Floats, Ints
-from backtest.mechanics.path import CLOSE, walk
+from backtest.mechanics.path import CLOSE, cut, walk
 from backtest.times import Window
 from backtest.venue.instrument import Instrument
 
@@ -135,31 +135,48 @@ def model_mark(trade: Ints, bar_s: int, half_life_s: float, mark_per_tick: int =
     return np.stack([four[:, 0], four.max(axis=1), four.min(axis=1), four[:, 3]], axis=1)
 
 
-def model_points(trade: Ints, intrabar: str, bar_s: int, half_life_s: float, mark_per_tick: int = 1) -> Ints:
-    """Return the average at 0, T/3, 2T/3 and T of each bar, shape (bars, 4), in mark quanta, half to even.
+def model_points(
+    trade: Ints, intrabar: str, bar_s: int, half_life_s: float, mark_per_tick: int = 1, *, pieces: int = 1
+) -> Ints:
+    """Return the average at 0, T/3, 2T/3 and T of each bar, and at the ends of the pieces of each third.
 
     The trade price is walked through each bar in the order ``intrabar`` (the trade bar decides; ``close`` as
     ``ohlc``), straight between its four prices. The average follows exactly, starts at the first open, and rests
     between bars, where no time passes.
 
+    Returns
+    -------
+    numpy.ndarray
+        Mark quanta, half to even, shape (bars, 3 x pieces + 1).
+
     Examples
     --------
     >>> model_points(np.array([[1000] * 4, [2000] * 4]), "ohlc", bar_s=60, half_life_s=20)[1].tolist()
     [1000, 1500, 1750, 1875]
+    >>> model_points(np.array([[1000] * 4, [2000] * 4]), "ohlc", bar_s=60, half_life_s=10, pieces=2)[1].tolist()
+    [1000, 1500, 1750, 1875, 1938, 1969, 1984]
     """
     order = "ohlc" if intrabar == "close" else intrabar
     points = walk(trade[None], trade[None], order).trade.reshape(-1, 4)
     if half_life_s == 0:
-        return points * mark_per_tick
-    decay_rate = math.log(2) * bar_s / 3 / half_life_s
+        return cut(points * mark_per_tick, pieces)
+    decay_rate = math.log(2) * bar_s / (3 * pieces) / half_life_s
     decay, lag = math.exp(-decay_rate), -math.expm1(-decay_rate) / decay_rate
-    before, after = points[:, :-1].astype(np.float64), points[:, 1:].astype(np.float64)
+    exact = _straight(points, pieces)
+    before, after = exact[:, :-1], exact[:, 1:]
     pulls = after - (after - before) * lag - before * decay
     walked = accumulate(pulls.ravel().tolist(), lambda level, pull: level * decay + pull, initial=float(points[0, 0]))
     levels = np.array(list(walked))
-    four = np.stack([levels[:-1:3], levels[1::3], levels[2::3], levels[3::3]], axis=1)
-    rounded: Ints = np.rint(four * mark_per_tick).astype(np.int64)
+    bars = np.arange(len(points))[:, None] * 3 * pieces + np.arange(3 * pieces + 1)
+    rounded: Ints = np.rint(levels[bars] * mark_per_tick).astype(np.int64)
     return rounded
+
+
+def _straight(points: Ints, pieces: int) -> Floats:
+    """Return the straight way between the points of each bar at the ends of its pieces, unrounded."""
+    start, end = points[:, :-1, None].astype(np.float64), points[:, 1:, None].astype(np.float64)
+    between = start + (end - start) * (np.arange(pieces) / pieces)
+    return np.concatenate([between.reshape(len(points), -1), end[:, -1]], axis=1)
 
 
 def _in_quanta(frame: pl.DataFrame, unit: Instrument, where: str) -> Ints:

@@ -29,7 +29,7 @@ from backtest.market.tape import RequestedWindow, Tape, common_window, find_tape
 from backtest.market.units import in_lots, in_units, instrument_of, refuse_no_value
 from backtest.mechanics.exact import Bools, Floats, Ints, rate_e9
 from backtest.mechanics.impact import OrderBook
-from backtest.mechanics.path import HIGH, LOW, Walk, walk
+from backtest.mechanics.path import HIGH, LOW, Walk, pieces_of, walk
 from backtest.scenario.fields import Scenario
 from backtest.times import Window, micros, moment
 from backtest.venue.instrument import Instrument
@@ -171,19 +171,23 @@ def build_market(
     )
 
 
-def walk_market(market: MarketPath, intrabar: str, half_life_s: float, first_bar: int = 0) -> Walk:
+def walk_market(
+    market: MarketPath, intrabar: str, half_life_s: float, first_bar: int = 0, step_s: float = BAR_S
+) -> Walk:
     """Walk the bars from ``first_bar``: measured marks through their bars, modelled ones through their own points.
 
-    A modelled mark is known at each of the four times, so no extreme is moved within its bar; its trade bar decides
-    the order of both.
+    A modelled mark is known at each time, so no extreme is moved within its bar; its trade bar decides the order of
+    both. No step is longer than ``step_s``, but for bars of one price.
     """
-    trade = market.trade[:, first_bar:]
-    path = walk(trade, market.mark[:, first_bar:], intrabar)
+    trade, pieces = market.trade[:, first_bar:], pieces_of(step_s, market.bar_s)
+    path = walk(trade, market.mark[:, first_bar:], intrabar, pieces)
     for s, unit in enumerate(market.instruments):
         if market.modelled[s] and half_life_s:
-            points = model_points(market.trade[s], intrabar, market.bar_s, half_life_s, unit.mark_per_tick)[first_bar:]
+            points = model_points(
+                market.trade[s], intrabar, market.bar_s, half_life_s, unit.mark_per_tick, pieces=pieces
+            )[first_bar:]
             path.mark[s] = points[:, -1] if path.parts == 1 else points.ravel()
-            path.trade[s] = walk(trade[s : s + 1], trade[s : s + 1], intrabar).trade[0]
+            path.trade[s] = walk(trade[s : s + 1], trade[s : s + 1], intrabar, pieces).trade[0]
     return path
 
 

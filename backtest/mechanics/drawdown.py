@@ -37,15 +37,15 @@ class DrawdownTrigger:
     """When the fall of a fund switches deleveraging on, and when off again.
 
     ``kind``: ``pnl_ratio`` (of each symbol, Bybit) or ``pool_drawdown`` (of the fund's equity, OKX). ``trigger`` and
-    ``stop`` are shares of the fund's peak per symbol; above ``above`` quanta the ratio counts at all. ``window`` is in
-    thirds of a second.
+    ``stop`` are shares of the fund's peak per symbol; above ``above`` quanta the ratio counts at all. The
+    peak is that of the last ``window_s`` seconds.
     """
 
     kind: str
     trigger: tuple[Fraction, ...]
     stop: tuple[Fraction, ...]
     above: int
-    window: int
+    window_s: int
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ class Feedback:
 
     ``forced`` and ``flow`` (symbols, steps) are the signed lots that the baseline moved through the book, by forced
     orders alone and with the unwinding of pools; ``impact``, ``strength`` and ``scale`` are those of its rules.
-    ``left_e9`` is what a third of a bar leaves of a displacement.
+    ``left_e9`` is what a segment of a bar leaves of a displacement.
     """
 
     left_e9: int
@@ -35,8 +35,8 @@ class Feedback:
     scale: tuple[Fraction, ...]
 
 
-def decay_e9(half_life_s: float, bar_s: int) -> int:
-    """Return the share of a displacement that is left after a third of a bar, in 1e-9, half to even.
+def decay_e9(half_life_s: float, bar_s: int, segments: int = 3) -> int:
+    """Return the share of a displacement that is left after one of a bar's segments, in 1e-9, half to even.
 
     Examples
     --------
@@ -49,23 +49,12 @@ def decay_e9(half_life_s: float, bar_s: int) -> int:
         return 0
     with localcontext() as context:
         context.prec = 40
-        left = Decimal(2) ** -(Decimal(bar_s) / (3 * Decimal(str(half_life_s))))
+        left = Decimal(2) ** -(Decimal(bar_s) / (segments * Decimal(str(half_life_s))))
         return int((left * RATE_ONE).to_integral_value())
 
 
-def thirds(part: int, parts: int) -> int:
-    """Return the thirds of a bar that pass before price ``part`` of ``parts``: none at a jump, all of it at a close.
-
-    Examples
-    --------
-    >>> [thirds(part, 4) for part in range(4)], thirds(0, 1)
-    ([0, 1, 1, 1], 3)
-    """
-    return 3 if parts == 1 else int(part > 0)
-
-
 def decayed(displacement: int, left_e9: int, times: int) -> int:
-    """Return a displacement after some thirds of a bar, each rounded towards zero.
+    """Return a displacement after some segments of a bar, each rounded towards zero.
 
     Examples
     --------

@@ -49,6 +49,6 @@ def _displaced(prepared: Prepared, progress: Progress | None) -> World:
     world, baseline, scenario = prepared.world, prepared.baseline, prepared.resolved.scenario
     assert baseline is not None
     flow = flow_of(simulate(baseline, progress).record, len(world.symbols), world.steps)
-    rules, left = baseline.rules, decay_e9(scenario.feedback_half_life_s, world.bar_s)
+    rules, left = baseline.rules, decay_e9(scenario.feedback_half_life_s, world.bar_s, world.walk.segments)
     feedback = Feedback(left, scenario.max_rounds, flow.forced, flow.total, rules.impact, rules.strength, rules.scale)
     return replace(world, feedback=feedback)

@@ -53,7 +53,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
     market = market or build_market(event, venue, scenario, [row for each in resolved.terms for row in each.rows])
     first = market.core_bar if all(profile is not None for profile in market.entry_profiles) else 0
     bars = slice(first, None)
-    path = walk_market(market, scenario.intrabar, scenario.mark_half_life_s, first)
+    path = walk_market(market, scenario.intrabar, scenario.mark_half_life_s, first, scenario.step_s)
     if not path.mark.size:
         raise ConfigError("the window holds no bar to walk; give a wider start and end")
     mark0 = path.mark[:, 0]

@@ -55,7 +55,7 @@ def _drawdown(scenario: Scenario) -> DrawdownTrigger | None:
                 f"it must not be: set drawdown_stop_frac={float(on):g} or less"
             )
     return DrawdownTrigger(
-        scenario.drawdown_trigger, trigger, stop, quanta(scenario.drawdown_above_usd), 3 * scenario.drawdown_window_s
+        scenario.drawdown_trigger, trigger, stop, quanta(scenario.drawdown_above_usd), scenario.drawdown_window_s
     )
 
 

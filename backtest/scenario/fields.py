@@ -59,6 +59,10 @@ class Scenario:
         30.0, "half-life of the EMA of trade prices that stands in for a mark series; 0 is the trade price",
         unit="s", low=0, high=86400, kept=True,
     )
+    step_s: float = option(
+        20.0, "longest step between two prices of a bar: marks move, breaches are found and orders sent at each",
+        unit="s", low=0.01, high=3600, kept=True,
+    )
     allow_gaps: bool = option(False, "carry missing bars of the core flat instead of refusing them", kept=True)
     allow_suspect: bool = option(
         False, "replay values that nothing around them bears out, instead of refusing them", kept=True,

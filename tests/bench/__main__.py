@@ -131,7 +131,7 @@ def feedback(positions: int) -> None:
 
     def displaced() -> None:
         flow = flow_of(simulate(whole).record, 1, whole.steps)
-        left, rules = decay_e9(300, whole.bar_s), whole.rules
+        left, rules = decay_e9(300, whole.bar_s, whole.walk.segments), whole.rules
         simulate(
             replace(
                 half, feedback=Feedback(left, 10, flow.forced, flow.total, rules.impact, rules.strength, rules.scale)

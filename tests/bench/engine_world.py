@@ -91,7 +91,7 @@ def engine_world(positions: int, bars: int = 4320, seed: int = 1) -> World:
 
 def with_everything(world: World) -> dict[str, World]:
     """Return the world under rules that use all there is: partial steps, a fund that drops, a vault."""
-    drop = DrawdownTrigger("pnl_ratio", (Fraction(3, 10),), (Fraction(1, 4),), 0, 3 * 8 * 3600)
+    drop = DrawdownTrigger("pnl_ratio", (Fraction(3, 10),), (Fraction(1, 4),), 0, 8 * 3600)
     part = PartTerms(1, 5, 100_000 * USD, 30)
     vault = VaultRule(4 * world.rules.fund_start)
     rules = {

@@ -55,6 +55,7 @@ def crowd(seed: int, size: int | None = None, unit: int | None = None) -> dict[s
         },
         "intrabar": rng.choice(("ohlc", "ohlc", "close", "adverse_first")),
         "bar_seconds": rng.choice((3, 9, 10, 30, 60)),
+        "pieces": 1 + (bars + len(symbols)) % 2,
         "bars": [{name: paths[name][bar] for name in names} for bar in range(bars)],
         "funding": _funding(rng, names, bars),
         "accounts": accounts,

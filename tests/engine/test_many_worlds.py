@@ -55,7 +55,7 @@ PARTS = sum(parts for parts, *_ in KINDS.values())
 RARE: dict[str, set[str]] = {
     "isolated": {
         "takeover: fund", "takeover: vault", "adl of: vault", "adl pro rata", "part: two_tiers", "part: part_first",
-        "unwind", "fund adl_on drawdown", "fund refused floor", "residual: vault", "unmatched to: fund", "funding",
+        "unwind", "fund refused floor", "residual: vault", "unmatched to: fund", "funding",
         "several funds", "same position again", "order refused by its limit", "adl of several winners", "difference",
     },
     "venue-rules": {
@@ -66,7 +66,7 @@ RARE: dict[str, set[str]] = {
         "cross account", "net", "own opposite leg", "inverse", "part: reduce_once", "part: two_tiers", "adl pro rata",
         "several funds", "takeover: vault", "fund adl_on drawdown", "fund restored", "funding", "unmatched to: market",
     },
-    "feedback": {"feedback rounds", "takeover: fund", "fund adl_on drawdown", "unwind", "later round", "funding"},
+    "feedback": {"feedback rounds", "takeover: fund", "unwind", "later round", "funding"},
     "feedback-accounts": {"feedback rounds", "inverse", "cross account", "net", "own opposite leg", "adl of: fund"},
     "profiles": {
         "inverse", "cross account", "net", "own opposite leg", "part: tier_by_tier", "adl of: fund", "unwind",

@@ -50,7 +50,7 @@ def build(case: dict[str, Any]) -> World:
             Tiers.of(case["symbols"][name]["tiers"], on_entry=case["symbols"][name].get("on_entry", False))
             for name in names
         ),
-        walk=walk(trade, _bars(case, names, "mark"), case["intrabar"]),
+        walk=walk(trade, _bars(case, names, "mark"), case["intrabar"], case.get("pieces", 1)),
         bar_s=case["bar_seconds"],
         trade_low=trade[..., LOW],
         trade_high=trade[..., HIGH],
@@ -157,7 +157,7 @@ def _funds(fund: dict[str, Any], names: list[str]) -> dict[str, Any]:
         )
     if drop := fund.get("drop"):
         shares = (tuple(Fraction(*drop[key][name]) for name in names) for key in ("trigger", "stop"))
-        out["drawdown"] = DrawdownTrigger(drop["kind"], *shares, drop["above"], 3 * drop["window_s"])
+        out["drawdown"] = DrawdownTrigger(drop["kind"], *shares, drop["above"], drop["window_s"])
     return out
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from .slow_impact import impact_shift
 from .slow_ledger import E9
-from .slow_path import PREVIOUS_MARK_AGE_S, Prices, Step, between
+from .slow_path import Prices, Step, age_on_segment, between
 
 E6 = 10**6
 Flow = dict[str, int]  # signed lots by symbol: bought +, sold -
@@ -65,10 +65,10 @@ class Feedback(Tape):
     def begin(self, step: Step) -> Step:
         """Let the displacement decay and lead from where the last step ended to the displaced prices."""
         # Seconds pass within a bar, and to the only price of a bar.
-        thirds = 3 if step.prices_per_bar == 1 else int(step.price > 0)
+        segments = 3 if step.prices_per_bar == 1 else int(step.price > 0)
         for symbol, displacement in self.displacement.items():
             size = abs(displacement)
-            for _ in range(thirds):
+            for _ in range(segments):
                 size = size * self.world["feedback"]["decay_e9"] // E9
             self.displacement[symbol] = size if displacement > 0 else -size
         last, self.tape, self.rounds, self.capped = self.walked, step, 1, False
@@ -76,8 +76,7 @@ class Feedback(Tape):
         # The path starts a bar where it arrives: at its first price there is no segment.
         jump = step.price == 0
         start_mark, start_trade = (mark, trade) if jump or last is None else (last.mark, last.trade)
-        segment_s = Fraction(self.world["bar_seconds"], 3)
-        age = max(Fraction(0), 1 - PREVIOUS_MARK_AGE_S / segment_s)
+        age = age_on_segment(self.world)
         if jump:
             previous = last.mark if last else mark
         else:
@@ -160,7 +159,7 @@ def path_of(world: dict[str, Any], run: Callable[[dict[str, Any]], Flows]) -> Ta
     Parameters
     ----------
     world : dict
-        With `feedback`: `decay_e9` per third of a bar, `max_rounds`, and `baseline`, the parts of the world (such as
+        With `feedback`: `decay_e9` per piece of a bar, `max_rounds`, and `baseline`, the parts of the world (such as
         `liquidity`, `profile`, `accounts`) that were otherwise in the baseline.
     run : callable
         Runs a world and returns its flows.

@@ -6,6 +6,7 @@ owner, and a fund the sum of its owners.
 """
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 FUND = "fund"
@@ -16,7 +17,7 @@ class Funds:
     """The funds of a world and what has been seen of them."""
 
     world: dict[str, Any]
-    history: list[tuple[int, list[int], dict[str, int]]] = field(default_factory=list)  # clock, equities, profits
+    history: list[tuple[Fraction, list[int], dict[str, int]]] = field(default_factory=list)  # clock, equities, profits
     dropped: dict[str, bool] = field(default_factory=dict)
     on: dict[str, bool] = field(default_factory=dict)
     empty: list[bool] = field(default_factory=list)
@@ -26,7 +27,7 @@ class Funds:
     def __post_init__(self) -> None:
         symbols = list(self.world["symbols"])
         starts = [pool["start"] for pool in self.pools]
-        self.history.append((0, starts, dict.fromkeys(symbols, 0)))
+        self.history.append((Fraction(0), starts, dict.fromkeys(symbols, 0)))
         self.empty = [start <= 0 for start in starts]
         self.dropped = dict.fromkeys(symbols, False)
         self.on = {symbol: bool(self.rules.get("drop")) and starts[self.number(symbol)] <= 0 for symbol in symbols}

@@ -76,22 +76,55 @@ def walk_order(mark_bar: list[int], intrabar: str) -> tuple[int, ...]:
     return (0, 1, 2, 3)
 
 
+def pieces_of(world: dict[str, Any]) -> int:
+    """Return the pieces that the way between two prices of a bar is cut into."""
+    return int(world.get("pieces", 1))
+
+
+def age_on_segment(world: dict[str, Any]) -> Fraction:
+    """Return where on a segment its end was 3 seconds ago, never before its start."""
+    segment_s = Fraction(world["bar_seconds"], 3 * pieces_of(world))
+    return max(Fraction(0), 1 - PREVIOUS_MARK_AGE_S / segment_s)
+
+
+def seconds_to(step: Step, world: dict[str, Any]) -> Fraction:
+    """Return the seconds that pass before a price: none at a bar's first, the whole bar where it has one price."""
+    if step.prices_per_bar == 1:
+        return Fraction(world["bar_seconds"])
+    return Fraction(world["bar_seconds"], step.prices_per_bar - 1) if step.price else Fraction(0)
+
+
+def end_of(step: Step, world: dict[str, Any]) -> Fraction:
+    """Return the end of a step in seconds since the first bar opened."""
+    within = Fraction(step.price, step.prices_per_bar - 1) if step.prices_per_bar > 1 else 1
+    return (step.bar + within) * world["bar_seconds"]
+
+
+def on_the_way(bar: list[int], order: tuple[int, ...], price: int, pieces: int) -> int:
+    """Return the price of a bar after some pieces of its way, straight between its own prices, half to even.
+
+    >>> [on_the_way([100, 103, 98, 101], (0, 2, 1, 3), price, 2) for price in range(7)]
+    [100, 99, 98, 100, 103, 102, 101]
+    """
+    leg, piece = divmod(price, pieces)
+    start = bar[order[leg]]
+    return between(start, bar[order[leg + 1]], Fraction(piece, pieces)) if piece else start
+
+
 def steps(world: dict[str, Any]) -> Iterator[Step]:
     """Yield the steps of a world, counted from 1."""
-    symbols = list(world["symbols"])
-    segment_s = Fraction(world["bar_seconds"], 3)
-    # 3 seconds before the end of the segment, never before its start.
-    age = max(Fraction(0), 1 - PREVIOUS_MARK_AGE_S / segment_s)
+    symbols, pieces = list(world["symbols"]), pieces_of(world)
+    age = age_on_segment(world)
     number = 0
     last_mark: Prices = {}
     last_trade: Prices = {}
     for bar_number, bar in enumerate(world["bars"]):
         order = {symbol: walk_order(bar[symbol]["mark"], world["intrabar"]) for symbol in symbols}
-        prices_per_bar = len(order[symbols[0]])
+        prices_per_bar = (len(order[symbols[0]]) - 1) * pieces + 1
         for price in range(prices_per_bar):
             number += 1
-            mark = {symbol: bar[symbol]["mark"][order[symbol][price]] for symbol in symbols}
-            trade = {symbol: bar[symbol]["trade"][order[symbol][price]] for symbol in symbols}
+            mark = {symbol: on_the_way(bar[symbol]["mark"], order[symbol], price, pieces) for symbol in symbols}
+            trade = {symbol: on_the_way(bar[symbol]["trade"], order[symbol], price, pieces) for symbol in symbols}
             jump = price == 0
             if jump:
                 previous = last_mark or mark

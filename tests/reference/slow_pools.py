@@ -4,6 +4,7 @@ from fractions import Fraction
 from typing import Any
 
 from .slow_funds import FUND, in_parts, owner_of
+from .slow_path import end_of
 from .slow_state import Claim, State
 
 Level = tuple[int, int]  # present value, largest value in the window
@@ -28,16 +29,15 @@ def inventory_of_fund(state: State, number: int) -> dict[str, int]:
     return {symbol: sum(state.lots(owner, symbol) for owner in owners) for symbol in state.symbols}
 
 
-def clock(state: State) -> int:
-    """Return the end of the step in thirds of a second since the first bar opened."""
-    part = 3 if state.step.prices_per_bar == 1 else state.step.price
-    return int((3 * state.step.bar + part) * state.world["bar_seconds"])
+def clock(state: State) -> Fraction:
+    """Return the end of the step in seconds since the first bar opened."""
+    return end_of(state.step, state.world)
 
 
 def levels(state: State, symbol: str) -> tuple[Level, Level]:
     """Return equity and peak of a symbol's fund, and of what the rule compares: the same, or the symbol's profit."""
     funds = state.funds
-    number, oldest = funds.number(symbol), clock(state) - 3 * funds.rules["drop"]["window_s"]
+    number, oldest = funds.number(symbol), clock(state) - funds.rules["drop"]["window_s"]
     seen = [(equities[number], profits[symbol]) for at, equities, profits in funds.history if at >= oldest]
     equity, profit = equity_of_fund(state, number), state.equity(owner_of(state.world, symbol))
     balance = (equity, max([equity, *(row[0] for row in seen)]))

@@ -70,7 +70,7 @@ class State:
     quiet_steps: int = 0
     waves: int = 0
     flows: Flows = field(default_factory=Flows)
-    first_orders: dict[Owner, int] = field(default_factory=dict)  # end of the step of an episode's first order
+    first_orders: dict[Owner, Fraction] = field(default_factory=dict)  # end of the step of an episode's first order
     liquidations: list[list[Any]] = field(default_factory=list)
     adl: list[list[Any]] = field(default_factory=list)
     skipped: list[list[Any]] = field(default_factory=list)

@@ -7,8 +7,10 @@ with an equity of zero or more at the mark of their breach.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 
 from .slow_ledger import E9
+from .slow_path import end_of
 from .slow_state import Claim, State, counted, is_below, margin_of, mark_value, trade_value
 from .slow_venues import all_rounds, fill_or_void, fill_rounds, part_of_blocks
 
@@ -144,7 +146,7 @@ def part_then_whole(state: State, claim: Claim) -> int:
     if claim.owner not in state.first_orders:
         num, den = state.profile["first_share"]
         return int(-(-claim.lots * num // den))
-    pause_is_over = step_end(state) >= state.first_orders[claim.owner] + 3 * state.profile["pause_s"]
+    pause_is_over = step_end(state) >= state.first_orders[claim.owner] + state.profile["pause_s"]
     return claim.lots if pause_is_over else 0
 
 
@@ -160,10 +162,9 @@ def end_episode(state: State, claim: Claim) -> None:
     state.first_orders.pop(claim.owner, None)
 
 
-def step_end(state: State) -> int:
-    """Return the end of the step in thirds of a second since the start of the run; one price per bar is its end."""
-    thirds_of_bar = 3 * state.step.bar + (state.step.price if state.step.prices_per_bar > 1 else 3)
-    return int(thirds_of_bar * state.world["bar_seconds"])
+def step_end(state: State) -> Fraction:
+    """Return the end of the step in seconds since the start of the run; one price per bar is its end."""
+    return end_of(state.step, state.world)
 
 
 STEPPERS: dict[str, tuple[Ordered, Sent]] = {

@@ -4,6 +4,7 @@ from typing import Any
 
 from .slow_funds import owner_of
 from .slow_ledger import E9, UNCOVERED, Position
+from .slow_path import seconds_to
 from .slow_pools import equity_of_fund
 from .slow_state import Account, Claim, State, is_breach, margin_of, mark_value, trade_value
 
@@ -14,8 +15,7 @@ def blocks(state: State) -> int:
     if step.number == 1:
         return 1
     # Where every bar has one price it comes at the bar's end; else the first price comes when the last bar ends.
-    thirds = 3 if step.prices_per_bar == 1 else int(step.price > 0)
-    return max(1, int(thirds * state.world["bar_seconds"] * 1000 // (3 * state.profile["block"]["time_ms"])))
+    return max(1, int(seconds_to(step, state.world) * 1000 // state.profile["block"]["time_ms"]))
 
 
 def counts_orders(state: State) -> bool:

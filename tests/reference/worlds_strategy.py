@@ -278,6 +278,7 @@ def surroundings(
         },
         "intrabar": draw(st.sampled_from(("ohlc", "ohlc", "close", "adverse_first"))),
         "bar_seconds": draw(st.sampled_from((3, 9, 10, 30, 60))),
+        "pieces": draw(st.sampled_from((1, 1, 1, 2, 3))),
         "bars": [{name: paths[name][number] for name in names} for number in range(count)],
         "funding": draw(st.lists(event, max_size=3)),
         "accounts": rows,

@@ -73,3 +73,23 @@ def test_a_vault_s_leverage_and_margin_follow_from_its_movements_and_the_margin_
     assert run.summary()["vault_below_maintenance_steps"] == below > 0
     words = f"below its own maintenance at {below:,} {plural(below, 'price')}, leverage up to "
     assert words in dict(lines(run))["vault margin"]
+
+
+@pytest.mark.parametrize(("step_s", "pieces"), [(20.0, 1), (3.0, 7), (0.5, 40)])
+def test_a_bar_is_walked_in_steps_of_at_most_step_s(step_s: float, pieces: int) -> None:
+    """The prices of the bar itself stay, the volume is spread over the steps, and cash still sums to zero."""
+    run = replay(DAY, coins=("BTC",), positions=500, start=f"{DAY}T21:19:00", end=f"{DAY}T21:22:00", step_s=step_s)
+    steps, parts = run.steps.sort("step"), 3 * pieces + 1
+    assert steps["step"].to_list() == list(range(1, 3 * parts + 1))
+    seconds = steps["ts"].diff().drop_nulls().dt.total_microseconds() / 1e6
+    assert seconds.max() <= step_s + 1e-5  # type: ignore[operator]
+    assert seconds.sum() == pytest.approx(180)
+    whole = replay(DAY, coins=("BTC",), positions=500, start=f"{DAY}T21:19:00", end=f"{DAY}T21:22:00", step_s=20.0)
+    assert _ends(steps, parts) == _ends(whole.steps.sort("step"), 4)
+    assert [audit.name for audit in run.audits() if not audit.passed] == []
+
+
+def _ends(steps: pl.DataFrame, parts: int) -> list[tuple[float, float]]:
+    """Return trade and mark at the first and the last price of every bar."""
+    places = [place for place in range(steps.height) if place % parts in {0, parts - 1}]
+    return [(steps["trade_px"][place], round(steps["mark_px"][place], 6)) for place in places]

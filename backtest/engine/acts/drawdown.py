@@ -33,9 +33,10 @@ class FundMonitor:
         self.ledger, self.trigger, self.step = ledger, trigger, 0
         symbols = len(ledger.fund_of)
         # what the funds begin with is what they had before
-        self.fund_peaks = [Peak(trigger.window, fund.cash) for fund in funds] if trigger else []
+        window = trigger.window_s * ledger.world.per_second if trigger else 0
+        self.fund_peaks = [Peak(window, fund.cash) for fund in funds] if trigger else []
         by_symbol = trigger is not None and trigger.kind == "pnl_ratio"
-        self.pnl_peaks = [Peak(trigger.window, 0) for _ in range(symbols)] if trigger and by_symbol else []
+        self.pnl_peaks = [Peak(window, 0) for _ in range(symbols)] if trigger and by_symbol else []
         self.triggered = [False] * symbols
         self.on = [trigger is not None and funds[number].cash <= 0 for number in ledger.fund_of]
         self.empty = [fund.cash <= 0 for fund in funds]
@@ -51,10 +52,10 @@ class FundMonitor:
 
     def enter(self, step: int) -> None:
         """Move the window to a step; the values of the last step run held until the step before this one."""
-        thirds = self.ledger.world.thirds
+        moments = self.ledger.world.moments
         if self.trigger and step > self.step:
             for peak in self._peaks():
-                peak.advance(int(thirds[step - 1]), int(thirds[step]))
+                peak.advance(int(moments[step - 1]), int(moments[step]))
         self.step = step
 
     def leave(self) -> None:

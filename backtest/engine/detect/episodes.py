@@ -25,11 +25,11 @@ class Episodes:
 
     An episode ends with a price at which the position is not in breach: that of a step, or the start of the segment
     where the breach is ``passed`` behind it. ``segment`` counts steps, and what is walked again within one; ``clock``
-    is the end of the step in thirds of a second.
+    is the moment at which the step ends.
     """
 
     def __init__(self, world: World) -> None:
-        self.part = world.rules.part
+        self.part, self.per_second = world.rules.part, world.per_second
         self.segment = self.clock = 0
         if self.part is not None:
             self._seen: Ints = np.full(len(world.book), NEVER, dtype=np.int64)  # the segment last in breach on
@@ -48,7 +48,7 @@ class Episodes:
             return Standing(first_order=yes, in_pause=~yes)
         self.go_on(rows, passed)
         sent = self._sent_at[rows]
-        pause = (sent != NEVER) & (self.clock < sent + 3 * self.part.pause_s)
+        pause = (sent != NEVER) & (self.clock < sent + self.per_second * self.part.pause_s)
         return Standing(first_order=sent == NEVER, in_pause=pause)
 
     def note_order(self, rows: Ints) -> None:

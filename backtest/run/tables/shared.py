@@ -61,7 +61,7 @@ class Shared:
     def _clock(self) -> tuple[Ints, Ints]:
         walk, bar_us = self.world.walk, self.world.bar_s * 1_000_000
         bar_ts = self.market.open_ts[self.done.first_bar :][walk.bar]
-        within = walk.part * bar_us // 3 if walk.parts == 4 else np.full(len(walk.part), bar_us)
+        within = walk.part * bar_us // walk.segments if walk.parts > 1 else np.full(len(walk.part), bar_us)
         return bar_ts + within, bar_ts
 
     def mark_then(self, symbol: Ints, step: Ints, number: Ints) -> Ints:
