@@ -9,10 +9,10 @@ import pytest
 
 from backtest.mechanics.adl.rankings import RANKINGS
 from tests.engine.exhaustive import agreed
-from tests.engine.tiny import PARTS, PIVOT, row, tape, tiers
+from tests.engine.tiny import PARTS, row, tape, tiers
 from tests.reference.slow_state import maintenance_margin
 
-EVERY = {"ranks": 173, "rules": 97, "funds": 269, "accounts": 211}  # primes, so that a slice passes through all axes
+EVERY = {"ranks": 173, "rules": 137, "funds": 269, "accounts": 211}  # primes, so that a slice passes through all axes
 SCORED = {f"equal scores: {ranking}" for ranking in RANKINGS if ranking not in {"random", "none"}}
 TIES = {
     "ranks": {"equal sizes", "equal shares", "no profit", "skipped", "both sides, at once", "winner left with nothing"}
@@ -52,8 +52,9 @@ def test_collateral_puts_equity_at_the_pivot_where_a_level_says() -> None:
         200, 335, 2000, 1000
     ]  # fmt: skip
     assert row(1, -1, 2, "zero", -1, more=-1)["wallet"] == 199
-    assert maintenance_margin(tiers(PIVOT[1]), 1800) == 135
-    assert maintenance_margin(tiers(PIVOT[1], stepped=True), 1800) == 360
+    assert row(1, 1, 2, "maintenance", 1, schedule="on_entry")["wallet"] == 200 + 400 - 250
+    assert maintenance_margin(tiers(1), 1800) == 135
+    assert maintenance_margin(tiers(1, "stepped"), 1800) == 360
 
 
 def test_a_book_holds_its_depth_when_the_extreme_is_reached() -> None:

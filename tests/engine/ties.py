@@ -8,7 +8,7 @@ from typing import Any
 
 from backtest.engine.run import Outcome
 from tests.engine.holds import Row, rows
-from tests.reference.slow_state import maintenance_margin, mark_value
+from tests.reference.slow_state import margin_of, mark_value
 
 World = dict[str, Any]
 
@@ -71,7 +71,7 @@ def _not_reached(world: World, outcome: Outcome, breaches: list[Row]) -> Iterato
         for bar in world["bars"]:
             value = mark_value(world, name, int(book.lots[place]), bar[name]["mark"][3])
             equity = int(book.collateral[place]) + side * (value - int(book.entry_value[place]))
-            if equity == maintenance_margin(world["symbols"][name]["tiers"], value):
+            if equity == margin_of(world, name, value, int(book.entry_value[place])):
                 yield "equity at maintenance, no breach"
 
 

@@ -61,18 +61,26 @@ class Part:
         return self.build(**values)
 
 
-def tiers(pivot: int, stepped: bool = False) -> list[list[int]]:
-    """Return 5, 10 and 20 % from the value of one and two lots at the pivot on; stepped ones have no deductions.
+SCHEDULES = ("deducted", "stepped", "on_entry")
 
-    >>> tiers(90)
+
+def tiers(against: int, schedule: str = "deducted") -> list[list[int]]:
+    """Return 5, 10 and 20 % from the value of one and two lots at the pivot on; on entry, from that at the start.
+
+    Without deductions (``stepped``) maintenance jumps at each floor.
+
+    >>> tiers(1)
     [[0, 50000000, 0], [900, 100000000, 45], [1800, 200000000, 225]]
     """
-    first, second = pivot * UNIT, 2 * pivot * UNIT
-    deductions = (0, 0) if stepped else (first * 5 // 100, first * 5 // 100 + second * 10 // 100)
-    return [[0, 50_000_000, 0], [first, 100_000_000, deductions[0]], [second, 200_000_000, deductions[1]]]
+    first = UNIT * (START_PX if schedule == "on_entry" else PIVOT[against])
+    deductions = (0, 0) if schedule == "stepped" else (first * 5 // 100, first * 25 // 100)
+    return [[0, 50_000_000, 0], [first, 100_000_000, deductions[0]], [2 * first, 200_000_000, deductions[1]]]
 
 
-def row(number: int, side: int, lots: int, level: str, against: int, *, more: int = 0, **other: Any) -> Row:
+def row(
+    number: int, side: int, lots: int, level: str, against: int, *, more: int = 0, symbol: str = "BTC",
+    cross: bool = False, schedule: str = "deducted",
+) -> Row:  # fmt: skip
     """Return a position of one account.
 
     Parameters
@@ -88,17 +96,18 @@ def row(number: int, side: int, lots: int, level: str, against: int, *, more: in
     more : int
         Quanta of collateral beside that.
     """
-    pivot, symbol = PIVOT[against], other.get("symbol", "BTC")
+    pivot = PIVOT[against]
     entry_px = {"flat": pivot, LOSER: 2 * pivot - START_PX}.get(level, START_PX)
     entry_value = lots * UNIT * entry_px
     at_pivot = lots * UNIT * pivot
+    counted = entry_value if schedule == "on_entry" else at_pivot
     profit = side * (at_pivot - entry_value)
     wallet = {
         SAFE: entry_value, "flat": entry_value, HALF: entry_value // 2, LOSER: -profit, ZERO: -profit,
-        MAINTENANCE: maintenance_margin(other.get("tiers", tiers(pivot)), at_pivot) - profit,
+        MAINTENANCE: maintenance_margin(tiers(against, schedule), counted) - profit,
     }[level]  # fmt: skip
     found = {"id": number, "symbol": symbol, "side": side, "lots": lots, "cost": entry_value, "wallet": wallet + more}
-    return found | ({"cross": True} if other.get("cross") else {})
+    return found | ({"cross": True} if cross else {})
 
 
 def tape(walked: str, prices: dict[str, tuple[int, ...]], depth: int, slip: int = 0) -> World:
@@ -156,12 +165,11 @@ QUEUES = tuple(
 )  # fmt: skip
 
 
-def opposed(against: int, book: tuple[Any, Any], ladder: list[list[int]] | None = None) -> list[Row]:
+def opposed(against: int, book: tuple[Any, Any], schedule: str = "deducted") -> list[Row]:
     """Return a book of one symbol: those against whom prices go, then the others; level, quanta beside it, lots."""
     sides = [(against, each) for each in book[0]] + [(-against, each) for each in book[1]]
-    options = {"tiers": ladder} if ladder else {}
     return [
-        row(number, side, lots, level, against, more=more, **options)
+        row(number, side, lots, level, against, more=more, schedule=schedule)
         for number, (side, (level, more, lots)) in enumerate(sides, 1)
     ]
 
@@ -174,7 +182,7 @@ def ranked(against: int, walked: tuple[str, str], book: Any, ranking: str, loser
     if ranking == "hyperliquid_literal":
         rules = {"ranking": "hyperliquid", "hl_literal": True}
     return world(
-        opposed(against, book), bars, tiers(PIVOT[against]), losers=losers, close_price=close_price, **rules
+        opposed(against, book), bars, tiers(against), losers=losers, close_price=close_price, **rules
     )  # fmt: skip
 
 
@@ -188,18 +196,20 @@ LIQUIDATED = tuple(
 
 
 def liquidated(
-    against: int, walked: tuple[str, str], book: Any, rule: str, threshold: str, stepped: bool, depth: int, slip: int
+    against: int, walked: tuple[str, str], book: Any, rule: str, threshold: str, schedule: str, depth: int, slip: int
 ) -> World:
     """Return a world in which a rule decides what is ordered."""
     prices = {"p": PIVOT[against], "b": BEYOND[against], "s": START_PX}
-    ladder = tiers(PIVOT[against], stepped)
     bars = tape(walked[0], {"BTC": tuple(prices[key] for key in walked[1])}, depth, -against * slip)
     rules: dict[str, Any] = {"liquidation_rule": rule, "threshold": threshold}
     if rule == "part_first":
         rules |= {"first_share": [1, 2], "first_above": PIVOT[against] * UNIT, "pause_s": 30}
     if rule in {"fillable_price", "incremental"}:
         rules["block"] = BLOCK
-    return world(opposed(against, book, ladder), bars, ladder, **rules)
+    found = world(opposed(against, book, schedule), bars, tiers(against, schedule), **rules)
+    if schedule == "on_entry":
+        found["symbols"]["BTC"]["on_entry"] = True
+    return found
 
 
 # --- funds: exactly enough, a quantum short, without money ---------------------------------------------------------
@@ -232,7 +242,7 @@ def covered(
         rules["vault"] = {"capital": 0, "num": 2, "den": 3}
     if inventory == "to_trigger":
         rules["fund_drop"] = DROP
-    return world(opposed(against, book), bars, tiers(PIVOT[against]), **rules)
+    return world(opposed(against, book), bars, tiers(against), **rules)
 
 
 # --- two symbols, accounts of several positions ---------------------------------------------------------------------
@@ -267,7 +277,7 @@ def crossed(
     by, _, order = allocation.partition(" ")
     rules = {"cross_allocation": by} | ({"cross_order": order} if order else {})
     return world(
-        rows, bars, tiers(PIVOT[against]), threshold=threshold, liquidation_rule=rule, close_price=close_price, **rules
+        rows, bars, tiers(against), threshold=threshold, liquidation_rule=rule, close_price=close_price, **rules
     )
 
 
@@ -279,7 +289,7 @@ PARTS = {
     }, ranked),
     "rules": Part({
         "against": (1, -1), "walked": (("jump", "spb"), ("walk", "sps"), ("both", "spb")), "book": LIQUIDATED,
-        "rule": tuple(LIQUIDATION_RULES), "threshold": ("<", "<="), "stepped": (False, True), "depth": (0, 1, 2),
+        "rule": tuple(LIQUIDATION_RULES), "threshold": ("<", "<="), "schedule": SCHEDULES, "depth": (0, 1, 2),
         "slip": (0, 1),
     }, liquidated),
     "funds": Part({
