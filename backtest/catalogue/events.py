@@ -14,11 +14,19 @@ from backtest.catalogue.facts import Comparison, Fact, GridSetting, Sample, Wind
 from backtest.errors import ConfigError, UnknownNameError
 from backtest.scenario.reading import check_values
 from backtest.toml import Id, Table, Utc, decode, read_toml
+from backtest.venue.statement import Counts
+
+COUNTS = "open_interest_counts"
+BESIDE = ("why", COUNTS)  # keys of a table of defaults that are no scenario fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrashEvent:
-    """One crash of the catalogue. Times are naive UTC."""
+    """One crash of the catalogue. Times are naive UTC.
+
+    ``defaults`` hold open interest as published; ``counts`` say, by table of defaults, how it is counted where that is
+    not how the venue counts its own.
+    """
 
     id: str
     number: int
@@ -39,6 +47,7 @@ class CrashEvent:
     sample: tuple[Sample, ...]
     facts: tuple[Fact, ...]
     defaults: Mapping[str, Mapping[str, Any]]
+    counts: Mapping[str, Counts]
     why: Mapping[str, Mapping[str, str]]
     compare: tuple[Comparison, ...]
     sensitivity: tuple[GridSetting, ...]
@@ -51,6 +60,11 @@ class CrashEvent:
     def default(self, venue: str) -> dict[str, Any]:
         """Return the scenario defaults of the event at a venue: those for any venue, then the venue's own."""
         return {**self.defaults.get("any", {}), **self.defaults.get(venue, {})}
+
+    def open_interest_counts(self, venue: str) -> Counts | None:
+        """Return how the default open interest at a venue is counted; None: as the venue counts its own."""
+        own = "open_interest_usd" in self.defaults.get(venue, {})
+        return self.counts.get(venue if own else "any")
 
     def reason(self, venue: str, field: str) -> str:
         """Return why a default has its value."""
@@ -126,8 +140,13 @@ def parse_event(table: Mapping[str, Any], where: str) -> CrashEvent:
         if venue not in venues:
             raise ConfigError(f"{place}: unknown venue '{venue}'; allowed: {', '.join(venues)}")
     defaults = {
-        venue: check_values({key: value for key, value in values.items() if key != "why"}, f"{place} [{venue}]")
+        venue: check_values({key: value for key, value in values.items() if key not in BESIDE}, f"{place} [{venue}]")
         for venue, values in file.defaults.items()
+    }
+    counts: dict[str, Counts] = {
+        venue: decode(values[COUNTS], Counts, f"{place} [{venue}]", key=COUNTS)  # type: ignore[arg-type]
+        for venue, values in file.defaults.items()
+        if COUNTS in values
     }
     why = {
         venue: decode(values.get("why", {}), dict[str, str], f"{place} [{venue}]", key="why")
@@ -157,6 +176,7 @@ def parse_event(table: Mapping[str, Any], where: str) -> CrashEvent:
         sample=file.sample,
         facts=file.fact,
         defaults=defaults,
+        counts=counts,
         why=why,
         compare=file.compare,
         sensitivity=tuple(grid),

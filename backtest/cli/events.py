@@ -140,10 +140,12 @@ def _note(fact: Fact) -> str:
 
 
 def _defaults(event: CrashEvent) -> Table:
+    from backtest.catalogue.events import COUNTS
+
     rows = [
         {"venue": venue, "field": name, "value": readable(value), "reason": event.why.get(venue, {}).get(name, "")}
         for venue, values in event.defaults.items()
-        for name, value in values.items()
+        for name, value in [*values.items(), *([(COUNTS, event.counts[venue])] if venue in event.counts else [])]
     ]
     return table_of(rows, ("venue", "field", "value", "reason"))
 

@@ -18,6 +18,7 @@ from backtest.scenario.fields import Scenario
 from backtest.scenario.values import per_coin
 from backtest.times import Window
 from backtest.venue.instrument import Instrument
+from backtest.venue.statement import a_side
 
 if TYPE_CHECKING:
     from backtest.catalogue.events import CrashEvent
@@ -63,6 +64,8 @@ def window_notes(event: CrashEvent, scenario: Scenario, window: Window, tapes: S
     first, last = (time.isoformat() for time in window)
     if scenario.start is None and scenario.end is None and window != (event.start, event.end):
         shared = "all that the bars of these coins share" if len(tapes) > 1 else "all that the bars of the coin hold"
+        if any(tape.shared != (tape.start, tape.end) for tape in tapes):
+            shared = "all that the coins of the sample share"
         wanted = f"{event.start.isoformat()} to {event.end.isoformat()}"
         yield f"The window is {first} to {last}, {shared}; the event's own is {wanted}."
     if window[0] > event.core_start or window[1] < event.core_end:
@@ -75,6 +78,9 @@ def window_notes(event: CrashEvent, scenario: Scenario, window: Window, tapes: S
         for span in tape.unused(window):
             other = f"{span.start.isoformat()} to {span.end.isoformat()}"
             yield f"The sample also has {tape.coin} {other}: run it with --set start={span.start.isoformat()}."
+        if len(tapes) == 1 and (tape.start, tape.end) != tape.shared:
+            more = f"{tape.start.isoformat()} to {tape.end.isoformat()}"
+            yield f"The sample has more of {tape.coin}, {more}: name start and end to walk it."
 
 
 def unit_notes(profile: VenueProfile, units: Sequence[Instrument]) -> Iterator[str]:
@@ -113,8 +119,10 @@ def known_open_interest(
             continue
         when, usd = rows["ts"][-1], rows["open_interest_usd"][-1]
         used = per_coin(scenario.open_interest_usd, unit.coin, "open_interest_usd")
-        found = f"was {usd:,.0f} USD a side at {when.isoformat()}; the book is drawn with {used:,.0f}"
-        use = f"--set open_interest_usd.{unit.coin}={usd:.6g} takes the measured one"
+        side = a_side(usd, profile.open_interest_counts)
+        both = f" ({usd:,.0f} of both sides, halved)" if side != usd else ""
+        found = f"was {side:,.0f} USD a side{both} at {when.isoformat()}; the book is drawn with {used:,.0f}"
+        use = f"--set open_interest_usd.{unit.coin}={side:.6g} takes the measured one"
         yield from_lake(place, describe(rows, 0, 0, None), f"{found}; {use}")
 
 

@@ -38,8 +38,9 @@ class Tape:
     """Where a coin's trade bars come from.
 
     ``symbol`` is the name of the coin at the venue that is replayed; ``place`` holds the trades, of whichever venue;
-    ``start`` and ``end`` bound the stretch they are taken from; ``spans`` are the coin's spans in the sample, none for
-    the lake; ``where`` names folder or files.
+    ``start`` and ``end`` bound the stretch they are taken from; ``shared`` is what all coins of the event's sample have
+    in common, the stretch itself for the lake; ``spans`` are the coin's spans in the sample, none for the lake;
+    ``where`` names folder or files.
     """
 
     coin: str
@@ -47,6 +48,7 @@ class Tape:
     place: Place
     start: dt.datetime
     end: dt.datetime
+    shared: Window
     spans: tuple[Sample, ...]
     where: str
 
@@ -99,6 +101,7 @@ def find_tape(event: CrashEvent, venue: str, symbol: str, coin: str, requested: 
             place=chosen,
             start=start,
             end=end,
+            shared=(start, end),
             spans=(),
             where=shown(chosen.folder),
         )
@@ -115,9 +118,19 @@ def find_tape(event: CrashEvent, venue: str, symbol: str, coin: str, requested: 
         place=Place(span.venue, symbol, "ohlcv"),
         start=span.start,
         end=span.end,
+        shared=_shared(event, venue, requested) or (span.start, span.end),
         spans=spans,
         where=where,
     )
+
+
+def _shared(event: CrashEvent, venue: str, requested: RequestedWindow) -> Window | None:
+    """Return what the spans of all coins of an event's sample have in common, None where that is nothing."""
+    coins = dict.fromkeys(span.coin for span in event.sample)
+    core = (event.core_start, event.core_end)
+    chosen = [choose_span(spans_of(event.sample, coin, venue), core, requested) for coin in coins]
+    start, end = max(span.start for span in chosen), min(span.end for span in chosen)
+    return (start, end) if start < end else None
 
 
 def _stretch(place: Place, wanted: Window, inside: dt.datetime) -> Window | None:
@@ -139,13 +152,21 @@ def _touches(span: Sample, requested: RequestedWindow) -> bool:
 def common_window(event: CrashEvent, tapes: Sequence[Tape], requested: RequestedWindow) -> Window:
     """Return the window of a replay: the times asked for, else what all tapes share of the event's window.
 
+    Of the sample that is what all its coins share, whichever of them are replayed, so that leaving out a coin does not
+    move the window; a coin that has more is bounded by its own bars where a time beyond is asked for.
+
     Raises
     ------
     DataGapError
         The window is empty.
     """
-    first = requested.start or max(event.start, *(tape.start for tape in tapes))
-    last = requested.end or min(event.end, *(tape.end for tape in tapes))
+    beyond = any(
+        (requested.start and requested.start >= tape.shared[1]) or (requested.end and requested.end <= tape.shared[0])
+        for tape in tapes
+    )
+    bounds = [(tape.start, tape.end) if beyond else tape.shared for tape in tapes]
+    first = requested.start or max(event.start, *(start for start, _ in bounds))
+    last = requested.end or min(event.end, *(end for _, end in bounds))
     if first < last:
         return first, last
     held = ", ".join(f"{tape.coin} {tape.start.isoformat()} to {tape.end.isoformat()}" for tape in tapes)

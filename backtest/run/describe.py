@@ -95,6 +95,7 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> RunMeta:
         assumptions=tuple(assumptions(prepared)),
         not_simulated=tuple(not_simulated(prepared)),
         notes=(*counted(prepared), *resolved.notes, *market.notes, *prepared.book.notes),
+        headline=resolved.headline,
         versions={name: version(name) for name in VERSIONS},
         digests=Digests(
             data=market.digest,

@@ -159,7 +159,10 @@ class TableFile(Record, frozen=True):
 
 
 class RunMeta(Record, frozen=True):
-    """Everything a reader needs to judge or repeat a run, without times; ``tables`` is known once they are written."""
+    """Everything a reader needs to judge or repeat a run, without times.
+
+    ``headline`` are notes that belong beside the headline numbers; ``tables`` is known once they are written.
+    """
 
     run_id: RunId
     threshold: Literal["<", "<="]
@@ -178,6 +181,7 @@ class RunMeta(Record, frozen=True):
     digests: Digests
     watch: bool
     cross: bool
+    headline: tuple[str, ...] = ()
     suspects: tuple[SuspectValue, ...] = ()
     tables: dict[str, TableFile] = {}
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from backtest.catalogue.events import CrashEvent, get_event
 from backtest.errors import ConfigError, UnknownNameError
 from backtest.market.terms import Terms, contract_terms
 from backtest.mechanics.fund import grouped
+from backtest.run.event_defaults import covered_frac, event_defaults, halved
 from backtest.scenario.fields import BY_NAME, MOST, PARAMS, Scenario
 from backtest.scenario.values import build, merge, per_coin
 from backtest.venue.profile import VenueProfile
 from backtest.venue.reading import get_venue
 from backtest.venue.settlement import refuse_mixed
+
+CAPITAL = "vault_capital_usd"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +25,8 @@ class Resolved:
     """A scenario with everything it names, and where each value came from.
 
     ``default_scenario`` is that of event and venue without overrides. ``venue`` lists the coins of the lake that its
-    profile lacks too; ``terms`` are those of the scenario's coins.
+    profile lacks too; ``terms`` are those of the scenario's coins. ``headline`` are notes that belong beside the
+    headline numbers. ``vault_frac``: the share of the vault of the event's coins that the scenario's coins have.
     """
 
     event: CrashEvent
@@ -32,6 +36,8 @@ class Resolved:
     sources: Mapping[str, str]
     notes: tuple[str, ...]
     terms: tuple[Terms, ...]
+    headline: tuple[str, ...] = ()
+    vault_frac: float = 1.0
     fund_coins: float | None = None  # start of a fund that settles in a coin, until the first mark is known
 
 
@@ -47,12 +53,14 @@ def resolve(event_name: str, overrides: Mapping[str, Any]) -> Resolved:
     """
     event = get_event(event_name)
     venue = get_venue(overrides.get("venue") or event.venues[0])
-    defaults = _event_defaults(event, venue.id, overrides.get("book_of"))
+    defaults = event_defaults(event, venue, overrides.get("book_of"))
     venue = venue.on(event.day, str(overrides.get("contract") or defaults.get("contract", "listed")))
     start = venue.fund_start(event.day)
     base = {"event": event.id, "venue": venue.id, "coins": event.coins}
     rules = {**venue.rules, "fund_start_usd": start.amount,
              "fund_inventory_limit_usd": _inventory_limit(venue, start.amount)}  # fmt: skip
+    vault = _Vault.of(event, defaults, rules, overrides.get("coins"))
+    (defaults if CAPITAL in defaults else rules)[CAPITAL] = vault.capital
     default_scenario = build(merge(base, rules, defaults))
     if "fund_start_usd" in overrides:
         rules["fund_inventory_limit_usd"] = _inventory_limit(venue, _start_of(overrides, event.coins))
@@ -77,8 +85,14 @@ def resolve(event_name: str, overrides: Mapping[str, Any]) -> Resolved:
             sources[param.name] = start.source if param.name == "fund_start_usd" else "venue profile"
         else:
             sources[param.name] = "event" if param.name in base else "default"
-    notes = _size_notes(event, scenario, sources)
-    notes += [start.warning] if sources["fund_start_usd"] != "given" else []
+    notes = _size_notes(event, scenario, sources, halved(event, get_venue(scenario.book_of or venue.id)))
+    headline = []
+    if sources["fund_start_usd"] != "given":
+        notes.append(start.warning)
+        headline += [start.headline(event.day)] if start.of else []
+    if vault.note and sources[CAPITAL] != "given":
+        sources[CAPITAL] = f"{sources[CAPITAL]}; {vault.note}"
+        notes.append(vault.note)
     if venue.closed and event.core_end > venue.closed.at:
         notes.append(f"{venue.id} is {venue.closed.text()}, before the end of {event.id}: its last rules run")
     if venue.id not in event.venues:
@@ -93,6 +107,8 @@ def resolve(event_name: str, overrides: Mapping[str, Any]) -> Resolved:
         sources=sources,
         notes=tuple(note[0].upper() + note[1:] + "." for note in notes if note),
         terms=terms,
+        headline=tuple(headline),
+        vault_frac=vault.frac,
         fund_coins=None if in_coins is None else in_coins.amount,
     )
 
@@ -124,24 +140,39 @@ def _contracts(venue: VenueProfile, scenario: Scenario, event: CrashEvent) -> tu
     return venue, terms
 
 
-def _size_notes(event: CrashEvent, scenario: Scenario, sources: Mapping[str, str]) -> list[str]:
-    """Return notes on the open interest: which venue's it is, and that a single number holds for each coin."""
+def _size_notes(event: CrashEvent, scenario: Scenario, sources: Mapping[str, str], both: bool) -> list[str]:
+    """Return notes on the open interest: whose it is, how it was counted, that one number holds for each coin."""
     size, book = scenario.open_interest_usd, scenario.book_of or scenario.venue
     if isinstance(size, float) and len(scenario.coins) > 1:
         return [f"open_interest_usd = {size:,.0f} is that of each coin, not of all together"]
-    if sources["open_interest_usd"].startswith("event: declared"):
+    why = sources["open_interest_usd"]
+    if why.startswith("event: declared"):
         return [f"open interest of {book}: {event.reason(book, 'open_interest_usd')}"]
+    if why.startswith("event: ") and both:
+        return [f"the published open interest of {book} counts both sides: each side of the book has half of it"]
     return []
 
 
-def _event_defaults(event: CrashEvent, venue: str, book_of: str | None) -> dict[str, Any]:
-    """Return the event's defaults at a venue; with ``book_of`` those that are no rule are another venue's."""
-    own = event.default(venue)
-    if book_of is None:
-        return own
-    other = event.default(get_venue(book_of).id)
-    rules = {name: value for name, value in own.items() if BY_NAME[name].rule}
-    return {**{name: value for name, value in other.items() if not BY_NAME[name].rule}, **rules}
+@dataclass(frozen=True, slots=True)
+class _Vault:
+    """The vault of a run: its capital, its share of that of the event's coins, and a note where that is not all."""
+
+    capital: float
+    frac: float = 1.0
+    note: str = ""
+
+    @classmethod
+    def of(cls, event: CrashEvent, defaults: Mapping[str, Any], rules: Mapping[str, Any], coins: Any) -> Self:
+        """Return the capital of the event's or the venue's vault for some coins of the event."""
+        whole, coin_set = float(defaults.get(CAPITAL, rules[CAPITAL])), ", ".join(event.coins)
+        if not whole or coins is None or set(coins) >= set(event.coins):
+            return cls(whole)
+        frac = covered_frac(defaults.get("open_interest_usd"), event.coins, coins)
+        if frac is None:
+            return cls(whole, 1.0, f"the vault of {coin_set} runs whole: the share of these coins is not known")
+        capital = round(whole * frac, 2)
+        note = f"the vault has {capital:,.0f} USD: {frac:.1%} of the {whole:,.0f} of {coin_set}, as of open interest"
+        return cls(capital, frac, note)
 
 
 def _common(overrides: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:

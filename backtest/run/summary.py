@@ -34,6 +34,7 @@ def lines(run: StoredRun) -> list[tuple[str, str]]:
         (f"{pool} start", equity[0]),
         (f"{pool} end", equity[1]),
         (f"{pool} low", f"{equity[2]} at {utc(s['pool_low_ts'])}"),
+        *(("beware", note) for note in run.meta.headline),
         *_stressed(s),
         ("ADL", f"{whole_usd(s['adl_usd'])} closed in {s['adl_positions']:,} positions, {s['adl_waves']:,} waves"),
         ("first ADL", utc(s["first_adl_ts"]) + onset),

@@ -12,7 +12,7 @@ from backtest.errors import ConfigError, UnknownNameError
 from backtest.venue.funding_rule import FundingRule
 from backtest.venue.listings import Listing, in_force
 from backtest.venue.margin_table import MarginTable
-from backtest.venue.statement import Closure, MarginNotional, Point, Simplification, Source
+from backtest.venue.statement import Closure, Counts, MarginNotional, Point, Simplification, Source
 
 A_YEAR = dt.timedelta(days=366)
 
@@ -28,11 +28,28 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class FundStart:
-    """What a fund starts with, where that is from, and a warning if it is not of the crash's time."""
+    """What a fund starts with, where that is from, and a warning if it is not of the crash's time.
+
+    ``of``: the day of a balance that is older than a year or younger than the crash; it belongs in the headline.
+    """
 
     amount: float
     source: str
     warning: str = ""
+    of: dt.date | None = None
+
+    def headline(self, day: dt.date) -> str:
+        """Return what a reader of the headline must know of the day the balance is of, empty for one of the time.
+
+        Examples
+        --------
+        >>> FundStart(4e8, "profile", of=dt.date(2026, 6, 30)).headline(dt.date(2025, 10, 10))
+        'the start of the fund is a balance of 2026-06-30, after the event; none before it is published'
+        """
+        if self.of is None:
+            return ""
+        none = "after the event; none before it" if self.of >= day else "over a year before the event; none nearer"
+        return f"the start of the fund is a balance of {self.of}, {none} is published"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +75,8 @@ class VenueProfile:
     rules: Mapping[str, Any]
     balances: tuple[Balance, ...]
     start_coin: float | None
+    start_date: dt.date | None
+    open_interest_counts: Counts
     inventory_limit_frac: float | None
     takeover: tuple[int, int]
     funding: FundingRule
@@ -127,34 +146,36 @@ class VenueProfile:
         return bool(past) and max(past, key=lambda rule: rule.valid_from).value == "entry"
 
     def fund_start(self, day: dt.date) -> FundStart:
-        """Return the fund's balance before a day in dollars.
+        """Return the fund's balance before a day in dollars; that of the day itself holds what the crash took.
 
-        The newest balance published in dollars of the end of an earlier day, at most a year back, else the profile's
-        own: that of the day itself holds what the crash took.
+        In this order: the newest balance of the year before the day, the profile's own start unless it is a balance
+        of the day or later, the newest balance however old, and only then a balance of after the day.
         """
-        start = float(self.rules["fund_start_usd"])
-        return self._balance_before(day, ("usd", "usdt")) or FundStart(
-            start,
-            f"profile of {self.as_of}",
-            f"no fund balance of {self.id} is published within a year before {day}; the profile's {start:,.0f} USD runs"
-            if start
-            else "",
-        )
+        return self._fund_start(day, ("usd", "usdt"), float(self.rules["fund_start_usd"]), "USD")
 
     def fund_coins(self, day: dt.date) -> FundStart | None:
         """Return the same in coins, for contracts that settle in one; None where no balance in coins is known."""
-        if (known := self._balance_before(day, ("coin",))) or self.start_coin is None:
-            return known
-        return FundStart(
-            self.start_coin,
-            f"profile of {self.as_of}",
-            f"no fund balance of {self.id} in coins is published within a year before {day}; "
-            f"the profile's {self.start_coin:,g} run",
-        )
-
-    def _balance_before(self, day: dt.date, units: tuple[str, ...]) -> FundStart | None:
-        known = [row for row in self.balances if row.unit in units and day - A_YEAR <= row.day < day]
-        if not known:
+        if self.start_coin is None and not self._before(day, ("coin",), day - A_YEAR):
             return None
-        newest = max(known)
-        return FundStart(newest.amount, f"published balance at the end of {newest.day}")
+        return self._fund_start(day, ("coin",), self.start_coin, "coins")
+
+    def _fund_start(self, day: dt.date, units: tuple[str, ...], own: float | None, unit: str) -> FundStart:
+        if newest := self._before(day, units, day - A_YEAR):
+            return FundStart(newest.amount, f"published balance at the end of {newest.day}")
+        later = self.start_date is not None and self.start_date >= day
+        none = f"no fund balance of {self.id}{' in coins' * (unit == 'coins')} is published within a year before {day}"
+        old = self._before(day, units, dt.date.min)
+        if old and (later or own is None):
+            text = f"{none}; that of {old.day}, {old.amount:,.12g} {unit}, runs"
+            return FundStart(old.amount, f"published balance at the end of {old.day}, older than a year", text, old.day)
+        amount, start = own or 0.0, f"profile of {self.as_of}"
+        if later and amount:
+            text = f"{none}, nor an older one; that of {self.start_date}, {amount:,.12g} {unit}, is later and runs"
+            return FundStart(
+                amount, f"{start}: the balance of {self.start_date}, after the event", text, self.start_date
+            )
+        return FundStart(amount, start, f"{none}; that of the profile, {amount:,.12g} {unit}, runs" if amount else "")
+
+    def _before(self, day: dt.date, units: tuple[str, ...], since: dt.date) -> Balance | None:
+        """Return the newest balance in some units of a day from ``since`` to before ``day``."""
+        return max((row for row in self.balances if row.unit in units and since <= row.day < day), default=None)

@@ -22,7 +22,7 @@ from backtest.venue.funding_rule import FundingTable
 from backtest.venue.listings import InstrumentTable, listings_of
 from backtest.venue.margin_table import TierTable
 from backtest.venue.profile import Balance, VenueProfile
-from backtest.venue.statement import Closure, MarginNotional, Point, Simplification, Source
+from backtest.venue.statement import Closure, Counts, MarginNotional, Point, Simplification, Source
 
 FIRST_YEAR = 2000  # of a balance
 Above0 = Annotated[int, msgspec.Meta(gt=0)]
@@ -64,9 +64,16 @@ class FundSection(Cited, frozen=True, kw_only=True):
     """``[fund]`` beside its rules."""
 
     rule: Literal["fund", "vault"]
+    start_date: dt.date | None = None  # of the balance that the start is; none for an assumption
     start_coin: Annotated[float, msgspec.Meta(ge=0)] | None = None
     inventory_limit_frac: Annotated[float, msgspec.Meta(gt=0, le=1000)] | None = None
     balance: tuple[BalanceTable, ...] = ()
+
+
+class OpenInterestSection(Cited, frozen=True, kw_only=True):
+    """``[open_interest]``: how the venue counts the open interest that it publishes."""
+
+    counts: Counts
 
 
 class VaultSection(Cited, frozen=True, kw_only=True):
@@ -107,6 +114,7 @@ class Header(Table, frozen=True, kw_only=True):
     settle: str
     notes: tuple[str, ...] = ()
     source: tuple[Source, ...]
+    open_interest: OpenInterestSection
     margin: MarginSection
     funding: FundingTable
     instrument: tuple[InstrumentTable, ...]
@@ -197,6 +205,8 @@ def parse_venue(table: Mapping[str, Any], where: str) -> VenueProfile:
         rules=rules,
         balances=tuple(sorted(row.balance() for row in file.fund.balance)),
         start_coin=file.fund.start_coin,
+        start_date=file.fund.start_date,
+        open_interest_counts=file.open_interest.counts,
         inventory_limit_frac=file.fund.inventory_limit_frac,
         takeover=(file.vault.takeover_num, file.vault.takeover_den) if file.vault else (2, 3),
         funding=file.funding.rule(),
@@ -245,6 +255,7 @@ def _points(file: Any, rules: Mapping[str, Any]) -> Iterator[Point]:
     yield Point("close_price", rules["close_price"], adl.close_price_source, adl.close_price_mark, adl.note)
     yield _point("residual", rules["residual_owner"], file.residual)
     yield _point("fee", f"{rules['fee_rate']:g} to {rules['fee_owner']}", file.fee)
+    yield _point("open interest", file.open_interest.counts, file.open_interest)
 
 
 def _point(name: str, value: str, section: Cited) -> Point:

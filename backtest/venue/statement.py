@@ -9,6 +9,19 @@ import msgspec
 
 from backtest.toml import Cited, Mark, Table, Utc
 
+Counts = Literal["one side", "both sides"]
+
+
+def a_side(open_interest: float, counts: Counts) -> float:
+    """Return published open interest as that of one side: half of what counts both.
+
+    Examples
+    --------
+    >>> a_side(13.8e9, "both sides"), a_side(16e9, "one side")
+    (6900000000.0, 16000000000.0)
+    """
+    return open_interest / 2 if counts == "both sides" else open_interest
+
 
 class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One strategy point as the profile states it: value, source and confidence mark."""

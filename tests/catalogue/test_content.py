@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EVENTS = ROOT / "data" / "events"
 SAMPLE = ROOT / "data" / "sample"
 EXCERPTS = ROOT.parent / "shared" / "data" / "excerpts"
+IMPACT = ROOT.parent / "shared" / "reference" / "hyperliquid_2025-10-10_impact_by_coin.csv"
 FILES = sorted(EVENTS.glob("*.toml"))
 CSVS = sorted(SAMPLE.glob("*.csv"))
 
@@ -27,14 +28,15 @@ PROFILES = {"binanceusdm", "bybit", "okx", "bitmex", "hyperliquid", "dydx"}
 OTHER_VENUES = {"binance", "bitstamp", "coinbase", "deribit", "drift", "ftx", "htx", "lighter", "paradex"}
 QUANTITIES = words(
     """
-    adl_fills adl_full_share adl_liquidation_correlation adl_notional adl_onset_s adl_partial_share adl_pnl
-    adl_price_ratio adl_profitable_share adl_return adl_share_from_vault adl_users bankruptcies bid_depth claims
-    coin_count compensation depth_change event_time forced_notional fund_balance fund_change inherited_loss
-    largest_adl largest_order leverage_cap liquidated_notional liquidated_peak_hour liquidated_pnl
-    liquidated_share_long liquidated_traders liquidation_count liquidation_rate loss manipulation_capital
-    manipulation_wallets median_leverage negative_equity negative_equity_accounts open_interest open_interest_change
-    open_interest_share outage over_utilisation p95_leverage pending_liquidation price price_high price_low
-    price_move regret_share traded_notional vault_inventory vault_pnl
+    adl_fills adl_full_share adl_gini adl_liquidation_correlation adl_notional adl_onset_s adl_partial_share adl_pnl
+    adl_price_ratio adl_profitable_share adl_return adl_share_from_vault adl_top_ten_share adl_users bankruptcies
+    bid_depth branching_ratio claims coin_count compensation depth_change event_time forced_notional
+    forced_share_30_minutes fund_balance fund_change inherited_loss largest_adl largest_order leverage_cap
+    liquidated_notional liquidated_peak_hour liquidated_pnl liquidated_share_long liquidated_traders
+    liquidation_count liquidation_rate loss manipulation_capital manipulation_wallets median_leverage
+    negative_equity negative_equity_accounts off_book_share open_interest open_interest_change open_interest_share
+    outage over_utilisation p95_leverage pending_liquidation price price_high price_low price_move regret_share
+    traded_notional vault_inventory vault_pnl
     """
 )
 UNITS = {"usd", "usdt", "frac", "coin", "count", "s", "x", "px", "bps", "utc"}
@@ -255,7 +257,9 @@ def defaults_are_explained(path: Path) -> None:
     e = load(path)
     for venue, table in e.get("defaults", {}).items():
         assert venue == "any" or venue in e["venues"]
-        values = {k: v for k, v in table.items() if k != "why"}
+        values = {k: v for k, v in table.items() if k not in {"why", "open_interest_counts"}}
+        assert table.get("open_interest_counts", "one side") in {"one side", "both sides"}
+        assert (venue == "any") == ("open_interest_counts" in table)  # of no venue, so it must say how it counts
         assert values.keys() <= DEFAULT_KEYS
         assert values.keys() == table["why"].keys()
         assert all(re.search(r"measured|derived|declared|fitted to this event|\[U\]", w) for w in table["why"].values())
@@ -312,17 +316,53 @@ def test_only_the_fitted_event_publishes_a_sensitivity_grid() -> None:
     assert len({g["label"] for g in grid}) == len(grid)
 
 
-def test_hyperliquid_net_figures_follow_from_gross() -> None:
+def test_hyperliquid_users_liquidations_are_half_of_what_the_rows_hold_beside_adl() -> None:
     e = by_id("2025-10-10")
     value = {f["id"]: f["value"] for f in e["fact"] if "value" in f}
-    assert value["liquidated_net"] == value["liquidated_gross"] - value["adl_notional"] == 3_407_931_494
-    assert value["liquidation_fills_net"] == value["liquidation_fills_gross"] - value["adl_fills"] == 28_654
+    rows_beside = value["liquidated_gross"] - value["adl_notional"]
+    assert value["liquidated_users"] == rows_beside / 2 == 1_703_965_747
+    assert value["liquidation_fills_users"] == (value["liquidation_fills_gross"] - value["adl_fills"]) / 2 == 14_327
     assert value["forced_notional"] == value["liquidated_gross"] + value["adl_notional"]
-    for coin in ("btc", "sol", "xrp", "doge"):
+    for coin in ("btc", "eth", "sol", "xrp", "doge"):
         gross, adl = value[f"liquidated_gross_{coin}"], value[f"adl_notional_{coin}"]
-        assert value[f"liquidated_net_{coin}"] == gross - adl
+        assert abs(value[f"liquidated_users_{coin}"] - (gross - adl) / 2) <= 0.5
         assert gross >= 2 * adl  # the gross figure holds the other side of every close
-    assert not any(f["quantity"] == "liquidated_notional" and f.get("coin") == "LINK" for f in e["fact"])
+    assert "even in number in 87 of 87 coins" in fact(e, "liquidated_users")["note"]
+    compared = [c["fact"] for c in e["compare"] if c["metric"] == "liquidated_notional_usd"]
+    assert compared == [f"liquidated_users_{coin}" for coin in ("btc", "sol", "xrp", "doge", "link")]
+
+
+@pytest.mark.skipif(not IMPACT.exists(), reason="the publisher's table is not part of the project")
+def test_hyperliquid_rows_without_adl_are_even_in_every_coin() -> None:
+    e = by_id("2025-10-10")
+    with IMPACT.open(newline="", encoding="utf-8") as file:
+        coins = {row["ticker"]: row for row in csv.DictReader(file)}
+    assert len(coins) == 87
+    assert all((int(row["liq_events"]) - int(row["adl_events"])) % 2 == 0 for row in coins.values())
+    for coin in ("BTC", "ETH", "SOL", "XRP", "DOGE"):
+        users = (float(coins[coin]["liq_notional"]) - float(coins[coin]["adl_notional"])) / 2
+        assert fact(e, f"liquidated_users_{coin.lower()}")["value"] == pytest.approx(users, abs=0.6)
+
+
+def test_hyperliquid_s_two_vaults_deleveraged_a_minute_apart() -> None:
+    e = by_id("2025-10-10")
+    others, majors = (fact(e, f"first_adl_{name}")["at"] for name in ("others", "majors"))
+    assert (others, majors - others) == (fact(e, "first_adl")["at"], timedelta(seconds=62))
+
+
+def test_figures_of_an_unreviewed_paper_are_of_grade_c() -> None:
+    paper = [f for f in by_id("2025-10-10")["fact"] if f["source"].endswith("2608.03616")]
+    assert {f["id"]: f["value"] for f in paper} == {
+        "off_book_share": 0.63, "forced_share_30_minutes": 0.88,
+        "branching_ratio_phase_1": 0.195, "branching_ratio_phase_2": 0.14, "branching_ratio_phase_3": 0.032,
+    }  # fmt: skip
+    assert all(f["grade"] == "C" and "not reviewed" in f["note"] for f in paper)
+
+
+def test_binance_s_fund_fell_by_a_hundredth_in_may_2021() -> None:
+    value = {f["id"]: f["value"] for f in by_id("2021-05-19")["fact"] if f["id"].startswith("fund_binance")}
+    assert value["fund_binance_after"] - value["fund_binance_before"] == value["fund_binance_change"]
+    assert value["fund_binance_change"] / value["fund_binance_before"] == pytest.approx(-0.0107, abs=1e-4)
 
 
 def test_hyperliquid_open_interest_is_the_declared_allocation() -> None:

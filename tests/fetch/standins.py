@@ -14,6 +14,7 @@ from backtest.lake.series import BAR_COLUMNS
 from backtest.scenario.fields import Scenario
 from backtest.scenario.values import build
 from backtest.venue.funding_rule import Cap, FundingRule
+from backtest.venue.statement import Counts
 
 RULES: dict[str, Any] = {
     "liquidation_rule": "full_position",
@@ -94,6 +95,7 @@ class FakeVenue:
     quote: str = "USDT"
     settle: str = "USDT"
     funding: FundingRule = EVERY_HOUR
+    open_interest_counts: Counts = "one side"
 
     def symbol(self, coin: str) -> str:
         return f"{coin}/{self.quote}:{self.settle}"

@@ -73,10 +73,12 @@ def store(frame: pl.DataFrame, series: str = "ohlcv", symbol: str = BTC, venue: 
 
 @pytest.mark.parametrize("coin", COINS)
 def test_sample_prices_are_exact_in_ticks_and_volumes_floored_to_lots(coin: str) -> None:
-    path = build_market(TARIFF, FakeVenue(), scenario([coin]))
-    unit = path.instruments[0]
     with asset("data", "sample", f"binanceusdm_{coin}USDT_1m_2025-10-10.csv").open() as file:
         rows = list(csv.DictReader(file))
+    first, last = (dt.datetime.fromtimestamp(int(row["ts"]) / 1000, dt.UTC) for row in (rows[0], rows[-1]))
+    whole = {"start": first.replace(tzinfo=None), "end": last.replace(tzinfo=None) + dt.timedelta(minutes=1)}
+    path = build_market(TARIFF, FakeVenue(), scenario([coin], **whole))
+    unit = path.instruments[0]
     assert len(rows) == path.trade.shape[1]
     for row, ticks, lots in zip(rows, path.trade[0].tolist(), path.volume_lots[0].tolist(), strict=True):
         assert [tick * unit.tick for tick in ticks] == [Decimal(row[name]) for name in ("open", "high", "low", "close")]
@@ -217,11 +219,23 @@ def test_coins_share_the_intersection_of_their_spans() -> None:
     assert np.diff(path.open_ts).tolist() == [60_000_000] * 100
     assert path.core_bar == 10
     assert path.entry_profiles == (None,) * 5
-    window = "The window is 2025-10-10T20:40:00 to 2025-10-10T22:21:00, all that the bars of these coins share"
+    window = "The window is 2025-10-10T20:40:00 to 2025-10-10T22:21:00, all that the coins of the sample share"
     assert any(note.startswith(window) for note in path.notes)
     assert any(note.startswith("The pre-roll is short (0.2 h before the core)") for note in path.notes)
-    alone = build_market(TARIFF, FakeVenue("hyperliquid", "USDC", "USDC"), scenario(["BTC"]))
-    assert alone.trade.shape == (1, 360, 4)
+
+
+def test_leaving_out_coins_does_not_move_the_window() -> None:
+    hyperliquid = FakeVenue("hyperliquid", "USDC", "USDC")
+    every, alone = (build_market(TARIFF, hyperliquid, scenario(coins)) for coins in (COINS, ["BTC"]))
+    assert np.array_equal(alone.open_ts, every.open_ts)
+    assert np.array_equal(alone.trade[0], every.trade[0])
+    more = "The sample has more of BTC, 2025-10-10T18:00:00 to 2025-10-11T00:00:00: name start and end to walk it."
+    assert more in alone.notes
+    assert more not in every.notes
+    asked = build_market(TARIFF, hyperliquid, scenario(["BTC"], start=utc("18:00")))
+    assert asked.trade.shape == (1, 261, 4)
+    late = build_market(TARIFF, hyperliquid, scenario(["BTC"], start=utc("22:30")))
+    assert late.trade.shape == (1, 90, 4)
 
 
 def test_bars_of_another_venue_are_a_declared_proxy() -> None:
@@ -444,3 +458,10 @@ def test_measured_open_interest_is_told_beside_that_of_the_book() -> None:
         f"Open interest of {BTC} was 700 USD a side at 2025-10-10T09:00:00; the book is drawn with 500; "
         "--set open_interest_usd.BTC=700 takes the measured one."
     )
+    both = build_market(event, FakeVenue(open_interest_counts="both sides"), scenario(open_interest_usd={"BTC": 500.0}))
+    (note,) = [note for note in both.notes if note.startswith("Open interest")]
+    assert note == (
+        f"Open interest of {BTC} was 350 USD a side (700 of both sides, halved) at 2025-10-10T09:00:00; the book is "
+        "drawn with 500; --set open_interest_usd.BTC=350 takes the measured one."
+    )
+    assert both.coverage[-1]["note"] in note

@@ -212,7 +212,7 @@ def the_fund_can_start_and_its_balances_are_dated(name: str) -> None:
     balances = fund.get("balance", [])
     moments = [(b["date"], not b.get("before", False)) for b in balances]
     assert moments == sorted(set(moments))
-    assert all(b["value"] > 0 and b["unit"] in {"usd", "coin"} for b in balances)
+    assert all(b["value"] > 0 and b["unit"] in {"usd", "usdt", "coin"} for b in balances)
     if fund["rule"] == "fund":
         published = {b["value"] for b in balances if b["unit"] == "usd"}
         assert fund["start_usd"] in published or (fund["mark"] == "U" and fund["note"])

@@ -27,12 +27,14 @@ class Tile:
 def answer(f: Findings) -> Markup:
     """Return the size of the book, the venue's rules and the number of seeds."""
     s, seeds = f.summary, f.seeds
+    beware = "".join(f" {note[0].upper()}{note[1:]}." for note in f.meta.headline)
     return m.fill(
-        "{n} positions with {oi} of open interest on each side, under the rules of {venue}; {band}.",
+        "{n} positions with {oi} of open interest on each side, under the rules of {venue}; {band}.{beware}",
         n=m.count(s["positions"]),
         oi=m.usd(s["open_interest_usd"]),
         venue=f.meta.venue.name,
         band=f"under a number its 5 to 95 % range over {seeds} seeds" if seeds > 1 else "one seed, so no band is shown",
+        beware=beware,
     )
 
 
