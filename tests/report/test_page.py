@@ -298,7 +298,7 @@ def test_with_seeds_the_median_is_compared(reports: Reports) -> None:
     compare(run, ADL, value=100, mark="S")
     compared = {run.meta["event"]["compare"][0]["fact"]: [float(value) for value in range(100, 121)]}
     run.studies["seeds"] = {
-        "run_ids": [],
+        "run_ids": [run.meta["run_id"]],
         "summaries": [plain_row(run.run().summary())],
         "bands": {},
         "compared": compared,
