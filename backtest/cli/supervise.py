@@ -44,8 +44,11 @@ def supervise() -> None:
     if "_CRASHBOOK_COMPLETE" in os.environ:
         return
     reader, writer = os.pipe()
-    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1}
+    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # none is lost between the fork and the child's handlers
+    if interrupt.pressed():  # during an import: to be raised once that is over, in one process only
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+        interrupt.check()
     child = os.fork()
     if child == 0:
         os.close(reader)
@@ -90,6 +93,7 @@ class _Parent:
         """Wait for the child's end and end with its exit code."""
         signal.signal(signal.SIGINT, lambda *_: self._press())
         signal.signal(signal.SIGTERM, lambda *_: self._terminate())
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
         line = b""
         while True:
