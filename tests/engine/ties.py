@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from backtest.engine.records import FUND
 from backtest.engine.run import Outcome
 from tests.engine.holds import Row, rows
 from tests.reference.slow_state import margin_of, mark_value
@@ -78,13 +79,16 @@ def _not_reached(world: World, outcome: Outcome, breaches: list[Row]) -> Iterato
 def _in_queues(outcome: Outcome) -> Iterator[str]:
     queue, rules = rows(outcome.record.queue), outcome.world.rules
     for a, b in pairwise(queue):
-        if a["wave"] == b["wave"]:
-            if rules.adl_allocation == "pro_rata" and a["lots"] == b["lots"]:
-                yield "equal shares"
-            if rules.adl_allocation == "queue" and a["score"] == b["score"]:
-                yield f"equal scores: {rules.ranking}"
-            if a["lots"] == b["lots"]:
-                yield "equal sizes"
+        if a["wave"] == b["wave"] and a["lots"] == b["lots"]:
+            yield "equal sizes"
+        decides = rules.adl_allocation == "queue" and a["closed_lots"] != b["closed_lots"]
+        if decides and (a["wave"], a["score"]) == (b["wave"], b["score"]):
+            yield f"equal scores: {rules.ranking}"
+    book = outcome.world.book
+    for wave in outcome.record.waves:
+        sizes = book.lots[(book.symbol == wave.symbol) & (book.side == -wave.side)]
+        if rules.adl_allocation == "pro_rata" and 0 < wave.winners < wave.candidates and (sizes == sizes[0]).all():
+            yield "equal shares"
     for row in queue:
         if row["pnl"] == 0:
             yield "no profit"
@@ -100,15 +104,19 @@ def _of_funds(world: World, outcome: Outcome, breaches: list[Row]) -> Iterator[s
     fund = world["profile"]["fund"]
     if fund["takeover"] == "none" or not breaches:
         return
-    step, loss = breaches[0]["step"], 0
+    wanted = taken = 0
     for row in breaches:
-        if row["step"] == step and not row["deferred_lots"]:
+        if row["step"] == breaches[0]["step"] and not row["deferred_lots"]:
             name = list(world["symbols"])[row["symbol"]]
-            lots = row["lots"] - row["book_lots"]
-            value = mark_value(world, name, lots, int(outcome.prices.mark[row["symbol"], step - 1]))
-            loss -= row["value_sign"] * (value - row["bankruptcy_value"] + row["book_bankruptcy_value"])
-    if loss > 0:
-        short = loss - fund["start"] + fund["floor"]
-        yield {0: "fund exactly enough", 1: "fund a quantum short"}.get(short, "fund short" if short > 0 else "fund")
-        if fund["start"] == fund["floor"]:
+            each = mark_value(world, name, 1, int(outcome.prices.mark[row["symbol"], row["step"] - 1]))
+            left = row["bankruptcy_value"] - row["book_bankruptcy_value"]
+            wanted += row["value_sign"] * (left - each * (row["lots"] - row["book_lots"]))
+            if row["takeover_by"] == FUND:
+                taken += row["value_sign"] * (row["takeover_value"] - each * row["takeover_lots"])
+    money = fund["start"] - fund["floor"]
+    if wanted > 0:
+        yield {0: "fund exactly enough", 1: "fund a quantum short"}.get(wanted - money, "fund")
+        if not money:
             yield "fund without money"
+    if 0 < taken == money < wanted:
+        yield "fund exactly enough for a part"

@@ -175,9 +175,9 @@ def opposed(against: int, book: tuple[Any, Any], schedule: str = "deducted") -> 
 
 
 def ranked(against: int, walked: tuple[str, str], book: Any, ranking: str, losers: str, close_price: str) -> World:
-    """Return a world in which a queue is formed."""
+    """Return a world in which a queue is formed; the book takes one lot of those with equity left."""
     prices = {"p": PIVOT[against], "b": BEYOND[against], "s": START_PX}
-    bars = tape(walked[0], {"BTC": tuple(prices[key] for key in walked[1])}, depth=0)
+    bars = tape(walked[0], {"BTC": tuple(prices[key] for key in walked[1])}, depth=1)
     rules: dict[str, Any] = {"adl_allocation": "pro_rata"} if ranking == "pro_rata" else {"ranking": ranking}
     if ranking == "hyperliquid_literal":
         rules = {"ranking": "hyperliquid", "hl_literal": True}
@@ -225,16 +225,16 @@ DROP = {"kind": "pnl_ratio", "trigger": {"BTC": [1, 2]}, "stop": {"BTC": [1, 4]}
 
 
 def covered(
-    against: int, walked: tuple[str, str], book: Any, money: int, shortfall: str, pools: tuple[bool, bool],
+    against: int, walked: tuple[str, str], book: Any, money: tuple[int, int], shortfall: str, pools: tuple[bool, bool],
     exhausted: str, residual: bool, inventory: str,
 ) -> World:  # fmt: skip
-    """Return a world in which a fund is asked; ``money`` is 0, or quanta beside what two lots lose beyond the pivot."""
+    """Return a world in which a fund is asked; ``money`` is what so many lots lose beyond the pivot, and quanta."""
     prices = {"p": PIVOT[against], "b": BEYOND[against], "s": START_PX}
     bars = tape(walked[0], {"BTC": tuple(prices[key] for key in walked[1])}, depth=0)
-    needed = 2 * UNIT * abs(BEYOND[against] - PIVOT[against])
+    lots, quanta = money
     takes_over, with_vault = pools
     rules: dict[str, Any] = {
-        "fund_start": needed + money if money <= 0 else 0, "fund_shortfall": shortfall,
+        "fund_start": lots * UNIT * abs(BEYOND[against] - PIVOT[against]) + quanta, "fund_shortfall": shortfall,
         "fund_takeover": "bankruptcy" if takes_over else "none", "on_exhausted": exhausted, "inventory_adl": inventory,
         "losers": "excluded", "residual_owner": ("vault" if with_vault else "fund") if residual else "account",
     }  # fmt: skip
@@ -283,7 +283,7 @@ def crossed(
 
 PARTS = {
     "ranks": Part({
-        "against": (1, -1), "walked": (("jump", "sbp"), ("jump", "bps"), ("walk", "spb")), "book": QUEUES,
+        "against": (1, -1), "walked": (("jump", "spb"), ("jump", "bps"), ("walk", "spb")), "book": QUEUES,
         "ranking": (*RANKINGS, "pro_rata"), "losers": ("last", "ranked", "excluded"),
         "close_price": tuple(CLOSE_PRICES),
     }, ranked),
@@ -294,7 +294,7 @@ PARTS = {
     }, liquidated),
     "funds": Part({
         "against": (1, -1), "walked": (("jump", "sbp"), ("jump", "spb"), ("walk", "sbs")), "book": COVERED,
-        "money": (1, -1, 0), "shortfall": ("divisible", "all_or_nothing"),
+        "money": ((0, 0), (1, 0), (2, -1), (2, 0)), "shortfall": ("divisible", "all_or_nothing"),
         "pools": ((True, False), (False, False), (False, True), (True, True)), "exhausted": tuple(EXHAUSTION),
         "residual": (False, True), "inventory": ("none", "below_floor", "to_trigger"),
     }, covered),
