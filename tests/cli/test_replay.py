@@ -40,8 +40,10 @@ def test_summary_on_stdout_and_notes_on_stderr(workspace: Path) -> None:
     assert page.read_text("utf-8").startswith("<!doctype html>")
     notes = result.stderr.splitlines()
     assert all(line.startswith("note: ") for line in notes)
-    assert len(notes) == 7
-    assert notes[-1].endswith("see the report for all")
+    assert len(notes) == 6
+    more = call("replay", *SMALL, "--venue", "bybit").stderr.splitlines()
+    assert len(more) == 7
+    assert more[-1].endswith("more; crashbook report makes a report with all")
     again = call("replay", *SMALL)
     assert again.stderr.splitlines()[0] == "note: this run was on disk already; --fresh simulates it again"
     assert "report" not in again.stdout
@@ -130,7 +132,11 @@ def test_grid_prints_what_each_change_does(workspace: Path) -> None:
     assert "vault 25M" in result.stdout
     rows = open_run().studies.grid
     labels = [row.label for row in rows]
-    assert labels == ["nothing: this run", *(entry.label for entry in get_event("2025-10-10").sensitivity)]
+    plain = [label.removesuffix(", 92.6% of it") for label in labels]  # of the vault, for two of five coins
+    assert plain == ["nothing: this run", *(entry.label for entry in get_event("2025-10-10").sensitivity)]
+    assert [label for label in labels if label not in plain] == [
+        f"vault {size}, 92.6% of it" for size in ("25M", "100M", "200M, early unwind")
+    ]
     assert len({row.run_id for row in rows}) == len(rows)
     assert all(label in result.stdout for label in labels)
 
@@ -155,7 +161,7 @@ def test_grid_prints_what_each_change_does(workspace: Path) -> None:
         (("2021-12-04", "--positions", "absent.csv"), 1, "absent.csv: cannot be read"),
         (("2021-05-19",), 3, "no bars of BTC"),
         (("2021-12-04", "--set", "start=2021-12-04T05:00:00", "--set", "end=2021-12-04T05:00:00"), 3, "empty window"),
-        (("december",), 2, "did you mean december-2021"),
+        (("december",), 2, "did you mean december-2024 or december-2021"),
     ],
 )
 def test_refusals_are_one_line_and_leave_nothing(

@@ -29,7 +29,7 @@ RICH: dict[str, Any] = {
 }  # fmt: skip
 CALM: dict[str, Any] = {"end": f"{EVENT}T20:45:00"}
 DESK = {
-    "name": "desk A", "coin": "BTC", "side": "short", "size_base": 25.0, "entry_px": 121_000.0, "leverage": 20.0,
+    "name": "desk A", "coin": "BTC", "side": "short", "size_base": 25.0, "entry_px": 121_000.0, "leverage": 38.0,
     "hedged": True,
 }  # fmt: skip
 SMALL = {"name": "small long", "coin": "SOL", "side": "long", "size_base": 1.0, "entry_px": 200.0, "leverage": 1.1}
@@ -40,7 +40,7 @@ CASES: dict[str, dict[str, Any]] = {
     "no liquidation": {**ONE, **CALM},
     "one symbol": ONE,
     "inverse": {**ONE, "venue": "binancecoinm"},
-    "watched": {**TWO, "watch": [DESK, SMALL]},
+    "watched": {**TWO, "watch": [DESK, SMALL], "vault_capital_usd": 1e6},
     "watched, no ADL": {**ONE, **RICH, "watch": [DESK]},
     "several seeds": {**ONE, "queue_not_reached": 21},  # studies are stored beside a run: not beside "one symbol"
     "evil names": {**TWO, "watch": [{**DESK, "name": f"desk A{EVIL}"}]},

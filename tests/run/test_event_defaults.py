@@ -119,4 +119,4 @@ def test_coins_left_out_move_neither_the_window_nor_the_liquidations_of_the_othe
     ]
     (btc,) = every.query("adl_impact_by_symbol").filter(pl.col("symbol") == "BTC/USDC:USDC").to_dicts()
     assert float(alone.summary()["liquidated_usd"]) == pytest.approx(float(btc["liquidated_usd"]), rel=0.05)
-    assert float(alone.summary()["pool_start_usd"]) == alone.meta.scenario["vault_capital_usd"] < 35e6
+    assert float(alone.summary()["pool_start_usd"]) == alone.meta.scenario.vault_capital_usd < 35e6

@@ -308,10 +308,10 @@ def test_runs_lists_what_can_be_read_and_says_what_cannot(folder: Path) -> None:
 def test_diff_gives_the_fields_and_numbers_that_differ(folder: Path) -> None:
     one, other = open_run(folder.name), run_of(fund_start_usd=1e6)
     found = diff(one, other)
-    assert Difference("fund_start_usd", 1_230_000_000.0, 1_000_000.0) in found.fields
+    assert Difference("fund_start_usd", 288_718_799.0, 1_000_000.0) in found.fields
     assert {each.name for each in found.fields} <= {"fund_start_usd", "fund_inventory_limit_usd"}
     changed = {each.name: (each.left, each.right) for each in found.numbers}
-    assert changed["pool_start_usd"] == (1_230_000_000, 1_000_000)
+    assert changed["pool_start_usd"] == (288_718_799, 1_000_000)
     assert "open_interest_usd" not in changed
     assert diff(one, one) == RunDifference((), ())
     assert "both are run" in refused(2, "diff", folder.name, folder.name)

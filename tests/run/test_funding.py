@@ -214,10 +214,10 @@ def oracle_tape(prices: Sequence[float]) -> None:
 
 
 def crash(**fields: Any) -> StoredRun:
-    """Replay BTC on 10 October 2025 at Hyperliquid with 300 positions."""
-    return execute(
-        prepare(resolve("2025-10-10", {"venue": "hyperliquid", "coins": ("BTC",), "positions": 300, **fields}))
-    )
+    """Replay BTC on 10 October 2025, all that the sample has of it, at Hyperliquid with 300 positions."""
+    window = {"start": utc("18:00"), "end": utc("18:00") + dt.timedelta(hours=6)}
+    given = {"venue": "hyperliquid", "coins": ("BTC",), "positions": 300, **window, **fields}
+    return execute(prepare(resolve("2025-10-10", given)))
 
 
 @pytest.mark.parametrize("signs", [(1,) * 6, (-1,) * 6, (1, -1) * 3], ids=["longs-pay", "shorts-pay", "in-turn"])
