@@ -75,7 +75,7 @@ class Scenario:
         False, "let a declared market position take the imbalance of an imported book", kept=True,
     )
     open_interest_usd: PerCoin | None = option(
-        EVENT, "open interest of one side at the first mark", unit="usd", low=0, high=1e12,
+        EVENT, "open interest of one side (longs, which equal shorts) at the first mark", unit="usd", low=0, high=1e12,
     )
     leverage_mix: Mix = option(
         {"default": ((0.0, 3.0, 0.36), (3.0, 7.0, 0.49), (7.0, 0.0, 0.15))},
