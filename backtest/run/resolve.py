@@ -73,7 +73,7 @@ def resolve(event_name: str, overrides: Mapping[str, Any]) -> Resolved:
     in_coins = venue.fund_coins(event.day) if inverse and "fund_start_usd" not in overrides else None
     if in_coins is not None:
         source = f"{in_coins.source}: {in_coins.amount:,g} {scenario.coins[0]} at the first mark"
-        start = replace(start, source=source, warning=in_coins.warning)
+        start = replace(start, source=source, warning=in_coins.warning, of=in_coins.of)
     sources = {}
     for param in PARAMS:
         if getattr(scenario, param.name) != getattr(default_scenario, param.name):

@@ -34,6 +34,8 @@ def test_no_fund_starts_with_a_balance_of_after_the_crash_unless_nothing_else_is
     )
     for given in ({"venue": "bybit", "fund_start_usd": 1e6}, {"venue": "okx"}, {"venue": "binanceusdm"}, {}):
         assert resolve("2025-10-10", given).headline == ()
+    assert resolve("2020-03-12", {"venue": "bitmex"}).headline == ()  # in coins, of the day before
+    assert resolve("2020-03-12", {"venue": "bitmex", "contract": "linear"}).headline != ()
     coins = get_venue("bitmex").fund_coins(dt.date(2021, 12, 4))
     assert coins is not None
     assert (coins.amount, coins.of) == (35_374, dt.date(2020, 5, 10))  # not the 3,600 of October 2025
