@@ -40,7 +40,7 @@ CASES: dict[str, dict[str, Any]] = {
     "no liquidation": {**ONE, **CALM},
     "one symbol": ONE,
     "inverse": {**ONE, "venue": "binancecoinm"},
-    "watched": {**TWO, "watch": [DESK, SMALL], "vault_capital_usd": 1e6},
+    "watched": {**TWO, "watch": [DESK, SMALL], "vault_capital_usd": 10e6},
     "watched, no ADL": {**ONE, **RICH, "watch": [DESK]},
     "several seeds": {**ONE, "queue_not_reached": 21},  # studies are stored beside a run: not beside "one symbol"
     "evil names": {**TWO, "watch": [{**DESK, "name": f"desk A{EVIL}"}]},
