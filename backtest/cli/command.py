@@ -110,4 +110,5 @@ class Commands(click.Group):
                 print_line("".join(traceback.format_exception(error)).rstrip())
             code = print_error(error)
         interrupt.ignore()
+        interrupt.leave()
         sys.exit(code)

@@ -10,6 +10,7 @@ This is the first module of a command: it imports hardly more than the interpret
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -65,6 +66,15 @@ def ignore() -> None:
         signal.signal(_Key.number, signal.SIG_IGN)
         if _has_timer():
             signal.signal(signal.SIGALRM, signal.SIG_IGN)
+
+
+def leave() -> None:
+    """End the process if Ctrl-C was pressed: its line is printed, and libraries cut short are not to add theirs."""
+    if _Key.pressed:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or no stream at all
+                stream.flush()
+        os._exit(EXIT_CODE)
 
 
 def end() -> NoReturn:
