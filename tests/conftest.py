@@ -20,6 +20,19 @@ settings.register_profile("long", parent=settings.get_profile("ci"), derandomize
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+# Files that take longest: they are given out first, so that no worker begins one when the others are done.
+LONGEST = (
+    "test_bad_tapes.py", "test_many_worlds.py", "test_page.py", "test_killed.py", "test_faults.py", "test_replay.py",
+    "test_folder.py", "test_documents.py", "test_supervise.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the longest files first, in the order they have."""
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
+
+
 @pytest.fixture(autouse=True)
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give every test a workspace of its own."""

@@ -1,6 +1,6 @@
 """The fast engine agrees with the slow one on drawn worlds, and what holds in every run holds in theirs.
 
-Without a variable there are 500 worlds, enough to meet every rare path of ``RARE``; what they meet is counted.
+Without a variable there are 500 worlds, enough to meet every rare path of ``RARE`` between them.
 ``CRASHBOOK_WORLDS=2000`` is the number to run after a change of the engine. Worlds come in chunks with seeds of their
 own, so that workers share them and a failure names its chunk.
 """
@@ -51,27 +51,18 @@ USUAL = 500
 WORLDS = int(os.environ.get("CRASHBOOK_WORLDS", USUAL))
 LEAST = 100  # worlds of a chunk
 PARTS = sum(parts for parts, *_ in KINDS.values())
-# paths that the first chunk of each kind has to meet; `paths` counts them
-RARE: dict[str, set[str]] = {
-    "isolated": {
-        "takeover: fund", "takeover: vault", "adl of: vault", "adl pro rata", "part: two_tiers", "part: part_first",
-        "unwind", "fund refused floor", "residual: vault", "unmatched to: fund", "funding",
-        "several funds", "same position again", "order refused by its limit", "adl of several winners", "difference",
-    },
-    "venue-rules": {
-        "part: fillable_price", "part: incremental", "part: tier_by_tier", "socialised", "shortfall: uncovered",
-        "unmatched to: account", "takeover: vault", "residual: fund", "cross account", "inverse", "net", "deferred",
-    },
-    "accounts": {
-        "cross account", "net", "own opposite leg", "inverse", "part: reduce_once", "part: two_tiers", "adl pro rata",
-        "several funds", "takeover: vault", "fund adl_on drawdown", "fund restored", "funding", "unmatched to: market",
-    },
-    "feedback": {"feedback rounds", "takeover: fund", "unwind", "later round", "funding"},
-    "feedback-accounts": {"feedback rounds", "inverse", "cross account", "net", "own opposite leg", "adl of: fund"},
-    "profiles": {
-        "inverse", "cross account", "net", "own opposite leg", "part: tier_by_tier", "adl of: fund", "unwind",
-    },
+# paths that the worlds have to meet between them; `paths` counts them
+RARE = {
+    "takeover: fund", "takeover: vault", "adl of: vault", "adl of: fund", "adl pro rata", "part: two_tiers",
+    "part: part_first", "part: fillable_price", "part: incremental", "part: tier_by_tier", "part: reduce_once",
+    "unwind", "fund refused floor", "fund adl_on drawdown", "fund restored", "residual: vault",
+    "residual: fund", "funding", "unmatched to: fund", "unmatched to: account", "unmatched to: market",
+    "several funds", "same position again", "order refused by its limit", "adl of several winners",
+    "difference", "socialised", "shortfall: uncovered", "cross account", "inverse", "net", "own opposite leg",
+    "deferred", "later round", "feedback rounds",
 }  # fmt: skip
+MET: Counter[str] = Counter()
+RAN: set[tuple[str, int, int]] = set()
 
 
 def chunks() -> list[tuple[str, int, int]]:
@@ -88,7 +79,6 @@ def chunks() -> list[tuple[str, int, int]]:
 @pytest.mark.parametrize(("kind", "number", "size"), chunks())
 def test_both_engines_agree_to_the_unit(kind: str, number: int, size: int) -> None:
     _, strategy, compared = KINDS[kind]
-    met: Counter[str] = Counter()
 
     @seed(number)
     @settings(max_examples=size, database=None, suppress_health_check=list(HealthCheck))
@@ -97,11 +87,17 @@ def test_both_engines_agree_to_the_unit(kind: str, number: int, size: int) -> No
         outcome = compared(world)
         result = shape(outcome, world)
         holds.check(world, outcome, result)
-        met.update(paths(world, outcome, result))
+        MET.update(paths(world, outcome, result))
 
     agree()
-    if number == 0 and size >= USUAL * KINDS[kind][0] // PARTS:
-        assert RARE[kind] - set(met) == set()
+    RAN.add((kind, number, size))
+
+
+@pytest.mark.property
+def test_the_worlds_meet_every_rare_path() -> None:
+    if set(chunks()) != RAN or WORLDS < USUAL:
+        pytest.skip("counts the paths of all chunks, and some of them did not run here")
+    assert set() == RARE - set(MET)
 
 
 @pytest.mark.property

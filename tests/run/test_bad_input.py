@@ -71,7 +71,11 @@ def test_a_spoilt_bar_is_refused_with_its_place(bars: pl.DataFrame, said: str) -
 
 def test_a_volume_beyond_exact_integers_names_the_symbol() -> None:
     store(spoilt(volume=1e300))
-    assert refusal(1).startswith("BTC/USDT:USDT: 1e+300 in units of 0.001 exceeds 2**62")
+    assert "BTC/USDT:USDT: a volume out of range at 2021-12-04T05:23:00 (1 such row); allowed: volumes below 1e+18" in (
+        refusal(1)
+    )
+    store(spoilt(volume=9e17))
+    assert refusal(1).startswith("BTC/USDT:USDT: 9e+17 in units of 0.001 exceeds 2**62")
 
 
 def test_noise_digits_are_refused() -> None:

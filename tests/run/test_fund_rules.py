@@ -67,8 +67,8 @@ def test_profiles_set_the_published_rules() -> None:
     assert (bybit.drawdown.kind, bybit.drawdown.trigger, bybit.drawdown.stop) == (
         "pnl_ratio", (Fraction("0.3"),) * 3, (Fraction("0.25"),) * 3
     )  # fmt: skip
-    assert (bybit.drawdown.window, bybit.drawdown.above, bybit.inventory_adl) == (
-        3 * 28_800,
+    assert (bybit.drawdown.window_s, bybit.drawdown.above, bybit.inventory_adl) == (
+        28_800,
         10_000 * USD,
         "to_trigger",
     )
