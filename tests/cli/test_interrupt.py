@@ -138,5 +138,9 @@ if __name__ == "__main__":
     for name in names:
         words = COMMANDS[name]
         ends = [(moment, interrupted(words, *moment)) for moment in spread(words, moments)]
-        bad = [pair for pair in ends if not pair[1].clean]
-        print(f"{name}: {len(ends) - len(bad)} of {len(ends)} moments ended with 130 and one line", *bad, sep="\n")
+        late = [pair for pair in ends if (pair[1].code, pair[1].errors) == (0, "")]  # the answer was out before the key
+        bad = [pair for pair in ends if not pair[1].clean and pair not in late]
+        clean = len(ends) - len(bad) - len(late)
+        print(
+            f"{name}: {clean} of {len(ends)} moments ended with 130 and one line, {len(late)} came late", *bad, sep="\n"
+        )
