@@ -107,8 +107,8 @@ def _hyperliquid(answer: Answer, raw: Sequence[Any], times: Floats, asked: Quest
 
 
 def _closes(times: Floats, step_ms: int) -> list[int]:
-    """Return the times at which bars close, as whole numbers; none where a bar has no time."""
-    if not np.isfinite(times).all():
+    """Return the times at which bars close, as whole numbers; none where a bar has no time, or one of no calendar."""
+    if not (np.abs(times) < 2**53).all():
         return []
     closes: list[int] = (times.astype(np.int64) + (step_ms - 1)).tolist()
     return closes

@@ -139,6 +139,8 @@ EDITS: dict[str, tuple[str, Callable[[Any], None], str]] = {
     "a bar cut short": ("okx", lambda body: body["data"][5].pop(), "gave bars of different numbers of cells"),
     "a bar that is none": ("bybit", lambda body: body["result"]["list"].append(None),
                            "gave bars of different numbers of cells"),
+    "a bar of no calendar": ("binanceusdm", lambda body: body[5].__setitem__(0, 1e300),
+                             "gave bars without a close time"),
     "a bar without a time": ("binanceusdm", lambda body: body[5].__setitem__(0, None),
                              "gave bars without a close time"),
     "a grouped number": ("okx", lambda body: body["data"][5].__setitem__(1, "1_18000.0"), "gave no JSON"),
