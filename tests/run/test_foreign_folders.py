@@ -22,22 +22,12 @@ from tests.run.foreign import (
     every_file,
     harmless,
     rewritten,
-    shelf,
     tried,
 )
 from tests.support.hostile import refused
 
 CASES = int(os.environ.get("CRASHBOOK_FOREIGN_CASES", "300"))
 SEED = int(os.environ.get("CRASHBOOK_FOREIGN_SEED", "20251010"))
-
-
-@pytest.fixture(scope="module")
-def stall(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    """Return a run of which every test spoils its copy."""
-    home = tmp_path_factory.mktemp("outside")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CRASHBOOK_HOME", str(home))
-        return shelf(home)
 
 
 @pytest.fixture

@@ -12,19 +12,10 @@ from backtest.errors import RunError
 from backtest.report import page
 from backtest.run.run import StoredRun, open_folder
 from backtest.run.verify import unsound
-from tests.run.foreign import Shelf, harmless, rewritten, shelf
+from tests.run.foreign import Shelf, harmless, rewritten
 from tests.support.hostile import refused
 
 Change = Callable[[pl.DataFrame], pl.DataFrame]
-
-
-@pytest.fixture(scope="module")
-def stall(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    """Return a run of which every test spoils its copy."""
-    home = tmp_path_factory.mktemp("outside")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CRASHBOOK_HOME", str(home))
-        return shelf(home)
 
 
 def opened(stall: Shelf, table: str, change: Change) -> StoredRun:
