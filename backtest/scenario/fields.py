@@ -43,8 +43,8 @@ class Scenario:
     )
     book_of: str | None = option(
         None,
-        "venue whose defaults for the event (open interest, leverage, liquidity, mark) stand in for the venue's "
-        "own: what then differs are the rules", kept=True,
+        "venue whose defaults for the event (open interest, leverage, liquidity) stand in for the venue's own: what "
+        "then differs are the rules", kept=True,
     )
     coins: tuple[str, ...] = option(EVENT, "coins simulated together, for example BTC,SOL", kept=True)
     start: dt.datetime | None = option(
@@ -55,9 +55,10 @@ class Scenario:
     intrabar: str = option(
         "ohlc", "order of prices in a bar: ohlc, adverse_first (low first) or close", choices=INTRABAR, kept=True,
     )
-    mark_half_life_s: float = option(
-        30.0, "half-life of the EMA of trade prices that stands in for a mark series; 0 is the trade price",
-        unit="s", low=0, high=86400, kept=True,
+    mark_half_life_s: float = rule(
+        "mark_price.half_life_s",
+        "half-life of the EMA of trade prices that stands in for a mark series; 0 is the trade price", unit="s",
+        low=0, high=86400, kept=True,
     )
     step_s: float = option(
         20.0, "longest step between two prices of a bar: marks move, breaches are found and orders sent at each",

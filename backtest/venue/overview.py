@@ -19,6 +19,7 @@ POINTS = {
     "close_price": "close price",
     "residual": "residual",
     "fee": "fee",
+    "mark price": "mark half-life",
     "open interest": "open interest counts",
 }
 

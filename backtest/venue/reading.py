@@ -145,6 +145,7 @@ SECTIONS = {
     "adl": _section("adl", AdlSection),
     "residual": _section("residual", Cited),
     "fee": _section("fee", Cited),
+    "mark_price": _section("mark_price", Cited),
     "liquidity": _section("liquidity", Assumed),
 }
 OPTIONAL = ("vault",)
@@ -255,6 +256,7 @@ def _points(file: Any, rules: Mapping[str, Any]) -> Iterator[Point]:
     yield Point("close_price", rules["close_price"], adl.close_price_source, adl.close_price_mark, adl.note)
     yield _point("residual", rules["residual_owner"], file.residual)
     yield _point("fee", f"{rules['fee_rate']:g} to {rules['fee_owner']}", file.fee)
+    yield _point("mark price", f"{rules['mark_half_life_s']:g} s", file.mark_price)
     yield _point("open interest", file.open_interest.counts, file.open_interest)
 
 

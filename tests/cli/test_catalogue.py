@@ -117,8 +117,8 @@ def test_a_margin_tier_is_shown_as_percent_and_leverage() -> None:
 
 def test_params_lists_every_field_with_unit_and_default() -> None:
     listed = {str(row["field"]): row for row in rows("params")}
-    assert listed["mark_half_life_s"]["unit"] == "s"
-    assert listed["mark_half_life_s"]["default"] == "30.0"
+    assert listed["step_s"]["unit"] == "s"
+    assert listed["step_s"]["default"] == "20.0"
     assert listed["positions"]["allowed"] == "2 to 20,000,000"
     assert "hyperliquid_literal" in str(listed["ranking"]["allowed"])
 

@@ -21,6 +21,8 @@ from backtest.lake.write import write_day
 COVID, DECEMBER, YEN, TARIFF = "2020-03-12", "2021-12-04", "2024-08-05", "2025-10-10"
 HL_BTC = ("hyperliquid", "BTC/USDC:USDC")
 THREE: dict[str, Any] = {"coins": ("BTC", "SOL", "XRP")}
+# defaults of the day when most scenarios were recorded: a digest is of what is computed, not of what is the default
+WHEN_RECORDED: dict[str, Any] = {"step_s": 20.0, "mark_half_life_s": 30.0}
 JOINED: dict[str, Any] = {**THREE, "positions_per_account": 2.0}
 CROSS: dict[str, Any] = {**JOINED, "cross_frac": 0.6, "hedged_frac": 0.4}
 POOR: dict[str, Any] = {"fund_start_usd": 1e5, "fund_takeover": "bankruptcy", "vault_capital_usd": 0.0}
@@ -55,7 +57,7 @@ class Case:
 
 def case(event: str, venue: str, *layers: Mapping[str, Any], lake: tuple[Rows, ...] = (), **fields: Any) -> Case:
     """Return a scenario of 2,000 positions with later layers of fields over earlier ones."""
-    merged: dict[str, Any] = {"venue": venue, "positions": 2000}
+    merged: dict[str, Any] = {"venue": venue, "positions": 2000, **WHEN_RECORDED}
     for layer in (*layers, fields):
         merged |= layer
     return Case(event, merged, lake)

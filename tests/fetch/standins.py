@@ -17,6 +17,7 @@ from backtest.venue.funding_rule import Cap, FundingRule
 from backtest.venue.statement import Counts
 
 RULES: dict[str, Any] = {
+    "mark_half_life_s": 30.0,
     "liquidation_rule": "full_position",
     "first_share_frac": 1.0,
     "first_above_usd": 0.0,

@@ -82,7 +82,7 @@ def test_given_values_beat_the_event_and_the_event_beats_the_venue() -> None:
 def test_a_venue_with_the_book_of_another_differs_in_its_rules_only() -> None:
     theirs, own = resolve("2025-10-10", {}), resolve("2025-10-10", {"venue": "bybit"})
     both = resolve("2025-10-10", {"venue": "bybit", "book_of": "hyperliquid"})
-    for name in ("open_interest_usd", "leverage_mix", "liquidity_scale", "mark_half_life_s"):
+    for name in ("open_interest_usd", "leverage_mix", "liquidity_scale"):
         assert getattr(both.scenario, name) == getattr(theirs.scenario, name)
         assert both.sources[name] == theirs.sources[name]
     for name in (
@@ -92,6 +92,7 @@ def test_a_venue_with_the_book_of_another_differs_in_its_rules_only() -> None:
         "fund_start_usd",
         "drawdown_trigger",
         "close_price",
+        "mark_half_life_s",
     ):
         assert getattr(both.scenario, name) == getattr(own.scenario, name)
     assert theirs.scenario.leverage_mix != own.scenario.leverage_mix
