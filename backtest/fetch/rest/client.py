@@ -24,7 +24,7 @@ from backtest.fetch.rest.responses import (
 )
 from backtest.fetch.rest.rows import lake_rows
 from backtest.fetch.rest.session import TornError
-from backtest.fetch.rest.stated import Question, contradiction
+from backtest.fetch.rest.stated import STATES_INTERVAL, Question, around, contradiction, lone_time
 from backtest.fetch.retry import delays
 from backtest.fetch.settings import Settings
 from backtest.fetch.threads import Interrupted
@@ -149,11 +149,26 @@ class Client:
     async def page(self, entry: Availability, market: Market, timeframe: str, since_ms: int, until_ms: int) -> Floats:
         """Return the rows of a series between two times, as the lake has them but with ``ts`` in milliseconds.
 
+        The only bar of a page, of a venue that states no interval, is taken from the page of the bars around it; where
+        there are none, its values are nan.
+
         Parameters
         ----------
         since_ms, until_ms
             First and last millisecond of the range, at most one page of the venue apart.
         """
+        rows = await self._page(entry, market, timeframe, since_ms, until_ms)
+        series = SERIES[entry.series]
+        lone = lone_time(rows[:, 0]) if series.bars and self.venue not in STATES_INTERVAL else None
+        if lone is None:
+            return rows
+        first, last = around(lone, series.bar_s(timeframe) * 1000, entry.page)
+        rows = await self._page(entry, market, timeframe, first, last)
+        if lone_time(rows[:, 0]) is not None:
+            rows[:, 1:] = np.nan
+        return rows[(rows[:, 0] >= since_ms) & (rows[:, 0] <= until_ms)]
+
+    async def _page(self, entry: Availability, market: Market, timeframe: str, since_ms: int, until_ms: int) -> Floats:
         params: dict[str, Any] = {entry.since_key: since_ms} if entry.since_key else {}
         if entry.until_key:
             params[entry.until_key] = until_ms + (not entry.until_inclusive)

@@ -3,7 +3,8 @@
 Bars of five minutes look like bars of one minute with gaps. So whatever a venue says of its bars is compared with the
 question: Binance and Hyperliquid give the time a bar closes, Hyperliquid its interval and coin, Bybit category and
 symbol. Of every venue the rows must lie as close as asked for; where that cannot tell, a bar must not contain the bars
-after it.
+after it. The only bar of a page has no distance to another: the bars around it are asked for, and their page is the
+one that counts. A bar with none around it is left out.
 """
 
 from __future__ import annotations
@@ -142,6 +143,35 @@ STATEMENTS: Mapping[str, Callable[[Answer, Sequence[Any], Floats, Question], str
 }
 
 STATES_INTERVAL = frozenset({"binanceusdm", "binancecoinm", "hyperliquid"})
+
+
+def lone_time(times: Floats) -> int | None:
+    """Return the time of rows that have but one, None where there are several or none: one has no distance.
+
+    Examples
+    --------
+    >>> lone_time(np.array([60_000.0, 60_000.0])), lone_time(np.array([60_000.0, 120_000.0]))
+    (60000, None)
+    """
+    several = np.unique(times[np.isfinite(times)])
+    return int(several[0]) if len(several) == 1 else None
+
+
+def around(time_ms: int, step_ms: int, page: int) -> tuple[int, int]:
+    """Return the range of bars around one, wide enough to hold a second bar of any longer interval.
+
+    Parameters
+    ----------
+    page
+        Most rows of one request; 0: no limit.
+
+    Examples
+    --------
+    >>> around(6_000_000, 60_000, 1000), around(6_000_000, 60_000, 21)
+    ((2400000, 9600000), (5400000, 6600000))
+    """
+    bars = min(max(LONGER), (page - 1) // 2) if page else max(LONGER)
+    return time_ms - bars * step_ms, time_ms + bars * step_ms
 
 
 def _wrong_span(spans: Ints, step_ms: int) -> str:

@@ -218,3 +218,78 @@ def test_longer_bars_in_the_place_of_gaps_are_not_stored(monkeypatch: pytest.Mon
     wire.change = change
     outcome = fetched_over(wire, wanted(["okx"], days=DAY), monkeypatch)
     assert [denial.reason for denial in outcome.denied] == ["gave bars of 300 s among those of 60 s"]
+
+
+GAP = START + 700 * 60_000
+Keep = Callable[[int], bool]
+
+
+def kept(reply: Reply, keep: Keep) -> Reply:
+    """Return bars of Bybit or OKX without those whose time is not to be kept."""
+    body = orjson.loads(reply.body)
+    holder, name = (body["result"], "list") if "result" in body else (body, "data")
+    holder[name] = [row for row in holder[name] if keep(int(row[0]))]
+    return replace(reply, body=orjson.dumps(body))
+
+
+def gapped(longer: Callable[[Request], bool]) -> Wire:
+    """Return a wire whose whole pages lack one bar, and some of whose other pages are of five minutes."""
+    wire = Wire()
+
+    def change(request: Request, reply: Reply) -> Reply:
+        if not request.page:
+            return reply
+        if longer(request):
+            return wire.honest(request, **FIVE[request.venue])
+        return kept(reply, lambda time: time != GAP) if not repeats(wire) else reply
+
+    wire.change = change
+    return wire
+
+
+def repeats(wire: Wire) -> int:
+    """Return how many pages were asked for after the page that reaches the gap."""
+    reached = [index for index, each in enumerate(wire.asked) if each.page and bounds(each)[1] >= GAP]
+    return len(wire.asked) - 1 - reached[0] if reached else 0
+
+
+def bounds(request: Request) -> tuple[int, int]:
+    """Return first and last millisecond that Bybit or OKX is asked for."""
+    first, last = ("start", "end") if request.venue == "bybit" else ("before", "after")
+    return int(request.query[first]), int(request.query[last])
+
+
+@pytest.mark.parametrize("venue", ["bybit", "okx"])
+def test_the_only_bar_of_a_page_is_that_of_the_bars_around_it(venue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched_over(Wire(), wanted([venue], days=DAY), monkeypatch)
+    honest = lake_digests()
+    wire = gapped(lambda request: repeats(wire) == 1)
+    outcome = fetched_over(wire, wanted([venue], days=DAY), monkeypatch, refetch=True)
+    assert [(day.rows, day.state) for day in outcome.served] == [(1440, "whole")]
+    assert lake_digests() == honest != {}
+
+
+@pytest.mark.parametrize("venue", ["bybit", "okx"])
+def test_only_bars_of_five_minutes_are_not_stored_as_minutes(venue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = gapped(lambda request: bounds(request)[1] - bounds(request)[0] < 3 * 3_600_000)
+    outcome = fetched_over(wire, wanted([venue], days=DAY), monkeypatch, **SOME_TRIES)
+    assert outcome.served == []
+    assert [denial.reason for denial in outcome.denied] == [f"{STATED[venue]}, on every attempt"]
+
+
+def test_the_first_bar_of_a_listing_is_decided_by_the_bars_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = Wire()
+    last_of_page = START + 999 * 60_000
+    wire.change = lambda request, reply: kept(reply, lambda time: time >= last_of_page) if request.page else reply
+    outcome = fetched_over(wire, wanted(["bybit"], days=DAY), monkeypatch)
+    assert [(day.rows, day.dropped) for day in outcome.served] == [(441, 0)]
+
+
+def test_a_bar_with_none_around_it_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = Wire()
+    trading_ended, alone = START + 880 * 60_000, START + 1140 * 60_000
+    wire.change = lambda request, reply: (
+        kept(reply, lambda time: time < trading_ended or time == alone) if request.page else reply
+    )
+    outcome = fetched_over(wire, wanted(["bybit"], days=DAY), monkeypatch)
+    assert [(day.rows, day.state, day.dropped) for day in outcome.served] == [(880, "partial", 1)]
