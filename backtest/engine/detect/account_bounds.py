@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtest.engine.detect.accounts import CrossAccounts
+from backtest.engine.detect.accounts import BreachProbe, CrossAccounts
 from backtest.engine.prices import Prices
-from backtest.mechanics.exact import RATE_ONE, Bools, Floats, Ints, half_even_array
+from backtest.mechanics.exact import RATE_ONE, Bools, Floats, Ints
 from backtest.mechanics.margin import maintenance, tier_of
 
 SIZES = (1024, 128, 16, 2)  # steps of a block, coarse to fine
 FINEST = len(SIZES) - 1
-PARTS = 1024  # of a segment: places at which a crossing may lie
+SHIFT = 10
+PARTS = 1 << SHIFT  # of a segment: places at which a crossing may lie
 SLACK = 1e-11  # relative error allowed to the bounds
 
 
@@ -114,14 +115,15 @@ class AccountBounds:
         return AccountBreaches(numbers, passed, PARTS, between(begin, end, passed))
 
     def _in_breach(self, numbers: Ints, marks: Ints) -> Bools:
-        return self.accounts.sums_at(numbers, marks).in_breach
+        return BreachProbe.of(self.accounts, numbers).in_breach(marks)
 
     def _places(self, numbers: Ints, begin: Ints, end: Ints) -> Ints:
         """Return the first place of a segment at which accounts are in breach, by bisection."""
         low, high = np.zeros(len(numbers), dtype=np.int64), np.full(len(numbers), PARTS, dtype=np.int64)
+        probe = BreachProbe.of(self.accounts, numbers)
         for _ in range(PARTS.bit_length() - 1):
             middle = (low + high) // 2
-            bad = self._in_breach(numbers, between(begin, end, middle))
+            bad = probe.in_breach(between(begin, end, middle))
             high, low = np.where(bad, middle, high), np.where(bad, low, middle)
         return high
 
@@ -199,4 +201,6 @@ def between(begin: Ints, end: Ints, passed: Ints) -> Ints:
     [[100, 7], [150, 7], [200, 7]]
     """
     whole = begin[None, :] * (PARTS - passed[:, None]) + end[None, :] * passed[:, None]
-    return half_even_array(whole, np.full(whole.shape, PARTS, dtype=np.int64))
+    odd = (whole >> SHIFT) & 1  # half to even: just below a half is added, and a half to an odd floor
+    rounded: Ints = (whole + (PARTS // 2 - 1) + odd) >> SHIFT
+    return rounded

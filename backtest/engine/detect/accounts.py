@@ -48,6 +48,61 @@ class Bearers:
     gain: Ints
 
 
+@dataclass(frozen=True, slots=True)
+class BreachProbe:
+    """The positions of some accounts, gathered once to ask at many marks which of the accounts are in breach.
+
+    ``at`` is the place of each account's first position; ``of_symbol`` are the places of each symbol's positions.
+    """
+
+    accounts: CrossAccounts
+    place: Ints
+    at: Ints
+    symbol: Ints
+    of_symbol: tuple[Ints, ...]
+    lots: Ints
+    signs: Ints
+    cash: Ints
+    entry_value: Ints
+    is_open: Bools
+
+    @staticmethod
+    def of(accounts: CrossAccounts, numbers: Ints) -> BreachProbe:
+        """Gather the positions of accounts."""
+        ledger, world = accounts.ledger, accounts.ledger.world
+        found = accounts.rows_of(numbers)
+        rows = found.rows
+        symbol = world.book.symbol[rows]
+        size = accounts.starts[numbers + 1] - accounts.starts[numbers]
+        at, lots = np.cumsum(size) - size, ledger.lots[rows]
+        return BreachProbe(
+            accounts=accounts,
+            place=found.place,
+            at=at,
+            symbol=symbol,
+            of_symbol=tuple((symbol == k).nonzero()[0] for k in range(len(world.symbols))),
+            lots=lots,
+            signs=world.position_signs[rows],
+            cash=ledger.settled_cash(rows),
+            entry_value=ledger.entry_value[rows],
+            is_open=np.add.reduceat(lots, at) > 0 if len(at) else np.empty(0, dtype=bool),
+        )
+
+    def in_breach(self, marks: Ints) -> Bools:
+        """Return which accounts are in breach at marks of shape (symbols,) or (accounts, symbols)."""
+        if not len(self.at):
+            return self.is_open
+        world, values = self.accounts.ledger.world, self.accounts.values_per_lot(marks)
+        value = self.lots * (values[self.symbol] if values.ndim == 1 else values[self.place, self.symbol])
+        surplus = self.cash + self.signs * value
+        for tiers, mine in zip(world.tiers, self.of_symbol, strict=True):
+            if mine.size:
+                surplus[mine] -= maintenance(tiers.notional(value[mine], self.entry_value[mine]), tiers)
+        left = np.add.reduceat(surplus, self.at)
+        low: Bools = left <= 0 if world.rules.inclusive else left < 0
+        return low & self.is_open
+
+
 class CrossAccounts:
     """The cross accounts of a run.
 
