@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -14,8 +15,32 @@ FileName = Annotated[
 ]
 Metric = Literal[
     "liquidated_notional_usd", "liquidated_long_share_frac", "adl_notional_usd", "adl_onset_s", "adl_positions",
-    "price_low", "price_move_frac",
+    "price_low", "price_move_frac", "adl_mean_px", "adl_pnl_usd", "adl_profit_frac", "adl_return_median_frac",
+    "adl_leverage_median_x", "adl_full_share_frac", "adl_vault_share_frac", "adl_gini_frac", "adl_top10_share_frac",
+    "adl_first_s", "adl_largest_usd", "adl_largest_instant_usd", "off_book_share_frac", "forced_share_30min_frac",
+    "vault_pnl_usd",
 ]  # fmt: skip
+QUERIES: dict[str, tuple[str, ...]] = {  # by the query that answers them; of a window, the others are in the first
+    "adl_in_window": (
+        "adl_mean_px", "adl_pnl_usd", "adl_profit_frac", "adl_return_median_frac", "adl_leverage_median_x",
+        "adl_full_share_frac", "adl_vault_share_frac", "adl_gini_frac", "adl_top10_share_frac", "adl_first_s",
+        "adl_largest_usd", "adl_largest_instant_usd",
+    ),
+    "forced_sales_in_window": ("off_book_share_frac", "forced_share_30min_frac"),
+    "vault_result": ("vault_pnl_usd",),
+}  # fmt: skip
+SUMS = {"liquidated_notional_usd", "adl_notional_usd", "adl_positions", "adl_pnl_usd"}  # of every coin they are of
+
+
+def query_of(metric: str) -> str:
+    """Return the query that answers a metric.
+
+    Examples
+    --------
+    >>> query_of("adl_gini_frac"), query_of("price_low")
+    ('adl_in_window', 'window_metrics')
+    """
+    return next((name for name, metrics in QUERIES.items() if metric in metrics), "window_metrics")
 
 
 class Sample(Table, frozen=True, kw_only=True):
@@ -72,7 +97,12 @@ class Fact(Table, frozen=True, kw_only=True):
 
 
 class Comparison(Table, frozen=True, kw_only=True):
-    """A figure of a run that stands beside a published fact: as a ratio to it, or as a bar within its range."""
+    """A figure of a run that stands beside a published fact: as a ratio to it, or as a bar within its range.
+
+    ``coin`` names one, several joined by ``+``, or none for all. ``use`` says whether the fact was seen when defaults
+    and priors were written (``fitted``), was not (``held_out``), or checks the prices that were walked
+    (``path_check``). A fact that is a ``lower`` bound is met from above.
+    """
 
     fact: str
     metric: Metric
@@ -80,7 +110,40 @@ class Comparison(Table, frozen=True, kw_only=True):
     start: Utc
     end: Utc
     how: Literal["ratio", "bar"]
+    use: Literal["fitted", "held_out", "path_check"] = "held_out"
+    bound: Literal["", "lower"] = ""
     note: str = ""
+
+    @property
+    def coins(self) -> tuple[str, ...]:
+        """Return the coins it is of; none: all of the run."""
+        return tuple(self.coin.split("+")) if self.coin else ()
+
+    @property
+    def query(self) -> str:
+        """Return the query that answers its metric."""
+        return query_of(self.metric)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Return the parameters of that query."""
+        if self.query == "vault_result":
+            return {}
+        return {"coin": self.coin or None, "start": self.start, "end": self.end}
+
+    def covered_by(self, coins: Collection[str]) -> bool:
+        """Return whether a run of these coins has the figure: a sum needs every coin, all else at least one.
+
+        Examples
+        --------
+        >>> when = {"start": dt.datetime(2025, 10, 10), "end": dt.datetime(2025, 10, 11), "how": "bar"}
+        >>> first = Comparison(fact="first", metric="adl_first_s", coin="BTC+ETH", **when)
+        >>> both = Comparison(fact="both", metric="adl_notional_usd", coin="BTC+ETH", **when)
+        >>> first.covered_by(["BTC"]), both.covered_by(["BTC"]), first.covered_by(["SOL"])
+        (True, False, False)
+        """
+        there = [coin in coins for coin in self.coins]
+        return not there or (all(there) if self.metric in SUMS else any(there))
 
 
 class GridSetting(Table, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from backtest.assets import inside, runs_folder
 from backtest.durable import clear
@@ -19,10 +20,13 @@ from backtest.run.folder import write_run
 from backtest.run.prepare import Prepared
 from backtest.run.run import StoredRun, open_folder
 
+if TYPE_CHECKING:
+    from backtest.run.tables import Finished
+
 
 def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = False) -> StoredRun:
     """Run a prepared replay and return it opened; identical inputs give the folder that is already there."""
-    from backtest.run.tables import Finished, result_tables
+    from backtest.run.tables import result_tables
 
     folder = inside(runs_folder(), prepared.run_id)
     clear(folder)  # the run may be there, and beside it what a killed writer of it left
@@ -34,14 +38,21 @@ def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = 
         except RunError:
             pass  # a broken folder is written again
     began = time.time()
-    outcome = simulate(prepared.world if prepared.baseline is None else _displaced(prepared, progress), progress)
+    done = finished(prepared, progress)
     simulated = time.time()
-    facts = facts_of(prepared, identity.code_digest())
-    done = Finished(prepared.run_id, prepared.market, prepared.book, outcome, prepared.first_bar, facts)
     tables = result_tables(done)
     log = {"began": dt.datetime.fromtimestamp(began, dt.UTC).isoformat(), "engine_s": round(simulated - began, 3),
            "tables_s": round(time.time() - simulated, 3)}  # fmt: skip
-    return open_folder(write_run(tables, meta_of(prepared, facts), log))
+    return open_folder(write_run(tables, meta_of(prepared, done.facts), log))
+
+
+def finished(prepared: Prepared, progress: Progress | None = None) -> Finished:
+    """Run a prepared replay to its end, and write nothing."""
+    from backtest.run.tables.shared import Finished
+
+    outcome = simulate(prepared.world if prepared.baseline is None else _displaced(prepared, progress), progress)
+    facts = facts_of(prepared, identity.code_digest())
+    return Finished(prepared.run_id, prepared.market, prepared.book, outcome, prepared.first_bar, facts)
 
 
 def _displaced(prepared: Prepared, progress: Progress | None) -> World:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from backtest.catalogue.facts import Comparison
 from backtest.errors import UsageError
 from backtest.run.execute import execute
+from backtest.run.measured import measured
 from backtest.run.prepare import prepare
 from backtest.run.resolve import Resolved
 from backtest.run.run import StoredRun, open_folder
@@ -62,26 +62,6 @@ def run(request: StudyRequest, progress: Progress | None = None) -> StoredRun:
         ),
     )
     return open_folder(first.path)
-
-
-def measured(run: StoredRun) -> dict[str, float]:
-    """Return the figure of a run for each published fact to be compared with it, inside the fact's window."""
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    out = {}
-    for row in run.meta.event.compare:
-        value = _metrics(run, row, found)[row.metric]
-        if value is not None:
-            out[row.fact] = float(value)
-    return out
-
-
-def _metrics(run: StoredRun, row: Comparison, found: dict[tuple[Any, ...], dict[str, Any]]) -> dict[str, Any]:
-    """Return the metrics of a window; each window is asked once."""
-    window = (row.coin or None, row.start, row.end)
-    if window not in found:
-        frame = run.query("window_metrics", coin=window[0], start=row.start, end=row.end)
-        found[window] = frame.row(0, named=True)
-    return found[window]
 
 
 def bands(summaries: Sequence[dict[str, Any]]) -> dict[str, Band]:

@@ -58,7 +58,7 @@ def generated() -> str:
 
 def _question(query: Query, run: backtest.Run) -> str:
     """Return the section of a query: title, parameters, grain, units and the head of its answer."""
-    frame = run.query(query.name, **(WINDOW if query.name == "window_metrics" else {}))
+    frame = run.query(query.name, **(WINDOW if any(param.required for param in query.params) else {}))
     given = "; ".join(
         f"`{p.name}` {p.type}{'' if p.required else f', by default {p.note or p.default}'}" for p in query.params
     )

@@ -23,12 +23,12 @@ WAVES = f"""
     2       2    40 {BTC}  vault   long          9           900          100
 """
 QUEUE = f"""
-    wave_id rank account_id position_id symbol side  cohort leverage lots notional_usd closed_lots status  score
-    1       1    7          90          {ETH}  long  20x    20       3    30           3           closed  9.5
-    2       1    101        1           {BTC}  short 5x     5        4    400          4           closed  3
-    2       2    102        2           {BTC}  short 5x     5        4    400          0           skipped 2
-    2       3    103        3           {BTC}  short 5x     5        4    400          4           closed  1
-    2       4    104        4           {BTC}  short 5x     2        4    400          1           partial 0.5
+    wave_id ts rank account_id position_id symbol side  cohort leverage lots notional_usd closed_lots status  score
+    1       20 1    7          90          {ETH}  long  20x    20       3    30           3           closed  9.5
+    2       40 1    101        1           {BTC}  short 5x     5        4    400          4           closed  3
+    2       40 2    102        2           {BTC}  short 5x     5        4    400          0           skipped 2
+    2       40 3    103        3           {BTC}  short 5x     5        4    400          4           closed  1
+    2       40 4    104        4           {BTC}  short 5x     2        4    400          1           partial 0.5
 """
 SLICES = f"""
     fill_id wave_id step ts account_id position_id symbol side  cohort lots notional_usd amount_usd immediate_usd
@@ -182,3 +182,17 @@ def test_adl_impact_by_symbol(wave: Tables) -> None:
         (ETH, 0, 30, None, 1, 1, at(20), 9.0),
         (xrp, 5, 0, 0.0, 0, 0, None, None),
     ]
+
+
+def test_adl_in_window(wave: Tables) -> None:
+    """Four lots at 408 of each of two shorts and one at 102 of a third; accounts closed 400, 400 and 100."""
+    window = {"start": at(30), "end": at(60)}
+    columns = "adl_mean_px adl_pnl_usd adl_first_s adl_largest_usd adl_largest_instant_usd adl_full_share_frac"
+    assert wave.ask("adl_in_window", columns, **window) == [(102.0, -24.0, 10.0, 400.0, 900.0, pytest.approx(2 / 3))]
+    row = wave.frame("adl_in_window", coin="BTC+XRP", **window).row(0, named=True)
+    assert row["adl_profit_frac"] == pytest.approx(-24 / 900)
+    # entry values 402 and 402 less 6 a slice, 402 and 96: profits -12 / 396, -6 / 402 and -6 / 96
+    assert row["adl_return_median_frac"] == pytest.approx(-12 / 396)
+    assert (row["adl_leverage_median_x"], row["adl_vault_share_frac"], row["adl_top10_share_frac"]) == (5, 0, 1)
+    assert row["adl_gini_frac"] == pytest.approx((-2 * 100 + 0 * 400 + 2 * 400) / (3 * 900))
+    assert wave.ask("adl_in_window", "adl_mean_px adl_gini_frac", coin="XRP", **window) == [(None, None)]

@@ -25,7 +25,7 @@ READING = """
     adl_selection_order adl_haircut_by_rank adl_concentration adl_by_cohort adl_causes adl_first_closed
     forgone_pnl adl_impact_by_symbol hedges watch_ranks open_interest_path funding_flows data_coverage window_metrics
     seed_spread actual_by_minute actual_adl_order position_funding cross_contagion multi_coin_breaches
-    fund_timeline
+    fund_timeline adl_in_window forced_sales_in_window vault_result
 """
 AUDITS = """
     ledger_sums_to_zero lots_sum_to_zero accounts_match_ledger open_interest_balanced fund_movements_match_balance
@@ -34,8 +34,9 @@ AUDITS = """
     bankruptcy_close_leaves_no_deficit funding_nets_to_zero steps_residual_zero positions_match_ledger
     marks_fresh_at_funding loss_waterfall_sums_to_zero book_fill_inside_range mark_inside_walk
 """
-ONE_ROW = {"run_summary", "window_metrics", "adl_causes"}
-WINDOW: dict[str, dict[str, Any]] = {"window_metrics": {"start": "2025-10-10T21:00", "end": "2025-10-10T22:00"}}
+OF_WINDOWS = ("window_metrics", "adl_in_window", "forced_sales_in_window")
+ONE_ROW = {"run_summary", "adl_causes", "vault_result", *OF_WINDOWS}
+WINDOW = {name: {"start": "2025-10-10T21:00", "end": "2025-10-10T22:00"} for name in OF_WINDOWS}
 FILES = sorted(asset("queries").rglob("*.sql"))
 COLUMNS = {
     "run_summary": """

@@ -349,3 +349,19 @@ def test_window_metrics(tables: Make) -> None:
     assert run.ask("window_metrics", columns, coin="BTC", **window) == [(4000, 0.25, 11, 1, 20.0, 60.0, -0.25)]
     assert run.ask("window_metrics", columns, **window) == [(5000, 0.4, 24, 2, 20.0, 5.0, -0.5)]
     assert run.ask("window_metrics", columns, coin="XRP", **window) == [(0, None, 0, 0, None, None, None)]
+    assert run.ask("window_metrics", columns, coin="XRP+BTC", **window) == [(4000, 0.25, 11, 1, 20.0, 60.0, -0.25)]
+
+
+def test_forced_sales_in_window(tables: Make) -> None:
+    run = tables(
+        liquidations=[
+            liquidation(1, ts=10, lots=4, book_lots=4),
+            liquidation(2, ts=70, lots=4, book_lots=1, takeover_lots=2, adl_lots=1),
+            liquidation(3, ts=70 + 1799, lots=4, book_lots=4),
+            liquidation(4, ts=70 + 1800, lots=4, book_lots=4, notional_usd=2000),
+        ],
+    )
+    window = {"start": at(60), "end": at(3600)}
+    columns = "off_book_share_frac forced_share_30min_frac"
+    assert run.ask("forced_sales_in_window", columns, **window) == [(750 / 4000, 0.5)]
+    assert run.ask("forced_sales_in_window", columns, coin="XRP", **window) == [(None, None)]

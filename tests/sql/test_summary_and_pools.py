@@ -150,3 +150,21 @@ def test_seed_spread(crash: Tables) -> None:
     assert spread["adl_usd"] == pytest.approx((462, 840, 1218, 2))
     assert spread["first_adl_after_s"] == (15.0, 15.0, 15.0, 1)
     assert spread["liquidated_usd"] == (700.0, 700.0, 700.0, 2)
+
+
+def test_vault_result(tables: Make) -> None:
+    run = tables(
+        fund=[
+            {"movement_id": 1, "pool": "vault", "cause": "opening", "amount_usd": 100},
+            {"movement_id": 2, "pool": "vault", "cause": "takeover", "symbol": BTC, "lots": 3},
+            {"movement_id": 3, "pool": "vault", "cause": "unwind", "symbol": BTC, "lots": -1},
+            {"movement_id": 4, "pool": "fund", "cause": "takeover", "symbol": BTC, "lots": 9},
+        ],
+        steps=[
+            {"step": step, "symbol": symbol, "vault_equity_usd": equity, "lot_value_usd": 5}
+            for step, equity in ((1, 100), (2, -40), (3, 70))
+            for symbol in (BTC, ETH)
+        ],
+    )
+    columns = "capital_usd low_equity_usd end_equity_usd vault_pnl_usd held_usd"
+    assert run.ask("vault_result", columns) == [(100, -40, 70, -30, 10)]

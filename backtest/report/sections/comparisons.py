@@ -90,10 +90,10 @@ def comparisons(f: Findings) -> list[Compared]:
     over_seeds = f.run.studies.seeds.compared if f.run.studies.seeds else {}
     made = []
     for entry in f.meta.event.compare:
-        of_coin, fact = entry.coin or None, facts.get(entry.fact)
-        if fact is None or (of_coin and of_coin not in covered):
+        fact = facts.get(entry.fact)
+        if fact is None or not entry.covered_by(covered):
             continue
-        row = f.row("window_metrics", coin=of_coin, start=entry.start, end=entry.end)
+        row = f.row(entry.query, **entry.params)
         missing = _missing(f, entry, row)
         made.append(
             Compared(

@@ -19,10 +19,7 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
     """Return every liquidation in order of crossing."""
     b, rows = s.breaches, s.breaches.row
     symbol, side, lots = b.symbol, b.side, b.lots
-    start = s.step_ts[np.maximum(b.step - 2, 0)]
     end = s.step_ts[b.step - 1]
-    gap = s.world.walk.jump[b.step - 1] | (b.round > 1)  # no time passes
-    ts = np.where(gap, end, start + (end - start) * b.passed // np.maximum(b.length, 1))
     order_ts = np.maximum.accumulate(end) if len(end) else end
     cascade = 1 + np.cumsum(np.diff(order_ts, prepend=order_ts[:1]) > CASCADE_GAP_US)
     closed = b.book_lots + b.takeover_lots + b.adl_lots
@@ -33,7 +30,7 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
         "cascade_id": cascade,
         "step": b.step,
         "round": b.round,
-        "ts": ts.astype("datetime64[us]"),
+        "ts": crossing_ts(s).astype("datetime64[us]"),
         "symbol": s.symbol(symbol),
         "account_id": s.world.book.account[rows],
         "position_id": rows,
@@ -65,6 +62,15 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
         "adl_usd": b.adl_value,
         "remaining_lots": lots - closed,
     }
+
+
+def crossing_ts(s: Shared) -> Ints:
+    """Return when each liquidation crossed its mark, interpolated in the step where time passes in it."""
+    b = s.breaches
+    start, end = s.step_ts[np.maximum(b.step - 2, 0)], s.step_ts[b.step - 1]
+    gap = s.world.walk.jump[b.step - 1] | (b.round > 1)  # no time passes
+    ts: Ints = np.where(gap, end, start + (end - start) * b.passed // np.maximum(b.length, 1))
+    return ts
 
 
 def _passed_on(s: Shared) -> Ints:

@@ -46,7 +46,7 @@ def steps(s: Shared) -> tuple[int, Columns]:
         return np.ascontiguousarray(np.broadcast_to(values, shape).T).ravel()
 
     used = total(at, b.book_lots) + _unwound(s, shape)
-    reached = _reached(s)
+    reached = reached_in(s)
     rounds, capped = np.ones(steps, dtype=np.int64), np.zeros(steps, dtype=bool)
     for each_step in s.record.rounds:
         rounds[each_step.step - 1], capped[each_step.step - 1] = len(each_step.marks), each_step.capped
@@ -147,7 +147,7 @@ class Reached:
     trade_high: Ints
 
 
-def _reached(s: Shared) -> Reached:
+def reached_in(s: Shared) -> Reached:
     """Return the ranges: from the price before, where time passes since, over the end of every round."""
     world, walk = s.world, s.world.walk
     moved = s.trade - walk.trade  # what a trade price is displaced by, and with it the bar's trade range

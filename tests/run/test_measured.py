@@ -1,0 +1,51 @@
+"""The figures beside published facts: the same from the engine's record as by query from the stored run."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import Any, get_args
+
+import pytest
+
+from backtest.catalogue.facts import Comparison, Metric
+from backtest.run.execute import execute, finished
+from backtest.run.measured import METRICS, measured, measures
+from backtest.run.prepare import prepare
+from backtest.run.resolve import resolve
+
+DAY = "2025-10-10"
+WINDOWS = ("21:00", "21:17"), ("21:17", "21:20"), ("21:10", "22:00"), ("20:40", "20:41")
+COINS = "", "BTC", "DOGE", "BTC+DOGE", "ETH+DOGE", "ETH"
+
+
+def rows() -> tuple[Comparison, ...]:
+    """Return every metric of several windows, for one coin, several and all."""
+    at = dt.datetime.fromisoformat
+    return tuple(
+        Comparison(fact=f"{metric}.{coin}.{start}", metric=metric, coin=coin, how="bar",
+                   start=at(f"{DAY}T{start}"), end=at(f"{DAY}T{end}"))
+        for metric in get_args(Metric) for coin in COINS for start, end in WINDOWS
+    )  # fmt: skip
+
+
+def test_every_metric_has_a_measure() -> None:
+    assert set(METRICS) == set(get_args(Metric))
+
+
+CHANGES: tuple[dict[str, Any], ...] = (
+    {},
+    {"venue": "binanceusdm"},
+    {"path": "feedback"},
+    {"cross_frac": 1.0, "positions_per_account": 2},
+)
+
+
+@pytest.mark.parametrize("changes", CHANGES, ids=str)
+def test_the_record_and_the_stored_run_give_the_same(changes: dict[str, Any]) -> None:
+    window = {"start": dt.datetime.fromisoformat(f"{DAY}T21:05"), "end": dt.datetime.fromisoformat(f"{DAY}T21:30")}
+    resolved = resolve(DAY, {"coins": ("BTC", "DOGE"), "positions": 600, **window, **changes})
+    ready = prepare(replace(resolved, event=replace(resolved.event, compare=rows())))
+    quick, stored = measures(finished(ready), rows()), measured(execute(ready))
+    assert quick.keys() == stored.keys()
+    assert quick == pytest.approx(stored, rel=1e-9, abs=1e-6)
