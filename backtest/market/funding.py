@@ -55,8 +55,8 @@ class Paid:
     notes: tuple[str, ...]
 
 
-def read_settlements(profile: VenueProfile, index: int, unit: Instrument, window: Window) -> Paid:
-    """Read the settlements of a symbol in a window; each belongs to the minute bar it falls in.
+def read_settlements(profile: VenueProfile, index: int, unit: Instrument, window: Window, bar_s: int) -> Paid:
+    """Read the settlements of a symbol in a window; each belongs to the bar it falls in.
 
     A rate beyond the cap of its day is clipped to it. Where the venue charges the oracle price, that is the open of
     the index bar of the settlement's minute; without such a bar the mark is charged.
@@ -77,7 +77,13 @@ def read_settlements(profile: VenueProfile, index: int, unit: Instrument, window
     fetched = [rate_e9(rate) for rate in frame["rate"].to_list()]
     oracles, index_series = _oracles(profile, unit, window, times)
     settlements = tuple(
-        Settlement((time - window[0]) // MINUTE, index, rule.clipped(unit.coin, time.date(), rate), oracle, rate)
+        Settlement(
+            (time - window[0]) // dt.timedelta(seconds=bar_s),
+            index,
+            rule.clipped(unit.coin, time.date(), rate),
+            oracle,
+            rate,
+        )
         for time, rate, oracle in zip(times, fetched, oracles, strict=True)
     )
     before = window[0] - dt.timedelta(seconds=rule.interval_s)

@@ -62,7 +62,7 @@ def read_marks(
     markets = dict.fromkeys([(venue, unit.symbol), *([] if tape.spans else [tape.place.market])])
     counts = []
     for market in markets:
-        place = Place(*market, "mark_ohlcv")
+        place = Place(*market, "mark_ohlcv", tape.place.timeframe)
         where = shown(place.folder)
         rows = read_series(place, *window)
         # venues publish no volume for marks: absent or zero, it is not used

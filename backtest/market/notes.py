@@ -34,7 +34,7 @@ def labels(
     venues = ", ".join(dict.fromkeys(tape.venue for tape in tapes))
     proxies = [tape.coin for tape in tapes if tape.venue != profile.id]
     others = ", ".join(dict.fromkeys(tape.venue for tape in tapes if tape.venue != profile.id))
-    stand_in = f"minute bars of {others} stand in for the prices of {profile.id}: {', '.join(proxies)}"
+    stand_in = f"{_bars(scenario)} of {others} stand in for the prices of {profile.id}: {', '.join(proxies)}"
     modelled = [series.symbol for series in marks if series.label == "modelled"]
     borrowed = [series for series in marks if series.label == "proxy"]
     texts = [f"{model_text(scenario.mark_half_life_s)}: {', '.join(modelled)}"] if modelled else []
@@ -42,7 +42,7 @@ def labels(
     return {
         "prices": {
             "badge": "proxy" if proxies else "measured",
-            "text": stand_in if proxies else f"minute bars of {venues}",
+            "text": stand_in if proxies else f"{_bars(scenario)} of {venues}",
             "source": venues,
         },
         "mark": {
@@ -50,6 +50,10 @@ def labels(
             "text": "; ".join(texts) or f"mark price bars of {profile.id}",
         },
     }
+
+
+def _bars(scenario: Scenario) -> str:
+    return "minute bars" if scenario.timeframe == "1m" else f"bars of {scenario.timeframe}"
 
 
 def proxy_notes(profile: VenueProfile, tapes: Sequence[Tape]) -> Iterator[str]:

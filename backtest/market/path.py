@@ -15,6 +15,7 @@ from backtest.errors import ConfigError, DataGapError
 from backtest.lake.checks import check_bars, gaps_text
 from backtest.lake.markets import symbols_of
 from backtest.lake.place import Place
+from backtest.lake.series import TIMEFRAMES
 from backtest.lake.witnesses import suspects_of
 from backtest.market.actual_fills import read_actual
 from backtest.market.align import on_one_clock
@@ -23,7 +24,7 @@ from backtest.market.funding import Settlement, funding_notes, read_settlements
 from backtest.market.inputs import InputSeries
 from backtest.market.mark_model import model_points, read_marks
 from backtest.market.notes import known_open_interest, labels, proxy_notes, series_notes, unit_notes, window_notes
-from backtest.market.pre_roll import BAR_S, EntryProfile, entry_profile, find_pre_roll
+from backtest.market.pre_roll import EntryProfile, entry_profile, find_pre_roll
 from backtest.market.suspects import UsedSuspect, refuse_suspects, suspect_notes, suspects_used
 from backtest.market.tape import RequestedWindow, Tape, common_window, find_tape
 from backtest.market.units import in_lots, in_units, instrument_of, refuse_no_value
@@ -94,28 +95,30 @@ def build_market(
     DataError
         Rows that break a rule of ``check_bars``.
     """
-    requested = _requested_window(scenario)
+    bar_s = TIMEFRAMES[scenario.timeframe]
+    requested = _requested_window(scenario, bar_s)
     tapes = [find_tape(event, profile.id, profile.symbol(coin), coin, requested) for coin in scenario.coins]
     window = common_window(event, tapes, requested)
+    _refuse_between_bars(scenario, window, bar_s)
     trades = [_read_trades(event, profile, scenario, tape, window) for tape in tapes]
-    bars = on_one_clock([each.frame for each in trades], window, BAR_S)
+    bars = on_one_clock([each.frame for each in trades], window, bar_s)
     units = tuple(_instrument(profile, tape, prices) for tape, prices in zip(tapes, bars.prices, strict=True))
     trade = np.stack([in_units(bars.prices[s], unit.tick, symbol=unit.symbol) for s, unit in enumerate(units)])
     volume = np.stack([in_lots(bars.volume[s], bars.prices[s], unit) for s, unit in enumerate(units)])
     refuse_no_value(units, trade)
     marks = [
-        read_marks(profile.id, tape, unit, window, trade[s], bar_s=BAR_S, half_life_s=scenario.mark_half_life_s)
+        read_marks(profile.id, tape, unit, window, trade[s], bar_s=bar_s, half_life_s=scenario.mark_half_life_s)
         for s, (tape, unit) in enumerate(zip(tapes, units, strict=True))
     ]
     mark = np.stack([each.bars for each in marks])
-    paid = [read_settlements(profile, s, unit, window) for s, unit in enumerate(units)]
-    pre_roll = find_pre_roll(event, window, bars.open_ts)
+    paid = [read_settlements(profile, s, unit, window, bar_s) for s, unit in enumerate(units)]
+    pre_roll = find_pre_roll(event, window, bars.open_ts, bar_s)
     actual = read_actual(profile.id, [unit.symbol for unit in units], window)
     before = [float(prices[max(pre_roll.core_bar - 1, 0), -1]) for prices in bars.prices]
     books = []
     if scenario.impact == "depth":
         books = [
-            _read_book(profile, tape, unit, prices, window, bars.open_ts)
+            _read_book(profile, tape, unit, prices, window, bars.open_ts, bar_s)
             for tape, unit, prices in zip(tapes, units, bars.prices, strict=True)
         ]
     inputs = (
@@ -133,7 +136,7 @@ def build_market(
         for s in range(len(units))
     )
     first = pre_roll.core_bar if all(profile is not None for profile in profiles) else 0
-    suspects = suspects_used(inputs, moment(micros(window[0]) + first * BAR_S * 1_000_000))
+    suspects = suspects_used(inputs, moment(micros(window[0]) + first * bar_s * 1_000_000))
     refuse_suspects(suspects, event.id, allowed=scenario.allow_suspect)
     notes = (
         *proxy_notes(profile, tapes),
@@ -146,10 +149,10 @@ def build_market(
     funding = tuple(sorted(row for each in paid for row in each.settlements))
     coverage = tuple(series.row() for series in inputs)
     sources = [(tape.venue, tape.where) for tape in tapes]
-    identity = repr((event.id, profile.id, BAR_S, units, sources, funding, coverage, notes))
+    identity = repr((event.id, profile.id, bar_s, units, sources, funding, coverage, notes))
     return MarketPath(
         instruments=units,
-        bar_s=BAR_S,
+        bar_s=bar_s,
         open_ts=bars.open_ts,
         trade=trade,
         mark=mark,
@@ -171,9 +174,7 @@ def build_market(
     )
 
 
-def walk_market(
-    market: MarketPath, intrabar: str, half_life_s: float, first_bar: int = 0, step_s: float = BAR_S
-) -> Walk:
+def walk_market(market: MarketPath, intrabar: str, half_life_s: float, first_bar: int = 0, step_s: float = 60) -> Walk:
     """Walk the bars from ``first_bar``: measured marks through their bars, modelled ones through their own points.
 
     A modelled mark is known at each time, so no extreme is moved within its bar; its trade bar decides the order of
@@ -191,11 +192,22 @@ def walk_market(
     return path
 
 
-def _requested_window(scenario: Scenario) -> RequestedWindow:
+def _requested_window(scenario: Scenario, bar_s: int) -> RequestedWindow:
     for name, time in (("start", scenario.start), ("end", scenario.end)):
-        if time is not None and micros(time) % (BAR_S * 1_000_000):
-            raise ConfigError(f"{name} = {time.isoformat()}; allowed: whole minutes; bars open on the minute")
-    return RequestedWindow(scenario.start, scenario.end)
+        if time is not None and micros(time) % (bar_s * 1_000_000):
+            grid = "whole minutes; bars open on the minute" if bar_s == 60 else f"whole multiples of {bar_s} s"
+            raise ConfigError(f"{name} = {time.isoformat()}; allowed: {grid}")
+    return RequestedWindow(scenario.start, scenario.end, scenario.timeframe)
+
+
+def _refuse_between_bars(scenario: Scenario, window: Window, bar_s: int) -> None:
+    """Refuse a window of the event that does not open and close with bars of the timeframe."""
+    for name, time in zip(("start", "end"), window, strict=True):
+        if micros(time) % (bar_s * 1_000_000):
+            raise ConfigError(
+                f"timeframe = {scenario.timeframe}: the window's {name} {time.isoformat()} lies inside a bar; set "
+                f"start and end to whole multiples of {bar_s} s, or a shorter timeframe"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,23 +224,25 @@ def _read_trades(event: CrashEvent, profile: VenueProfile, scenario: Scenario, t
     Gaps in the core and an end too early are refused unless they are to be carried flat; other gaps are carried flat
     and noted. Nothing can be carried into a gap at the start.
     """
-    frame, facts = check_bars(tape.read(window), tape.symbol, BAR_S, tape.where, window)
+    bar_s = TIMEFRAMES[scenario.timeframe]
+    frame, facts = check_bars(tape.read(window), tape.symbol, bar_s, tape.where, window)
     late = facts.first is None or facts.first > window[0]
-    early = facts.last is not None and facts.last + dt.timedelta(seconds=BAR_S) < window[1]
+    early = facts.last is not None and facts.last + dt.timedelta(seconds=bar_s) < window[1]
     core = [gap for gap in facts.gaps if gap[0] < event.core_end and gap[1] > event.core_start]
     if late or ((core or early) and not scenario.allow_gaps):
         longest = f"longest {facts.longest_gap_s} s" if len(facts.gaps) > 1 else f"{facts.longest_gap_s} s"
         found = f"{facts.missing} bars missing ({longest}): {gaps_text(facts.gaps)}"
         carry = "" if late else ", carry them flat with --allow-gaps"
         fetch = f"run crashbook fetch {event.id} --venue {profile.id}"
-        raise DataGapError(f"{tape.symbol}: {found}; allowed: a bar a minute; {fetch}{carry} or narrow start and end")
+        each = "a minute" if bar_s == 60 else f"every {bar_s} s"
+        raise DataGapError(f"{tape.symbol}: {found}; allowed: a bar {each}; {fetch}{carry} or narrow start and end")
     own = tape.venue == profile.id
     series = InputSeries(
         name="ohlcv",
         symbol=tape.symbol,
         source=f"{tape.venue}: {tape.where}",
         label="measured" if own else "proxy",
-        expected_rows=(window[1] - window[0]) // dt.timedelta(seconds=BAR_S),
+        expected_rows=(window[1] - window[0]) // dt.timedelta(seconds=bar_s),
         facts=facts,
         note="" if own else f"bars of {tape.venue} stand in for {profile.id}",
         bridged=facts.missing,
@@ -246,12 +260,18 @@ class _Book:
 
 
 def _read_book(
-    profile: VenueProfile, tape: Tape, unit: Instrument, prices: Floats, window: Window, open_ts: Ints
+    profile: VenueProfile,
+    tape: Tape,
+    unit: Instrument,
+    prices: Floats,
+    window: Window,
+    open_ts: Ints,
+    bar_s: int,
 ) -> _Book:
     """Return the order book in lots: the venue's own, else that of the venue whose bars are walked."""
     markets = [(profile.id, unit.symbol), *((tape.venue, name) for name in symbols_of(tape.venue, tape.coin))]
     places = [Place(*market, "depth") for market in dict.fromkeys(markets)]
-    depth = read_depth(places, unit.symbol, window, open_ts, BAR_S)
+    depth = read_depth(places, unit.symbol, window, open_ts, bar_s)
     distances = tuple(rate_e9(distance) for distance in depth.distances.tolist())
     return _Book(OrderBook(distances, in_lots(depth.base, prices, unit)), depth.series)
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from backtest.catalogue.events import CrashEvent
 
-BAR_S = 60
 LONG_ENOUGH = dt.timedelta(hours=6)  # bars of a shorter stretch say little about where positions were opened
 EntryProfile = tuple[Ints, Floats]  # prices in ticks, ascending, and the lots traded at each
 
@@ -28,12 +27,13 @@ class PreRoll:
     """The bars before the core.
 
     ``core_bar`` is the first bar at or after the start of the core; ``bars_seen`` bound what was seen before it, one
-    at least; entries are drawn from the pre-roll where it is ``long_enough``.
+    at least; entries are drawn from the pre-roll where it is ``long_enough``. Bars have ``bar_s`` seconds.
     """
 
     core_bar: int
     bars_seen: int
     long_enough: bool
+    bar_s: int
 
     def series(self, event: CrashEvent, bars: pl.DataFrame, trades: InputSeries, window: Window) -> InputSeries:
         """Return the pre-roll of a coin as a series, given its trade bars and theirs."""
@@ -41,21 +41,21 @@ class PreRoll:
 
         before = bars.filter(pl.col("ts") < event.core_start)
         end = max(window[0], min(event.core_start, window[1]))
-        facts = describe(before, 0, BAR_S, (window[0], end))
+        facts = describe(before, 0, self.bar_s, (window[0], end))
         drawn = "entries follow the volume traded here"
         return InputSeries(
             name="pre_roll",
             symbol=trades.symbol,
             source=trades.source,
             label=trades.label if before.height else "missing",
-            expected_rows=event.pre_roll_wanted_s // BAR_S,
+            expected_rows=event.pre_roll_wanted_s // self.bar_s,
             facts=facts,
             note=drawn if self.long_enough else "short: entries are spread around the first mark",
             bridged=facts.missing,
         )
 
 
-def find_pre_roll(event: CrashEvent, window: Window, open_ts: Ints) -> PreRoll:
+def find_pre_roll(event: CrashEvent, window: Window, open_ts: Ints, bar_s: int) -> PreRoll:
     """Return the pre-roll of a window whose bars open at ``open_ts`` (microseconds since the epoch)."""
     core_bar = int(np.searchsorted(open_ts, micros(event.core_start)))
     inside = event.core_start < window[1]
@@ -63,6 +63,7 @@ def find_pre_roll(event: CrashEvent, window: Window, open_ts: Ints) -> PreRoll:
         core_bar=core_bar,
         bars_seen=max(core_bar, 1) if inside else 1,
         long_enough=inside and window[0] + LONG_ENOUGH <= event.core_start,
+        bar_s=bar_s,
     )
 
 

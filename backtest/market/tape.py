@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from backtest.catalogue.facts import Sample
 
 
+MINUTES = "1m"  # the timeframe of the sample
+
+
 @dataclass(frozen=True, slots=True)
 class RequestedWindow:
-    """Start and end that the user asked for; None where the event decides."""
+    """Start and end that the user asked for, None where the event decides; the timeframe of the bars."""
 
     start: dt.datetime | None = None
     end: dt.datetime | None = None
+    timeframe: str = MINUTES
 
 
 ANY_WINDOW = RequestedWindow()
@@ -88,8 +92,10 @@ def find_tape(event: CrashEvent, venue: str, symbol: str, coin: str, requested: 
     """
     wanted = (requested.start or event.start, requested.end or event.end)
     core = (max(event.core_start, wanted[0]), min(event.core_end, wanted[1]))
-    own = Place(venue, symbol, "ohlcv")
-    others = (Place(name, other, "ohlcv") for name in chain(event, venue) for other in known_symbols(name, coin))
+    folder = "" if requested.timeframe == MINUTES else requested.timeframe
+    own = Place(venue, symbol, "ohlcv", folder)
+    chained = ((name, other) for name in chain(event, venue) for other in known_symbols(name, coin))
+    others = (Place(name, other, "ohlcv", folder) for name, other in chained)
     stretches = {place: _stretch(place, wanted, core[0]) for place in dict.fromkeys((own, *others))}
     whole = [place for place, found in stretches.items() if found and found[0] <= core[0] and core[1] <= found[1]]
     chosen = next(iter(whole), None) or (own if stretches[own] else None)
@@ -105,7 +111,10 @@ def find_tape(event: CrashEvent, venue: str, symbol: str, coin: str, requested: 
             spans=(),
             where=shown(chosen.folder),
         )
-    spans = spans_of(event.sample, coin, venue)
+    spans = () if folder else spans_of(event.sample, coin, venue)
+    if folder and not spans:
+        fix = f"run crashbook fetch {event.id} --venue {venue} --timeframe {folder}, or set timeframe={MINUTES}"
+        raise DataGapError(f"{event.id}: no bars of {folder} of {coin} for {venue} in the lake; {fix}")
     if not spans:
         held = ", ".join(sorted({span.coin for span in event.sample})) or "none"
         fix = f"run crashbook fetch {event.id} --venue {venue} or choose other coins"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 from backtest.errors import ConfigError
@@ -15,6 +16,8 @@ from backtest.mechanics.rules import Rules, VaultRule
 from backtest.scenario.fields import MOST, Scenario
 from backtest.scenario.values import per_coin
 from backtest.venue.profile import VenueProfile
+
+MINUTE_S = 60
 
 
 def funds_of(scenario: Scenario, interest: list[int]) -> dict[str, Any]:
@@ -101,7 +104,7 @@ def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int, in
         close_price=scenario.close_price,
         on_exhausted=scenario.on_exhausted,
         impact=scenario.impact,
-        strength=ratio(scenario.impact_y) * (1 if scenario.impact == "depth" else ratio(scenario.impact_sigma_frac)),
+        strength=ratio(scenario.impact_y) * (1 if scenario.impact == "depth" else _bar_sigma(scenario, bar_s)),
         scale=tuple(ratio(scale) * factor for scale in scales),
         participation=ratio(scenario.participation_frac),
         seed=scenario.seed,
@@ -109,6 +112,12 @@ def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int, in
         cross_allocation=_allocation(scenario, vault),
         cross_order=scenario.cross_order,
     )
+
+
+def _bar_sigma(scenario: Scenario, bar_s: int) -> Fraction:
+    """Return the volatility of a bar from that of a minute: the root of time, to 1e-9."""
+    sigma = ratio(scenario.impact_sigma_frac)
+    return sigma if bar_s == MINUTE_S else sigma * Fraction(math.isqrt(bar_s * 10**18 // MINUTE_S), 10**9)
 
 
 def _allocation(scenario: Scenario, vault: bool) -> str:

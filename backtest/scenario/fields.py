@@ -22,6 +22,7 @@ from backtest.mechanics.path import INTRABAR
 from backtest.mechanics.rule import Rule
 from backtest.scenario.param import EVENT, RULE, Mix, PerCoin, Watched, declared, option, rule
 
+REPLAYED = ("1s", "1m", "5m", "15m", "1h")  # timeframes
 MANY = 1_000_000_000  # of a count, as good as no limit
 MOST = 999e9  # USD; money columns end below 1e12
 PART_FIRST = ("liquidation_rule", ("part_first",))
@@ -59,6 +60,9 @@ class Scenario:
         "mark_price.half_life_s",
         "half-life of the EMA of trade prices that stands in for a mark series; 0 is the trade price", unit="s",
         low=0, high=86400, kept=True,
+    )
+    timeframe: str = option(
+        "1m", "bars replayed; those of a second are walked as they are, of the lake only", choices=REPLAYED, kept=True,
     )
     step_s: float = option(
         20.0, "longest step between two prices of a bar: marks move, breaches are found and orders sent at each",
@@ -116,7 +120,8 @@ class Scenario:
         venue="liquidity.impact_y", kept=True,
     )
     impact_sigma_frac: float = option(
-        0.003, "sigma of the impact formula: volatility of a bar", unit="0..1", low=0, high=1, kept=True,
+        0.003, "sigma of the impact formula: volatility of a minute; other bars by the root of time",
+        unit="0..1", low=0, high=1, kept=True,
     )
     path: str = option(
         "tape", "tape, or feedback: the run's flow beyond the baseline's displaces the prices",
