@@ -22,7 +22,20 @@ Imports = dict[str, set[str]]
 READING = {
     "os": {
         *("fspath", "fsencode", "strerror", "getpid", "walk", "kill", "dup2", "close", "_exit", "cpu_count", "getenv"),
-        *("fork", "pipe", "read", "waitpid", "sysconf", "WIFSIGNALED", "WTERMSIG", "WEXITSTATUS", "fstat", "fdopen"),
+        *(
+            "dup",
+            "sched_getaffinity",
+            "fork",
+            "pipe",
+            "read",
+            "waitpid",
+            "sysconf",
+            "WIFSIGNALED",
+            "WTERMSIG",
+            "WEXITSTATUS",
+            "fstat",
+            "fdopen",
+        ),
     },
     "shutil": {"get_terminal_size"},
     "tempfile": set[str](),

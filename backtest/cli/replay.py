@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,10 @@ from backtest.errors import UsageError
 from backtest.studies.study import STUDIES, StudyRequest
 
 if TYPE_CHECKING:
+    from backtest.run.prepare import Prepared
     from backtest.run.resolve import Resolved
     from backtest.run.run import StoredRun
+    from backtest.studies.draws import DrawRequest, Job
 
 NOTES_SHOWN = 6
 SUMMARY_INDENT = 17  # of the values in the summary of a run
@@ -29,9 +31,10 @@ SUMMARY_INDENT = 17  # of the values in the summary of a run
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """Work besides the run itself: studies and their size, the report and its path."""
+    """Work besides the run itself: studies and their size, draws (None: leave those that are stored), the report."""
 
     studies: Mapping[str, int]  # size by name
+    draws: DrawRequest | None
     report: bool
     path: Path | None
     fresh: bool
@@ -70,6 +73,13 @@ def study_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--positions", metavar="FILE|N", help="Book as CSV or Parquet, or the size of the synthetic one.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of the synthetic book.")
 @study_options
+@click.option(
+    "--draws", type=click.IntRange(0, 10_000), metavar="N",
+    help="Bands: draw N times what is not known; 0: none. By default 16 with a report, else none.",
+)  # fmt: skip
+@click.option("--draw-positions", type=click.IntRange(2, 20_000_000), default=10_000, show_default=True, metavar="N",
+              help="Size of the book of a draw.")  # fmt: skip
+@click.option("--priors", type=click.Path(path_type=Path), metavar="FILE", help="Priors other than those of data.")
 @click.option("--report/--no-report", default=None, help="Write the HTML report; by default only with --output.")
 @click.option("--output", "path", type=click.Path(path_type=Path), help="Path of the report.")
 @click.option("--allow-gaps", is_flag=True, help="Carry missing bars of the core flat instead of refusing them.")
@@ -80,7 +90,8 @@ def study_options(function: Callable[..., None]) -> Callable[..., None]:
 def replay(
     event: str | None, file: Path | None, venue: str | None, coins: str | None, changes: tuple[str, ...],
     positions: str | None, seed: int | None, report: bool | None, path: Path | None, allow_gaps: bool,
-    allow_suspect: bool, explain: bool, fresh: bool, quiet: bool, **studies: int | None,
+    allow_suspect: bool, explain: bool, fresh: bool, quiet: bool, draws: int | None, draw_positions: int,
+    priors: Path | None, **studies: int | None,
 ) -> None:  # fmt: skip
     """Replay a crash and print its headline numbers.
 
@@ -109,7 +120,8 @@ def replay(
             text = plan.text(prepare(resolved))
         print_text(text, end="")
         return
-    extras = Extras(sizes, bool(report or path), path, fresh)
+    wanted = draw_request(resolved, given, draws, draw_positions, priors, report=bool(report or path), fresh=fresh)
+    extras = Extras(sizes, wanted, bool(report or path), path, fresh)
     with stages(quiet) as stage:
         done = run_all(resolved, given, extras, stage)
         stage("auditing")
@@ -165,7 +177,12 @@ def run_all(resolved: Resolved, given: Mapping[str, Any], extras: Extras, stage:
         steps = done
         show(done, total)
 
-    run = execute(prepared, count, extras.fresh)
+    with drawing(prepared, given, extras.draws) as job:
+        run = execute(prepared, count, extras.fresh)
+        if job is not None:
+            run = job.store(run, stage(f"{job.request.size} draws"))
+    if extras.draws is not None and not extras.draws.size:
+        run = without_draws(run)
     for name, size in extras.studies.items():
         request = StudyRequest(resolved=resolved, overrides=given, market=prepared.market, first=run, size=size)
         run = STUDIES[name].runner().run(request, stage(f"{size} {name}" if size > 1 else name))
@@ -174,6 +191,44 @@ def run_all(resolved: Resolved, given: Mapping[str, Any], extras: Extras, stage:
     if extras.report:
         stage("writing the report")
     return Replayed(run, write_report(run, extras.path) if extras.report else None, not steps)
+
+
+def draw_request(
+    resolved: Resolved, given: Mapping[str, Any], size: int | None, book_size: int, priors: Path | None, *,
+    report: bool, fresh: bool,
+) -> DrawRequest | None:  # fmt: skip
+    """Return the draws that a command asks for; by default there are some with a report, if there is what to draw."""
+    from backtest.catalogue.priors import read_priors
+    from backtest.studies.draws import WITH_REPORT, DrawRequest, check_size, parameters_for
+
+    rows = read_priors(priors)
+    if size is None and report and parameters_for(rows, resolved, given).rows:
+        size = WITH_REPORT
+    if size is None:
+        return None
+    check_size(size)
+    return DrawRequest(size=size, priors=rows, book_size=book_size, fresh=fresh)
+
+
+@contextmanager
+def drawing(prepared: Prepared, given: Mapping[str, Any], request: DrawRequest | None) -> Iterator[Job | None]:
+    """Yield draws under way, None where none are wanted."""
+    from backtest.studies.draws import started
+
+    if request is None or not request.size:
+        yield None
+        return
+    with started(prepared, given, request) as job:
+        yield job
+
+
+def without_draws(run: StoredRun) -> StoredRun:
+    """Return a run after the draws beside it were taken away."""
+    from backtest.run.run import open_folder
+    from backtest.run.stored import drop_draws
+
+    drop_draws(run.path)
+    return open_folder(run.path)
 
 
 def rows_text(run: StoredRun, study: str) -> str:

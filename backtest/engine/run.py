@@ -30,12 +30,17 @@ class Outcome:
     accounts: CrossAccounts | None
 
 
-def simulate(world: World, progress: Progress | None = None) -> Outcome:
+def simulate(world: World, progress: Progress | None = None, *, ahead: bool = True) -> Outcome:
     """Replay a world to its end.
 
     Steps at which no breach can be reached, no funding is due and no pool holds inventory change nothing but marks;
     they are passed over. Every executed step is checked for conservation, and all arrays are recomputed at the
     start, at the end and every 256 steps.
+
+    Parameters
+    ----------
+    ahead
+        Whether the record holds the lots that a small further move would liquidate.
 
     Raises
     ------
@@ -49,7 +54,8 @@ def simulate(world: World, progress: Progress | None = None) -> Outcome:
     number, checked = 0, 0
     while True:
         before, number = number, _next(replay, number + 1)
-        criticality.measure(replay, max(before, 1), number - 1)
+        if ahead:
+            criticality.measure(replay, max(before, 1), number - 1)
         if number > world.steps:
             break
         if number // FULL_CHECK_EVERY > checked:

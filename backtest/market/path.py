@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from backtest.market.align import on_one_clock
 from backtest.market.depth import read_depth
 from backtest.market.funding import Settlement, funding_notes, read_settlements
 from backtest.market.inputs import InputSeries
-from backtest.market.mark_model import model_points, read_marks
+from backtest.market.mark_model import model_mark, model_points, read_marks
 from backtest.market.notes import known_open_interest, labels, proxy_notes, series_notes, unit_notes, window_notes
 from backtest.market.pre_roll import EntryProfile, entry_profile, find_pre_roll
 from backtest.market.suspects import UsedSuspect, refuse_suspects, suspect_notes, suspects_used
@@ -190,6 +190,17 @@ def walk_market(market: MarketPath, intrabar: str, half_life_s: float, first_bar
             path.mark[s] = points[:, -1] if path.parts == 1 else points.ravel()
             path.trade[s] = walk(trade[s : s + 1], trade[s : s + 1], intrabar, pieces).trade[0]
     return path
+
+
+def with_half_life(market: MarketPath, half_life_s: float) -> MarketPath:
+    """Return the market with the modelled marks of another half-life; measured marks stay."""
+    mark = market.mark.copy()
+    for s, unit in enumerate(market.instruments):
+        if market.modelled[s]:
+            mark[s] = model_mark(market.trade[s], market.bar_s, half_life_s, unit.mark_per_tick)
+    seen = max(market.core_bar, 1) if market.core_bar < len(market.open_ts) else 1
+    low, high = mark[:, :seen, LOW].min(axis=1), mark[:, :seen, HIGH].max(axis=1)
+    return replace(market, mark=mark, pre_low=low, pre_high=high)
 
 
 def _requested_window(scenario: Scenario, bar_s: int) -> RequestedWindow:

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from backtest.assets import inside, runs_folder
 from backtest.durable import clear
-from backtest.engine.prices import flow_of
-from backtest.engine.run import Progress, simulate
-from backtest.engine.world import World
+from backtest.engine.run import Progress
 from backtest.errors import RunError
-from backtest.mechanics.feedback import Feedback, decay_e9
 from backtest.run import identity
 from backtest.run.describe import facts_of, meta_of
+from backtest.run.finished import Finished
 from backtest.run.folder import write_run
 from backtest.run.prepare import Prepared
 from backtest.run.run import StoredRun, open_folder
-
-if TYPE_CHECKING:
-    from backtest.run.tables import Finished
+from backtest.run.simulated import simulated
 
 
 def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = False) -> StoredRun:
@@ -39,27 +33,15 @@ def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = 
             pass  # a broken folder is written again
     began = time.time()
     done = finished(prepared, progress)
-    simulated = time.time()
+    ended = time.time()
     tables = result_tables(done)
-    log = {"began": dt.datetime.fromtimestamp(began, dt.UTC).isoformat(), "engine_s": round(simulated - began, 3),
-           "tables_s": round(time.time() - simulated, 3)}  # fmt: skip
+    log = {"began": dt.datetime.fromtimestamp(began, dt.UTC).isoformat(), "engine_s": round(ended - began, 3),
+           "tables_s": round(time.time() - ended, 3)}  # fmt: skip
     return open_folder(write_run(tables, meta_of(prepared, done.facts), log))
 
 
 def finished(prepared: Prepared, progress: Progress | None = None) -> Finished:
     """Run a prepared replay to its end, and write nothing."""
-    from backtest.run.tables.shared import Finished
-
-    outcome = simulate(prepared.world if prepared.baseline is None else _displaced(prepared, progress), progress)
+    outcome = simulated(prepared, progress)
     facts = facts_of(prepared, identity.code_digest())
     return Finished(prepared.run_id, prepared.market, prepared.book, outcome, prepared.first_bar, facts)
-
-
-def _displaced(prepared: Prepared, progress: Progress | None) -> World:
-    """Run the baseline on the tape; return the world with the baseline's flow."""
-    world, baseline, scenario = prepared.world, prepared.baseline, prepared.resolved.scenario
-    assert baseline is not None
-    flow = flow_of(simulate(baseline, progress).record, len(world.symbols), world.steps)
-    rules, left = baseline.rules, decay_e9(scenario.feedback_half_life_s, world.bar_s, world.walk.segments)
-    feedback = Feedback(left, scenario.max_rounds, flow.forced, flow.total, rules.impact, rules.strength, rules.scale)
-    return replace(world, feedback=feedback)

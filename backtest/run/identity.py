@@ -23,10 +23,13 @@ def version(library: str) -> str:
 
 
 @cache
-def code_digest() -> str:
-    """Return the digest of the sources that decide results, as they were when this process first asked."""
+def code_digest(*more: str) -> str:
+    """Return the digest of the sources that decide results, as they were when this process first asked.
+
+    ``more`` are packages above the run that decide them too.
+    """
     package = Path(__file__).parents[1]
-    above = {"studies", "report", "api", "cli", "_assets"}
+    above = {"studies", "report", "api", "cli", "_assets"} - set(more)
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         relative = path.relative_to(package)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backtest.errors import CrashbookError, RunError, UnknownNameError
+from backtest.run.drawn import DRAW_TABLES
 from backtest.run.folder import find_run
 from backtest.run.meta import RunMeta
 from backtest.run.reading import check_tables, read_meta, read_table
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 SUMMARIES = "summaries"  # rows of the view run_summary, of several runs
+ADDED = (*VIEWS, SUMMARIES, *DRAW_TABLES)  # to a connection, when a statement names them
 
 
 class Frame:
@@ -54,7 +56,7 @@ class StoredRun:
     meta
         The contents of ``run.json``.
     studies
-        Results of seeds and grids stored beside the run.
+        Results of seeds, draws and grids stored beside the run.
     budget
         Seconds that a query or a statement may take, and memory that the database may use; set it before the first
         question. A statement that the database computes while it plans cannot be stopped from within a process of
@@ -116,7 +118,7 @@ class StoredRun:
             If a table has other columns, types or rows than declared.
         """
         con = self._open()
-        self._add_views(con, [*VIEWS, SUMMARIES])
+        self._add_views(con, ADDED)
         return con
 
     def _open(self) -> duckdb.DuckDBPyConnection:
@@ -128,9 +130,18 @@ class StoredRun:
         return con
 
     def _add_views(self, con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
-        """Add views; the headline numbers of the runs over seeds are, without seeds that fit, the run's own."""
+        """Add views and the tables of draws, empty where there are none.
+
+        The headline numbers of the runs over seeds are, without seeds that fit, the run's own.
+        """
         wanted = set(names)
         create_views(con, sorted(wanted & set(VIEWS) | ({"run_summary"} if SUMMARIES in wanted else set())))
+        for name in DRAW_TABLES.keys() & wanted:
+            con.execute(f"CREATE TABLE IF NOT EXISTS {name} ({DRAW_TABLES[name]})")
+            if self.studies.draws is not None:
+                con.register("rows", self.studies.draws.frames()[name].to_arrow())
+                con.execute(f"INSERT INTO {name} SELECT * FROM rows")
+                con.unregister("rows")
         if SUMMARIES not in wanted:
             return
         seeds = self.studies.seeds
@@ -144,13 +155,13 @@ class StoredRun:
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """Return the run's own connection, opened on first use."""
-        return self._reading(" ".join((*VIEWS, SUMMARIES)))
+        return self._reading(" ".join(ADDED))
 
     def _reading(self, sql: str) -> duckdb.DuckDBPyConnection:
         """Return the run's own connection with every view that a statement names: to plan a view takes longer."""
         if self._con is None:
             self._con = self._open()
-        missing = [name for name in (*VIEWS, SUMMARIES) if name in sql and name not in self._views]
+        missing = [name for name in ADDED if name in sql and name not in self._views]
         self._add_views(self._con, missing)
         self._views.update(missing)
         return self._con

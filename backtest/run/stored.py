@@ -14,6 +14,7 @@ from msgspec import Meta
 from backtest.assets import read_regular
 from backtest.durable import write_file
 from backtest.errors import FileError, RunError
+from backtest.run.drawn import Draws
 from backtest.run.meta import Record, RunId, Word, decode
 from backtest.run.reading import LARGEST_JSON, parsed
 from backtest.run.seal import is_sealed, reason, sealed
@@ -76,9 +77,10 @@ class StudyRow(Record, frozen=True):
 
 
 class Studies(Record, frozen=True):
-    """The studies stored beside a run: its seeds, and by name the rows of studies that change settings."""
+    """The studies stored beside a run: its seeds, its draws, and by name the rows of studies that change settings."""
 
     seeds: Seeds | None = None
+    draws: Draws | None = None
     rows: dict[Word, tuple[StudyRow, ...]] = msgspec.field(default_factory=dict)
 
     @property
@@ -128,9 +130,13 @@ def read_studies(folder: Path) -> Studies:
 
 
 def store_studies(
-    folder: Path, *, seeds: Seeds | None = None, rows: Mapping[str, tuple[StudyRow, ...]] | None = None
+    folder: Path,
+    *,
+    seeds: Seeds | None = None,
+    draws: Draws | None = None,
+    rows: Mapping[str, tuple[StudyRow, ...]] | None = None,
 ) -> None:
-    """Add results to the studies stored beside a run: seeds, and rows by the name of their study.
+    """Add results to the studies stored beside a run: seeds, draws, and rows by the name of their study.
 
     Raises
     ------
@@ -139,7 +145,24 @@ def store_studies(
     """
     path = folder / STUDIES
     known = read_studies(folder)
-    studies = Studies(seeds=seeds or known.seeds, rows={**known.rows, **(rows or {})})
+    kept = Studies(seeds=seeds or known.seeds, draws=draws or known.draws, rows={**known.rows, **(rows or {})})
+    _write(path, kept)
+
+
+def drop_draws(folder: Path) -> None:
+    """Take the draws out of the studies stored beside a run.
+
+    Raises
+    ------
+    RunError
+        If the file cannot be written; it stays as it was.
+    """
+    known = read_studies(folder)
+    if known.draws is not None:
+        _write(folder / STUDIES, msgspec.structs.replace(known, draws=None))
+
+
+def _write(path: Path, studies: Studies) -> None:
     try:
         write_file(path, sealed(msgspec.to_builtins(studies)).encode())
     except OSError as error:

@@ -26,6 +26,7 @@ import pytest
 from backtest.cli.messages import explain
 from backtest.errors import CrashbookError
 from backtest.report import render_html
+from backtest.run.drawn import AdlMinute, CoinHeadlines, Draw, DrawnField, Draws, Headlines
 from backtest.run.reading import LARGEST_JSON
 from backtest.run.run import open_folder
 from backtest.run.seal import file_digest, sealed
@@ -124,7 +125,12 @@ def shelf(home: Path) -> Shelf:
     ids = (run.run_id, "0123456789ab")
     seeds = Seeds(run_ids=ids, summaries=(row, row), bands={"adl_usd": Band(low=1.0, median=2.0, high=3.0)},
                   compared={"largest_order": (1.0, 2.0)})  # fmt: skip
-    store_studies(run.path, seeds=seeds, rows={"grid": (StudyRow(label="a", run_id=ids[1], metrics={"adl_usd": 1.0}),)})
+    store_studies(
+        run.path,
+        seeds=seeds,
+        draws=some_draws(),
+        rows={"grid": (StudyRow(label="a", run_id=ids[1], metrics={"adl_usd": 1.0}),)},
+    )
     files = {path.name: path.read_bytes() for path in run.path.iterdir() if path.is_file()}
     (home / "secret").write_text("secret", "utf-8")
     (home / "link").symlink_to(home / "secret")
@@ -134,6 +140,23 @@ def shelf(home: Path) -> Shelf:
     out = Shelf(run.path, home, files)
     out.before = out.state()
     return out
+
+
+def some_draws() -> Draws:
+    """Return two draws of a number and a choice, as a study stores them."""
+    made = Headlines(
+        liquidated_usd=10.0, adl_usd=5.0, adl_positions=1, first_liquidation_s=60.0, first_adl_s=120.0,
+        pool_capital_usd=3.0, pool_low_usd=-1.0, vault_capital_usd=3.0, vault_low_usd=-1.0, vault_died=True,
+        uncovered_usd=-1.0, coins=(CoinHeadlines(symbol="BTC/USDT:USDT", liquidated_usd=10.0, adl_usd=5.0),),
+        adl_minutes=(AdlMinute(minute=2, adl_usd=5.0),),
+    )  # fmt: skip
+    fields = tuple(
+        DrawnField(name=name, prior=name, field=field, source="declared", mark="U", seen="nothing")
+        for name, field in (("liquidity", "liquidity_factor"), ("order", "intrabar"))
+    )
+    draws = tuple(Draw(seed=k, values={"liquidity": 0.5 + k, "order": "close"}, headlines=made) for k in (1, 2))
+    return Draws(identity="0" * 64, positions=200, priors="priors.toml", fields=fields, draws=draws,
+                 compared={"largest_order": (1.0, None)}, notes=("seed was given",))  # fmt: skip
 
 
 # cases: what is spoilt, in words, and how

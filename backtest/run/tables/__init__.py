@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
+from backtest.run.finished import Finished
 from backtest.run.tables import actual, adl, book, criticality, ledger, liquidation, steps
 from backtest.run.tables.arrow import build
-from backtest.run.tables.shared import Columns, Finished, Shared
+from backtest.run.tables.shared import Columns, Shared
 from backtest.schema.tables import TABLES
 
 __all__ = ["Finished", "result_tables"]

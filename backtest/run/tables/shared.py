@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from backtest.book.book import PositionBook
 from backtest.engine.columns import chosen
 from backtest.engine.records import FUND, NONE
-from backtest.engine.run import Outcome
-from backtest.market.path import MarketPath
 from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Ints
+from backtest.run.finished import Finished
 from backtest.run.tables.arrow import named, nullable
 
 Columns = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A run that has ended: where it started from and what was recorded. The walk began at ``first_bar``."""
-
-    run_id: str
-    market: MarketPath
-    book: PositionBook
-    outcome: Outcome
-    first_bar: int
-    facts: Mapping[str, Any]  # the columns of ``runs`` that say what was run
 
 
 class Shared:

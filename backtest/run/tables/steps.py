@@ -25,8 +25,8 @@ def steps(s: Shared) -> tuple[int, Columns]:
     shape = (symbols, steps)
     value = s.at(s.mark)  # quanta per lot
     interest = _open_interest(s, shape)
-    funds = [_pool(s, FUND, shape, value, number) for number in s.funds]
-    vault = _pool(s, VAULT, shape, value)
+    funds = [pool_path(s, FUND, shape, value, number) for number in s.funds]
+    vault = pool_path(s, VAULT, shape, value)
     margin = _margin(s, vault, value)
     own = s.ledger.fund_of
     b = s.breaches
@@ -203,7 +203,8 @@ def _adl_on(s: Shared, shape: tuple[int, int]) -> Any:
     return out
 
 
-def _pool(s: Shared, owner: int, shape: tuple[int, int], value: Ints, number: int = NONE) -> PoolPath:
+def pool_path(s: Shared, owner: int, shape: tuple[int, int], value: Ints, number: int = NONE) -> PoolPath:
+    """Return cash, equity and lots of a fund or the vault after each step; ``value`` is that of a lot at the marks."""
     rules = s.world.rules
     start = fund_starts(s)[number] if owner == FUND else (rules.vault.capital if rules.vault else 0)
     legs = _legs(s, owner)

@@ -1,0 +1,107 @@
+"""The headline numbers of a finished run, straight from the engine's record: what a draw leaves behind.
+
+They equal those of the query ``run_summary`` and of the tables of the same run, which need a run folder and a database.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backtest.engine.records import FUND, UNCOVERED, VAULT
+from backtest.mechanics.exact import QUANTA_PER_USD, Ints
+from backtest.run.drawn import AdlMinute, CoinHeadlines, Headlines
+from backtest.run.finished import Finished
+from backtest.run.tables.liquidation import crossing_ts
+from backtest.run.tables.shared import Shared
+from backtest.run.tables.steps import pool_path
+
+MINUTE_US = 60_000_000
+
+
+def headlines(done: Finished) -> Headlines:
+    """Return the headline numbers of a finished run."""
+    s = Shared(done)
+    shape = (len(s.symbols), s.world.steps)
+    value = s.at(s.mark)
+    funds = [pool_path(s, FUND, shape, value, number).equity for number in s.funds]
+    vaults = [pool_path(s, VAULT, shape, value, number).equity for number in _vault_numbers(s)]
+    rules = s.world.rules
+    fund_capital, vault_capital = rules.fund_start, rules.vault.capital if rules.vault else 0
+    in_vault = bool(vault_capital) or bool(((s.transfers.taker == VAULT) | (s.transfers.giver == VAULT)).any())
+    capital, paths = (vault_capital, vaults) if in_vault else (fund_capital, funds)
+    liquidated, adl = _liquidated(s), _adl(s)
+    return Headlines(
+        liquidated_usd=_usd(int(liquidated.sum())),
+        adl_usd=_usd(int(adl.sum())),
+        adl_positions=len(np.unique(s.record.slices.join().winner_row)),
+        first_liquidation_s=_first_liquidation(s),
+        first_adl_s=_first_adl(s),
+        pool_capital_usd=_usd(capital),
+        pool_low_usd=_usd(_low(capital, paths)),
+        vault_capital_usd=_usd(vault_capital),
+        vault_low_usd=_usd(_low(vault_capital, vaults)),
+        vault_died=any(int(path.min()) < 0 for path in vaults),
+        uncovered_usd=_usd(_uncovered(s, [*funds, *vaults])),
+        coins=tuple(
+            CoinHeadlines(symbol=symbol, liquidated_usd=_usd(int(lost)), adl_usd=_usd(int(closed)))
+            for symbol, lost, closed in zip(s.symbols, liquidated, adl.sum(axis=1), strict=True)
+        ),
+        adl_minutes=_minutes(s, adl.sum(axis=0)),
+    )
+
+
+def _usd(quanta: int) -> float:
+    return quanta / QUANTA_PER_USD
+
+
+def _vault_numbers(s: Shared) -> list[int]:
+    return [s.ledger.vault.number]
+
+
+def _low(capital: int, paths: list[Ints]) -> int:
+    """Return the lowest equity of pools together, the start included."""
+    return min(capital, int(np.sum(paths, axis=0).min()))
+
+
+def _liquidated(s: Shared) -> Ints:
+    """Return the notional that left accounts in breach, by symbol, at the breach mark."""
+    b = s.breaches
+    out = np.zeros(len(s.symbols), dtype=np.int64)
+    np.add.at(out, b.symbol, (b.book_lots + b.takeover_lots + b.adl_lots) * s.each(b.symbol, b.mark))
+    return out
+
+
+def _adl(s: Shared) -> Ints:
+    """Return the notional of waves by symbol and step."""
+    out = np.zeros((len(s.symbols), s.world.steps), dtype=np.int64)
+    for wave in s.record.waves:
+        out[wave.symbol, wave.step - 1] += wave.notional
+    return out
+
+
+def _first_liquidation(s: Shared) -> float | None:
+    return _after(s, int(crossing_ts(s).min())) if len(s.breaches.step) else None
+
+
+def _first_adl(s: Shared) -> float | None:
+    closed = [wave.step for wave in s.record.waves if wave.closed_lots]
+    return _after(s, int(s.step_ts[min(closed) - 1])) if closed else None
+
+
+def _after(s: Shared, ts: int) -> float:
+    return (ts - int(s.bar_ts[0])) / 1e6
+
+
+def _uncovered(s: Shared, equity: list[Ints]) -> int:
+    """Return what the owner of uncovered losses got, and what funds and vaults are below zero at the end."""
+    t = s.transfers
+    got = int(t.cash[t.taker == UNCOVERED].sum()) - int(t.cash[t.giver == UNCOVERED].sum())
+    return got + sum(min(int(path[-1]), 0) for path in equity)
+
+
+def _minutes(s: Shared, adl: Ints) -> tuple[AdlMinute, ...]:
+    """Return the minutes that have ADL; a step belongs to the minute of its bar."""
+    minute = (s.bar_ts - s.bar_ts[0]) // MINUTE_US
+    total = np.zeros(int(minute[-1]) + 1, dtype=np.int64)
+    np.add.at(total, minute, adl)
+    return tuple(AdlMinute(minute=at, adl_usd=_usd(int(total[at]))) for at in np.flatnonzero(total).tolist())

@@ -1,0 +1,116 @@
+"""Jobs in processes of their own: results in order, a refusal, a defect, a worker that dies, the end of the parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from backtest.errors import ConfigError, CrashbookError
+from backtest.studies.crew import Crew, run_here
+
+LIMIT_S = 60  # ends a test that hangs
+PARENT = """
+import sys
+from backtest.studies.crew import Crew
+from tests.studies.test_crew import forever
+with Crew(forever, None, 2, 2) as crew:
+    print(*[process.pid for process in crew.processes], flush=True)
+    crew.results()
+"""
+
+
+def squared(task: int, number: int) -> int:
+    return task + number * number
+
+
+def picky(task: int, number: int) -> int:
+    if number == task:
+        raise ConfigError("cross_frac = 2; allowed: 0 to 1")
+    return number
+
+
+def broken(task: int, number: int) -> int:
+    return task // number
+
+
+def dying(task: int, number: int) -> int:
+    if number == task:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def chatty(task: str, number: int) -> int:
+    print(task)
+    return number
+
+
+def forever(task: None, number: int) -> None:
+    while True:
+        signal.pause()
+
+
+def test_results_stand_in_the_order_of_their_numbers() -> None:
+    with Crew(squared, 100, 5, 2) as crew:
+        seen: list[tuple[int, int]] = []
+        assert crew.results(lambda done, total: seen.append((done, total))) == [100, 101, 104, 109, 116]
+    assert seen == [(k, 5) for k in range(1, 6)]
+    assert run_here(squared, 100, 5) == [100, 101, 104, 109, 116]
+
+
+def test_a_refusal_names_its_job() -> None:
+    with pytest.raises(CrashbookError, match=r"^draw 2 of 3: cross_frac = 2; allowed: 0 to 1$"):
+        run_here(picky, 1, 3, "draw")
+    with Crew(picky, 1, 3, 2, "draw") as crew, pytest.raises(CrashbookError, match=r"^draw 2 of 3: cross_frac = 2"):
+        crew.results()
+
+
+def test_a_defect_is_no_refusal() -> None:
+    with Crew(broken, 1, 2, 1) as crew, pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        crew.results()
+
+
+def test_a_worker_that_dies_is_one_line() -> None:
+    with Crew(dying, 3, 4, 2, "draw") as crew, pytest.raises(CrashbookError) as caught:
+        crew.results()
+    assert str(caught.value).startswith("draws: a worker process died (killed by signal 9), nothing of them was kept;")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_a_job_prints_does_not_stand_between_the_answers() -> None:
+    with Crew(chatty, "x" * 100_000, 3, 1) as crew:
+        assert crew.results() == [0, 1, 2]
+
+
+def test_leaving_ends_the_workers_at_once() -> None:
+    with pytest.raises(KeyboardInterrupt), Crew(forever, None, 2, 2) as crew:
+        raise KeyboardInterrupt
+    assert [process.returncode for process in crew.processes] == [-signal.SIGKILL] * 2
+
+
+def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True, env=environment)
+    assert parent.stdout is not None
+    workers = [int(word) for word in parent.stdout.readline().split()]
+    assert len(workers) == 2
+    parent.kill()
+    parent.wait(LIMIT_S)
+    parent.stdout.close()
+    deadline = time.monotonic() + LIMIT_S
+    while any(_alive(pid) for pid in workers):
+        assert time.monotonic() < deadline, "the workers outlive their parent"
+        os.sched_yield()
+
+
+def _alive(pid: int) -> bool:
+    """Return whether a process runs; one that nobody has waited for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
