@@ -136,7 +136,8 @@ class Comparison(Table, frozen=True, kw_only=True):
 
         Examples
         --------
-        >>> when = {"start": dt.datetime(2025, 10, 10), "end": dt.datetime(2025, 10, 11), "how": "bar"}
+        >>> day = dt.datetime.fromisoformat("2025-10-10")
+        >>> when = {"start": day, "end": day + dt.timedelta(1), "how": "bar"}
         >>> first = Comparison(fact="first", metric="adl_first_s", coin="BTC+ETH", **when)
         >>> both = Comparison(fact="both", metric="adl_notional_usd", coin="BTC+ETH", **when)
         >>> first.covered_by(["BTC"]), both.covered_by(["BTC"]), first.covered_by(["SOL"])
