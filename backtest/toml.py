@@ -8,8 +8,10 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -28,6 +30,7 @@ Mark = Literal["V", "S", "D", "U"]
 MARKS = {"V": "primary source", "S": "secondary source", "D": "derived", "U": "not verified"}
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 LARGEST = 16 << 20  # bytes of a file
+FILES_KEPT = 64  # more than events and venues together
 LONGEST_SHOWN = 60  # characters of a wrong value
 _KINDS: dict[Any, str] = {
     str: "text in quotes",
@@ -62,13 +65,19 @@ def read_toml(path: Path) -> dict[str, Any]:
                 raise ConfigError(
                     f"{path.name}: larger than {LARGEST >> 20} MB; such a file holds texts and numbers only"
                 )
-            return tomllib.load(file)
+            return deepcopy(_parsed(file.read()))
     except FileNotFoundError:
         raise ConfigError(f"{path.name}: no such file; give the path of a TOML file") from None
     except (ValueError, RecursionError) as error:  # syntax, encoding, a number of 5,000 digits, endless nesting
         raise ConfigError(f"{path.name}: not valid TOML: {error}; correct the file") from None
     except OSError as error:
         raise ConfigError(f"{path.name}: cannot be read: {error.strerror}") from None
+
+
+@lru_cache(maxsize=FILES_KEPT)
+def _parsed(text: bytes) -> dict[str, Any]:
+    """Parse the text of a file, once in a process: an event takes as long as a third of a small replay."""
+    return tomllib.loads(text.decode())
 
 
 def decode(value: Any, kind: type[T], where: str, *, key: str = "") -> T:
