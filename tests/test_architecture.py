@@ -220,6 +220,7 @@ def test_the_checks_see_what_they_are_for(tmp_path: Path) -> None:
 # Calls that make a path of a name; outside ``assets`` each needs a reason. Everything else asks ``assets.inside``.
 JOINING = {"joinpath", "with_name", "with_stem", "with_suffix", "join", "Path", "PurePath", "PurePosixPath"}
 OWN_PATHS = {
+    "api.replay: Path": "a file of priors that the user names",
     "api.run: Path": "a place that the user names",
     "cli.supervise: Path": "the number of a process",
     "durable: with_name": "the hidden name beside a path",

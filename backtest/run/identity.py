@@ -13,6 +13,7 @@ from backtest.market.path import MarketPath
 from backtest.run.resolve import Resolved
 from backtest.venue.margin_table import MarginTable
 
+WORDS = {"summary.py", "draw_lines.py", "pinned.py", "published.py", "__main__.py"}  # about results
 IDENTITY = ("numpy", "polars", "pyarrow")
 
 
@@ -33,7 +34,7 @@ def code_digest(*more: str) -> str:
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         relative = path.relative_to(package)
-        if relative.parts[0] not in above and relative.name not in {"plots.py", "summary.py", "__main__.py"}:
+        if relative.parts[0] not in above and relative.name not in WORDS:
             digest.update(relative.as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

@@ -97,6 +97,13 @@ class StoredRun:
         """Return the identity of the run."""
         return self.meta.run_id
 
+    @property
+    def draws(self) -> pl.DataFrame:
+        """Return a row for each draw stored beside the run: its seed, the values drawn, the headlines."""
+        import polars as pl
+
+        return pl.DataFrame() if self.studies.draws is None else self.studies.draws.frame()
+
     def table(self, name: str) -> pl.DataFrame:
         """Return a table or view by name."""
         if name in VIEWS:

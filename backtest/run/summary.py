@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backtest.formatting import coin, period, plural, utc, whole_usd
+from backtest.run.draw_lines import cliff_lines, draw_lines
 
 if TYPE_CHECKING:
     from backtest.run.run import StoredRun
@@ -28,6 +29,7 @@ def lines(run: StoredRun) -> list[tuple[str, str]]:
         *([("unit", unit)] if unit else []),
         ("positions", f"{s['positions']:,} ({run.meta.labels.book.badge} book, seed {s['seed']})"),
         ("open interest", f"{whole_usd(s['open_interest_usd'])} a side"),
+        *draw_lines(run, s),
         ("liquidated", f"{whole_usd(s['liquidated_usd'])} in {s['liquidations']:,} liquidations"),
         ("  longs", whole_usd(s["liquidated_long_usd"]) + (f" ({long_share:.1%})" if long_share is not None else "")),
         ("  shorts", whole_usd(s["liquidated_short_usd"])),
@@ -37,6 +39,7 @@ def lines(run: StoredRun) -> list[tuple[str, str]]:
         *(("beware", note) for note in run.meta.headline),
         *_stressed(s),
         ("ADL", f"{whole_usd(s['adl_usd'])} closed in {s['adl_positions']:,} positions, {s['adl_waves']:,} waves"),
+        *cliff_lines(s),
         ("first ADL", utc(s["first_adl_ts"]) + onset),
         ("uncovered", whole_usd(s["uncovered_usd"])),
         ("conservation", f"residual {whole_usd(s['residual_usd'])}"),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from backtest.assets import asset
+from backtest.run.drawn import DRAW_TABLES
 from backtest.schema.table import Table
 from backtest.schema.tables import TABLES, VIEWS
 from backtest.sql.files import audit_names, query_names, view_names
@@ -25,7 +26,8 @@ READING = """
     adl_selection_order adl_haircut_by_rank adl_concentration adl_by_cohort adl_causes adl_first_closed
     forgone_pnl adl_impact_by_symbol hedges watch_ranks open_interest_path funding_flows data_coverage window_metrics
     seed_spread actual_by_minute actual_adl_order position_funding cross_contagion multi_coin_breaches
-    fund_timeline adl_in_window forced_sales_in_window vault_result
+    fund_timeline adl_in_window forced_sales_in_window vault_result draw_spread draw_spread_by_symbol draw_cliffs
+    draw_adl_by_capital draw_drivers draw_adl_by_minute draw_parameters
 """
 AUDITS = """
     ledger_sums_to_zero lots_sum_to_zero accounts_match_ledger open_interest_balanced fund_movements_match_balance
@@ -35,7 +37,7 @@ AUDITS = """
     marks_fresh_at_funding loss_waterfall_sums_to_zero book_fill_inside_range mark_inside_walk
 """
 OF_WINDOWS = ("window_metrics", "adl_in_window", "forced_sales_in_window")
-ONE_ROW = {"run_summary", "adl_causes", "vault_result", *OF_WINDOWS}
+ONE_ROW = {"run_summary", "adl_causes", "vault_result", "draw_cliffs", *OF_WINDOWS}
 WINDOW = {name: {"start": "2025-10-10T21:00", "end": "2025-10-10T22:00"} for name in OF_WINDOWS}
 FILES = sorted(asset("queries").rglob("*.sql"))
 COLUMNS = {
@@ -57,7 +59,8 @@ COLUMNS = {
 SILENT = """
     adl_waves adl_selection_order adl_haircut_by_rank adl_concentration adl_by_cohort adl_first_closed forgone_pnl
     liquidations_per_minute largest_liquidations cascades liquidity_pressure hedges watch_ranks funding_flows
-    actual_by_minute actual_adl_order position_funding multi_coin_breaches fund_timeline
+    actual_by_minute actual_adl_order position_funding multi_coin_breaches fund_timeline draw_spread
+    draw_spread_by_symbol draw_adl_by_capital draw_drivers draw_adl_by_minute draw_parameters
 """
 
 
@@ -108,7 +111,7 @@ def test_the_names_are_complete() -> None:
 def test_queries_and_audits_do_not_share_names() -> None:
     names = [*query_names(), *audit_names()]
     assert len(names) == len(set(names)) == len(FILES)
-    assert not set(names) & (set(TABLES) | {"rules", "summaries"})
+    assert not set(names) & (set(TABLES) | set(DRAW_TABLES) | {"rules", "summaries"})
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
