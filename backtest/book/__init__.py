@@ -1,8 +1,12 @@
 """Position books: who holds what before the first mark, in exact integers.
 
-``book`` is the book itself; ``synthesis`` draws one from a seed with ``distributions`` and ``pairing`` (accounts of
-several coins); ``importer`` reads one from a file with ``amounts``; ``accounts`` are cross accounts, ``watch``
-positions of mine.
+``book`` is the book itself; ``synthesis`` draws one from a seed with ``holders`` (which accounts hold which coins),
+``cross_draw`` (accounts of several coins), ``sides``, ``coin``, ``leverage`` and ``distributions``; ``importer`` reads
+one from a file with ``amounts``; ``accounts`` are cross accounts, ``watch`` positions of mine, ``shape`` measures a
+book before any price moves.
 """
 
-__all__ = ["accounts", "amounts", "book", "distributions", "importer", "pairing", "synthesis", "watch"]
+__all__ = [
+    "accounts", "amounts", "book", "coin", "cross_draw", "distributions", "holders", "importer", "leverage", "shape",
+    "sides", "synthesis", "watch",
+]  # fmt: skip

@@ -97,12 +97,13 @@ def _funding(prepared: Prepared) -> list[str]:
 
 def _owners(scenario: Scenario) -> str:
     """Return the sentence on the accounts of a synthetic book."""
-    if scenario.positions_per_account == 1:
+    coins = len(scenario.coins)
+    if not scenario.cross_frac or coins == 1:
         return "each position is an account of its own."
     return (
-        f"positions of {scenario.positions_per_account:g} coins on average are joined to one account, the largest of "
-        f"each coin with the largest, {scenario.hedged_frac:.0%} of these long in some and short in others, "
-        f"{scenario.cross_frac:.0%} in cross margin; no venue publishes these shares (U)."
+        f"{scenario.cross_frac:.0%} of notional is in cross accounts of {min(scenario.positions_per_account, coins):g} "
+        f"coins on average, {scenario.hedged_frac:.0%} of these long in some and short in others, the rest alone; no "
+        "venue publishes these shares (U)."
     )
 
 

@@ -86,6 +86,19 @@ class Scenario:
         {"default": ((0.0, 3.0, 0.36), (3.0, 7.0, 0.49), (7.0, 0.0, 0.15))},
         "shares of notional by effective leverage: [from, to, share]; to = 0 is the tier limit", unit="x",
     )
+    long_leverage_mix: Mix | None = option(
+        None, "the same of longs only; none, or no rows for a coin: leverage_mix", unit="x",
+    )
+    short_leverage_mix: Mix | None = option(
+        None, "the same of shorts only; none, or no rows for a coin: leverage_mix", unit="x",
+    )
+    leverage_exponent: float = option(
+        0.0, "drawn leverage is multiplied by (highest leverage of the coin / 20) ^ this", low=0, high=3,
+    )
+    delta_neutral_frac: float = option(
+        0.0, "share of the shorts' notional whose long leg is elsewhere: leverage 0.05 to 1, cohort delta_neutral",
+        unit="0..1", low=0, high=1,
+    )
     size_sigma: float = option(2.7, "sigma of the lognormal body of sizes", low=0.01, high=5)
     size_alpha: float = option(0.85, "exponent of the Pareto tail of sizes", low=0.1, high=10)
     size_tail_frac: float = option(0.05, "share of accounts in the tail", unit="0..1", low=0, high=0.5)
@@ -93,16 +106,15 @@ class Scenario:
     entry_spread_frac: float = option(
         0.03, "sigma of the lognormal spread of entries where the pre-roll is short", unit="0..1", low=0, high=1,
     )
+    cross_frac: float = option(
+        0.0, "share of notional in cross accounts of several coins, the rest is alone; U, not known", unit="0..1",
+        low=0, high=1,
+    )
     positions_per_account: float = option(
-        1.0,
-        "mean positions, each of another coin, of an account of the synthetic book, as far as coins have enough",
-        low=1, high=1000,
+        1.0, "mean positions, each of another coin, of a cross account; at most as many as coins", low=1, high=1000,
     )
     hedged_frac: float = option(
-        0.0, "share of the accounts of several coins that hold longs and shorts", unit="0..1", low=0, high=1,
-    )
-    cross_frac: float = option(
-        0.0, "share of the accounts of several coins in cross margin; U, not known", unit="0..1", low=0, high=1,
+        0.0, "share of the cross accounts that hold longs and shorts", unit="0..1", low=0, high=1,
     )
     liquidity_scale: PerCoin = option(1.0, "traded volume of the venue over that of the bars walked", low=0, high=1000)
     liquidity_factor: float = option(

@@ -61,7 +61,7 @@ def check_value(param: Param, value: Any, where: str) -> Any:
     if param.kind in {"per_coin", "mix"} and isinstance(found, Mapping):
         found = _by_coin(found, param.name, where)
     if param.kind == "mix":
-        _check_mix(found, where)
+        _check_mix(found, param.name, where)
     if found == "":
         raise ConfigError(f"{where}: {param.name} is empty; give a value or leave it out")
     if param.kind == "coins" and len(set(found)) < len(found):
@@ -91,13 +91,13 @@ def _time(param: Param, given: Any, where: str) -> dt.datetime:
     return value
 
 
-def _check_mix(mix: Mix, where: str) -> None:
+def _check_mix(mix: Mix, name: str, where: str) -> None:
     for coin, rows in mix.items():
         shares = sum(row[2] for row in rows)
         if abs(shares - 1) > 1e-9 or any(0 < row[1] <= row[0] or min(row) < 0 for row in rows):
             rule = "each row is [from, to, share] with from < to or to = 0"
             held = shown([list(row) for row in rows])
-            raise ConfigError(f"{where}: leverage_mix.{coin} = {held}; shares sum to 1 (now {shares:g}), {rule}")
+            raise ConfigError(f"{where}: {name}.{coin} = {held}; shares sum to 1 (now {shares:g}), {rule}")
 
 
 def parse_set(text: str) -> dict[str, Any]:

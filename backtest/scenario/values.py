@@ -52,7 +52,7 @@ def baseline_of(scenario: Scenario, default: Scenario) -> Scenario:
     values: dict[str, Any] = {"path": "tape"}
     for param in PARAMS:
         own, usual = getattr(scenario, param.name), getattr(default, param.name)
-        if param.kept or usual is None:
+        if param.kept or (usual is None and param.kind == "per_coin"):
             values[param.name] = own
         elif param.kind in {"per_coin", "mix"}:
             values[param.name] = merge({param.name: own}, {param.name: usual})[param.name]

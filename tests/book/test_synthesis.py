@@ -383,3 +383,22 @@ def test_initial_margin_rates_round_up() -> None:
     equity = book.collateral - book.side * (book.entry_value - value)
     assert (3 * equity >= value).all()
     assert math.ceil(RATE_ONE / 3.0) == 333_333_334
+
+
+def test_a_small_book_with_cross_accounts_has_the_concentration_of_a_large_one() -> None:
+    """The 30 largest longs hold the same share of 3,000 positions and of 100,000, within a twentieth."""
+    fields: dict[str, Any] = {"cross_frac": 0.7, "positions_per_account": 2.0, "open_interest_usd": 1e10}
+    shares = []
+    for positions in (3_000, 100_000):
+        lots = np.sort(rows_of(draw((BTC, SOL), positions=positions, **fields), 0, 1)["lots"])
+        shares.append(lots[-30:].sum() / lots.sum())
+    assert shares[0] == pytest.approx(shares[1], rel=0.05)
+
+
+def test_sizes_that_stand_for_more_accounts_have_their_sum() -> None:
+    rng = np.random.default_rng(4)
+    whole = sizes(20_000, 1.0, 2.0, 0.05, rng)
+    merged = sizes(500, 1.0, 2.0, 0.05, rng, merged=40.0)
+    assert (np.diff(merged) >= 0).all()
+    assert merged.sum() == pytest.approx(whole.sum(), rel=0.02)
+    assert merged[-5:].sum() == pytest.approx(whole[-5:].sum(), rel=0.5)

@@ -23,8 +23,12 @@ HL_BTC = ("hyperliquid", "BTC/USDC:USDC")
 THREE: dict[str, Any] = {"coins": ("BTC", "SOL", "XRP")}
 # defaults of the day when most scenarios were recorded: a digest is of what is computed, not of what is the default
 WHEN_RECORDED: dict[str, Any] = {"step_s": 20.0, "mark_half_life_s": 30.0}
-JOINED: dict[str, Any] = {**THREE, "positions_per_account": 2.0}
-CROSS: dict[str, Any] = {**JOINED, "cross_frac": 0.6, "hedged_frac": 0.4}
+CROSS: dict[str, Any] = {**THREE, "positions_per_account": 2.0, "cross_frac": 0.6, "hedged_frac": 0.4}
+SIDES: dict[str, Any] = {
+    "long_leverage_mix": {"default": [[0, 3, 0.1], [3, 7, 0.5], [7, 0, 0.4]]},
+    "short_leverage_mix": {"default": [[0.05, 0.5, 0.75], [0.5, 2, 0.15], [2, 8, 0.1]]},
+    "leverage_exponent": 0.5, "delta_neutral_frac": 0.2,
+}  # fmt: skip
 POOR: dict[str, Any] = {"fund_start_usd": 1e5, "fund_takeover": "bankruptcy", "vault_capital_usd": 0.0}
 TAKES_ALL: dict[str, Any] = {"fund_takeover": "bankruptcy", "fund_inventory_limit_usd": 999e9}
 WATCHED: dict[str, Any] = {"side": "short", "size_base": 25.0, "entry_px": 121_000.0, "leverage": 8.0, "hedged": True}
@@ -137,7 +141,8 @@ CASES: dict[str, Case] = {
     "tariff-binancecoinm": case(TARIFF, "binancecoinm", coins=("BTC",), fund_start_usd=1e6),
     "december-bitmex-inverse": case(DECEMBER, "bitmex", POOR, contract="inverse", ranking="bybit"),
     # accounts of several coins
-    "joined-isolated": case(TARIFF, "hyperliquid", JOINED, hedged_frac=0.5),
+    "cross-sides-apart": case(TARIFF, "hyperliquid", CROSS, SIDES, positions_per_account=2.5, cross_frac=0.7),
+    "sides-apart": case(TARIFF, "okx", THREE, SIDES, POOR),
     "cross-vault": case(TARIFF, "hyperliquid", CROSS, positions=3000),
     "cross-by-maintenance": case(TARIFF, "dydx", CROSS, POOR, cross_allocation="by_maintenance", cross_frac=1.0),
     "cross-one-first-maintenance": case(
@@ -181,7 +186,7 @@ CASES: dict[str, Case] = {
         drawdown_trigger="pnl_ratio", inventory_adl="to_trigger",
     ),
     "fund-no-drop-below-floor": case(
-        TARIFF, "binanceusdm", JOINED, TAKES_ALL, drawdown_trigger="none", inventory_adl="below_floor",
+        TARIFF, "binanceusdm", CROSS, TAKES_ALL, drawdown_trigger="none", inventory_adl="below_floor",
         fund_start_usd=2e7, inventory_stop_usd=1e6,
     ),
     "fund-keeps-inventory": case(

@@ -14,7 +14,7 @@ from backtest.api.run import Run
 
 FALL = {edge: dt.datetime.fromisoformat(f"2025-10-10T{time}") for edge, time in (("start", "21:10"), ("end", "21:30"))}
 SMALL: dict[str, Any] = {"positions": 1000, "coins": ("BTC", "SOL"), **FALL}
-JOINED: dict[str, Any] = {**SMALL, "positions_per_account": 2.0}
+JOINED: dict[str, Any] = {**SMALL, "positions_per_account": 2.0, "cross_frac": 1.0}
 FUND: dict[str, Any] = {
     "close_price": "bankruptcy", "vault_capital_usd": 0.0, "fund_start_usd": 5e6, "fund_takeover": "bankruptcy",
     "liquidation_rule": "full_position",
@@ -45,7 +45,13 @@ def failed(run: Run) -> list[str]:
 
 @pytest.mark.parametrize("rules", [*RULES[:2], ONE_FIRST], ids=["vault", "fund", "one_first"])
 def test_cross_and_isolated_accounts_hold_the_same_positions_and_both_add_up(rules: dict[str, Any]) -> None:
-    alone, cross = replay(**JOINED, **rules), replay(**JOINED, **rules, cross_frac=1.0)
+    columns = ("side", "quantity_base", "entry_px", "collateral_usd")
+    coin = pl.col("symbol").str.split("/").list.first()
+    rows = replay(**JOINED, **rules).positions.sort("position_id").select(*columns, account="account_id", symbol=coin)
+    alone, cross = (
+        replay(positions=rows.with_columns(margin_mode=pl.lit(mode)), coins=SMALL["coins"], **FALL, **rules)
+        for mode in ("isolated", "cross")
+    )
     given = (
         "SELECT position_id, account_id, symbol, side, lots, entry_value_usd, collateral_usd FROM positions ORDER BY 1"
     )
@@ -59,7 +65,7 @@ def test_cross_and_isolated_accounts_hold_the_same_positions_and_both_add_up(rul
 
 
 def test_the_rounds_of_one_position_first_add_up() -> None:
-    run = replay(**JOINED | {"positions": 2000}, **ONE_FIRST, cross_frac=1.0)
+    run = replay(**JOINED | {"positions": 2000}, **ONE_FIRST)
     several = "SELECT 1 FROM liquidations GROUP BY step, account_id HAVING count(DISTINCT symbol) > 1"
     assert run.sql(several).height > 0
     assert failed(run) == []
