@@ -117,6 +117,12 @@ class AuditError(CrashbookError):
     exit_code = 4
 
 
+class ScoreError(CrashbookError):
+    """The draws of an event come less close to its published facts than a strict comparison asks for."""
+
+    exit_code = 4
+
+
 def printable(text: str, keep: str = "") -> str:
     r"""Return a text that cannot steer a terminal: control and invisible format characters become escapes.
 

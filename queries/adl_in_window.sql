@@ -1,13 +1,13 @@
 -- title: Whom did auto-deleveraging close in a window, and how?
 -- params: coin VARCHAR = NULL (all symbols, several coins are joined by +); start TIMESTAMP; end TIMESTAMP
 -- grain: one row
--- units: times UTC, end exclusive; adl_mean_px price of all lots closed, of one symbol; adl_profit_frac profit realised over closed notional; adl_return_median_frac over positions, profit over entry value of the lots closed; adl_leverage_median_x over closes, notional over equity when the queue stood; adl_full_share_frac closes that left nothing of the position; adl_vault_share_frac closed notional that was the vault's inventory; adl_gini_frac and adl_top10_share_frac over accounts, of closed notional; adl_first_s seconds from start; adl_largest_usd of one position in one wave; adl_largest_instant_usd of one step
+-- units: times UTC, end exclusive; adl_mean_px price of all lots closed, of one symbol; adl_profit_frac profit realised over closed notional; adl_return_median_frac over positions, profit over entry value of the lots closed; adl_leverage_median_x over closes, notional over equity when the queue stood; adl_full_share_frac closes that left nothing of the position; adl_vault_share_frac closed notional that was the vault's inventory; adl_gini_frac and adl_top10_share_frac over accounts, of closed notional; adl_first_s seconds from start until 1 % of the window's ADL was closed; adl_largest_usd of one position in one wave; adl_largest_instant_usd of one step
 -- note: a close is one position in one wave; null where nothing was closed
 WITH fills AS (
   SELECT * FROM adl_fills WHERE is_among(symbol, $coin) AND ts >= $start AND ts < $end
 ),
 totals AS (
-  SELECT sum(notional_usd)::DOUBLE AS usd, sum(realized_usd)::DOUBLE AS pnl_usd, min(ts) AS first_ts,
+  SELECT sum(notional_usd)::DOUBLE AS usd, sum(realized_usd)::DOUBLE AS pnl_usd,
          sum(notional_usd) FILTER (bankrupt = 'vault')::DOUBLE AS vault_usd
   FROM fills
 ),
@@ -45,7 +45,11 @@ largest AS (
   SELECT max(usd) AS usd
   FROM (SELECT sum(notional_usd)::DOUBLE AS usd FROM fills GROUP BY wave_id, position_id)
 ),
-instants AS (SELECT max(usd) AS usd FROM (SELECT sum(notional_usd)::DOUBLE AS usd FROM fills GROUP BY step))
+instants AS (SELECT step, min(ts) AS ts, sum(notional_usd) AS usd FROM fills GROUP BY step),
+growth AS (SELECT ts, usd, sum(usd) OVER (ORDER BY step) AS until_usd, sum(usd) OVER () AS all_usd FROM instants),
+path AS (
+  SELECT min(ts) FILTER (100 * until_usd >= all_usd AND all_usd > 0) AS first_ts, max(usd)::DOUBLE AS largest_usd FROM growth
+)
 SELECT price.mean_px AS adl_mean_px,
        t.pnl_usd AS adl_pnl_usd,
        t.pnl_usd / nullif(t.usd, 0) AS adl_profit_frac,
@@ -55,13 +59,13 @@ SELECT price.mean_px AS adl_mean_px,
        coalesce(t.vault_usd, 0) / nullif(t.usd, 0) AS adl_vault_share_frac,
        shares.gini_frac AS adl_gini_frac,
        shares.top10_frac AS adl_top10_share_frac,
-       epoch(t.first_ts - $start) AS adl_first_s,
+       epoch(path.first_ts - $start) AS adl_first_s,
        largest.usd AS adl_largest_usd,
-       instants.usd AS adl_largest_instant_usd
+       path.largest_usd AS adl_largest_instant_usd
 FROM totals t
 CROSS JOIN price
 CROSS JOIN returns
 CROSS JOIN closes
 CROSS JOIN shares
 CROSS JOIN largest
-CROSS JOIN instants
+CROSS JOIN path

@@ -24,7 +24,7 @@ EXIT_CODES = (
     ("1", "refused, with the reason in one line"),
     ("2", "wrong usage or unknown name"),
     ("3", "gap in the data"),
-    ("4", "audit failed"),
+    ("4", "audit failed, or scores below those that verify --strict asks for"),
     (str(interrupt.EXIT_CODE), "interrupted"),
 )
 

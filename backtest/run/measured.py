@@ -170,9 +170,16 @@ class Window:
         return None if began is None or first is None else (first - began) / 1e6
 
     def first_s(self) -> float | None:
-        """Return the seconds from the window's start to the first ADL."""
-        first = self.first_close()
-        return None if first is None else (first - self.start) / 1e6
+        """Return the seconds from the window's start until 1 % of its ADL was closed."""
+        if not len(self.fills.step):
+            return None
+        quanta = self.fills.lots * self.s.each(self.fills.symbol, self.fills.mark)  # in order of steps
+        if not quanta.sum():
+            return None
+        steps, first = np.unique(self.fills.step, return_index=True)
+        until = np.add.reduceat(quanta, first).cumsum()
+        at = int(np.argmax(100 * until >= until[-1]))
+        return float(self.record.ts(steps[at : at + 1])[0] - self.start) / 1e6
 
     def lows(self) -> tuple[float, float] | None:
         """Return the lowest trade price of the symbol that fell most, and its move from the window's first."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from backtest.run.run import StoredRun
 
 Progress = Callable[[int, int], None]  # runs done, runs in all
+DRAWS = 64  # of crashbook verify and calibrate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,76 @@
+"""``crashbook verify``: facts and scores of an event, of all events, strict or not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from backtest.errors import DataGapError, ScoreError
+from tests.support.command import call
+
+SMALL = ("--draws", "3", "--draw-positions", "300", "--set", "positions=400")
+EVENT = "2025-10-10"
+SCORES = {"two_sided_core", "two_sided", "lower_bounds", "held_out"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return a workspace that the tests share, so that the draws are made once."""
+    return str(tmp_path_factory.mktemp("verified"))
+
+
+@pytest.fixture(autouse=True)
+def shared(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRASHBOOK_HOME", home)
+
+
+def answer(*args: str) -> Any:
+    done = call("verify", *args, *SMALL, "--format", "json", "--quiet")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_an_event_as_json() -> None:
+    got = answer(EVENT)
+    assert got.keys() == {"event", "facts", "scores"}
+    assert (got["event"], got["scores"].keys()) == (EVENT, SCORES)
+    core = [row for row in got["facts"] if row["core"]]
+    assert got["scores"]["two_sided_core"].keys() == {"facts", "median_factor", "inside_frac", "median_band_width"}
+    assert got["scores"]["two_sided_core"]["facts"] == len(core) == 10
+    assert all(row["low"] <= row["value"] <= row["high"] for row in got["facts"] if row["value"] is not None)
+
+
+def test_an_event_for_a_reader() -> None:
+    text = call("verify", EVENT, *SMALL).stdout
+    assert "liquidated_users_btc" in text
+    assert "core: liquidated, ADL     10" in text
+    assert "bars" in next(line for line in text.splitlines() if line.startswith("first_adl_majors"))
+
+
+def test_numbers_of_all_facts_as_csv() -> None:
+    lines = call("verify", EVENT, *SMALL, "--format", "csv").stdout.splitlines()
+    assert lines[0].startswith("fact,coin,metric,unit,value,low,high,published_low")
+    assert len(lines) == 1 + len(answer(EVENT)["facts"])
+
+
+def test_strict_ends_with_exit_code_4_below_the_wanted_scores() -> None:
+    done = call("verify", EVENT, *SMALL, "--set", "open_interest_usd=1e6", "--strict", "--quiet")
+    assert done.exit_code == ScoreError.exit_code == 4
+    assert done.stderr.startswith(f"crashbook: {EVENT}: scores below those wanted: median factor")
+
+
+def test_events_without_facts_or_bars_say_so_in_one_line() -> None:
+    nothing = call("verify", "2021-05-19", *SMALL)
+    assert (nothing.exit_code, nothing.stdout, nothing.stderr.count("\n")) == (1, "", 1)
+    assert "no published fact is compared with a run" in nothing.stderr
+    no_bars = call("verify", EVENT, "--set", "start=2025-10-10T12:00", *SMALL)
+    assert (no_bars.exit_code, no_bars.stderr.count("\n")) == (DataGapError.exit_code, 1)
+
+
+@pytest.mark.parametrize("args", [(), (EVENT, "--all")])
+def test_one_event_or_all(args: tuple[str, ...]) -> None:
+    done = call("verify", *args)
+    assert done.exit_code == 2
+    assert "give one EVENT of crashbook events, or --all" in done.stderr
