@@ -137,7 +137,10 @@ def readable(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {readable(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(f"[{readable(row)}]" if isinstance(row, list | tuple) else readable(row) for row in value)
+        nested = [isinstance(row, list | tuple | Mapping) for row in value]
+        return ", ".join(
+            f"[{readable(row)}]" if deep else readable(row) for row, deep in zip(value, nested, strict=True)
+        )
     return str(value)
 
 

@@ -190,14 +190,14 @@ class _Place:
             return f"{self.inner}: key '{name}' is missing; add it as {_kind(found.type)}"
         if message.startswith("Object contains unknown"):
             return f"{self.inner}: {unknown_key(message.split('`')[1], self._keys())}"
+        if form := _form(self.kind):
+            return f"{self.table}: {self.key} = {shown(self.value)}; write {form}"
         if message.startswith("Invalid enum value"):
             allowed = get_args(_plain(self.kind))
             near = near_matches(str(self.value), allowed)
             guess = f" did you mean {near[0]}?" if near else ""
             names = ", ".join(name or "''" for name in allowed)
             return f"{self.table}: {self.key} = {shown(self.value)};{guess} allowed: {names}"
-        if form := _form(self.kind):
-            return f"{self.table}: {self.key} = {shown(self.value)}; write {form}"
         if "of length >= 1" in message:
             return f"{self.table}: key '{self.key}' is empty; give at least one"
         bounds = next(_bounds(self.kind), None)

@@ -22,6 +22,8 @@ def literal(value: Any) -> str:
     --------
     >>> literal({"BTC": 4.48e9, "default": 0.15}), literal(("BTC", "SOL")), literal(50_000_000.0)
     ('{ BTC = 4480000000.0, default = 0.15 }', '["BTC", "SOL"]', '50000000.0')
+    >>> literal([{"coins": ["BTC"], "capital_usd": 15e6}, {"coins": "*"}])
+    '[{ coins = ["BTC"], capital_usd = 15000000.0 }, { coins = "*" }]'
     """
     if value is None:
         return ""
@@ -29,6 +31,8 @@ def literal(value: Any) -> str:
         return format(value, "f")
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {json.dumps(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list | tuple) and value and all(isinstance(row, Mapping) for row in value):
+        return f"[{', '.join(map(literal, value))}]"
     return json.dumps(value) if isinstance(value, bool | list | tuple) else str(value)
 
 

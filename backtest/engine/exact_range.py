@@ -15,7 +15,7 @@ SMALLER_BOOK = "a coarser lot or a smaller open interest"
 def check_range(world: World) -> None:
     """Refuse a world in which a product or a sum of money could leave 62 bits, naming symbol and factor."""
     rules = world.rules
-    money = abs(rules.fund_start) + (abs(rules.vault.capital) if rules.vault else 0)
+    money = abs(rules.fund_start) + (rules.vault.capital if rules.vault else 0)
     for symbol, name in enumerate(world.symbols):
         index, value = _funding_index(world, symbol), _most_money(world, symbol)
         held = world.book.held(symbol)

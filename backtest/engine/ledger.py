@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from backtest.engine.owners import EachFund, Owner, Party, Rows, code_of, cut_entry_values
+from backtest.engine.owners import EachPool, Owner, Party, Rows, by_symbol, code_of, cut_entry_values
 from backtest.engine.records import (
     CAUSES,
     FUND,
@@ -62,7 +62,11 @@ class Ledger:
         self.funds = [
             Owner.begin(FUND, count, pool.start, number=number, limit=pool.limit) for number, pool in enumerate(pools)
         ]
-        self.vault = Owner.begin(VAULT, count, rules.vault.capital if rules.vault else 0)
+        self.vault_of = list(rules.vault.of if rules.vault else ()) or [0] * count  # symbol -> number of its vault
+        self.vaults = [
+            Owner.begin(VAULT, count, capital, number=number)
+            for number, capital in enumerate(rules.vault.capitals if rules.vault else (0,))
+        ]
         self.market, self.venue, self.rounding, self.uncovered, self.opening = (
             Owner.begin(code, count) for code in (MARKET, VENUE, ROUNDING, UNCOVERED, OPENING)
         )
@@ -96,8 +100,8 @@ class Ledger:
         symbol
             Of all entries, or of each.
         taker, giver
-            Positions by row, another owner, or the fund of each symbol. Where lots move, funding of both is settled
-            first, the taker's before the giver's.
+            Positions by row, another owner, or the fund or vault of each symbol. Where lots move, funding of both is
+            settled first, the taker's before the giver's.
         cash, lots
             What the taker gets and the giver loses by entry: quanta, and signed lots (None: cash alone moves).
         serial
@@ -139,7 +143,7 @@ class Ledger:
 
     def owner(self, name: str) -> Party:
         """Return who gets what a rule gives to ``fund``, ``vault`` or ``venue``."""
-        parties: dict[str, Party] = {"fund": EachFund(), "vault": self.vault, "venue": self.venue}
+        parties: dict[str, Party] = {"fund": EachPool(FUND), "vault": EachPool(VAULT), "venue": self.venue}
         return parties[name]
 
     def _row(self, party: Party, symbol: int | Ints) -> Ints | int:
@@ -147,14 +151,14 @@ class Ledger:
             return party.rows
         if isinstance(party, Owner):
             return party.number
-        return np.asarray(self.fund_of, dtype=np.int64)[symbol]
+        return np.asarray(self.fund_of if party.code == FUND else self.vault_of, dtype=np.int64)[symbol]
 
     def _post(self, party: Party, symbol: int | Ints, sign: int, lots: Ints | None, cash: Ints) -> Ints:
         """Add to one side what it gets, ``sign`` times lots and cash; return the entry values that leave positions."""
         if isinstance(party, Rows):
             return self._post_rows(party, symbol, sign * cash, None if lots is None else sign * lots, by_slice=sign < 0)
-        for each, mine in _by_symbol(symbol, len(cash)):
-            owner = party if isinstance(party, Owner) else self.fund_for(each)
+        for each, mine in by_symbol(symbol, len(cash)):
+            owner = party if isinstance(party, Owner) else self.pool_for(party.code, each)
             amount = sign * int(cash[mine].sum())
             owner.cash += amount
             owner.earned[each] += amount
@@ -185,7 +189,7 @@ class Ledger:
             np.add.at(self.cash, rows, cash)
         if lots is None:
             return _NO_LOTS
-        for each, mine in _by_symbol(symbol, len(cash)):
+        for each, mine in by_symbol(symbol, len(cash)):
             self.accounts_lots[each] += int(lots[mine].sum())
         gone, held = -self.world.book.side[rows] * lots, self.lots[rows]
         if party.distinct is None:
@@ -254,9 +258,9 @@ class Ledger:
     def _settle(self, party: Party, symbol: int | Ints) -> None:
         if isinstance(party, Rows):
             self.settle(party.once)
-        elif isinstance(party, Owner):
-            for each in [symbol] if isinstance(symbol, int) else np.unique(symbol).tolist():
-                self.settle_owner(party, each)
+            return
+        for each in [symbol] if isinstance(symbol, int) else np.unique(symbol).tolist():
+            self.settle_owner(party if isinstance(party, Owner) else self.pool_for(party.code, each), each)
 
     def settle_all(self) -> None:
         """Settle what is open at the end of a run, so that every owner's cash is up to date."""
@@ -264,7 +268,7 @@ class Ledger:
             return
         for first in range(0, len(self.lots), CHUNK):
             self.settle(first + np.flatnonzero(self.lots[first : first + CHUNK]))
-        for owner in (*self.funds, self.vault, self.market):
+        for owner in (*self.pools(), self.market):
             for symbol in range(len(self.index)):
                 self.settle_owner(owner, symbol)
 
@@ -290,6 +294,14 @@ class Ledger:
         """Return the fund that serves a symbol."""
         return self.funds[self.fund_of[symbol]]
 
+    def pool_for(self, code: int, symbol: int) -> Owner:
+        """Return the fund or the vault that serves a symbol."""
+        return self.vaults[self.vault_of[symbol]] if code == VAULT else self.fund_for(symbol)
+
+    def pools(self) -> list[Owner]:
+        """Return the funds, then the vaults."""
+        return [*self.funds, *self.vaults]
+
     def equity(self, owner: Owner) -> int:
         """Return cash plus inventory at the marks, unsettled funding included."""
         return owner.cash + sum(self.inventory_value(owner, symbol) for symbol, lots in enumerate(owner.lots) if lots)
@@ -306,8 +318,8 @@ class Ledger:
     # -- conservation --------------------------------------------------------------------------------------------
 
     def _owners(self) -> Iterator[Owner]:
-        yield from self.funds
-        yield from (self.vault, self.market, self.venue, self.rounding, self.uncovered, self.opening)
+        yield from self.pools()
+        yield from (self.market, self.venue, self.rounding, self.uncovered, self.opening)
 
     def total_cash(self) -> int:
         """Return the sum of all owners' cash; 0."""
@@ -333,12 +345,3 @@ class Ledger:
             held = {side: int(self.lots[self.world.blocks[symbol, side]].sum()) for side in (LONG, SHORT)}
             if held[LONG] - held[SHORT] != self.accounts_lots[symbol]:
                 raise ConservationError(f"{at}: lots of {name} in accounts do not match their total")
-
-
-def _by_symbol(symbol: int | Ints, count: int) -> Iterator[tuple[int, slice | Ints]]:
-    """Yield each symbol, ascending, and its entries."""
-    if isinstance(symbol, int):
-        yield symbol, slice(0, count)
-        return
-    for each in np.unique(symbol).tolist():
-        yield each, np.flatnonzero(symbol == each)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from backtest.engine.records import ACCOUNT, FUND, NONE
+from backtest.engine.records import ACCOUNT, NONE
 from backtest.mechanics.exact import Ints
 
 
@@ -14,9 +15,9 @@ from backtest.mechanics.exact import Ints
 class Owner:
     """An owner that is not an account: cash and, by symbol, signed lots and what goes with them; money in quanta.
 
-    ``number`` tells the funds of a run apart (NONE: there is one such owner). ``entry_value`` is the average
-    take-over value of a pool's inventory, ``index`` the funding index at the last settlement, ``earned`` the cash that
-    each symbol has earned. ``limit`` is that of the gross inventory (None: no limit).
+    ``number`` tells the funds, and the vaults, of a run apart (NONE: there is one such owner). ``entry_value`` is the
+    average take-over value of a pool's inventory, ``index`` the funding index at the last settlement, ``earned`` the
+    cash that each symbol has earned. ``limit`` is that of the gross inventory (None: no limit).
     """
 
     code: int
@@ -54,18 +55,29 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class EachFund:
-    """The fund that serves the symbol of each entry."""
+class EachPool:
+    """The fund, or the vault, that serves the symbol of each entry; ``code`` is FUND or VAULT."""
+
+    code: int
 
 
-Party = Rows | Owner | EachFund
+Party = Rows | Owner | EachPool
 
 
 def code_of(party: Party) -> int:
     """Return the place of a party in ``OWNERS``."""
     if isinstance(party, Rows):
         return ACCOUNT
-    return party.code if isinstance(party, Owner) else FUND
+    return party.code
+
+
+def by_symbol(symbol: int | Ints, count: int) -> Iterator[tuple[int, slice | Ints]]:
+    """Yield each symbol, ascending, and its entries."""
+    if isinstance(symbol, int):
+        yield symbol, slice(0, count)
+        return
+    for each in np.unique(symbol).tolist():
+        yield each, np.flatnonzero(symbol == each)
 
 
 def cut_entry_values(rows: Ints, lots: Ints, held: Ints, value: Ints) -> Ints:

@@ -217,10 +217,14 @@ class FundingRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundRow:
-    """An event of a fund; ``peak`` and the basis pair are None where no drawdown trigger looks at them."""
+    """An event of a fund, or a claim that a vault refused; ``pool`` is an owner's code, ``number`` which of them.
+
+    ``peak`` and the basis pair are None where no drawdown trigger looks at them.
+    """
 
     step: int
-    fund: int
+    pool: int = FUND
+    number: int
     symbol: int
     event: str
     cause: str

@@ -74,7 +74,7 @@ def _next(replay: Replay, number: int) -> int:
     """Return the next step that must be run, ``steps + 1`` if none."""
     world, ledger = replay.world, replay.ledger
     last = world.steps + 1
-    if number >= last or ledger.vault.holds or any(fund.holds for fund in ledger.funds):
+    if number >= last or any(pool.holds for pool in ledger.pools()):
         return number
     due = replay.prices.next_flow(number, min((at for at in replay.funding_at if at >= number), default=last))
     expiry = replay.monitor.expires_at()

@@ -8,20 +8,12 @@ from fractions import Fraction
 from backtest.mechanics.drawdown import DrawdownTrigger
 from backtest.mechanics.fund import PoolRule
 from backtest.mechanics.liquidation.base import BlockTerms, PartTerms
+from backtest.mechanics.vault import VaultRule
 
 SCHEDULES = {
     "tiered": "marginal rates with continuous deductions",
     "risk_limits": "one rate on the whole position, a tier from above its floor",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class VaultRule:
-    """A liquidator vault: it takes positions with ``0 <= equity < num / den x maintenance``."""
-
-    capital: int
-    num: int = 2
-    den: int = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,13 +72,18 @@ def sentence_of(field: str, scenario: Scenario) -> str:
 
 
 def _funds(prepared: Prepared) -> list[str]:
-    """Return the sentences on several funds and on the drawdown that switches deleveraging on."""
+    """Return the sentences on several funds, the drawdown that switches deleveraging on, and the vaults."""
     scenario, rules, sentences = prepared.resolved.scenario, prepared.world.rules, []
     if rules.pools:
         how = "by open interest" if not isinstance(scenario.fund_start_usd, Mapping) else "as stated per coin"
         sentences.append(f"{len(rules.pools)} insurance funds ({scenario.fund_pools}), their start divided {how}.")
     if scenario.drawdown_trigger != "none":
         sentences.append(sentence_of("drawdown_trigger", scenario))
+    if len(vaults := prepared.resolved.vaults) > 1:
+        stated = ", ".join(f"{each.name} with {each.capital:,.0f} USD" for each in vaults)
+        sentences.append(f"{len(vaults)} vaults: {stated}.")
+    if rules.vault:
+        sentences.append(sentence_of("vault_margin", scenario))
     return sentences
 
 

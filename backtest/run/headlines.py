@@ -24,7 +24,7 @@ def headlines(done: Finished) -> Headlines:
     shape = (len(s.symbols), s.world.steps)
     value = s.at(s.mark)
     funds = [pool_path(s, FUND, shape, value, number).equity for number in s.funds]
-    vaults = [pool_path(s, VAULT, shape, value, number).equity for number in _vault_numbers(s)]
+    vaults = [pool_path(s, VAULT, shape, value, number).equity for number in s.vaults]
     rules = s.world.rules
     fund_capital, vault_capital = rules.fund_start, rules.vault.capital if rules.vault else 0
     in_vault = bool(vault_capital) or bool(((s.transfers.taker == VAULT) | (s.transfers.giver == VAULT)).any())
@@ -52,10 +52,6 @@ def headlines(done: Finished) -> Headlines:
 
 def _usd(quanta: int) -> float:
     return quanta / QUANTA_PER_USD
-
-
-def _vault_numbers(s: Shared) -> list[int]:
-    return [s.ledger.vault.number]
 
 
 def _low(capital: int, paths: list[Ints]) -> int:

@@ -93,7 +93,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
             cross=book.cross,
         ),
         watched=tuple(watched),
-        rules=rules_of(scenario, venue, market.bar_s, path.parts, _interest(book, market, mark0)),
+        rules=rules_of(scenario, venue, market.bar_s, path.parts, _interest(book, market, mark0), resolved.vaults),
         order_books=tuple(replace(seen, lots=seen.lots[bars]) for seen in market.books),
     )
     _within_tables(world, HIGHEST if scenario.path == "feedback" else 1)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 
 from backtest.catalogue.events import CrashEvent, get_event
 from backtest.errors import ConfigError, UnknownNameError
 from backtest.market.terms import Terms, contract_terms
 from backtest.mechanics.fund import grouped
-from backtest.run.event_defaults import covered_frac, event_defaults, halved
+from backtest.run.event_defaults import event_defaults, halved
+from backtest.run.vaults import CAPITAL, OneVault, SetVault, refuse_without_capital, vaults_of
 from backtest.scenario.fields import BY_NAME, MOST, PARAMS, Scenario
 from backtest.scenario.values import build, merge, per_coin
+from backtest.scenario.vault_sets import coins_of
 from backtest.venue.profile import VenueProfile
 from backtest.venue.reading import get_venue
 from backtest.venue.settlement import refuse_mixed
-
-CAPITAL = "vault_capital_usd"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,8 @@ class Resolved:
 
     ``default_scenario`` is that of event and venue without overrides. ``venue`` lists the coins of the lake that its
     profile lacks too; ``terms`` are those of the scenario's coins. ``headline`` are notes that belong beside the
-    headline numbers. ``vault_frac``: the share of the vault of the event's coins that the scenario's coins have.
+    headline numbers. ``vault_frac``: the share of the one vault of the event's coins that the scenario's coins have.
+    ``event_interest``: the open interest of a side that the event sets, by coin or for each.
     """
 
     event: CrashEvent
@@ -38,7 +39,13 @@ class Resolved:
     terms: tuple[Terms, ...]
     headline: tuple[str, ...] = ()
     vault_frac: float = 1.0
+    event_interest: Any = None
     fund_coins: float | None = None  # start of a fund that settles in a coin, until the first mark is known
+
+    @property
+    def vaults(self) -> tuple[SetVault, ...]:
+        """Return the vaults by coin set, none where there is one vault or none."""
+        return vaults_of(self.scenario, self.event.coins, self.event_interest)
 
 
 def resolve(event_name: str, overrides: Mapping[str, Any]) -> Resolved:
@@ -59,16 +66,22 @@ def resolve(event_name: str, overrides: Mapping[str, Any]) -> Resolved:
     base = {"event": event.id, "venue": venue.id, "coins": event.coins}
     rules = {**venue.rules, "fund_start_usd": start.amount,
              "fund_inventory_limit_usd": _inventory_limit(venue, start.amount)}  # fmt: skip
-    vault = _Vault.of(event, defaults, rules, overrides.get("coins"))
-    (defaults if CAPITAL in defaults else rules)[CAPITAL] = vault.capital
+    vault = OneVault.of(event, defaults, rules, overrides.get("coins"))
+    whole = OneVault(float(defaults.get(CAPITAL, rules[CAPITAL])))
+    layer, usual = (defaults if CAPITAL in defaults else rules), defaults.get("vaults", rules["vaults"])
+    layer[CAPITAL] = (whole if usual else vault).capital
     default_scenario = build(merge(base, rules, defaults))
+    if sets := overrides.get("vaults", usual):  # scaled set by set
+        vault = whole
+        refuse_without_capital(sets, vault.capital, CAPITAL in defaults or CAPITAL in overrides)
+    layer[CAPITAL] = vault.capital
     if "fund_start_usd" in overrides:
         rules["fund_inventory_limit_usd"] = _inventory_limit(venue, _start_of(overrides, event.coins))
         if isinstance(overrides["fund_start_usd"], Mapping):  # the sum over all coins is no default for one
             del rules["fund_start_usd"]
     common = _common(overrides, {**rules, **defaults})
     scenario = build(merge(common, base, rules, defaults, {**overrides, "event": event.id, "venue": venue.id}))
-    venue, terms = _contracts(venue, scenario, event)
+    venue, terms = _contracts(venue, scenario, event, coins_of(overrides.get("vaults", ())))
     inverse = any(venue.face(coin) for coin in scenario.coins)
     in_coins = venue.fund_coins(event.day) if inverse and "fund_start_usd" not in overrides else None
     if in_coins is not None:
@@ -76,7 +89,9 @@ def resolve(event_name: str, overrides: Mapping[str, Any]) -> Resolved:
         start = replace(start, source=source, warning=in_coins.warning, of=in_coins.of)
     sources = {}
     for param in PARAMS:
-        if getattr(scenario, param.name) != getattr(default_scenario, param.name):
+        if getattr(scenario, param.name) != getattr(default_scenario, param.name) and not (
+            param.name == CAPITAL and CAPITAL not in overrides  # scaled otherwise than without the given vaults
+        ):
             sources[param.name] = "given"
         elif param.name in defaults:
             whose = venue.id if param.rule or not scenario.book_of else scenario.book_of
@@ -93,6 +108,10 @@ def resolve(event_name: str, overrides: Mapping[str, Any]) -> Resolved:
     if vault.note and sources[CAPITAL] != "given":
         sources[CAPITAL] = f"{sources[CAPITAL]}; {vault.note}"
         notes.append(vault.note)
+    shares = [each.note for each in vaults_of(scenario, event.coins, defaults.get("open_interest_usd")) if each.note]
+    if shares:
+        sources["vaults"] = "; ".join([sources["vaults"], *shares])
+        notes += shares
     if venue.closed and event.core_end > venue.closed.at:
         notes.append(f"{venue.id} is {venue.closed.text()}, before the end of {event.id}: its last rules run")
     if venue.id not in event.venues:
@@ -109,6 +128,7 @@ def resolve(event_name: str, overrides: Mapping[str, Any]) -> Resolved:
         terms=terms,
         headline=tuple(headline),
         vault_frac=vault.frac,
+        event_interest=defaults.get("open_interest_usd"),
         fund_coins=None if in_coins is None else in_coins.amount,
     )
 
@@ -127,14 +147,16 @@ def _start_of(overrides: Mapping[str, Any], coins: Sequence[str]) -> float:
     return sum(per_coin(start, coin, "fund_start_usd") for coin in overrides.get("coins", coins))
 
 
-def _contracts(venue: VenueProfile, scenario: Scenario, event: CrashEvent) -> tuple[VenueProfile, tuple[Terms, ...]]:
+def _contracts(
+    venue: VenueProfile, scenario: Scenario, event: CrashEvent, in_vaults: Sequence[str]
+) -> tuple[VenueProfile, tuple[Terms, ...]]:
     """Return the venue with the coins of the lake that it lacks, and the terms of the scenario's coins."""
-    named = _named_coins(scenario)
+    named = _named_coins(scenario) + [("vaults", coin) for coin in in_vaults]
     others = [coin for _, coin in named]
     venue, terms = contract_terms(venue, scenario.coins, event.day, event=event.id, others=others)
     for field, coin in named:
         if coin not in venue.instruments:
-            general = ["shared", "isolated"] if field == "fund_pools" else ["default"]
+            general = {"fund_pools": ["shared", "isolated"], "vaults": ["*"]}.get(field, ["default"])
             raise UnknownNameError(f"coin in {field}", coin, [*general, *venue.instruments])
     refuse_mixed(venue.id, scenario.coins, [bool(venue.face(coin)) for coin in scenario.coins])
     return venue, terms
@@ -151,28 +173,6 @@ def _size_notes(event: CrashEvent, scenario: Scenario, sources: Mapping[str, str
     if why.startswith("event: ") and both:
         return [f"the published open interest of {book} counts both sides: each side of the book has half of it"]
     return []
-
-
-@dataclass(frozen=True, slots=True)
-class _Vault:
-    """The vault of a run: its capital, its share of that of the event's coins, and a note where that is not all."""
-
-    capital: float
-    frac: float = 1.0
-    note: str = ""
-
-    @classmethod
-    def of(cls, event: CrashEvent, defaults: Mapping[str, Any], rules: Mapping[str, Any], coins: Any) -> Self:
-        """Return the capital of the event's or the venue's vault for some coins of the event."""
-        whole, coin_set = float(defaults.get(CAPITAL, rules[CAPITAL])), ", ".join(event.coins)
-        if not whole or coins is None or set(coins) >= set(event.coins):
-            return cls(whole)
-        frac = covered_frac(defaults.get("open_interest_usd"), event.coins, coins)
-        if frac is None:
-            return cls(whole, 1.0, f"the vault of {coin_set} runs whole: the share of these coins is not known")
-        capital = round(whole * frac, 2)
-        note = f"the vault has {capital:,.0f} USD: {frac:.1%} of the {whole:,.0f} of {coin_set}, as of open interest"
-        return cls(capital, frac, note)
 
 
 def _common(overrides: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:

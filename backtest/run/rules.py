@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -12,7 +12,9 @@ from backtest.mechanics.drawdown import DrawdownTrigger
 from backtest.mechanics.exact import quanta, rate_e9, ratio
 from backtest.mechanics.fund import PoolRule, divide, fund_groups
 from backtest.mechanics.liquidation.base import BlockTerms, PartTerms
-from backtest.mechanics.rules import Rules, VaultRule
+from backtest.mechanics.rules import Rules
+from backtest.mechanics.vault import VaultRule
+from backtest.run.vaults import SetVault
 from backtest.scenario.fields import MOST, Scenario
 from backtest.scenario.values import per_coin
 from backtest.venue.profile import VenueProfile
@@ -62,9 +64,19 @@ def _drawdown(scenario: Scenario) -> DrawdownTrigger | None:
     )
 
 
-def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int, interest: list[int]) -> Rules:
-    """Turn the scenario's rules into integers; ``interest`` is the open interest of each symbol in quanta."""
-    vault = any(point.name == "fund" and point.value == "vault" for point in venue.points)
+def rules_of(
+    scenario: Scenario,
+    venue: VenueProfile,
+    bar_s: int,
+    parts: int,
+    interest: list[int],
+    vaults: Sequence[SetVault] = (),
+) -> Rules:
+    """Turn the scenario's rules into integers; ``interest`` is the open interest of each symbol in quanta.
+
+    ``vaults`` are those by coin set.
+    """
+    vault = _vault(scenario, venue, vaults)
     factor = ratio(scenario.liquidity_factor)
     scales = [per_coin(scenario.liquidity_scale, coin, "liquidity_scale") for coin in scenario.coins]
     share = ratio(scenario.first_share_frac)
@@ -92,9 +104,7 @@ def rules_of(scenario: Scenario, venue: VenueProfile, bar_s: int, parts: int, in
         inventory_adl=scenario.inventory_adl,
         inventory_stop=quanta(scenario.inventory_stop_usd),
         quiet_steps=math.ceil(scenario.quiet_s * parts / bar_s),
-        vault=VaultRule(quanta(scenario.vault_capital_usd), *venue.takeover)
-        if vault or scenario.vault_capital_usd
-        else None,
+        vault=vault,
         residual_owner=_residual_owner(scenario, vault),
         fee_e9=rate_e9(scenario.fee_rate),
         fee_owner=scenario.fee_owner,
@@ -120,16 +130,29 @@ def _bar_sigma(scenario: Scenario, bar_s: int) -> Fraction:
     return sigma if bar_s == MINUTE_S else sigma * Fraction(math.isqrt(bar_s * 10**18 // MINUTE_S), 10**9)
 
 
-def _allocation(scenario: Scenario, vault: bool) -> str:
-    if scenario.cross_allocation == "one_first" and (vault or scenario.vault_capital_usd):
+def _vault(scenario: Scenario, venue: VenueProfile, vaults: Sequence[SetVault]) -> VaultRule | None:
+    """Return the rule of the vaults by coin set or of the one vault, None where there is none."""
+    stated = any(point.name == "fund" and point.value == "vault" for point in venue.points)
+    if not (stated or vaults or scenario.vault_capital_usd):
+        return None
+    capitals = [each.capital for each in vaults] or [scenario.vault_capital_usd]
+    of = [next(n for n, each in enumerate(vaults) if coin in each.coins) for coin in scenario.coins] if vaults else []
+    num, den = venue.takeover
+    return VaultRule(
+        capitals=tuple(map(quanta, capitals)), of=tuple(of), num=num, den=den, margin=scenario.vault_margin
+    )
+
+
+def _allocation(scenario: Scenario, vault: VaultRule | None) -> str:
+    if scenario.cross_allocation == "one_first" and vault:
         raise ConfigError(
             "cross_allocation = 'one_first' but the vault takes an account's positions together; set by_maintenance"
         )
     return scenario.cross_allocation
 
 
-def _residual_owner(scenario: Scenario, vault: bool) -> str:
-    if scenario.residual_owner == "vault" and not (vault or scenario.vault_capital_usd):
+def _residual_owner(scenario: Scenario, vault: VaultRule | None) -> str:
+    if scenario.residual_owner == "vault" and not vault:
         raise ConfigError(
             "residual_owner = 'vault' but there is no vault; set vault_capital_usd or name account or fund"
         )

@@ -36,6 +36,7 @@ def lines(run: StoredRun) -> list[tuple[str, str]]:
         (f"{pool} start", equity[0]),
         (f"{pool} end", equity[1]),
         (f"{pool} low", f"{equity[2]} at {utc(s['pool_low_ts'])}"),
+        *_vaults(run),
         *(("beware", note) for note in run.meta.headline),
         *_stressed(s),
         ("ADL", f"{whole_usd(s['adl_usd'])} closed in {s['adl_positions']:,} positions, {s['adl_waves']:,} waves"),
@@ -47,6 +48,22 @@ def lines(run: StoredRun) -> list[tuple[str, str]]:
         *_suspects(run),
     ]
     return rows + (_bands(run.studies.seeds) if run.studies.seeds else [])
+
+
+def _vaults(run: StoredRun) -> list[tuple[str, str]]:
+    """Return a line on each of several vaults: its coins, what it began with and its lowest equity."""
+    if not run.meta.scenario.vaults:
+        return []
+    frame = run.query("fund_balance")
+    rows = [row for row in frame.to_dicts() if row["pool"] == "vault"]
+    out = []
+    for serves in dict.fromkeys(row["serves"] for row in rows if row["serves"]):
+        mine = [row for row in rows if row["serves"] == serves]
+        low = min(mine, key=lambda row: row["equity_usd"])
+        coins = ", ".join(map(coin, serves.split("+")))
+        start = whole_usd(mine[0]["equity_usd"])
+        out.append(("  vault", f"{coins}: {start}, lowest {whole_usd(low['equity_usd'])} at {utc(low['ts'])}"))
+    return out
 
 
 def _suspects(run: StoredRun) -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 ``fields`` has one line a field; ``param`` says what such a line may state; ``reading`` checks values given in TOML,
 with ``--set`` or in Python; ``values`` lays them over each other and builds the ``Scenario``; ``writing`` writes it
-as TOML; ``watched`` are positions of mine that a run follows.
+as TOML; ``watched`` are positions of mine that a run follows, ``vault_sets`` the coins that share a vault.
 """
 
-__all__ = ["fields", "param", "reading", "values", "watched", "writing"]
+__all__ = ["fields", "param", "reading", "values", "vault_sets", "watched", "writing"]

@@ -20,11 +20,13 @@ from backtest.mechanics.impact import IMPACTS
 from backtest.mechanics.liquidation.rules import LIQUIDATION_RULES
 from backtest.mechanics.path import INTRABAR
 from backtest.mechanics.rule import Rule
-from backtest.scenario.param import EVENT, RULE, Mix, PerCoin, Watched, declared, option, rule
+from backtest.mechanics.vault import VAULT_MARGINS
+from backtest.scenario.param import EVENT, RULE, Mix, PerCoin, Vaults, Watched, declared, option, rule
+from backtest.scenario.vault_sets import LARGEST_USD
 
 REPLAYED = ("1s", "1m", "5m", "15m", "1h")  # timeframes
 MANY = 1_000_000_000  # of a count, as good as no limit
-MOST = 999e9  # USD; money columns end below 1e12
+MOST = LARGEST_USD
 PART_FIRST = ("liquidation_rule", ("part_first",))
 IN_BLOCKS = ("liquidation_rule", ("incremental", "fillable_price"))
 FILLABLE = ("liquidation_rule", ("fillable_price",))
@@ -255,7 +257,16 @@ class Scenario:
     )
     quiet_s: float = rule("fund.quiet_s", "quiet time before fund or vault unwind", unit="s", low=0, high=1e7)
     vault_capital_usd: float = rule(
-        "vault.capital_usd", "capital of the liquidator vault", unit="usd", low=0, high=MOST, absent=0.0,
+        "vault.capital_usd", "capital of the liquidator vault; of each where vaults states none", unit="usd", low=0,
+        high=MOST, absent=0.0,
+    )
+    vaults: Vaults = rule(
+        "vault.sets", "a vault for each coin set: BTC+ETH:15e6,*:15e6 or tables of coins and capital_usd; none: one "
+        "vault over all coins", absent=(),
+    )
+    vault_margin: str = rule(
+        "vault.margin", "margin that a vault keeps on its inventory: none or maintenance", choices=VAULT_MARGINS,
+        absent="none",
     )
     residual_owner: str = rule(
         "residual.owner", "who keeps collateral left after a liquidation: account, fund or vault",
@@ -297,7 +308,7 @@ class Scenario:
     def plain(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
         out: dict[str, Any] = {param.name: getattr(self, param.name) for param in PARAMS}
-        out["watch"] = [row.plain() for row in self.watch]
+        out |= {name: [row.plain() for row in getattr(self, name)] for name in ("watch", "vaults")}
         return {key: value.isoformat() if isinstance(value, dt.datetime) else value for key, value in out.items()}
 
     def canonical(self) -> bytes:

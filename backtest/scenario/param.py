@@ -10,18 +10,20 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from backtest.scenario.vault_sets import VaultSet
 from backtest.scenario.watched import WatchedPosition
 
 PerCoin = float | Mapping[str, float]
 Mix = Mapping[str, tuple[tuple[float, float, float], ...]]
 Watched = tuple[WatchedPosition, ...]
+Vaults = tuple[VaultSet, ...]
 
 RULE = "from the venue profile"
 EVENT = "from the event"
 REQUIRED = object()  # a venue file must state it
 KINDS: dict[Any, str] = {
     str: "text", int: "int", float: "float", bool: "bool", dt.datetime: "time", tuple[str, ...]: "coins",
-    PerCoin: "per_coin", Mix: "mix", Watched: "watch",
+    PerCoin: "per_coin", Mix: "mix", Watched: "watch", Vaults: "vaults",
 }  # fmt: skip
 COINS = 'BTC,SOL or ["BTC", "SOL"]'
 MIX = "[[0, 3, 0.36], [3, 7, 0.49], [7, 0, 0.15]]"
@@ -34,7 +36,7 @@ class Param:
     Attributes
     ----------
     kind
-        text, int, float, bool, time, coins, per_coin, mix or watch.
+        text, int, float, bool, time, coins, per_coin, mix, vaults or watch.
     low, high
         Bounds of a number, or of each number of a table per coin.
     choices
@@ -94,6 +96,7 @@ class Param:
             "per_coin": number | dict[str, number],  # type: ignore[valid-type]
             "mix": dict[str, Annotated[tuple[tuple[float, float, float], ...], Meta(min_length=1, description=MIX)]],
             "watch": tuple[WatchedPosition, ...],
+            "vaults": tuple[VaultSet, ...],
         }[self.kind]
 
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from backtest.errors import ConfigError, RenamedError, UnknownNameError
 from backtest.scenario.fields import BY_NAME, RENAMED_FIELDS, RENAMED_VALUES
 from backtest.scenario.param import Mix, Param
+from backtest.scenario.vault_sets import named, parse_sets, sets_fault
 from backtest.scenario.watched import names_clash
 from backtest.schema.coins import coin_name, symbol_name
 from backtest.toml import decode, read_toml, shown
@@ -55,6 +56,8 @@ def check_value(param: Param, value: Any, where: str) -> Any:
         return _time(param, value, where)
     if param.kind == "coins" and isinstance(value, str):
         value = value.split(",")
+    if param.kind == "vaults" and isinstance(value, str):
+        value = parse_sets(value, where)
     found = decode(value, param.decoded, where, key=param.name)
     if param.kind == "coins":
         found = tuple(map(coin_name, found))
@@ -66,6 +69,10 @@ def check_value(param: Param, value: Any, where: str) -> Any:
         raise ConfigError(f"{where}: {param.name} is empty; give a value or leave it out")
     if param.kind == "coins" and len(set(found)) < len(found):
         raise ConfigError(f"{where}: coins = {value!r} names a coin twice; name each once")
+    if param.kind == "vaults":
+        found = named(found)
+        if fault := sets_fault(found):
+            raise ConfigError(f"{where}: {fault}")
     if param.kind == "watch":
         found = tuple(replace(row, coin=symbol_name(row.coin)) for row in found)
         if clash := names_clash(found):

@@ -37,7 +37,7 @@ TABLES = (
 net, shortfall (paid by the fund) or socialised
         symbol     str   symbol, empty for opening cash
         owner      str   account, fund, vault, venue, market, rounding, uncovered or opening
-        serves     str   symbols the fund serves where there are several, joined by +; else empty
+        serves     str   symbols the fund or vault serves where there are several, joined by +; else empty
         account_id int   account, null for other owners and for the summed opening of accounts
         lots       int   signed change of lots
         amount_usd money change of cash

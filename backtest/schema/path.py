@@ -41,10 +41,12 @@ TABLES = (
         own_fund_usd         money cash of the fund that serves this symbol
         own_fund_equity_usd  money cash plus inventory at mark of that fund
         adl_on               bool  true while the fund's drawdown rule has deleveraging on for this symbol
-        vault_usd            money cash of the vault after the step
+        vault_usd            money cash of the vault, or of all vaults, after the step
         vault_equity_usd     money vault cash plus inventory at mark, over all symbols
-        vault_leverage       float gross inventory of the vault at mark over its equity; null without equity
-        vault_excess_usd     money vault equity less the maintenance margin of its inventory; below 0 in breach
+        own_vault_usd        money cash of the vault that serves this symbol
+        own_vault_equity_usd money cash plus inventory at mark of that vault
+        vault_leverage       float gross inventory of that vault at mark over its equity; null without equity
+        vault_excess_usd     money equity of that vault less the maintenance margin of its inventory; below 0 in breach
         pool_lots            int   signed inventory of fund and vault in this symbol
         residual_usd         money sum of all cash after the step; 0
         """),

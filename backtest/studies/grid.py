@@ -7,8 +7,9 @@ from typing import Any
 
 from backtest.catalogue.facts import GridSetting
 from backtest.errors import UsageError
-from backtest.run.resolve import CAPITAL, Resolved
+from backtest.run.resolve import Resolved
 from backtest.run.run import StoredRun
+from backtest.run.vaults import CAPITAL
 from backtest.studies.changes import run_changes
 from backtest.studies.study import Progress, StudyRequest
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from backtest.catalogue.priors import Prior, whole
 from backtest.errors import ConfigError
-from backtest.run.resolve import CAPITAL, Resolved
+from backtest.run.resolve import Resolved
+from backtest.run.vaults import CAPITAL
 from backtest.scenario.fields import BY_NAME, Scenario
 from backtest.scenario.values import per_coin
 from backtest.studies.latin import column, generator

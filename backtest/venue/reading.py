@@ -17,6 +17,7 @@ from backtest.errors import ConfigError, UnknownNameError
 from backtest.mechanics.rules import SCHEDULES
 from backtest.scenario.fields import PARAMS
 from backtest.scenario.param import REQUIRED, Param
+from backtest.scenario.vault_sets import sets_fault
 from backtest.toml import Cited, Id, Mark, Table, decode, read_toml
 from backtest.venue.funding_rule import FundingTable
 from backtest.venue.listings import InstrumentTable, listings_of
@@ -85,6 +86,8 @@ class VaultSection(Cited, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.takeover_num > self.takeover_den:
             raise ValueError("takeover_num / takeover_den is above 1; allowed: a share of maintenance")
+        if fault := sets_fault(getattr(self, "sets", None) or ()):
+            raise ValueError(fault)
 
 
 class AdlSection(Table, frozen=True, kw_only=True):

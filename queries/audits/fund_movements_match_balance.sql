@@ -27,6 +27,19 @@ recorded AS (
   SELECT 'fund' AS pool, step, fund_usd AS usd FROM clock UNION ALL SELECT 'vault', step, vault_usd FROM clock
 ),
 moved AS (SELECT pool, step, sum(usd) AS usd FROM per_step GROUP BY pool, step),
+-- Each of several funds or vaults by itself, at the symbols that it serves.
+own AS (
+  SELECT p.pool, p.serves, s.step, s.symbol, CASE p.pool WHEN 'vault' THEN own_vault_usd ELSE own_fund_usd END AS usd
+  FROM (SELECT DISTINCT pool, serves FROM fund WHERE serves <> '') p
+  JOIN steps s ON list_contains(string_split(p.serves, '+'), s.symbol)
+),
+moved_own AS (SELECT pool, serves, step, sum(amount_usd) AS usd FROM fund GROUP BY pool, serves, step),
+opened AS (SELECT pool, serves, usd FROM moved_own WHERE step = 0),
+own_cash AS (
+  SELECT pool, serves, step, symbol, o.usd AS recorded_usd,
+         coalesce(a.usd, 0) + sum(coalesce(m.usd, 0)) OVER (PARTITION BY pool, serves, symbol ORDER BY step) AS usd
+  FROM own o LEFT JOIN moved_own m USING (pool, serves, step) LEFT JOIN opened a USING (pool, serves)
+),
 cash AS (
   SELECT pool, step, r.usd AS recorded_usd, sum(coalesce(m.usd, 0)) OVER (PARTITION BY pool ORDER BY step) AS usd
   FROM recorded r FULL JOIN moved m USING (pool, step)
@@ -42,4 +55,6 @@ SELECT 'inventory after the step', 'both', step, symbol, pool_lots, lots FROM in
 UNION ALL
 SELECT 'cash after the step', pool, step, NULL, recorded_usd, usd
 FROM cash WHERE recorded_usd <> usd
+UNION ALL
+SELECT 'own cash after the step', pool, step, symbol, recorded_usd, usd FROM own_cash WHERE recorded_usd <> usd
 ORDER BY problem, pool, step, symbol

@@ -2,7 +2,7 @@
 -- params: none
 -- grain: one row
 -- units: _usd settlement currency; pool, fund and vault in equity (cash plus inventory at mark); liquidated = lots that left accounts in breach, at their breach mark; ADL notional at mark; _frac 0..1; _after_s seconds
--- note: residual_usd is the largest residual of any step; worst_move_frac is the lowest trade against the first trade of the run; uncovered_usd includes what fund and vault are below zero at the end; vault_below_maintenance_steps counts steps at which the vault held inventory
+-- note: residual_usd is the largest residual of any step; worst_move_frac is the lowest trade against the first trade of the run; uncovered_usd includes what fund and vault are below zero at the end; vault_below_maintenance_steps counts steps at which a vault with inventory was below its own; several vaults add up, but vault_least_usd is the lowest equity of any, vault_leverage_max the highest of any
 WITH liquidated AS (
   SELECT count(*) AS liquidations,
          coalesce(sum(closed_usd) FILTER (side = 'long'), 0) AS long_usd,
@@ -37,7 +37,7 @@ interest AS (
   FROM (SELECT max(notional_usd) AS one_side_usd FROM sides GROUP BY symbol)
 ),
 clock AS (
-  SELECT step, ts, fund_equity_usd, vault_equity_usd, vault_leverage, vault_excess_usd
+  SELECT step, ts, fund_equity_usd, vault_equity_usd
   FROM steps WHERE symbol = (SELECT min(symbol) FROM steps)
 ),
 equity AS (
@@ -84,8 +84,10 @@ SELECT r.event_id, r.venue, r.symbols, r.ranking, r.seed, r.start_ts, r.end_ts,
        coalesce(v.start_usd, 0) AS vault_start_usd,
        coalesce(v.end_usd, 0) AS vault_end_usd,
        coalesce(v.low_usd, 0) AS vault_low_usd,
-       (SELECT max(vault_leverage) FROM clock) AS vault_leverage_max,
-       (SELECT count(*) FROM clock WHERE vault_excess_usd < least(vault_equity_usd, 0)) AS vault_below_maintenance_steps,
+       coalesce(least((SELECT min(own_vault_equity_usd) FROM steps),
+                      (SELECT min(amount_usd) FROM fund WHERE pool = 'vault' AND cause = 'opening')), 0) AS vault_least_usd,
+       (SELECT max(vault_leverage) FROM steps) AS vault_leverage_max,
+       (SELECT count(DISTINCT step) FROM steps WHERE vault_excess_usd < least(own_vault_equity_usd, 0)) AS vault_below_maintenance_steps,
        w.usd AS adl_usd,
        winners.positions AS adl_positions,
        winners.accounts AS adl_accounts,

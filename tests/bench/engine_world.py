@@ -13,7 +13,8 @@ from backtest.mechanics.drawdown import DrawdownTrigger
 from backtest.mechanics.liquidation.base import PartTerms
 from backtest.mechanics.margin import Tiers, deductions
 from backtest.mechanics.path import CLOSE, HIGH, LOW, OPEN, walk
-from backtest.mechanics.rules import Rules, VaultRule
+from backtest.mechanics.rules import Rules
+from backtest.mechanics.vault import VaultRule
 
 USD = 1_000_000
 TICK = 1_000_000  # 0.1 USD per tick at 1 lot = 10 base: quanta per tick and lot
@@ -93,7 +94,7 @@ def with_everything(world: World) -> dict[str, World]:
     """Return the world under rules that use all there is: partial steps, a fund that drops, a vault."""
     drop = DrawdownTrigger("pnl_ratio", (Fraction(3, 10),), (Fraction(1, 4),), 0, 8 * 3600)
     part = PartTerms(1, 5, 100_000 * USD, 30)
-    vault = VaultRule(4 * world.rules.fund_start)
+    vault = VaultRule(capitals=(4 * world.rules.fund_start,))
     rules = {
         "part_first, vault": {"liquidation_rule": "part_first", "part": part, "vault": vault, "fund_takes_over": False},
         "part_first, vault, fund, drop": {

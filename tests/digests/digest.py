@@ -109,6 +109,7 @@ def digest_run(run: StoredRun, renamed: Renamed) -> dict[str, Any]:
         columns = {column: digest(frame[column]) for column in frame.columns}
         found[old] = {"rows": frame.height, "columns": columns}
     headline = run.query("run_summary")
+    headline = headline.drop([name for name in headline.columns if f"run_summary.{name}" in renamed.added])
     return {
         "tables": found,
         "summary": {summary.get(name, name): texts(headline[name]).item() for name in headline.columns},

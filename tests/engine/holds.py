@@ -118,7 +118,7 @@ def who_pays_holds_a_position_or_is_named_by_the_rules(world: World, outcome: Ou
             assert paid == ("uncovered" if row["cash"] > 0 else "account")
     assert (held == outcome.ledger.lots).all()
     if not profile.get("vault"):
-        assert outcome.ledger.vault.cash == 0
+        assert sum(vault.cash for vault in outcome.ledger.vaults) == 0
 
 
 def liquidated_at_or_below_maintenance_alone(world: World, outcome: Outcome) -> None:

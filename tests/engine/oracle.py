@@ -13,8 +13,9 @@ import pytest
 from tests.reference import slow_adl, slow_engine
 from tests.reference.slow_adl import SCORES, pnl
 from tests.reference.slow_engine import replay
-from tests.reference.slow_ledger import FUND, VAULT, Position
+from tests.reference.slow_ledger import FUND, Position
 from tests.reference.slow_state import Claim, State, bankruptcy_amount, mark_value
+from tests.reference.slow_vaults import VAULT
 
 
 @dataclass

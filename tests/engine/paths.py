@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from backtest.engine.records import CAUSES, OWNERS
+from backtest.engine.records import CAUSES, FUND, OWNERS, VAULT
 from backtest.engine.run import Outcome
 from tests.engine.holds import rows
 
@@ -20,9 +20,33 @@ def _money(world: dict[str, Any], outcome: Outcome) -> Iterator[str]:
         cause, giver = CAUSES[row["cause"]], OWNERS[row["giver"]]
         yield f"{cause}: {giver}" if cause in {"takeover", "residual", "fee", "exhausted", "shortfall"} else cause
     for row in outcome.record.fund_events:
-        yield f"fund {row.event} {row.cause}".strip()
-    if len(world["profile"]["fund"].get("pools") or ()) > 1 and {row.fund for row in outcome.record.fund_events}:
+        yield f"{OWNERS[row.pool]} {row.event} {row.cause}".strip()
+    yield from _vaults(outcome)
+    if len(world["profile"]["fund"].get("pools") or ()) > 1 and any(
+        row.pool == FUND for row in outcome.record.fund_events
+    ):
         yield "several funds"
+
+
+def _vaults(outcome: Outcome) -> Iterator[str]:
+    """Yield what several vaults, or vaults that keep a margin, did."""
+    rule = outcome.world.rules.vault
+    if rule is None:
+        return
+    took = {row["giver_row"] for row in rows(outcome.record.transfers) if _is(row, "takeover", VAULT)}
+    waves = [wave for wave in outcome.record.waves if wave.source == OWNERS[VAULT] and wave.closed_lots]
+    if len(rule.capitals) > 1:
+        if len(took) > 1:
+            yield "several vaults"
+        dead = {rule.of[wave.symbol] for wave in waves}
+        if dead and took - dead:
+            yield "one vault of several deleveraged"
+    if rule.keeps_margin and waves:
+        yield "vault margin: deleveraged"
+
+
+def _is(row: dict[str, Any], cause: str, giver: int) -> bool:
+    return CAUSES[row["cause"]] == cause and row["giver"] == giver
 
 
 def _liquidations(world: dict[str, Any], outcome: Outcome) -> Iterator[str]:

@@ -47,8 +47,7 @@ def under(name: str, world: World) -> World:
     }  # fmt: skip
     if rules["vault_capital_usd"]:
         num, den = venue.takeover
-        capital = old["vault"]["capital"] if old.get("vault") else start
-        profile["vault"] = {"capital": capital, "num": num, "den": den}
+        profile["vault"] = {**(old.get("vault") or {"capital": start}), "num": num, "den": den}
     if rules["liquidation_rule"] == "part_first":
         share = Fraction(str(rules["first_share_frac"]))
         profile |= {
@@ -187,6 +186,8 @@ def poor(world: World) -> World:
     if "pools" in fund:
         fund["pools"] = [{**pool, "start": 0} for pool in fund["pools"]]
     vault = {**profile["vault"], "capital": 0} if profile.get("vault") else None
+    if vault and "sets" in vault:
+        vault["sets"] = [{**each, "capital": 0} for each in vault["sets"]]
     return {**world, "profile": {**profile, "fund": fund, "vault": vault, "inventory_stop": 0}}
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, note, settings
 from backtest.engine.run import Outcome, simulate
 from backtest.errors import RangeError
 from backtest.mechanics.exact import LIMIT
-from backtest.mechanics.rules import VaultRule
+from backtest.mechanics.vault import VaultRule
 from tests.engine import holds
 from tests.engine.profiles import SPOILS, VENUES, World, drawn, leap
 from tests.engine.small import LONG, SHORT, bar, small
@@ -83,7 +83,7 @@ def test_the_vaults_share_is_exact_beyond_64_bits(den: int) -> None:
     world = build(small([bar(1000), bar(930)], vault={"capital": 0, "num": 2, "den": 3}))
     many = 10**9
     for wallet, taken in ((100_000, 10), (109_000, 0)):
-        rules = dataclasses.replace(world.rules, vault=VaultRule(0, 2 * (den // 3), 3 * (den // 3)))
+        rules = dataclasses.replace(world.rules, vault=VaultRule(capitals=(0,), num=2 * (den // 3), den=3 * (den // 3)))
         book = dataclasses.replace(
             world.book,
             lots=world.book.lots * many,

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backtest.engine.ledger import Ledger
-from backtest.engine.owners import EachFund, Rows, cut_entry_values
+from backtest.engine.owners import EachPool, Rows, cut_entry_values
 from backtest.engine.records import ACCOUNT, CAUSES, FUND, MARKET, ROUNDING, VENUE, Record
 from tests.engine.small import FUND as NO_FUND
 from tests.engine.small import LONG, SHORT, bar, small
@@ -193,7 +193,7 @@ def test_a_pool_nets_its_inventory_and_knows_what_a_symbol_earned() -> None:
 
 def test_the_fund_of_each_symbol_is_paid() -> None:
     ledger = ledger_of()
-    ledger.move("residual", symbol=np.array([0]), taker=Rows(np.array([0])), giver=EachFund(), cash=np.array([-77]))
+    ledger.move("residual", symbol=np.array([0]), taker=Rows(np.array([0])), giver=EachPool(FUND), cash=np.array([-77]))
     assert ledger.funds[0].cash == 5077
     assert ledger.record.transfers.join().giver.tolist() == [FUND]
     assert ledger.record.transfers.join().giver_row.tolist() == [0]

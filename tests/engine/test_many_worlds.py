@@ -59,7 +59,8 @@ RARE = {
     "residual: fund", "funding", "unmatched to: fund", "unmatched to: account", "unmatched to: market",
     "several funds", "same position again", "order refused by its limit", "adl of several winners",
     "difference", "socialised", "shortfall: uncovered", "cross account", "inverse", "net", "own opposite leg",
-    "deferred", "later round", "feedback rounds",
+    "deferred", "later round", "feedback rounds", "several vaults", "one vault of several deleveraged",
+    "vault refused margin", "vault margin: deleveraged",
 }  # fmt: skip
 MET: Counter[str] = Counter()
 RAN: set[tuple[str, int, int]] = set()

@@ -206,13 +206,15 @@ def check_transfers(outcome: Outcome) -> None:
     assert world.rules.fund_start + sum(cash["fund", fund.number] for fund in ledger.funds) == sum(
         fund.cash for fund in ledger.funds
     )
-    assert (world.rules.vault.capital if world.rules.vault else 0) + cash["vault", -1] == ledger.vault.cash
+    for vault, capital in zip(ledger.vaults, world.rules.vault.capitals if world.rules.vault else (0,), strict=True):
+        assert capital + cash["vault", vault.number] == vault.cash
     for owner in (ledger.venue, ledger.rounding, ledger.uncovered):
         assert cash[OWNERS[owner.code], -1] == owner.cash
     for symbol in range(len(world.symbols)):
         for fund in ledger.funds:
             assert lots["fund", fund.number, symbol] == fund.lots[symbol]
-        assert lots["vault", -1, symbol] == ledger.vault.lots[symbol]
+        for vault in ledger.vaults:
+            assert lots["vault", vault.number, symbol] == vault.lots[symbol]
 
 
 @pytest.mark.property

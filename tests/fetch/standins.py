@@ -47,6 +47,8 @@ RULES: dict[str, Any] = {
     "inventory_stop_usd": 0.0,
     "quiet_s": 600.0,
     "vault_capital_usd": 0.0,
+    "vaults": (),
+    "vault_margin": "none",
     "residual_owner": "account",
     "fee_rate": 0.0,
     "fee_owner": "venue",

@@ -18,8 +18,10 @@ from backtest.mechanics.fund import PoolRule
 from backtest.mechanics.impact import OrderBook
 from backtest.mechanics.margin import Tiers
 from backtest.mechanics.path import HIGH, LOW, walk
-from backtest.mechanics.rules import BlockTerms, PartTerms, Rules, VaultRule
+from backtest.mechanics.rules import BlockTerms, PartTerms, Rules
+from backtest.mechanics.vault import VaultRule
 from tests.reference.slow_funds import in_parts
+from tests.reference.slow_vaults import vault_sets
 
 BILLION = 10**9
 
@@ -129,7 +131,7 @@ def _rules(case: dict[str, Any], count: int) -> Rules:
         inventory_stop=profile["inventory_stop"],
         **_funds(fund, list(case["symbols"])),
         quiet_steps=profile["vault_quiet_steps"],
-        vault=VaultRule(vault["capital"], vault["num"], vault["den"]) if vault else None,
+        vault=_vault(vault, list(case["symbols"])) if vault else None,
         residual_owner=profile["residual_owner"],
         fee_e9=profile["fee_e9"],
         fee_owner=profile["fee_owner"],
@@ -161,6 +163,18 @@ def _funds(fund: dict[str, Any], names: list[str]) -> dict[str, Any]:
     return out
 
 
+def _vault(vault: dict[str, Any], names: list[str]) -> VaultRule:
+    """Return the rule of one vault, or of several where a world has sets."""
+    sets = vault.get("sets") or [{"symbols": names, "capital": vault["capital"]}]
+    return VaultRule(
+        capitals=tuple(each["capital"] for each in sets),
+        of=tuple(next(n for n, each in enumerate(sets) if name in each["symbols"]) for name in names),
+        num=vault["num"],
+        den=vault["den"],
+        margin=vault.get("margin", "none"),
+    )
+
+
 def _part(profile: dict[str, Any]) -> PartTerms | None:
     if profile.get("liquidation_rule") != "part_first":
         return None
@@ -188,7 +202,10 @@ def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
         "opening": owner(ledger.opening.cash),
     }
     if case["profile"].get("vault"):
-        owners["vault"] = owner(ledger.vault.cash, ledger.vault.lots)
+        owners["vault"] = owner(
+            sum(vault.cash for vault in ledger.vaults),
+            [sum(vault.lots[k] for vault in ledger.vaults) for k in range(len(names))],
+        )
     held: dict[int, dict[str, Any]] = {account: owner(0) for account in accounts}
     signed = (world.book.side * ledger.lots).tolist()
     for account, cash, lots, symbol in zip(
@@ -225,12 +242,15 @@ def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
     ]
     funds = [owner(fund.cash, fund.lots) for fund in ledger.funds]
     events = [
-        [row.step, row.fund, names[row.symbol] if row.symbol >= 0 else "", row.event, row.cause, row.equity]
+        [row.step, row.number, names[row.symbol] if row.symbol >= 0 else "", row.event, row.cause, row.equity]
         for row in out.record.fund_events
+        if row.pool == FUND
     ]
     result = {
         "owners": owners,
         **({"fund_events": events, "funds": funds} if in_parts(case) else {}),
+        **({"vaults": [owner(vault.cash, vault.lots) for vault in ledger.vaults]} if vault_sets(case) else {}),
+        **_refusals(out, case),
         "liquidations": liquidations,
         "adl": adl,
         "skipped": [[row.step, names[row.symbol], accounts[row.row]] for row in out.record.skipped],
@@ -249,3 +269,13 @@ def shape(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
             [mark, trade, *rounds.get(n, (1, False))] for n, (mark, trade) in enumerate(zip(*walked, strict=True), 1)
         ]
     return result
+
+
+def _refusals(out: Outcome, case: dict[str, Any]) -> dict[str, Any]:
+    """Return the first claim that each vault refused, where the vaults of a world keep a margin."""
+    vault, names = case["profile"].get("vault"), list(case["symbols"])
+    if not vault or vault.get("margin") != "maintenance":
+        return {}
+    rows = [row for row in out.record.fund_events if row.pool == VAULT]
+    assert {(row.event, row.cause) for row in rows} <= {("refused", "margin")}
+    return {"vault_refusals": [[row.step, row.number, names[row.symbol], row.equity] for row in rows]}

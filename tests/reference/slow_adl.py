@@ -4,11 +4,13 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from .slow_funds import is_fund, owner_of
-from .slow_ledger import E6, FUND, MARKET, UNCOVERED, VAULT, Position, name_of, sign
+from .slow_ledger import E6, FUND, MARKET, UNCOVERED, Position, name_of, sign
 from .slow_path import Prices
 from .slow_pools import equity_of_fund, inventory_of_fund, judge, wanted_by_adl
 from .slow_pro_rata import pay_in_proportion
 from .slow_state import Claim, State, close_with_market, margin_of, mark_value
+from .slow_vault_margin import is_low
+from .slow_vaults import VAULT, is_vault, vault_owners
 from .slow_venues import share_losses
 
 CURRENCY_UNIT = E6  # quanta
@@ -25,12 +27,13 @@ def adl(state: State, claims: list[Claim]) -> None:
 
 
 def inventories(state: State) -> None:
-    """Act 6, its end: the fund's inventory, then the vault's."""
+    """Act 6, its end: the fund's inventory, then each vault's."""
     fund_inventory(state)
-    if state.profile.get("vault") and state.equity(VAULT) < 0:
-        for symbol in state.symbols:
-            if state.lots(VAULT, symbol):
-                inventory_wave(state, VAULT, symbol, lambda claim, most: most)
+    for owner in vault_owners(state.world):
+        if is_low(state, owner):
+            for symbol in state.symbols:
+                if state.lots(owner, symbol):
+                    inventory_wave(state, owner, symbol, lambda claim, most: most)
 
 
 def bankrupt_wave(state: State, symbol: str, side: int, bankrupts: list[Claim]) -> None:
@@ -156,9 +159,9 @@ def close_slice(state: State, claim: Claim, winner: Position, lots: int, amount:
     """Close lots of the claim against a winner for an amount."""
     due = claim.take(lots)
     state.ledger.hand_over(claim.symbol, claim.owner, winner, claim.side * lots, amount)
-    bankrupt = FUND if is_fund(claim.owner) else name_of(claim.owner)
+    bankrupt = FUND if is_fund(claim.owner) else VAULT if is_vault(claim.owner) else name_of(claim.owner)
     state.adl.append([state.step.number, claim.symbol, bankrupt, winner.account, lots, amount])
-    if claim.owner != VAULT and not is_fund(claim.owner):
+    if bankrupt not in (FUND, VAULT):
         book_difference(state, claim, claim.worth * (amount - due))
 
 

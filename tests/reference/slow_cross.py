@@ -9,9 +9,10 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from .slow_adl import pnl_at
-from .slow_ledger import VAULT, Position
+from .slow_ledger import Position
 from .slow_path import Prices, between
 from .slow_state import Account, Claim, State, is_below, margin_of, mark_value
+from .slow_vaults import VAULT
 
 PARTS = 1024
 

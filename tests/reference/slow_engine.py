@@ -9,7 +9,7 @@ from .slow_cross import cross_breaches, next_round, vault_rule
 from .slow_feedback import Flows, path_of
 from .slow_funds import owner_of
 from .slow_impact import impact_shift
-from .slow_ledger import E9, VAULT, VENUE, Position, name_of, owners_table, sign
+from .slow_ledger import E9, VENUE, Position, name_of, owners_table, sign
 from .slow_path import steps
 from .slow_pools import (
     end_of_step,
@@ -35,6 +35,8 @@ from .slow_state import (
     trade_value,
 )
 from .slow_steppers import Terms, end_episode, stepper
+from .slow_vault_margin import accepts, merged_vaults, note_refusal
+from .slow_vaults import VAULT, vault_of, vault_owners
 from .slow_venues import counts_orders, keep_waiting, limit_amount, may_order
 
 
@@ -49,7 +51,8 @@ def replay(world: dict[str, Any]) -> dict[str, Any]:
         `inverse` (linear; else the value of a lot is `inverse` over the mark), `on_entry` (false; else maintenance
         is on the cost of a position, whatever the mark), an account row's `cross` (isolated), the
         profile's `vault` (none: no such owner; else its `capital`, and the share `num`/`den` of maintenance below
-        which it takes over), `hl_literal` (false), `liquidation_rule` (`full_position`; `part_first` has `first_share`
+        which it takes over; `sets`, each of `symbols` with its `capital`, are several; `margin`: `none` or
+        `maintenance`), `hl_literal` (false), `liquidation_rule` (`full_position`; `part_first` has `first_share`
         as [numerator, denominator], `first_above` in quanta and `pause_s`), `adl_allocation` (`queue`),
         `cross_allocation` (`by_maintenance`) and `cross_order` (`maintenance`).
 
@@ -93,7 +96,7 @@ def run(world: dict[str, Any]) -> tuple[dict[str, Any], Flows]:
         state.ledger.check()
         prices.append([state.step.mark, state.step.trade, path.rounds, path.capped])
     result = {
-        **merged(state, owners_table(state.ledger)),
+        **merged_vaults(state, merged(state, owners_table(state.ledger))),
         "liquidations": state.liquidations,
         "adl": state.adl,
         "skipped": state.skipped,
@@ -286,7 +289,7 @@ def takeovers(state: State, claims: list[Claim]) -> None:
     Where there is a vault, a cross account is visited once, at its first row.
     """
     judge(state)
-    noted = len(state.funds.events)
+    noted, refusals = len(state.funds.events), len(state.refused_by_vaults)
     visited = set()
     for claim in claims:
         account = state.account(claim)
@@ -299,6 +302,7 @@ def takeovers(state: State, claims: list[Claim]) -> None:
             visited.add(account)
             take_account(state, account, [other for other in claims if state.account(other) == account])
     state.funds.events[noted:] = sorted(state.funds.events[noted:], key=lambda event: event[1])  # fund by fund
+    state.refused_by_vaults[refusals:] = sorted(state.refused_by_vaults[refusals:], key=lambda row: row[1])
 
 
 def ask_fund(state: State, claim: Claim) -> None:
@@ -312,9 +316,18 @@ def ask_fund(state: State, claim: Claim) -> None:
 
 def ask_vault(state: State, claim: Claim) -> None:
     """Let the vault take an isolated position below its share of maintenance; above, the position waits."""
-    if claim.lots and vault_takes(state, claim):
-        take_over(state, claim, VAULT, claim.lots)
-    claim.waits = claim.lots > 0 and equity_left(state, claim) >= 0
+    takes = claim.lots > 0 and vault_takes(state, claim)
+    claim.waits = claim.lots > 0 and not takes and equity_left(state, claim) >= 0
+    if takes:
+        give_to_vault(state, claim)
+
+
+def give_to_vault(state: State, claim: Claim) -> None:
+    """Hand a claim to the vault of its symbol, or leave it to ADL where the vault's own margin forbids it."""
+    if accepts(state, claim):
+        take_over(state, claim, vault_of(state.world, claim.symbol), claim.lots)
+    else:
+        note_refusal(state, claim)
 
 
 def take_account(state: State, account: Account, claims: list[Claim]) -> None:
@@ -328,7 +341,7 @@ def take_account(state: State, account: Account, claims: list[Claim]) -> None:
     for claim in left:
         claim.waits = rule == "waits"
         if rule == VAULT:
-            take_over(state, claim, VAULT, claim.lots)
+            give_to_vault(state, claim)
 
 
 def take_over(state: State, claim: Claim, owner: str, lots: int) -> None:
@@ -384,7 +397,7 @@ def unwind(state: State) -> None:
     if state.quiet_steps < state.profile["vault_quiet_steps"]:
         return
     funds = [owner for number in range(len(state.funds.pools)) for owner in owners_of_fund(state, number)]
-    for owner in [*funds, VAULT] if state.profile.get("vault") else funds:
+    for owner in [*funds, *vault_owners(state.world)]:
         for symbol in state.symbols:
             held = state.lots(owner, symbol)
             lots, side = min(abs(held), state.bucket[symbol]), sign(held)

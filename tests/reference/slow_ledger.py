@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .slow_funds import fund_owners
+from .slow_vaults import vault_owners
 
 E6 = 10**6
 E9 = 10**9
@@ -18,7 +19,7 @@ class Position(NamedTuple):
 
 
 Owner = Position | str  # a row of the book, or the name of one of the other owners
-MARKET, FUND, VAULT, VENUE = "market", "fund", "vault", "venue"
+MARKET, FUND, VENUE = "market", "fund", "venue"
 ROUNDING, UNCOVERED, OPENING = "rounding", "uncovered", "opening"
 
 
@@ -135,10 +136,8 @@ def opening_ledger(world: dict[str, Any], first_value_per_lot: dict[str, int]) -
     ledger = Ledger(symbols, index=dict.fromkeys(symbols, 0), kind=kind)
     for owner in (MARKET, VENUE, ROUNDING, UNCOVERED, OPENING):
         ledger.add_owner(owner)
-    for owner, start in fund_owners(world).items():
+    for owner, start in (fund_owners(world) | vault_owners(world)).items():
         ledger.add_owner(owner, start)
-    if world["profile"].get("vault"):
-        ledger.add_owner(VAULT, world["profile"]["vault"]["capital"])
     for row in world["accounts"]:
         position = position_of(row)
         symbol, side = position.symbol, position.side

@@ -8,6 +8,7 @@ from .slow_feedback import Flows
 from .slow_funds import Funds, owner_of
 from .slow_ledger import E9, MARKET, Ledger, Owner, Position, cut_cost, opening_ledger, position_of, sign, slice_of
 from .slow_path import Prices, Step
+from .slow_vaults import VAULT, vault_of
 
 Account = tuple[Position, ...]  # the rows of a cross account by symbol, long first; or one isolated position
 
@@ -75,6 +76,7 @@ class State:
     adl: list[list[Any]] = field(default_factory=list)
     skipped: list[list[Any]] = field(default_factory=list)
     unmatched: list[list[Any]] = field(default_factory=list)
+    refused_by_vaults: list[list[Any]] = field(default_factory=list)  # the first claim of each
     losses: dict[str, int] = field(default_factory=dict)  # uncovered in this round because nobody was left
     opening: dict[Account, int] = field(default_factory=dict)  # equity at the first mark
 
@@ -136,8 +138,8 @@ class State:
         """Leave a positive amount on the bankrupt's account to the owner of residual collateral."""
         claim.residual += amount
         if self.profile["residual_owner"] != "account":
-            owner = self.profile["residual_owner"]
-            self.ledger.pay(claim.owner, owner_of(self.world, claim.symbol) if owner == "fund" else owner, amount)
+            owner = {"fund": owner_of, VAULT: vault_of}[self.profile["residual_owner"]](self.world, claim.symbol)
+            self.ledger.pay(claim.owner, owner, amount)
 
 
 def mark_value(world: dict[str, Any], symbol: str, lots: int, mark: int) -> int:

@@ -19,6 +19,7 @@ RANKINGS = (
 STEPPERS = ("tier_by_tier", "reduce_once", "two_tiers", "part_first")
 UNITS = (1, 7, 100)
 VAULTS = st.sampled_from((False, False, True))
+WEIGHTS = ((1, 1, 1), (1, 2, 5), (3, 0, 1))  # of the funds or vaults of a run
 HOLDINGS = ("cross", "cross", "cross", "isolated", "hedge", "mixed", "lone")
 
 
@@ -147,7 +148,7 @@ def profiles(draw: st.DrawFn, book_value: int, with_vault: bool | None, symbols:
     }
     if vault:
         num, den = draw(st.sampled_from(((2, 3), (2, 3), (2, 3), (1, 2), (1, 1))))
-        profile["vault"] = {"capital": share(0, 0, 1, 3, 10, 500), "num": num, "den": den}
+        profile["vault"] = draw(vaults(symbols, share(0, 0, 1, 3, 10, 500))) | {"num": num, "den": den}
     elif draw(st.booleans()):
         profile["vault"] = None
     if draw(st.booleans()):
@@ -170,19 +171,38 @@ def divided(total: int | None, weights: tuple[int, ...]) -> list[int | None]:
 
 
 @st.composite
+def grouped(draw: st.DrawFn, symbols: list[str]) -> list[list[str]]:
+    """Draw which symbols share a fund or a vault."""
+    groups: list[list[str]] = [symbols[:1]]
+    for symbol in symbols[1:]:
+        place = draw(st.integers(0, len(groups)))
+        if place == len(groups):
+            groups.append([])
+        groups[place].append(symbol)
+    return groups
+
+
+@st.composite
+def vaults(draw: st.DrawFn, symbols: list[str], capital: int) -> dict[str, Any]:
+    """Draw one vault or several, and whether they keep a margin of their own."""
+    out: dict[str, Any] = {"capital": capital}
+    if draw(st.booleans()):
+        groups = draw(st.permutations(draw(grouped(symbols))))
+        capitals = divided(capital, draw(st.sampled_from(WEIGHTS))[: len(groups)])
+        out["sets"] = [{"symbols": group, "capital": part} for group, part in zip(groups, capitals, strict=True)]
+    margin = draw(st.sampled_from((None, "none", "maintenance", "maintenance")))
+    return out | ({"margin": margin} if margin else {})
+
+
+@st.composite
 def funds(draw: st.DrawFn, symbols: list[str], fund: dict[str, Any]) -> dict[str, Any]:
     """Draw several funds, and the drop that switches deleveraging on; half of the worlds have neither."""
     if draw(st.booleans()):
         return {}
     out: dict[str, Any] = {}
     if draw(st.integers(0, 3)):
-        groups: list[list[str]] = [symbols[:1]]
-        for symbol in symbols[1:]:
-            place = draw(st.integers(0, len(groups)))
-            if place == len(groups):
-                groups.append([])
-            groups[place].append(symbol)
-        weights = draw(st.sampled_from(((1, 1, 1), (1, 2, 5), (3, 0, 1))))[: len(groups)]
+        groups = draw(grouped(symbols))
+        weights = draw(st.sampled_from(WEIGHTS))[: len(groups)]
         starts, limits = divided(fund["start"], weights), divided(fund["inventory_limit"], weights)
         out["pools"] = [
             {"symbols": group, "start": start, "inventory_limit": limit}

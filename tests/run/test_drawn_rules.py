@@ -40,6 +40,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "fund_floor_usd": (-1e6, 0.0, 1e5),
     "inventory_adl": ("none", "below_floor", "to_trigger"),
     "vault_capital_usd": (0.0, 1e5, 2e7),
+    "vaults": ((), "BTC:1e6,*:3e6", "SOL+BTC:2e5,*:0"),
+    "vault_margin": ("none", "maintenance"),
     "intrabar": ("ohlc", "adverse_first", "close"),
     "path": ("tape", "tape", "tape", "feedback"),
     "liquidity_factor": (0.1, 0.5, 1.0),
@@ -73,7 +75,7 @@ def drawn(number: int) -> tuple[str, dict[str, Any]]:
             "cross_frac": rng.choice((0.5, 1.0)),
             "hedged_frac": rng.choice((0.0, 0.5)),
         }
-    if rule["vault_capital_usd"]:
+    if rule["vault_capital_usd"] or rule["vaults"]:
         fields["cross_allocation"] = "by_maintenance"
     elif rule["residual_owner"] == "vault":
         fields["residual_owner"] = "fund"

@@ -22,7 +22,8 @@ WATCHED = {"name": "mine", "coin": "BTC", "side": "long", "size_base": 1, "entry
 def scenario(**values: Any) -> Scenario:
     filled = {param.name: next(iter(param.choices), 1.0) for param in PARAMS if param.default == RULE}
     ints = {name: 1 for name in filled if BY_NAME[name].kind == "int"}
-    return build(filled | ints | {"event": "x", "venue": "y", "coins": ("BTC",), "fund_pools": "shared"} | values)
+    fixed = {"event": "x", "venue": "y", "coins": ("BTC",), "fund_pools": "shared"}
+    return build(filled | ints | fixed | {"vaults": ()} | values)
 
 
 def test_the_class_has_the_fields_in_their_order() -> None:

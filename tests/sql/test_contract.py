@@ -45,7 +45,8 @@ COLUMNS = {
         event_id venue symbols ranking seed start_ts end_ts accounts positions open_interest_usd liquidations
         liquidated_long_usd liquidated_short_usd liquidated_usd liquidated_long_share_frac first_liquidation_ts pool
         pool_start_usd pool_end_usd pool_low_usd pool_low_ts fund_start_usd fund_end_usd fund_low_usd vault_start_usd
-        vault_end_usd vault_low_usd vault_leverage_max vault_below_maintenance_steps adl_usd adl_positions
+        vault_end_usd vault_low_usd vault_least_usd vault_leverage_max vault_below_maintenance_steps adl_usd
+        adl_positions
         adl_accounts adl_waves first_adl_ts first_adl_after_s
         adl_share_frac adl_for_pools_share_frac uncovered_usd residual_usd worst_symbol worst_move_frac
     """,

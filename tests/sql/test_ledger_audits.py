@@ -169,6 +169,30 @@ def test_fund_movements_match_balance(wrong: dict[str, Any], problems: list[Any]
     assert run.ask("fund_movements_match_balance", "problem step recorded expected") == problems
 
 
+def test_each_of_several_vaults_matches_its_own_balance(tables: Make) -> None:
+    symbols, steps = (BTC, ETH), (1, 2)
+    own = {(BTC, 1): 30, (ETH, 1): 20, (BTC, 2): 25, (ETH, 2): 25}  # in fact the second pays nothing, the first 5
+    run = tables(
+        fund=rows(
+            f"""
+            movement_id step serves cause   amount_usd cash_usd
+            1           0    {BTC}  opening 30         30
+            2           0    {ETH}  opening 20         20
+            3           2    {ETH}  funding 5          25
+            """,
+            pool="vault",
+        ),
+        ledger=rows("step amount_usd\n0 50\n2 5", owner="vault"),
+        steps=[
+            {"step": k, "symbol": symbol, "vault_usd": 50 + 5 * (k == 2), "own_vault_usd": own[symbol, k]}
+            for k in steps
+            for symbol in symbols
+        ],
+    )
+    found = run.ask("fund_movements_match_balance", "problem step symbol recorded expected")
+    assert found == [("own cash after the step", 2, BTC, 25, 30)]
+
+
 def test_lots_of_a_pool_are_in_the_ledger(tables: Make) -> None:
     run = pool_run(tables)
     run.add("ledger", rows("step owner lots\n3 vault 1", symbol=BTC))

@@ -218,7 +218,7 @@ def locked(tables: Callable[..., Tables]) -> Tables:
         ("SELECT mark_px FROM steps", 1),
         ("WITH s AS (FROM steps) SELECT * FROM s;", 1),
         ("FROM imported", 2),
-        ("DESCRIBE steps", 38),
+        ("DESCRIBE steps", 40),
         ("SUMMARIZE imported", 1),
         ("EXPLAIN SELECT 1", 1),
         ("explain analyze SELECT count(*) FROM imported", 1),

@@ -9,14 +9,15 @@ from tests.sql.conftest import Make, Rows, Tables, at, rows
 BTC, ETH = "BTC/USD:USD", "ETH/USD:USD"
 
 STEPS = f"""
-    step ts symbol trade_px trade_low_px mark_px vault_usd vault_equity_usd vault_leverage vault_excess_usd
-    1    20 {BTC}  100      98           100     50        50               0              50
-    2    40 {BTC}  80       70           80      -20       -5               -              -9
-    3    60 {BTC}  90       85           90      10        20               12.5           -1
-    1    20 {ETH}  10       10           10      50        50               0              50
-    2    40 {ETH}  10       10           10      -20       -5               -              -9
-    3    60 {ETH}  10       10           10      10        20               12.5           -1
+    step ts symbol trade_px trade_low_px mark_px vault_usd vault_equity_usd own_vault_equity_usd vault_leverage
+    1    20 {BTC}  100      98           100     50        50               50                   0
+    2    40 {BTC}  80       70           80      -20       -5               -5                   -
+    3    60 {BTC}  90       85           90      10        20               20                   12.5
+    1    20 {ETH}  10       10           10      50        50               50                   0
+    2    40 {ETH}  10       10           10      -20       -5               -5                   -
+    3    60 {ETH}  10       10           10      10        20               20                   12.5
 """
+EXCESS = {1: 50, 2: -9, 3: -1}  # of the vault, by step
 POSITIONS = f"""
     symbol side  lots
     {BTC}  long  3
@@ -52,7 +53,7 @@ def crash(tables: Make) -> Tables:
     """A run with a vault, two symbols and one wave for an account and one for the vault."""
     return tables(
         runs=[{**RUN, "positions": 50, "start_ts": 0, "end_ts": 60}],
-        steps=rows(STEPS),
+        steps=[{**row, "vault_excess_usd": EXCESS[int(row["step"])]} for row in rows(STEPS)],
         positions=rows(POSITIONS),
         liquidations=rows(LIQUIDATIONS),
         adl_events=rows(WAVES),
@@ -87,6 +88,7 @@ def test_run_summary(crash: Tables) -> None:
         "vault_start_usd": 50,
         "vault_end_usd": 20,
         "vault_low_usd": -5,
+        "vault_least_usd": -5,
         "vault_leverage_max": 12.5,
         "vault_below_maintenance_steps": 2,
         "adl_usd": 420,
@@ -130,6 +132,27 @@ def test_fund_balance_keeps_changes_and_both_ends(tables: Make) -> None:
         (4, at(80), "vault", 40, 45),
         (6, at(120), "vault", 40, 45),
     ]
+
+
+def test_several_vaults_hold_each_by_itself(tables: Make) -> None:
+    """The vault of BTC dies while that of ETH gains as much: together they never fall."""
+    path = [(1, 50, 50), (2, -5, 105), (3, 0, 100)]
+    steps: Rows = [
+        {"step": k, "ts": 20 * k, "symbol": symbol, "vault_usd": 100, "vault_equity_usd": 100, "own_vault_usd": own,
+         "own_vault_equity_usd": own, "vault_excess_usd": own - 1, "trade_px": 1.0}
+        for k, *each in path
+        for symbol, own in zip((BTC, ETH), each, strict=True)
+    ]  # fmt: skip
+    moved = f"pool serves cause amount_usd cash_usd\nvault {BTC} opening 50 50\nvault {ETH} opening 50 50"
+    run = tables(steps=steps, fund=rows(moved))
+    found = run.ask("fund_balance", "serves step equity_usd")
+    assert found == [
+        (symbol, k, equity)
+        for symbol, equities in ((BTC, (50, 50, -5, 0)), (ETH, (50, 50, 105, 100)))
+        for k, equity in enumerate(equities)
+    ]
+    columns = "vault_start_usd vault_low_usd vault_least_usd vault_below_maintenance_steps"
+    assert run.ask("run_summary", columns) == [(100, 100, -5, 2)]
 
 
 def test_fund_flows(crash: Tables) -> None:

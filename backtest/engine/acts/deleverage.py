@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from backtest.engine.acts import hedge_netting, waves
+from backtest.engine.acts.claims import hand_over
 from backtest.engine.acts.socialise import socialise
-from backtest.engine.acts.takeover import hand_over
 from backtest.engine.acts.waves import Closed, Wave
 from backtest.engine.owners import Party, Rows
 from backtest.engine.records import ACCOUNT, Breaches, UnmatchedRow

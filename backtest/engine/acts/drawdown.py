@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from backtest.engine.ledger import Ledger
+from backtest.engine.owners import Owner
 from backtest.engine.records import NONE, FundRow
 from backtest.mechanics.drawdown import Peak, drawdown_ratio, is_triggered, recovery_amount
 from backtest.mechanics.fund import lots_within_floor
@@ -25,7 +26,7 @@ class FundMonitor:
     """What is remembered of the funds.
 
     ``on``: symbols for which deleveraging is on; ``triggered``: by the drawdown alone. ``fund_peaks`` and
-    ``pnl_peaks`` are empty without a trigger. ``empty`` and ``refused`` are by fund.
+    ``pnl_peaks`` are empty without a trigger. ``empty`` and ``refused`` are by fund, ``refused_by_vault`` by vault.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -41,6 +42,7 @@ class FundMonitor:
         self.on = [trigger is not None and funds[number].cash <= 0 for number in ledger.fund_of]
         self.empty = [fund.cash <= 0 for fund in funds]
         self.refused = [False] * len(funds)
+        self.refused_by_vault = [False] * len(ledger.vaults)
 
     def _peaks(self) -> Iterator[Peak]:
         yield from self.fund_peaks
@@ -123,12 +125,32 @@ class FundMonitor:
         cause = "trigger" if self.on[symbol] and not fits(0) else "limit" if fits(headroom) else "floor"
         self._note(number, symbol, "refused", cause)
 
+    def refuse_by_vault(self, vault: Owner, symbol: int) -> None:
+        """Note the first claim that a vault refuses for the sake of its margin."""
+        if self.refused_by_vault[vault.number]:
+            return
+        self.refused_by_vault[vault.number] = True
+        self.ledger.record.fund_events.append(
+            FundRow(
+                step=self.ledger.record.step,
+                pool=vault.code,
+                number=vault.number,
+                symbol=symbol,
+                event="refused",
+                cause="margin",
+                equity=self.ledger.equity(vault),
+                peak=None,
+                basis=None,
+                basis_peak=None,
+            )
+        )
+
     def _note(self, number: int, symbol: int, event: str, cause: str) -> None:
         levels = self._levels(symbol) if self.trigger and symbol != NONE else None
         self.ledger.record.fund_events.append(
             FundRow(
                 step=self.ledger.record.step,
-                fund=number,
+                number=number,
                 symbol=symbol,
                 event=event,
                 cause=cause,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backtest.engine.records import FundingRow
+from backtest.engine.records import VAULT, FundingRow
 from backtest.engine.replay import Replay
 from backtest.engine.world import LONG, SHORT
 from backtest.mechanics.exact import MILLIONTH, RATE_ONE
@@ -34,7 +34,7 @@ def fall_due(replay: Replay) -> None:
                 lots={side: ledger.lots[replay.world.blocks[symbol, side]].copy() for side in (LONG, SHORT)},
                 owners={
                     "fund": ledger.fund_for(symbol).lots[symbol],
-                    "vault": ledger.vault.lots[symbol],
+                    "vault": ledger.pool_for(VAULT, symbol).lots[symbol],
                     "market": ledger.market.lots[symbol],
                 },
             )

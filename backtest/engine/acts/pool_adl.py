@@ -1,4 +1,4 @@
-"""Act 6 of a step, last: ADL of the inventory of funds and vault, a wave a symbol."""
+"""Act 6 of a step, last: ADL of the inventory of funds and vaults, a wave a symbol."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from backtest.engine.acts import waves
 from backtest.engine.acts.deleverage import allocate
+from backtest.engine.acts.vaults import is_below
 from backtest.engine.acts.waves import Closed
 from backtest.engine.owners import Owner, Rows
 from backtest.engine.records import NONE
@@ -18,8 +19,8 @@ Gain = Callable[[int], int | None]  # of a symbol: the quanta at which its wave 
 
 
 def inventory(replay: Replay) -> None:
-    """Send inventory into the queue: a fund's below its floor up to its stop, or a symbol's back to its trigger; the
-    vault's below zero all of it.
+    """Send inventory into the queue: a fund's below its floor up to its stop, or a symbol's back to its trigger; all
+    of a vault's that is below zero, or below the margin that it keeps.
     """
     rules, ledger, monitor = replay.world.rules, replay.ledger, replay.monitor
     monitor.decide()
@@ -30,8 +31,9 @@ def inventory(replay: Replay) -> None:
             _waves(replay, fund, monitor.missing)
         elif ledger.equity(fund) < rules.fund_floor:
             _waves(replay, fund, _to_stop(replay, fund))
-    if rules.vault and ledger.vault.holds and ledger.equity(ledger.vault) < 0:
-        _waves(replay, ledger.vault, lambda _: None)
+    for vault in ledger.vaults:
+        if vault.holds and is_below(replay, vault):
+            _waves(replay, vault, lambda _: None)
 
 
 def _to_stop(replay: Replay, fund: Owner) -> Gain:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from backtest.engine.detect import cross
-from backtest.engine.owners import Owner, Rows
+from backtest.engine.acts.claims import FIRST_RUN, LONGEST_RUN, by_account, gains, hand_over, leading
+from backtest.engine.acts.vaults import take_claims
+from backtest.engine.owners import Owner
 from backtest.engine.records import Breaches
 from backtest.engine.replay import Replay
-from backtest.mechanics.exact import Bools, Ints, share_up
+from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.fund import lots_within_floor, lots_within_limit
-from backtest.mechanics.margin import maintenance
-
-FIRST_RUN, LONGEST_RUN = 32, 1 << 16
 
 
 def takeovers(replay: Replay, breaches: Breaches) -> None:
@@ -22,32 +20,12 @@ def takeovers(replay: Replay, breaches: Breaches) -> None:
     if rules.fund_takes_over:
         claims = np.flatnonzero((breaches.lots_left > 0) & (breaches.deferred_lots == 0))
         if rules.vault and replay.accounts is not None:  # an account is visited once, at its first claim
-            claims = claims[np.argsort(_first_claims(replay, breaches, claims), kind="stable")]
+            claims = by_account(replay, breaches, claims)
         number = np.array(ledger.fund_of, dtype=np.int64)[breaches.symbol[claims]]
         for fund in ledger.funds:
             _fund_in_runs(replay, breaches, claims[number == fund.number], fund)
     if rules.vault:  # asked for what the fund left; neither's answer depends on what the other holds
-        _vault_at_once(replay, breaches, np.flatnonzero(breaches.lots_left))
-
-
-def hand_over(
-    replay: Replay, breaches: Breaches, at: Ints, lots: Ints, pool: Owner, *, cause: str = "takeover"
-) -> None:
-    """Move lots in breach to a pool at their bankruptcy value, in order."""
-    value = breaches.cut(at, lots)
-    if cause == "takeover":
-        breaches.takeover_lots[at] += lots
-        breaches.takeover_value[at] += value
-        breaches.takeover_by[at] = pool.code
-    replay.ledger.move(
-        cause,
-        symbol=breaches.symbol[at],
-        taker=Rows(breaches.row[at]),
-        giver=pool,
-        lots=-breaches.side[at] * lots,
-        cash=breaches.value_sign[at] * value,
-        serial=breaches.serial[at],
-    )
+        take_claims(replay, breaches, np.flatnonzero(breaches.lots_left))
 
 
 def _fund_in_runs(replay: Replay, breaches: Breaches, claims: Ints, fund: Owner) -> None:
@@ -55,21 +33,17 @@ def _fund_in_runs(replay: Replay, breaches: Breaches, claims: Ints, fund: Owner)
     at, length = 0, FIRST_RUN
     while at < len(claims):
         run = claims[at : at + length]
-        served = _leading(_fits_whole(replay, breaches, run, fund))
+        served = leading(_fits_whole(replay, breaches, run, fund))
         if served:
             hand_over(replay, breaches, run[:served], breaches.lots_left[run[:served]], fund)
         else:
             _note_refusal(replay, breaches, int(run[0]))
-            refused = _leading(_fits_not_at_all(replay, breaches, run, fund))
+            refused = leading(_fits_not_at_all(replay, breaches, run, fund))
             served = refused or 1
             if not refused:
                 _fund_takes(replay, breaches, int(run[0]), fund)
         at += served
         length = min(2 * length, LONGEST_RUN) if served == len(run) else FIRST_RUN
-
-
-def _leading(ok: Bools) -> int:
-    return len(ok) if ok.all() else int(ok.argmin())
 
 
 def _note_refusal(replay: Replay, breaches: Breaches, i: int) -> None:
@@ -81,18 +55,11 @@ def _note_refusal(replay: Replay, breaches: Breaches, i: int) -> None:
     )
 
 
-def _loss(replay: Replay, breaches: Breaches, run: Ints) -> Ints:
-    """Return what taking each claim whole costs the equity of who takes it, at the marks at the end of the step."""
-    value = breaches.lots_left[run] * replay.ledger.lot_values(breaches.symbol[run])
-    loss: Ints = breaches.value_sign[run] * (breaches.value_left[run] - value)
-    return loss
-
-
 def _fits_whole(replay: Replay, breaches: Breaches, run: Ints, fund: Owner) -> Bools:
     """Return for each claim whether the fund may take it whole if it has taken all before it whole."""
     ledger = replay.ledger
     symbol, side, lots = breaches.symbol[run], breaches.side[run], breaches.lots_left[run]
-    loss = _loss(replay, breaches, run)
+    loss = -gains(replay, breaches, run)
     equity = ledger.equity(fund) - np.cumsum(loss)
     ok: Bools = (loss <= 0) | (equity >= replay.world.rules.fund_floor) & ~np.array(replay.monitor.on)[symbol]
     if fund.limit is None:
@@ -112,7 +79,7 @@ def _fits_not_at_all(replay: Replay, breaches: Breaches, run: Ints, fund: Owner)
     """Return for each claim whether the fund as it stands may take nothing of it: its floor or its limit forbids."""
     rules, ledger = replay.world.rules, replay.ledger
     symbol, side, lots = breaches.symbol[run], breaches.side[run], breaches.lots_left[run]
-    loss = _loss(replay, breaches, run)
+    loss = -gains(replay, breaches, run)
     headroom = np.where(np.array(replay.monitor.on)[symbol], 0, max(ledger.equity(fund) - rules.fund_floor, 0))
     least = 1 if rules.fund_divisible else lots  # lots the fund would have to take
     if rules.fund_divisible:
@@ -140,48 +107,3 @@ def _fund_takes(replay: Replay, breaches: Breaches, i: int, fund: Owner) -> None
         _note_refusal(replay, breaches, i)
     if k > 0 and (rules.fund_divisible or k == lots):
         hand_over(replay, breaches, np.array([i]), np.array([k], dtype=np.int64), fund)
-
-
-def _vault_at_once(replay: Replay, breaches: Breaches, at: Ints) -> None:
-    """Below zero: ADL. Below the vault's share of maintenance: position and collateral go to the vault. Else wait.
-
-    Positions of a cross account go with the account.
-    """
-    world, ledger, rule = replay.world, replay.ledger, replay.world.rules.vault
-    assert rule is not None
-    if not at.size:
-        return
-    symbol, lots, rows = breaches.symbol[at], breaches.lots_left[at], breaches.row[at]
-    value = lots * ledger.lot_values(symbol)
-    equity = breaches.value_sign[at] * (value - breaches.value_left[at])
-    required = np.zeros(len(at), dtype=np.int64)
-    for k in np.unique(symbol).tolist():
-        mine = symbol == k
-        tiers = world.tiers[k]
-        required[mine] = maintenance(tiers.notional(value[mine], ledger.entry_value[rows[mine]]), tiers)
-    bankruptcy_value = breaches.value_left[at]
-    if replay.accounts is not None:
-        together = np.flatnonzero(replay.accounts.of[rows] >= 0)
-        if together.size:
-            claims = cross.claims_at_end(replay, rows[together])
-            equity[together], required[together] = claims.equity, claims.maintenance
-            bankruptcy_value[together] = claims.bankruptcy_value
-    low = equity < share_up(required, rule.num, rule.den)
-    deferred = (equity >= 0) & ~low
-    breaches.deferred_lots[at] = np.where(deferred, lots, 0)
-    breaches.value_left[at] = np.where(deferred, breaches.value_left[at], bankruptcy_value)
-    taken = at[(equity >= 0) & low]
-    if replay.accounts is not None:
-        taken = taken[np.argsort(_first_claims(replay, breaches, taken), kind="stable")]
-    if taken.size:
-        hand_over(replay, breaches, taken, breaches.lots_left[taken], ledger.vault)
-
-
-def _first_claims(replay: Replay, breaches: Breaches, at: Ints) -> Ints:
-    """Return the place of the first claim in the step of the account of each claim."""
-    assert replay.accounts is not None
-    owner = replay.accounts.of[breaches.row]
-    own = np.where(owner >= 0, owner, -1 - np.arange(len(owner)))
-    _, first, place = np.unique(own, return_index=True, return_inverse=True)
-    out: Ints = first[place][at]
-    return out

@@ -14,7 +14,7 @@ def unwind(replay: Replay) -> None:
     if replay.quiet < replay.world.rules.quiet_steps:
         return
     world, ledger = replay.world, replay.ledger
-    for pool in (*ledger.funds, ledger.vault):
+    for pool in ledger.pools():
         for symbol in range(len(world.symbols)):
             lots = min(abs(pool.lots[symbol]), replay.liquidity.left(symbol))
             if lots <= 0:

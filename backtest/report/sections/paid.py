@@ -37,11 +37,12 @@ FUNDING = columns("""
 """)
 TIMELINE = columns("""
     ts              clock    time, UTC
-    serves          text     fund of
+    pool            text     pool
+    serves          text     of
     symbol          text     coin
     event           text     event
     cause           text     cause
-    equity_usd      cents    equity of the fund, USD
+    equity_usd      cents    equity, USD
     drawdown_ratio  percent  drawdown, % of the fund's peak
     lasted_s        rounded  lasted, s
 """)
@@ -95,7 +96,7 @@ def answer(f: Findings) -> Markup:
         text += m.fill("; gains: {won}", won=m.listed(won))
     if f.summary["uncovered_usd"]:
         text += m.fill("; {usd} stayed uncovered, losses that nobody funded", usd=m.usd(f.summary["uncovered_usd"]))
-    return text + "." + _ran_dry(f) + _stressed(f)
+    return text + "." + _ran_dry(f) + _each_vault(f) + _stressed(f)
 
 
 def _ran_dry(f: Findings) -> Markup:
@@ -105,14 +106,29 @@ def _ran_dry(f: Findings) -> Markup:
     return m.fill(words, coins=_coins(dry["serves"]), time=m.clock(dry["ts"])) if dry else Markup("")
 
 
+def _each_vault(f: Findings) -> Markup:
+    """Return the lowest equity of each of several vaults: one may die while their sum does not fall."""
+    frame = f.frame("fund_balance").filter((pl.col("pool") == "vault") & (pl.col("serves") != ""))
+    lows = (
+        frame.sort("equity_usd", "step").unique("serves", keep="first", maintain_order=True).sort("serves").to_dicts()
+    )
+    words = "that of {coins} {usd} at {time}"
+    each = [
+        m.fill(words, coins=_coins(row["serves"]), usd=m.usd(row["equity_usd"], "paid"), time=m.clock(row["ts"]))
+        for row in lows
+    ]
+    return m.fill(" Each vault alone had at least: {each}.", each=m.listed(each)) if each else Markup("")
+
+
 def _stressed(f: Findings) -> Markup:
     """Return how far a vault was levered that stood below the maintenance margin of its own inventory."""
     steps, most = f.summary["vault_below_maintenance_steps"], f.summary["vault_leverage_max"]
     if not steps:
         return Markup("")
-    words = " The vault stood below the maintenance margin of its own inventory at {n} {prices}{most}."
+    words = " {Vault} stood below the maintenance margin of its own inventory at {n} {prices}{most}."
     levered = m.fill(", levered up to {x}x", x=f"{most:,.1f}") if most is not None else Markup("")
-    return m.fill(words, n=m.count(steps), prices=plural(steps, "price"), most=levered)
+    vault = "A vault" if len(f.run.meta.scenario.vaults) > 1 else "The vault"
+    return m.fill(words, Vault=vault, n=m.count(steps), prices=plural(steps, "price"), most=levered)
 
 
 def balance_figures(f: Findings) -> Markup:
@@ -146,7 +162,7 @@ def _coins(serves: str) -> str:
 
 
 def timeline_table(f: Findings) -> Markup:
-    """List when deleveraging was on, when a fund was empty, and when it first refused."""
+    """List when deleveraging was on, when a fund was empty, and when a fund or vault first refused."""
     rows = [
         {
             **row,
@@ -156,7 +172,11 @@ def timeline_table(f: Findings) -> Markup:
         }
         for row in f.rows("fund_timeline")
     ]
-    return table(rows, TIMELINE) if rows else m.empty("No fund ran dry, refused a claim, or switched deleveraging on.")
+    return (
+        table(rows, TIMELINE)
+        if rows
+        else m.empty("No fund ran dry or switched deleveraging on, and no claim was refused.")
+    )
 
 
 def flows_table(f: Findings) -> Markup:

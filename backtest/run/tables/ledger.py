@@ -77,7 +77,7 @@ def ledger(s: Shared) -> tuple[int, Columns]:
 
     step = joined("step", t.step[both])
     owners, account_row = joined("owner", owner), joined("row", row)
-    account = (owners == ACCOUNT) & (account_row != NONE)  # a fund's row is its number
+    account = (owners == ACCOUNT) & (account_row != NONE)  # a pool's row is its number
     return len(step), {
         "entry_id": joined("entry", both + 1),
         "step": step,
@@ -98,11 +98,16 @@ def fund_starts(s: Shared) -> list[int]:
     return [pool.start for pool in rules.pools] or [rules.fund_start]
 
 
+def vault_starts(s: Shared) -> list[int]:
+    """Return what each vault begins with, nothing where there is none."""
+    rule = s.world.rules.vault
+    return list(rule.capitals) if rule else []
+
+
 def _opening(s: Shared) -> list[dict[str, int]]:
-    world, rules = s.world, s.world.rules
-    legs = []
-    starts = fund_starts(s)
-    total = sum(starts) + (rules.vault.capital if rules.vault else 0)
+    world, legs = s.world, []
+    starts = {FUND: fund_starts(s), VAULT: vault_starts(s)}
+    total = sum(map(sum, starts.values()))
     for symbol in range(len(s.symbols)):
         mine = world.book.symbol == symbol
         lots = int((world.book.side * world.book.lots)[mine].sum())
@@ -116,10 +121,9 @@ def _opening(s: Shared) -> list[dict[str, int]]:
             {"owner": OWNERS.index("market"), "symbol": symbol, "lots": -lots, "amount": market},
         ]
     legs += [
-        {"owner": FUND, "row": number, "symbol": NONE, "lots": 0, "amount": start}
-        for number, start in enumerate(starts)
+        {"owner": owner, "row": number, "symbol": NONE, "lots": 0, "amount": start}
+        for owner, of_owner in starts.items()
+        for number, start in enumerate(of_owner)
     ]
-    if rules.vault:
-        legs.append({"owner": VAULT, "symbol": NONE, "lots": 0, "amount": rules.vault.capital})
     legs.append({"owner": OWNERS.index("opening"), "symbol": NONE, "lots": 0, "amount": -total})
     return [{"entry": 0, "step": 0, "cause": 0, "row": NONE, **leg} for leg in legs]

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from backtest.engine.records import CAUSES, FUND, NONE, UNCOVERED, VAULT
+from backtest.engine.records import CAUSES, FUND, NONE, OWNERS, UNCOVERED, VAULT
 from backtest.mechanics.exact import Ints
 from backtest.run.tables.arrow import named, nullable, side_name
-from backtest.run.tables.ledger import fund_starts
+from backtest.run.tables.ledger import fund_starts, vault_starts
 from backtest.run.tables.shared import Columns, Shared
 
 CASCADE_GAP_US = 60_000_000  # a quiet minute ends a cascade
@@ -84,7 +84,7 @@ def _passed_on(s: Shared) -> Ints:
 
 
 def fund(s: Shared) -> tuple[int, Columns]:
-    """Derive every movement of fund and vault from the transfers, with running balances."""
+    """Derive every movement of funds and vaults from the transfers, with running balances."""
     t = s.transfers
     mine_a, mine_b = np.isin(t.taker, (FUND, VAULT)), np.isin(t.giver, (FUND, VAULT))
     at = np.flatnonzero(mine_a | mine_b)
@@ -92,9 +92,8 @@ def fund(s: Shared) -> tuple[int, Columns]:
     pool = np.where(as_a, t.taker[at], t.giver[at])
     number = np.where(as_a, t.taker_row[at], t.giver_row[at])
     sign = np.where(as_a, 1, -1)
-    rules = s.world.rules
     opening = [(FUND, number, start) for number, start in enumerate(fund_starts(s))]
-    opening += [(VAULT, NONE, rules.vault.capital)] if rules.vault else []
+    opening += [(VAULT, number, start) for number, start in enumerate(vault_starts(s))]
     head = len(opening)
     first = np.array(opening, dtype=np.int64)
     pools, numbers = np.concatenate([first[:, 0], pool]), np.concatenate([first[:, 1], number])
@@ -128,7 +127,7 @@ def fund(s: Shared) -> tuple[int, Columns]:
 
 
 def fund_events(s: Shared) -> tuple[int, Columns]:
-    """Return when deleveraging was on, when a fund was empty, and what each first refused."""
+    """Return when deleveraging was on, when a fund was empty, and what each fund and vault first refused."""
     events = s.record.fund_events
 
     def column(values: Iterable[int | None]) -> Ints:
@@ -142,7 +141,8 @@ def fund_events(s: Shared) -> tuple[int, Columns]:
         "event_id": np.arange(1, len(events) + 1),
         "step": step,
         "ts": s.ts(step),
-        "serves": s.serves(np.full(len(events), FUND), column(event.fund for event in events)),
+        "pool": [OWNERS[event.pool] for event in events],
+        "serves": s.serves(column(event.pool for event in events), column(event.number for event in events)),
         "symbol": named(column(event.symbol for event in events) + 1, ("", *s.symbols)),
         "event": [event.event for event in events],
         "cause": [event.cause for event in events],

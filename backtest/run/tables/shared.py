@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from backtest.engine.columns import chosen
-from backtest.engine.records import FUND, NONE
+from backtest.engine.records import FUND, NONE, VAULT
 from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Ints
 from backtest.run.finished import Finished
 from backtest.run.tables.arrow import named, nullable
@@ -32,7 +32,7 @@ class Shared:
         self.liquidation_of[self.breaches.serial] = np.arange(1, len(moved) + 1)
         units = self.market.instruments
         self.symbols = self.world.symbols
-        self.funds = range(len(self.ledger.funds))
+        self.funds, self.vaults = range(len(self.ledger.funds)), range(len(self.ledger.vaults))
         self.lot = np.array([float(unit.lot) for unit in units])
         self.tick = np.array([float(unit.tick) for unit in units])
         self.mark_unit = np.array([float(unit.mark_quantum) for unit in units])
@@ -74,12 +74,16 @@ class Shared:
         )
 
     def serves(self, owner: Ints, number: Ints) -> pa.Array:
-        """Return the symbols that the fund of a number serves; empty for other owners and for one fund over all."""
-        names = [
-            "+".join(s for s, n in zip(self.symbols, self.ledger.fund_of, strict=True) if n == k) for k in self.funds
-        ]
-        several = (owner == FUND) & (len(names) > 1)
-        return named(np.where(several, number + 1, 0), ("", *names))
+        """Return the symbols that a fund or vault of a number serves; empty for other owners and where it is alone."""
+        place, names = np.zeros(len(owner), dtype=np.int64), [""]
+        for code, of, count in (
+            (FUND, self.ledger.fund_of, len(self.funds)),
+            (VAULT, self.ledger.vault_of, len(self.vaults)),
+        ):
+            if count > 1:
+                place = np.where(owner == code, number + len(names), place)
+                names += ["+".join(s for s, n in zip(self.symbols, of, strict=True) if n == k) for k in range(count)]
+        return named(place, names)
 
     def px(self, value: Ints, lots: Ints, symbol: Ints) -> Any:
         """Return the price at which lots are worth so many quanta; NaN without lots, or where no price is."""

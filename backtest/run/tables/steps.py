@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from backtest.engine.prices import flow_of
-from backtest.engine.records import ACCOUNT, CAUSES, FUND, NONE, VAULT
+from backtest.engine.records import ACCOUNT, CAUSES, FUND, VAULT
 from backtest.engine.world import LONG, SHORT
 from backtest.mechanics.exact import Floats, Ints
 from backtest.mechanics.margin import maintenance
 from backtest.mechanics.path import freed
 from backtest.run.tables.arrow import nullable
-from backtest.run.tables.ledger import fund_starts
+from backtest.run.tables.ledger import fund_starts, vault_starts
 from backtest.run.tables.shared import Columns, Shared
 
 
@@ -26,9 +26,10 @@ def steps(s: Shared) -> tuple[int, Columns]:
     value = s.at(s.mark)  # quanta per lot
     interest = _open_interest(s, shape)
     funds = [pool_path(s, FUND, shape, value, number) for number in s.funds]
-    vault = pool_path(s, VAULT, shape, value)
-    margin = _margin(s, vault, value)
-    own = s.ledger.fund_of
+    vaults = [pool_path(s, VAULT, shape, value, number) for number in s.vaults]
+    margins = [_margin(s, vault, value) for vault in vaults]
+    own, own_vault = s.ledger.fund_of, s.ledger.vault_of
+    leverage = np.stack([margins[number].leverage for number in own_vault])
     b = s.breaches
     notional = (b.lots - b.deferred_lots) * s.each(b.symbol, b.mark)
     is_long = b.side > 0
@@ -82,11 +83,13 @@ def steps(s: Shared) -> tuple[int, Columns]:
         "own_fund_usd": each(np.stack([funds[number].cash for number in own])),
         "own_fund_equity_usd": each(np.stack([funds[number].equity for number in own])),
         "adl_on": each(_adl_on(s, shape)),
-        "vault_usd": each(vault.cash),
-        "vault_equity_usd": each(vault.equity),
-        "vault_leverage": nullable(each(margin.leverage), each(margin.leverage < 0)),
-        "vault_excess_usd": each(margin.excess),
-        "pool_lots": each(sum(pool.lots for pool in (*funds, vault))),
+        "vault_usd": each(sum(vault.cash for vault in vaults)),
+        "vault_equity_usd": each(sum(vault.equity for vault in vaults)),
+        "own_vault_usd": each(np.stack([vaults[number].cash for number in own_vault])),
+        "own_vault_equity_usd": each(np.stack([vaults[number].equity for number in own_vault])),
+        "vault_leverage": nullable(each(leverage), each(leverage < 0)),
+        "vault_excess_usd": each(np.stack([margins[number].excess for number in own_vault])),
+        "pool_lots": each(sum(pool.lots for pool in (*funds, *vaults))),
         "residual_usd": each(_residual(s, steps)),
     }
     return steps * symbols, columns
@@ -94,7 +97,7 @@ def steps(s: Shared) -> tuple[int, Columns]:
 
 @dataclass(frozen=True, slots=True)
 class Legs:
-    """All legs of one owner; ``at`` is the step from 0, ``row`` the book row of an account or the number of a fund."""
+    """All legs of one owner; ``at`` is the step from 0, ``row`` the book row of an account or the number of a pool."""
 
     at: Ints
     symbol: Ints
@@ -105,7 +108,7 @@ class Legs:
 
 @dataclass(frozen=True, slots=True)
 class PoolPath:
-    """Cash and equity (steps) and signed lots (symbols, steps) of a fund or the vault after each step."""
+    """Cash and equity (steps) and signed lots (symbols, steps) of a fund or a vault after each step."""
 
     cash: Ints
     equity: Ints
@@ -203,10 +206,9 @@ def _adl_on(s: Shared, shape: tuple[int, int]) -> Any:
     return out
 
 
-def pool_path(s: Shared, owner: int, shape: tuple[int, int], value: Ints, number: int = NONE) -> PoolPath:
-    """Return cash, equity and lots of a fund or the vault after each step; ``value`` is that of a lot at the marks."""
-    rules = s.world.rules
-    start = fund_starts(s)[number] if owner == FUND else (rules.vault.capital if rules.vault else 0)
+def pool_path(s: Shared, owner: int, shape: tuple[int, int], value: Ints, number: int = 0) -> PoolPath:
+    """Return cash, equity and lots of a fund or a vault after each step; ``value`` is that of a lot at the marks."""
+    start = fund_starts(s)[number] if owner == FUND else (vault_starts(s) or [0])[number]
     legs = _legs(s, owner)
     mine = legs.row == number
     at, symbol, lots = legs.at[mine], legs.symbol[mine], legs.lots[mine]
