@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -155,12 +156,10 @@ def _changing(call: ast.Call) -> str:
     return name if name in CHANGES and not reads and not of_a_text else ""
 
 
-def test_imports_point_down_only() -> None:
-    assert upward(imports()) == []
-
-
-def test_no_module_imports_itself_by_a_detour() -> None:
-    assert cycles(imports()) == []
+def test_imports_point_down_only_and_no_module_imports_itself_by_a_detour() -> None:
+    graph = imports()
+    assert upward(graph) == []
+    assert cycles(graph) == []
 
 
 def test_modules_are_read_in_one_sitting() -> None:
@@ -244,24 +243,25 @@ def paths(package: Path = PACKAGE) -> set[str]:
         f"{name.partition('.')[2]}: {joined}"
         for name, path in modules(package).items()
         if name != "backtest.assets"
-        for tree in [ast.parse(path.read_text("utf-8"))]
-        for known in [_path_names(tree)]
-        for node in ast.walk(tree)
+        for nodes in [[*ast.walk(ast.parse(path.read_text("utf-8")))]]
+        for known in [_path_names(nodes)]
+        for node in nodes
         if (joined := _joined(node, known))
     }
 
 
-def _path_names(tree: ast.Module) -> set[str]:
+def _path_names(nodes: Sequence[ast.AST]) -> set[str]:
     """Return the names of a module that hold paths: by annotation, or assigned from what is one."""
     typed = {
         node.arg if isinstance(node, ast.arg) else node.target.id
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.arg) or (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name))
         if node.annotation is not None and "Path" in ast.unparse(node.annotation).replace("MarketPath", "")
     }
+    assigned = [node for node in nodes if isinstance(node, ast.Assign)]
     known: set[str] = set()
     while (more := typed | {
-        target.id for node in ast.walk(tree) if isinstance(node, ast.Assign) and _is_path(node.value, typed)
+        target.id for node in assigned if _is_path(node.value, typed)
         for target in node.targets if isinstance(target, ast.Name)
     }) != known:  # fmt: skip
         known = typed = more

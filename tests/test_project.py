@@ -40,12 +40,9 @@ def _imports(path: Path) -> list[tuple[str, bool]]:
 
 
 def test_ccxt_and_matplotlib_are_imported_in_one_place_each() -> None:
+    imported = {path.relative_to(PACKAGE).as_posix(): _imports(path) for path in PACKAGE.rglob("*.py")}
     for library, place in ONLY.items():
-        users = {
-            path.relative_to(PACKAGE).as_posix()
-            for path in PACKAGE.rglob("*.py")
-            if any(module.split(".")[0] == library for module, _ in _imports(path))
-        }
+        users = {user for user, found in imported.items() if library in {module.split(".")[0] for module, _ in found}}
         assert all(user.startswith(place) for user in users)
 
 
