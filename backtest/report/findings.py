@@ -121,6 +121,16 @@ class Findings:
         """Return the 5th percentile, median and 95th percentile of each headline over seeds, by metric."""
         return {row["metric"]: row for row in self.rows("seed_spread")} if self.seeds > 1 else {}
 
+    @property
+    def draws(self) -> int:
+        """Return the number of draws that the bands are made of."""
+        return len(self.run.studies.draws) if self.run.studies.draws else 0
+
+    @cached_property
+    def draw_spread(self) -> dict[str, Row]:
+        """Return the 5th percentile, median and 95th percentile of each headline over draws, by metric."""
+        return {row["metric"]: row for row in self.rows("draw_spread")} if self.draws else {}
+
     @cached_property
     def audits(self) -> list[AuditResult]:
         """Return the outcome of every audit."""

@@ -23,6 +23,7 @@ LOW = "pool_low_usd"
 TOTALS = {"liquidated_notional_usd": "liquidated", "adl_notional_usd": "ADL"}
 FOLLOWED = ("liquidated_usd", "adl_usd")
 MOST_FOLLOWED = 3
+CLEAR_OF_NOISE = "Beyond noise: chance alone gives so strong a rank correlation once in a hundred."
 
 
 def draw_lines(run: StoredRun, s: dict[str, Any]) -> list[Line]:

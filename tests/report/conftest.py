@@ -43,6 +43,7 @@ CASES: dict[str, dict[str, Any]] = {
     "watched": {**TWO, "watch": [DESK, SMALL], "vault_capital_usd": 10e6},
     "watched, no ADL": {**ONE, **RICH, "watch": [DESK]},
     "several seeds": {**ONE, "queue_not_reached": 21},  # studies are stored beside a run: not beside "one symbol"
+    "draws": {**TWO, "queue_not_reached": 22},
     "evil names": {**TWO, "watch": [{**DESK, "name": f"desk A{EVIL}"}]},
     "cross accounts": {**TWO, "positions_per_account": 2.0, "cross_frac": 0.6},
     "calm cross accounts": {**TWO, **CALM, "positions_per_account": 2.0, "cross_frac": 0.6},
@@ -91,7 +92,8 @@ class Reports:
 
 
 def _made(case: str) -> StoredRun:
-    run: StoredRun = replay(EVENT, positions=2000, **CASES[case])
+    drawn: dict[str, Any] = {"draws": 4, "draw_positions": 400} if case == "draws" else {}
+    run: StoredRun = replay(EVENT, positions=2000, **drawn, **CASES[case])
     if case == "several seeds":
         resolved = resolve(EVENT, check_values({"positions": 2000, **CASES[case]}, "test"))
         request = StudyRequest(resolved=resolved, overrides={}, market=prepare(resolved).market, first=run, size=3)

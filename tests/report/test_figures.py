@@ -16,6 +16,7 @@ from matplotlib.patches import PathPatch
 from backtest.report.figures.axes import Box
 from backtest.report.figures.cascade import pressure
 from backtest.report.figures.drawing import Drawing, bars, beside, floats, styled
+from backtest.report.figures.draws import adl_by_capital, adl_minutes
 from backtest.report.figures.liquidation_map import Book, liquidation_map
 from backtest.report.figures.liquidations import liquidations
 from backtest.report.figures.pools import pool_balance
@@ -217,3 +218,27 @@ def test_a_displaced_mark_is_drawn_beside_the_one_of_the_tape() -> None:
     moved = Prices(X, path, taped.liquidations_per_minute, taped.adl_waves)
     before, after = texts(price([taped])), texts(price([moved]))
     assert [text for text in after if text not in before] == ["tape's mark"]
+
+
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+def test_each_draw_is_a_dot_over_its_vault(width: Width) -> None:
+    names = "draw vault_capital_usd vault_low_usd vault_died adl_usd adl_median_usd"
+    rows = frame(names, (1, 5e6, -1e6, True, 300e6, 200e6), (2, 20e6, 4e6, False, 100e6, 200e6))
+    d = adl_by_capital(draw_adl_by_capital=rows, width=width)
+    assert "draw 2: capital 20,000,000 USD · lowest equity 4,000,000 USD · ADL 100,000,000 USD" in titles(d)
+    assert {"0", "5", "20", "300"} <= set(texts(d))
+    marked = [artist for artist in d.figure.artists if getattr(artist, "get_marker", lambda: "")() == "o"]
+    assert [artist.get_xdata().tolist() for artist in marked] == [[5e6], [20e6]]
+
+
+def test_draws_without_adl_still_have_axes() -> None:
+    names = "draw vault_capital_usd vault_low_usd vault_died adl_usd adl_median_usd"
+    d = adl_by_capital(draw_adl_by_capital=frame(names, (1, 5e6, 5e6, False, 0, 0)))
+    assert "capital of the vault, M USD; full dots: it died, line: median of neighbours" in texts(d)
+
+
+def test_minutes_show_their_range_and_median() -> None:
+    rows = frame("minute_ts p05_usd median_usd p95_usd", (at("21:16:00"), 10e6, 40e6, 90e6))
+    d = adl_minutes(draw_adl_by_minute=rows)
+    assert titles(d) == ["21:16:00 UTC · median 40,000,000 USD · 5 to 95 %: 10,000,000 USD to 90,000,000 USD"]
+    assert tops(d, "adl") == (10e6, 90e6)

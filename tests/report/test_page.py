@@ -164,7 +164,7 @@ def test_a_section_without_rows_says_why(reports: Reports) -> None:
         "There is no queue to draw: no position was liquidated.",
         "No liquidation order met the book, so there is no ratio to show.",
         "There was no loss to share.",
-        "One seed was run, so there is no band.",
+        "One seed was run, so there is no band over seeds.",
     ):
         assert words in text
     assert "No account lost positions in several coins" in plain(reports.page("calm cross accounts"))
@@ -225,6 +225,7 @@ def test_equal_runs_give_equal_bytes(reports: Reports) -> None:
 
 def test_bands_are_shown_with_several_seeds_only(reports: Reports) -> None:
     assert '<span class="band">' in reports.page("several seeds")
+    assert '<span class="band">' in reports.page("draws")
     assert '<span class="band">' not in reports.page("one symbol")
 
 
@@ -339,6 +340,40 @@ def test_facts_of_coins_that_did_not_run_are_left_out(reports: Reports) -> None:
     rows = facts_rows(reports.draft("one symbol"))[1]
     assert any(row.startswith("BTC liquidated") for row in rows)
     assert not any(row.startswith("SOL") for row in rows)
+
+
+# draws
+
+
+def test_draws_come_first_then_this_run_then_what_was_published(reports: Reports) -> None:
+    run, page = reports.run("draws"), reports.page("draws")
+    spread = {row["metric"]: row for row in run.query("draw_spread").to_dicts()}
+    adl = spread["adl_usd"]
+    words = f"Over 4 draws of what is not known, ADL closed {usd(adl['median'])}, from {usd(adl['p05'])} to"
+    assert answer(page, "summary").lstrip().startswith(words)
+    tile = plain(next(each for each in section(page, "numbers").split("<li") if "Closed by ADL" in each))
+    assert f"Closed by ADL{usd(adl['median'])}5–95 %: {usd(adl['p05'])} to {usd(adl['p95'])}" in tile
+    assert f"this run {usd(run.summary()['adl_usd'])}" in tile
+    assert "published for BTC, SOL, 21:15–21:27: 897 M USD" in tile
+
+
+def test_cliffs_and_what_the_headlines_follow(reports: Reports) -> None:
+    run, page = reports.run("draws"), reports.page("draws")
+    cliffs = run.query("draw_cliffs").row(0, named=True)
+    words = answer(page, "unknown")
+    assert f"In 4 draws of 9 priors and the seed, ADL arose in {cliffs['adl_frac']:.0%}".replace("%", " %") in words
+    assert "Fewer than 20 draws do not tell what published figures pin down." in words
+    body = section(page, "unknown")
+    assert body.count("<svg") == 4  # two figures, each for a page and for a phone
+    assert "vault_capital" in plain(body)
+    assert "median of 4 draws, 5–95 %:" in plain(section(page, "sure"))
+
+
+def test_without_draws_the_report_says_so(reports: Reports) -> None:
+    page = reports.page("one symbol")
+    words = "Nothing was drawn, so no number here has a band for what is not known."
+    assert words in answer(page, "unknown")
+    assert "one seed and no draws, so no band is shown" in answer(page, "numbers")
 
 
 # tables

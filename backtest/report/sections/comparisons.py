@@ -42,8 +42,8 @@ class Compared:
         The figure of this run.
     conflicts
         Facts that contradict this one.
-    seeds
-        The figure of every seed; empty without several seeds.
+    several
+        The figure of every draw, without draws of every seed; empty where there is one run.
     missing
         Why the run has no figure.
     foreign
@@ -54,7 +54,7 @@ class Compared:
     entry: Comparison
     value: Number | None
     conflicts: tuple[Fact, ...]
-    seeds: tuple[float, ...] = ()
+    several: tuple[float, ...] = ()
     missing: Markup | str = ""
     foreign: str = ""
 
@@ -65,8 +65,8 @@ class Compared:
 
     @property
     def figure(self) -> Number | None:
-        """Return the figure of the replay: the median over seeds, with one seed the value of this run."""
-        return statistics.median(self.seeds) if len(self.seeds) > 1 else self.value
+        """Return the figure of the replay: the median over draws or seeds, with one run its value."""
+        return statistics.median(self.several) if len(self.several) > 1 else self.value
 
     @property
     def ratios(self) -> Ratios | None:
@@ -87,7 +87,7 @@ def comparisons(f: Findings) -> list[Compared]:
     """Evaluate what the event says may be compared, for the coins of this run; facts of other venues come last."""
     facts = {fact.id: fact for fact in f.meta.event.facts}
     covered = {coin(symbol) for symbol in f.symbols}
-    over_seeds = f.run.studies.seeds.compared if f.run.studies.seeds else {}
+    several = _several(f)
     made = []
     for entry in f.meta.event.compare:
         fact = facts.get(entry.fact)
@@ -101,12 +101,21 @@ def comparisons(f: Findings) -> list[Compared]:
                 entry=entry,
                 value=None if missing else row.get(entry.metric),
                 conflicts=tuple(facts[name] for name in fact.conflicts_with if name in facts),
-                seeds=() if missing else over_seeds.get(fact.id, ()),
+                several=() if missing else several.get(fact.id, ()),
                 missing=missing,
                 foreign=_foreign(f, fact),
             )
         )
     return sorted(made, key=lambda one: bool(one.foreign))
+
+
+def _several(f: Findings) -> dict[str, tuple[float, ...]]:
+    """Return the figures of all draws by fact, without draws those of all seeds."""
+    studies = f.run.studies
+    if studies.draws:
+        known = studies.draws.compared.items()
+        return {fact: tuple(value for value in values if value is not None) for fact, values in known}
+    return studies.seeds.compared if studies.seeds else {}
 
 
 def _foreign(f: Findings, fact: Fact) -> str:

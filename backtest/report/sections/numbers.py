@@ -1,21 +1,26 @@
-"""The headline numbers, with their range over seeds."""
+"""The headline numbers, with their range over draws or seeds."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from markupsafe import Markup
 
-from backtest.formatting import coin
+from backtest.formatting import clock, coin, exact
 from backtest.report import markup as m
 from backtest.report.findings import Findings
 from backtest.report.sections.metrics import metric_text
 from backtest.report.sections.section import Part, Section
+from backtest.run.draw_lines import near_zero
+from backtest.run.published import published_totals
+
+TOTALS = {"liquidated_notional_usd": "liquidated_usd", "adl_notional_usd": "adl_usd"}  # metrics of published totals
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One headline number: colour, name, value, a remark, and the metric whose range over seeds it shows."""
+    """One headline number: colour, name, value, a remark, and the metric whose range it shows."""
 
     colour: str
     name: str
@@ -25,17 +30,26 @@ class Tile:
 
 
 def answer(f: Findings) -> Markup:
-    """Return the size of the book, the venue's rules and the number of seeds."""
-    s, seeds = f.summary, f.seeds
+    """Return the size of the book, the venue's rules and what the bands are of."""
+    s = f.summary
     beware = "".join(f" {note[0].upper()}{note[1:]}." for note in f.meta.headline)
     return m.fill(
         "{n} positions with {oi} of open interest on each side, under the rules of {venue}; {band}.{beware}",
         n=m.count(s["positions"]),
         oi=m.usd(s["open_interest_usd"]),
         venue=f.meta.venue.name,
-        band=f"under a number its 5 to 95 % range over {seeds} seeds" if seeds > 1 else "one seed, so no band is shown",
+        band=_bands(f),
         beware=beware,
     )
+
+
+def _bands(f: Findings) -> str:
+    """Return what the numbers are: medians over draws, or this run's."""
+    if f.draws:
+        return f"first the median over {f.draws} draws of what is not known and its 5 to 95 % range, then this run"
+    if f.seeds > 1:
+        return f"under a number its 5 to 95 % range over {f.seeds} seeds, which says nothing of what is not known"
+    return "one seed and no draws, so no band is shown"
 
 
 def tiles(f: Findings) -> tuple[Tile, ...]:
@@ -71,9 +85,14 @@ def _adl(f: Findings) -> Tile:
         colour="adl",
         name="Closed by ADL",
         value=m.usd(f.summary["adl_usd"], "queue"),
-        remark=m.fill("{n} positions", n=m.count(f.summary["adl_positions"])),
+        remark=m.fill("{n} positions{cliff}", n=m.count(f.summary["adl_positions"]), cliff=_cliff(f)),
         metric="adl_usd",
     )
+
+
+def _cliff(f: Findings) -> str:
+    """Return that the pool passed near zero, if it did: then ADL hangs on little."""
+    return f"; the {f.pool} passed near zero" if near_zero(f.summary) else ""
 
 
 def _pool(f: Findings) -> Tile:
@@ -98,7 +117,7 @@ def _first_adl(f: Findings) -> Tile:
         name="First ADL",
         value=m.clock(s["first_adl_ts"], "queue") if f.adl else m.fill("none"),
         remark=after if f.adl else m.fill("nobody was closed"),
-        metric="first_adl_after_s",
+        metric="first_adl_s" if f.draws else "first_adl_after_s",
     )
 
 
@@ -111,16 +130,43 @@ def tiles_markup(f: Findings) -> Markup:
     """Lay out the headline numbers."""
     item = (
         '<li class="{t.colour}"><span class="name">{t.name}</span><span class="value">{t.value}</span>'
-        '<span class="remark">{t.remark}</span>{band}</li>'
+        '{band}<span class="remark">{t.remark}</span></li>'
     )
-    made = m.join(m.fill(item, t=tile, band=_band(f, tile.metric)) for tile in tiles(f))
+    made = m.join(m.fill(item, t=_over_draws(f, tile), band=_band(f, tile.metric)) for tile in tiles(f))
     return m.fill('<ul class="tiles">{made}</ul>', made=made)
 
 
+def _over_draws(f: Findings, tile: Tile) -> Tile:
+    """Return a number with the median over draws in front and this run's after it, where there are draws."""
+    row = f.draw_spread.get(tile.metric)
+    if row is None:
+        return tile
+    words = "this run {value}, {remark}{published}"
+    remark = m.fill(words, value=tile.value, remark=tile.remark, published=_published(f, tile.metric))
+    return replace(
+        tile, value=m.number(_drawn(f, tile.metric, row["median"]), exact(row["median"]), "unknown"), remark=remark
+    )
+
+
+def _published(f: Findings, metric: str) -> Markup:
+    """Return the published total of the coins that ran, for the window it is of."""
+    for total in published_totals(f.meta):
+        if TOTALS[total.metric] == metric:
+            words = "; published for {coins}, {start:%H:%M}–{end:%H:%M}: {usd}"
+            usd = m.usd(total.usd, "unknown")
+            return m.fill(words, coins=", ".join(total.coins), start=total.start, end=total.end, usd=usd)
+    return Markup("")
+
+
+def _drawn(f: Findings, metric: str, value: float) -> str:
+    """Return a figure of draws as the headline shows it: the first ADL as a time."""
+    return clock(f.start + timedelta(seconds=value)) if metric == "first_adl_s" else metric_text(metric, value)
+
+
 def _band(f: Findings, metric: str) -> Markup:
-    """Return the range over seeds, if it has a width."""
-    row = f.seed_spread.get(metric)
-    low, high = (metric_text(metric, row[end]) if row else "" for end in ("p05", "p95"))
+    """Return the range over draws, without draws over seeds, if it has a width."""
+    row = f.draw_spread.get(metric) or f.seed_spread.get(metric)
+    low, high = (_drawn(f, metric, row[end]) if row else "" for end in ("p05", "p95"))
     band = m.fill('<span class="band">5–95 %: {low} to {high}</span>', low=low, high=high)
     return band if low != high else Markup("")
 
@@ -130,5 +176,5 @@ SECTION = Section(
     label="Numbers",
     question="What are the headline numbers?",
     answer=answer,
-    parts=(Part("", tiles_markup, ("run_summary",)),),
+    parts=(Part("", tiles_markup, ("run_summary", "draw_spread")),),
 )

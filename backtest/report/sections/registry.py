@@ -18,6 +18,7 @@ from backtest.report.sections import (
     price,
     queue,
     sure,
+    unknown,
 )  # fmt: skip
 from backtest.report.sections.section import Section
 
@@ -31,6 +32,7 @@ def in_short(f: Findings) -> Markup:
 SECTIONS = (
     Section("summary", "Summary", "What happened?", in_short),
     numbers.SECTION,
+    unknown.SECTION,
     price.SECTION,
     liquidated.SECTION,
     book_map.SECTION,

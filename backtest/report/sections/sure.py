@@ -53,13 +53,14 @@ def answer(f: Findings) -> Markup:
     tested = [one for one in comparisons(f) if not one.entry.metric.startswith("price")]
     scored = [one for one in tested if one.ratios]
     ratios = [one.ratios for one in scored if one.ratios]
-    seeds = f"{f.seeds} seeds were run" if f.seeds > 1 else "One seed was run, so there is no band"
+    one = "One seed was run, so there is no band"
+    seeds = f"{f.draws} draws were made" if f.draws else f"{f.seeds} seeds were run" if f.seeds > 1 else one
     if not ratios and any(one.foreign for one in tested):
         nothing = "{seeds}; no published figure of {venue} can be compared with this run; other venues' are grey."
         return m.fill(nothing, seeds=seeds, venue=f.meta.venue.id)
     if not ratios:
         return m.fill("{seeds}; nothing published can be compared with this run.", seeds=seeds)
-    near, most = sum(each.near for each in ratios), max(len(one.seeds) for one in scored)
+    near, most = sum(each.near for each in ratios), max(len(one.several) for one in scored)
     return m.fill(
         "{seeds}; {near} of {n} {figures} {lie} within a factor of two of the replay{median}, which gives {low} to "
         "{high} of the published value.",
@@ -67,11 +68,15 @@ def answer(f: Findings) -> Markup:
         near=near,
         n=len(ratios),
         figures=_figures(len(scored), sum(one.derived for one in scored)),
-        median=f" (median of {most} seeds)" if most > 1 else "",
+        median=f" (median of {most} {_noun(f)})" if most > 1 else "",
         lie=plural(near, "lies", "lie"),
         low=ratio(min(each.low for each in ratios)),
         high=ratio(max(each.high for each in ratios)),
     )
+
+
+def _noun(f: Findings) -> str:
+    return "draws" if f.draws else "seeds"
 
 
 def _figures(n: int, derived: int) -> str:
@@ -96,7 +101,7 @@ def facts_table(f: Findings) -> Markup:
     groups: dict[tuple[str, str], list[Compared]] = {}
     for one in comparisons(f):
         groups.setdefault((one.entry.metric, one.entry.coin), []).append(one)
-    rows = [row for group in groups.values() for row in _group(group)]
+    rows = [row for group in groups.values() for row in _group(group, _noun(f))]
     if not rows:
         return m.empty("No published figure of this event covers the symbols and the window of this run.")
     return table(rows, FACTS, kind="facts", row_class=_row_class)
@@ -106,16 +111,16 @@ def _row_class(row: Row) -> str:
     return " ".join(name for name in ("clash", "foreign") if row.get(name))
 
 
-def _group(group: list[Compared]) -> list[Row]:
+def _group(group: list[Compared], noun: str) -> list[Row]:
     """Return a row for the first figure and rows below it for the others and for those that contradict them."""
     shown = {one.fact.id for one in group}
     clashes = {fact.id: fact for one in group for fact in one.conflicts if fact.id not in shown}
-    first, *others = (_fact(one) for one in group)
+    first, *others = (_fact(one, noun) for one in group)
     also = [{**row, "name": _named("also published", row["notes"]), "clash": True, "here": Cell("")} for row in others]
     return [first, *also, *map(_clash, clashes.values())]
 
 
-def _fact(one: Compared) -> Row:
+def _fact(one: Compared, noun: str) -> Row:
     fact, entry = one.fact, one.entry
     name = " ".join(part for part in (entry.coin, _METRICS.get(entry.metric, entry.metric)) if part)
     notes = "; ".join(str(part) for part in (one.foreign, fact.note, entry.note) if part)
@@ -125,24 +130,26 @@ def _fact(one: Compared) -> Row:
         "notes": notes,
         "window": f"{entry.start:%H:%M}–{entry.end:%H:%M}",
         "foreign": bool(one.foreign),
-        "here": _here(one),
+        "here": _here(one, noun),
         "ratio": _ratio(one),
         "track": Markup("") if one.foreign or one.missing else track,
         **_published(fact),
     }
 
 
-def _here(one: Compared) -> Cell:
-    """Show the run's figure, over several seeds their median and 5 to 95 % band, or why there is none."""
+def _here(one: Compared, noun: str) -> Cell:
+    """Show the run's figure, over several draws or seeds their median and 5 to 95 % band, or why there is none."""
     if one.missing:
         return Cell(m.fill('<span class="why">{why}</span>', why=one.missing))
-    if len(one.seeds) < 2:
+    if len(one.several) < 2:
         return Cell(_in_unit(one.fact, one.value), exact(one.value))
-    cuts = statistics.quantiles(one.seeds, n=20, method="inclusive")
-    words = "{median}<small>median of {n} seeds, 5–95 %:<br>{low} to {high}</small>"
+    cuts = statistics.quantiles(one.several, n=20, method="inclusive")
+    words = "{median}<small>median of {n} {noun}, 5–95 %:<br>{low} to {high}</small>"
     low, high = (_in_unit(one.fact, end) for end in (cuts[0], cuts[-1]))
     title = f"{exact(one.figure)}; this run {exact(one.value)}"
-    return Cell(m.fill(words, median=_in_unit(one.fact, one.figure), n=len(one.seeds), low=low, high=high), title)
+    return Cell(
+        m.fill(words, median=_in_unit(one.fact, one.figure), n=len(one.several), noun=noun, low=low, high=high), title
+    )
 
 
 def _ratio(one: Compared) -> Cell:
@@ -198,7 +205,7 @@ def _onset_track(one: Compared) -> Markup:
 def bands_table(f: Findings) -> Markup:
     """Show median and 5 to 95 % range over seeds, with this run's place in it."""
     if f.seeds < 2:
-        return m.empty("One seed was run, so there is no band. The option --seeds 20 gives one.")
+        return m.empty("One seed was run, so there is no band over seeds. The option --seeds 20 gives one.")
     return table((_band(f, metric) for metric in NAMES if metric in f.seed_spread), BANDS)
 
 
