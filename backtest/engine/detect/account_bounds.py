@@ -99,6 +99,8 @@ class AccountBounds:
         """Return the accounts in breach on the segment in progress; at a jump, at the new marks."""
         jump, begin, end = self.prices.jump, np.array(self.prices.starts), np.array(self.ledger.marks)
         found = self._union(self._candidates(FINEST, self.prices.step), self.urgent)
+        if not found.size:
+            return AccountBreaches(found, found, 1 if jump else PARTS, np.empty((0, len(end)), dtype=np.int64))
         hit = self._in_breach(found, end)
         passed = np.full(len(found), 0 if jump else PARTS, dtype=np.int64)
         if not jump and self.urgent.size:
@@ -111,7 +113,8 @@ class AccountBounds:
         if jump:
             return AccountBreaches(numbers, passed, 1, np.broadcast_to(end, (len(numbers), len(end))))
         late = np.flatnonzero(passed)
-        passed[late] = self._places(numbers[late], begin, end)
+        if late.size:
+            passed[late] = self._places(numbers[late], begin, end)
         return AccountBreaches(numbers, passed, PARTS, between(begin, end, passed))
 
     def _in_breach(self, numbers: Ints, marks: Ints) -> Bools:
