@@ -131,19 +131,37 @@ class Prior(Cited, frozen=True, kw_only=True):
         return self.factor or self.distribution == "lognormal"
 
 
+class AcceptedDraw(Table, frozen=True, kw_only=True):
+    """A draw that a calibration kept: its weight, and by the names of what was drawn the values, drawn together."""
+
+    weight: Positive
+    values: dict[str, float | str]
+
+
 class PriorsFile(Table, frozen=True, kw_only=True):
-    """A file of priors."""
+    """A file of priors, and of the draws that a calibration accepted of them."""
 
     prior: Annotated[tuple[Prior, ...], msgspec.Meta(min_length=1)]
+    accepted: tuple[AcceptedDraw, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = {row.id for row in self.prior}
+        for number, row in enumerate(self.accepted, 1):
+            if row.values.keys() != self.accepted[0].values.keys():
+                raise ValueError(f"accepted draw {number} has other names than the first; give all the same")
+            unknown = sorted(name for name in row.values if name.split(".", 1)[0] not in names)
+            if unknown:
+                raise ValueError(f"accepted draw {number}: no prior for '{unknown[0]}'; give it a [[prior]]")
 
 
 @dataclass(frozen=True, slots=True)
 class Priors:
-    """The priors of a file, and its digest."""
+    """The priors of a file, the draws accepted of them, and its digest."""
 
     rows: tuple[Prior, ...]
     digest: str
     source: str
+    accepted: tuple[AcceptedDraw, ...] = ()
 
 
 def read_priors(path: Path | None = None) -> Priors:
@@ -155,9 +173,10 @@ def read_priors(path: Path | None = None) -> Priors:
         For an unknown key or field, an empty range, or a distribution that does not fit its field.
     """
     file = asset("data", "priors.toml") if path is None else path
-    rows = parse_priors(read_toml(file), file.name)
-    digest = hashlib.sha256(msgspec.json.encode(rows)).hexdigest()
-    return Priors(rows=rows, digest=digest, source=file.name)
+    table = read_toml(file)
+    rows, accepted = parse_priors(table, file.name), decode(table, PriorsFile, file.name).accepted
+    digest = hashlib.sha256(msgspec.json.encode((rows, accepted) if accepted else rows)).hexdigest()
+    return Priors(rows=rows, digest=digest, source=file.name, accepted=accepted)
 
 
 def parse_priors(table: Mapping[str, Any], where: str) -> tuple[Prior, ...]:

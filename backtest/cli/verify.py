@@ -20,6 +20,7 @@ from backtest.formatting import duration, minus, percent, significant, usd
 from backtest.studies.study import DRAWS
 
 if TYPE_CHECKING:
+    from backtest.run.run import StoredRun
     from backtest.studies.scoreboard import Verified
     from backtest.studies.scores import FactScore, Scores
 
@@ -75,19 +76,19 @@ def verify(
     """
     from backtest.catalogue.events import get_event, load_events
     from backtest.cli.replay import overrides
-    from backtest.studies.scoreboard import Verified, plain
+    from backtest.studies.scoreboard import Verified, plain, verified
 
     if every == bool(event):
         raise click.UsageError("give one EVENT of crashbook events, or --all")
     given = overrides(None, {}, changes)
     options = Options(given, draws, draw_positions, priors, fresh, output.quiet)
     if event:
-        done = [_event(get_event(event).id, options)]
+        done = [verified(drawn(get_event(event).id, options))]
     else:
         done = []
         for each in load_events():
             try:
-                done.append(_event(each.id, options))
+                done.append(verified(drawn(each.id, options)))
             except CrashbookError as error:
                 done.append(Verified(each.id, reason=str(error).splitlines()[0].removeprefix(f"{each.id}: ")))
     if output.format == "json":
@@ -107,12 +108,11 @@ def verify(
         raise ScoreError(f"{', '.join(short)}: scores below those wanted: {'; '.join(next(iter(short.values())))}")
 
 
-def _event(name: str, options: Options) -> Verified:
-    """Run an event with its draws, or take both from disk, and return its scores."""
+def drawn(name: str, options: Options) -> StoredRun:
+    """Run an event with its draws, or take both from disk, and return the run."""
     from backtest.catalogue.events import get_event
     from backtest.cli.replay import Extras, draw_request, run_all
     from backtest.run.resolve import resolve
-    from backtest.studies.scoreboard import verified
 
     if not get_event(name).compare:
         raise DataError(f"{name}: no published fact is compared with a run; crashbook events {name} lists all facts")
@@ -123,8 +123,7 @@ def _event(name: str, options: Options) -> Verified:
         resolved, options.given, options.draws, options.book_size, options.priors, report=False, fresh=options.fresh
     )
     with stages(options.quiet) as stage:
-        run = run_all(resolved, options.given, Extras({}, wanted, False, None, options.fresh), stage).run
-    return verified(run)
+        return run_all(resolved, options.given, Extras({}, wanted, False, None, options.fresh), stage).run
 
 
 # -- one event --------------------------------------------------------------------------------------------------

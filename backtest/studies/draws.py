@@ -137,7 +137,7 @@ def started(prepared: Prepared, overrides: Mapping[str, Any], request: DrawReque
         market=prepared.market,
         positions=request.positions,
         parameters=parameters.rows,
-        values=tuple(draw(parameters.rows, resolved, request.size)),
+        values=tuple(draw(parameters.rows, resolved, request.size, request.priors.accepted)),
         book_size=request.book_size,
     )
     job = Job(task, request, parameters, _identity(prepared, request, parameters))

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
-from backtest.catalogue.priors import Prior, whole
+import numpy as np
+
+from backtest.catalogue.priors import AcceptedDraw, Prior, whole
 from backtest.errors import ConfigError
 from backtest.run.resolve import Resolved
 from backtest.run.vaults import CAPITAL
@@ -80,17 +82,39 @@ def _parts(prior: Prior, coins: Sequence[str]) -> list[str]:
     return [*buckets, "level"] if prior.level_low < prior.level_high else buckets
 
 
-def draw(parameters: Sequence[Parameter], resolved: Resolved, size: int) -> list[dict[str, Value]]:
-    """Return the values of each draw by name; a Latin hypercube over all of them."""
+def draw(
+    parameters: Sequence[Parameter], resolved: Resolved, size: int, accepted: Sequence[AcceptedDraw] = ()
+) -> list[dict[str, Value]]:
+    """Return the values of each draw by name; a Latin hypercube over all of them.
+
+    Values that a calibration accepted are taken together, a row of them by its weight.
+    """
     scenario = resolved.scenario
-    columns = {
-        parameter.name: [
-            _value(parameter, place, resolved)
-            for place in column(size, generator(scenario.seed, parameter.name)).tolist()
-        ]
-        for parameter in parameters
-    }
+    chosen = _chosen(accepted, size, scenario.seed) if accepted else []
+    columns: dict[str, list[Value]] = {}
+    for parameter in parameters:
+        if accepted and parameter.name in accepted[0].values:
+            columns[parameter.name] = [_scaled(parameter.prior, row.values[parameter.name], resolved) for row in chosen]
+            continue
+        places = column(size, generator(scenario.seed, parameter.name)).tolist()
+        columns[parameter.name] = [_value(parameter, place, resolved) for place in places]
     return [{name: values[k] for name, values in columns.items()} for k in range(size)]
+
+
+def _chosen(accepted: Sequence[AcceptedDraw], size: int, seed: int) -> list[AcceptedDraw]:
+    """Return an accepted draw for each draw, each as often as its weight says."""
+    ends = np.cumsum([row.weight for row in accepted])
+    places = column(size, generator(seed, "accepted")) * ends[-1]
+    return [accepted[int(k)] for k in np.searchsorted(ends, places)]
+
+
+def _scaled(prior: Prior, value: Value, resolved: Resolved) -> Value:
+    """Return a value of the event's coins as it is for those of the run."""
+    if isinstance(value, str):
+        return value
+    if prior.at_most_coins:
+        value = min(value, float(len(resolved.scenario.coins)))
+    return value * resolved.vault_frac if prior.field == CAPITAL and not prior.is_factor else value
 
 
 def _value(parameter: Parameter, place: float, resolved: Resolved) -> Value:

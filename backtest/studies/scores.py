@@ -205,7 +205,7 @@ def fact_scores(
             FactScore(
                 fact=fact,
                 entry=entry,
-                kind=_kind(fact, entry, venue),
+                kind=kind_of(fact, entry, venue),
                 draws=len(known),
                 low=low,
                 value=middle,
@@ -239,7 +239,8 @@ def ends(fact: Fact, entry: Comparison) -> tuple[float, ...]:
     return tuple(float(end) for end in (fact.value, fact.low, fact.high) if end is not None)
 
 
-def _kind(fact: Fact, entry: Comparison, venue: str) -> Kind:
+def kind_of(fact: Fact, entry: Comparison, venue: str) -> Kind:
+    """Return how a fact is scored in a run with the rules of a venue."""
     foreign = bool(venue and fact.venue and fact.venue != venue)
     if foreign or entry.use == "path_check" or fact.at is not None:
         return "shown"

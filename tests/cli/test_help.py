@@ -32,7 +32,7 @@ EXAMPLES = [(name, example) for name in NAMES for example in command(name).examp
 def test_the_commands_of_this_version() -> None:
     assert (
         " ".join(crashbook.modules)
-        == "events venues position params schema fetch data replay verify runs query sql audit diff report"
+        == "events venues position params schema fetch data replay verify calibrate runs query sql audit diff report"
     )
 
 
@@ -85,7 +85,8 @@ def test_every_command_has_a_summary_and_an_example(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "example"), [pair for pair in EXAMPLES if pair[0] not in {"replay", "fetch", "report", "verify"}]
+    ("name", "example"),
+    [pair for pair in EXAMPLES if pair[0] not in {"replay", "fetch", "report", "verify", "calibrate"}],
 )
 def test_examples_that_only_read_run(name: str, example: str, shared: Path, desk: Path) -> None:
     ids = sorted(path.name for path in (shared / "runs").iterdir())

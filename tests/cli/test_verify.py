@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,3 +75,20 @@ def test_one_event_or_all(args: tuple[str, ...]) -> None:
     done = call("verify", *args)
     assert done.exit_code == 2
     assert "give one EVENT of crashbook events, or --all" in done.stderr
+
+
+def test_calibrated_priors_are_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    done = call("calibrate", EVENT, "2021-12-04", *SMALL, "--output", str(path), "--quiet")
+    assert done.exit_code == 0, done.output
+    assert "accepted  3 of 3 draws" in done.stdout
+    assert "all coins: median factor x" in done.stdout
+    again = call("verify", EVENT, *SMALL, "--priors", str(path), "--format", "json", "--quiet")
+    assert (again.exit_code, json.loads(again.stdout)["event"]) == (0, EVENT)
+
+
+def test_a_calibration_that_accepts_nothing_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    done = call("calibrate", EVENT, *SMALL, "--tolerance", "1e-6", "--output", str(path))
+    assert (done.exit_code, done.stderr.count("\n"), path.exists()) == (1, 1, False)
+    assert "no draw within --tolerance 1e-06; the closest is at" in done.stderr
