@@ -63,6 +63,23 @@ def crowd(seed: int, size: int | None = None, unit: int | None = None) -> dict[s
     }
 
 
+def vaulted(seed: int) -> dict[str, Any]:
+    """Return a crowd whose bankrupts go to vaults: one a symbol, or one over all, with little capital or none."""
+    rng, world = Random(-1 - seed), crowd(seed, size=60, unit=1000)
+    profile, names = world["profile"], list(world["symbols"])
+    value = sum(row["cost"] for row in world["accounts"])
+    capitals = [value * rng.choice((0, 1, 5, 20, 100)) // 1000 for _ in names]
+    vault: dict[str, Any] = {"capital": sum(capitals), "num": 2, "den": rng.choice((2, 3)), "margin": "none"}
+    if rng.random() < 0.8:
+        vault["sets"] = [{"symbols": [name], "capital": each} for name, each in zip(names, capitals, strict=True)]
+    if rng.random() < 0.4:
+        vault["margin"] = "maintenance"
+    fund = {**profile["fund"], "takeover": "none"}
+    world["profile"] = {**profile, "vault": vault, "fund": fund, "vault_quiet_steps": rng.choice((1, 4, 100))}
+    world["liquidity"]["participation_e9"] = rng.choice((0, 0, 20_000_000))
+    return world
+
+
 def _tiers(rng: Random, top: int) -> list[list[int]]:
     """Return tiers with exact deductions; in every third table the floors lie within a few percent of each other."""
     count = rng.choice((1, 1, 2, 3, 5))

@@ -1,6 +1,6 @@
 """The fast engine agrees with the slow one on drawn worlds, and what holds in every run holds in theirs.
 
-Without a variable there are 500 worlds, enough to meet every rare path of ``RARE`` between them.
+Without a variable there are 550 worlds, enough to meet every rare path of ``RARE`` between them.
 ``CRASHBOOK_WORLDS=2000`` is the number to run after a change of the engine. Worlds come in chunks with seeds of their
 own, so that workers share them and a failure names its chunk.
 """
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from backtest.engine.run import Outcome, simulate
 from tests.engine import holds
-from tests.engine.crowds import crowd
+from tests.engine.crowds import crowd, vaulted
 from tests.engine.paths import paths
 from tests.engine.profiles import VENUES, drawn
 from tests.engine.test_records import check_all
@@ -45,9 +45,10 @@ KINDS: dict[str, Kind] = {  # parts of all worlds, how they are drawn, what of b
     "accounts": (5, account_worlds(), check_all),
     "feedback": (2, feedback_worlds(crossed=False), results_agree),
     "feedback-accounts": (2, feedback_worlds(crossed=True), results_agree),
+    "vaults": (2, st.integers(0, 2**32).map(vaulted).filter(lambda world: len(world["symbols"]) > 1), results_agree),
     "profiles": (4, st.sampled_from(VENUES).flatmap(drawn), results_agree),
 }
-USUAL = 500
+USUAL = 550
 WORLDS = int(os.environ.get("CRASHBOOK_WORLDS", USUAL))
 LEAST = 100  # worlds of a chunk
 PARTS = sum(parts for parts, *_ in KINDS.values())
