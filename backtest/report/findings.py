@@ -96,8 +96,14 @@ class Findings:
 
     @property
     def pool(self) -> str:
-        """Return the name in prose of the fund or vault that has the money."""
+        """Return the name in prose of the fund or vault that has the money, of several vaults together."""
+        if self.summary["pool"] == "vault" and any(self._vaults_served()):
+            return "vaults"
         return POOL_NAMES.get(self.summary["pool"] or "", "insurance fund")
+
+    def _vaults_served(self) -> list[str]:
+        """Return the symbols that each vault serves, empty where there is one."""
+        return [row["serves"] for row in self.rows("fund_flows") if row["pool"] == "vault"]
 
     @property
     def funded(self) -> bool:

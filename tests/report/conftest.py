@@ -40,6 +40,7 @@ CASES: dict[str, dict[str, Any]] = {
     "no liquidation": {**ONE, **CALM},
     "one symbol": ONE,
     "inverse": {**ONE, "venue": "binancecoinm"},
+    "several vaults": {"coins": ("BTC", "DOGE"), "vaults": "BTC:5e6,*:1e6", "vault_margin": "maintenance"},
     "watched": {**TWO, "watch": [DESK, SMALL], "vault_capital_usd": 10e6},
     "watched, no ADL": {**ONE, **RICH, "watch": [DESK]},
     "several seeds": {**ONE, "queue_not_reached": 21},  # studies are stored beside a run: not beside "one symbol"

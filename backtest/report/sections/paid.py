@@ -64,7 +64,8 @@ def headline(f: Findings) -> Markup:
         return m.fill("There was {no} with money.", no=m.number("no insurance fund", "no insurance fund", "paid"))
     start, low, end = (s[f"pool_{when}_usd"] for when in ("start", "low", "end"))
     if low == start == end:
-        return m.fill("The {pool} kept its {start}.", pool=pool, start=m.usd(start, "paid"))
+        own = "their" if pool == "vaults" else "its"
+        return m.fill("The {pool} kept {own} {start}.", pool=pool, own=own, start=m.usd(start, "paid"))
     if low >= start:
         words = "The {pool} rose from {start} to {end}."
         return m.fill(words, pool=pool, start=m.usd(start, "paid"), end=m.usd(end, "paid"))
