@@ -10,8 +10,8 @@ import numpy as np
 from backtest.book.accounts import cross_accounts, lot_values, maintenance_of, value_signs
 from backtest.book.book import PositionBook
 from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Floats, Ints
+from backtest.mechanics.margin import Tiers
 from backtest.venue.instrument import Instrument
-from backtest.venue.margin_table import MarginSchedule
 
 MOVES = (0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50)
 SIDES = {"long": 1, "short": -1}
@@ -82,13 +82,13 @@ class BookShape:
         self,
         book: PositionBook,
         instruments: Sequence[Instrument],
-        tables: Sequence[MarginSchedule],
+        tiers: Sequence[Tiers],
         mark0: Ints,
         *,
         inclusive: bool,
     ) -> None:
-        self.book, self.instruments, self.mark0, self.inclusive = book, instruments, mark0, inclusive
-        self.tiers = [table.tiers for table in tables]
+        self.book, self.instruments, self.tiers = book, instruments, tiers
+        self.mark0, self.inclusive = mark0, inclusive
         self.coins = [item.coin for item in instruments]
         self.sign = book.side * value_signs(instruments)[book.symbol]
         self.value = book.lots * lot_values(instruments, mark0)[book.symbol]

@@ -104,7 +104,7 @@ def replay(
     if path and report is False:
         raise click.UsageError("--output is the path of the report, and --no-report wants none; give one of the two")
     allowed = {"allow_gaps": allow_gaps or None, "allow_suspect": allow_suspect or None}
-    options = {"venue": venue, "coins": coins, "seed": seed, **allowed, **_book(positions)}
+    options = {"venue": venue, "coins": coins, "seed": seed, **allowed, **book_size(positions)}
     options = {key: value for key, value in options.items() if value is not None}
     given = overrides(file, options, changes)
     resolved = resolve(event_name(event, given.get("event")), given)
@@ -156,7 +156,8 @@ def event_name(argument: str | None, field: str | None) -> str:
     return argument or str(field)
 
 
-def _book(positions: str | None) -> dict[str, Any]:
+def book_size(positions: str | None) -> dict[str, Any]:
+    """Return the fields that ``--positions`` sets: the size of the synthetic book, or the file of an imported one."""
     if positions is None:
         return {}
     bare = positions.replace("_", "")

@@ -1,0 +1,151 @@
+"""``crashbook book``: the book of a replay before any price moves."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from backtest.cli.command import command
+from backtest.cli.output import Output, emit, output_options, page
+from backtest.cli.table import table_of
+from backtest.cli.text import bullets, heading, section
+
+if TYPE_CHECKING:
+    from backtest.book.shape import Concentration
+    from backtest.catalogue.facts import Fact
+    from backtest.run.prepare import Prepared
+
+# Published of the accounts that ADL closed, winners, who are short in a fall: all shorts of the book stand beside them.
+OF_SHORTS = {
+    "adl_top_ten_share": "top_ten_frac",
+    "adl_gini": "gini_frac",
+    "median_leverage": "leverage_p50",
+    "p95_leverage": "leverage_p95",
+}
+DIGITS = {"_usd": 0, "_frac": 3}  # shown, by the end of the column's name; of others two
+TITLES = {
+    "by_cohort": "by side and cohort",
+    "by_coin": "by coin",
+    "liquidation_map": "in breach once all prices have moved",
+    "concentration": "concentration of accounts",
+    "largest_accounts": "largest accounts",
+    "published": "published, of accounts closed by ADL, beside all shorts of the book",
+}
+# Columns that are the same in all rows shown, or stand below the table.
+HIDDEN = {"by_cohort": ("coin",), "by_coin": ("cohort",), "liquidation_map": ("coin",),
+          "published": ("note", "source")}  # fmt: skip
+
+
+@command(
+    "crashbook book 2025-10-10",
+    "crashbook book 2025-10-10 --set cross_frac=0.7 --set positions_per_account=3 --seed 2",
+    "crashbook book 2025-10-10 --format json",
+)
+@click.argument("event", required=False)
+@click.option("-c", "--scenario", "file", type=click.Path(path_type=Path), help="Scenario file; flags overrule it.")
+@click.option("--venue", help="Venue whose rules hold; by default the event's first.")
+@click.option("--coins", metavar="BTC,SOL", help="Coins simulated together.")
+@click.option("--set", "changes", metavar="FIELD=VALUE", multiple=True,
+              help="Any field of crashbook params, overrules all else; FIELD.COIN=VALUE for one coin.")  # fmt: skip
+@click.option("--positions", metavar="FILE|N", help="Book as CSV or Parquet, or the size of the synthetic one.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of the synthetic book.")
+@output_options
+def book(
+    event: str | None, file: Path | None, venue: str | None, coins: str | None, changes: tuple[str, ...],
+    positions: str | None, seed: int | None, output: Output,
+) -> None:  # fmt: skip
+    """Show the book of a replay before any price moves.
+
+    Leverage, sizes and entries by side and cohort and by coin; the notional in breach once all prices have moved
+    together; concentration and the largest accounts; published figures of the event beside them. Nothing is simulated.
+    Leverage is that of accounts at the first mark, over notional; entry_gap_frac is the mean entry over the first mark,
+    less 1. Other formats than table give one row, a table a column.
+    """
+    from backtest.cli.replay import book_size, event_name, overrides
+    from backtest.run.prepare import prepare
+    from backtest.run.resolve import resolve
+
+    options = {"venue": venue, "coins": coins, "seed": seed, **book_size(positions)}
+    given = overrides(file, {key: value for key, value in options.items() if value is not None}, changes)
+    answer = shape_of(prepare(resolve(event_name(event, given.get("event")), given)))
+    if output.for_reader:
+        page(_text(answer), output)
+    else:
+        emit(table_of([answer], tuple(answer)), output)
+
+
+def shape_of(prepared: Prepared) -> dict[str, Any]:
+    """Return the shape of a prepared replay's book: headline values, and tables as lists of rows."""
+    from backtest.book.shape import BookShape
+    from backtest.mechanics.exact import QUANTA_PER_USD, exact_sum
+
+    resolved, market = prepared.resolved, prepared.market
+    shape = BookShape(
+        prepared.book, market.instruments, prepared.world.tiers, prepared.world.walk.mark[:, 0],
+        inclusive=resolved.venue.inclusive,
+    )  # fmt: skip
+    concentration = shape.concentration()
+    return {
+        "event": resolved.event.id,
+        "venue": resolved.venue.id,
+        "book": prepared.book.label,
+        "seed": resolved.scenario.seed,
+        "positions": len(prepared.book),
+        "long_usd": exact_sum(shape.value[prepared.book.side > 0]) / QUANTA_PER_USD,
+        "short_usd": exact_sum(shape.value[prepared.book.side < 0]) / QUANTA_PER_USD,
+        "open_interest_source": resolved.sources["open_interest_usd"],
+        "by_cohort": _rows(shape.by_cohort()),
+        "by_coin": _rows(shape.by_coin()),
+        "liquidation_map": _rows(shape.liquidations()),
+        "concentration": _rows(concentration),
+        "largest_accounts": _rows(shape.largest()),
+        "published": published(resolved.event.facts, resolved.venue.id, concentration[-1]),
+        "notes": list(prepared.book.notes),
+    }
+
+
+def published(facts: Sequence[Fact], venue: str, shorts: Concentration) -> list[dict[str, Any]]:
+    """Return the event's facts that speak of accounts of the venue, with the same figure of all shorts of the book."""
+    return [
+        {"fact": fact.id, "published": fact.value, "shorts_of_book": getattr(shorts, OF_SHORTS[fact.quantity]),
+         "grade": fact.grade, "note": fact.note, "source": fact.source}
+        for fact in facts
+        if fact.quantity in OF_SHORTS and fact.venue == venue and fact.value is not None
+    ]  # fmt: skip
+
+
+def _rows(rows: Sequence[Any]) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(row) for row in rows]
+
+
+def _text(answer: dict[str, Any]) -> str:
+    """Return the tables as text; the liquidation map of all coins together only."""
+    label = f"{answer['positions']:,} positions, {answer['book']}"
+    head = [
+        ("event", f"{answer['event']} at {answer['venue']}"),
+        ("book", f"{label}, seed {answer['seed']}" if answer["book"] == "synthetic" else label),
+        ("open interest", f"{answer['long_usd']:,.0f} USD long, {answer['short_usd']:,.0f} USD short"),
+        ("", answer["open_interest_source"]),
+    ]
+    sources = dict.fromkeys(f"{row['fact']}: {row['note']} ({row['source']})" for row in answer["published"])
+    tables = "".join(_section(name, answer) for name in TITLES)
+    return heading(head) + tables + bullets("facts", sources) + bullets("notes", answer["notes"])
+
+
+def _section(name: str, answer: dict[str, Any]) -> str:
+    """Return one table of the answer."""
+    rows = [row for row in answer[name] if name != "liquidation_map" or row["coin"] == "all"]
+    columns = tuple(key for key in (rows[0] if rows else {}) if key not in HIDDEN.get(name, ()))
+    return section(TITLES[name], table_of([{key: _shown(key, row[key]) for key in columns} for row in rows], columns))
+
+
+def _shown(column: str, value: Any) -> Any:
+    """Return a value with the digits that a reader needs."""
+    if not isinstance(value, float):
+        return value
+    digits = next((digits for end, digits in DIGITS.items() if column.endswith(end)), 2)
+    return round(value, digits) if digits else round(value)
