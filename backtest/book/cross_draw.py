@@ -20,7 +20,7 @@ FINE = 1000  # quanta: notional of accounts is counted in these, so that all coi
 
 @dataclass(slots=True, eq=False)
 class CrossDraw:
-    """Cross accounts while they are drawn; the account of a position is its place here, ids begin at ``first``."""
+    """Cross accounts while they are drawn; the account of a position is its place here, not yet its id."""
 
     scenario: Scenario
     holders: Holders
@@ -45,13 +45,16 @@ class CrossDraw:
         return self.holders.accounts(side.symbol, side.side)
 
     def draw(self, sides: Sequence[Side], mixes: Mixes, first: int) -> list[str]:
-        """Add the positions to the sides and draw the leverage of the accounts, ids from ``first``; return notes."""
+        """Add the positions to the sides and draw the leverage of the accounts; return notes.
+
+        Ids begin at ``first`` and do not follow sizes.
+        """
+        ids = first + stream_of(self.root, CROSS, 1).permutation(2 * self.holders.pairs)
         for side in sides:
             rng, ranks = stream_of(self.root, side.key, side.side + 1, CROSS), self.holders.ranks[side.symbol]
             weights = self.weights[side.side][ranks[shuffled(len(ranks), rng)]]
-            side.add(
-                self.scenario, side.share_out(self.scenario, weights, side.crossed), first + self.owners(side), rng
-            )
+            lots = side.share_out(self.scenario, weights, side.crossed)
+            side.add(self.scenario, lots, ids[self.owners(side)], rng)
         notes = self._draw_leverage(sides, mixes)
         return [*notes, self._note(sides)]
 

@@ -26,7 +26,21 @@ OF_SHORTS = {
     "median_leverage": "leverage_p50",
     "p95_leverage": "leverage_p95",
 }
-DIGITS = {"_usd": 0, "_frac": 3}  # shown, by the end of the column's name; of others two
+# Columns of the page, which fits 80: the name there, what it is divided by, digits.
+SHOWN = {
+    "notional_usd": ("usd_m", 1e6, 1), "long_usd": ("long_usd_m", 1e6, 1), "short_usd": ("short_usd_m", 1e6, 1),
+    "size_p50_usd": ("size_k", 1e3, 1), "side_frac": ("share", 1, 3), "book_frac": ("share", 1, 3),
+    "long_frac": ("long_share", 1, 3), "short_frac": ("short_share", 1, 3), "move_frac": ("move", 1, 2),
+    "leverage_p10": ("x_p10", 1, 2), "leverage_p50": ("x_p50", 1, 2), "leverage_p90": ("x_p90", 1, 2),
+    "leverage_p95": ("x_p95", 1, 2), "leverage": ("x", 1, 2), "entry_gap_frac": ("entry", 1, 3),
+    "top_ten_frac": ("top_ten", 1, 3), "gini_frac": ("gini", 1, 3), "cross_frac": ("cross", 1, 3),
+    "margin_mode": ("mode", 1, 0), "published": ("published", 1, 3), "shorts_of_book": ("shorts_of_book", 1, 3),
+}  # fmt: skip
+COLUMNS = (
+    "usd_m, size_k: notional at the first mark in million, median position in thousand USD",
+    "x: leverage of accounts at the first mark, its quantiles over notional, of concentration over accounts",
+    "entry: mean entry over the first mark, less 1; share: of the side, of largest accounts of both sides",
+)
 TITLES = {
     "by_cohort": "by side and cohort",
     "by_coin": "by coin",
@@ -35,9 +49,11 @@ TITLES = {
     "largest_accounts": "largest accounts",
     "published": "published, of accounts closed by ADL, beside all shorts of the book",
 }
-# Columns that are the same in all rows shown, or stand below the table.
-HIDDEN = {"by_cohort": ("coin",), "by_coin": ("cohort",), "liquidation_map": ("coin",),
-          "published": ("note", "source")}  # fmt: skip
+# Columns that are the same in all rows of the page, stand below the table, or are for programs.
+HIDDEN = {
+    "by_cohort": ("coin", "positions"), "by_coin": ("cohort", "positions"), "liquidation_map": ("coin",),
+    "published": ("note", "source"),
+}  # fmt: skip
 
 
 @command(
@@ -62,8 +78,7 @@ def book(
 
     Leverage, sizes and entries by side and cohort and by coin; the notional in breach once all prices have moved
     together; concentration and the largest accounts; published figures of the event beside them. Nothing is simulated.
-    Leverage is that of accounts at the first mark, over notional; entry_gap_frac is the mean entry over the first mark,
-    less 1. Other formats than table give one row, a table a column.
+    Other formats than table give one row, a table a column, and the liquidation map by coin.
     """
     from backtest.cli.replay import book_size, event_name, overrides
     from backtest.run.prepare import prepare
@@ -133,19 +148,22 @@ def _text(answer: dict[str, Any]) -> str:
     ]
     sources = dict.fromkeys(f"{row['fact']}: {row['note']} ({row['source']})" for row in answer["published"])
     tables = "".join(_section(name, answer) for name in TITLES)
-    return heading(head) + tables + bullets("facts", sources) + bullets("notes", answer["notes"])
+    texts = {"columns": COLUMNS, "facts": sources, "notes": answer["notes"]}
+    return heading(head) + tables + "".join(bullets(title, lines) for title, lines in texts.items())
 
 
 def _section(name: str, answer: dict[str, Any]) -> str:
     """Return one table of the answer."""
     rows = [row for row in answer[name] if name != "liquidation_map" or row["coin"] == "all"]
-    columns = tuple(key for key in (rows[0] if rows else {}) if key not in HIDDEN.get(name, ()))
-    return section(TITLES[name], table_of([{key: _shown(key, row[key]) for key in columns} for row in rows], columns))
+    columns = [key for key in (rows[0] if rows else {}) if key not in HIDDEN.get(name, ())]
+    names = tuple(SHOWN[key][0] if key in SHOWN else key for key in columns)
+    shown = [dict(zip(names, (_shown(key, row[key]) for key in columns), strict=True)) for row in rows]
+    return section(TITLES[name], table_of(shown, names))
 
 
 def _shown(column: str, value: Any) -> Any:
-    """Return a value with the digits that a reader needs."""
+    """Return a value in the unit and with the digits of the page."""
     if not isinstance(value, float):
         return value
-    digits = next((digits for end, digits in DIGITS.items() if column.endswith(end)), 2)
-    return round(value, digits) if digits else round(value)
+    _, unit, digits = SHOWN[column]
+    return round(value / unit, digits)
