@@ -108,6 +108,7 @@ def draw_holders(
         )
     positions = min(max(round(side * share * each / (1 - share + share * each)), coins), most)
     pairs = min(max(round(positions / each), -(-positions // coins)), positions // 2)
+    positions = min(positions, coins * pairs)  # of two coins every pair holds both: an even number
     counts = apportion(np.array(interest), positions, 1, pairs)
     around = np.argsort(np.argsort((rng.random() + np.arange(pairs) * GOLDEN) % 1.0))
     hedged = _spread(scenario.hedged_frac, pairs, rng)

@@ -121,6 +121,14 @@ def test_coins_are_held_by_open_interest_at_most_by_all_pairs_and_evenly_at_all_
         assert inside.max() - inside.min() <= 4
 
 
+@pytest.mark.parametrize("positions", range(8, 40))
+def test_two_coins_are_held_by_every_pair(positions: int) -> None:
+    for share in (0.3, 0.7, 1.0):
+        held = draw_holders(scenario(positions=positions), share, 2.0, [1.0, 1.0], np.random.default_rng(1))
+        assert [len(ranks) for ranks in held.ranks] == [held.pairs] * 2
+        assert held.rows <= positions
+
+
 def test_a_hedged_account_is_long_in_some_coins_and_short_in_others() -> None:
     for share, hedged in ((0.0, 0), (0.5, 116), (1.0, 232)):
         book = draw(COINS, **HALF, hedged_frac=share)
