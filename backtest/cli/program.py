@@ -7,7 +7,9 @@ import click
 from backtest import __version__
 from backtest.cli.command import Commands
 
-COMMANDS = "events venues position params schema fetch data book replay verify calibrate runs query sql audit diff report"
+COMMANDS = (
+    "events venues position params schema fetch data book replay verify calibrate runs query sql audit diff report"
+)
 IN = {"sql": "query", "audit": "query"}  # modules not named after their command
 
 

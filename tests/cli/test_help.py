@@ -30,10 +30,10 @@ EXAMPLES = [(name, example) for name in NAMES for example in command(name).examp
 
 
 def test_the_commands_of_this_version() -> None:
-    assert (
-        " ".join(crashbook.modules)
-        == "events venues position params schema fetch data book replay verify calibrate runs query sql audit diff report"
+    said = (
+        "events venues position params schema fetch data book replay verify calibrate runs query sql audit diff report"
     )
+    assert " ".join(crashbook.modules) == said
 
 
 @pytest.mark.parametrize(
