@@ -29,6 +29,7 @@ QUERIES: dict[str, tuple[str, ...]] = {  # by the query that answers them; of a 
     "forced_sales_in_window": ("off_book_share_frac", "forced_share_30min_frac"),
     "vault_result": ("vault_pnl_usd",),
 }  # fmt: skip
+Kind = Literal["two_sided", "lower", "shown"]  # how a fact is scored: on both sides, as a lower bound, not at all
 SUMS = {"liquidated_notional_usd", "adl_notional_usd", "adl_positions", "adl_pnl_usd"}  # of every coin they are of
 
 
@@ -145,6 +146,23 @@ class Comparison(Table, frozen=True, kw_only=True):
         """
         there = [coin in coins for coin in self.coins]
         return not there or (all(there) if self.metric in SUMS else any(there))
+
+
+def ends(fact: Fact, entry: Comparison) -> tuple[float, ...]:
+    """Return the value of a fact or both ends of its range; a time in seconds from the window's start."""
+    if fact.at is not None:
+        return ((fact.at - entry.start) / dt.timedelta(seconds=1),)
+    return tuple(float(end) for end in (fact.value, fact.low, fact.high) if end is not None)
+
+
+def kind_of(fact: Fact, entry: Comparison, venue: str) -> Kind:
+    """Return how a fact is scored in a run with the rules of a venue."""
+    foreign = bool(venue and fact.venue and fact.venue != venue)
+    if foreign or entry.use == "path_check" or fact.at is not None:
+        return "shown"
+    if entry.bound == "lower":
+        return "lower"
+    return "two_sided" if entry.how == "ratio" else "shown"
 
 
 class GridSetting(Table, frozen=True, kw_only=True):

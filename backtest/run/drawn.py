@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
+from backtest.catalogue.facts import Comparison, Fact, ends, kind_of
 from backtest.run.meta import Record, Sha256, Symbol, Word
 from backtest.toml import Id, Mark
 
@@ -29,7 +30,12 @@ DRAW_TABLES = {
     "draw_values": "draw BIGINT, parameter VARCHAR, field VARCHAR, value DOUBLE, choice VARCHAR",
     "draw_coins": "draw BIGINT, symbol VARCHAR, liquidated_usd DOUBLE, adl_usd DOUBLE",
     "draw_minutes": "draw BIGINT, minute BIGINT, adl_usd DOUBLE",
+    "draw_facts": "draw BIGINT, fact VARCHAR, value DOUBLE",
 }
+PUBLISHED = (  # the table published_facts
+    "fact_no BIGINT, fact VARCHAR, coin VARCHAR, metric VARCHAR, unit VARCHAR, start_ts TIMESTAMP, kind VARCHAR, "
+    "use VARCHAR, is_time BOOLEAN, published_low DOUBLE, published_high DOUBLE, grade VARCHAR, source VARCHAR"
+)
 
 
 class CoinHeadlines(Record, frozen=True):
@@ -139,6 +145,11 @@ class Draws(Record, frozen=True):
             ],
             "draw_coins": [{"draw": k} | _plain(coin) for k, draw in numbered for coin in draw.headlines.coins],
             "draw_minutes": [{"draw": k} | _plain(row) for k, draw in numbered for row in draw.headlines.adl_minutes],
+            "draw_facts": [
+                {"draw": k, "fact": fact, "value": value}
+                for fact, values in self.compared.items()
+                for k, value in enumerate(values, 1)
+            ],
         }
         return {name: _frame(rows[name], columns) for name, columns in DRAW_TABLES.items()}
 
@@ -152,6 +163,31 @@ class Draws(Record, frozen=True):
         return pl.concat([frame.select("draw", "seed"), values, frame.drop("draw", "seed")], how="horizontal")
 
 
+def published_frame(facts: Iterable[Fact], compare: Iterable[Comparison], venue: str) -> pl.DataFrame:
+    """Return the published facts that runs of a venue's rules are compared with, in the columns of ``PUBLISHED``."""
+    by_id = {fact.id: fact for fact in facts}
+    rows: list[dict[str, object]] = [
+        {
+            "fact_no": number,
+            "fact": fact.id,
+            "coin": entry.coin,
+            "metric": entry.metric,
+            "unit": fact.unit,
+            "start_ts": entry.start,
+            "kind": kind_of(fact, entry, venue),
+            "use": entry.use,
+            "is_time": fact.at is not None,
+            "published_low": min(ends(fact, entry)),
+            "published_high": max(ends(fact, entry)),
+            "grade": fact.grade,
+            "source": fact.source,
+        }
+        for number, entry in enumerate(compare, 1)
+        if (fact := by_id.get(entry.fact)) is not None
+    ]
+    return _frame(rows, PUBLISHED)
+
+
 def _plain(row: msgspec.Struct) -> dict[str, object]:
     return msgspec.structs.asdict(row)
 
@@ -160,6 +196,12 @@ def _frame(rows: Iterable[dict[str, object]], columns: str) -> pl.DataFrame:
     """Return rows as a frame of declared columns."""
     import polars as pl
 
-    kinds = {"BIGINT": pl.Int64, "DOUBLE": pl.Float64, "VARCHAR": pl.String, "BOOLEAN": pl.Boolean}
-    schema = {name: kinds[kind]() for name, kind in (column.split() for column in columns.split(", "))}
+    kinds: dict[str, pl.DataType] = {
+        "BIGINT": pl.Int64(),
+        "DOUBLE": pl.Float64(),
+        "VARCHAR": pl.String(),
+        "BOOLEAN": pl.Boolean(),
+        "TIMESTAMP": pl.Datetime("us"),
+    }
+    schema = {name: kinds[kind] for name, kind in (column.split() for column in columns.split(", "))}
     return pl.DataFrame(list(rows), schema=schema)

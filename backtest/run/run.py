@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backtest.errors import CrashbookError, RunError, UnknownNameError
-from backtest.run.drawn import DRAW_TABLES
+from backtest.run.drawn import DRAW_TABLES, published_frame
 from backtest.run.folder import find_run
 from backtest.run.meta import RunMeta
 from backtest.run.reading import check_tables, read_meta, read_table
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 SUMMARIES = "summaries"  # rows of the view run_summary, of several runs
-ADDED = (*VIEWS, SUMMARIES, *DRAW_TABLES)  # to a connection, when a statement names them
+PUBLISHED = "published_facts"  # those that runs of the event are compared with
+ADDED = (*VIEWS, SUMMARIES, PUBLISHED, *DRAW_TABLES)  # to a connection, when a statement names them
 
 
 class Frame:
@@ -149,6 +150,11 @@ class StoredRun:
                 con.register("rows", self.studies.draws.frames()[name].to_arrow())
                 con.execute(f"INSERT INTO {name} SELECT * FROM rows")
                 con.unregister("rows")
+        if PUBLISHED in wanted:
+            event = self.meta.event
+            con.register("rows", published_frame(event.facts, event.compare, self.meta.venue.id).to_arrow())
+            con.execute(f"CREATE TABLE IF NOT EXISTS {PUBLISHED} AS SELECT * FROM rows")
+            con.unregister("rows")
         if SUMMARIES not in wanted:
             return
         seeds = self.studies.seeds

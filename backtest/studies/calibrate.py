@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from backtest.catalogue.facts import Comparison, Fact
+from backtest.catalogue.facts import Comparison, Fact, ends, kind_of
 from backtest.catalogue.priors import AcceptedDraw, Prior
 from backtest.errors import DataError, UsageError
 from backtest.mechanics.exact import Bools, Floats
@@ -26,9 +26,7 @@ from backtest.studies.scores import (
     LowerBounds,
     TwoSided,
     Values,
-    ends,
     fact_scores,
-    kind_of,
     scores_of,
 )
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from backtest.catalogue.facts import Comparison, Fact
+from backtest.catalogue.facts import Comparison, Fact, Kind, ends, kind_of
 from backtest.errors import ConfigError
 
 QUANTILES = (0.05, 0.5, 0.95)
 FACTOR = 6.3  # true total over the displayed one, where both are known: what a lower bound may hide
 CORE = ("liquidated_notional_usd", "adl_notional_usd")
-Kind = Literal["two_sided", "lower", "shown"]
 Values = Mapping[str, Sequence[float | None]]  # by fact, a value a draw; None: the draw has no such figure
 
 
@@ -230,23 +228,6 @@ def quantiles(weighted: Sequence[tuple[float, float]]) -> tuple[float, float, fl
     places = (middles - middles[0]) / (middles[-1] - middles[0] or 1.0)  # 0 for the least value, 1 for the greatest
     low, middle, high = np.interp(QUANTILES, places, values).round(9).tolist()
     return low, middle, high
-
-
-def ends(fact: Fact, entry: Comparison) -> tuple[float, ...]:
-    """Return the value of a fact or both ends of its range; a time in seconds from the window's start."""
-    if fact.at is not None:
-        return ((fact.at - entry.start) / dt.timedelta(seconds=1),)
-    return tuple(float(end) for end in (fact.value, fact.low, fact.high) if end is not None)
-
-
-def kind_of(fact: Fact, entry: Comparison, venue: str) -> Kind:
-    """Return how a fact is scored in a run with the rules of a venue."""
-    foreign = bool(venue and fact.venue and fact.venue != venue)
-    if foreign or entry.use == "path_check" or fact.at is not None:
-        return "shown"
-    if entry.bound == "lower":
-        return "lower"
-    return "two_sided" if entry.how == "ratio" else "shown"
 
 
 def scores_of(rows: Iterable[FactScore]) -> Scores:

@@ -13,6 +13,8 @@ from tests.support.command import call
 
 SMALL = ("--draws", "3", "--draw-positions", "300", "--set", "positions=400")
 EVENT = "2025-10-10"
+NUMBERS = ("ratio", "band_width", "published_low", "published_high", "draws")
+WORDS = ("kind", "use", "grade", "source", "metric", "unit")
 SCORES = {"two_sided_core", "two_sided", "lower_bounds", "held_out"}
 
 
@@ -92,3 +94,19 @@ def test_a_calibration_that_accepts_nothing_is_one_line(tmp_path: Path) -> None:
     done = call("calibrate", EVENT, *SMALL, "--tolerance", "1e-6", "--output", str(path))
     assert (done.exit_code, done.stderr.count("\n"), path.exists()) == (1, 1, False)
     assert "no draw within --tolerance 1e-06; the closest is at" in done.stderr
+
+
+def test_the_query_gives_the_same_rows() -> None:
+    got = {row["fact"]: row for row in answer(EVENT)["facts"]}
+    done = call("query", "fact_scores", "--format", "json")
+    found = {row["fact"]: row for row in json.loads(done.stdout)}
+    assert found.keys() == got.keys()
+    for name, row in found.items():
+        numbers = {"value": row["median"], "low": row["p05"], "high": row["p95"], **{key: row[key] for key in NUMBERS}}
+        assert _known(numbers) == pytest.approx(_known({key: got[name][key] for key in numbers}), rel=1e-6), name
+        assert {key: row[key] for key in WORDS} == {key: got[name][key] for key in WORDS}
+        assert row["inside"] == got[name]["inside"] or row["kind"] == "shown"
+
+
+def _known(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if value is not None}

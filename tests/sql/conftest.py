@@ -11,7 +11,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from backtest.run.drawn import DRAW_TABLES
+from backtest.run.drawn import DRAW_TABLES, PUBLISHED
 from backtest.schema.table import Column, Kind
 from backtest.schema.tables import TABLES, VIEWS
 from backtest.sql.files import get_query
@@ -83,6 +83,7 @@ class Tables:
             self.add(table.name, given.pop(table.name, []))
         for name, columns in DRAW_TABLES.items():
             self._con.execute(f"CREATE TABLE {name} ({columns})")
+        self._con.execute(f"CREATE TABLE published_facts ({PUBLISHED})")
         self._con.execute(RULES)
         for rule in given.pop("rules", []):
             self._con.execute("INSERT INTO rules VALUES (?, ?)", [rule.get("threshold"), rule.get("fund_floor_usd")])

@@ -26,7 +26,8 @@ READING = """
     adl_selection_order adl_haircut_by_rank adl_concentration adl_by_cohort adl_causes adl_first_closed
     forgone_pnl adl_impact_by_symbol hedges watch_ranks open_interest_path funding_flows data_coverage window_metrics
     seed_spread actual_by_minute actual_adl_order position_funding cross_contagion multi_coin_breaches
-    fund_timeline adl_in_window forced_sales_in_window vault_result draw_spread draw_spread_by_symbol draw_cliffs
+    fund_timeline adl_in_window forced_sales_in_window vault_result fact_scores
+    draw_spread draw_spread_by_symbol draw_cliffs
     draw_adl_by_capital draw_drivers draw_adl_by_minute draw_parameters
 """
 AUDITS = """
@@ -60,7 +61,7 @@ COLUMNS = {
 SILENT = """
     adl_waves adl_selection_order adl_haircut_by_rank adl_concentration adl_by_cohort adl_first_closed forgone_pnl
     liquidations_per_minute largest_liquidations cascades liquidity_pressure hedges watch_ranks funding_flows
-    actual_by_minute actual_adl_order position_funding multi_coin_breaches fund_timeline draw_spread
+    actual_by_minute actual_adl_order position_funding multi_coin_breaches fund_timeline draw_spread fact_scores
     draw_spread_by_symbol draw_adl_by_capital draw_drivers draw_adl_by_minute draw_parameters
 """
 
@@ -112,7 +113,7 @@ def test_the_names_are_complete() -> None:
 def test_queries_and_audits_do_not_share_names() -> None:
     names = [*query_names(), *audit_names()]
     assert len(names) == len(set(names)) == len(FILES)
-    assert not set(names) & (set(TABLES) | set(DRAW_TABLES) | {"rules", "summaries"})
+    assert not set(names) & (set(TABLES) | set(DRAW_TABLES) | {"rules", "summaries", "published_facts"})
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -10,6 +10,7 @@ from backtest.report import markup as m
 from backtest.report.figures.draws import adl_by_capital, adl_minutes
 from backtest.report.findings import Findings, Row
 from backtest.report.sections.metrics import NAMES, metric_cell
+from backtest.report.sections.scored import scores_table
 from backtest.report.sections.section import Part, Section
 from backtest.report.tables import Cell, columns, table
 from backtest.run.draw_lines import CLEAR_OF_NOISE, MOST_FOLLOWED
@@ -213,6 +214,7 @@ SECTION = Section(
     answer=answer,
     parts=(
         Part("The headline numbers over the draws", bands_table, ("draw_spread",)),
+        Part("Published facts and the draws", scores_table, ("fact_scores",)),
         Part("Published totals of the coins that ran", totals_table, ("window_metrics",)),
         Part("ADL against the vault's capital, over the draws", capital_figure, ("draw_adl_by_capital", "draw_cliffs")),
         Part("ADL by minute over the draws: 5 to 95 %, median", minutes_figure, ("draw_adl_by_minute",)),
