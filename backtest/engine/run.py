@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backtest.engine import criticality
+from backtest.engine.acts.vaults import first_below
 from backtest.engine.detect.accounts import CrossAccounts
 from backtest.engine.ledger import Ledger
 from backtest.engine.prices import Prices
@@ -33,9 +34,9 @@ class Outcome:
 def simulate(world: World, progress: Progress | None = None, *, ahead: bool = True) -> Outcome:
     """Replay a world to its end.
 
-    Steps at which no breach can be reached, no funding is due and no pool holds inventory change nothing but marks;
-    they are passed over. Every executed step is checked for conservation, and all arrays are recomputed at the
-    start, at the end and every 256 steps.
+    Steps at which no breach can be reached, no funding is due, no fund holds inventory and no vault that does falls
+    below its bound change nothing but marks; they are passed over. Every executed step is checked for conservation,
+    and all arrays are recomputed at the start, at the end and every 256 steps.
 
     Parameters
     ----------
@@ -74,7 +75,8 @@ def _next(replay: Replay, number: int) -> int:
     """Return the next step that must be run, ``steps + 1`` if none."""
     world, ledger = replay.world, replay.ledger
     last = world.steps + 1
-    if number >= last or any(pool.holds for pool in ledger.pools()):
+    holding = [vault for vault in ledger.vaults if vault.holds]
+    if number >= last or any(fund.holds for fund in ledger.funds) or (holding and world.feedback is not None):
         return number
     due = replay.prices.next_flow(number, min((at for at in replay.funding_at if at >= number), default=last))
     expiry = replay.monitor.expires_at()
@@ -86,7 +88,13 @@ def _next(replay: Replay, number: int) -> int:
         if not low < ledger.marks[symbol] < high:  # left in breach: decided at the start of the next segment
             return number
         due = min(due, replay.prices.first_touch(symbol, number - 1, due - 1, low, high) + 1)
-    return due if replay.bounds is None else replay.bounds.first(number, due)
+    if replay.bounds is not None:
+        due = replay.bounds.first(number, due)
+    if holding:  # quiet steps count up to the unwinding
+        due = min(due, max(number, replay.step + world.rules.quiet_steps - replay.quiet))
+    for vault in holding:
+        due = first_below(replay, vault, number, due)
+    return due
 
 
 def _finish(replay: Replay) -> None:

@@ -61,6 +61,27 @@ def is_below(replay: Replay, vault: Owner) -> bool:
     return equity < sum(int(own) for own in _margins(replay, vault))
 
 
+def first_below(replay: Replay, vault: Owner, number: int, stop: int) -> int:
+    """Return the first step in [number, stop) that ends with a vault to deleverage if nothing moves before, or ``stop``.
+
+    Prices must be those of the tape: known to the end.
+    """
+    world, ledger, rule = replay.world, replay.ledger, replay.world.rules.vault
+    if number >= stop:
+        return stop
+    excess = np.full(stop - number, vault.cash, dtype=np.int64)
+    for k, lots in enumerate(vault.lots):
+        if not lots:
+            continue
+        values = world.contracts[k].values_per_lot(replay.prices.mark[k, number - 1 : stop - 1])
+        excess += int(world.value_signs[k]) * lots * values - ledger.owner_unsettled(vault, k)
+        if rule is not None and rule.keeps_margin:
+            excess -= maintenance(abs(lots) * values, world.tiers[k])
+    below = excess < 0
+    first = int(below.argmax())
+    return number + first if below[first] else stop
+
+
 def _margins(replay: Replay, vault: Owner) -> Ints:
     """Return the maintenance margin of a vault's inventory at the marks, by symbol."""
     return np.array([_margin(replay, k, np.array([lots]))[0] for k, lots in enumerate(vault.lots)], dtype=np.int64)
