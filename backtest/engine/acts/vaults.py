@@ -62,7 +62,7 @@ def is_below(replay: Replay, vault: Owner) -> bool:
 
 
 def first_below(replay: Replay, vault: Owner, number: int, stop: int) -> int:
-    """Return the first step in [number, stop) that ends with a vault to deleverage if nothing moves before, or ``stop``.
+    """Return the first step in [number, stop) that ends with a vault to deleverage if nothing moves, ``stop`` if none.
 
     Prices must be those of the tape: known to the end.
     """
