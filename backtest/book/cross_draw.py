@@ -62,9 +62,9 @@ class CrossDraw:
         """Draw one leverage an account: by side, and by mixture where coins differ in it."""
         scenario, count = self.scenario, 2 * self.holders.pairs
         owner = np.concatenate([self.owners(side) for side in sides])
-        values = [side.value()[len(side.leverage) :] for side in sides]
+        values = [side.of_cross(side.value()) for side in sides]
         factors = [side.coin.leverage_factor(scenario.leverage_exponent) for side in sides]
-        value, least = np.concatenate(values), np.concatenate([side.least()[len(side.leverage) :] for side in sides])
+        value, least = np.concatenate(values), np.concatenate([side.of_cross(side.least()) for side in sides])
         scaled = np.concatenate([each / factor for each, factor in zip(values, factors, strict=True)])
         notional = np.zeros(count, dtype=np.int64)
         np.add.at(notional, owner, -(-value // FINE))
@@ -99,17 +99,17 @@ class CrossDraw:
     def share_equity(self, sides: Sequence[Side], equities: Sequence[Ints]) -> None:
         """Add to each position's least equity its share, by notional, of what its account has beyond."""
         owner = np.concatenate([self.owners(side) for side in sides])
-        value = np.concatenate([side.value()[len(side.leverage) :] for side in sides])
-        least = np.concatenate([equity[len(side.leverage) :] for side, equity in zip(sides, equities, strict=True)])
+        value = np.concatenate([side.of_cross(side.value()) for side in sides])
+        least = np.concatenate([side.of_cross(equity) for side, equity in zip(sides, equities, strict=True)])
         whole = np.bincount(owner, value, 2 * self.holders.pairs)
         beyond = np.maximum(whole / self.leverage - np.bincount(owner, least, len(whole)), 0.0) / whole
         for side, equity in zip(sides, equities, strict=True):
-            alone = len(side.leverage)
-            equity[alone:] += np.ceil(side.value()[alone:] * beyond[self.owners(side)]).astype(np.int64)
+            more = side.of_cross(side.value()) * beyond[self.owners(side)]
+            equity[len(side.leverage) :] += np.ceil(more).astype(np.int64)
 
     def _note(self, sides: Sequence[Side]) -> str:
         """Return the note on the number of cross accounts and their share of notional."""
-        cross = sum(int(side.value()[len(side.leverage) :].sum()) for side in sides)
+        cross = sum(int(side.of_cross(side.value()).sum()) for side in sides)
         total = sum(int(side.value().sum()) for side in sides)
         hedged = 2 * int(self.holders.hedged.sum())
         return (

@@ -79,6 +79,10 @@ class Side:
         self.entered = np.concatenate([self.entered, entered])
         self.worst = np.concatenate([self.worst, worst])
 
+    def of_cross(self, values: Ints) -> Ints:
+        """Return the values, one a position, of those in cross accounts."""
+        return values[len(self.leverage) :]
+
     def value(self) -> Ints:
         """Return notional at the first mark, in quanta."""
         return self.coin.value(self.lots)
