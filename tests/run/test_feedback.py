@@ -70,7 +70,7 @@ def test_ranges_of_the_last_round_alone_do_not_hold_fills_and_marks(monkeypatch:
         low, high = s.world.trade_low[:, walk.bar] + moved, s.world.trade_high[:, walk.bar] + moved
         return steps.Reached(mark_low=s.mark, mark_high=s.mark, trade_low=low, trade_high=high)
 
-    monkeypatch.setattr(steps, "_reached", of_the_last_round)
+    monkeypatch.setattr(steps, "reached_in", of_the_last_round)
     run = backtest.replay(EVENT, path="feedback", liquidity_factor=0.2, impact_y=3.0, **SMALL)
     assert [audit.name for audit in run.audits() if not audit.passed] == ["book_fill_inside_range", "mark_inside_walk"]
 
