@@ -4,19 +4,19 @@
 (``acts``), ``replay`` is the run in progress that every act works on. ``ledger`` alone writes cash, lots and entry
 values of all ``owners``; ``prices`` and ``liquidity`` are the market of a step; ``detect`` finds who breaches next.
 ``records`` declares the ``columns`` that are written down. ``mirror`` holds positions in floats for filters,
-``criticality`` measures the lots just ahead of the price, ``exact_range`` refuses worlds too large for integers.
+``potential`` measures the lots just ahead of the price, ``exact_range`` refuses worlds too large for integers.
 """
 
 __all__ = [
     "acts",
     "columns",
-    "criticality",
     "detect",
     "exact_range",
     "ledger",
     "liquidity",
     "mirror",
     "owners",
+    "potential",
     "prices",
     "records",
     "replay",

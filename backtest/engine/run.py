@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtest.engine import criticality
+from backtest.engine import potential
 from backtest.engine.acts.vaults import first_below
 from backtest.engine.detect.accounts import CrossAccounts
 from backtest.engine.ledger import Ledger
@@ -56,7 +56,7 @@ def simulate(world: World, progress: Progress | None = None, *, ahead: bool = Tr
     while True:
         before, number = number, _next(replay, number + 1)
         if ahead:
-            criticality.measure(replay, max(before, 1), number - 1)
+            potential.measure(replay, max(before, 1), number - 1)
         if number > world.steps:
             break
         if number // FULL_CHECK_EVERY > checked:

@@ -67,7 +67,7 @@ class StoredRun:
     runs = Frame()
     coverage = Frame()
     steps = Frame()
-    criticality = Frame()
+    potential = Frame()
     accounts = Frame()
     positions = Frame()
     liquidations = Frame()

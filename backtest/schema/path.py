@@ -52,7 +52,7 @@ TABLES = (
         """),
     ),
     Table(
-        name="criticality",
+        name="potential",
         grain="bar x symbol",
         doc="At the end of each bar: notional liquidated by a further 10 bps, against notional the book absorbs.",
         columns=columns("""
@@ -63,7 +63,7 @@ TABLES = (
         ahead_lots   int   lots of isolated positions of that side whose breach mark lies within 10 bps
         ahead_usd    money their notional at that mark
         absorbed_usd float notional whose impact is 10 bps by the run's impact and liquidity; null if none has any
-        criticality  float R = ahead_usd / absorbed_usd; above 1 a small move carries itself on
+        potential    float ahead_usd / absorbed_usd; above 1 a small move carries itself on
         """),
     ),
 )

@@ -31,8 +31,10 @@ COLUMNS = {
     "carried_usd": "supported_usd",
     "low_5": "p05",
     "high_95": "p95",
+    "criticality": "potential",
 }
 QUERIES = {
+    "criticality_by_minute": "potential_by_minute",
     "fund_switches": "fund_timeline",
     "accounts_lost_in_several_coins": "multi_coin_breaches",
     "positions_end_as_ledger_says": "positions_match_ledger",

@@ -147,7 +147,7 @@ def test_depth_of_the_book_sets_the_price_of_forced_orders() -> None:
         assert run.sql("SELECT count(*) AS n FROM coverage WHERE series = 'depth' AND label = 'measured'")["n"][0] == 1
         found = run.sql("SELECT sum(book_usd) / sum(book_lots * mark_px) AS paid FROM liquidations WHERE side = 'long'")
         slippage.append(found["paid"][0])
-        assert run.sql("SELECT count(*) AS n FROM criticality WHERE absorbed_usd IS NULL")["n"][0] == 0
+        assert run.sql("SELECT count(*) AS n FROM potential WHERE absorbed_usd IS NULL")["n"][0] == 0
     assert slippage[1] < slippage[0]
 
 

@@ -60,11 +60,11 @@ def test_price_path_of_one_symbol_or_all(tables: Make) -> None:
     assert run.ask("price_path", "symbol", symbol="BT") == []
 
 
-def test_criticality_shows_minutes_with_something_ahead(tables: Make) -> None:
+def test_potential_shows_minutes_with_something_ahead(tables: Make) -> None:
     run = tables(
-        criticality=rows(
+        potential=rows(
             """
-            bar_ts ahead_lots ahead_usd absorbed_usd criticality
+            bar_ts ahead_lots ahead_usd absorbed_usd potential
             0      0          0         50           0
             60     3          300       50           6
             120    1          10        50           0.2
@@ -73,8 +73,8 @@ def test_criticality_shows_minutes_with_something_ahead(tables: Make) -> None:
             symbol=BTC,
         )
     )
-    name = "criticality_by_minute"
-    assert run.ask(name, "minute_ts criticality") == [(at(60), 6.0), (at(120), 0.2), (at(180), None)]
+    name = "potential_by_minute"
+    assert run.ask(name, "minute_ts potential") == [(at(60), 6.0), (at(120), 0.2), (at(180), None)]
     assert run.ask(name, "ahead_usd", least=1.0, symbol="BTC") == [(300,), (20,)]
     assert run.ask(name, "ahead_usd", symbol="ETH") == []
 

@@ -1,4 +1,4 @@
-"""Ratios by minute, a row per symbol: pressure on the order book, and criticality."""
+"""Ratios by minute, a row per symbol: pressure on the order book, and potential."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ PRESSURE = Ratio(
     column="pressure_ratio", over="ordered_usd", over_name="ordered", under="book_usd", under_name="book",
     label="Ratio of liquidation orders to the liquidity of the minute",
 )  # fmt: skip
-CRITICALITY = Ratio(
-    column="criticality", over="ahead_usd", over_name="ahead", under="absorbed_usd", under_name="the book takes",
+POTENTIAL = Ratio(
+    column="potential", over="ahead_usd", over_name="ahead", under="absorbed_usd", under_name="the book takes",
     label="Ratio of what a further move would liquidate to what the book takes for it",
 )  # fmt: skip
 
@@ -57,10 +57,10 @@ def pressure(*, liquidity_pressure: pl.DataFrame, symbols: Sequence[str], start:
     return _ratios(PRESSURE, liquidity_pressure, symbols, (epoch(start), epoch(end)), width)
 
 
-def criticality(*, criticality_by_minute: pl.DataFrame, symbols: Sequence[str], start: datetime, end: datetime,
+def potential(*, potential_by_minute: pl.DataFrame, symbols: Sequence[str], start: datetime, end: datetime,
                 width: Width = WIDE) -> Drawing:  # fmt: skip
     """Draw the notional a further move would liquidate over the notional the book takes for it, by minute."""
-    return _ratios(CRITICALITY, criticality_by_minute, symbols, (epoch(start), epoch(end)), width)
+    return _ratios(POTENTIAL, potential_by_minute, symbols, (epoch(start), epoch(end)), width)
 
 
 def _ratios(

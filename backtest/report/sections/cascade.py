@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from backtest.formatting import coin, count, plural
 from backtest.report import markup as m
-from backtest.report.figures.cascade import criticality, pressure
+from backtest.report.figures.cascade import potential, pressure
 from backtest.report.findings import Findings
 from backtest.report.sections.section import Part, Section
 from backtest.report.tables import columns, table
@@ -78,13 +78,13 @@ def pressure_figure(f: Findings) -> Markup:
     return m.figure(lambda width: pressure(liquidity_pressure=rows, width=width, **span))  # type: ignore[arg-type]
 
 
-def criticality_figure(f: Findings) -> Markup:
+def potential_figure(f: Findings) -> Markup:
     """Draw the notional that a further move would liquidate over what the book takes for it, by minute."""
-    rows = f.frame("criticality_by_minute")
+    rows = f.frame("potential_by_minute")
     if rows.is_empty():
         return m.empty("At no minute's end was a position within 10 bps of its liquidation.")
     span = {"symbols": f.symbols, "start": f.start, "end": f.end}
-    return m.figure(lambda width: criticality(criticality_by_minute=rows, width=width, **span))  # type: ignore[arg-type]
+    return m.figure(lambda width: potential(potential_by_minute=rows, width=width, **span))  # type: ignore[arg-type]
 
 
 def cascade_table(f: Findings) -> Markup:
@@ -114,10 +114,10 @@ SECTION = Section(
             ("liquidity_pressure",),
         ),
         Part(
-            "Criticality R: notional a further move of 10 bps would liquidate over the notional the book takes for "
+            "Potential: notional a further move of 10 bps would liquidate over the notional the book takes for "
             "that move; above 1 the move carries itself on",
-            criticality_figure,
-            ("criticality_by_minute",),
+            potential_figure,
+            ("potential_by_minute",),
         ),
         Part("Cascades: liquidations without a quiet minute between them", cascade_table, ("cascades",)),
     ),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pyarrow as pa
 
 from backtest.run.finished import Finished
-from backtest.run.tables import actual, adl, book, criticality, ledger, liquidation, steps
+from backtest.run.tables import actual, adl, book, ledger, liquidation, potential, steps
 from backtest.run.tables.arrow import build
 from backtest.run.tables.shared import Columns, Shared
 from backtest.schema.tables import TABLES
@@ -22,7 +22,7 @@ def result_tables(done: Finished) -> dict[str, pa.Table]:
         "runs": book.runs,
         "coverage": book.coverage,
         "steps": steps.steps,
-        "criticality": criticality.criticality,
+        "potential": potential.potential,
         "accounts": book.accounts,
         "positions": book.positions,
         "liquidations": liquidation.liquidations,

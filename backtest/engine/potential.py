@@ -1,4 +1,4 @@
-"""Criticality: at the end of every bar, the lots whose breach marks a small further move would reach.
+"""Potential: at the end of every bar, the lots whose breach marks a small further move would reach.
 
 The move goes on in the direction of the bar's mark, down where it stood still. Positions that are in breach already
 and wait are no part of it. Positions of cross accounts have no breach mark of their own and are left out.

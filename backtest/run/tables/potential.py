@@ -1,4 +1,4 @@
-"""The ``criticality`` table: liquidations ahead of the price against what the book takes for the same move."""
+"""The ``potential`` table: liquidations ahead of the price against what the book takes for the same move."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from backtest.engine.criticality import MOVE, closes
+from backtest.engine.potential import MOVE, closes
 from backtest.engine.world import LONG
 from backtest.mechanics.exact import Floats, Ints
 from backtest.mechanics.impact import absorbed
@@ -14,8 +14,8 @@ from backtest.run.tables.arrow import nullable, side_name
 from backtest.run.tables.shared import Columns, Shared
 
 
-def criticality(s: Shared) -> tuple[int, Columns]:
-    """Return the columns of ``criticality``: one row per bar and symbol, symbols within a bar in order."""
+def potential(s: Shared) -> tuple[int, Columns]:
+    """Return the columns of ``potential``: one row per bar and symbol, symbols within a bar in order."""
     walk, symbols = s.world.walk, len(s.symbols)
     bars = int(walk.bar[-1]) + 1
     ends = [closes(s.done.outcome.prices, symbol, 0, bars - 1) for symbol in range(symbols)]
@@ -36,7 +36,7 @@ def criticality(s: Shared) -> tuple[int, Columns]:
         "ahead_lots": ahead.ravel(),
         "ahead_usd": (ahead * value_per_lot).ravel(),
         "absorbed_usd": nullable(room.ravel(), ~np.isfinite(room.ravel())),
-        "criticality": nullable(ratio.ravel(), ~np.isfinite(ratio.ravel())),
+        "potential": nullable(ratio.ravel(), ~np.isfinite(ratio.ravel())),
     }
 
 
