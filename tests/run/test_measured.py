@@ -13,6 +13,7 @@ from backtest.run.execute import execute, finished
 from backtest.run.measured import METRICS, measured, measures
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
+from backtest.scenario.reading import check_values
 
 DAY = "2025-10-10"
 WINDOWS = ("21:00", "21:17"), ("21:17", "21:20"), ("21:10", "22:00"), ("20:40", "20:41")
@@ -38,13 +39,14 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"venue": "binanceusdm"},
     {"path": "feedback"},
     {"cross_frac": 1.0, "positions_per_account": 2},
+    {"vaults": "BTC:1e6,*:3e6", "vault_margin": "maintenance"},
 )
 
 
 @pytest.mark.parametrize("changes", CHANGES, ids=str)
 def test_the_record_and_the_stored_run_give_the_same(changes: dict[str, Any]) -> None:
     window = {"start": dt.datetime.fromisoformat(f"{DAY}T21:05"), "end": dt.datetime.fromisoformat(f"{DAY}T21:30")}
-    resolved = resolve(DAY, {"coins": ("BTC", "DOGE"), "positions": 600, **window, **changes})
+    resolved = resolve(DAY, {"coins": ("BTC", "DOGE"), "positions": 600, **window, **check_values(changes, "here")})
     ready = prepare(replace(resolved, event=replace(resolved.event, compare=rows())))
     quick, stored = measures(finished(ready), rows()), measured(execute(ready))
     assert quick.keys() == stored.keys()
