@@ -74,7 +74,8 @@ def tier_of(notional: Ints, tiers: Tiers) -> Ints:
     """Return the index of the tier each notional falls in; floors are inclusive."""
     if len(tiers) == 1:
         return np.zeros(len(notional), dtype=np.int64)
-    return np.searchsorted(tiers.floors, notional, side="right").astype(np.int64) - 1
+    tier: Ints = tiers.floors.searchsorted(notional, side="right") - 1
+    return tier
 
 
 def maintenance(notional: Ints, tiers: Tiers) -> Ints:

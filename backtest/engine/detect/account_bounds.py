@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from backtest.engine.detect.accounts import BreachProbe, CrossAccounts
+from backtest.engine.ledger import Ledger
 from backtest.engine.prices import Prices
 from backtest.mechanics.exact import RATE_ONE, Bools, Floats, Ints
-from backtest.mechanics.margin import maintenance, tier_of
+from backtest.mechanics.margin import Tiers, maintenance, tier_of
 
 SIZES = (1024, 128, 16, 2)  # steps of a block, coarse to fine
 FINEST = len(SIZES) - 1
@@ -88,9 +89,10 @@ class AccountBounds:
         found = self.accounts.rows_of(numbers)
         self.open[numbers] = np.bincount(found.place, weights=self.ledger.lots[found.rows] > 0) > 0
         numbers = numbers[self.open[numbers]]
+        held = self._held(numbers)
         for level, block in enumerate(self._blocks):
             old = block.candidates[self.open[block.candidates]]
-            near = numbers[self._surplus(numbers, block.low, block.high) <= 0]
+            near = numbers[held.surplus(block.low, block.high) <= 0]
             self._blocks[level] = Block(block.number, self._union(old, near), block.low, block.high)
         both = self._union(self.urgent, numbers)
         self.urgent = both[self._in_breach(both, np.array(self.ledger.marks))]
@@ -123,6 +125,8 @@ class AccountBounds:
     def _places(self, numbers: Ints, begin: Ints, end: Ints) -> Ints:
         """Return the first place of a segment at which accounts are in breach, by bisection."""
         low, high = np.zeros(len(numbers), dtype=np.int64), np.full(len(numbers), PARTS, dtype=np.int64)
+        if not numbers.size:
+            return high
         probe = BreachProbe.of(self.accounts, numbers)
         for _ in range(PARTS.bit_length() - 1):
             middle = (low + high) // 2
@@ -159,15 +163,16 @@ class AccountBounds:
 
     def _surplus(self, numbers: Ints, low: Ints, high: Ints) -> Floats:
         """Return a lower bound of equity less maintenance while the value of lots is between ``low`` and ``high``."""
+        return self._held(numbers).surplus(low, high)
+
+    def _held(self, numbers: Ints) -> AccountsHeld:
         found = self.accounts.rows_of(numbers)
-        symbols, part = self.ledger.world.book.symbol[found.rows], np.zeros(len(found.rows))
-        for k in range(len(low)):
-            mine = np.flatnonzero(symbols == k)
+        symbols, parts = self.ledger.world.book.symbol[found.rows], []
+        for k in range(len(self.ledger.world.symbols)):
+            mine = (symbols == k).nonzero()[0]
             if mine.size:
-                part[mine] = self._row_surplus(found.rows[mine], k, float(low[k]), float(high[k]))
-        out = np.zeros(len(numbers))
-        out += np.bincount(found.place, weights=part, minlength=len(numbers))
-        return out
+                parts.append((mine, Held.of(self.ledger, found.rows[mine], k)))
+        return AccountsHeld(found.place, len(numbers), tuple(parts))
 
     def _surplus_of_all(self, low: Ints, high: Ints) -> Floats:
         """Return the same bound of all accounts, read block by block."""
@@ -175,24 +180,62 @@ class AccountBounds:
         for (symbol, _), block in self.ledger.world.blocks.items():
             rows = np.flatnonzero(of[block] >= 0) + block.start
             if rows.size:  # an account has one row in a block: no place comes twice
-                out[of[rows]] += self._row_surplus(rows, symbol, float(low[symbol]), float(high[symbol]))
+                out[of[rows]] += Held.of(self.ledger, rows, symbol).surplus(float(low[symbol]), float(high[symbol]))
         return out
 
-    def _row_surplus(self, rows: Ints, symbol: int, low: float, high: float) -> Floats:
-        ledger, tiers = self.ledger, self.ledger.world.tiers[symbol]
-        lots = ledger.lots[rows].astype(np.float64)
-        most = lots * high
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the bound of rows of a symbol is made of; ``required`` on the entry value, None where it is at the mark."""
+
+    symbol: int
+    tiers: Tiers
+    lots: Floats
+    cash: Ints
+    gains: Bools  # their value rises with that of a lot
+    required: Floats | None
+
+    @staticmethod
+    def of(ledger: Ledger, rows: Ints, symbol: int) -> Held:
+        """Gather rows."""
+        tiers = ledger.world.tiers[symbol]
+        required: Floats | None = None
         if tiers.on_entry:
-            required = maintenance(ledger.entry_value[rows], tiers) * (1.0 + SLACK)
+            required = maintenance(ledger.entry_value[rows], tiers).astype(np.float64) * (1.0 + SLACK)
+        lots, gains = ledger.lots[rows].astype(np.float64), ledger.world.position_signs[rows] > 0
+        return Held(symbol, tiers, lots, ledger.settled_cash(rows), gains, required)
+
+    def surplus(self, low: float, high: float) -> Floats:
+        """Return a lower bound of equity less maintenance while the value of a lot is between two values."""
+        most, tiers = self.lots * high, self.tiers
+        if self.required is not None:
+            required = self.required
         elif len(tiers) > 1:
             tier = tier_of((most * (1.0 + SLACK)).astype(np.int64) + 1, tiers)  # maintenance may jump at a floor
             required = most * (tiers.rates_e9[tier] / RATE_ONE) - tiers.deductions[tier]
         else:
             required = most * (float(tiers.rates_e9[0]) / RATE_ONE)
-        cash = ledger.settled_cash(rows)
-        worst = np.where(ledger.world.position_signs[rows] > 0, lots * low, -most)
-        surplus: Floats = cash + worst - required
-        return surplus - (4.0 + SLACK * (most + np.abs(cash)))
+        worst = np.where(self.gains, self.lots * low, -most)
+        surplus: Floats = self.cash + worst - required
+        return surplus - (4.0 + SLACK * (most + np.abs(self.cash)))
+
+
+@dataclass(frozen=True, slots=True)
+class AccountsHeld:
+    """The positions of accounts: of each its account's place, and by symbol those of it."""
+
+    place: Ints
+    count: int
+    parts: tuple[tuple[Ints, Held], ...]
+
+    def surplus(self, low: Ints, high: Ints) -> Floats:
+        """Return the bound of each account while the value of lots is between ``low`` and ``high``, by symbol."""
+        part = np.zeros(len(self.place))
+        for mine, held in self.parts:
+            part[mine] = held.surplus(float(low[held.symbol]), float(high[held.symbol]))
+        out = np.zeros(self.count)
+        out += np.bincount(self.place, weights=part, minlength=self.count)
+        return out
 
 
 def between(begin: Ints, end: Ints, passed: Ints) -> Ints:

@@ -25,6 +25,7 @@ from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, NOTHING, breach_e
 MAX_EXTRAS = 4096
 MAX_SORTINGS = 8  # of the short list into levels of its own, before all positions are sorted again
 MAX_DRIFT = 1e-3  # of the mark; beyond it the levels are sorted anew
+NOBODY: Ints = np.empty(0, dtype=np.int64)
 ROUNDING = 5.0  # quanta per lot: maintenance rounds up, deductions and funding (now, when sorted) down, value to half
 
 
@@ -72,6 +73,7 @@ class Ladder:
         self.extra_index = 0
         self.groups: list[Levels] = []
         self.built_at = 0
+        self.nearest: int | None = None  # the bound as it was last found; what closed since then only moves it away
         self.growth: Floats = 1.0 / (1.0 - self.sign * self.tiers.rates_e9 / RATE_ONE)  # of a level with funding
         self.steepest = float(self.growth.max())
         self.build()
@@ -143,6 +145,10 @@ class Ladder:
 
     def bound(self) -> int:
         """Return the mark from which on the next position may breach: at or below it for longs, above for shorts."""
+        self.nearest = self._bound()
+        return self.nearest
+
+    def _bound(self) -> int:
         lots = self.ledger.lots
         marks = []
         for group in self.groups:
@@ -163,6 +169,7 @@ class Ladder:
 
     def index_moved(self) -> None:
         """Take a change of the funding index into account."""
+        self.nearest = None
         now, mark = self.ledger.index[self.symbol], self.ledger.marks[self.symbol]
         if abs(now - self.built_at) / MILLIONTH > MAX_DRIFT * self.contract.value_per_lot_float(mark):
             self.build()
@@ -184,6 +191,7 @@ class Ladder:
             self.build()
 
     def _set_extras(self, rows: Ints) -> None:
+        self.nearest = None
         self.extras = rows
         self.extra_marks = self._exact(rows) if rows.size else rows
 
@@ -222,11 +230,15 @@ class Ladder:
         at a jump it is the new mark.
         """
         worst = end if jump else (min(start, end) if self.side > 0 else max(start, end))
+        nearest = self.bound() if self.nearest is None else self.nearest
+        if worst > nearest if self.side > 0 else worst < nearest:
+            return NOBODY, NOBODY
+        self.nearest = None
         rows, marks = [], []
         for group in self.groups:
-            found = int(np.searchsorted(group.keys[group.at :], self._level(group, worst), side="right"))
-            if not found:
+            if group.at == len(group.keys) or group.keys[group.at] > (level := self._level(group, worst)):
                 continue
+            found = int(np.searchsorted(group.keys[group.at :], level, side="right"))
             reach = group.rows[group.at : group.at + found]
             open_ = (self.ledger.lots[reach] > 0) & (self.sorting[reach - self.block.start] == group.sorting)
             exact = np.full(found, NEVER_LONG if self.side > 0 else NEVER_SHORT, dtype=np.int64)
@@ -247,7 +259,7 @@ class Ladder:
             marks.append(self.extra_marks[hit])
             self.extras, self.extra_marks = self.extras[open_ & ~hit], self.extra_marks[open_ & ~hit]
         if not rows:
-            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+            return NOBODY, NOBODY
         all_rows, all_marks = np.concatenate(rows), np.concatenate(marks)
         if jump:
             all_marks = np.full(len(all_rows), end, dtype=np.int64)
