@@ -4,7 +4,7 @@
 -- units: rho is Spearman's rank correlation over draws, -1 to 1; clear: it is beyond noise, which is beyond by chance for one in a hundred
 -- note: a draw without ADL counts as the latest first ADL; choices of words are left out
 WITH headlines AS (
-  SELECT draw, liquidated_usd, adl_usd, coalesce(first_adl_s, 'inf'::DOUBLE) AS first_adl_s, pool_low_usd FROM draws
+  SELECT draw, liquidated_usd, adl_usd, coalesce(first_adl_s, 1e308) AS first_adl_s, pool_low_usd FROM draws
 ),
 metrics AS (UNPIVOT headlines ON COLUMNS(* EXCLUDE draw) INTO NAME metric VALUE value),
 metric_ranks AS (

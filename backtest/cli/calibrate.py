@@ -29,7 +29,7 @@ LEFT_OUT = ("without", "accepted", "facts", "median factor", "inside", "band wid
 @click.argument("events", nargs=-1)
 @click.option("--draws", type=click.IntRange(2, 10_000), default=DRAWS, show_default=True, metavar="N",
               help="Draws from the priors at each event.")  # fmt: skip
-@click.option("--draw-positions", type=click.IntRange(2, 20_000_000), default=10_000, show_default=True, metavar="N",
+@click.option("--draw-positions", type=click.IntRange(2, 20_000_000), default=40_000, show_default=True, metavar="N",
               help="Size of the book of a draw.")  # fmt: skip
 @click.option("--priors", type=click.Path(path_type=Path), metavar="FILE", help="Priors other than those of data.")
 @click.option("--accept", type=click.FloatRange(0, 1, min_open=True), default=0.2, show_default=True, metavar="FRAC",

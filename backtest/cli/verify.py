@@ -58,7 +58,7 @@ class Options:
 @click.option("--all", "every", is_flag=True, help="Every event of the catalogue, a row each.")
 @click.option("--draws", type=click.IntRange(2, 10_000), default=DRAWS, show_default=True, metavar="N",
               help="Draws of what is not known.")  # fmt: skip
-@click.option("--draw-positions", type=click.IntRange(2, 20_000_000), default=10_000, show_default=True, metavar="N",
+@click.option("--draw-positions", type=click.IntRange(2, 20_000_000), default=40_000, show_default=True, metavar="N",
               help="Size of the book of a draw.")  # fmt: skip
 @click.option("--priors", type=click.Path(path_type=Path), metavar="FILE", help="Priors other than those of data.")
 @click.option("--set", "changes", metavar="FIELD=VALUE", multiple=True, help="Any field of crashbook params.")

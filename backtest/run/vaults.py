@@ -77,7 +77,10 @@ def vaults_of(scenario: Scenario, event_coins: Sequence[str], open_interest: Any
     for each in sets:
         if coins := within(each, scenario.coins):
             whole = scenario.vault_capital_usd if each.capital_usd is None else each.capital_usd
-            found.append(_covered(each.name, coins, within(each, event_coins), whole, open_interest))
+            if each.open_interest_usd is not None:
+                found.append(_of_venue(each, coins, whole, open_interest))
+            else:
+                found.append(_covered(each.name, coins, within(each, event_coins), whole, open_interest))
     return tuple(found)
 
 
@@ -94,6 +97,21 @@ def _covered(
     capital, those = round(whole * frac, 2), ", ".join(of_event)
     note = f"the vault of {name} has {capital:,.0f} USD: {frac:.1%} of its {whole:,.0f}, as of open interest of {those}"
     return SetVault(name=name, coins=coins, capital=capital, note=note)
+
+
+def _of_venue(each: VaultSet, coins: tuple[str, ...], whole: float, open_interest: Any) -> SetVault:
+    """Return a vault with the share of its capital that some coins have in all open interest of its set."""
+    assert each.open_interest_usd is not None
+    known = open_interest if isinstance(open_interest, Mapping) else dict.fromkeys(coins, open_interest)
+    sizes = [float(known.get(coin) or 0) for coin in coins]
+    if not whole or not all(sizes):
+        note = f"the vault of {each.name} runs whole: the open interest of its coins is not known" if whole else ""
+        return SetVault(name=each.name, coins=coins, capital=whole, note=note)
+    frac = min(sum(sizes) / each.open_interest_usd, 1.0)
+    capital = round(whole * frac, 2)
+    held = f"the {each.open_interest_usd:,.0f} of open interest of its coins at the venue"
+    note = f"the vault of {each.name} has {capital:,.0f} USD: {frac:.1%} of its {whole:,.0f}, as of {held}"
+    return SetVault(name=each.name, coins=coins, capital=capital, note=note)
 
 
 def refuse_without_capital(sets: Sequence[VaultSet], capital: float, stated: bool) -> None:

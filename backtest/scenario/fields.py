@@ -67,7 +67,7 @@ class Scenario:
         "1m", "bars replayed; those of a second are walked as they are, of the lake only", choices=REPLAYED, kept=True,
     )
     step_s: float = option(
-        20.0, "longest step between two prices of a bar: marks move, breaches are found and orders sent at each",
+        3.0, "longest step between two prices of a bar: marks move, breaches are found and orders sent at each",
         unit="s", low=0.01, high=3600, kept=True,
     )
     allow_gaps: bool = option(False, "carry missing bars of the core flat instead of refusing them", kept=True)
@@ -85,7 +85,7 @@ class Scenario:
         EVENT, "open interest of one side (longs, which equal shorts) at the first mark", unit="usd", low=0, high=1e12,
     )
     leverage_mix: Mix = option(
-        {"default": ((0.0, 3.0, 0.36), (3.0, 7.0, 0.49), (7.0, 0.0, 0.15))},
+        {"default": ((0.0, 3.0, 0.2), (3.0, 7.0, 0.5), (7.0, 0.0, 0.3))},
         "shares of notional by effective leverage: [from, to, share]; to = 0 is the tier limit", unit="x",
     )
     long_leverage_mix: Mix | None = option(
@@ -95,28 +95,28 @@ class Scenario:
         None, "the same of shorts only; none, or no rows for a coin: leverage_mix", unit="x",
     )
     leverage_exponent: float = option(
-        0.0, "drawn leverage is multiplied by (highest leverage of the coin / 20) ^ this", low=0, high=3,
+        0.5, "drawn leverage is multiplied by (highest leverage of the coin / 20) ^ this", low=0, high=3,
     )
     delta_neutral_frac: float = option(
-        0.0, "share of the shorts' notional whose long leg is elsewhere: leverage 0.05 to 1, cohort delta_neutral",
+        0.75, "share of the shorts' notional whose long leg is elsewhere: leverage 0.05 to 1, cohort delta_neutral",
         unit="0..1", low=0, high=1,
     )
     size_sigma: float = option(2.7, "sigma of the lognormal body of sizes", low=0.01, high=5)
     size_alpha: float = option(0.85, "exponent of the Pareto tail of sizes", low=0.1, high=10)
     size_tail_frac: float = option(0.05, "share of accounts in the tail", unit="0..1", low=0, high=0.5)
-    size_cap_frac: float = option(0.03, "largest share of a side that one account may hold", unit="0..1", low=0, high=1)
+    size_cap_frac: float = option(0.05, "largest share of a side that one account may hold", unit="0..1", low=0, high=1)
     entry_spread_frac: float = option(
         0.03, "sigma of the lognormal spread of entries where the pre-roll is short", unit="0..1", low=0, high=1,
     )
     cross_frac: float = option(
-        0.0, "share of notional in cross accounts of several coins, the rest is alone; U, not known", unit="0..1",
+        0.7, "share of notional in cross accounts of several coins, the rest is alone; U, not known", unit="0..1",
         low=0, high=1,
     )
     positions_per_account: float = option(
-        1.0, "mean positions, each of another coin, of a cross account; at most as many as coins", low=1, high=1000,
+        3.0, "mean positions, each of another coin, of a cross account; at most as many as coins", low=1, high=1000,
     )
     hedged_frac: float = option(
-        0.0, "share of the cross accounts that hold longs and shorts", unit="0..1", low=0, high=1,
+        0.1, "share of the cross accounts that hold longs and shorts", unit="0..1", low=0, high=1,
     )
     liquidity_scale: PerCoin = option(1.0, "traded volume of the venue over that of the bars walked", low=0, high=1000)
     liquidity_factor: float = option(

@@ -21,10 +21,15 @@ Coins = Annotated[tuple[Annotated[str, msgspec.Meta(min_length=1)], ...], msgspe
 
 
 class VaultSet(Table, frozen=True, kw_only=True):
-    """A vault of its own over some coins, or over all others; without a capital it has ``vault_capital_usd``."""
+    """A vault of its own over some coins, or over all others; without a capital it has ``vault_capital_usd``.
+
+    ``open_interest_usd`` is that of a side of all coins that the venue has in the set: a run of some of them has their
+    share of the capital.
+    """
 
     coins: Annotated[Coins | Literal["*"], msgspec.Meta(description=COINS)]
     capital_usd: Usd | None = None
+    open_interest_usd: Annotated[float, msgspec.Meta(gt=0, le=LARGEST_USD, extra={"unit": "usd"})] | None = None
 
     @property
     def name(self) -> str:
@@ -38,9 +43,10 @@ class VaultSet(Table, frozen=True, kw_only=True):
         return "+".join(self.coins)
 
     def plain(self) -> dict[str, Any]:
-        """Return the fields as JSON-ready values, without a capital that is not stated."""
+        """Return the fields as JSON-ready values, without what is not stated."""
         coins = self.coins if isinstance(self.coins, str) else list(self.coins)
-        return {"coins": coins} | ({} if self.capital_usd is None else {"capital_usd": self.capital_usd})
+        money = {"capital_usd": self.capital_usd, "open_interest_usd": self.open_interest_usd}
+        return {"coins": coins} | {name: value for name, value in money.items() if value is not None}
 
 
 def parse_sets(text: str, where: str) -> list[dict[str, Any]]:

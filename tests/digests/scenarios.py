@@ -17,12 +17,24 @@ from backtest.api.run import Run
 from backtest.lake.place import Place
 from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
+from backtest.run.event_defaults import covered_frac
 
 COVID, DECEMBER, YEN, TARIFF = "2020-03-12", "2021-12-04", "2024-08-05", "2025-10-10"
 HL_BTC = ("hyperliquid", "BTC/USDC:USDC")
 THREE: dict[str, Any] = {"coins": ("BTC", "SOL", "XRP")}
 # defaults of the day when most scenarios were recorded: a digest is of what is computed, not of what is the default
-WHEN_RECORDED: dict[str, Any] = {"step_s": 20.0, "mark_half_life_s": 30.0}
+WHEN_RECORDED: dict[str, Any] = {
+    "step_s": 20.0,
+    "mark_half_life_s": 30.0,
+    "leverage_mix": {"default": [[0, 3, 0.36], [3, 7, 0.49], [7, 0, 0.15]]},
+    "leverage_exponent": 0.0,
+    "delta_neutral_frac": 0.0,
+    "size_cap_frac": 0.03,
+    "cross_frac": 0.0,
+    "positions_per_account": 1.0,
+    "hedged_frac": 0.0,
+}
+ONE_VAULT, INTEREST = 50e6, {"BTC": 4.48, "SOL": 1.55, "XRP": 0.208, "DOGE": 0.132, "LINK": 0.14}
 CROSS: dict[str, Any] = {**THREE, "positions_per_account": 2.0, "cross_frac": 0.6, "hedged_frac": 0.4}
 SIDES: dict[str, Any] = {
     "long_leverage_mix": {"default": [[0, 3, 0.1], [3, 7, 0.5], [7, 0, 0.4]]},
@@ -62,8 +74,16 @@ class Case:
 def case(event: str, venue: str, *layers: Mapping[str, Any], lake: tuple[Rows, ...] = (), **fields: Any) -> Case:
     """Return a scenario of 2,000 positions with later layers of fields over earlier ones."""
     merged: dict[str, Any] = {"venue": venue, "positions": 2000, **WHEN_RECORDED}
+    if "hyperliquid" in {venue, fields.get("book_of")} and event == TARIFF:
+        merged |= {"leverage_mix": {**WHEN_RECORDED["leverage_mix"], "BTC": [[0, 3, 0.2], [3, 7, 0.3], [7, 0, 0.5]]}}
+    if venue == "hyperliquid":
+        merged |= {"vaults": (), "vault_capital_usd": ONE_VAULT}
     for layer in (*layers, fields):
         merged |= layer
+    if event == TARIFF and merged.get("vault_capital_usd") == ONE_VAULT:  # fewer coins had their share of it
+        merged["vault_capital_usd"] = round(
+            ONE_VAULT * covered_frac(INTEREST, [*INTEREST], merged.get("coins", INTEREST)), 2
+        )
     return Case(event, merged, lake)
 
 
