@@ -77,7 +77,7 @@ def study_options(function: Callable[..., None]) -> Callable[..., None]:
     "--draws", type=click.IntRange(0, 10_000), metavar="N",
     help="Bands: draw N times what is not known; 0: none. By default 16 with a report, else none.",
 )  # fmt: skip
-@click.option("--draw-positions", type=click.IntRange(2, 20_000_000), default=40_000, show_default=True, metavar="N",
+@click.option("--draw-positions", type=click.IntRange(2, 20_000_000), default=10_000, show_default=True, metavar="N",
               help="Size of the book of a draw.")  # fmt: skip
 @click.option("--priors", type=click.Path(path_type=Path), metavar="FILE", help="Priors other than those of data.")
 @click.option("--report/--no-report", default=None, help="Write the HTML report; by default only with --output.")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from backtest.run.prepare import Prepared
 
-BOOK_SIZE = 40_000  # positions of a draw's book
+BOOK_SIZE = 10_000  # positions of a draw's book
 WITH_REPORT = 16  # draws of a run with a report that nobody asked for draws
 LEAST, MOST = 2, 10_000
 
