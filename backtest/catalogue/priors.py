@@ -24,7 +24,7 @@ Distribution = Literal["uniform", "log_uniform", "lognormal", "choice", "mix"]
 Frac = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Leverage = Annotated[float, msgspec.Meta(ge=0, le=1000)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
-NUMBERS = ("int", "float", "per_coin")  # kinds of fields that a number or a factor is drawn for
+NUMBERS = ("int", "float", "per_coin", "vaults")  # kinds of fields that a number is drawn for: of vaults the capital
 NOT_UNKNOWN = ("seed", "positions", "impact", "contract", "max_candidates", "queue_not_reached")  # or fix the market
 KEYS = {
     "uniform": ("low", "high"),
@@ -214,6 +214,11 @@ def _check_field(row: Prior, where: str) -> None:
         raise ConfigError(f"{where}: {row.field} is of kind {param.kind}; distributions that fit it: {allowed}")
     if row.each_coin and param.kind != "per_coin":
         raise ConfigError(f"{where}: {row.field} has one value for all coins; leave each_coin out")
+    if param.kind == "vaults" and (row.is_factor or row.distribution == "choice"):
+        raise ConfigError(
+            f"{where}: of vaults the capital is drawn, not a factor or a choice; give uniform or log_uniform"
+        )
+    param = BY_NAME["vault_capital_usd"] if param.kind == "vaults" else param
     if not row.is_factor:
         for value in (row.low, row.high, *(row.values or ())):
             if value is not None:

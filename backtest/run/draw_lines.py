@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backtest.formatting import SPACE, plural, usd, whole_usd
+from backtest.formatting import SPACE, coin, plural, usd, whole_usd
 from backtest.run.measured import measured
 from backtest.run.pinned import LEAST, pinned
 from backtest.run.published import PublishedTotal, published_totals
@@ -43,18 +44,36 @@ def draw_lines(run: StoredRun, s: dict[str, Any]) -> list[Line]:
     ]
 
 
-def near_zero(s: dict[str, Any]) -> bool:
-    """Return whether the pool that has the money passed near zero: whether it lived hangs on little."""
-    capital, low = float(s["pool_start_usd"] or 0), float(s["pool_low_usd"] or 0)
-    return capital > 0 and abs(low) <= NEAR * capital
+@dataclass(frozen=True, slots=True)
+class Cliff:
+    """A fund or vault that passed near zero: whether it lived hangs on little."""
+
+    pool: str
+    low: float
+    capital: float
 
 
-def cliff_lines(s: dict[str, Any]) -> list[Line]:
-    """Return a line beside the ADL of a run whose pool passed near zero."""
-    if not near_zero(s):
-        return []
-    low, capital = whole_usd(s["pool_low_usd"]), whole_usd(s["pool_start_usd"])
-    return [("  cliff", f"the {s['pool']} passed near zero ({low} of {capital}): a little more or less decides")]
+def cliffs_of(run: StoredRun, s: dict[str, Any]) -> list[Cliff]:
+    """Return the pools that passed near zero: the one that has the money, of several vaults each by itself."""
+    pools = [Cliff(s["pool"], float(s["pool_low_usd"] or 0), float(s["pool_start_usd"] or 0))]
+    if len(run.meta.scenario.vaults) > 1:
+        equity: dict[str, list[float]] = {}
+        for row in run.query("fund_balance").to_dicts():
+            if row["pool"] == "vault" and row["serves"]:
+                equity.setdefault(row["serves"], []).append(float(row["equity_usd"]))
+        pools = [
+            Cliff(f"vault of {', '.join(map(coin, serves.split('+')))}", min(path), path[0])
+            for serves, path in equity.items()
+        ]
+    return [each for each in pools if each.capital > 0 and abs(each.low) <= NEAR * each.capital]
+
+
+def cliff_lines(run: StoredRun, s: dict[str, Any]) -> list[Line]:
+    """Return a line beside the ADL of a run for each pool that passed near zero."""
+    words = "the {} passed near zero ({} of {}): a little more or less decides"
+    return [
+        ("  cliff", words.format(one.pool, whole_usd(one.low), whole_usd(one.capital))) for one in cliffs_of(run, s)
+    ]
 
 
 def _drawn(draws: Draws) -> str:
@@ -114,7 +133,8 @@ def _cliffs(run: StoredRun) -> str:
     words = f"ADL in {row['adl_frac']:.0%} of the draws"
     if row["vault_died_frac"] is None:
         return words
-    return f"{words}; the vault dies in {row['vault_died_frac']:.0%}, passes near zero in {row['near_zero_frac']:.0%}"
+    a = "a" if len(run.meta.scenario.vaults) > 1 else "the"
+    return f"{words}; {a} vault dies in {row['vault_died_frac']:.0%}, passes near zero in {row['near_zero_frac']:.0%}"
 
 
 def _follows(run: StoredRun) -> str:

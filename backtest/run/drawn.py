@@ -21,7 +21,7 @@ Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 Count = Annotated[int, Meta(ge=0, lt=1 << 40)]
 Seed = Annotated[int, Meta(ge=0, lt=1 << 31)]
 Minute = Annotated[int, Meta(ge=0, lt=1 << 24)]
-Parameter = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}\Z")]  # a prior, or a part of one
+Parameter = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:_+-]{0,127}\Z")]  # a prior, or a part of one
 FactName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")]
 DRAW_TABLES = {
     "draws": "draw BIGINT, seed BIGINT, liquidated_usd DOUBLE, adl_usd DOUBLE, adl_positions BIGINT, "
@@ -30,6 +30,7 @@ DRAW_TABLES = {
     "draw_values": "draw BIGINT, parameter VARCHAR, field VARCHAR, value DOUBLE, choice VARCHAR",
     "draw_coins": "draw BIGINT, symbol VARCHAR, liquidated_usd DOUBLE, adl_usd DOUBLE",
     "draw_minutes": "draw BIGINT, minute BIGINT, adl_usd DOUBLE",
+    "draw_vaults": "draw BIGINT, vault VARCHAR, capital_usd DOUBLE, low_usd DOUBLE, died BOOLEAN, adl_usd DOUBLE",
     "draw_facts": "draw BIGINT, fact VARCHAR, value DOUBLE",
 }
 PUBLISHED = (  # the table published_facts
@@ -50,6 +51,16 @@ class AdlMinute(Record, frozen=True):
     """Notional closed by ADL in a minute, counted from the start of the window; 0 is the first."""
 
     minute: Minute
+    adl_usd: Amount
+
+
+class VaultHeadlines(Record, frozen=True):
+    """A vault: its coins joined by +, its capital, its lowest equity, whether that was below zero, ADL of its coins."""
+
+    vault: Annotated[str, Meta(min_length=1, max_length=2000)]
+    capital_usd: Usd
+    low_usd: Usd
+    died: bool
     adl_usd: Amount
 
 
@@ -74,6 +85,7 @@ class Headlines(Record, frozen=True):
     uncovered_usd: Usd
     coins: tuple[CoinHeadlines, ...]
     adl_minutes: tuple[AdlMinute, ...]
+    vaults: tuple[VaultHeadlines, ...] = ()
 
 
 class DrawnField(Record, frozen=True):
@@ -113,12 +125,15 @@ class Draws(Record, frozen=True):
     def __post_init__(self) -> None:
         names = {field.name for field in self.fields}
         symbols = [coin.symbol for coin in self.draws[0].headlines.coins]
+        vaults = [each.vault for each in self.draws[0].headlines.vaults]
         kinds = {name: type(value) for name, value in self.draws[0].values.items()}
         for draw in self.draws:
             if draw.values.keys() != names or {name: type(value) for name, value in draw.values.items()} != kinds:
                 raise ValueError("the draws differ in the names or kinds of their values")
             if [coin.symbol for coin in draw.headlines.coins] != symbols:
                 raise ValueError("the draws differ in their symbols")
+            if [each.vault for each in draw.headlines.vaults] != vaults:
+                raise ValueError("the draws differ in their vaults")
         for fact, values in self.compared.items():
             if len(values) != len(self.draws):
                 raise ValueError(f"{len(values)} values of {fact} in {len(self.draws)} draws")
@@ -129,7 +144,7 @@ class Draws(Record, frozen=True):
     def frames(self) -> dict[str, pl.DataFrame]:
         """Return the draws as the tables of ``DRAW_TABLES``."""
         fields = {field.name: field.field for field in self.fields}
-        whole = ("coins", "adl_minutes")
+        whole = ("coins", "adl_minutes", "vaults")
         numbered = list(enumerate(self.draws, 1))
         rows: dict[str, list[dict[str, object]]] = {
             "draws": [
@@ -145,6 +160,7 @@ class Draws(Record, frozen=True):
             ],
             "draw_coins": [{"draw": k} | _plain(coin) for k, draw in numbered for coin in draw.headlines.coins],
             "draw_minutes": [{"draw": k} | _plain(row) for k, draw in numbered for row in draw.headlines.adl_minutes],
+            "draw_vaults": [{"draw": k} | _plain(each) for k, draw in numbered for each in draw.headlines.vaults],
             "draw_facts": [
                 {"draw": k, "fact": fact, "value": value}
                 for fact, values in self.compared.items()

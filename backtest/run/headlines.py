@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from backtest.engine.records import FUND, UNCOVERED, VAULT
+from backtest.formatting import coin
 from backtest.mechanics.exact import QUANTA_PER_USD, Ints
-from backtest.run.drawn import AdlMinute, CoinHeadlines, Headlines
+from backtest.run.drawn import AdlMinute, CoinHeadlines, Headlines, VaultHeadlines
 from backtest.run.finished import Finished
 from backtest.run.tables.liquidation import crossing_ts
 from backtest.run.tables.shared import Shared
@@ -47,7 +48,29 @@ def headlines(done: Finished) -> Headlines:
             for symbol, lost, closed in zip(s.symbols, liquidated, adl.sum(axis=1), strict=True)
         ),
         adl_minutes=_minutes(s, adl.sum(axis=0)),
+        vaults=_vaults(s, vaults, adl.sum(axis=1)),
     )
+
+
+def _vaults(s: Shared, paths: list[Ints], adl: Ints) -> tuple[VaultHeadlines, ...]:
+    """Return each vault that has capital or took something."""
+    rule, of = s.world.rules.vault, np.array(s.ledger.vault_of)
+    if rule is None:
+        return ()
+    out = []
+    for number, (capital, path) in enumerate(zip(rule.capitals, paths, strict=True)):
+        mine, low = np.flatnonzero(of == number), min(capital, int(path.min()))
+        coins = "+".join(coin(s.symbols[symbol]) for symbol in mine)
+        out.append(
+            VaultHeadlines(
+                vault=coins,
+                capital_usd=_usd(capital),
+                low_usd=_usd(low),
+                died=low < 0,
+                adl_usd=_usd(int(adl[mine].sum())),
+            )
+        )
+    return tuple(out)
 
 
 def _usd(quanta: int) -> float:

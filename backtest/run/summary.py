@@ -40,7 +40,7 @@ def lines(run: StoredRun) -> list[tuple[str, str]]:
         *(("beware", note) for note in run.meta.headline),
         *_stressed(s),
         ("ADL", f"{whole_usd(s['adl_usd'])} closed in {s['adl_positions']:,} positions, {s['adl_waves']:,} waves"),
-        *cliff_lines(s),
+        *cliff_lines(run, s),
         ("first ADL", utc(s["first_adl_ts"]) + onset),
         ("uncovered", whole_usd(s["uncovered_usd"])),
         ("conservation", f"residual {whole_usd(s['residual_usd'])}"),

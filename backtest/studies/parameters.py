@@ -9,6 +9,7 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from backtest.catalogue.priors import AcceptedDraw, Prior, whole
 from backtest.errors import ConfigError
@@ -16,10 +17,13 @@ from backtest.run.resolve import Resolved
 from backtest.run.vaults import CAPITAL
 from backtest.scenario.fields import BY_NAME, Scenario
 from backtest.scenario.values import per_coin
+from backtest.scenario.vault_sets import OTHERS
 from backtest.studies.latin import column, generator
 
+VAULTS = "vaults"
 Value = float | str
 Values = Mapping[str, Value]  # by the names of what is drawn
+BESIDE = {VAULTS: (CAPITAL,), CAPITAL: (VAULTS,)}  # fields that state what another one does
 ONCE = ""  # part of a prior that has one number
 
 
@@ -52,12 +56,12 @@ def parameters_of(
     notes: list[str] = []
     book: list[str] = []
     for prior in priors:
-        if prior.field in overrides:
-            notes.append(f"{prior.field} was given and is not drawn")
+        if given := next((name for name in (prior.field, *BESIDE.get(prior.field, ())) if name in overrides), ""):
+            notes.append(f"{given} was given and is not drawn")
         elif imported and prior.of_book:
             book.append(prior.field)
         elif _applies(prior, resolved):
-            rows += [Parameter(prior, part) for part in _parts(prior, resolved.scenario.coins)]
+            rows += [Parameter(prior, part) for part in _parts(prior, resolved)]
     if book:
         notes.append(f"the book is imported: {', '.join(dict.fromkeys(book))} are not drawn")
     return Parameters(tuple(rows), tuple(dict.fromkeys(notes)))
@@ -70,16 +74,24 @@ def _applies(prior: Prior, resolved: Resolved) -> bool:
         return False
     if (prior.unless_zero and not own) or (prior.is_factor and own is None):
         return False
+    if prior.field in BESIDE and (prior.field == VAULTS) != bool(scenario.vaults):
+        return False
     return len(scenario.coins) >= prior.least_coins
 
 
-def _parts(prior: Prior, coins: Sequence[str]) -> list[str]:
+def _parts(prior: Prior, resolved: Resolved) -> list[str]:
+    if prior.field == VAULTS:
+        return [_name_of(each.name) for each in resolved.vaults]
     if prior.each_coin:
-        return list(coins)
+        return list(resolved.scenario.coins)
     if prior.shares is None:
         return [ONCE]
     buckets = [f"{row.low_x:g}-{row.high_x:g}" for row in prior.shares if row.low is not None]
     return [*buckets, "level"] if prior.level_low < prior.level_high else buckets
+
+
+def _name_of(coin_set: str) -> str:
+    return "others" if coin_set == OTHERS else coin_set
 
 
 def draw(
@@ -160,7 +172,15 @@ def scenario_of(scenario: Scenario, parameters: Sequence[Parameter], values: Val
     for prior in dict.fromkeys(parameter.prior for parameter in parameters):
         own = changed.get(prior.field, getattr(scenario, prior.field))
         parts = {each.part: values[each.name] for each in parameters if each.prior == prior}
-        changed[prior.field] = _mixed(prior, parts) if prior.shares is not None else _set(prior, own, parts, scenario)
+        if prior.field == VAULTS:
+            changed[VAULTS] = tuple(
+                replace(each, capital_usd=float(parts.get(_name_of(each.name), each.capital_usd or 0.0)))
+                for each in own
+            )
+        elif prior.shares is not None:
+            changed[prior.field] = _mixed(prior, parts)
+        else:
+            changed[prior.field] = _set(prior, own, parts, scenario)
     return scenario.with_(**changed)
 
 

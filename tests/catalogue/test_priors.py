@@ -35,6 +35,8 @@ def test_every_packaged_prior_says_where_it_comes_from() -> None:
         ({**UNIFORM, "field": "ranking"}, "ranking is of kind text; distributions that fit it: choice"),
         ({**UNIFORM, "field": "seed"}, "seed is no unknown of a crash; it is not drawn"),
         ({**UNIFORM, "each_coin": True}, "liquidity_factor has one value for all coins; leave each_coin out"),
+        ({**UNIFORM, "field": "vaults", "factor": True}, "of vaults the capital is drawn, not a factor or a choice"),
+        ({**UNIFORM, "field": "vaults", "low": -1.0}, "vault_capital_usd = -1.0; allowed: 0 to"),
         ({**UNIFORM, "lows": 1}, "unknown key 'lows'; did you mean low"),
         ({**MIX, "shares": [{"from": 0.0, "to": 3.0, "low": 0.4, "high": 0.2}, {"from": 3.0, "to": 0.0}]},
          "an empty range, low = 0.4 is above high = 0.2; swap them"),

@@ -222,8 +222,8 @@ def test_a_displaced_mark_is_drawn_beside_the_one_of_the_tape() -> None:
 
 @pytest.mark.parametrize("width", [WIDE, PHONE])
 def test_each_draw_is_a_dot_over_its_vault(width: Width) -> None:
-    names = "draw vault_capital_usd vault_low_usd vault_died adl_usd adl_median_usd"
-    rows = frame(names, (1, 5e6, -1e6, True, 300e6, 200e6), (2, 20e6, 4e6, False, 100e6, 200e6))
+    names = "vault draw capital_usd low_usd died adl_usd adl_median_usd"
+    rows = frame(names, ("BTC", 1, 5e6, -1e6, True, 300e6, 200e6), ("BTC", 2, 20e6, 4e6, False, 100e6, 200e6))
     d = adl_by_capital(draw_adl_by_capital=rows, width=width)
     assert "draw 2: capital 20,000,000 USD · lowest equity 4,000,000 USD · ADL 100,000,000 USD" in titles(d)
     assert {"0", "5", "20", "300"} <= set(texts(d))
@@ -232,8 +232,8 @@ def test_each_draw_is_a_dot_over_its_vault(width: Width) -> None:
 
 
 def test_draws_without_adl_still_have_axes() -> None:
-    names = "draw vault_capital_usd vault_low_usd vault_died adl_usd adl_median_usd"
-    d = adl_by_capital(draw_adl_by_capital=frame(names, (1, 5e6, 5e6, False, 0, 0)))
+    names = "vault draw capital_usd low_usd died adl_usd adl_median_usd"
+    d = adl_by_capital(draw_adl_by_capital=frame(names, ("BTC", 1, 5e6, 5e6, False, 0, 0)))
     assert "capital of the vault, M USD; full dots: it died, line: median of neighbours" in texts(d)
 
 

@@ -26,7 +26,7 @@ import pytest
 from backtest.cli.messages import explain
 from backtest.errors import CrashbookError
 from backtest.report import render_html
-from backtest.run.drawn import AdlMinute, CoinHeadlines, Draw, DrawnField, Draws, Headlines
+from backtest.run.drawn import AdlMinute, CoinHeadlines, Draw, DrawnField, Draws, Headlines, VaultHeadlines
 from backtest.run.reading import LARGEST_JSON
 from backtest.run.run import open_folder
 from backtest.run.seal import file_digest, sealed
@@ -149,6 +149,7 @@ def some_draws() -> Draws:
         pool_capital_usd=3.0, pool_low_usd=-1.0, vault_capital_usd=3.0, vault_low_usd=-1.0, vault_died=True,
         uncovered_usd=-1.0, coins=(CoinHeadlines(symbol="BTC/USDT:USDT", liquidated_usd=10.0, adl_usd=5.0),),
         adl_minutes=(AdlMinute(minute=2, adl_usd=5.0),),
+        vaults=(VaultHeadlines(vault="BTC", capital_usd=3.0, low_usd=-1.0, died=True, adl_usd=5.0),),
     )  # fmt: skip
     fields = tuple(
         DrawnField(name=name, prior=name, field=field, source="declared", mark="U", seen="nothing")

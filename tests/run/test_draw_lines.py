@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import polars as pl
 import pytest
 
 from backtest.catalogue.events import get_event
-from backtest.run.draw_lines import cliff_lines, near_zero
+from backtest.run.draw_lines import cliff_lines, cliffs_of
 from backtest.run.drawn import Draw, DrawnField, Draws
 from backtest.run.pinned import distances, pinned
 from backtest.run.published import published_totals
@@ -72,10 +73,21 @@ def test_nothing_is_pinned_down_by_draws_that_are_all_alike_or_few() -> None:
 
 @pytest.mark.parametrize(("low", "near"), [(-4.0, True), (5.0, True), (-6.0, False), (20.0, False)])
 def test_a_pool_within_a_tenth_of_its_capital_of_zero_stands_on_a_cliff(low: float, near: bool) -> None:
+    run: Any = SimpleNamespace(meta=SimpleNamespace(scenario=SimpleNamespace(vaults=())))
     s = {"pool": "vault", "pool_start_usd": 50.0, "pool_low_usd": low}
-    assert near_zero(s) == near
-    assert bool(cliff_lines(s)) == near
-    assert not near_zero({**s, "pool_start_usd": 0.0, "pool_low_usd": 0.0})
+    assert bool(cliff_lines(run, s)) == near
+    assert cliffs_of(run, {**s, "pool_start_usd": 0.0, "pool_low_usd": 0.0}) == []
+
+
+def test_of_several_vaults_each_has_its_own_cliff() -> None:
+    names = ("pool", "serves", "equity_usd")
+    rows = [("vault", "A/U:U+B/U:U", 50), ("vault", "A/U:U+B/U:U", 20), ("vault", "C/U:U", 10), ("vault", "C/U:U", -1)]
+    frame = pl.DataFrame(rows, schema=names, orient="row")
+    run: Any = SimpleNamespace(
+        meta=SimpleNamespace(scenario=SimpleNamespace(vaults=("one", "other"))), query=lambda name: frame
+    )
+    s = {"pool": "vault", "pool_start_usd": 60.0, "pool_low_usd": 19.0}
+    assert [(one.pool, one.low, one.capital) for one in cliffs_of(run, s)] == [("vault of C", -1, 10)]
 
 
 def test_a_summary_has_the_draws_before_the_run_and_says_where_there_are_none(

@@ -14,10 +14,12 @@ from backtest.run.headlines import headlines
 from backtest.run.prepare import Prepared, prepare
 from backtest.run.resolve import resolve
 from backtest.run.simulated import simulated
+from backtest.scenario.reading import check_values
 
 SCENARIOS: dict[str, dict[str, Any]] = {
     "vault": {},
     "cross accounts, fast marks": {"positions_per_account": 3.0, "cross_frac": 0.7, "mark_half_life_s": 0.0},
+    "two vaults": {"vaults": ({"coins": ["BTC", "SOL"], "capital_usd": 3e6}, {"coins": "*", "capital_usd": 1e6})},
     "one fund a coin": {"venue": "okx", "book_of": "hyperliquid"},
     "a fund that holds": {"venue": "binanceusdm", "book_of": "hyperliquid"},
     "feedback": {"path": "feedback", "coins": ("BTC", "SOL")},
@@ -26,7 +28,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
 
 def prepared(changes: dict[str, Any]) -> Prepared:
     """Return a small replay of 10 October 2025."""
-    return prepare(resolve("2025-10-10", {"positions": 400, **changes}))
+    return prepare(resolve("2025-10-10", check_values({"positions": 400, **changes}, "test")))
 
 
 def finished(of: Prepared, outcome: Outcome) -> Finished:
@@ -46,7 +48,10 @@ def test_headlines_equal_those_of_the_run_folder(name: str, tmp_path: Path, monk
         assert getattr(found, column) == pytest.approx(float(s[column]), abs=1e-6), column
     assert found.pool_capital_usd == pytest.approx(float(s["pool_start_usd"]))
     assert found.vault_capital_usd == pytest.approx(float(s["vault_start_usd"]))
-    assert found.vault_died == (float(s["vault_low_usd"]) < 0)
+    assert found.vault_died == (float(s["vault_least_usd"]) < 0)
+    assert sum(each.capital_usd for each in found.vaults) == pytest.approx(float(s["vault_start_usd"]))
+    assert min([each.low_usd for each in found.vaults], default=0) == pytest.approx(float(s["vault_least_usd"]))
+    assert not found.vaults or sum(each.adl_usd for each in found.vaults) == pytest.approx(found.adl_usd)
     for ours, column in ((found.first_liquidation_s, "first_liquidation_ts"), (found.first_adl_s, "first_adl_ts")):
         assert ours == (None if s[column] is None else pytest.approx((s[column] - start).total_seconds()))
     by_coin = {row["symbol"]: row for row in run.query("adl_impact_by_symbol").to_dicts()}

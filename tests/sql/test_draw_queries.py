@@ -35,6 +35,9 @@ def drawn() -> Iterator[Tables]:
         coins = "(1, 'A', 60, 40), (1, 'B', 40, 0), (2, 'A', 120, 50), (2, 'B', 80, 10)"
         made.con.execute(f"INSERT INTO draw_coins VALUES {coins}")
         made.con.execute("INSERT INTO draw_minutes VALUES (1, 2, 40), (2, 3, 50), (2, 5, 10), (4, 3, 20)")
+        vaults = "SELECT draw, 'A+B', vault_capital_usd, vault_low_usd, vault_died, adl_usd FROM draws"
+        made.con.execute(f"INSERT INTO draw_vaults {vaults}")
+        made.con.execute("INSERT INTO draw_vaults VALUES (1, 'C', 0, 0, false, 5)")
         yield made
 
 
@@ -62,12 +65,17 @@ def test_cliffs_are_shares_of_draws(drawn: Tables) -> None:
 
 
 def test_the_curve_of_adl_against_capital_is_a_median_of_neighbours(drawn: Tables) -> None:
-    assert drawn.ask("draw_adl_by_capital", "draw vault_capital_usd adl_usd adl_median_usd", neighbours=1) == [
-        (1, 10, 40, 50),
-        (2, 20, 60, 40),
-        (3, 30, 0, 20),
-        (4, 40, 20, 10),
+    assert drawn.ask("draw_adl_by_capital", "vault draw capital_usd adl_usd adl_median_usd", neighbours=1) == [
+        ("A+B", 1, 10, 40, 50),
+        ("A+B", 2, 20, 60, 40),
+        ("A+B", 3, 30, 0, 20),
+        ("A+B", 4, 40, 20, 10),
     ]
+
+
+def test_each_vault_with_capital_has_its_own_cliff(drawn: Tables) -> None:
+    names = "vault died_frac near_zero_frac capital_median_usd low_median_usd adl_median_usd"
+    assert drawn.ask("draw_vault_spread", names) == [("A+B", 0.5, 0.5, 25, 0, 30)]
 
 
 def test_rank_correlation_takes_ties_at_their_mean_rank(drawn: Tables) -> None:

@@ -10,6 +10,7 @@ import pytest
 from backtest.catalogue.priors import Prior, parse_priors, read_priors
 from backtest.errors import ConfigError
 from backtest.run.resolve import resolve
+from backtest.scenario.reading import check_values
 from backtest.studies.latin import column, generator
 from backtest.studies.parameters import draw, parameters_of, scenario_of
 
@@ -90,6 +91,20 @@ def test_a_vault_of_fewer_coins_has_their_share() -> None:
     resolved = resolve("2025-10-10", {"coins": ("BTC",)})
     assert drawn([row], 2, coins=("BTC",))[0]["a"] == pytest.approx(10e6 * resolved.vault_frac)
     assert resolved.vault_frac < 1
+
+
+def test_each_vault_of_its_own_has_a_capital_of_its_own() -> None:
+    sets = {"coins": ("BTC", "SOL", "DOGE"), "vaults": ({"coins": ["BTC", "SOL"], "capital_usd": 1e6}, {"coins": "*"})}
+    resolved = resolve("2025-10-10", check_values(sets, "test"))
+    rows = parameters_of(read_priors().rows, resolved, {}, imported=False).rows
+    names = [row.name for row in rows if row.prior.field in {"vaults", "vault_capital_usd"}]
+    assert names == ["vault.BTC+SOL", "vault.others"]
+    values = draw(rows, resolved, 4)
+    drawn_sets = scenario_of(resolved.scenario, rows, values[2]).vaults
+    assert [each.capital_usd for each in drawn_sets] == [values[2]["vault.BTC+SOL"], values[2]["vault.others"]]
+    given = parameters_of(read_priors().rows, resolved, {"vault_capital_usd": 1e6}, imported=False)
+    assert "vault_capital_usd was given and is not drawn" in given.notes
+    assert not any(row.prior.field == "vaults" for row in given.rows)
 
 
 def test_factors_on_a_field_multiply_by_coin() -> None:

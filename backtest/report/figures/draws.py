@@ -28,10 +28,10 @@ MINUTE_S = 60
 
 
 def adl_by_capital(*, draw_adl_by_capital: pl.DataFrame, width: Width = WIDE) -> Drawing:
-    """Draw ADL of each draw over the vault's capital: full dots where it died, and the median of neighbours."""
-    d = Drawing("ADL of each draw against the capital of the vault", 300, width)
-    capital, adl = floats(draw_adl_by_capital, "vault_capital_usd"), floats(draw_adl_by_capital, "adl_usd")
-    died = draw_adl_by_capital["vault_died"].to_numpy()
+    """Draw ADL of each draw over the capital of one vault: full dots where it died, and the median of neighbours."""
+    d = Drawing(f"ADL of each draw against the capital of the vault of {draw_adl_by_capital['vault'][0]}", 300, width)
+    capital, adl = floats(draw_adl_by_capital, "capital_usd"), floats(draw_adl_by_capital, "adl_usd")
+    died = draw_adl_by_capital["died"].to_numpy()
     axes = d.axes(
         Box(width.left, 26, width.px - width.right, 262),
         (0, capital.max() * 1.05),
@@ -50,7 +50,7 @@ def adl_by_capital(*, draw_adl_by_capital: pl.DataFrame, width: Width = WIDE) ->
     titles = [
         minus(f"draw {k}: capital {whole_usd(a)} · lowest equity {whole_usd(b)} · ADL {whole_usd(c)}")
         for k, a, b, c in zip(
-            draw_adl_by_capital["draw"].to_list(), capital, floats(draw_adl_by_capital, "vault_low_usd"), adl,
+            draw_adl_by_capital["draw"].to_list(), capital, floats(draw_adl_by_capital, "low_usd"), adl,
             strict=True,
         )
     ]  # fmt: skip

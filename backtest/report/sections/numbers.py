@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 from backtest.formatting import clock, coin, exact
 from backtest.report import markup as m
-from backtest.report.findings import Findings
+from backtest.report.findings import POOL_NAMES, Findings
 from backtest.report.sections.metrics import metric_text
 from backtest.report.sections.section import Part, Section
-from backtest.run.draw_lines import near_zero
+from backtest.run.draw_lines import cliffs_of
 from backtest.run.published import published_totals
 
 TOTALS = {"liquidated_notional_usd": "liquidated_usd", "adl_notional_usd": "adl_usd"}  # metrics of published totals
@@ -91,8 +91,10 @@ def _adl(f: Findings) -> Tile:
 
 
 def _cliff(f: Findings) -> str:
-    """Return that the pool passed near zero, if it did: then ADL hangs on little."""
-    return f"; the {f.pool} passed near zero" if near_zero(f.summary) else ""
+    """Return which pool passed near zero, if one did: then ADL hangs on little."""
+    return "".join(
+        f"; the {POOL_NAMES.get(one.pool, one.pool)} passed near zero" for one in cliffs_of(f.run, f.summary)
+    )
 
 
 def _pool(f: Findings) -> Tile:

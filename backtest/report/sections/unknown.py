@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 from markupsafe import Markup
 
 from backtest.formatting import percent, plural, significant, usd
@@ -32,6 +33,16 @@ TOTALS = columns("""
     median     cell  median of the draws
     p05        cell  5 %
     p95        cell  95 %
+""")
+VAULTS = columns("""
+    vault               head     vault of
+    died_frac           percent  dies, % of draws
+    near_zero_frac      percent  passes near zero, %
+    capital_median_usd  cents    median capital, USD
+    low_p05_usd         cents    lowest equity, 5 %, USD
+    low_median_usd      cents    median, USD
+    low_p95_usd         cents    95 %, USD
+    adl_median_usd      cents    median ADL of its coins, USD
 """)
 DRIVERS = columns("""
     name       head     number
@@ -93,8 +104,9 @@ def answer(f: Findings) -> Markup:
     text = m.fill("In {n} draws of {drawn}, ADL arose in {arose}", n=f.draws, drawn=drawn, arose=arose)
     if cliffs["vault_died_frac"] is not None:
         text += m.fill(
-            "; the vault died in {died} and passed near zero in {near}; its lowest equity was {median} "
+            "; {a} vault died in {died} and passed near zero in {near}; its lowest equity was {median} "
             "({low} to {high})",
+            a="a" if len(f.meta.scenario.vaults) > 1 else "the",
             died=percent(cliffs["vault_died_frac"]),
             near=percent(cliffs["near_zero_frac"]),
             median=m.usd(cliffs["vault_low_median_usd"]),
@@ -165,11 +177,18 @@ def _total(total: PublishedTotal, f: Findings) -> Row:
 
 
 def capital_figure(f: Findings) -> Markup:
-    """Draw ADL against the capital of the vault."""
+    """Draw ADL against the capital of each vault, and tell how low each falls."""
     frame = f.frame("draw_adl_by_capital", neighbours=max(f.draws // 12, 1))
     if frame.is_empty():
         return m.empty("No draw has a vault.") if f.draws else Markup("")
-    return m.figure(lambda width: adl_by_capital(draw_adl_by_capital=frame, width=width))
+    rows = f.rows("draw_vault_spread")
+    return m.join([*(_of_vault(frame, row["vault"], named=len(rows) > 1) for row in rows), table(rows, VAULTS)])
+
+
+def _of_vault(frame: pl.DataFrame, vault: str, *, named: bool) -> Markup:
+    mine = frame.filter(frame["vault"] == vault)
+    drawn = m.figure(lambda width: adl_by_capital(draw_adl_by_capital=mine, width=width))
+    return m.note(f"The vault of {', '.join(vault.split('+'))}:") + drawn if named else drawn
 
 
 def minutes_figure(f: Findings) -> Markup:
@@ -216,7 +235,11 @@ SECTION = Section(
         Part("The headline numbers over the draws", bands_table, ("draw_spread",)),
         Part("Published facts and the draws", scores_table, ("fact_scores",)),
         Part("Published totals of the coins that ran", totals_table, ("window_metrics",)),
-        Part("ADL against the vault's capital, over the draws", capital_figure, ("draw_adl_by_capital", "draw_cliffs")),
+        Part(
+            "ADL against the vault's capital, over the draws",
+            capital_figure,
+            ("draw_adl_by_capital", "draw_vault_spread", "draw_cliffs"),
+        ),
         Part("ADL by minute over the draws: 5 to 95 %, median", minutes_figure, ("draw_adl_by_minute",)),
         Part("What the headline numbers follow", drivers_table, ("draw_drivers",)),
         Part("What was drawn", drawn_table, ("draw_parameters",)),
