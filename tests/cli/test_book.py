@@ -69,7 +69,7 @@ def test_one_coin_falls_back_to_accounts_of_one_position() -> None:
             ("--set", "short_leverage_mix={default=[[0, 1, 0.5]]}"),
             "short_leverage_mix.default = [[0.0, 1.0, 0.5]]; shares sum",
         ),
-        (("--set", "cross_frac=0.5"), "set positions_per_account to 2 or more, or cross_frac to 0"),
+        (("--set", "positions_per_account=1"), "set positions_per_account to 2 or more, or cross_frac to 0"),
         (("--set", "delta_neutral_frac=2"), "delta_neutral_frac = 2; allowed: 0 to 1"),
         (("--set", "leverage_exponent=-1"), "leverage_exponent = -1; allowed: 0 to 3"),
     ],

@@ -118,15 +118,16 @@ def test_a_margin_tier_is_shown_as_percent_and_leverage() -> None:
 def test_params_lists_every_field_with_unit_and_default() -> None:
     listed = {str(row["field"]): row for row in rows("params")}
     assert listed["step_s"]["unit"] == "s"
-    assert listed["step_s"]["default"] == "20.0"
+    assert listed["step_s"]["default"] == "3.0"
     assert listed["positions"]["allowed"] == "2 to 20,000,000"
     assert "hyperliquid_literal" in str(listed["ranking"]["allowed"])
 
 
 def test_params_of_an_event_say_where_each_value_comes_from() -> None:
     listed = {str(row["field"]): row for row in rows("params", "2025-10-10")}
-    assert listed["vault_capital_usd"]["value"] == "50000000.0"
-    assert str(listed["vault_capital_usd"]["source"]).startswith("event: ")
+    assert listed["participation_frac"]["value"] == "1.0"
+    assert str(listed["participation_frac"]["source"]).startswith("event: ")
+    assert listed["vault_capital_usd"]["value"] == "12000000.0"
     assert listed["ranking"]["source"] == "venue profile"
     bitmex = {str(row["field"]): row for row in rows("params", "2025-10-10", "--venue", "bitmex")}
     assert bitmex["ranking"]["value"] == "bitmex"
@@ -138,7 +139,7 @@ def test_values_can_be_set_as_they_are_spelled(event: str) -> None:
     listed = [row for row in rows("params", event) if row["value"] and row["field"] not in skipped]
     given = merge(*(parse_set(f"{row['field']}={row['value']}") for row in listed))
     assert resolve(event, given).scenario == resolve(event, {}).scenario
-    assert "  50,000,000  " in call("params", "2025-10-10").stdout
+    assert "  12,000,000  " in call("params", "2025-10-10").stdout
 
 
 def test_params_of_a_venue_need_an_event() -> None:

@@ -115,7 +115,7 @@ def test_ctrl_c_at_any_moment_is_130_and_one_line(words: tuple[str, ...], moment
 
 POSITION = "position --venue bybit --symbol BTC --side long --size 1 --entry 100000 --leverage 20"
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "replay": ("replay", "2025-10-10", "--positions", "50000", "--report", "--fresh", "-q"),
+    "replay": ("replay", "2025-10-10", "--positions", "50000", "--report", "--draws", "0", "--fresh", "-q"),
     "sql": ASK,
     "query": ("query", "adl_waves", "-q"),
     "audit": ("audit", "-q"),

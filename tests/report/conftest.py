@@ -27,6 +27,13 @@ ONE: dict[str, Any] = {"coins": ("BTC",), "start": f"{EVENT}T20:40:00", "end": f
 RICH: dict[str, Any] = {
     "venue": "binanceusdm", "fund_start_usd": 9e11, "fund_takeover": "bankruptcy", "fund_inventory_limit_usd": 999e9,
 }  # fmt: skip
+STEPS: dict[str, Any] = {  # a book of single positions of equal mixes on both sides, in steps of 20 s
+    "step_s": 20.0, "mark_half_life_s": 30.0, "leverage_exponent": 0.0, "delta_neutral_frac": 0.0,
+    "size_cap_frac": 0.03, "cross_frac": 0.0, "positions_per_account": 1.0, "hedged_frac": 0.0,
+    "leverage_mix": {"default": [[0, 3, 0.36], [3, 7, 0.49], [7, 0, 0.15]],
+                     "BTC": [[0, 3, 0.2], [3, 7, 0.3], [7, 0, 0.5]]},
+}  # fmt: skip
+ONE_VAULT: dict[str, Any] = {"vaults": (), "vault_capital_usd": 50e6}
 CALM: dict[str, Any] = {"end": f"{EVENT}T20:45:00"}
 DESK = {
     "name": "desk A", "coin": "BTC", "side": "short", "size_base": 25.0, "entry_px": 121_000.0, "leverage": 38.0,
@@ -94,9 +101,11 @@ class Reports:
 
 def _made(case: str) -> StoredRun:
     drawn: dict[str, Any] = {"draws": 4, "draw_positions": 400} if case == "draws" else {}
-    run: StoredRun = replay(EVENT, positions=2000, **drawn, **CASES[case])
+    vault = ONE_VAULT if "venue" not in CASES[case] else {}
+    fields: dict[str, Any] = {"positions": 2000, **STEPS, **vault, **CASES[case]}
+    run: StoredRun = replay(EVENT, **drawn, **fields)
     if case == "several seeds":
-        resolved = resolve(EVENT, check_values({"positions": 2000, **CASES[case]}, "test"))
+        resolved = resolve(EVENT, check_values(fields, "test"))
         request = StudyRequest(resolved=resolved, overrides={}, market=prepare(resolved).market, first=run, size=3)
         run = seeds.run(request)
     if case == "evil names":
