@@ -13,7 +13,9 @@ import pytest
 from backtest.catalogue.events import get_event
 from backtest.cli.replay import event_name, overrides
 from backtest.run.folder import run_ids
+from backtest.run.resolve import resolve
 from backtest.run.run import open_run
+from backtest.studies.grid import settings
 from tests.cli.conftest import SMALL
 from tests.support.command import call
 
@@ -30,8 +32,7 @@ def scenario_of(run: str = "latest") -> dict[str, object]:
 
 
 def test_summary_on_stdout_and_notes_on_stderr(workspace: Path) -> None:
-    small = (*SMALL, "--set", "cross_frac=0")
-    result = call("replay", *small, "--report", "--draws", "0")
+    result = call("replay", *SMALL, "--report", "--draws", "0")
     assert result.exit_code == 0, result.stderr
     run = open_run()
     assert result.stdout.startswith(f"run {run.run_id}\n")
@@ -41,14 +42,15 @@ def test_summary_on_stdout_and_notes_on_stderr(workspace: Path) -> None:
     assert page.read_text("utf-8").startswith("<!doctype html>")
     notes = result.stderr.splitlines()
     assert all(line.startswith("note: ") for line in notes)
-    assert len(notes) == 6
-    more = call("replay", *small, "--venue", "bybit").stderr.splitlines()
+    assert len(notes) == 7
+    assert notes[-1].endswith("more; see the report for all")
+    more = call("replay", *SMALL, "--venue", "bybit").stderr.splitlines()
     assert len(more) == 7
     assert more[-1].endswith("more; crashbook report makes a report with all")
-    again = call("replay", *small)
+    again = call("replay", *SMALL)
     assert again.stderr.splitlines()[0] == "note: this run was on disk already; --fresh simulates it again"
     assert "report" not in again.stdout
-    assert call("replay", *small, "-q").stderr == ""
+    assert call("replay", *SMALL, "-q").stderr == ""
 
 
 def test_the_same_inputs_are_simulated_again_only_if_asked(workspace: Path) -> None:
@@ -133,13 +135,18 @@ def test_grid_prints_what_each_change_does(workspace: Path) -> None:
     assert "vaults 5M" in result.stdout
     rows = open_run().studies.grid
     labels = [row.label for row in rows]
-    plain = [label.removesuffix(", 92.6% of it") for label in labels]  # of the vault, for two of five coins
-    assert plain == ["nothing: this run", *(entry.label for entry in get_event("2025-10-10").sensitivity)]
-    assert [label for label in labels if label not in plain] == [
-        f"vault {size}, 92.6% of it" for size in ("25M", "100M", "200M, early unwind")
-    ]
+    assert labels == ["nothing: this run", *(entry.label for entry in get_event("2025-10-10").sensitivity)]
     assert len({row.run_id for row in rows}) == len(rows)
     assert all(label in result.stdout for label in labels)
+
+
+def test_the_grid_of_some_coins_has_their_share_of_the_one_vault() -> None:
+    resolved = resolve("2025-10-10", {"coins": ("BTC", "SOL"), "vaults": ()})
+    scaled = {label: fields for label, fields in settings(resolved).items() if label.endswith(", 92.6% of it")}
+    assert [label.split(",")[0] for label in scaled] == ["vaults 5M", "vaults 30M"]
+    assert [fields["vault_capital_usd"] for fields in scaled.values()] == [
+        round(size * resolved.vault_frac, 2) for size in (5e6, 30e6)
+    ]
 
 
 @pytest.mark.parametrize(
