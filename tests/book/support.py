@@ -17,6 +17,7 @@ from backtest.scenario.values import build
 from backtest.scenario.watched import WatchedPosition
 from backtest.venue.instrument import Instrument
 from backtest.venue.margin_table import MarginSchedule
+from tests.support.plain import PLAIN_BOOK
 
 USD = 10**6
 BTC = Instrument.of("BTC/USDT:USDT", "BTC", tick=Decimal("0.1"), lot=Decimal("0.001"))
@@ -28,17 +29,17 @@ FLOORS = [0, 50_000 * USD, 1_000_000 * USD]
 RATES = [4_000_000, 10_000_000, 50_000_000]
 TIERS = MarginSchedule(Tiers.of(list(zip(FLOORS, RATES, deductions(FLOORS, RATES), strict=True))), (100.0, 20.0, 5.0))
 
-FILLER = {"text": "none", "float": 1.0, "int": 0, "coins": ("BTC",), "per_coin": 1.0}
+FILLER = {"text": "none", "float": 1.0, "int": 0, "coins": ("BTC",), "per_coin": 1.0, "vaults": ()}
 
 
 def scenario(**fields: Any) -> Scenario:
-    """Return a scenario of defaults and the fields given; rules that play no part hold fillers."""
+    """Return a scenario of a plain book and the fields given; rules that play no part hold fillers."""
     values = {
         param.name: FILLER[param.kind] if isinstance(param.default, str) and param.kind in FILLER else param.default
         for param in PARAMS
         if param.name != "open_interest_usd"
     }
-    return build(values | {"open_interest_usd": 1e7, "positions": 100} | fields)
+    return build(values | PLAIN_BOOK | {"open_interest_usd": 1e7, "positions": 100} | fields)
 
 
 def watched(

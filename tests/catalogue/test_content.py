@@ -70,7 +70,7 @@ TOP_KEYS = words(
 REQUIRED = TOP_KEYS - {"window_part", "sample", "defaults", "compare", "sensitivity"}
 FACT_KEYS = words("id quantity value low high at unit venue coin side start end source grade mark note conflicts_with")
 DEFAULT_KEYS = words(
-    "open_interest_usd liquidity_scale participation_frac mark_half_life_s leverage_mix vault_capital_usd"
+    "open_interest_usd liquidity_scale participation_frac mark_half_life_s leverage_mix vault_capital_usd vaults"
 )
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 FACT_ID = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
@@ -297,14 +297,13 @@ def test_sampled_events_run_at_every_listed_venue(event_id: str) -> None:
         assert set(merged["liquidity_scale"]) == set(e["coins"])
 
 
-def test_leverage_mixes_are_partitions() -> None:
-    mixes = by_id("2025-10-10")["defaults"]["hyperliquid"]["leverage_mix"]
-    assert mixes.keys() == {"default", "BTC"}
-    for mix in mixes.values():
-        assert sum(share for _, _, share in mix) == pytest.approx(1)
-        assert mix[0][0] == 0
-        assert mix[-1][1] == 0  # the tier limit
-        assert all(a[1] == b[0] for a, b in pairwise(mix))
+def test_the_vaults_of_october_are_those_that_acted_with_all_open_interest_of_a_side() -> None:
+    first, others = by_id("2025-10-10")["defaults"]["hyperliquid"]["vaults"]
+    assert first["coins"] == ["BTC", "ETH", "SOL", "XRP"]
+    assert others["coins"] == "*"
+    assert (
+        first["open_interest_usd"] + others["open_interest_usd"] == 13.8e9 / 2
+    )  # the published total is of both sides
 
 
 def comparisons_point_at_comparable_facts(path: Path) -> None:
@@ -327,9 +326,10 @@ def test_only_the_fitted_event_publishes_a_sensitivity_grid() -> None:
     grid = by_id("2025-10-10")["sensitivity"]
     varied = {k for g in grid for k in g["set"]}
     assert varied == words(
-        "vault_capital_usd liquidity_factor mark_half_life_s quiet_s positions_per_account hedged_frac cross_frac"
+        "vault_capital_usd vaults vault_margin liquidity_factor mark_half_life_s step_s leverage_exponent "
+        "delta_neutral_frac positions_per_account hedged_frac cross_frac"
     )
-    assert sorted(g["set"]["mark_half_life_s"] for g in grid if "mark_half_life_s" in g["set"]) == [0, 10, 60, 150]
+    assert sorted(g["set"]["mark_half_life_s"] for g in grid if "mark_half_life_s" in g["set"]) == [0, 10, 30]
     assert len({g["label"] for g in grid}) == len(grid)
 
 

@@ -18,6 +18,7 @@ from backtest.scenario.values import per_coin
 from backtest.studies import grid
 from backtest.toml import read_toml
 from backtest.venue.reading import get_venue
+from tests.support.plain import PLAIN
 
 
 def test_no_fund_starts_with_a_balance_of_after_the_crash_unless_nothing_else_is_known() -> None:
@@ -88,37 +89,40 @@ def test_a_run_of_fewer_coins_has_their_share_of_the_vault() -> None:
     size = {"BTC": 4.48e9, "SOL": 1.55e9, "XRP": 208e6, "DOGE": 132e6, "LINK": 140e6}
     for coins in (("BTC",), ("XRP", "SOL"), ("BTC", "ETH")):
         found = resolve(
-            "2025-10-10", {"coins": coins, **({"open_interest_usd": {"ETH": 1e9}} if "ETH" in coins else {})}
+            "2025-10-10",
+            {"coins": coins, "vaults": (), **({"open_interest_usd": {"ETH": 1e9}} if "ETH" in coins else {})},
         )
         share = sum(size.get(coin, 0) for coin in coins) / sum(size.values())
-        assert found.scenario.vault_capital_usd == pytest.approx(50e6 * share, abs=0.01)
+        assert found.scenario.vault_capital_usd == pytest.approx(12e6 * share, abs=0.01)
         assert found.vault_frac == pytest.approx(share)
         (note,) = (note for note in found.notes if note.startswith("The vault has"))
-        assert f"{share:.1%} of the 50,000,000 of BTC, SOL, XRP, DOGE, LINK" in note
+        assert f"{share:.1%} of the 12,000,000 of BTC, SOL, XRP, DOGE, LINK" in note
         assert note[4:-1] in found.sources["vault_capital_usd"]
-    whole = resolve("2025-10-10", {})
-    assert (whole.scenario.vault_capital_usd, whole.vault_frac) == (50e6, 1.0)
-    given = resolve("2025-10-10", {"coins": ("BTC",), "vault_capital_usd": 30e6})
+    whole = resolve("2025-10-10", {"vaults": ()})
+    assert (whole.scenario.vault_capital_usd, whole.vault_frac) == (12e6, 1.0)
+    given = resolve("2025-10-10", {"coins": ("BTC",), "vaults": (), "vault_capital_usd": 30e6})
     assert given.scenario.vault_capital_usd == 30e6
     assert not any("The vault" in note for note in given.notes)
     assert resolve("2025-10-10", {"coins": ("BTC",), "venue": "bybit"}).scenario.vault_capital_usd == 0
-    unknown = resolve("2025-10-10", {"coins": ("ETH",), "open_interest_usd": {"ETH": 1e9}})
-    assert unknown.scenario.vault_capital_usd == 50e6
+    unknown = resolve("2025-10-10", {"coins": ("ETH",), "vaults": (), "open_interest_usd": {"ETH": 1e9}})
+    assert unknown.scenario.vault_capital_usd == 12e6
     assert any("runs whole: the share of these coins is not known" in note for note in unknown.notes)
 
 
 def test_the_grid_changes_the_share_of_the_vault_that_the_coins_have() -> None:
-    alone = grid.settings(resolve("2025-10-10", {"coins": ("BTC",)}))
-    assert alone["vault 25M, 68.8% of it"] == {"vault_capital_usd": pytest.approx(25e6 * 4.48 / 6.51, abs=0.01)}
-    assert grid.settings(resolve("2025-10-10", {}))["vault 25M"] == {"vault_capital_usd": 25e6}
+    alone = grid.settings(resolve("2025-10-10", {"coins": ("BTC",), "vaults": ()}))
+    assert alone["vaults 30M, 68.8% of it"] == {"vault_capital_usd": pytest.approx(30e6 * 4.48 / 6.51, abs=0.01)}
+    for given in ({}, {"coins": ("BTC",)}):  # sets take the share of each from the capital of the field
+        assert grid.settings(resolve("2025-10-10", given))["vaults 30M"] == {"vault_capital_usd": 30e6}
 
 
 def test_coins_left_out_move_neither_the_window_nor_the_liquidations_of_the_others() -> None:
-    every = backtest.replay("2025-10-10", positions=4000)
-    alone = backtest.replay("2025-10-10", positions=4000, coins=("BTC",))
+    given = {"positions": 4000, "vaults": (), **PLAIN}  # one coin has no accounts of several
+    every = backtest.replay("2025-10-10", **given)
+    alone = backtest.replay("2025-10-10", coins=("BTC",), **given)
     assert [alone.summary()[name] for name in ("start_ts", "end_ts")] == [
         every.summary()[name] for name in ("start_ts", "end_ts")
     ]
     (btc,) = every.query("adl_impact_by_symbol").filter(pl.col("symbol") == "BTC/USDC:USDC").to_dicts()
     assert float(alone.summary()["liquidated_usd"]) == pytest.approx(float(btc["liquidated_usd"]), rel=0.05)
-    assert float(alone.summary()["pool_start_usd"]) == alone.meta.scenario.vault_capital_usd < 35e6
+    assert float(alone.summary()["pool_start_usd"]) == alone.meta.scenario.vault_capital_usd < 9e6

@@ -15,10 +15,11 @@ from backtest.run.prepare import Prepared, prepare
 from backtest.run.resolve import resolve
 from backtest.run.simulated import simulated
 from backtest.scenario.reading import check_values
+from tests.support.plain import LONG_STEPS, PLAIN
 
 SCENARIOS: dict[str, dict[str, Any]] = {
     "vault": {},
-    "cross accounts, fast marks": {"positions_per_account": 3.0, "cross_frac": 0.7, "mark_half_life_s": 0.0},
+    "no cross accounts, fast marks": {"cross_frac": 0.0, "mark_half_life_s": 0.0},
     "two vaults": {"vaults": ({"coins": ["BTC", "SOL"], "capital_usd": 3e6}, {"coins": "*", "capital_usd": 1e6})},
     "one fund a coin": {"venue": "okx", "book_of": "hyperliquid"},
     "a fund that holds": {"venue": "binanceusdm", "book_of": "hyperliquid"},
@@ -28,7 +29,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
 
 def prepared(changes: dict[str, Any]) -> Prepared:
     """Return a small replay of 10 October 2025."""
-    return prepare(resolve("2025-10-10", check_values({"positions": 400, **changes}, "test")))
+    return prepare(resolve("2025-10-10", check_values({"positions": 400, **LONG_STEPS, **changes}, "test")))
 
 
 def finished(of: Prepared, outcome: Outcome) -> Finished:
@@ -68,6 +69,6 @@ def test_headlines_equal_those_of_the_run_folder(name: str, tmp_path: Path, monk
 
 
 def test_a_crash_without_adl_has_no_first_one() -> None:
-    made = prepared({"venue": "binanceusdm", "book_of": "hyperliquid"})
+    made = prepared({"venue": "binanceusdm", "book_of": "hyperliquid", "fund_start_usd": 50e9, **PLAIN})
     found = headlines(finished(made, simulated(made)))
     assert (found.adl_usd, found.first_adl_s, found.adl_minutes, found.vault_died) == (0, None, (), False)

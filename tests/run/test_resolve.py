@@ -24,7 +24,7 @@ from backtest.studies.study import StudyRequest
 from backtest.venue.profile import FundStart
 from backtest.venue.reading import get_venue
 
-SMALL = {"positions": 2000}
+SMALL = {"positions": 2000, "step_s": 20.0}
 PAIR = pl.DataFrame(
     {
         "account": [1, 2],
@@ -70,9 +70,10 @@ def test_a_run_read_again_has_its_scenario_with_the_types_of_its_fields() -> Non
 def test_given_values_beat_the_event_and_the_event_beats_the_venue() -> None:
     plain = resolve("2025-10-10", {})
     assert plain.venue.id == "hyperliquid"
-    assert plain.scenario.vault_capital_usd == 50e6
-    assert plain.sources["vault_capital_usd"].startswith("event: [U]")
-    assert plain.sources["close_price"] == "venue profile"
+    assert plain.scenario.vault_capital_usd == 12e6
+    assert [each.open_interest_usd for each in plain.scenario.vaults] == [4.44e9, 2.46e9]  # the venue states none
+    assert plain.sources["vaults"].startswith("event: measured")
+    assert plain.sources["vault_capital_usd"] == plain.sources["close_price"] == "venue profile"
     changed = resolve("2025-10-10", {"close_price": "mark", "open_interest_usd": {"BTC": 1e9}})
     assert changed.scenario.close_price == "mark"
     assert changed.sources["close_price"] == "given"
@@ -95,7 +96,7 @@ def test_a_venue_with_the_book_of_another_differs_in_its_rules_only() -> None:
         "mark_half_life_s",
     ):
         assert getattr(both.scenario, name) == getattr(own.scenario, name)
-    assert theirs.scenario.leverage_mix != own.scenario.leverage_mix
+    assert theirs.scenario.liquidity_scale != own.scenario.liquidity_scale
     assert any("Open interest of bybit: declared" in flag for flag in own.notes)
     assert not any("Open interest of" in flag for flag in both.notes)
     with pytest.raises(UnknownNameError, match="did you mean bybit"):
