@@ -364,7 +364,7 @@ def test_cliffs_and_what_the_headlines_follow(reports: Reports) -> None:
     run, page = reports.run("draws"), reports.page("draws")
     cliffs = run.query("draw_cliffs").row(0, named=True)
     words = answer(page, "unknown")
-    assert f"In 4 draws of 9 priors and the seed, ADL arose in {cliffs['adl_frac']:.0%}".replace("%", " %") in words
+    assert f"In 4 draws of 12 priors and the seed, ADL arose in {cliffs['adl_frac']:.0%}".replace("%", " %") in words
     assert "Fewer than 20 draws do not tell what published figures pin down." in words
     body = section(page, "unknown")
     assert body.count("<svg") == 4  # two figures, each for a page and for a phone
