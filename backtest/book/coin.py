@@ -15,7 +15,7 @@ from backtest.venue.instrument import Instrument
 
 Profile = tuple[Ints, Floats]  # prices in ticks, volume traded there
 
-REFERENCE_LEVERAGE = 20.0  # highest leverage of a coin whose drawn leverage no ``leverage_exponent`` changes
+REFERENCE_LEVERAGE = 20.0  # highest leverage of a coin whose drawn leverage no exponent changes, where BTC has 40
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,14 +31,16 @@ class CoinTerms:
     profile: Profile | None
     low: Ints
     high: Ints
+    relative_leverage: float | None = None  # None: the highest of the tiers over the reference
 
     def value(self, lots: Ints) -> Ints:
         """Return notional at the first mark, in quanta."""
         return lots * self.contract.value_per_lot(self.mark0)
 
     def leverage_factor(self, exponent: float) -> float:
-        """Return what drawn leverage is multiplied by: (highest leverage of the coin / 20) to the exponent."""
-        return float((max(self.limits) / REFERENCE_LEVERAGE) ** exponent)
+        """Return what drawn leverage is multiplied by: the coin's highest, relative, to the exponent."""
+        own = max(self.limits) / REFERENCE_LEVERAGE if self.relative_leverage is None else self.relative_leverage
+        return float(own**exponent)
 
     def entry_values(self, lots: Ints, ticks: Ints) -> Ints:
         """Return entry values in quanta of positions entered at prices in ticks."""

@@ -38,6 +38,7 @@ def synthesize(
     highs: Ints | Sequence[Ints],
     inclusive: bool,
     rng: np.random.Generator,
+    relative_leverage: Sequence[float] | None = None,
 ) -> PositionBook:
     """Draw the book of a scenario.
 
@@ -52,8 +53,8 @@ def synthesize(
     one draw an account, notional over equity at the first mark; the mixture of its side is filled by notional within
     one account, coin by coin for positions alone, over all cross accounts of a side. A hedged account has the side of
     its coin of largest open interest; where coins differ in their mixture, a cross account has that of its largest
-    position. The draw is multiplied by (highest leverage of the coin / 20) ^ ``leverage_exponent``; the equity of a
-    cross account is the sum over its positions. Its limit is that of the tiers, and of being in breach at no mark
+    position. The draw is multiplied by (highest leverage of the coin, relative) ^ ``leverage_exponent``; the equity of
+    a cross account is the sum over its positions. Its limit is that of the tiers, and of being in breach at no mark
     since the entry: whoever was is not there.
 
     Entries follow the traded-volume profile or, without one, a lognormal around the first mark. A position of a cross
@@ -75,6 +76,9 @@ def synthesize(
         Liquidation at equity equal to maintenance margin.
     rng
         Used once, for the root of all other generators.
+    relative_leverage
+        Per symbol, the highest leverage at the venue whose book it is, in units in which BTC has 2; None: the highest
+        of its tiers over 20.
 
     Raises
     ------
@@ -85,6 +89,7 @@ def synthesize(
         CoinTerms(
             instrument=item, mark0=int(mark0[k]), contract=item.contract(int(mark0[k])), tiers=tiers[k].tiers,
             limits=tiers[k].leverage_limits, inclusive=inclusive, profile=profiles[k], low=lows[k], high=highs[k],
+            relative_leverage=None if relative_leverage is None else relative_leverage[k],
         )
         for k, item in enumerate(instruments)
     ]  # fmt: skip

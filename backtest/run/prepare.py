@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -23,11 +24,14 @@ from backtest.run.resolve import Resolved
 from backtest.run.rules import rules_of
 from backtest.scenario.values import baseline_of
 from backtest.schema.table import MONEY_LIMIT
-from backtest.venue.margin_table import MarginTable
+from backtest.venue.margin_table import MarginSchedule, MarginTable
+from backtest.venue.reading import get_venue
 from backtest.venue.settlement import coin_px
 
 if TYPE_CHECKING:
     import polars as pl
+
+BTC_UNITS = 2.0  # 40x at Hyperliquid, where other large coins have 20x
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,8 +173,22 @@ def _book(
     rng = np.random.Generator(np.random.PCG64(scenario.seed))
     return synthesize(
         scenario, market.instruments, tables, mark0, profiles=market.entry_profiles, lows=market.pre_low,
-        highs=market.pre_high, inclusive=inclusive, rng=rng,
+        highs=market.pre_high, inclusive=inclusive, rng=rng, relative_leverage=_relative_leverage(resolved, tables),
     )  # fmt: skip
+
+
+def _relative_leverage(resolved: Resolved, tables: Sequence[MarginSchedule]) -> list[float]:
+    """Return the highest leverage of each coin at the venue whose book it is, in units in which BTC has 2."""
+    scenario, day = resolved.scenario, resolved.event.day
+    whose = get_venue(scenario.book_of).on(day) if scenario.book_of else resolved.venue
+
+    def stated(coin: str) -> float:
+        return max(whose.table(coin, day)[0].schedule().leverage_limits)
+
+    own = [max(table.leverage_limits) for table in tables]
+    highest = own if not scenario.book_of else [stated(coin) for coin in scenario.coins]
+    known = dict(zip(scenario.coins, highest, strict=True))
+    return [BTC_UNITS * each / (known.get("BTC") or stated("BTC")) for each in highest]
 
 
 def _interest(book: PositionBook, market: MarketPath, mark0: Any) -> list[int]:

@@ -95,7 +95,7 @@ class Scenario:
         None, "the same of shorts only; none, or no rows for a coin: leverage_mix", unit="x",
     )
     leverage_exponent: float = option(
-        0.5, "drawn leverage is multiplied by (highest leverage of the coin / 20) ^ this", low=0, high=3,
+        0.5, "drawn leverage is multiplied by (twice the coin's highest leverage / that of BTC) ^ this", low=0, high=3,
     )
     delta_neutral_frac: float = option(
         0.75, "share of the shorts' notional whose long leg is elsewhere: leverage 0.05 to 1, cohort delta_neutral",
