@@ -14,6 +14,8 @@ class Liquidity:
         self.world, self.bar, self.part = world, -1, 0
         self.used = [0] * len(world.symbols)
         self.flow = [0] * len(world.symbols)
+        self._shares = [scale * world.rules.participation for scale in world.rules.scale]
+        self._capacity: list[int] = []  # of the bar, by symbol
 
     def enter(self, step: int) -> None:
         """Begin a step; a new bar has its own liquidity."""
@@ -21,13 +23,12 @@ class Liquidity:
         self.flow, self.part = [0] * count, int(walk.part[step - 1])
         if (bar := int(walk.bar[step - 1])) != self.bar:
             self.bar, self.used = bar, [0] * count
+            volumes = zip(self._shares, self.world.volume[:, bar].tolist(), strict=True)
+            self._capacity = [volume * share.numerator // share.denominator for share, volume in volumes]
 
     def left(self, symbol: int) -> int:
         """Return the lots freed up to this step and not used: of floor(volume x scale x participation) in the bar."""
-        rules = self.world.rules
-        share = rules.scale[symbol] * rules.participation
-        capacity = int(self.world.volume[symbol, self.bar]) * share.numerator // share.denominator
-        return freed(capacity, self.part, self.world.walk.parts) - self.used[symbol]
+        return freed(self._capacity[symbol], self.part, self.world.walk.parts) - self.used[symbol]
 
     def use(self, symbol: int, flow: Ints) -> None:
         """Take signed lots out of the bar."""

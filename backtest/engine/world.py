@@ -12,7 +12,7 @@ from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.feedback import Feedback
 from backtest.mechanics.impact import Bands, OrderBook
-from backtest.mechanics.margin import Tiers
+from backtest.mechanics.margin import Tiers, TierTable
 from backtest.mechanics.path import Walk
 from backtest.mechanics.rules import Rules
 
@@ -150,6 +150,11 @@ class World:
         """Return the rows of each symbol and side, longs first."""
         pairs = [(symbol, side) for symbol in range(len(self.symbols)) for side in (LONG, SHORT)]
         return {pair: self.book.block(*pair) for pair in pairs}
+
+    @cached_property
+    def tier_table(self) -> TierTable:
+        """Return the margin schedules of all symbols as one table."""
+        return TierTable.of(self.tiers)
 
     @cached_property
     def value_signs(self) -> Ints:

@@ -19,6 +19,7 @@ NEVER_LONG = -1  # no mark at or above zero breaches
 NEVER_SHORT = 2**62
 HIGHEST = 2**52  # mark quanta; no search goes further
 CHUNK = 1 << 15
+SMALL = 1 << 16  # of a comparison with every floor: beyond it a search is faster
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,59 @@ def maintenance(notional: Ints, tiers: Tiers) -> Ints:
     tier = tier_of(notional, tiers)
     required: Ints = np.maximum(mul_rate_up(notional, tiers.rates_e9[tier]) - tiers.deductions[tier], 0)
     return required
+
+
+@dataclass(frozen=True, slots=True)
+class TierTable:
+    """The schedules of several symbols as one table (symbols, tiers); short ones end in floors that nothing reaches."""
+
+    schedules: tuple[Tiers, ...]
+    floors: Ints
+    rates_e9: Ints
+    deductions: Ints
+    on_entry: Bools
+
+    @staticmethod
+    def of(schedules: Sequence[Tiers]) -> TierTable:
+        """Build the table of some symbols in their order."""
+        shape = (len(schedules), max(map(len, schedules)))
+        floors, rates_e9, less = (
+            np.full(shape, np.iinfo(np.int64).max),
+            np.zeros(shape, np.int64),
+            np.zeros(shape, np.int64),
+        )
+        for symbol, tiers in enumerate(schedules):
+            own = (symbol, slice(0, len(tiers)))
+            floors[own], rates_e9[own], less[own] = tiers.floors, tiers.rates_e9, tiers.deductions
+        return TierTable(tuple(schedules), floors, rates_e9, less, np.array([tiers.on_entry for tiers in schedules]))
+
+    def tier_of(self, symbol: Ints, notional: Ints) -> Ints:
+        """Return the tier of each notional in the schedule of its symbol; floors are inclusive."""
+        if len(notional) * self.floors.shape[1] <= SMALL:
+            counted: Ints = (notional[:, None] >= self.floors[symbol]).sum(axis=1) - 1
+            return counted
+        out = np.empty(len(notional), dtype=np.int64)
+        for k, tiers in enumerate(self.schedules):
+            mine = (symbol == k).nonzero()[0]
+            if mine.size:
+                out[mine] = tier_of(notional[mine], tiers)
+        return out
+
+    def maintenance(self, symbol: Ints, value: Ints, entry_value: Ints) -> Ints:
+        """Return the maintenance margin of positions of several symbols, as ``maintenance`` does of one.
+
+        Examples
+        --------
+        >>> table = TierTable.of([Tiers.of([(0, 50_000_000, 0)]), Tiers.of([(0, 10_000_000, 0), (500, 20_000_000, 5)])])
+        >>> table.maintenance(np.array([0, 1, 1]), np.array([1000, 100, 1000]), np.zeros(3, dtype=int)).tolist()
+        [50, 1, 15]
+        """
+        notional = np.where(self.on_entry[symbol], entry_value, value) if self.on_entry.any() else value
+        tier = self.tier_of(symbol, notional)
+        required: Ints = np.maximum(
+            mul_rate_up(notional, self.rates_e9[symbol, tier]) - self.deductions[symbol, tier], 0
+        )
+        return required
 
 
 NOTHING = Tiers.of([(0, 0, 0)])  # a schedule that asks for no maintenance

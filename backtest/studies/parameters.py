@@ -130,7 +130,12 @@ def _scaled(prior: Prior, value: Value, resolved: Resolved) -> Value:
 
 
 def _value(parameter: Parameter, place: float, resolved: Resolved) -> Value:
-    """Return the value at a place from 0 to 1 of a distribution."""
+    """Return the value at a place from 0 to 1 of a distribution, to six digits, so that it can be set by hand."""
+    value = _exact_value(parameter, place, resolved)
+    return value if isinstance(value, str) else float(f"{value:.6g}")
+
+
+def _exact_value(parameter: Parameter, place: float, resolved: Resolved) -> Value:
     prior = parameter.prior
     if prior.shares is not None:
         if parameter.part == "level":

@@ -15,7 +15,7 @@ from backtest.engine.detect.accounts import BreachProbe, CrossAccounts
 from backtest.engine.ledger import Ledger
 from backtest.engine.prices import Prices
 from backtest.mechanics.exact import RATE_ONE, Bools, Floats, Ints
-from backtest.mechanics.margin import Tiers, maintenance, tier_of
+from backtest.mechanics.margin import TierTable
 
 SIZES = (1024, 128, 16, 2)  # steps of a block, coarse to fine
 FINEST = len(SIZES) - 1
@@ -167,75 +167,65 @@ class AccountBounds:
 
     def _held(self, numbers: Ints) -> AccountsHeld:
         found = self.accounts.rows_of(numbers)
-        symbols, parts = self.ledger.world.book.symbol[found.rows], []
-        for k in range(len(self.ledger.world.symbols)):
-            mine = (symbols == k).nonzero()[0]
-            if mine.size:
-                parts.append((mine, Held.of(self.ledger, found.rows[mine], k)))
-        return AccountsHeld(found.place, len(numbers), tuple(parts))
+        return AccountsHeld(found.place, len(numbers), Held.of(self.ledger, found.rows))
 
     def _surplus_of_all(self, low: Ints, high: Ints) -> Floats:
         """Return the same bound of all accounts, read block by block."""
         out, of = np.zeros(self.accounts.count), self.accounts.of
-        for (symbol, _), block in self.ledger.world.blocks.items():
+        for block in self.ledger.world.blocks.values():
             rows = np.flatnonzero(of[block] >= 0) + block.start
             if rows.size:  # an account has one row in a block: no place comes twice
-                out[of[rows]] += Held.of(self.ledger, rows, symbol).surplus(float(low[symbol]), float(high[symbol]))
+                out[of[rows]] += Held.of(self.ledger, rows).surplus(low, high)
         return out
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the bound of rows of a symbol is made of; ``required`` on the entry value, None where it is at the mark."""
+    """What the bound of rows is made of; ``on_entry`` is maintenance that does not follow the mark, or None."""
 
-    symbol: int
-    tiers: Tiers
+    table: TierTable
+    symbol: Ints
     lots: Floats
     cash: Ints
     gains: Bools  # their value rises with that of a lot
-    required: Floats | None
+    on_entry: Floats | None
 
     @staticmethod
-    def of(ledger: Ledger, rows: Ints, symbol: int) -> Held:
+    def of(ledger: Ledger, rows: Ints) -> Held:
         """Gather rows."""
-        tiers = ledger.world.tiers[symbol]
-        required: Floats | None = None
-        if tiers.on_entry:
-            required = maintenance(ledger.entry_value[rows], tiers).astype(np.float64) * (1.0 + SLACK)
-        lots, gains = ledger.lots[rows].astype(np.float64), ledger.world.position_signs[rows] > 0
-        return Held(symbol, tiers, lots, ledger.settled_cash(rows), gains, required)
+        world = ledger.world
+        table, symbol, lots = world.tier_table, world.book.symbol[rows], ledger.lots[rows].astype(np.float64)
+        on_entry: Floats | None = None
+        if table.on_entry.any():
+            entry_value = ledger.entry_value[rows]
+            on_entry = table.maintenance(symbol, entry_value, entry_value).astype(np.float64) * (1.0 + SLACK)
+        return Held(table, symbol, lots, ledger.settled_cash(rows), world.position_signs[rows] > 0, on_entry)
 
-    def surplus(self, low: float, high: float) -> Floats:
-        """Return a lower bound of equity less maintenance while the value of a lot is between two values."""
-        most, tiers = self.lots * high, self.tiers
-        if self.required is not None:
-            required = self.required
-        elif len(tiers) > 1:
-            tier = tier_of((most * (1.0 + SLACK)).astype(np.int64) + 1, tiers)  # maintenance may jump at a floor
-            required = most * (tiers.rates_e9[tier] / RATE_ONE) - tiers.deductions[tier]
-        else:
-            required = most * (float(tiers.rates_e9[0]) / RATE_ONE)
-        worst = np.where(self.gains, self.lots * low, -most)
+    def surplus(self, low: Ints, high: Ints) -> Floats:
+        """Return a lower bound of equity less maintenance while the value of lots, by symbol, is between two values."""
+        table, symbol = self.table, self.symbol
+        most = self.lots * high.astype(np.float64)[symbol]
+        # maintenance may jump at a floor
+        tier = table.tier_of(symbol, (most * (1.0 + SLACK)).astype(np.int64) + 1)
+        required = most * (table.rates_e9[symbol, tier] / RATE_ONE) - table.deductions[symbol, tier]
+        if self.on_entry is not None:
+            required = np.where(table.on_entry[symbol], self.on_entry, required)
+        worst = np.where(self.gains, self.lots * low.astype(np.float64)[symbol], -most)
         surplus: Floats = self.cash + worst - required
         return surplus - (4.0 + SLACK * (most + np.abs(self.cash)))
 
 
 @dataclass(frozen=True, slots=True)
 class AccountsHeld:
-    """The positions of accounts: of each its account's place, and by symbol those of it."""
+    """The positions of accounts, and of each its account's place."""
 
     place: Ints
     count: int
-    parts: tuple[tuple[Ints, Held], ...]
+    held: Held
 
     def surplus(self, low: Ints, high: Ints) -> Floats:
-        """Return the bound of each account while the value of lots is between ``low`` and ``high``, by symbol."""
-        part = np.zeros(len(self.place))
-        for mine, held in self.parts:
-            part[mine] = held.surplus(float(low[held.symbol]), float(high[held.symbol]))
-        out = np.zeros(self.count)
-        out += np.bincount(self.place, weights=part, minlength=self.count)
-        return out
+        """Return the bound of each account while the value of lots, by symbol, is between ``low`` and ``high``."""
+        return np.bincount(self.place, weights=self.held.surplus(low, high), minlength=self.count).astype(np.float64)
 
 
 def between(begin: Ints, end: Ints, passed: Ints) -> Ints:

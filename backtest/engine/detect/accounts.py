@@ -9,7 +9,6 @@ import numpy as np
 from backtest.engine.ledger import Ledger
 from backtest.engine.mirror import Mirror
 from backtest.mechanics.exact import MILLIONTH, Bools, Floats, Ints
-from backtest.mechanics.margin import maintenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +51,13 @@ class Bearers:
 class BreachProbe:
     """The positions of some accounts, gathered once to ask at many marks which of the accounts are in breach.
 
-    ``at`` is the place of each account's first position; ``of_symbol`` are the places of each symbol's positions.
+    ``at`` is the place of each account's first position.
     """
 
     accounts: CrossAccounts
     place: Ints
     at: Ints
     symbol: Ints
-    of_symbol: tuple[Ints, ...]
     lots: Ints
     signs: Ints
     cash: Ints
@@ -80,7 +78,6 @@ class BreachProbe:
             place=found.place,
             at=at,
             symbol=symbol,
-            of_symbol=tuple((symbol == k).nonzero()[0] for k in range(len(world.symbols))),
             lots=lots,
             signs=world.position_signs[rows],
             cash=ledger.settled_cash(rows),
@@ -94,10 +91,8 @@ class BreachProbe:
             return self.is_open
         world, values = self.accounts.ledger.world, self.accounts.values_per_lot(marks)
         value = self.lots * (values[self.symbol] if values.ndim == 1 else values[self.place, self.symbol])
-        surplus = self.cash + self.signs * value
-        for tiers, mine in zip(world.tiers, self.of_symbol, strict=True):
-            if mine.size:
-                surplus[mine] -= maintenance(tiers.notional(value[mine], self.entry_value[mine]), tiers)
+        required = world.tier_table.maintenance(self.symbol, value, self.entry_value)
+        surplus = self.cash + self.signs * value - required
         left = np.add.reduceat(surplus, self.at)
         low: Bools = left <= 0 if world.rules.inclusive else left < 0
         return low & self.is_open
@@ -146,14 +141,8 @@ class CrossAccounts:
 
     def row_figures(self, rows: Ints, value_per_lot: Ints) -> RowFigures:
         """Return the figures of rows at the value of a lot of each."""
-        value = self.ledger.lots[rows] * value_per_lot
-        required = np.zeros(len(rows), dtype=np.int64)
-        symbols = self.ledger.world.book.symbol[rows]
-        for k, tiers in enumerate(self.ledger.world.tiers):
-            mine = np.flatnonzero(symbols == k)
-            if mine.size:
-                notional = tiers.notional(value[mine], self.ledger.entry_value[rows[mine]])
-                required[mine] = maintenance(notional, tiers)
+        value, world = self.ledger.lots[rows] * value_per_lot, self.ledger.world
+        required = world.tier_table.maintenance(world.book.symbol[rows], value, self.ledger.entry_value[rows])
         return RowFigures(self.ledger.settled_cash(rows), value, required)
 
     def sums_at(self, numbers: Ints, marks: Ints) -> AccountSums:
