@@ -13,6 +13,7 @@ from backtest.run.prepare import Prepared, prepare
 from backtest.run.resolve import resolve
 from backtest.run.run import StoredRun, open_folder
 from backtest.run.stored import drop_draws
+from backtest.scenario.reading import check_values
 from backtest.studies import draws
 from backtest.studies.draws import DrawRequest, check_size, started
 
@@ -82,17 +83,23 @@ def test_a_draw_repeats_as_a_run_with_its_values(made: tuple[Prepared, StoredRun
     assert isinstance(own.open_interest_usd, dict)
     shares = ((0, 3, values["leverage.0-3"]), (3, 7, values["leverage.3-7"]), (7, 0, rest))
     mix = tuple((low * level, high * level, share) for low, high, share in shares)
+    sets = [
+        {**each.plain(), "capital_usd": values["vault." + ("others" if each.coins == "*" else each.name)]}
+        for each in own.vaults
+        if each.coins != "*"  # neither BTC nor SOL is of it
+    ]
     changes = {
-        **GIVEN, "positions": 300, "seed": one.seed, "vault_capital_usd": values["vault_capital"],
+        **GIVEN, "positions": 300, "seed": one.seed, "vaults": sets,
         "mark_half_life_s": values["mark_half_life"], "positions_per_account": values["coins_per_account"],
         "cross_frac": values["cross_share"], "hedged_frac": values["hedged_share"],
-        "leverage_mix": {"default": mix, "BTC": mix},
+        "leverage_mix": {"default": mix}, "leverage_exponent": values["leverage_by_coin"],
+        "delta_neutral_frac": values["delta_neutral_share"], "size_cap_frac": values["largest_account"],
         "open_interest_usd": {
             coin: own.open_interest_usd[coin] * values["open_interest"] * values[f"open_interest_split.{coin}"]
             for coin in own.coins
         },
     }  # fmt: skip
-    s = execute(prepare(resolve("2025-10-10", changes))).summary()
+    s = execute(prepare(resolve("2025-10-10", check_values(changes, "test")))).summary()
     assert float(s["liquidated_usd"]) == pytest.approx(one.headlines.liquidated_usd, rel=1e-9)
     assert float(s["adl_usd"]) == pytest.approx(one.headlines.adl_usd, rel=1e-9)
 
@@ -112,7 +119,7 @@ def test_draws_are_tables_of_sql(made: tuple[Prepared, StoredRun]) -> None:
 @pytest.mark.usefixtures("home")
 def test_draws_that_do_not_belong_together_are_no_draws(made: tuple[Prepared, StoredRun]) -> None:
     found = msgspec.to_builtins(stored(made, 1))
-    found["draws"][1]["values"].pop("vault_capital")
+    found["draws"][1]["values"].pop("mark_half_life")
     with pytest.raises(msgspec.ValidationError, match="the draws differ in the names or kinds of their values"):
         msgspec.convert(found, Draws)
 
