@@ -11,8 +11,13 @@ import pytest
 
 from backtest.api.replay import replay
 from backtest.api.run import Run
+from tests.support.plain import PLAIN_BOOK
 
-FALL = {edge: dt.datetime.fromisoformat(f"2025-10-10T{time}") for edge, time in (("start", "21:10"), ("end", "21:30"))}
+FALL: dict[str, Any] = {
+    "start": dt.datetime.fromisoformat("2025-10-10T21:10"), "end": dt.datetime.fromisoformat("2025-10-10T21:30"),
+    "step_s": 20.0, "mark_half_life_s": 30.0,
+}  # fmt: skip
+HIGH = {**PLAIN_BOOK["leverage_mix"], "BTC": ((0.0, 3.0, 0.2), (3.0, 7.0, 0.3), (7.0, 0.0, 0.5))}  # BTC fell less
 SMALL: dict[str, Any] = {"positions": 1000, "coins": ("BTC", "SOL"), **FALL}
 JOINED: dict[str, Any] = {**SMALL, "positions_per_account": 2.0, "cross_frac": 1.0}
 FUND: dict[str, Any] = {
@@ -36,7 +41,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Return the run of isolated accounts whose book the tests regroup."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CRASHBOOK_HOME", str(tmp_path_factory.mktemp("base")))
-        return replay(**SMALL)
+        return replay(**SMALL, **{**PLAIN_BOOK, "leverage_mix": HIGH})
 
 
 def failed(run: Run) -> list[str]:

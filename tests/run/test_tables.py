@@ -22,7 +22,10 @@ SHORT = {**MINE, "name": "short", "side": "short", "entry_px": 121_000.0, "lever
 
 def fall(start: str, end: str, watch: dict[str, Any]) -> Any:
     """Return a run of BTC over some minutes."""
-    return replay(DAY, coins=("BTC",), positions=500, start=f"{DAY}T{start}", end=f"{DAY}T{end}", watch=[watch])
+    return replay(
+        DAY, coins=("BTC",), positions=500, start=f"{DAY}T{start}", end=f"{DAY}T{end}", watch=[watch], step_s=20.0,
+        mark_half_life_s=30.0,
+    )  # fmt: skip
 
 
 def test_a_liquidation_on_the_way_to_the_second_price_lies_between_the_first_two() -> None:

@@ -129,7 +129,7 @@ def test_a_single_cross_position_and_an_isolated_one_have_one_price(run: Run) ->
 
 def test_the_run_says_that_contagion_is_simulated_only_where_it_is(run: Run) -> None:
     assert not any("Cross-margin contagion" in line for line in run.meta.not_simulated)
-    plain = replay("2025-10-10", positions=200, coins=("BTC", "SOL"))
+    plain = replay("2025-10-10", positions=200, coins=("BTC", "SOL"), cross_frac=0.0)
     assert any("Cross-margin contagion" in line for line in plain.meta.not_simulated)
     said = [line for line in run.meta.assumptions if line.startswith("Of a cross account in breach")]
     assert len(said) == 1

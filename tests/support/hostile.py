@@ -119,7 +119,7 @@ def files(folder: Path | None = None) -> dict[str, bytes]:
 
 def run_of(venue: str = VENUE, count: int = 200, fresh: bool = False, **fields: Any) -> StoredRun:
     """Run the small replay without the command line."""
-    values = {"venue": venue, "positions": count, "start": START, "end": END, **fields}
+    values = {"venue": venue, "positions": count, "start": START, "end": END, "step_s": 20.0, **fields}
     return execute(prepare(resolve(EVENT, check_values(values, "test"))), fresh=fresh)
 
 
