@@ -20,6 +20,7 @@ from backtest.errors import UsageError
 from backtest.studies.study import STUDIES, StudyRequest
 
 if TYPE_CHECKING:
+    from backtest.report.page import Draft
     from backtest.run.prepare import Prepared
     from backtest.run.resolve import Resolved
     from backtest.run.run import StoredRun
@@ -179,8 +180,11 @@ def run_all(resolved: Resolved, given: Mapping[str, Any], extras: Extras, stage:
         show(done, total)
 
     with drawing(prepared, given, extras.draws) as job:
-        run = execute(prepared, count, extras.fresh)
+        run, made = execute(prepared, count, extras.fresh), None
         if job is not None:
+            if extras.report and job.crew is not None and not extras.studies:
+                stage("writing the report")
+                made = begin_report(run)
             run = job.store(run, stage(f"{job.request.size} draws"))
     if extras.draws is not None and not extras.draws.size:
         run = without_draws(run)
@@ -191,7 +195,15 @@ def run_all(resolved: Resolved, given: Mapping[str, Any], extras: Extras, stage:
         os.utime(run.path)
     if extras.report:
         stage("writing the report")
-    return Replayed(run, write_report(run, extras.path) if extras.report else None, not steps)
+    return Replayed(run, write_report(run, extras.path, made) if extras.report else None, not steps)
+
+
+def begin_report(run: StoredRun) -> Draft:
+    """Make what the report shows beside draws, which are still under way, and audit the run."""
+    from backtest.report import begin
+
+    run.audits()
+    return begin(run)
 
 
 def draw_request(

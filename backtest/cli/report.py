@@ -12,6 +12,7 @@ from backtest.cli.output import Output, page
 from backtest.errors import UsageError
 
 if TYPE_CHECKING:
+    from backtest.report.page import Draft
     from backtest.run.run import StoredRun
 
 
@@ -33,13 +34,13 @@ def report(run: str, path: Path | None, show: bool) -> None:
         raise UsageError(f"no browser could be started; open {relative(written)} yourself")
 
 
-def write_report(run: StoredRun, path: Path | None) -> Path:
+def write_report(run: StoredRun, path: Path | None, made: Draft | None = None) -> Path:
     """Write the HTML report of a run, by default to the reports folder of the workspace."""
     from backtest.assets import inside, reports_folder
     from backtest.report import render
 
     name = f"{run.meta.event.id}-{run.meta.venue.id}-{run.run_id}.html"
-    return render(run, path or inside(reports_folder(), name))
+    return render(run, path or inside(reports_folder(), name), made)
 
 
 def relative(path: Path) -> Path:

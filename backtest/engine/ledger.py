@@ -198,7 +198,7 @@ class Ledger:
             np.subtract.at(self.lots, rows, gone)
         if not by_slice:  # a position that closes whole keeps nothing, whatever its slices
             self.entry_value[party.once[self.lots[party.once] == 0]] = 0
-            partly = np.flatnonzero(self.lots[rows])
+            partly = self.lots[rows].nonzero()[0]
             rows, gone, held = rows[partly], gone[partly], held[partly]
         entry = cut_entry_values(rows, gone, held, self.entry_value[rows])
         if party.distinct is None:
@@ -238,7 +238,7 @@ class Ledger:
             return
         due = self.unsettled(rows)
         self.settled[rows] = np.asarray(self.index, dtype=np.int64)[self.world.book.symbol[rows]]
-        paying = np.flatnonzero(due)
+        paying = due.nonzero()[0]
         if paying.size:
             rows, due = rows[paying], due[paying]
             self.move("funding", symbol=self.world.book.symbol[rows], taker=Rows(rows), giver=self.rounding, cash=-due)
@@ -267,7 +267,7 @@ class Ledger:
         if not self.funded:
             return
         for first in range(0, len(self.lots), CHUNK):
-            self.settle(first + np.flatnonzero(self.lots[first : first + CHUNK]))
+            self.settle(first + (self.lots[first : first + CHUNK]).nonzero()[0])
         for owner in (*self.pools(), self.market):
             for symbol in range(len(self.index)):
                 self.settle_owner(owner, symbol)

@@ -77,7 +77,7 @@ def by_symbol(symbol: int | Ints, count: int) -> Iterator[tuple[int, slice | Int
         yield symbol, slice(0, count)
         return
     for each in np.unique(symbol).tolist():
-        yield each, np.flatnonzero(symbol == each)
+        yield each, (symbol == each).nonzero()[0]
 
 
 def cut_entry_values(rows: Ints, lots: Ints, held: Ints, value: Ints) -> Ints:
@@ -91,7 +91,7 @@ def cut_entry_values(rows: Ints, lots: Ints, held: Ints, value: Ints) -> Ints:
     >>> cut_entry_values(rows, np.array([3, 5, 7]), *whole).tolist()
     [30, 50, 71]
     """
-    partial = np.flatnonzero(lots < held)
+    partial = (lots < held).nonzero()[0]
     columns = (column[partial].tolist() for column in (rows, lots, held, value))
     left: dict[int, tuple[int, int]] = {}  # by row, lots and entry value after the slices so far
     cut, row, lots_left, value_left = [], NONE, 0, 0

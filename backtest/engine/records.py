@@ -106,7 +106,7 @@ class Breaches:
         ``floor(value left x lots / lots left)``, the last slice the rest.
         """
         value = self.value_left[at].copy()
-        for i in np.flatnonzero(lots < self.lots_left[at]).tolist():
+        for i in (lots < self.lots_left[at]).nonzero()[0].tolist():
             value[i] = int(value[i]) * int(lots[i]) // int(self.lots_left[at[i]])
         self.lots_left[at] -= lots
         self.value_left[at] -= value

@@ -78,7 +78,12 @@ def _next(replay: Replay, number: int) -> int:
     holding = [vault for vault in ledger.vaults if vault.holds]
     if number >= last or any(fund.holds for fund in ledger.funds) or (holding and world.feedback is not None):
         return number
+    if holding:  # quiet steps count up to the unwinding
+        last = min(last, max(number, replay.step + world.rules.quiet_steps - replay.quiet))
+        if last == number:
+            return number
     due = replay.prices.next_flow(number, min((at for at in replay.funding_at if at >= number), default=last))
+    due = min(due, last)
     expiry = replay.monitor.expires_at()
     if expiry is not None:  # a peak leaves the window of a fund's drawdown
         due = min(due, max(number, 1 + int(np.searchsorted(world.moments[1:], expiry, side="right"))))
@@ -88,13 +93,9 @@ def _next(replay: Replay, number: int) -> int:
         if not low < ledger.marks[symbol] < high:  # left in breach: decided at the start of the next segment
             return number
         due = min(due, replay.prices.first_touch(symbol, number - 1, due - 1, low, high) + 1)
-    if replay.bounds is not None:
-        due = replay.bounds.first(number, due)
-    if holding:  # quiet steps count up to the unwinding
-        due = min(due, max(number, replay.step + world.rules.quiet_steps - replay.quiet))
     for vault in holding:
         due = first_below(replay, vault, number, due)
-    return due
+    return due if replay.bounds is None else replay.bounds.first(number, due)
 
 
 def _finish(replay: Replay) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from backtest.report.page import Draft
     from backtest.run.run import StoredRun
 
-__all__ = ["figures", "findings", "markup", "page", "render", "render_html", "sections", "tables"]
+__all__ = ["begin", "figures", "findings", "markup", "page", "render", "render_html", "sections", "tables"]
 
 
 def render_html(run: StoredRun) -> str:
@@ -23,7 +24,14 @@ def render_html(run: StoredRun) -> str:
     return html(run)
 
 
-def render(run: StoredRun, path: Path | None = None) -> Path:
+def begin(run: StoredRun) -> Draft:
+    """Make what a report shows beside studies, for ``render`` to go on with when the studies have ended."""
+    from backtest.report.page import draft
+
+    return draft(run)
+
+
+def render(run: StoredRun, path: Path | None = None, made: Draft | None = None) -> Path:
     """Write the report of a run and return its path.
 
     Parameters
@@ -32,6 +40,8 @@ def render(run: StoredRun, path: Path | None = None) -> Path:
         A finished run.
     path
         File to write; the workspace's ``reports/<event>-<run_id>.html`` if left out.
+    made
+        What ``begin`` has made of the same run.
 
     Raises
     ------
@@ -40,4 +50,4 @@ def render(run: StoredRun, path: Path | None = None) -> Path:
     """
     from backtest.report.page import write
 
-    return write(run, path)
+    return write(run, path, made)

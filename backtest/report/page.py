@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +25,39 @@ _WHITESPACE: Any = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_n
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
-def html(run: StoredRun) -> str:
-    """Return the report of ``run`` as one HTML page that loads nothing."""
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A page in the making: what was found, and the sections that show no study, by id."""
+
+    found: Findings
+    sections: dict[str, dict[str, Any]]
+
+
+def draft(run: StoredRun) -> Draft:
+    """Return the sections that show no study: they are made while draws are still under way."""
     with run.trusted():
-        return _rendered(Findings(run))
+        f = Findings(run)
+        return Draft(f, {each.id: _section(f, each) for each in SECTIONS if each.shown(f) and not each.of_studies})
 
 
-def _rendered(f: Findings) -> str:
+def html(run: StoredRun, made: Draft | None = None) -> str:
+    """Return the report of ``run`` as one HTML page that loads nothing; ``made`` is its draft, if there is one."""
+    if made is None or made.found.run is not run:
+        made = Draft(Findings(run), {})
+    with run.trusted():
+        return _rendered(made)
+
+
+def _rendered(made: Draft) -> str:
     """Return the page of what was found."""
+    f = made.found
     source = asset("reports", "template.html").read_text(encoding="utf-8")
     style = asset("reports", "style.css").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, **_WHITESPACE)
     template = environment.from_string(source)
     return template.render(
         title=title_of(f),
-        sections=[_section(f, section) for section in SECTIONS if section.shown(f)],
+        sections=[made.sections.get(each.id) or _section(f, each) for each in SECTIONS if each.shown(f)],
         style=Markup(style),
         policy=_policy(source),
         run_id=f.run.meta.run_id,
@@ -65,11 +84,11 @@ def _policy(source: str) -> str:
     return f"default-src 'none'; script-src {hashes}; {style}; base-uri 'none'; form-action 'none'"
 
 
-def write(run: StoredRun, path: Path | None) -> Path:
+def write(run: StoredRun, path: Path | None, made: Draft | None = None) -> Path:
     """Write the report to ``path``; it appears whole or not at all."""
     target = path or inside(reports_folder(), f"{run.meta.event.id}-{run.meta.run_id}.html")
     check_replaceable(target)  # before the work, and again when it is written
-    page = html(run)
+    page = html(run, made)
     try:
         make_folder(target.parent)
         write_file(target, page.encode())

@@ -105,6 +105,12 @@ class StoredRun:
 
         return pl.DataFrame() if self.studies.draws is None else self.studies.draws.frame()
 
+    def read_studies(self) -> None:
+        """Read again what studies have stored beside the run since it was opened."""
+        self.studies = read_studies(self.path)
+        if self._views & {SUMMARIES, *DRAW_TABLES}:  # made of the studies as they were
+            self._con, self._views = None, set()
+
     def table(self, name: str) -> pl.DataFrame:
         """Return a table or view by name."""
         if name in VIEWS:

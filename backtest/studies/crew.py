@@ -8,6 +8,7 @@ number.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import queue
@@ -183,12 +184,15 @@ def serve() -> None:
     incoming, outgoing = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not stand between the answers
     work, task, numbers = pickle.loads(next(_messages(incoming)))
+    gc.freeze()  # modules and task stay: collections between the jobs look at what the jobs leave
+    gc.disable()
     threading.Thread(target=_end_with_parent, args=(incoming,), daemon=True).start()
     number = 0
     with suppress(BrokenPipeError):
         try:
             for number in numbers:
                 _write(outgoing, pickle.dumps(_Done(number, work(task, number))))
+                gc.collect()
         except CrashbookError as error:
             _write(outgoing, pickle.dumps(_Failed(number, str(error), expected=True)))
         except Exception:

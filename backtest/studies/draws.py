@@ -18,7 +18,7 @@ from backtest.errors import UsageError
 from backtest.run.drawn import Draw, DrawnField, Draws
 from backtest.run.identity import code_digest
 from backtest.run.resolve import Resolved
-from backtest.run.run import StoredRun, open_folder
+from backtest.run.run import StoredRun
 from backtest.run.stored import read_studies, store_studies
 from backtest.studies.crew import Crew, run_here, worker_count
 from backtest.studies.one_draw import SEEDS, DrawResult, DrawTask, run_draw
@@ -90,7 +90,8 @@ class Job:
         else:
             results = self.crew.results(progress)
         store_studies(run.path, draws=self._draws(results))
-        return open_folder(run.path)
+        run.read_studies()
+        return run
 
     def _draws(self, results: list[DrawResult]) -> Draws:
         seed = self.task.resolved.scenario.seed

@@ -251,7 +251,7 @@ def test_report_writes_opens_and_prints_the_path(desk: Path, monkeypatch: pytest
     assert result.stdout == "report  a.html\n"
     assert opened == [(desk / "a.html").as_uri()]
     monkeypatch.setattr("webbrowser.open", lambda address: False)
-    monkeypatch.setattr("backtest.report.render", lambda run, path: path)
+    monkeypatch.setattr("backtest.report.render", lambda run, path, made: path)
     refused = call("report", "--output", "a.html", "--open")
     assert refused.exit_code == 2
     assert "no browser could be started; open a.html yourself" in refused.stderr

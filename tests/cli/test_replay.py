@@ -73,7 +73,7 @@ def test_a_run_shown_again_becomes_the_latest(workspace: Path) -> None:
 
 
 def test_the_report_goes_where_it_is_asked_to(shared: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backtest.report.render", lambda run, path: path)
+    monkeypatch.setattr("backtest.report.render", lambda run, path, made: path)
     result = call("replay", *SMALL, "--output", "out/mine.html", "--draws", "0")
     assert result.stdout.splitlines()[-1] == "report  out/mine.html"
     refused = call("replay", *SMALL, "--output", "mine.html", "--no-report")

@@ -20,8 +20,10 @@ from backtest.errors import CrashbookError
 from backtest.report import render, render_html
 from backtest.report.figures.style import COLOURS
 from backtest.report.findings import Findings
+from backtest.report.page import draft, html
 from backtest.report.sections.registry import SECTIONS, in_short
 from backtest.run.run import StoredRun
+from backtest.run.stored import Studies
 from backtest.run.stored import plain as plain_row
 from backtest.sql.files import get_query
 from tests.report.conftest import CASES, EVIL, Draft, Reports
@@ -372,6 +374,16 @@ def test_cliffs_and_what_the_headlines_follow(reports: Reports) -> None:
     assert "median of 4 draws, 5–95 %:" in plain(section(page, "sure"))
 
 
+def test_a_page_begun_before_the_draws_ended_is_the_same(reports: Reports) -> None:
+    run = reports.run("draws")
+    whole = StoredRun(run.path, run.meta, run.studies)
+    begun = StoredRun(run.path, run.meta, Studies())
+    made = draft(begun)
+    assert begun.query("draw_spread").is_empty()
+    begun.read_studies()
+    assert html(begun, made) == html(whole, made) == html(whole)
+
+
 def test_without_draws_the_report_says_so(reports: Reports) -> None:
     page = reports.page("one symbol")
     words = "Nothing was drawn, so no number here has a band for what is not known."
@@ -420,7 +432,7 @@ def test_a_report_is_written_whole_or_not_at_all(
 def drawn_before(reports: Reports, monkeypatch: pytest.MonkeyPatch) -> StoredRun:
     """Return a run whose page is not drawn again to be written."""
     page = reports.page("no liquidation")
-    monkeypatch.setattr("backtest.report.page.html", lambda run: page)
+    monkeypatch.setattr("backtest.report.page.html", lambda run, made: page)
     return reports.run("no liquidation")
 
 

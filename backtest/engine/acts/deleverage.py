@@ -23,7 +23,7 @@ def bankrupts(replay: Replay, breaches: Breaches) -> None:
     for symbol in np.unique(breaches.symbol).tolist():
         for side in (LONG, SHORT):
             mine = (breaches.symbol == symbol) & (breaches.side == side)
-            at = np.flatnonzero(mine & (breaches.lots_left > breaches.deferred_lots))
+            at = (mine & (breaches.lots_left > breaches.deferred_lots)).nonzero()[0]
             if at.size:
                 _wave_of_bankrupts(replay, breaches, at, symbol, side)
     socialise(replay)
@@ -105,7 +105,7 @@ def _close(
 ) -> Closed:
     """Close slices of bankrupts (``claims``, ascending places in the breaches) against winners of one symbol."""
     rows, sign = breaches.row[claims], breaches.value_sign[claims]
-    first = np.flatnonzero(np.diff(claims, prepend=-1))
+    first = (np.diff(claims, prepend=-1)).nonzero()[0]
     entry_values = replay.ledger.move(
         "adl",
         symbol=int(breaches.symbol[claims[0]]) if claims.size else 0,

@@ -26,7 +26,7 @@ def fill_prices(replay: Replay, breaches: Breaches, mine: Ints, wanted: Ints, *,
     for side in (LONG, SHORT):
         alike = breaches.side[mine] == side
         orders = np.where(alike, wanted, 0)
-        first = np.flatnonzero(orders)
+        first = orders.nonzero()[0]
         if first.size:
             lots = min(int(orders.sum()), left)
             shifted = forced_prices(replay, symbol, side, base, first_px=int(base[first[0]]), lots=lots)
@@ -46,4 +46,4 @@ def forced_prices(replay: Replay, symbol: int, side: int, base: Ints, *, first_p
     if shift is None:  # liquidity carried without volume: the worst price of the bar
         return np.full(len(base), low if side > 0 else high, dtype=np.int64)
     most = high + int(base.max(initial=0))  # more moves no price further, and may leave 64 bits
-    return np.clip(base - side * min(shift, most), low, high)
+    return np.minimum(np.maximum(base - side * min(shift, most), low), high)

@@ -21,7 +21,7 @@ def to_book(replay: Replay, breaches: Breaches, *, at_end: bool) -> None:
     rules = replay.world.rules
     rule = LIQUIDATION_RULES[rules.liquidation_rule]
     for symbol in np.unique(breaches.symbol).tolist():
-        mine = np.flatnonzero(breaches.symbol == symbol)
+        mine = (breaches.symbol == symbol).nonzero()[0]
         batch = _batch(replay, breaches, symbol, mine, at_end=at_end)
         if not batch.may_order.any() and not rule.per_block:
             continue
@@ -38,14 +38,14 @@ def to_book(replay: Replay, breaches: Breaches, *, at_end: bool) -> None:
         breaches.deferred_lots[mine[fills.deferred]] = breaches.lots_left[mine[fills.deferred]]
     if rule.per_block and rules.block is not None:  # of those that go on to ADL, the first; the others wait
         most = replay.world.blocks_passed(replay.step) * rules.block.deleverages
-        later = np.flatnonzero(breaches.lots_left > breaches.deferred_lots)[most:]
+        later = (breaches.lots_left > breaches.deferred_lots).nonzero()[0][most:]
         breaches.deferred_lots[later] = breaches.lots_left[later]
 
 
 def fees(replay: Replay, breaches: Breaches) -> None:
     """Charge the liquidation fee on book fills, at most what the fills left above the bankruptcy value."""
     rules = replay.world.rules
-    at = np.flatnonzero(breaches.book_lots)
+    at = breaches.book_lots.nonzero()[0]
     surplus = breaches.value_sign[at] * (breaches.book_value[at] - breaches.book_bankruptcy_value[at])
     surplus = np.maximum(surplus, 0)  # below zero where the fund has paid
     breaches.fee[at] = np.minimum(mul_rate(breaches.book_value[at], rules.fee_e9), surplus)
@@ -57,7 +57,7 @@ def residuals(replay: Replay, breaches: Breaches) -> None:
     """Give collateral left after book fill and fee to the owner the profile names; of those that wait, to none."""
     owner = replay.world.rules.residual_owner
     if owner != "account":
-        at = np.flatnonzero(np.where(breaches.deferred_lots > 0, 0, breaches.residual))
+        at = (np.where(breaches.deferred_lots > 0, 0, breaches.residual)).nonzero()[0]
         _pay(replay, breaches, at, breaches.residual[at], owner, "residual")
 
 

@@ -106,7 +106,7 @@ class AccountBounds:
         hit = self._in_breach(found, end)
         passed = np.full(len(found), 0 if jump else PARTS, dtype=np.int64)
         if not jump and self.urgent.size:
-            waiting = np.flatnonzero(np.isin(found, self.urgent))
+            waiting = (np.isin(found, self.urgent)).nonzero()[0]
             at_start = waiting[self._in_breach(found[waiting], begin)]
             hit[at_start] = True
             passed[at_start] = 0
@@ -114,7 +114,7 @@ class AccountBounds:
         numbers, passed = found[hit], passed[hit]
         if jump:
             return AccountBreaches(numbers, passed, 1, np.broadcast_to(end, (len(numbers), len(end))))
-        late = np.flatnonzero(passed)
+        late = passed.nonzero()[0]
         if late.size:
             passed[late] = self._places(numbers[late], begin, end)
         return AccountBreaches(numbers, passed, PARTS, between(begin, end, passed))
@@ -138,7 +138,7 @@ class AccountBounds:
         """Return the accounts of either, ascending."""
         marked = np.zeros(self.accounts.count, dtype=bool)
         marked[some] = marked[others] = True
-        return np.flatnonzero(marked)
+        return marked.nonzero()[0]
 
     def _candidates(self, level: int, step: int) -> Ints:
         """Return the accounts that may be in breach at the end of some step of the block that holds a step."""
@@ -173,7 +173,7 @@ class AccountBounds:
         """Return the same bound of all accounts, read block by block."""
         out, of = np.zeros(self.accounts.count), self.accounts.of
         for block in self.ledger.world.blocks.values():
-            rows = np.flatnonzero(of[block] >= 0) + block.start
+            rows = (of[block] >= 0).nonzero()[0] + block.start
             if rows.size:  # an account has one row in a block: no place comes twice
                 out[of[rows]] += Held.of(self.ledger, rows).surplus(low, high)
         return out

@@ -127,10 +127,11 @@ class CrossAccounts:
 
     def rows_of(self, numbers: Ints) -> RowsOfAccounts:
         """Return the rows of accounts."""
-        first, size = self.starts[numbers], self.starts[numbers + 1] - self.starts[numbers]
-        place = np.repeat(np.arange(len(numbers)), size)
-        within = np.arange(len(place)) - np.repeat(np.cumsum(size) - size, size)
-        return RowsOfAccounts(self.rows[first[place] + within], place)
+        first = self.starts[numbers]
+        size = self.starts[numbers + 1] - first
+        place = np.arange(len(numbers)).repeat(size)
+        at = np.arange(len(place)) + (first - (size.cumsum() - size))[place]
+        return RowsOfAccounts(self.rows[at], place)
 
     def values_per_lot(self, marks: Ints) -> Ints:
         """Return the value of a lot at marks, in quanta; the last axis is the symbol."""

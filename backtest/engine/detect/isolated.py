@@ -182,11 +182,13 @@ class Ladder:
         if not rows.size:
             return
         self.sorting[rows - self.block.start] = 0
-        extras = np.union1d(self.extras[self.ledger.lots[self.extras] > 0], rows)
+        kept = (self.ledger.lots[self.extras] > 0) & ~np.isin(self.extras, rows)  # their marks are known
+        extras = np.concatenate([self.extras[kept], rows])
         if len(extras) <= MAX_EXTRAS:
-            self._set_extras(extras)
+            self.nearest = None
+            self.extras, self.extra_marks = extras, np.concatenate([self.extra_marks[kept], self._exact(rows)])
         elif self.sortings < MAX_SORTINGS:
-            self._sort(extras)
+            self._sort(np.sort(extras))
         else:
             self.build()
 

@@ -179,4 +179,5 @@ SECTION = Section(
     question="What are the headline numbers?",
     answer=answer,
     parts=(Part("", tiles_markup, ("run_summary", "draw_spread")),),
+    of_studies=True,
 )

@@ -30,7 +30,7 @@ def in_short(f: Findings) -> Markup:
 
 
 SECTIONS = (
-    Section("summary", "Summary", "What happened?", in_short),
+    Section("summary", "Summary", "What happened?", in_short, of_studies=True),
     numbers.SECTION,
     unknown.SECTION,
     price.SECTION,

@@ -39,6 +39,8 @@ class Section:
         The sentence that the paragraph at the top of the report takes from this section; it stands nowhere else.
     shown
         Whether a run has the section.
+    of_studies
+        Whether it shows draws, seeds or other studies, which may still be under way when the rest is made.
     """
 
     id: str
@@ -48,3 +50,4 @@ class Section:
     parts: tuple[Part, ...] = ()
     headline: Text | None = None
     shown: Callable[[Findings], bool] = lambda f: True
+    of_studies: bool = False

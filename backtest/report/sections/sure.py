@@ -250,4 +250,5 @@ SECTION = Section(
         Part("One setting changed at a time", sensitivity_table, ("run_summary",)),
         Part("The headline numbers over seeds", bands_table, ("seed_spread",)),
     ),
+    of_studies=True,
 )

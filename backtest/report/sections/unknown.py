@@ -245,4 +245,5 @@ SECTION = Section(
         Part("What was drawn", drawn_table, ("draw_parameters",)),
     ),
     headline=headline,
+    of_studies=True,
 )
