@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from backtest.errors import ConfigError, DataGapError
 from backtest.lake.checks import check_bars, gaps_text
@@ -36,6 +35,8 @@ from backtest.times import Window, micros, moment
 from backtest.venue.instrument import Instrument
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from backtest.catalogue.events import CrashEvent
     from backtest.venue.profile import VenueProfile
 

@@ -20,7 +20,7 @@ from backtest.run.simulated import simulated
 
 def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = False) -> StoredRun:
     """Run a prepared replay and return it opened; identical inputs give the folder that is already there."""
-    from backtest.run.tables import result_tables
+    from backtest.run.tables.results import result_tables
 
     folder = inside(runs_folder(), prepared.run_id)
     clear(folder)  # the run may be there, and beside it what a killed writer of it left

@@ -15,8 +15,8 @@ from backtest.engine.columns import chosen
 from backtest.engine.records import VAULT
 from backtest.formatting import coin
 from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Floats, Ints
+from backtest.run.finished import Finished
 from backtest.run.run import StoredRun
-from backtest.run.tables import Finished
 from backtest.run.tables.liquidation import crossing_ts
 from backtest.run.tables.shared import Shared
 from backtest.run.tables.steps import reached_in

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from backtest.assets import inside, runs_folder
 from backtest.catalogue.priors import Priors
@@ -135,7 +135,7 @@ def started(prepared: Prepared, overrides: Mapping[str, Any], request: DrawReque
     parameters = parameters_for(request.priors, resolved, overrides, request.positions)
     task = DrawTask(
         resolved=resolved,
-        market=prepared.market,
+        market=replace(prepared.market, actual=cast(Any, None)),  # no draw reads it, and frames take long to import
         positions=request.positions,
         parameters=parameters.rows,
         values=tuple(draw(parameters.rows, resolved, request.size, request.priors.accepted)),

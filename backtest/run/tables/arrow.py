@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from backtest.errors import RangeError
 from backtest.mechanics.exact import Bools, Ints
 from backtest.schema.table import MONEY_LIMIT, Kind, Table
 
-_ARROW: dict[Kind, Any] = {
-    "int": pa.int64(),
-    "bool": pa.bool_(),
-    "str": pa.string(),
-    "float": pa.float64(),
-    "money": pa.decimal128(18, 6),
-    "money12": pa.decimal128(38, 12),
-    "ts": pa.timestamp("us"),
-}
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@cache
+def _types() -> dict[Kind, Any]:
+    """Return the Arrow type of each kind of column."""
+    import pyarrow as pa
+
+    return {
+        "int": pa.int64(),
+        "bool": pa.bool_(),
+        "str": pa.string(),
+        "float": pa.float64(),
+        "money": pa.decimal128(18, 6),
+        "money12": pa.decimal128(38, 12),
+        "ts": pa.timestamp("us"),
+    }
 
 
 def arrow_schema(table: Table) -> pa.Schema:
     """Return the Arrow schema of a table, with unit and meaning of each column as metadata."""
-    return pa.schema([pa.field(c.name, _ARROW[c.kind], metadata={"unit": c.unit, "doc": c.doc}) for c in table.columns])
+    import pyarrow as pa
+
+    return pa.schema(
+        [pa.field(c.name, _types()[c.kind], metadata={"unit": c.unit, "doc": c.doc}) for c in table.columns]
+    )
 
 
 def money(quanta: Ints) -> pa.Array:
@@ -36,6 +49,8 @@ def money(quanta: Ints) -> pa.Array:
     >>> money(np.array([1_500_000, -1]))[1].as_py()
     Decimal('-0.000001')
     """
+    import pyarrow as pa
+
     if len(quanta) and max(abs(int(quanta.max())), abs(int(quanta.min()))) >= MONEY_LIMIT:
         raise RangeError("an amount reaches 1e12 USD, the limit of DECIMAL(18,6); use a smaller open interest")
     wide = np.empty((len(quanta), 2), dtype=np.int64)
@@ -48,6 +63,8 @@ def plain(values: Any, kind: Kind, missing: Bools | None = None) -> pa.Array:
 
     Built from buffers, as all arrays here: ``pyarrow.array`` imports pandas to look at what it is given.
     """
+    import pyarrow as pa
+
     if kind == "money":
         return money(values)
     nulls = None if missing is None else bits(~missing)
@@ -56,16 +73,20 @@ def plain(values: Any, kind: Kind, missing: Bools | None = None) -> pa.Array:
     else:
         width = np.float64 if kind == "float" else np.dtype("datetime64[us]") if kind == "ts" else np.int64
         body = pa.py_buffer(np.ascontiguousarray(values.astype(width, copy=False)).view(np.uint8))
-    return pa.Array.from_buffers(_ARROW[kind], len(values), [nulls, body])
+    return pa.Array.from_buffers(_types()[kind], len(values), [nulls, body])
 
 
 def bits(flags: Bools) -> pa.Buffer:
     """Return flags as an Arrow bitmap."""
+    import pyarrow as pa
+
     return pa.py_buffer(np.packbits(flags, bitorder="little").tobytes())
 
 
 def build(table: Table, rows: int, columns: Mapping[str, Any]) -> pa.Table:
     """Return an Arrow table from arrays, lists or scalars in the order and types of the schema."""
+    import pyarrow as pa
+
     arrays = []
     for column in table.columns:
         value = columns[column.name]
@@ -89,9 +110,11 @@ def listed(values: list[Any], kind: Kind) -> pa.Array:
     >>> listed(["a", None, "bc"], "str").to_pylist(), listed([1, None], "int").to_pylist()
     (['a', None, 'bc'], [1, None])
     """
+    import pyarrow as pa
+
     if kind == "money12":
         wide = b"".join(value.to_bytes(16, "little", signed=True) for value in values)
-        return pa.Array.from_buffers(_ARROW[kind], len(values), [None, pa.py_buffer(wide)])
+        return pa.Array.from_buffers(_types()[kind], len(values), [None, pa.py_buffer(wide)])
     missing = np.array([value is None for value in values], dtype=bool)
     if kind == "str":
         words = [b"" if value is None else str(value).encode() for value in values]
@@ -111,6 +134,8 @@ def named(codes: Ints, names: Sequence[str]) -> pa.Array:
     >>> named(np.array([1, 0, 1]), ("long", "short")).to_pylist()
     ['short', 'long', 'short']
     """
+    import pyarrow as pa
+
     words = np.array([name.encode() for name in names] or [b""])
     lengths = np.char.str_len(words)[codes]
     ends = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)

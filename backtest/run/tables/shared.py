@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from backtest.engine.columns import chosen
 from backtest.engine.records import FUND, NONE, VAULT
 from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Ints
 from backtest.run.finished import Finished
 from backtest.run.tables.arrow import named, nullable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Columns = Mapping[str, Any]
 
