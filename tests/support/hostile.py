@@ -26,7 +26,9 @@ from tests.support.command import call
 
 EVENT, VENUE, SYMBOL = "2021-12-04", "binanceusdm", "BTC/USDT:USDT"
 START, END = (dt.datetime.fromisoformat(f"{EVENT}T05:{minute}:00") for minute in (20, 35))
-WINDOW = ("--set", f"start={START.isoformat()}", "--set", f"end={END.isoformat()}", "-q")
+WINDOW = (
+    "--set", f"start={START.isoformat()}", "--set", f"end={END.isoformat()}", "--set", "step_s=20.0", "-q",
+)  # fmt: skip
 MINUTES = 15
 PRICES = ("open", "high", "low", "close")
 
@@ -86,7 +88,7 @@ def refusal(code: int, *settings: str, file: Path | None = None, positions: str 
 def prepared(*settings: str, file: Path | None = None, positions: str = "200", event: str = EVENT) -> Prepared:
     """Prepare the small replay as the command does."""
     book = {"positions": int(positions)} if positions.isdecimal() else {"positions_file": positions}
-    window = WINDOW[1:4:2] if event == EVENT else ()
+    window = WINDOW[1:6:2] if event == EVENT else ()
     return prepare(resolve(event, overrides(file, book, [*window, *settings])))
 
 
