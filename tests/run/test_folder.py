@@ -106,7 +106,7 @@ def test_the_id_changes_with_seed_scenario_venue_code_and_data(monkeypatch: pyte
     ids["field"] = run_of(fund_start_usd=1e6).run_id
     ids["venue"] = run_of(venue="bybit").run_id
     with monkeypatch.context() as patch:
-        patch.setattr(identity, "code_digest", lambda: "2" * 64)
+        patch.setattr(identity, "code_digest", lambda *_: "2" * 64)
         ids["code"] = run_of().run_id
     store(tape())
     ids["data"] = run_of().run_id

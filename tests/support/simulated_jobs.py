@@ -171,7 +171,7 @@ def replay_jobs(setting: Setting) -> Iterator[Job]:
     made: dict[str, Any] = {}
     sealed, simulate, result_tables, write_table = (
         RUN_FOLDER.sealed,
-        EXECUTE.simulate,
+        EXECUTE.simulated,
         tables.result_tables,
         pq.write_table,
     )
@@ -186,7 +186,7 @@ def replay_jobs(setting: Setting) -> Iterator[Job]:
         write_table(table, out, **options)
         return out.getvalue()
 
-    setting.patch.setattr(EXECUTE, "simulate", lambda *args: remembered("outcome", simulate, *args))
+    setting.patch.setattr(EXECUTE, "simulated", lambda *args: remembered("outcome", simulate, *args))
     setting.patch.setattr(tables, "result_tables", lambda *args: remembered("tables", result_tables, *args))
 
     def write(table: Any, file: Any, **options: Any) -> None:
@@ -198,7 +198,7 @@ def replay_jobs(setting: Setting) -> Iterator[Job]:
 
     setting.patch.setattr(pq, "write_table", write)
     setting.patch.setattr(RUN_FOLDER, "sealed", lambda body: remembered("run.json", sealed, body))
-    setting.patch.setattr(identity, "code_digest", lambda: "0" * 64)
+    setting.patch.setattr(identity, "code_digest", lambda *_: "0" * 64)
     values = {"venue": hostile.VENUE, "positions": 20, "start": hostile.START, "end": hostile.END}
     prepared = prepare(resolve(hostile.EVENT, check_values(values, "test")))
     whole, damaged, empty = (setting.folder / name for name in ("whole", "damaged", "empty"))
