@@ -1,5 +1,5 @@
 -- title: How does ADL follow the capital of a vault?
--- params: neighbours INTEGER = 5 (draws on each side)
+-- params: neighbours INTEGER = 5 (5 draws on each side)
 -- grain: one row per vault and draw, the least capital first
 -- units: usd; adl_usd of the coins that the vault takes; adl_median_usd is the median of the draw and its neighbours by capital
 -- note: of draws in which the vault has capital
