@@ -161,10 +161,11 @@ def replay_jobs(setting: Setting) -> Iterator[Job]:
     """
     import pyarrow.parquet as pq
 
-    from backtest.run import identity, tables
+    from backtest.run import identity
     from backtest.run.execute import execute
     from backtest.run.prepare import prepare
     from backtest.run.resolve import resolve
+    from backtest.run.tables import results
     from backtest.scenario.reading import check_values
     from tests.support import hostile
 
@@ -172,7 +173,7 @@ def replay_jobs(setting: Setting) -> Iterator[Job]:
     sealed, simulate, result_tables, write_table = (
         RUN_FOLDER.sealed,
         EXECUTE.simulated,
-        tables.result_tables,
+        results.result_tables,
         pq.write_table,
     )
 
@@ -187,7 +188,7 @@ def replay_jobs(setting: Setting) -> Iterator[Job]:
         return out.getvalue()
 
     setting.patch.setattr(EXECUTE, "simulated", lambda *args: remembered("outcome", simulate, *args))
-    setting.patch.setattr(tables, "result_tables", lambda *args: remembered("tables", result_tables, *args))
+    setting.patch.setattr(results, "result_tables", lambda *args: remembered("tables", result_tables, *args))
 
     def write(table: Any, file: Any, **options: Any) -> None:
         name = next((name for name, each in made.get("tables", {}).items() if each is table), "")
