@@ -226,7 +226,7 @@ def answer_jobs(setting: Setting) -> Iterator[Job]:
         path.write_bytes(b"older " * 400)
     row = StudyRow(label="a", run_id="one", metrics={"adl_usd": 1.0})
     store_studies(before / run, rows={"first": (row,)})
-    setting.patch.setattr(page, "html", lambda _: "<p>page</p>" * 300)
+    setting.patch.setattr(page, "html", lambda *_: "<p>page</p>" * 300)
     of_run = SimpleNamespace(meta=SimpleNamespace(event=SimpleNamespace(id="2025-10-10"), run_id="one"))
 
     def answer() -> None:
