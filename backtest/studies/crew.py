@@ -2,8 +2,8 @@
 
 A worker is a new interpreter that knows nothing of its parent but the task: no lock, thread or open file of the parent
 can reach it, and a script of a user is not run again. It is in a process group of its own, so Ctrl-C reaches the
-parent alone, which ends the workers; and it ends by itself when its parent is gone. Job k goes to worker k modulo their
-number.
+parent alone, which ends the workers; and it ends by itself when its parent is gone. A worker that is done with a job
+gets the next one, in the order of their numbers.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, BinaryIO, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from backtest.errors import CrashbookError
 
@@ -39,9 +39,11 @@ def worker_count(jobs: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
+class Done(Generic[Result]):
+    """The result of a job."""
+
     number: int
-    result: Any
+    result: Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +56,27 @@ class _Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ended:
-    """A worker has ended or was killed: all it wrote was read."""
+class Ended:
+    """A worker has ended or was killed: all it wrote was read; ``number`` is the job that it took with it, if any."""
 
     code: int
+    number: int | None
+
+    @property
+    def cause(self) -> str:
+        """Return how the process ended.
+
+        Examples
+        --------
+        >>> Ended(-9, 3).cause, Ended(1, None).cause
+        ('killed by signal 9', 'exit code 1')
+        """
+        return f"killed by signal {-self.code}" if self.code < 0 else f"exit code {self.code}"
 
 
 @dataclass
 class Crew(Generic[Task, Result]):
-    """Workers that run ``work(task, k)`` for k from 0 to ``jobs`` - 1 from the moment they are started.
+    """Workers that run ``work(task, k)`` for each number k of jobs from the moment they are started.
 
     Parameters
     ----------
@@ -70,24 +84,33 @@ class Crew(Generic[Task, Result]):
         A function of a module; the workers import it.
     task
         What all jobs share; pickled once.
+    jobs
+        Their number, or the numbers themselves.
     name
         The noun of a job in messages.
     """
 
     work: Callable[[Task, int], Result]
     task: Task
-    jobs: int
+    jobs: int | Sequence[int]
     workers: int
     name: str = "job"
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _attendants: list[threading.Thread] = field(default_factory=list)
-    _news: queue.SimpleQueue[_Done | _Failed | _Ended] = field(default_factory=queue.SimpleQueue)
+    _waiting: queue.SimpleQueue[int] = field(default_factory=queue.SimpleQueue)
+    _news: queue.SimpleQueue[Done[Result] | _Failed | Ended] = field(default_factory=queue.SimpleQueue)
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """Return the numbers of all jobs."""
+        return range(self.jobs) if isinstance(self.jobs, int) else self.jobs
 
     def __enter__(self) -> Self:
         code = _START.format(path=sys.path)
-        for first in range(self.workers):
-            numbers = range(first, self.jobs, self.workers)
-            message = pickle.dumps((self.work, self.task, numbers), protocol=pickle.HIGHEST_PROTOCOL)
+        for number in self.numbers:
+            self._waiting.put(number)
+        message = pickle.dumps((self.work, self.task), protocol=pickle.HIGHEST_PROTOCOL)
+        for _ in range(self.workers):
             process = subprocess.Popen(
                 [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
             )
@@ -103,17 +126,46 @@ class Crew(Generic[Task, Result]):
             attendant.join()
 
     def _attend(self, process: subprocess.Popen[bytes], message: bytes) -> None:
-        """Hand a worker its task and pass on what it answers."""
+        """Hand a worker its task, then one job after another, and pass on what it answers."""
         assert process.stdin is not None
         assert process.stdout is not None
-        with suppress(OSError, EOFError, ValueError, pickle.UnpicklingError):
+        number = None
+        with suppress(OSError, EOFError, ValueError, pickle.UnpicklingError, queue.Empty):
             _write(process.stdin, message)
-            for answer in _messages(process.stdout):
+            answers = _messages(process.stdout)
+            while True:
+                number = self._waiting.get_nowait()
+                _write(process.stdin, pickle.dumps(number))
+                answer = next(answers, None)
+                if answer is None:
+                    break
                 self._news.put(pickle.loads(answer))
-        for stream in (process.stdin, process.stdout):
+                number = None
+        for stream in (process.stdin, process.stdout):  # a worker ends when its stdin does
             with suppress(OSError):
                 stream.close()
-        self._news.put(_Ended(process.wait()))
+        self._news.put(Ended(process.wait(), number))
+
+    def arrivals(self) -> Iterator[Done[Result] | Ended]:
+        """Yield each result as it comes, and each worker that ends; with the last worker the jobs are over.
+
+        Raises
+        ------
+        CrashbookError
+            A job was refused.
+        RuntimeError
+            A job failed for a defect of the program.
+        """
+        working, total = self.workers, len(self.numbers)
+        while working:
+            news = self._news.get()
+            if isinstance(news, _Failed):
+                which = f"{self.name} {news.number + 1} of {total}"
+                if news.expected:
+                    raise CrashbookError(f"{which}: {news.text}")
+                raise RuntimeError(f"{which} failed\n{news.text}")
+            working -= isinstance(news, Ended)
+            yield news
 
     def results(self, progress: Progress | None = None) -> list[Result]:
         """Return the results of all jobs by number, when all are there.
@@ -126,25 +178,20 @@ class Crew(Generic[Task, Result]):
             A job failed for a defect of the program.
         """
         found: dict[int, Result] = {}
-        working = self.workers
-        while len(found) < self.jobs:
-            news = self._news.get()
-            if isinstance(news, _Failed):
-                if news.expected:
-                    raise CrashbookError(f"{self.name} {news.number + 1} of {self.jobs}: {news.text}")
-                raise RuntimeError(f"{self.name} {news.number + 1} of {self.jobs} failed\n{news.text}")
-            if isinstance(news, _Ended):
-                working -= 1
-                if news.code or not working:
-                    raise CrashbookError(
-                        f"{self.name}s: a worker process died ({_cause(news.code)}), nothing of them was kept; "
-                        "run them again, with fewer or smaller books if memory is short"
-                    )
-                continue
-            found[news.number] = news.result
-            if progress:
-                progress(len(found), self.jobs)
-        return [found[number] for number in range(self.jobs)]
+        total = len(self.numbers)
+        for news in self.arrivals():
+            if isinstance(news, Done):
+                found[news.number] = news.result
+                if progress:
+                    progress(len(found), total)
+            elif news.number is not None or news.code:
+                raise CrashbookError(
+                    f"{self.name}s: a worker process died ({news.cause}), nothing of them was kept; "
+                    "run them again, with fewer or smaller books if memory is short"
+                )
+            if len(found) == total:
+                break
+        return [found[number] for number in self.numbers]
 
 
 def run_here(
@@ -168,43 +215,36 @@ def run_here(
     return found
 
 
-def _cause(code: int) -> str:
-    """Return how a process ended.
-
-    Examples
-    --------
-    >>> _cause(-9), _cause(1)
-    ('killed by signal 9', 'exit code 1')
-    """
-    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-
-
 def serve() -> None:
-    """Run the jobs of a worker process: the task comes on stdin, answers go to stdout."""
+    """Run the jobs of a worker process: the task and the numbers of jobs come on stdin, answers go to stdout."""
     incoming, outgoing = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not stand between the answers
-    work, task, numbers = pickle.loads(next(_messages(incoming)))
+    messages = _messages(incoming)
+    work, task = pickle.loads(next(messages))
     gc.freeze()  # modules and task stay: collections between the jobs look at what the jobs leave
     gc.disable()
-    threading.Thread(target=_end_with_parent, args=(incoming,), daemon=True).start()
-    number = 0
+    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(messages, waiting), daemon=True).start()
     with suppress(BrokenPipeError):
-        try:
-            for number in numbers:
-                _write(outgoing, pickle.dumps(_Done(number, work(task, number))))
-                gc.collect()
-        except CrashbookError as error:
-            _write(outgoing, pickle.dumps(_Failed(number, str(error), expected=True)))
-        except Exception:
-            _write(outgoing, pickle.dumps(_Failed(number, traceback.format_exc(), expected=False)))
+        while True:
+            number = waiting.get()
+            answer: Done[Any] | _Failed
+            try:
+                answer = Done(number, work(task, number))
+            except CrashbookError as error:
+                answer = _Failed(number, str(error), expected=True)
+            except Exception:
+                answer = _Failed(number, traceback.format_exc(), expected=False)
+            _write(outgoing, pickle.dumps(answer))
+            gc.collect()
     os._exit(0)
 
 
-def _end_with_parent(incoming: BinaryIO) -> None:
-    """End this process when the other end of its stdin closes: the parent is gone."""
-    while os.read(incoming.fileno(), 1 << 16):
-        pass
-    os._exit(1)
+def _listen(messages: Iterator[bytes], waiting: queue.SimpleQueue[int]) -> None:
+    """Take in the numbers of jobs; end this process when the parent closes its stdin or is gone."""
+    for message in messages:
+        waiting.put(pickle.loads(message))
+    os._exit(0)
 
 
 def _write(file: Any, message: bytes) -> None:

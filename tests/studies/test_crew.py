@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from backtest.errors import ConfigError, CrashbookError
-from backtest.studies.crew import Crew, run_here
+from backtest.studies.crew import Crew, Done, Ended, run_here
 
 LIMIT_S = 60  # ends a test that hangs
 PARENT = """
@@ -44,6 +45,16 @@ def dying(task: int, number: int) -> int:
     return number
 
 
+def first_waits(mark: Path, number: int) -> int:
+    """Return the process; the first job waits for the last, which the other worker must do."""
+    if number == 5:
+        mark.touch()
+    until = time.monotonic() + LIMIT_S
+    while number == 0 and not mark.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    return os.getpid()
+
+
 def chatty(task: str, number: int) -> int:
     print(task)
     return number
@@ -60,6 +71,21 @@ def test_results_stand_in_the_order_of_their_numbers() -> None:
         assert crew.results(lambda done, total: seen.append((done, total))) == [100, 101, 104, 109, 116]
     assert seen == [(k, 5) for k in range(1, 6)]
     assert run_here(squared, 100, 5) == [100, 101, 104, 109, 116]
+
+
+def test_a_worker_takes_the_next_job_when_it_is_done_with_one(tmp_path: Path) -> None:
+    with Crew(first_waits, tmp_path / "done", 6, 2) as crew:
+        first, *others = crew.results()
+    assert first not in others
+    assert len(set(others)) == 1
+
+
+def test_jobs_that_a_dead_worker_took_are_named_and_the_others_still_run() -> None:
+    with Crew(dying, 3, (1, 3, 5, 6), 2) as crew:
+        news = list(crew.arrivals())
+    assert sorted(each.number for each in news if isinstance(each, Done)) == [1, 5, 6]
+    ended = sorted(((each.cause, each.number) for each in news if isinstance(each, Ended)), key=str)
+    assert ended == [("exit code 0", None), ("killed by signal 9", 3)]
 
 
 def test_a_refusal_names_its_job() -> None:
