@@ -2,6 +2,13 @@
 
 ``seeds`` repeats a scenario with other seeds and gives bands; ``grid`` changes one setting of it at a time by
 ``changes``, which gives any such study its rows. The results are stored beside the first run.
+
+``draws`` draws what is not known and the seed together: ``parameters`` says which numbers, ``latin`` spreads them,
+``one_draw`` runs one of them, ``crew`` many in processes. ``scores`` compares draws with published facts, which
+``scoreboard`` tells by event, and ``calibrate`` keeps the draws that come closest.
 """
 
-__all__ = ["changes", "grid", "seeds", "study"]
+__all__ = [
+    "calibrate", "changes", "crew", "draws", "grid", "latin", "one_draw", "parameters", "scoreboard", "scores", "seeds",
+    "study",
+]  # fmt: skip
