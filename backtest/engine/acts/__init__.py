@@ -6,16 +6,6 @@ either, ``drawdown`` watches the funds. Acts 2, 3, 7 and 9 are in ``ledger``, ``
 """
 
 __all__ = [
-    "candidates",
-    "deleverage",
-    "drawdown",
-    "fill_prices",
-    "funding",
-    "hedge_netting",
-    "liquidate",
-    "pool_adl",
-    "socialise",
-    "takeover",
-    "unwind",
-    "waves",
-]
+    "candidates", "claims", "deleverage", "drawdown", "fill_prices", "funding", "hedge_netting", "liquidate",
+    "pool_adl", "socialise", "takeover", "unwind", "vaults", "waves",
+]  # fmt: skip
