@@ -283,8 +283,9 @@ class Scenario:
     losers: str = rule("adl.losers", "where positions at a loss stand in the queue", choices=LOSERS)
     adl_allocation: str = rule(
         "adl.allocation",
-        "who pays which lots in a wave: queue (from its front) or pro_rata (every candidate by its notional, no "
-        "rank)", choices=ALLOCATIONS, absent="queue",
+        "who pays which lots in a wave: queue (from its front), or without ranks every candidate by its notional "
+        "(pro_rata), profit, equity or leverage, or the highest factor leverage (water_filling)",
+        choices=ALLOCATIONS, absent="queue",
     )
     close_price: str = rule("adl.close_price", "price at which ADL closes", choices=CLOSE_PRICES)
     max_candidates: int = rule(
