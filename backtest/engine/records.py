@@ -183,6 +183,19 @@ class WaveRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TurnRow:
+    """What a wave closed out of turn: beyond the place where the venue's own queue would have stopped.
+
+    ``lots`` and their ``notional`` in quanta; ``positions`` that this queue would not have reached.
+    """
+
+    wave: int
+    lots: int
+    notional: int
+    positions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WatchRow:
     """Where a watched position stood at a wave of its symbol, and what the wave closed of it."""
 
@@ -285,6 +298,7 @@ class Record:
     slices: Log[Slices] = field(default_factory=lambda: Log(Slices))
     queue: Log[QueueRows] = field(default_factory=lambda: Log(QueueRows))
     waves: list[WaveRow] = field(default_factory=list)
+    turns: list[TurnRow] = field(default_factory=list)
     watch: list[WatchRow] = field(default_factory=list)
     funding: list[FundingRow] = field(default_factory=list)
     fund_events: list[FundRow] = field(default_factory=list)

@@ -27,6 +27,7 @@ class Rules:
     symbol's (both empty: one fund). ``drawdown`` switches deleveraging on.
     ``quiet_steps``: steps without a breach, the present one included, before pools unwind.
     ``cross_allocation``, ``cross_order``: how a cross account in breach is liquidated.
+    ``own_queue``: ranking and place of losers with which each wave is compared, None for none; it changes no result.
     ``strength``: Y times sigma of the impact formula, Y alone for book depth. ``scale``: liquidity scale per symbol.
     """
 
@@ -61,5 +62,6 @@ class Rules:
     participation: Fraction
     seed: int
     queue_not_reached: int
+    own_queue: tuple[str, str] | None = None
     cross_allocation: str = "by_maintenance"
     cross_order: str = "maintenance"

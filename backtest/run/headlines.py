@@ -21,7 +21,11 @@ MINUTE_US = 60_000_000
 
 def headlines(done: Finished) -> Headlines:
     """Return the headline numbers of a finished run."""
-    s = Shared(done)
+    return headlines_of(Shared(done))
+
+
+def headlines_of(s: Shared) -> Headlines:
+    """Return the headline numbers of a finished run whose record is joined."""
     shape = (len(s.symbols), s.world.steps)
     value = s.at(s.mark)
     funds = [pool_path(s, FUND, shape, value, number).equity for number in s.funds]

@@ -1,14 +1,19 @@
 """Several runs side by side: one module per study, and ``study`` that knows them all.
 
 ``seeds`` repeats a scenario with other seeds and gives bands; ``grid`` changes one setting of it at a time by
-``changes``, which gives any such study its rows. The results are stored beside the first run.
-
-``draws`` draws what is not known and the seed together: ``parameters`` says which numbers, ``latin`` spreads them,
-``one_draw`` runs one of them, ``crew`` many in processes. ``scores`` compares draws with published facts, which
-``scoreboard`` tells by event, and ``calibrate`` keeps the draws that come closest.
+``changes``, which gives any such study its rows. The results are stored beside the first run. ``paired`` runs the same
+draws under several ``alternatives``: ``metrics`` and ``cohorts`` are the figures, ``compared`` the rows of the answer.
 """
 
 __all__ = [
-    "calibrate", "changes", "crew", "draws", "grid", "latin", "one_draw", "parameters", "scoreboard", "scores", "seeds",
+    "alternatives",
+    "changes",
+    "cohorts",
+    "compared",
+    "differences",
+    "grid",
+    "metrics",
+    "paired",
+    "seeds",
     "study",
-]  # fmt: skip
+]

@@ -11,7 +11,7 @@ from backtest.run.drawn import Headlines
 from backtest.run.finished import Finished
 from backtest.run.headlines import headlines
 from backtest.run.measured import measures
-from backtest.run.prepare import prepare
+from backtest.run.prepare import Prepared, prepare
 from backtest.run.resolve import Resolved
 from backtest.run.simulated import simulated
 from backtest.scenario.fields import Scenario
@@ -54,10 +54,19 @@ class DrawResult:
 
 def run_draw(task: DrawTask, number: int) -> DrawResult:
     """Run a draw."""
-    scenario, market = task.scenario(number), task.market
+    done = finished(prepared_draw(task, task.scenario(number)))
+    return DrawResult(headlines(done), measures(done, task.resolved.event.compare))
+
+
+def prepared_draw(task: DrawTask, scenario: Scenario) -> Prepared:
+    """Return a scenario prepared on the market that all draws share."""
+    market = task.market
     if scenario.mark_half_life_s != task.resolved.scenario.mark_half_life_s:
         market = with_half_life(market, scenario.mark_half_life_s)
-    prepared = prepare(replace(task.resolved, scenario=scenario), task.positions, market)
+    return prepare(replace(task.resolved, scenario=scenario), task.positions, market)
+
+
+def finished(prepared: Prepared) -> Finished:
+    """Run a draw that is prepared, without what only tables need."""
     outcome = simulated(prepared, ahead=False)
-    done = Finished(prepared.run_id, prepared.market, prepared.book, outcome, prepared.first_bar, {})
-    return DrawResult(headlines(done), measures(done, task.resolved.event.compare))
+    return Finished(prepared.run_id, prepared.market, prepared.book, outcome, prepared.first_bar, {})

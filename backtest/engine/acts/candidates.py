@@ -9,7 +9,6 @@ import numpy as np
 
 from backtest.engine.detect.accounts import CrossAccounts
 from backtest.engine.replay import Replay
-from backtest.mechanics.adl.allocation import ALLOCATIONS
 from backtest.mechanics.adl.candidates import Candidates
 from backtest.mechanics.adl.rankings import OF_ACCOUNTS
 from backtest.mechanics.exact import MILLIONTH, QUANTA_PER_USD, Bools, Floats, Ints
@@ -19,15 +18,18 @@ DELICATE = 1e-6  # equity below this share of value (plus 1 USD) is read exactly
 
 
 class CandidateReader:
-    """Reads the positions of one side of a symbol at the marks at the end of the step, by place in the side."""
+    """Reads the positions of one side of a symbol at the marks at the end of the step, by place in the side.
 
-    def __init__(self, replay: Replay, symbol: int, side: int) -> None:
+    ``ranking`` decides which figures of cross accounts are read.
+    """
+
+    def __init__(self, replay: Replay, symbol: int, side: int, ranking: str) -> None:
         self.replay, self.ledger, self.mirror = replay, replay.ledger, replay.mirror
         self.symbol, self.side = symbol, side
         self.block = replay.world.blocks[symbol, side]
         self.sign = side * replay.world.contracts[symbol].value_sign
         self.tiers, self.value_per_lot = replay.world.tiers[symbol], replay.ledger.values[symbol]
-        self.accounts = AccountFigures.of_side(replay, self.block)
+        self.accounts = AccountFigures.of_side(replay, self.block, ranking)
         self.mirror.refresh()
 
     def exactly(self, places: Ints) -> Candidates:
@@ -82,22 +84,19 @@ class AccountFigures:
 
     accounts: CrossAccounts
     equity: Floats
-    pnl: Floats | None = None
-    maintenance: Floats | None = None
-    exposed: bool = False  # whether the allocation reads the exposure of accounts, exactly
+    pnl: Floats | None
+    maintenance: Floats | None
 
     @staticmethod
-    def of_side(replay: Replay, block: slice) -> AccountFigures | None:
+    def of_side(replay: Replay, block: slice, ranking: str) -> AccountFigures | None:
         """Return the figures at the marks at the end of the step; None where a side has no cross account."""
         accounts = replay.accounts
         if accounts is None or not (accounts.of[block] >= 0).any():
             return None
-        exposed = ALLOCATIONS[replay.world.rules.adl_allocation].exposed
-        if replay.world.rules.ranking not in OF_ACCOUNTS:
-            return AccountFigures(accounts, accounts.equities(), exposed=exposed)
+        if ranking not in OF_ACCOUNTS:
+            return AccountFigures(accounts, accounts.equities(), None, None)
         sums = accounts.sums(np.arange(accounts.count))
-        pnl, required = sums.pnl.astype(float), sums.maintenance.astype(float)
-        return AccountFigures(accounts, accounts.equities(), pnl, required, exposed)
+        return AccountFigures(accounts, accounts.equities(), sums.pnl.astype(float), sums.maintenance.astype(float))
 
     def exact(self, rows: Ints, found: Candidates) -> Candidates:
         """Return candidates with their accounts' figures, exactly."""
@@ -105,11 +104,6 @@ class AccountFigures:
         mine = np.flatnonzero(owner >= 0)
         sums = self.accounts.sums(owner[mine])  # an account has one position on a side: no number comes twice
         found.equity[mine] = sums.equity
-        if self.exposed:
-            exposure = found.value.copy()
-            signs = self.accounts.ledger.world.position_signs[rows[mine]]
-            exposure[mine] = signs * self.accounts.exposures(owner[mine])
-            found = replace(found, account_exposure=exposure)
         if self.pnl is None:
             return found
         pnl, required = found.pnl.copy(), _own(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backtest.engine.acts import hedge_netting, waves
+from backtest.engine.acts import hedge_netting, turns, waves
 from backtest.engine.acts.claims import hand_over
 from backtest.engine.acts.socialise import socialise
 from backtest.engine.acts.waves import Closed, Wave
@@ -47,7 +47,9 @@ def allocate(
         target_gain=gain,
         max_candidates=rules.max_candidates,
     )
-    return ALLOCATIONS[rules.adl_allocation].close(wave.queue, claims, rules.queue_not_reached)
+    out = ALLOCATIONS[rules.adl_allocation].close(wave.queue, claims, rules.queue_not_reached)
+    turns.compare(replay, wave, out)
+    return out
 
 
 def _wave_of_bankrupts(replay: Replay, breaches: Breaches, at: Ints, symbol: int, side: int) -> None:

@@ -70,7 +70,7 @@ def close_price(replay: Replay, symbol: int) -> int | None:
 def open_wave(replay: Replay, symbol: int, side: int, source: int) -> Wave:
     """Freeze the queue against one bankrupt side: open, solvent positions that are not in breach in this step."""
     rules = replay.world.rules
-    reader = CandidateReader(replay, symbol, -side)
+    reader = CandidateReader(replay, symbol, -side, rules.ranking)
     replay.waves += 1
     count = 0 if rules.ranking == "none" else reader.block.stop - reader.block.start
     ranking = rules.ranking if ALLOCATIONS[rules.adl_allocation].ranked else "none"

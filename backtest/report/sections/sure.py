@@ -35,7 +35,6 @@ BANDS = columns("""
     p95     cell  95 %
     range   text  range, this run as a dot
 """)
-LEFT_OUT = "The book is imported: settings of a drawn book are left out."
 _UNITS = {"usd": usd, "usdt": usd, "frac": percent, "s": duration, "count": count, "x": ratio}
 _METRICS = {
     "liquidated_notional_usd": "liquidated",
@@ -238,10 +237,7 @@ def sensitivity_table(f: Findings) -> Markup:
         for row in runs
     )
     heads = [Column("label", "head", "changed"), *(Column(metric, "cell", metric_name(metric)) for metric in metrics)]
-    shown = table(rows, heads, row_class=lambda row: "here" if row["here"] else "")
-    if f.meta.scenario.positions_file:
-        return shown + m.note(LEFT_OUT)
-    return shown
+    return table(rows, heads, row_class=lambda row: "here" if row["here"] else "")
 
 
 SECTION = Section(

@@ -1,0 +1,240 @@
+"""Alternatives compared draw by draw: the same values and seed under each of them, differences within the pair.
+
+What is drawn of an alternative depends on the name of the prior, the seed and the number of draws alone, so draw k of a
+field is the same under all of them. A draw leaves figures, no run folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from backtest.catalogue.events import get_event
+from backtest.catalogue.priors import Priors
+from backtest.errors import CrashbookError, UsageError
+from backtest.market.path import MarketPath, build_market, with_half_life
+from backtest.mechanics.exact import Floats, Ints
+from backtest.run.resolve import Resolved, resolve
+from backtest.run.tables.shared import Shared
+from backtest.scenario.values import merge
+from backtest.studies.alternatives import Alternative
+from backtest.studies.cohorts import Accounts, Group, GroupGains, gains_of
+from backtest.studies.crew import Crew, run_here, worker_count
+from backtest.studies.draws import BOOK_SIZE, LEAST, MOST
+from backtest.studies.metrics import METRICS, Figures, figures_of
+from backtest.studies.one_draw import SEEDS, DrawTask, finished, prepared_draw
+from backtest.studies.parameters import draw, parameters_of
+from backtest.studies.study import Progress
+
+if TYPE_CHECKING:
+    import polars as pl
+
+DRAWS = 16
+# Fields on which a market path depends; modelled marks of another half-life are made from it.
+OF_MARKET = ("venue", "contract", "coins", "start", "end", "timeframe", "allow_gaps", "allow_suspect", "impact")
+GAINS = tuple(column.name for column in fields(GroupGains))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedRequest:
+    """A comparison wanted: the event, fields of all alternatives, the alternatives (the first is the base), draws.
+
+    ``draws`` 0: the scenario as it is, once, with its own book. ``workers`` None: one a processor. ``positions`` is a
+    book given as a frame.
+    """
+
+    event: str
+    given: Mapping[str, Any]
+    alternatives: tuple[Alternative, ...]
+    priors: Priors
+    draws: int = DRAWS
+    book_size: int = BOOK_SIZE
+    workers: int | None = None
+    positions: pl.DataFrame | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PairedTask:
+    """What all draws share: the draws of each alternative by name, the base first."""
+
+    draws: Mapping[str, DrawTask]
+
+
+@dataclass(frozen=True, slots=True)
+class DrawFigures:
+    """What a draw leaves under one alternative."""
+
+    figures: Figures
+    gains: Mapping[Group, GroupGains]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Paired:
+    """Figures by alternative and draw; not-a-number where there is none.
+
+    ``metrics`` holds arrays of shape (alternatives, draws) by metric, ``gains`` by group and column of ``GroupGains``.
+    The first alternative is the base. ``resolved`` is the scenario of each; ``drawn`` how many numbers were drawn.
+    """
+
+    alternatives: tuple[str, ...]
+    resolved: tuple[Resolved, ...]
+    seeds: tuple[int, ...]
+    metrics: Mapping[str, Floats]
+    gains: Mapping[Group, Mapping[str, Floats]]
+    positions: int
+    drawn: int
+    notes: tuple[str, ...]
+
+
+def check_draws(draws: int) -> None:
+    """Refuse a number of draws that gives no band.
+
+    Raises
+    ------
+    UsageError
+        If it is 1, or beyond the most.
+    """
+    if draws and not LEAST <= draws <= MOST:
+        raise UsageError(f"--draws {draws}: allowed are 0 for the scenario as it is, or {LEAST} to {MOST:,}")
+
+
+def compare(request: PairedRequest, progress: Progress | None = None) -> Paired:
+    """Run every draw under every alternative and return the figures.
+
+    Raises
+    ------
+    UsageError
+        For a number of draws beyond the most.
+    CrashbookError
+        An alternative cannot run; the message names it and, in a draw, the draw.
+    """
+    check_draws(request.draws)
+    get_event(request.event)
+    resolved = {}
+    for each in request.alternatives:
+        with naming(each.name):
+            resolved[each.name] = resolve(request.event, merge(request.given, each.fields))
+    altered = tuple(dict.fromkeys(name for each in request.alternatives for name in each.fields))
+    markets = Markets()
+    tasks = {}
+    for name, mine in resolved.items():
+        with naming(name):
+            tasks[name] = task_of(request, mine, markets.of(mine), altered)
+    task, count = PairedTask(tasks), max(request.draws, 1)
+    workers = worker_count(count) if request.workers is None else request.workers
+    if workers < 2:
+        results = run_here(run_pair, task, count, "draw", progress)
+    else:
+        with Crew(run_pair, task, count, workers, "draw") as crew:
+            results = crew.results(progress)
+    return _gathered(task, results)
+
+
+@contextmanager
+def naming(alternative: str) -> Iterator[None]:
+    """Name the alternative in what goes wrong under it."""
+    try:
+        yield
+    except CrashbookError as error:
+        error.args = (f"{alternative}: {error}",)  # the class keeps its exit code
+        raise
+    except Exception as error:
+        error.add_note(f"alternative {alternative}")
+        raise
+
+
+class Markets:
+    """Market paths, each distinct one built once."""
+
+    def __init__(self) -> None:
+        self._built: dict[tuple[Any, ...], tuple[float, MarketPath]] = {}
+        self._modelled: dict[tuple[Any, ...], MarketPath] = {}
+
+    def of(self, resolved: Resolved) -> MarketPath:
+        """Return the market of a scenario, without what no draw reads."""
+        scenario = resolved.scenario
+        key = tuple(getattr(scenario, name) for name in OF_MARKET)
+        if key not in self._built:
+            terms = [row for part in resolved.terms for row in part.rows]
+            built = build_market(resolved.event, resolved.venue, scenario, terms)
+            self._built[key] = scenario.mark_half_life_s, replace(built, actual=cast(Any, None))
+        half_life, market = self._built[key]
+        if half_life == scenario.mark_half_life_s:
+            return market
+        other = (*key, scenario.mark_half_life_s)
+        if other not in self._modelled:
+            self._modelled[other] = with_half_life(market, scenario.mark_half_life_s)
+        return self._modelled[other]
+
+
+def task_of(request: PairedRequest, resolved: Resolved, market: MarketPath, altered: Sequence[str]) -> DrawTask:
+    """Return the draws of an alternative; the fields ``altered`` by any of them are not drawn."""
+    scenario = resolved.scenario
+    imported = request.positions is not None or bool(scenario.positions_file)
+    given = {**request.given, **dict.fromkeys(name for name in altered if name != "venue")}
+    drawn = parameters_of(request.priors.rows, resolved, given, imported=imported).rows if request.draws else ()
+    return DrawTask(
+        resolved=resolved,
+        market=market,
+        positions=request.positions,
+        parameters=drawn,
+        values=tuple(draw(drawn, resolved, max(request.draws, 1), request.priors.accepted)),
+        book_size=request.book_size if request.draws else scenario.positions,
+    )
+
+
+def run_pair(task: PairedTask, number: int) -> list[DrawFigures]:
+    """Run a draw under every alternative, the base first."""
+    out: list[DrawFigures] = []
+    base: tuple[Ints, Ints] | None = None
+    for name, each in task.draws.items():
+        with naming(name):
+            prepared = prepared_draw(each, each.scenario(number))
+            usual = each.resolved.default_scenario
+            own = None if usual.ranking == "none" else (usual.ranking, usual.losers)
+            rules = replace(prepared.world.rules, own_queue=own)
+            s = Shared(finished(replace(prepared, world=replace(prepared.world, rules=rules))))
+            accounts = Accounts.in_run(s)
+            own_gains, ids = accounts.gains(s), np.unique(prepared.book.account_id)
+            base = base or (ids, own_gains)
+            same = np.array_equal(ids, base[0])  # else no account stands beside another
+            gains = gains_of(s, accounts, own_gains, base[1] if same else None)
+            out.append(DrawFigures(figures_of(s, accounts), gains))
+    return out
+
+
+def _gathered(task: PairedTask, results: Sequence[Sequence[DrawFigures]]) -> Paired:
+    names, draws = tuple(task.draws), len(results)
+    metrics = {
+        metric.name: np.array([[_number(result[k].figures[metric.name]) for result in results]
+                               for k in range(len(names))])
+        for metric in METRICS
+    }  # fmt: skip
+    found = dict.fromkeys(group for result in results for each in result for group in each.gains)
+    groups = sorted(found, key=lambda group: group.place)
+    gains = {group: {column: np.full((len(names), draws), np.nan) for column in GAINS} for group in groups}
+    for at, result in enumerate(results):
+        for k, each in enumerate(result):
+            for group, gain in each.gains.items():
+                for column, value in asdict(gain).items():
+                    gains[group][column][k, at] = _number(value)
+    first = next(iter(task.draws.values()))
+    drawn = max(len(each.parameters) for each in task.draws.values())
+    return Paired(
+        alternatives=names,
+        resolved=tuple(each.resolved for each in task.draws.values()),
+        seeds=tuple((first.resolved.scenario.seed + k) % SEEDS for k in range(draws)),
+        metrics=metrics,
+        gains=gains,
+        positions=min(first.book_size, first.resolved.scenario.positions),
+        drawn=drawn,
+        notes=tuple(dict.fromkeys(note for each in task.draws.values() for note in each.resolved.headline)),
+    )
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
