@@ -147,10 +147,14 @@ def _text(one: Verified) -> str:
             section("facts", table_of(shown, FACTS)),
             section("scores", _scores(one.scores)),
             "\n",
-            heading([("lower bounds", _bounds(one.scores)), *wanted]),
+            heading([("lower bounds", _bounds(one.scores)), *wanted, *_not_modelled(one)]),
             bullets("sources", (f"[{number}] {url}" for number, url in enumerate(sources, 1))),
         )
     )
+
+
+def _not_modelled(one: Verified) -> list[tuple[str, str]]:
+    return [("not modelled", sentence) for sentence in one.not_modelled]
 
 
 def _row(row: FactScore) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Floats, Ints
 from backtest.run.finished import Finished
 from backtest.run.run import StoredRun
 from backtest.run.tables.liquidation import crossing_ts
+from backtest.run.tables.offspring import on_tape
 from backtest.run.tables.shared import Shared
 from backtest.run.tables.steps import reached_in
 
@@ -87,6 +88,11 @@ class Recorded:
         b = self.s.breaches
         each, off_book = self.s.each(b.symbol, b.mark), b.takeover_lots + b.adl_lots
         return (b.book_lots + off_book) * each / QUANTA_PER_USD, off_book * each / QUANTA_PER_USD
+
+    @cached_property
+    def on_tape(self) -> Bools | None:
+        """Return which liquidations the tape has too, None where nothing displaced its marks."""
+        return None if np.array_equal(self.s.mark, self.s.world.walk.mark) else on_tape(self.s)
 
     @cached_property
     def slices(self) -> Any:
@@ -263,6 +269,13 @@ class Window:
         closed, ts = self.record.closed[0][self.liquidations], self.record.crossed[self.liquidations]
         return _ratio(closed[ts < began + HALF_AN_HOUR].sum(), closed.sum())
 
+    def branching(self) -> float | None:
+        """Return the share of liquidated notional that only displaced marks reach; None where none is displaced."""
+        if self.record.on_tape is None:
+            return None
+        closed, on_tape = self.record.closed[0][self.liquidations], self.record.on_tape[self.liquidations]
+        return _ratio(closed[~on_tape].sum(), closed.sum())
+
     def vault_pnl(self) -> float | None:
         """Return the vault's equity at the end of the run less its capital."""
         if not self.s.world.rules.vault:
@@ -309,5 +322,6 @@ METRICS: dict[str, Callable[[Window], float | None]] = {
     "adl_largest_instant_usd": Window.largest_instant,
     "off_book_share_frac": Window.off_book_share,
     "forced_share_30min_frac": Window.share_in_half_an_hour,
+    "branching_ratio_x": Window.branching,
     "vault_pnl_usd": Window.vault_pnl,
 }

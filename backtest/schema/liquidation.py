@@ -45,6 +45,7 @@ TABLES = (
         adl_lots             int   lots sent to ADL, unmatched ones included unless they are deferred
         adl_usd              money bankruptcy value of those lots
         remaining_lots       int   lots that stay on the account until the next price
+        on_tape              bool  the tape's marks reach this breach too; false: only displaced ones do
         """),
     ),
 )

@@ -48,6 +48,7 @@ def test_an_event_as_json() -> None:
 def test_an_event_for_a_reader() -> None:
     text = call("verify", EVENT, *SMALL).stdout
     assert "liquidated_users_btc" in text
+    assert "not modelled  branching_ratio: on the tape a forced sale moves no price" in text
     assert "core: liquidated, ADL     10" in text
     assert "bars" in next(line for line in text.splitlines() if line.startswith("first_adl_majors"))
 

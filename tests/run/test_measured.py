@@ -37,7 +37,7 @@ def test_every_metric_has_a_measure() -> None:
 CHANGES: tuple[dict[str, Any], ...] = (
     {},
     {"venue": "binanceusdm"},
-    {"path": "feedback"},
+    {"path": "feedback", "liquidity_factor": 0.2},
     {"cross_frac": 1.0, "positions_per_account": 2},
     {"vaults": "BTC:1e6,*:3e6", "vault_margin": "maintenance"},
 )

@@ -365,3 +365,18 @@ def test_forced_sales_in_window(tables: Make) -> None:
     columns = "off_book_share_frac forced_share_30min_frac"
     assert run.ask("forced_sales_in_window", columns, **window) == [(750 / 4000, 0.5)]
     assert run.ask("forced_sales_in_window", columns, coin="XRP", **window) == [(None, None)]
+
+
+def test_branching_ratio_in_window(tables: Make) -> None:
+    rows = [
+        liquidation(1, ts=70, on_tape=True),
+        liquidation(2, ts=80, on_tape=False, closed_usd=500),
+        liquidation(3, ts=5000, on_tape=False),
+    ]
+    window = {"start": at(60), "end": at(3600)}
+    on_both = [{**row, "tape_mark_px": row["mark_px"]} for row in walk(BTC, 100, 95)]
+    tape = tables(steps=on_both, liquidations=rows)
+    assert tape.ask("forced_sales_in_window", "branching_ratio_x", **window) == [(None,)]
+    displaced = tables(steps=[on_both[0], {**on_both[1], "tape_mark_px": 96.0}], liquidations=rows)
+    assert displaced.ask("forced_sales_in_window", "branching_ratio_x", **window) == [(1 / 3,)]
+    assert displaced.ask("forced_sales_in_window", "branching_ratio_x", coin="ETH", **window) == [(None,)]

@@ -130,6 +130,10 @@ def _missing(f: Findings, entry: Comparison, row: Row) -> Markup | str:
         return m.fill("before the window, {time}", time=m.clock(began))
     if row.get(metric) is not None:
         return ""
-    if metric == "adl_onset_s":
+    if metric == "branching_ratio_x":
+        return "not modelled: forced sales displaced no price"
+    if metric == "vault_pnl_usd":
+        return "the venue has no vault"
+    if metric.startswith("adl"):
         return "no ADL in the window"
-    return "no liquidation in the window" if metric.startswith("liquidated") else "no trade in the window"
+    return "no trade in the window" if metric.startswith("price") else "no liquidation in the window"

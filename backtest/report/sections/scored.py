@@ -40,12 +40,14 @@ def scores_table(f: Findings) -> Markup:
 
 
 def _summary(f: Findings) -> Markup:
-    scores = verified(f.run).scores
+    one = verified(f.run)
+    scores = one.scores
     assert scores is not None
     groups = {"core": scores.two_sided_core, "seen before": scores.fitted, "held out": scores.held_out}
     lines = [_two_sided(name, one) for name, one in groups.items() if one.facts]
     if scores.lower_bounds.facts:
         lines.append(_bounds(scores.lower_bounds))
+    lines += [f"not modelled: {sentence}" for sentence in one.not_modelled]
     return m.note("; ".join(lines) + ".") if lines else Markup("")
 
 

@@ -3,4 +3,6 @@
 ``results`` makes them all; the other modules have a family of tables each, ``shared`` what several of them need.
 """
 
-__all__ = ["actual", "adl", "arrow", "book", "ledger", "liquidation", "potential", "results", "shared", "steps"]
+__all__ = [
+    "actual", "adl", "arrow", "book", "ledger", "liquidation", "offspring", "potential", "results", "shared", "steps",
+]  # fmt: skip

@@ -10,6 +10,7 @@ from backtest.engine.records import CAUSES, FUND, NONE, OWNERS, UNCOVERED, VAULT
 from backtest.mechanics.exact import Ints
 from backtest.run.tables.arrow import named, nullable, side_name
 from backtest.run.tables.ledger import fund_starts, vault_starts
+from backtest.run.tables.offspring import on_tape
 from backtest.run.tables.shared import Columns, Shared
 
 CASCADE_GAP_US = 60_000_000  # a quiet minute ends a cascade
@@ -61,6 +62,7 @@ def liquidations(s: Shared) -> tuple[int, Columns]:
         "adl_lots": b.adl_lots,
         "adl_usd": b.adl_value,
         "remaining_lots": lots - closed,
+        "on_tape": on_tape(s),
     }
 
 
