@@ -1,6 +1,6 @@
 """crashbook: replay perpetual-futures crashes on a balanced position book.
 
-The public names are ``replay``, ``open_run`` and ``Run``; they are imported on first use, so that
+The public names are ``replay``, ``sweep``, ``open_run`` and ``Run``; they are imported on first use, so that
 ``import backtest`` stays light.
 """
 
@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
     from backtest.api.replay import replay
     from backtest.api.run import Run, open_run
+    from backtest.api.sweep import sweep
 
 __version__ = "0.1.0"
-__all__ = ["Run", "__version__", "open_run", "replay"]
+__all__ = ["Run", "__version__", "open_run", "replay", "sweep"]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,6 +23,10 @@ def __getattr__(name: str) -> Any:
         from backtest.api.replay import replay
 
         return replay
+    if name == "sweep":
+        from backtest.api.sweep import sweep
+
+        return sweep
     if name in {"Run", "open_run"}:
         from backtest.api import run
 

@@ -20,8 +20,6 @@ from backtest.run.simulated import simulated
 
 def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = False) -> StoredRun:
     """Run a prepared replay and return it opened; identical inputs give the folder that is already there."""
-    from backtest.run.tables.results import result_tables
-
     folder = inside(runs_folder(), prepared.run_id)
     clear(folder)  # the run may be there, and beside it what a killed writer of it left
     if not fresh and folder.is_dir():
@@ -32,8 +30,21 @@ def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = 
         except RunError:
             pass  # a broken folder is written again
     began = time.time()
-    done = finished(prepared, progress)
+    return stored(prepared, finished(prepared, progress), began)
+
+
+def stored(prepared: Prepared, done: Finished, began: float | None = None) -> StoredRun:
+    """Write a finished run and return it opened.
+
+    Parameters
+    ----------
+    began
+        When the engine was started, in seconds since the epoch; it stands in the log of the run.
+    """
+    from backtest.run.tables.results import result_tables
+
     ended = time.time()
+    began = ended if began is None else began
     tables = result_tables(done)
     log = {"began": dt.datetime.fromtimestamp(began, dt.UTC).isoformat(), "engine_s": round(ended - began, 3),
            "tables_s": round(time.time() - ended, 3)}  # fmt: skip
