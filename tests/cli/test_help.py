@@ -87,7 +87,11 @@ def test_every_command_has_a_summary_and_an_example(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "example"),
-    [pair for pair in EXAMPLES if pair[0] not in {"replay", "fetch", "report", "verify", "calibrate", "compare", "sweep"}],
+    [
+        pair
+        for pair in EXAMPLES
+        if pair[0] not in {"replay", "fetch", "report", "verify", "calibrate", "compare", "sweep"}
+    ],
 )
 def test_examples_that_only_read_run(name: str, example: str, shared: Path, desk: Path) -> None:
     ids = sorted(path.name for path in (shared / "runs").iterdir())
