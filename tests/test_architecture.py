@@ -75,6 +75,7 @@ ALLOWED = {
     "lake.write: write_table": "into memory",
     "report.figures.drawing: savefig": "into memory",
     "run.folder: write_table": "into a file of a draft",
+    "studies.sweep.table: write_parquet": "into memory",
 }
 
 
@@ -219,6 +220,11 @@ def test_the_checks_see_what_they_are_for(tmp_path: Path) -> None:
 # Calls that make a path of a name; outside ``assets`` each needs a reason. Everything else asks ``assets.inside``.
 JOINING = {"joinpath", "with_name", "with_stem", "with_suffix", "join", "Path", "PurePath", "PurePosixPath"}
 OWN_PATHS = {
+    "api.sweep: Path": "a file or folder that the caller names",
+    "studies.sweep.place: Path": "the folder that the user names",
+    "studies.sweep.plan: Path": "the priors that a sweep names",
+    "studies.sweep.plan: /": "the priors that a sweep names, beside its file",
+    "studies.sweep.row: Path": "the book that a scenario names",
     "api.replay: Path": "a file of priors that the user names",
     "api.run: Path": "a place that the user names",
     "cli.supervise: Path": "the number of a process",
