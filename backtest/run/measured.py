@@ -225,6 +225,10 @@ class Window:
         """Return the share of closes that left nothing of the position."""
         return float((self.closes.closed_lots == self.closes.lots).mean()) if len(self.closes.lots) else None
 
+    def closes_share(self) -> float | None:
+        """Return the share of the run's closes of these coins that are inside."""
+        return _ratio(len(self.closes.lots), int(self.mine[self.record.queue.symbol].sum()))
+
     def median_leverage(self) -> float | None:
         """Return the median leverage of the positions closed."""
         return float(np.median(self.closes.notional / self.closes.equity)) if len(self.closes.lots) else None
@@ -314,6 +318,7 @@ METRICS: dict[str, Callable[[Window], float | None]] = {
     "adl_return_median_frac": Window.median_return,
     "adl_leverage_median_x": Window.median_leverage,
     "adl_full_share_frac": Window.full_share,
+    "adl_closes_share_frac": Window.closes_share,
     "adl_vault_share_frac": Window.vault_share,
     "adl_gini_frac": Window.gini,
     "adl_top10_share_frac": Window.top10,

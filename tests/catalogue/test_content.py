@@ -28,7 +28,7 @@ PROFILES = {"binanceusdm", "bybit", "okx", "bitmex", "hyperliquid", "dydx"}
 OTHER_VENUES = {"binance", "bitstamp", "coinbase", "deribit", "drift", "ftx", "htx", "lighter", "paradex"}
 QUANTITIES = words(
     """
-    adl_fills adl_full_share adl_gini adl_liquidation_correlation adl_notional adl_onset_s adl_partial_share adl_pnl
+    adl_fills adl_fills_share adl_full_share adl_gini adl_liquidation_correlation adl_notional adl_onset_s adl_partial_share adl_pnl
     adl_price adl_price_ratio adl_profit_share adl_profitable_share adl_return adl_share_from_vault
     adl_top_ten_share adl_users bankruptcies bid_depth branching_ratio claims coin_count compensation depth_change
     event_time forced_notional forced_share_30_minutes fund_balance fund_change inherited_loss largest_adl
@@ -46,6 +46,7 @@ METRIC_OF = {  # what a run measures -> the published quantities it may stand be
     "adl_notional_usd": {"adl_notional"},
     "adl_onset_s": {"adl_onset_s"},
     "adl_positions": {"adl_fills"},
+    "adl_closes_share_frac": {"adl_fills_share"},
     "price_low": {"price_low"},
     "price_move_frac": {"price_move"},
     "adl_mean_px": {"adl_price"},
@@ -366,6 +367,15 @@ def test_hyperliquid_s_two_vaults_deleveraged_a_minute_apart() -> None:
     e = by_id("2025-10-10")
     others, majors = (fact(e, f"first_adl_{name}")["at"] for name in ("others", "majors"))
     assert (others, majors - others) == (fact(e, "first_adl")["at"], timedelta(seconds=62))
+
+
+def test_adl_by_minute_is_of_all_fills() -> None:
+    e = by_id("2025-10-10")
+    minutes = [f for f in e["fact"] if f["quantity"] == "adl_fills_share"]
+    fills = [int(f["note"].split(" ")[0].replace(",", "")) for f in minutes]
+    assert [f["value"] for f in minutes] == [round(n / fact(e, "adl_fills")["value"], 4) for n in fills]
+    assert [(f["end"] - f["start"]).total_seconds() for f in minutes] == [60] * 5
+    assert sum(f["value"] for f in minutes) == pytest.approx(0.989, abs=5e-4)  # the rest is after 21:21
 
 
 def test_figures_of_an_unreviewed_paper_are_of_grade_c() -> None:

@@ -196,3 +196,5 @@ def test_adl_in_window(wave: Tables) -> None:
     assert (row["adl_leverage_median_x"], row["adl_vault_share_frac"], row["adl_top10_share_frac"]) == (5, 0, 1)
     assert row["adl_gini_frac"] == pytest.approx((-2 * 100 + 0 * 400 + 2 * 400) / (3 * 900))
     assert wave.ask("adl_in_window", "adl_mean_px adl_gini_frac", coin="XRP", **window) == [(None, None)]
+    share = [wave.ask("adl_in_window", "adl_closes_share_frac", coin=coin, **window) for coin in (None, "BTC", "XRP")]
+    assert share == [[(0.75,)], [(1.0,)], [(None,)]]
