@@ -17,14 +17,14 @@ Metric = Literal[
     "liquidated_notional_usd", "liquidated_long_share_frac", "adl_notional_usd", "adl_onset_s", "adl_positions",
     "price_low", "price_move_frac", "adl_mean_px", "adl_pnl_usd", "adl_profit_frac", "adl_return_median_frac",
     "adl_leverage_median_x", "adl_full_share_frac", "adl_closes_share_frac", "adl_vault_share_frac", "adl_gini_frac",
-    "adl_top10_share_frac", "adl_first_s", "adl_largest_usd", "adl_largest_instant_usd", "off_book_share_frac", "forced_share_30min_frac",
-    "branching_ratio_x", "vault_pnl_usd",
+    "adl_top10_share_frac", "adl_first_s", "adl_largest_usd", "adl_largest_instant_usd", "off_book_share_frac",
+    "forced_share_30min_frac", "branching_ratio_x", "vault_pnl_usd",
 ]  # fmt: skip
 QUERIES: dict[str, tuple[str, ...]] = {  # by the query that answers them; of a window, the others are in the first
     "adl_in_window": (
         "adl_mean_px", "adl_pnl_usd", "adl_profit_frac", "adl_return_median_frac", "adl_leverage_median_x",
-        "adl_full_share_frac", "adl_closes_share_frac", "adl_vault_share_frac", "adl_gini_frac", "adl_top10_share_frac", "adl_first_s",
-        "adl_largest_usd", "adl_largest_instant_usd",
+        "adl_full_share_frac", "adl_closes_share_frac", "adl_vault_share_frac", "adl_gini_frac",
+        "adl_top10_share_frac", "adl_first_s", "adl_largest_usd", "adl_largest_instant_usd",
     ),
     "forced_sales_in_window": ("off_book_share_frac", "forced_share_30min_frac", "branching_ratio_x"),
     "vault_result": ("vault_pnl_usd",),

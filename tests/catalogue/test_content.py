@@ -28,15 +28,15 @@ PROFILES = {"binanceusdm", "bybit", "okx", "bitmex", "hyperliquid", "dydx"}
 OTHER_VENUES = {"binance", "bitstamp", "coinbase", "deribit", "drift", "ftx", "htx", "lighter", "paradex"}
 QUANTITIES = words(
     """
-    adl_fills adl_fills_share adl_full_share adl_gini adl_liquidation_correlation adl_notional adl_onset_s adl_partial_share adl_pnl
-    adl_price adl_price_ratio adl_profit_share adl_profitable_share adl_return adl_share_from_vault
-    adl_top_ten_share adl_users bankruptcies bid_depth branching_ratio claims coin_count compensation depth_change
-    event_time forced_notional forced_share_30_minutes fund_balance fund_change inherited_loss largest_adl
-    largest_order leverage_cap liquidated_notional liquidated_peak_hour liquidated_pnl liquidated_share_long
-    liquidated_traders liquidation_count liquidation_rate loss manipulation_capital manipulation_wallets
-    median_leverage negative_equity negative_equity_accounts off_book_share open_interest open_interest_change
-    open_interest_share outage over_utilisation p95_leverage pending_liquidation price price_high price_low
-    price_move regret_share traded_notional vault_inventory vault_pnl
+    adl_fills adl_fills_share adl_full_share adl_gini adl_liquidation_correlation adl_notional adl_onset_s
+    adl_partial_share adl_pnl adl_price adl_price_ratio adl_profit_share adl_profitable_share adl_return
+    adl_share_from_vault adl_top_ten_share adl_users bankruptcies bid_depth branching_ratio claims coin_count
+    compensation depth_change event_time forced_notional forced_share_30_minutes fund_balance fund_change
+    inherited_loss largest_adl largest_order leverage_cap liquidated_notional liquidated_peak_hour liquidated_pnl
+    liquidated_share_long liquidated_traders liquidation_count liquidation_rate loss manipulation_capital
+    manipulation_wallets median_leverage negative_equity negative_equity_accounts off_book_share open_interest
+    open_interest_change open_interest_share outage over_utilisation p95_leverage pending_liquidation price
+    price_high price_low price_move regret_share traded_notional vault_inventory vault_pnl
     """
 )
 UNITS = {"usd", "usdt", "frac", "coin", "count", "s", "x", "px", "bps", "utc"}
