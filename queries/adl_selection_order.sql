@@ -1,6 +1,6 @@
 -- title: Who was closed, in which order?
 -- params: wave_id INTEGER = NULL (the largest wave); limit INTEGER = 50
--- grain: one row per candidate: the first in rank, the last one reached, and ten of those not reached right behind it; without ranks (allocation pro_rata) the largest closes
+-- grain: one row per candidate: the first in rank, the last one reached, and ten of those not reached right behind it; without ranks (an allocation other than queue) the largest closes
 -- units: _usd at the step's mark; close_px mean of the candidate's slices; closed_frac share of the position; forgone_usd profit missed up to the last mark of the window, null where nothing was closed
 WITH chosen AS (
   SELECT wave_id, mark_px FROM adl_events

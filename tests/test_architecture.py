@@ -185,6 +185,20 @@ def test_every_package_says_what_it_is_for() -> None:
     assert silent == []
 
 
+def test_every_package_names_its_modules() -> None:
+    unnamed = []
+    for path in PACKAGE.rglob("__init__.py"):
+        public = next(ast.literal_eval(node.value) for node in ast.parse(path.read_text("utf-8")).body
+                      if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__")  # fmt: skip
+        inside = {file.stem for file in path.parent.glob("*.py")} | {
+            file.parent.name for file in path.parent.glob("*/__init__.py")
+        }
+        unnamed += [
+            (path.parent.name, name) for name in sorted(inside - {"__init__", *public}) if path.parent != PACKAGE
+        ]
+    assert unnamed == []
+
+
 def test_tests_mirror_the_package() -> None:
     tests = ROOT / "tests"
     packages = {path.name for path in PACKAGE.iterdir() if path.is_dir()}

@@ -37,7 +37,8 @@ class PositionBook:
     hedged, watched
         Accounts with an outside hedge; accounts to follow, in the order of the scenario.
     market_lots
-        Per symbol, the signed lots the outside market holds so that all lots sum to zero.
+        Per symbol, the signed lots the outside market holds so that all lots sum to zero: the other side of watched
+        positions, and what an imported book lacks.
     label
         ``synthetic`` or ``imported``.
     notes
@@ -65,6 +66,12 @@ class PositionBook:
 
     def __len__(self) -> int:
         return len(self.lots)
+
+    @property
+    def crowd(self) -> Bools:
+        """Return which positions are those of others, not of watched accounts."""
+        others: Bools = ~np.isin(self.account_id, np.array(self.watched, dtype=np.int64))
+        return others
 
 
 def assemble(

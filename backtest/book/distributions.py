@@ -163,21 +163,3 @@ def leverages(lots: Ints, limits: Floats, bucket: Ints, mix: Mixture, rng: np.ra
         bottom = np.minimum(math.log(lowest(line)), top)
         out[rows] = np.exp(bottom + quantile * (top - bottom))
     return out
-
-
-def level_down(lots: Ints, removed: int) -> Ints:
-    """Take lots from the largest positions by levelling them to one height, each left with at least one.
-
-    Examples
-    --------
-    >>> level_down(np.array([9, 2, 7]), 5).tolist()
-    [6, 2, 5]
-    """
-    low, high = 1, int(lots.max())
-    while low < high:  # the greatest height that removes enough
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if int(np.maximum(lots - middle, 0).sum()) >= removed else (low, middle - 1)
-    out = np.minimum(lots, low)
-    given_back = int((lots - out).sum()) - removed
-    out[np.flatnonzero(lots > low)[:given_back]] += 1
-    return out

@@ -25,7 +25,7 @@ import numpy as np
 from backtest.book.distributions import GOLDEN, apportion
 from backtest.errors import ConfigError
 from backtest.mechanics.exact import Bools, Ints, half_even, ratio
-from backtest.scenario.fields import Scenario
+from backtest.scenario.fields import BY_NAME, Scenario
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +63,8 @@ class Holders:
 def cross_share(scenario: Scenario, coins: int) -> tuple[float, float, list[str]]:
     """Return share of notional in cross accounts, mean positions of such an account, and notes on what has no effect.
 
+    A note is on a field that has another value than its default: of a default nobody expects an effect.
+
     Raises
     ------
     ConfigError
@@ -71,7 +73,8 @@ def cross_share(scenario: Scenario, coins: int) -> tuple[float, float, list[str]
     share, each = scenario.cross_frac, scenario.positions_per_account
     notes = []
     if share and coins == 1:
-        notes.append(f"cross_frac = {share:g} has no effect: one coin is simulated, and no account holds several")
+        if _stated(scenario, "cross_frac"):
+            notes.append(f"cross_frac = {share:g} has no effect: one coin is simulated, and no account holds several")
         share = 0.0
     if share and each < 2:
         raise ConfigError(
@@ -79,11 +82,18 @@ def cross_share(scenario: Scenario, coins: int) -> tuple[float, float, list[str]
             "set positions_per_account to 2 or more, or cross_frac to 0"
         )
     if share and each > coins:
-        notes.append(f"accounts of several coins hold {coins} and not positions_per_account {each:g}: no more coins")
+        if _stated(scenario, "positions_per_account"):
+            notes.append(
+                f"accounts of several coins hold {coins} and not positions_per_account {each:g}: no more coins"
+            )
         each = float(coins)
-    if scenario.hedged_frac and not share:
+    if scenario.hedged_frac and not share and _stated(scenario, "hedged_frac"):
         notes.append(f"hedged_frac = {scenario.hedged_frac:g} has no effect: no account holds several coins")
     return share, each, notes
+
+
+def _stated(scenario: Scenario, field: str) -> bool:
+    return bool(getattr(scenario, field) != BY_NAME[field].default)
 
 
 def draw_holders(

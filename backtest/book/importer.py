@@ -111,7 +111,8 @@ def book_of_frame(
 
     Numbers are taken as written; a float stands for its shortest text. Sizes are floored to lots, entry value and
     collateral are rounded once to quanta of 1e-6, half to even. Whole-number accounts keep their ids; if any is other
-    text, all are numbered from 1 in sorted order and named. Watched accounts follow with the next ids.
+    text, all are numbered from 1 in sorted order and named. Watched accounts follow with the next ids, on top of the
+    file: the market holds the other side of theirs.
 
     The cross rows of an account are one cross account. Its collateral is the sum over them: an exchange's figure for
     the account may stand in one row, the others left empty. An account may be cross in some rows, isolated in others.
@@ -153,15 +154,18 @@ def book_of_frame(
         watches, instruments, tiers, mark0, inclusive=inclusive, first_id=int(account.max()) + 1, cohort=len(cohorts)
     )
     notes = left_out + described(account, cross) + weak_margin(columns, instruments, tiers, mark0, inclusive)
-    columns = {name: np.concatenate([columns[name], watch.columns[name]]) for name in COLUMNS}
     differences = _differences(columns, instruments)
+    columns = {name: np.concatenate([columns[name], watch.columns[name]]) for name in COLUMNS}
     if differences and not balance_with_market:
         fix = "correct the file, or let the market hold the rest with --set balance_with_market=true"
         raise BookError(f"{where}: longs and shorts are not equal; {fix}", differences + left_out)
     return assemble(
         columns, len(instruments), cohorts + [WATCH_COHORT] * bool(watches), "imported",
         names=names | watch.names, hedged=watch.hedged, watched=list(watch.names),
-        notes=[*notes, *watch.notes, *(f"{text}; the market holds the other side" for text in differences)],
+        notes=[
+            *notes, *watch.notes, *watch.added(instruments),
+            *(f"{text}; the market holds the other side" for text in differences),
+        ],
     )  # fmt: skip
 
 

@@ -7,10 +7,9 @@ import math
 
 import numpy as np
 
-from backtest.book.book import base_text
 from backtest.book.coin import CoinTerms
-from backtest.book.distributions import apportion, level_down, sizes
-from backtest.errors import ConfigError, RangeError
+from backtest.book.distributions import apportion, sizes
+from backtest.errors import RangeError
 from backtest.mechanics.exact import LIMIT, Floats, Ints
 from backtest.scenario.fields import Scenario
 
@@ -90,16 +89,6 @@ class Side:
     def least(self) -> Ints:
         """Return the least equity of each position at the first mark, in quanta."""
         return self.coin.least_equity(self.lots, self.side, self.worst, self.lots * self.entered)
-
-    def make_room(self, watched: int) -> None:
-        """Take lots of watch accounts from the largest positions."""
-        item, count = self.coin.instrument, len(self.lots)
-        mine = f"{base_text(watched, item)} of watch accounts"
-        if watched > self.total - count:
-            fix = f"{count} others need a lot each; lower size_base or raise open_interest_usd"
-            raise ConfigError(f"{self.where}: {mine} in {base_text(self.total, item)} of open interest; {fix}")
-        self.notes.append(f"{self.where}: {mine} taken from the largest other positions")
-        self.lots = level_down(self.lots, watched)
 
     def equity(self) -> Ints:
         """Return the equity of each position: by its leverage where it is alone, else the least."""

@@ -62,6 +62,8 @@ def synthesize(
     less the PnL since entry; where that would be below initial margin at the tier's limit, the entry is moved towards
     the first mark until it is that, hence above zero. So every position is solvent by itself.
 
+    Watched positions come on top: no other position changes by them, and the market holds the other side of theirs.
+
     Parameters
     ----------
     tiers
@@ -105,7 +107,7 @@ def synthesize(
         scenario.watch, instruments, tiers, mark0,
         inclusive=inclusive, first_id=scenario.positions + 1, cohort=len(mixes.cohorts) - 1,
     )  # fmt: skip
-    notes = [*watch.notes, *notes]
+    notes = [*watch.notes, *watch.added(instruments), *notes]
     first = 1
     for side, count in zip(sides, counts, strict=True):
         _draw_alone(scenario, side, count, first, mixes, root)
@@ -113,9 +115,6 @@ def synthesize(
     if cross:
         notes += cross.draw(sides, mixes, first)
     parts = {name: list[Ints]() for name in COLUMNS}
-    for side in sides:
-        if watched := watch.lots(side.symbol, side.side):
-            side.make_room(watched)
     equities = [side.equity() for side in sides]
     if cross:
         cross.share_equity(sides, equities)

@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from backtest.book.accounts import lot_values, value_signs
-from backtest.book.book import COLUMNS
+from backtest.book.book import COLUMNS, base_text
 from backtest.errors import ConfigError
 from backtest.mechanics.exact import LIMIT, QUANTA_PER_USD, Ints, exact_sum, ratio
 from backtest.mechanics.margin import maintenance, tier_of
@@ -57,9 +57,18 @@ class WatchRows:
         mine = (self.columns["symbol"] == symbol) & (self.columns["side"] == side)
         return {name: column[mine] for name, column in self.columns.items()}
 
-    def lots(self, symbol: int, side: int) -> int:
-        """Return the lots watched on one side of a symbol."""
-        return exact_sum(self.of(symbol, side)["lots"])
+    def added(self, instruments: Sequence[Instrument]) -> list[str]:
+        """Return a note on what comes on top of the others, by side of a symbol."""
+        notes = []
+        for symbol, item in enumerate(instruments):
+            for name, side in SIDES.items():
+                if lots := exact_sum(self.of(symbol, side)["lots"]):
+                    mine = f"{base_text(lots, item)} of watch accounts"
+                    notes.append(
+                        f"{item.coin} {name}: {mine} on top of the others, which stay as they are; the market holds "
+                        "the other side"
+                    )
+        return notes
 
 
 def watch_rows(

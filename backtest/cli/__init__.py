@@ -8,8 +8,9 @@ anything else.
 from __future__ import annotations
 
 __all__ = [
-    "command", "data", "events", "fetch", "interrupt", "main", "output", "params", "position", "program", "query",
-    "replay", "report", "runs", "schema", "supervise", "table", "terminal", "text", "venues",
+    "book", "calibrate", "command", "data", "diff", "events", "fetch", "fetch_files", "fetch_tables", "interrupt",
+    "main", "messages", "output", "params", "plan", "position", "program", "progress", "query", "replay", "report",
+    "runs", "schema", "supervise", "table", "terminal", "text", "venues", "verify",
 ]  # fmt: skip
 
 

@@ -110,8 +110,7 @@ def replay(
     given = overrides(file, options, changes)
     resolved = resolve(event_name(event, given.get("event")), given)
     sizes = {name: int(size) for name, size in studies.items() if size}
-    for name in sizes:
-        STUDIES[name].runner().check(resolved)
+    left_out = [text for name in sizes for text in STUDIES[name].runner().check(resolved)]
     if explain:
         from backtest.cli import plan
         from backtest.run.prepare import prepare
@@ -129,6 +128,8 @@ def replay(
         summary = block(done.run)
     if not quiet:
         _print_notes(done)
+        for text in left_out:
+            print_line(f"note: {text}")
     print_text(wrapped(summary, SUMMARY_INDENT))
     for name in sizes:
         if name in done.run.studies.rows:

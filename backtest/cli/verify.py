@@ -116,8 +116,6 @@ def drawn(name: str, options: Options) -> StoredRun:
 
     if not get_event(name).compare:
         raise DataError(f"{name}: no published fact is compared with a run; crashbook events {name} lists all facts")
-    if not get_event(name).compare:
-        raise DataError(f"{name}: no published fact is compared with a run; crashbook events {name} lists all facts")
     resolved = resolve(name, options.given)
     wanted = draw_request(
         resolved, options.given, options.draws, options.book_size, options.priors, report=False, fresh=options.fresh

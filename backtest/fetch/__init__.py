@@ -8,17 +8,6 @@ server is trusted: with so many requests, bytes and seconds, and for itself only
 """
 
 __all__ = [
-    "archives",
-    "budget",
-    "day",
-    "hyperliquid",
-    "outcome",
-    "plan",
-    "redirects",
-    "rest",
-    "retry",
-    "run",
-    "settings",
-    "sources",
-    "threads",
-]
+    "archives", "budget", "day", "hyperliquid", "outcome", "plan", "redirects", "rest", "retry", "run", "settings",
+    "settle", "sources", "threads",
+]  # fmt: skip

@@ -6,21 +6,7 @@ it, ``describe`` and ``assumptions`` put the run in words.
 """
 
 __all__ = [
-    "assumptions",
-    "compare",
-    "describe",
-    "execute",
-    "folder",
-    "identity",
-    "meta",
-    "prepare",
-    "reading",
-    "resolve",
-    "rules",
-    "run",
-    "seal",
-    "stored",
-    "summary",
-    "tables",
-    "verify",
-]
+    "assumptions", "compare", "describe", "draw_lines", "drawn", "event_defaults", "execute", "finished", "folder",
+    "headlines", "identity", "measured", "meta", "pinned", "prepare", "published", "reading", "resolve", "rules", "run",
+    "seal", "simulated", "stored", "summary", "tables", "vaults", "verify",
+]  # fmt: skip

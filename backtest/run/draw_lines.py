@@ -155,6 +155,7 @@ def _signed(rho: float) -> str:
 def _pinned(run: StoredRun, draws: Draws) -> str:
     found = pinned(draws, run.meta)
     if found is None:
-        return f"not told by fewer than {LEAST} draws" if len(draws) < LEAST else "nothing: no published figure"
+        few = f"not known from {len(draws)} draws: below {LEAST}, the closest quarter is too few to tell from chance"
+        return few if len(draws) < LEAST else "nothing: no published figure"
     named = ", ".join(f"{one.name} ({one.low:,.3g} to {one.high:,.3g})" for one in found)
     return f"by published figures: {named or 'none of the priors'}"

@@ -192,10 +192,10 @@ def _relative_leverage(resolved: Resolved, tables: Sequence[MarginSchedule]) -> 
 
 
 def _interest(book: PositionBook, market: MarketPath, mark0: Any) -> list[int]:
-    """Return the open interest of each symbol at the first mark, the larger side, in quanta."""
-    out = []
+    """Return the open interest of each symbol at the first mark, the larger side without watched positions, quanta."""
+    out, crowd = [], book.crowd
     for symbol, unit in enumerate(market.instruments):
-        sides = [exact_sum(book.lots[(book.symbol == symbol) & (book.side == side)]) for side in (1, -1)]
+        sides = [exact_sum(book.lots[crowd & (book.symbol == symbol) & (book.side == side)]) for side in (1, -1)]
         mark = int(mark0[symbol])
         out.append(max(sides) * unit.contract(mark).value_per_lot(mark))
     return out

@@ -21,7 +21,7 @@ from backtest.mechanics.liquidation.rules import LIQUIDATION_RULES
 from backtest.mechanics.path import INTRABAR
 from backtest.mechanics.rule import Rule
 from backtest.mechanics.vault import VAULT_MARGINS
-from backtest.scenario.param import EVENT, RULE, Mix, PerCoin, Vaults, Watched, declared, option, rule
+from backtest.scenario.param import EVENT, RULE, Mix, PerCoin, Vaults, Watched, declared, of_book, option, rule
 from backtest.scenario.vault_sets import LARGEST_USD
 
 REPLAYED = ("1s", "1m", "5m", "15m", "1h")  # timeframes
@@ -74,48 +74,50 @@ class Scenario:
     allow_suspect: bool = option(
         False, "replay values that nothing around them bears out, instead of refusing them", kept=True,
     )
-    positions: int = option(
+    positions: int = of_book(
         100_000, "positions of the synthetic book over all coins", low=2, high=20_000_000, kept=True,
     )
     positions_file: str | None = option(None, "CSV or Parquet book that replaces the synthetic one", kept=True)
     balance_with_market: bool = option(
         False, "let a declared market position take the imbalance of an imported book", kept=True,
     )
-    open_interest_usd: PerCoin | None = option(
+    open_interest_usd: PerCoin | None = of_book(
         EVENT, "open interest of one side (longs, which equal shorts) at the first mark", unit="usd", low=0, high=1e12,
     )
-    leverage_mix: Mix = option(
+    leverage_mix: Mix = of_book(
         {"default": ((0.0, 3.0, 0.2), (3.0, 7.0, 0.5), (7.0, 0.0, 0.3))},
         "shares of notional by effective leverage: [from, to, share]; to = 0 is the tier limit", unit="x",
     )
-    long_leverage_mix: Mix | None = option(
+    long_leverage_mix: Mix | None = of_book(
         None, "the same of longs only; none, or no rows for a coin: leverage_mix", unit="x",
     )
-    short_leverage_mix: Mix | None = option(
+    short_leverage_mix: Mix | None = of_book(
         None, "the same of shorts only; none, or no rows for a coin: leverage_mix", unit="x",
     )
-    leverage_exponent: float = option(
+    leverage_exponent: float = of_book(
         0.5, "drawn leverage is multiplied by (twice the coin's highest leverage / that of BTC) ^ this", low=0, high=3,
     )
-    delta_neutral_frac: float = option(
+    delta_neutral_frac: float = of_book(
         0.75, "share of the shorts' notional whose long leg is elsewhere: leverage 0.05 to 1, cohort delta_neutral",
         unit="0..1", low=0, high=1,
     )
-    size_sigma: float = option(2.7, "sigma of the lognormal body of sizes", low=0.01, high=5)
-    size_alpha: float = option(0.85, "exponent of the Pareto tail of sizes", low=0.1, high=10)
-    size_tail_frac: float = option(0.05, "share of accounts in the tail", unit="0..1", low=0, high=0.5)
-    size_cap_frac: float = option(0.05, "largest share of a side that one account may hold", unit="0..1", low=0, high=1)
-    entry_spread_frac: float = option(
+    size_sigma: float = of_book(2.7, "sigma of the lognormal body of sizes", low=0.01, high=5)
+    size_alpha: float = of_book(0.85, "exponent of the Pareto tail of sizes", low=0.1, high=10)
+    size_tail_frac: float = of_book(0.05, "share of accounts in the tail", unit="0..1", low=0, high=0.5)
+    size_cap_frac: float = of_book(
+        0.05, "largest share of a side that one account may hold", unit="0..1", low=0, high=1,
+    )
+    entry_spread_frac: float = of_book(
         0.03, "sigma of the lognormal spread of entries where the pre-roll is short", unit="0..1", low=0, high=1,
     )
-    cross_frac: float = option(
+    cross_frac: float = of_book(
         0.7, "share of notional in cross accounts of several coins, the rest is alone; U, not known", unit="0..1",
         low=0, high=1,
     )
-    positions_per_account: float = option(
+    positions_per_account: float = of_book(
         3.0, "mean positions, each of another coin, of a cross account; at most as many as coins", low=1, high=1000,
     )
-    hedged_frac: float = option(
+    hedged_frac: float = of_book(
         0.1, "share of the cross accounts that hold longs and shorts", unit="0..1", low=0, high=1,
     )
     liquidity_scale: PerCoin = option(1.0, "traded volume of the venue over that of the bars walked", low=0, high=1000)
@@ -281,8 +283,9 @@ class Scenario:
     losers: str = rule("adl.losers", "where positions at a loss stand in the queue", choices=LOSERS)
     adl_allocation: str = rule(
         "adl.allocation",
-        "who pays which lots in a wave: queue (from its front) or pro_rata (every candidate by its notional, no "
-        "rank)", choices=ALLOCATIONS, absent="queue",
+        "who pays which lots in a wave: queue (from its front), or without ranks every candidate by its notional "
+        "(pro_rata), profit, equity or leverage, or the highest factor leverage (water_filling)",
+        choices=ALLOCATIONS, absent="queue",
     )
     close_price: str = rule("adl.close_price", "price at which ADL closes", choices=CLOSE_PRICES)
     max_candidates: int = rule(

@@ -45,6 +45,8 @@ class Param:
         How a text must look, for the machine and for the reader.
     kept
         Whether the baseline of the feedback path keeps it: which world it is and how it is read.
+    of_book
+        Whether only a drawn book reads it: without effect on an imported one.
     venue
         ``section.key`` of a venue file that states the field; empty: no rule of a venue.
     absent
@@ -64,6 +66,7 @@ class Param:
     pattern: str = ""
     form: str = ""
     kept: bool = False
+    of_book: bool = False
     rule: bool = False
     venue: str = ""
     absent: Any = REQUIRED
@@ -103,6 +106,11 @@ class Param:
 def option(default: Any, doc: str, **more: Any) -> Any:
     """Declare a field; ``more`` are attributes of ``Param``."""
     return dataclasses.field(metadata={"param": Param(default=default, doc=doc, **more)})
+
+
+def of_book(default: Any, doc: str, **more: Any) -> Any:
+    """Declare a field that only a drawn book reads."""
+    return option(default, doc, of_book=True, **more)
 
 
 def rule(venue: str, doc: str, **more: Any) -> Any:

@@ -41,7 +41,7 @@ TABLES = (
         step               int   step
         ts                 ts    time of the step
         symbol             str   symbol
-        rank               int   place in the queue, from 1; null where nobody is ranked (allocation pro_rata)
+        rank               int   place in the queue, from 1; null where the allocation ranks nobody (all but queue)
         account_id         int   candidate
         position_id        int   position
         side               str   side of the candidate

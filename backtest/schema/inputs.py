@@ -14,7 +14,7 @@ TABLES = (
         venue               str venue profile whose rules ran
         symbols             str simulated symbols, comma separated
         ranking             str ADL ranking, as resolved
-        allocation          str who pays in an ADL wave: queue, or pro_rata, which ranks nobody
+        allocation          str who pays in an ADL wave: queue; the others (pro_rata ...) rank nobody
         seed                int seed of the synthetic book and of random rankings
         intrabar            str order in which a bar's prices are walked
         start_ts            ts  open of the first bar

@@ -4,4 +4,4 @@
 SQL of a user. The files are in the folder ``queries``.
 """
 
-__all__ = ["files", "header", "lock", "params", "run", "tables"]
+__all__ = ["answers", "budget", "files", "header", "lock", "params", "run", "tables"]

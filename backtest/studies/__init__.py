@@ -1,19 +1,17 @@
 """Several runs side by side: one module per study, and ``study`` that knows them all.
 
 ``seeds`` repeats a scenario with other seeds and gives bands; ``grid`` changes one setting of it at a time by
-``changes``, which gives any such study its rows. The results are stored beside the first run. ``paired`` runs the same
-draws under several ``alternatives``: ``metrics`` and ``cohorts`` are the figures, ``compared`` the rows of the answer.
+``changes``, which gives any such study its rows. The results are stored beside the first run.
+
+``draws`` draws what is not known and the seed together: ``parameters`` says which numbers, ``latin`` spreads them,
+``one_draw`` runs one of them, ``crew`` many in processes. ``scores`` compares draws with published facts, which
+``scoreboard`` tells by event, and ``calibrate`` keeps the draws that come closest.
+
+``paired`` runs the same draws under several ``alternatives``: ``metrics`` and ``cohorts`` are the figures, ``compared``
+the rows of the answer and ``differences`` their bands.
 """
 
 __all__ = [
-    "alternatives",
-    "changes",
-    "cohorts",
-    "compared",
-    "differences",
-    "grid",
-    "metrics",
-    "paired",
-    "seeds",
-    "study",
-]
+    "alternatives", "calibrate", "changes", "cohorts", "compared", "crew", "differences", "draws", "grid", "latin",
+    "metrics", "one_draw", "paired", "parameters", "scoreboard", "scores", "seeds", "study",
+]  # fmt: skip

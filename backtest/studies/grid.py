@@ -10,12 +10,13 @@ from backtest.errors import UsageError
 from backtest.run.resolve import Resolved
 from backtest.run.run import StoredRun
 from backtest.run.vaults import CAPITAL
+from backtest.scenario.fields import BY_NAME
 from backtest.studies.changes import run_changes
 from backtest.studies.study import Progress, StudyRequest
 
 
-def check(resolved: Resolved) -> None:
-    """Refuse an event without a grid.
+def check(resolved: Resolved) -> tuple[str, ...]:
+    """Refuse an event without a grid, and note the settings that are left out.
 
     Raises
     ------
@@ -24,17 +25,29 @@ def check(resolved: Resolved) -> None:
     """
     if not settings(resolved):
         raise UsageError(f"--grid: event {resolved.event.id} has no sensitivity grid; change single fields with --set")
+    left_out = [entry.label for entry in resolved.event.sensitivity if _of_book(entry)]
+    if not (resolved.scenario.positions_file and left_out):
+        return ()
+    return (f"the book is imported, and the grid leaves out settings of a drawn one: {'; '.join(left_out)}",)
 
 
 def settings(resolved: Resolved) -> dict[str, Mapping[str, Any]]:
     """Return the settings of the event's grid by label.
 
-    Those of accounts of several coins are left out where the book is imported or has fewer coins. A vault is that of
-    the event's coins; a run of fewer has their share of it.
+    Left out are those of accounts of more coins than run, and those of a drawn book where it is imported. A vault is
+    that of the event's coins; a run of fewer has their share of it.
     """
-    drawn = 1 if resolved.scenario.positions_file else len(resolved.scenario.coins)
-    entries = [entry for entry in resolved.event.sensitivity if entry.set.get("positions_per_account", 1) <= drawn]
+    imported, coins = bool(resolved.scenario.positions_file), len(resolved.scenario.coins)
+    entries = [
+        entry
+        for entry in resolved.event.sensitivity
+        if entry.set.get("positions_per_account", 1) <= coins and not (imported and _of_book(entry))
+    ]
     return {_label(entry, resolved.vault_frac): _scaled(entry.set, resolved.vault_frac) for entry in entries}
+
+
+def _of_book(entry: GridSetting) -> bool:
+    return any(BY_NAME[name].of_book for name in entry.set)
 
 
 def _label(entry: GridSetting, frac: float) -> str:

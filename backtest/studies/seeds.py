@@ -21,8 +21,8 @@ HEADLINES = ("liquidated_usd", "adl_usd", "adl_positions", "pool_low_usd", "firs
 QUANTILES = (0.05, 0.5, 0.95)
 
 
-def check(resolved: Resolved) -> None:
-    """Refuse an imported book.
+def check(resolved: Resolved) -> tuple[str, ...]:
+    """Refuse an imported book; there is nothing to note.
 
     Raises
     ------
@@ -31,6 +31,7 @@ def check(resolved: Resolved) -> None:
     """
     if resolved.scenario.positions_file:
         raise UsageError("--seeds draws synthetic books, an imported one has no seed; leave one of the two out")
+    return ()
 
 
 def run(request: StudyRequest, progress: Progress | None = None) -> StoredRun:

@@ -33,8 +33,8 @@ class StudyRequest:
 class Runner(Protocol):
     """What the module ``backtest.studies.NAME`` of a study has."""
 
-    def check(self, resolved: Resolved) -> None:
-        """Refuse a scenario that the study cannot run on."""
+    def check(self, resolved: Resolved) -> tuple[str, ...]:
+        """Refuse a scenario that the study cannot run on; return notes on what it leaves out."""
 
     def run(self, request: StudyRequest, progress: Progress | None = None) -> StoredRun:
         """Run the study and return the first run, opened again with the results beside it."""

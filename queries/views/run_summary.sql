@@ -2,7 +2,7 @@
 -- params: none
 -- grain: one row
 -- units: _usd settlement currency; pool, fund and vault in equity (cash plus inventory at mark); liquidated = lots that left accounts in breach, at their breach mark; ADL notional at mark; _frac 0..1; _after_s seconds
--- note: residual_usd is the largest residual of any step; worst_move_frac is the lowest trade against the first trade of the run; uncovered_usd includes what fund and vault are below zero at the end; vault_below_maintenance_steps counts steps at which a vault with inventory was below its own; several vaults add up, but vault_least_usd is the lowest equity of any, vault_leverage_max the highest of any
+-- note: residual_usd is the largest residual of any step; worst_move_frac is the lowest trade against the first trade of the run; uncovered_usd includes what fund and vault are below zero at the end; vault_below_maintenance_steps counts steps at which a vault with inventory was below its own; open_interest_usd leaves out watched positions, which come on top; several vaults add up, but vault_least_usd is the lowest equity of any, vault_leverage_max the highest of any
 WITH liquidated AS (
   SELECT count(*) AS liquidations,
          coalesce(sum(closed_usd) FILTER (side = 'long'), 0) AS long_usd,
@@ -30,7 +30,8 @@ worst AS (
 ),
 sides AS (
   SELECT symbol, side, sum(p.lots * first_usd) AS notional_usd
-  FROM positions p JOIN paths USING (symbol) GROUP BY symbol, side
+  FROM positions p JOIN paths USING (symbol)
+  WHERE account_id NOT IN (SELECT account_id FROM accounts WHERE watched) GROUP BY symbol, side
 ),
 interest AS (
   SELECT coalesce(sum(one_side_usd), 0) AS usd

@@ -14,6 +14,7 @@ from backtest.book.book import PositionBook
 from backtest.book.holders import cross_share, draw_holders
 from backtest.errors import ConfigError
 from backtest.mechanics.exact import Floats, Ints, half_even
+from backtest.scenario.fields import BY_NAME
 from tests.book.support import BTC, FIRST, SOL, TIERS, USD, XRP, draw, scenario, watched
 
 COINS = (BTC, SOL, XRP)
@@ -70,9 +71,8 @@ def test_sides_are_equal_shares_exact_and_every_account_is_solvent(
         part = half_even(*(np.array(cross.as_integer_ratio(), dtype=object) * [total, 1]))
         for side in (1, -1):
             mine = (book.symbol == k) & (book.side == side)
-            assert book.lots[mine].sum() == total
-            taken = 1000 if (k, side) == (0, 1) else 0
-            assert part - taken <= book.lots[mine & book.cross].sum() <= part
+            assert book.lots[mine & book.crowd].sum() == total
+            assert book.lots[mine & book.cross].sum() == part
     crossed = cross_accounts(book.account_id, book.cross)
     assert {account for account, held in sides.items() if len(held) > 1} == set(crossed.ids.tolist())
     assert len(crossed.rows) == book.cross.sum()
@@ -199,15 +199,21 @@ def test_accounts_that_cannot_be_are_refused(fields: dict[str, Any], said: str) 
 
 
 def test_one_coin_has_no_cross_accounts_and_it_is_noted() -> None:
-    fields: dict[str, Any] = {"cross_frac": 0.7, "positions_per_account": 3.0, "hedged_frac": 0.2}
+    fields: dict[str, Any] = {"cross_frac": 0.6, "positions_per_account": 3.0, "hedged_frac": 0.2}
     book = draw((BTC,), **fields)
     assert book.digest == draw((BTC,)).digest
     assert book.notes[:2] == (
-        "cross_frac = 0.7 has no effect: one coin is simulated, and no account holds several",
+        "cross_frac = 0.6 has no effect: one coin is simulated, and no account holds several",
         "hedged_frac = 0.2 has no effect: no account holds several coins",
     )
-    few = cross_share(scenario(cross_frac=0.7, positions_per_account=3.0), 2)
-    assert few == (0.7, 2.0, ["accounts of several coins hold 2 and not positions_per_account 3: no more coins"])
+    few = cross_share(scenario(cross_frac=0.7, positions_per_account=4.0), 2)
+    assert few == (0.7, 2.0, ["accounts of several coins hold 2 and not positions_per_account 4: no more coins"])
+
+
+def test_nothing_is_noted_of_defaults_without_effect() -> None:
+    usual = {name: BY_NAME[name].default for name in ("cross_frac", "positions_per_account", "hedged_frac")}
+    assert cross_share(scenario(**usual), 1) == (0.0, 3.0, [])
+    assert cross_share(scenario(**usual), 2) == (0.7, 2.0, [])
 
 
 def test_the_same_seed_gives_the_same_accounts() -> None:

@@ -360,7 +360,7 @@ def test_modes_and_collateral_of_cross_rows_are_checked(book_of: Any, row: str, 
     assert text == f"book.csv (the header is row 1): 1 violation\n  {said}"
 
 
-def test_watch_accounts_join_an_imported_book_if_it_stays_balanced(book_of: Any) -> None:
+def test_watch_accounts_come_on_top_of_an_imported_book(book_of: Any) -> None:
     mine = watched("mine", "BTC", "long", 0.5, 99_000.0, 3.0, hedged=True)
     other = watched("other", "BTC", "short", 0.5, 99_000.0, 3.0)
     book = book_of(HEAD, *PAIR, watches=(mine, other))
@@ -368,8 +368,9 @@ def test_watch_accounts_join_an_imported_book_if_it_stays_balanced(book_of: Any)
     assert (book.watched, book.names, book.hedged) == ((8, 9), {8: "mine", 9: "other"}, frozenset({8}))
     assert book.cohorts == ("imported", "watch")
     assert book.cohort.tolist() == [0, 1, 0, 1]
-    assert "BTC: longs exceed shorts by 500 lots" in refusal(book_of, HEAD, *PAIR, watches=(mine,))
-    assert book_of(HEAD, *PAIR, watches=(mine,), balance_with_market=True).market_lots == (-500, 0)
+    assert book_of(HEAD, *PAIR, watches=(mine,)).market_lots == (-500, 0)
+    longer = (*PAIR[:1], PAIR[1].replace("short,0.5", "short,0.4"))
+    assert "BTC: longs exceed shorts by 100 lots" in refusal(book_of, HEAD, *longer, watches=(other,))
     with pytest.raises(ConfigError, match="watch 'far': ETH is not simulated"):
         book_of(HEAD, *PAIR, watches=(watched("far", "ETH", "long", 1.0, 1.0, 1.0),))
 

@@ -16,14 +16,13 @@ from backtest.book.distributions import (
     apportion,
     bucket_name,
     fill_buckets,
-    level_down,
     leverages,
     sizes,
     upper_quantile,
 )
 from backtest.errors import ConfigError, RangeError
 from backtest.mechanics.contract import Contract
-from backtest.mechanics.exact import RATE_ONE, exact_sum
+from backtest.mechanics.exact import RATE_ONE
 from backtest.mechanics.margin import in_breach, tier_of
 from backtest.venue.instrument import Instrument
 from backtest.venue.margin_table import MarginSchedule
@@ -274,30 +273,26 @@ LONG = watched("mine", "BTC", "long", 3.0, 101_000.0, 3.0, hedged=True)
 SHORT = watched("desk", "BTC", "short", 1.5, 99_000.0, 2.0)
 
 
-def test_watch_accounts_join_and_the_largest_others_make_room() -> None:
+def test_watch_accounts_come_on_top_of_a_crowd_that_stays_as_it_is() -> None:
     without, book = draw(), draw(watch=(LONG, SHORT))
-    assert book.market_lots == (0,)
+    assert book.market_lots == (-1500,)
     assert book.cohorts[-1] == "watch"
     assert (book.watched, book.names, book.hedged) == ((101, 102), {101: "mine", 102: "desk"}, frozenset({101}))
-    for side, taken in ((1, 3000), (-1, 1500)):
+    for side, added in ((1, 3000), (-1, 1500)):
         before, after = rows_of(without, 0, side), rows_of(book, 0, side)
-        assert after["lots"].sum() == before["lots"].sum() == 100_000
-        assert after["account_id"][:-1].tolist() == before["account_id"].tolist()
+        for name, column in before.items():
+            assert after[name][:-1].tolist() == column.tolist()
         assert after["account_id"][-1] == (101 if side > 0 else 102)
-        assert (before["lots"] - after["lots"][:-1]).sum() == after["lots"][-1] == taken
-        same = before["lots"] == after["lots"][:-1]
-        assert before["lots"][~same].min() >= before["lots"][same].max()
-        for name in ("entry_value", "collateral", "cohort"):
-            assert (before[name][same] == after[name][:-1][same]).all()
-    assert "BTC long: 3,000 lots (3 BTC) of watch accounts taken from the largest other positions" in book.notes
-    assert_sound(book, (BTC,), inclusive=False)
+        assert after["lots"][-1] == added
+    assert book.crowd.sum() == len(without)
+    whose = "of watch accounts on top of the others, which stay as they are; the market holds the other side"
+    assert f"BTC long: 3,000 lots (3 BTC) {whose}" in book.notes
 
 
-def test_a_watch_account_larger_than_its_side_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"BTC long: 99,951 lots \(99.951 BTC\) of watch accounts in 100,000 lots"):
-        draw(watch=(watched("whale", "BTC", "long", 99.951, 100_000.0, 2.0),))
-    all_but_one_each = draw(watch=(watched("whale", "BTC", "long", 99.95, 100_000.0, 2.0),))
-    assert rows_of(all_but_one_each, 0, 1)["lots"][:-1].tolist() == [1] * 50
+def test_a_watch_account_may_be_larger_than_its_side() -> None:
+    book = draw(watch=(watched("whale", "BTC", "long", 250.0, 100_000.0, 2.0),))
+    assert rows_of(book, 0, 1)["lots"].sum() == 350_000
+    assert book.market_lots == (-250_000,)
 
 
 @pytest.mark.property
@@ -321,18 +316,6 @@ def test_apportion_without_bounds_is_proportion_within_one(weights: list[float],
     shares = np.array(weights) * (total / math.fsum(weights))
     assume(shares.min() >= 1)
     assert np.abs(apportion(np.array(weights), total, 1, total) - shares).max() < 1 + 1e-6
-
-
-@pytest.mark.property
-@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=30), st.data())
-def test_level_down_takes_from_the_top_only(lots: list[int], data: st.DataObject) -> None:
-    removed = data.draw(st.integers(0, sum(lots) - len(lots)))
-    out = level_down(np.array(lots), removed)
-    assert exact_sum(out) == sum(lots) - removed
-    assert out.min() >= 1
-    cut = out < np.array(lots)
-    assert not cut.any() or out[cut].max() <= out[cut].min() + 1
-    assert not cut.any() or cut.all() or out[~cut].max() <= out[cut].min() + 1
 
 
 def test_normal_quantiles_agree_with_the_standard_library() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from backtest.catalogue.priors import parse_priors, read_priors
 from backtest.errors import ConfigError
+from backtest.scenario.fields import BY_NAME
 
 DECLARED = {"id": "a", "source": "declared", "mark": "U", "seen": "nothing"}
 UNIFORM = {**DECLARED, "field": "liquidity_factor", "distribution": "uniform", "low": 0.5, "high": 2.0}
@@ -19,6 +20,7 @@ def test_every_packaged_prior_says_where_it_comes_from() -> None:
     rows = read_priors().rows
     assert all(row.source and row.seen for row in rows)
     assert len({row.id for row in rows}) == len(rows)
+    assert [row.id for row in rows if row.of_book != BY_NAME[row.field].of_book] == []
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,9 @@ def test_an_event_without_facts_of_accounts_has_none_beside() -> None:
 
 
 def test_one_coin_falls_back_to_accounts_of_one_position() -> None:
-    row = record(*TARIFF, "--coins", "BTC", "--set", "cross_frac=0.7", "--set", "positions_per_account=3")
+    row = record(*TARIFF, "--coins", "BTC", "--set", "cross_frac=0.6", "--set", "positions_per_account=3")
     assert row["concentration"][0]["cross_frac"] == 0
-    assert row["notes"][0].startswith("cross_frac = 0.7 has no effect: one coin is simulated")
+    assert row["notes"][0].startswith("cross_frac = 0.6 has no effect: one coin is simulated")
 
 
 @pytest.mark.parametrize(

@@ -75,10 +75,10 @@ def _liquidations(world: dict[str, Any], outcome: Outcome) -> Iterator[str]:
 
 def _adl(world: dict[str, Any], outcome: Outcome, result: dict[str, Any]) -> Iterator[str]:
     profile = world["profile"]
-    pro_rata = profile.get("adl_allocation") == "pro_rata"
+    allocation = profile.get("adl_allocation", "queue")
     for wave in outcome.record.waves:
         if wave.closed_lots:
-            yield "adl pro rata" if pro_rata else f"adl ranking: {profile['ranking']}"
+            yield f"adl ranking: {profile['ranking']}" if allocation == "queue" else f"adl by {allocation}"
             yield f"adl of: {wave.source}"
             if wave.winners > 1:
                 yield "adl of several winners"

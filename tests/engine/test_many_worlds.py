@@ -25,6 +25,7 @@ from tests.engine.test_records import check_all
 from tests.reference.adapter import build, shape
 from tests.reference.feedback_worlds import feedback_worlds
 from tests.reference.slow_engine import replay
+from tests.reference.slow_shares import BY_SHARE
 from tests.reference.venue_worlds import venue_worlds
 from tests.reference.worlds_strategy import RANKINGS, account_worlds, worlds
 
@@ -54,7 +55,7 @@ LEAST = 100  # worlds of a chunk
 PARTS = sum(parts for parts, *_ in KINDS.values())
 # paths that the worlds have to meet between them; `paths` counts them
 RARE = {
-    "takeover: fund", "takeover: vault", "adl of: vault", "adl of: fund", "adl pro rata", "part: two_tiers",
+    "takeover: fund", "takeover: vault", "adl of: vault", "adl of: fund", "part: two_tiers",
     "part: part_first", "part: fillable_price", "part: incremental", "part: tier_by_tier", "part: reduce_once",
     "unwind", "fund refused floor", "fund adl_on drawdown", "fund restored", "residual: vault",
     "residual: fund", "funding", "unmatched to: fund", "unmatched to: account", "unmatched to: market",
@@ -62,7 +63,7 @@ RARE = {
     "difference", "socialised", "shortfall: uncovered", "cross account", "inverse", "net", "own opposite leg",
     "deferred", "later round", "feedback rounds", "several vaults", "one vault of several deleveraged",
     "vault refused margin", "vault margin: deleveraged",
-}  # fmt: skip
+} | {f"adl by {allocation}" for allocation in BY_SHARE}  # fmt: skip
 MET: Counter[str] = Counter()
 RAN: set[tuple[str, int, int]] = set()
 
@@ -103,18 +104,18 @@ def test_the_worlds_meet_every_rare_path() -> None:
 
 
 @pytest.mark.property
-@pytest.mark.parametrize("ranking", RANKINGS)
-def test_adl_of_every_ranking(ranking: str) -> None:
-    """Deleverage crowds by each ranking, queue and pro rata: a fund without money, few lots for the market."""
+@pytest.mark.parametrize(
+    ("ranking", "allocation"), [*((ranking, "queue") for ranking in RANKINGS), *(("binance", by) for by in BY_SHARE)]
+)
+def test_adl_of_every_ranking_and_allocation(ranking: str, allocation: str) -> None:
+    """Deleverage crowds by the queue of each ranking and by each share: an empty fund, few lots for the market."""
     met: Counter[str] = Counter()
     for number in range(3):
         world = crowd(number, size=60, unit=1000)
         fund = {**world["profile"]["fund"], "start": 0, "floor": 0, "takeover": "none"}
         world["profile"] |= {"ranking": ranking, "fund": fund, "inventory_adl": "none", "vault": None}
-        world["profile"]["residual_owner"] = "account"
+        world["profile"] |= {"residual_owner": "account", "adl_allocation": allocation}
         world["liquidity"]["participation_e9"] = 0
-        for allocation in ("queue", "pro_rata"):
-            world["profile"]["adl_allocation"] = allocation
-            outcome = check_all(world)
-            met.update(paths(world, outcome, shape(outcome, world)))
-    assert met[f"adl ranking: {ranking}"] == met["adl pro rata"] > 1
+        outcome = check_all(world)
+        met.update(paths(world, outcome, shape(outcome, world)))
+    assert met[f"adl ranking: {ranking}" if allocation == "queue" else f"adl by {allocation}"] > 1

@@ -17,6 +17,7 @@ from tests.engine.holds import Row, rows
 from tests.engine.oracle import SlowWave, Trace, equity_at_detection, trace
 from tests.reference.adapter import build, shape
 from tests.reference.slow_ledger import name_of
+from tests.reference.slow_shares import BY_SHARE
 from tests.reference.slow_state import margin_of, mark_value
 
 
@@ -33,7 +34,7 @@ def check_all(world: dict[str, Any]) -> Outcome:
     """Compare every record of one run with the recount; return the outcome of the fast engine."""
     outcome, slow = both(world)
     check_waves(world, outcome, slow)
-    if world["profile"].get("adl_allocation") == "pro_rata":
+    if world["profile"].get("adl_allocation") in BY_SHARE:
         keep_payers(slow)
     else:
         check_watch(world, outcome, slow)

@@ -87,7 +87,7 @@ def _in_queues(outcome: Outcome) -> Iterator[str]:
     book = outcome.world.book
     for wave in outcome.record.waves:
         sizes = book.lots[(book.symbol == wave.symbol) & (book.side == -wave.side)]
-        if rules.adl_allocation == "pro_rata" and 0 < wave.winners < wave.candidates and (sizes == sizes[0]).all():
+        if rules.adl_allocation != "queue" and 0 < wave.winners < wave.candidates and (sizes == sizes[0]).all():
             yield "equal shares"
     for row in queue:
         if row["pnl"] == 0:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.mechanics.adl.allocation import ALLOCATIONS, largest_remainder
+from backtest.mechanics.adl.allocation import ALLOCATIONS
 from backtest.mechanics.adl.candidates import Candidates
 from backtest.mechanics.adl.matching import Claims, Matches
+from backtest.mechanics.adl.policies.shares import largest_remainder
 from backtest.mechanics.adl.queue import Queue
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.margin import Tiers

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 
 from .slow_funds import is_fund, owner_of
 from .slow_ledger import E6, FUND, MARKET, UNCOVERED, Position, name_of, sign
 from .slow_path import Prices
 from .slow_pools import equity_of_fund, inventory_of_fund, judge, wanted_by_adl
 from .slow_pro_rata import pay_in_proportion
+from .slow_shares import BY_SHARE, shared
 from .slow_state import Claim, State, close_with_market, margin_of, mark_value
 from .slow_vault_margin import is_low
 from .slow_vaults import VAULT, is_vault, vault_owners
@@ -42,18 +44,18 @@ def bankrupt_wave(state: State, symbol: str, side: int, bankrupts: list[Claim]) 
         claim.lots_adl = claim.lots
         own_leg(state, claim)
     queue = new_wave(state, symbol, -side)
-    if pro_rata(state):
+    if by_share(state):
         close_in_proportion(state, bankrupts, queue, sum(claim.lots for claim in bankrupts))
     for claim in bankrupts:
-        if not pro_rata(state):
+        if not by_share(state):
             walk_queue(state, claim, queue, lambda claim, most: most)
         if claim.lots:
             exhausted(state, claim)
 
 
-def pro_rata(state: State) -> bool:
+def by_share(state: State) -> bool:
     """Tell whether every candidate of a wave pays."""
-    return bool(state.profile.get("adl_allocation", "queue") == "pro_rata")
+    return state.profile.get("adl_allocation", "queue") in BY_SHARE
 
 
 def close_in_proportion(state: State, claims: list[Claim], queue: list[Position], wanted: int) -> None:
@@ -64,7 +66,7 @@ def close_in_proportion(state: State, claims: list[Claim], queue: list[Position]
         amount = due if state.profile["close_price"] == "bankruptcy" else close_amount(state, claim, lots)
         return equity_gain(state, claim.symbol, claim.worth, lots, amount)
 
-    for claim, row, lots in pay_in_proportion(state, claims, queue, last, wanted, cost):
+    for claim, row, lots in pay_in_proportion(state, partial(shared, state), claims, queue, last, wanted, cost):
         close_slice(state, claim, row, lots, close_amount(state, claim, lots))
 
 
@@ -119,7 +121,7 @@ def inventory_wave(state: State, owner: str, symbol: str, wanted: Callable[[Clai
     worth = state.kind(symbol) * sign(held)
     claim = Claim(owner, symbol, sign(held), worth, abs(held), state.ledger.cost[owner][symbol])
     queue = new_wave(state, symbol, -claim.side)
-    if pro_rata(state):
+    if by_share(state):
         close_in_proportion(state, [claim], queue, wanted(claim, claim.lots))
     else:
         walk_queue(state, claim, queue, wanted)

@@ -1,4 +1,4 @@
-"""The mechanism page, section 7: a wave that every candidate pays in proportion to its lots."""
+"""The mechanism page, section 7: a wave without ranks, which every candidate pays by its share."""
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -41,6 +41,7 @@ def in_turn(claims: list[Claim], paid: dict[Position, int]) -> Iterator[tuple[Cl
 
 def pay_in_proportion(
     state: State,
+    shared: Callable[[dict[Position, int], int], dict[Position, int]],
     claims: list[Claim],
     candidates: list[Position],
     losers: list[Position],
@@ -49,15 +50,15 @@ def pay_in_proportion(
 ) -> list[tuple[Claim, Position, int]]:
     """Return the slices of a wave: claim, payer, lots; who cannot bear its part is skipped and recorded.
 
-    `losers` pay only what the others do not hold. `cost` is what a slice of some lots and a bankruptcy amount costs
-    its payer.
+    `shared` divides lots among holdings; `losers` pay only what the others do not hold. `cost` is what a slice of some
+    lots and a bankruptcy amount costs its payer.
     """
     payers, skipped = sorted(candidates, key=lambda row: row.account), set()
     while True:
         held = {row: abs(state.lots(row, row.symbol)) for row in payers if row not in skipped}
-        winning = shares({row: lots for row, lots in held.items() if row not in losers}, wanted)
+        winning = shared({row: lots for row, lots in held.items() if row not in losers}, wanted)
         rest = wanted - sum(winning.values())
-        losing = shares({row: lots for row, lots in held.items() if row in losers}, rest)
+        losing = shared({row: lots for row, lots in held.items() if row in losers}, rest)
         paid = {row: (winning | losing)[row] for row in held}
         slices = list(in_turn(claims, paid))
         costs = dict.fromkeys(held, 0)

@@ -8,6 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from .slow_shares import BY_SHARE
+
 SYMBOLS = ("BTC", "ETH", "SOL")
 MOVES_PERMILLE = (0, 5, 10, 10, 20, 30, 30, 50, 50, 70, 70, 120, 120, 250)
 LEVERAGES = (2, 4, 8, 12, 20, 20, 50)
@@ -136,7 +138,7 @@ def profiles(draw: st.DrawFn, book_value: int, with_vault: bool | None, symbols:
         },
         "ranking": draw(st.sampled_from(RANKINGS)),
         "losers": draw(st.sampled_from(("last", "ranked", "excluded"))),
-        "adl_allocation": draw(st.sampled_from(("queue", "pro_rata"))),
+        "adl_allocation": draw(st.sampled_from((*("queue",) * len(BY_SHARE), *BY_SHARE))),
         "close_price": draw(st.sampled_from(("bankruptcy", "mark", "previous_mark"))),
         "residual_owner": draw(st.sampled_from(("account", "fund", "vault") if vault else ("account", "fund"))),
         "fee_e9": draw(st.sampled_from((0, 0, 400_000, 10_000_000))),

@@ -116,6 +116,19 @@ def test_the_grid_changes_the_share_of_the_vault_that_the_coins_have() -> None:
         assert grid.settings(resolve("2025-10-10", given))["vaults 30M"] == {"vault_capital_usd": 30e6}
 
 
+def test_the_grid_of_an_imported_book_leaves_out_what_shapes_a_drawn_one() -> None:
+    imported = resolve("2025-10-10", {"positions_file": "book.csv"})
+    left = [entry.label for entry in imported.event.sensitivity if entry.label not in grid.settings(imported)]
+    assert left == [
+        "one leverage for all coins", "shorts as longs", "all positions alone", "all in cross accounts of 2 coins",
+        "all in cross accounts of 2 coins, half hedged",
+    ]  # fmt: skip
+    assert grid.check(imported) == (
+        f"the book is imported, and the grid leaves out settings of a drawn one: {'; '.join(left)}",
+    )
+    assert grid.check(resolve("2025-10-10", {})) == ()
+
+
 def test_coins_left_out_move_neither_the_window_nor_the_liquidations_of_the_others() -> None:
     given = {"positions": 4000, "vaults": (), **PLAIN}  # one coin has no accounts of several
     every = backtest.replay("2025-10-10", **given)

@@ -18,12 +18,14 @@ DAY = "2025-10-10"
 MINE: dict[str, Any] = {"coin": "BTC", "size_base": 1.0}
 LONG = {**MINE, "name": "long", "side": "long", "entry_px": 104_562.0, "leverage": 40.0}
 SHORT = {**MINE, "name": "short", "side": "short", "entry_px": 121_000.0, "leverage": 2.0}
+CALM = {**MINE, "name": "calm", "side": "long", "size_base": 2000.0, "entry_px": 110_000.0, "leverage": 1.0}
+LARGE = {**SHORT, "name": "large", "size_base": 100.0, "leverage": 20.0}
 
 
-def fall(start: str, end: str, watch: dict[str, Any]) -> Any:
+def fall(start: str, end: str, *watch: dict[str, Any]) -> Any:
     """Return a run of BTC over some minutes."""
     return replay(
-        DAY, coins=("BTC",), positions=500, start=f"{DAY}T{start}", end=f"{DAY}T{end}", watch=[watch], step_s=20.0,
+        DAY, coins=("BTC",), positions=500, start=f"{DAY}T{start}", end=f"{DAY}T{end}", watch=list(watch), step_s=20.0,
         mark_half_life_s=30.0,
     )  # fmt: skip
 
@@ -42,6 +44,39 @@ def test_a_watched_position_with_a_rank_is_in_the_queue() -> None:
     assert found["in_queue"].all()
     assert (found["rank"] <= found["candidates"]).all()
     assert found["rank"].null_count() == 0
+
+
+def test_a_watched_position_that_nothing_happens_to_changes_nothing_of_the_others() -> None:
+    without, run = (fall("21:15:00", "21:22:00", *mine) for mine in ((), (CALM,)))
+    rows_of = {"liquidations": "liquidation_id", "adl_fills": "fill_id", "adl_events": "wave_id", "steps": "step"}
+    for name, key in rows_of.items():
+        own = ("run_id", "position_id", *(("long_lots", "long_oi_usd") if name == "steps" else ()))
+        before, after = (getattr(each, name).drop(own, strict=False).sort(key) for each in (without, run))
+        assert before.height > 0
+        assert before.equals(after), name
+    crowd = run.positions.filter(pl.col("cohort") != "watch")
+    assert crowd.drop("run_id", "position_id").equals(without.positions.drop("run_id", "position_id"))
+    assert run.summary()["open_interest_usd"] == without.summary()["open_interest_usd"]
+    mine = run.positions.filter(pl.col("cohort") == "watch")
+    assert run.ledger.filter(pl.col("owner") == "market", pl.col("cause") == "opening")["lots"].to_list() == [
+        -mine["lots"][0]
+    ]
+    assert all(audit.passed for audit in run.audits())
+
+
+def test_waves_take_as_much_until_they_reach_a_watched_position_and_less_of_the_others_after_it() -> None:
+    without, run = (fall("21:15:00", "21:22:00", *mine) for mine in ((), (LARGE,)))
+    first = run.watch.filter(pl.col("closed_lots") > 0).row(0, named=True)
+    waves = [each.adl_events.filter(pl.col("wave_id") <= first["wave_id"]) for each in (without, run)]
+    assert (
+        waves[0]
+        .select("step", "lots_wanted", "lots_closed")
+        .equals(waves[1].select("step", "lots_wanted", "lots_closed"))
+    )
+    others = [each.adl_fills.filter(pl.col("wave_id") <= first["wave_id"], pl.col("cohort") != "watch")["lots"].sum()
+              for each in (without, run)]  # fmt: skip
+    assert others[0] - others[1] == first["closed_lots"]
+    assert all(audit.passed for audit in run.audits())
 
 
 def test_a_vault_s_leverage_and_margin_follow_from_its_movements_and_the_margin_tables() -> None:

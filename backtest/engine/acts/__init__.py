@@ -7,17 +7,6 @@ of one account before either, ``drawdown`` watches the funds. Acts 2, 3, 7 and 9
 """
 
 __all__ = [
-    "candidates",
-    "deleverage",
-    "drawdown",
-    "fill_prices",
-    "funding",
-    "hedge_netting",
-    "liquidate",
-    "pool_adl",
-    "socialise",
-    "takeover",
-    "turns",
-    "unwind",
-    "waves",
-]
+    "candidates", "claims", "deleverage", "drawdown", "fill_prices", "funding", "hedge_netting", "liquidate",
+    "pool_adl", "socialise", "takeover", "turns", "unwind", "vaults", "waves",
+]  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 
 from backtest.engine.detect.accounts import CrossAccounts
 from backtest.engine.replay import Replay
+from backtest.mechanics.adl.allocation import ALLOCATIONS
 from backtest.mechanics.adl.candidates import Candidates
 from backtest.mechanics.adl.rankings import OF_ACCOUNTS
 from backtest.mechanics.exact import MILLIONTH, QUANTA_PER_USD, Bools, Floats, Ints
@@ -84,8 +85,9 @@ class AccountFigures:
 
     accounts: CrossAccounts
     equity: Floats
-    pnl: Floats | None
-    maintenance: Floats | None
+    pnl: Floats | None = None
+    maintenance: Floats | None = None
+    exposed: bool = False  # whether the allocation reads the exposure of accounts, exactly
 
     @staticmethod
     def of_side(replay: Replay, block: slice, ranking: str) -> AccountFigures | None:
@@ -93,10 +95,12 @@ class AccountFigures:
         accounts = replay.accounts
         if accounts is None or not (accounts.of[block] >= 0).any():
             return None
+        exposed = ALLOCATIONS[replay.world.rules.adl_allocation].exposed
         if ranking not in OF_ACCOUNTS:
-            return AccountFigures(accounts, accounts.equities(), None, None)
+            return AccountFigures(accounts, accounts.equities(), exposed=exposed)
         sums = accounts.sums(np.arange(accounts.count))
-        return AccountFigures(accounts, accounts.equities(), sums.pnl.astype(float), sums.maintenance.astype(float))
+        pnl, required = sums.pnl.astype(float), sums.maintenance.astype(float)
+        return AccountFigures(accounts, accounts.equities(), pnl, required, exposed)
 
     def exact(self, rows: Ints, found: Candidates) -> Candidates:
         """Return candidates with their accounts' figures, exactly."""
@@ -104,6 +108,11 @@ class AccountFigures:
         mine = np.flatnonzero(owner >= 0)
         sums = self.accounts.sums(owner[mine])  # an account has one position on a side: no number comes twice
         found.equity[mine] = sums.equity
+        if self.exposed:
+            exposure = found.value.copy()
+            signs = self.accounts.ledger.world.position_signs[rows[mine]]
+            exposure[mine] = signs * self.accounts.exposures(owner[mine])
+            found = replace(found, account_exposure=exposure)
         if self.pnl is None:
             return found
         pnl, required = found.pnl.copy(), _own(found)

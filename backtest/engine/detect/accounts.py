@@ -168,6 +168,14 @@ class CrossAccounts:
         """Return the sums of accounts at the present marks."""
         return self.sums_at(numbers, np.array(self.ledger.marks))
 
+    def exposures(self, numbers: Ints) -> Ints:
+        """Return the net value of the positions of accounts at the present marks: longs less shorts, in quanta."""
+        found, world = self.rows_of(numbers), self.ledger.world
+        value = self.values_per_lot(np.array(self.ledger.marks))[world.book.symbol[found.rows]]
+        out = np.zeros(len(numbers), dtype=np.int64)
+        np.add.at(out, found.place, world.position_signs[found.rows] * self.ledger.lots[found.rows] * value)
+        return out
+
     def equities(self) -> Floats:
         """Return the equity of every account at the present marks, in floats."""
         ledger, mirror = self.ledger, self.mirror

@@ -1,8 +1,8 @@
-"""Who pays which lots in a wave: by the queue, or every candidate in proportion. The seam for further policies.
+"""Who pays which lots in a wave: by the queue, or every candidate by its share. The seam for further policies.
 
 An allocation gets the candidates of a wave (``Queue``) and what has to be closed (``Claims``), and returns the slices.
-It leaves in the queue, as ``order``, the candidates that are worth recording. A new policy is one function and one
-object here.
+It leaves in the queue, as ``order``, the candidates that are worth recording. A new policy that ranks nobody is one
+function of ``shares`` and one object here.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from backtest.mechanics.adl.matching import Claims, Matches, fewest_lots, losses, match, match_at_once, match_pool
+from backtest.mechanics.adl.policies import shares
+from backtest.mechanics.adl.policies.shares import Share
 from backtest.mechanics.adl.queue import Queue
-from backtest.mechanics.exact import Ints, exact_sum, mul_div
+from backtest.mechanics.exact import exact_sum
 from backtest.mechanics.rule import Rule, declared
 
 EARLY_STOP = 32  # the part of its lots for which a pool that stops early is first matched
@@ -25,11 +27,12 @@ class Allocation(Rule):
     """Who pays which lots in a wave.
 
     ``ranked``: whether candidates have a rank. ``close`` takes the candidates, the claims, and how many candidates
-    behind the last one reached are recorded.
+    behind the last one reached are recorded. ``exposed``: whether it reads the exposure of whole accounts.
     """
 
     ranked: bool
     close: Callable[[Queue, Claims, int], Matches]
+    exposed: bool = False
 
 
 def close_by_queue(queue: Queue, claims: Claims, not_reached: int) -> Matches:
@@ -45,26 +48,35 @@ def close_by_queue(queue: Queue, claims: Claims, not_reached: int) -> Matches:
         reach = 4 * reach + 1 + sum(int(queue.top.lots[i]) for i in out.skipped)
 
 
-def close_pro_rata(queue: Queue, claims: Claims, not_reached: int) -> Matches:
-    """Close every candidate in proportion to its lots; those it would leave below zero are skipped, the rest pay more.
+def by_shares(share: Share) -> Callable[[Queue, Claims, int], Matches]:
+    """Return an allocation without ranks: each candidate pays its share of the lots."""
+
+    def close(queue: Queue, claims: Claims, not_reached: int) -> Matches:
+        return close_by_shares(queue, claims, share)
+
+    return close
+
+
+def close_by_shares(queue: Queue, claims: Claims, share: Share) -> Matches:
+    """Close of every candidate its share; those it would leave below zero are skipped, the rest pay more.
 
     All candidates of a round whose equity after closing their lots would be below zero are skipped at once, and the
-    lots are allocated anew among the rest, until nobody is. Slices run through the bankrupts in crossing order and the
-    candidates in order of account.
+    lots are allocated anew among the rest, until nobody is. Losers that stand last pay what the winners do not hold.
+    Slices run through the bankrupts in crossing order and the candidates in order of account.
     """
     queue.everyone()
-    lots, equity, late = queue.top.lots, queue.top.equity, queue.late[queue.order]
+    rows, late = queue.top, queue.late[queue.order]
     wanted = sum(claims.lots)
     if claims.target_gain is not None:
         wanted = fewest_lots(claims, wanted, claims.bankruptcy_values[0], wanted, claims.target_gain)
-    stays = np.ones(len(lots), dtype=bool)
+    stays = np.ones(len(rows.lots), dtype=bool)
     while True:
-        winners = largest_remainder(np.where(stays & ~late, lots, 0), wanted)
-        losers = largest_remainder(np.where(stays & late, lots, 0), wanted - exact_sum(winners))
+        winners = share(rows, stays & ~late, wanted)
+        losers = share(rows, stays & late, wanted - exact_sum(winners))
         pays = winners + losers
         payers = np.flatnonzero(pays)
         out = match_at_once(claims, pays[payers].tolist())
-        below_zero = payers[equity[payers] < losses(claims, out, len(payers))]
+        below_zero = payers[rows.equity[payers] < losses(claims, out, len(payers))]
         if not below_zero.size:
             break
         stays[below_zero] = False
@@ -73,30 +85,6 @@ def close_pro_rata(queue: Queue, claims: Claims, not_reached: int) -> Matches:
     out.place = np.searchsorted(shown, payers)[out.place]
     out.skipped = np.flatnonzero(~stays[shown]).tolist()
     return out
-
-
-def largest_remainder(lots: Ints, wanted: int) -> Ints:
-    """Return how many lots each pays of the lots wanted: in proportion to its own, whole, never more than it holds.
-
-    Each pays the floor of its share; what is left goes, one lot each, to the largest remainders, ties in order.
-
-    Examples
-    --------
-    Seven of 5, 3 and 2: shares 3.5, 2.1 and 1.4. Two of three equal ones. More than there are.
-
-    >>> largest_remainder(np.array([5, 3, 2]), 7).tolist(), largest_remainder(np.array([4, 4, 4]), 2).tolist()
-    ([4, 2, 1], [1, 1, 0])
-    >>> largest_remainder(np.array([5, 3]), 9).tolist()
-    [5, 3]
-    """
-    total = exact_sum(lots)
-    if wanted >= total:
-        return lots
-    pays = mul_div(lots, wanted, total)
-    remainder = lots * wanted - pays * total  # both products may wrap at 64 bits, their difference fits
-    left = wanted - exact_sum(pays)
-    pays[np.argsort(-remainder, kind="stable")[:left]] += 1
-    return pays
 
 
 ALLOCATIONS: Mapping[str, Allocation] = declared(
@@ -110,9 +98,37 @@ ALLOCATIONS: Mapping[str, Allocation] = declared(
         ),
         "pro_rata": Allocation(
             ranked=False,
-            close=close_pro_rata,
+            close=by_shares(shares.by_lots),
             sentence="ADL closes every candidate in proportion to its notional, in lots by the largest remainder.",
             source="integer pro-rata of Autodeleveraging as Online Learning, arXiv 2602.15182",
+        ),
+        "pro_rata_pnl": Allocation(
+            ranked=False,
+            close=by_shares(shares.by_pnl),
+            sentence="ADL closes candidates in proportion to the profit of their positions, none beyond its position; "
+            "those without profit pay by notional what is then left.",
+            source="capped pro-rata of winners' PnL, arXiv 2512.01112; in lots of the wave's coin here",
+        ),
+        "pro_rata_equity": Allocation(
+            ranked=False,
+            close=by_shares(shares.by_equity),
+            sentence="ADL closes candidates in proportion to the equity of their accounts, none beyond its position.",
+            source="pro-rata by equity, the endowment of arXiv 2512.01112 v1; in lots of the wave's coin here",
+        ),
+        "pro_rata_leverage": Allocation(
+            ranked=False,
+            close=by_shares(shares.by_leverage),
+            sentence="ADL closes candidates in proportion to notional x leverage, at most 1,000x, none beyond its "
+            "position.",
+            source="levered pro-rata of arXiv 2512.01112, made to add up to what is wanted; in lots here",
+        ),
+        "water_filling": Allocation(
+            ranked=False,
+            close=by_shares(shares.by_factor_leverage),
+            exposed=True,
+            sentence="ADL lowers the highest factor leverages to one level, each by its position at most: net value of "
+            "the account on the side of that position, all coins moving alike, over equity.",
+            source="Risk-Based Auto-Deleveraging, arXiv 2603.15963: single-factor clipped water-filling",
         ),
     },
 )

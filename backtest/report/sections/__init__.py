@@ -6,5 +6,5 @@ several of them write.
 
 __all__ = [
     "book_map", "cascade", "checks", "comparisons", "cross", "liquidated", "metrics", "mine", "numbers", "paid",
-    "price", "queue", "registry", "section", "source", "sure", "title",
+    "price", "queue", "registry", "scored", "section", "source", "sure", "title", "unknown",
 ]  # fmt: skip

@@ -35,6 +35,7 @@ BANDS = columns("""
     p95     cell  95 %
     range   text  range, this run as a dot
 """)
+LEFT_OUT = "The book is imported: settings of a drawn book are left out."
 _UNITS = {"usd": usd, "usdt": usd, "frac": percent, "s": duration, "count": count, "x": ratio}
 _METRICS = {
     "liquidated_notional_usd": "liquidated",
@@ -237,7 +238,10 @@ def sensitivity_table(f: Findings) -> Markup:
         for row in runs
     )
     heads = [Column("label", "head", "changed"), *(Column(metric, "cell", metric_name(metric)) for metric in metrics)]
-    return table(rows, heads, row_class=lambda row: "here" if row["here"] else "")
+    shown = table(rows, heads, row_class=lambda row: "here" if row["here"] else "")
+    if f.meta.scenario.positions_file:
+        return shown + m.note(LEFT_OUT)
+    return shown
 
 
 SECTION = Section(
