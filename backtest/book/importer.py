@@ -196,7 +196,7 @@ def _as_text(frame: pl.DataFrame, where: str, first_row: int) -> pl.DataFrame:
     texts = frame.select(pl.all().cast(pl.String).str.strip_chars().replace("", None)).with_row_index("row", first_row)
     table = texts.filter(pl.any_horizontal(pl.exclude("row").is_not_null()))
     if not table.height:
-        raise BookError(f"{where}: it holds no position; give at least a long and a short")
+        raise BookError(f"{where}: it holds no position; give one a row")
     absent = [pl.lit(None, dtype=pl.String).alias(name) for name in OPTIONAL if name not in frame.columns]
     return table.with_columns(absent).with_columns(pl.col("cohort").fill_null(COHORT))
 

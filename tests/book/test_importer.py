@@ -241,7 +241,7 @@ def test_files_that_hold_no_book_are_refused_in_one_line(tmp_path: Path) -> None
     data = good.read_bytes()
     cases = {
         "empty.csv": (b"", "empty.csv: the file is empty; needed: columns account"),
-        "header.csv": (HEAD.encode(), "header.csv: it holds no position; give at least a long and a short"),
+        "header.csv": (HEAD.encode(), "header.csv: it holds no position; give one a row"),
         "blank.csv": (f"{HEAD}\n,,,,,\n".encode(), "blank.csv: it holds no position"),
         "ragged.csv": (f"{HEAD}\n1,BTC,long,1,1,1,1\n".encode(), "ragged.csv: not a readable CSV file: found more"),
         "latin.csv": (f"{HEAD}\n\xe9,BTC\n".encode("latin-1"), "latin.csv: not a readable CSV file: invalid utf-8"),
