@@ -1,7 +1,7 @@
 """crashbook: replay perpetual-futures crashes on a balanced position book.
 
-The public names are ``replay``, ``sweep``, ``open_run`` and ``Run``; they are imported on first use, so that
-``import backtest`` stays light.
+The public names are ``replay``, ``sweep``, ``watch``, ``open_run``, ``Run`` and ``Watched``; they are imported on
+first use, so that ``import backtest`` stays light.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from backtest.api.replay import replay
     from backtest.api.run import Run, open_run
     from backtest.api.sweep import sweep
+    from backtest.api.watch import Watched, watch
 
 __version__ = "0.1.0"
-__all__ = ["Run", "__version__", "open_run", "replay", "sweep"]
+__all__ = ["Run", "Watched", "__version__", "open_run", "replay", "sweep", "watch"]
 
 
 def __getattr__(name: str) -> Any:
@@ -31,4 +32,8 @@ def __getattr__(name: str) -> Any:
         from backtest.api import run
 
         return getattr(run, name)
+    if name in {"Watched", "watch"}:
+        from backtest.api import watch
+
+        return getattr(watch, name)
     raise AttributeError(f"module 'backtest' has no attribute '{name}'")

@@ -8,7 +8,7 @@ from backtest import __version__
 from backtest.cli.command import Commands
 
 COMMANDS = (
-    "events venues position params schema fetch data book replay verify calibrate compare sweep runs query sql "
+    "events venues position params schema fetch data book replay watch verify calibrate compare sweep runs query sql "
     "audit diff report"
 )
 IN = {"sql": "query", "audit": "query"}  # modules not named after their command

@@ -9,9 +9,13 @@
 
 ``paired`` runs the same draws under several ``alternatives``: ``metrics`` and ``cohorts`` are the figures, ``compared``
 the rows of the answer and ``differences`` their bands.
+
+``watch`` follows positions of mine over draws and leverages: ``watch_copies`` says what stands in which run,
+``watch_outcome`` what became of it, ``watch_summary`` how often and how much.
 """
 
 __all__ = [
     "alternatives", "calibrate", "changes", "cohorts", "compared", "crew", "differences", "draws", "grid", "latin",
-    "metrics", "one_draw", "paired", "parameters", "scoreboard", "scores", "seeds", "study",
+    "metrics", "one_draw", "paired", "parameters", "scoreboard", "scores", "seeds", "study", "sweep", "watch",
+    "watch_copies", "watch_outcome", "watch_summary",
 ]  # fmt: skip

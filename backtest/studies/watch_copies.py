@@ -7,6 +7,7 @@ stand in the same run. Apart, each leverage is a run of its own with the positio
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -191,6 +192,8 @@ def packs_of(
     for number, (name, rows) in enumerate(accounts.items()):
         left_out = []
         for leverage in wanted:
+            if math.isclose(leverage, _leverage_of(rows)):
+                continue  # it stands there in full
             at = tuple(replace(row, name=f"{number} at {leverage:g}x", leverage=leverage) for row in rows)
             try:
                 market.check(tuple(replace(row, name=name) for row in at))
@@ -219,6 +222,8 @@ def _scaled(market: Market, watch: WatchedPosition, share: float) -> WatchedPosi
 
 def _leverage_of(rows: Sequence[WatchedPosition]) -> float:
     """Return the leverage at entry of all positions of an account together."""
+    if len({row.leverage for row in rows}) == 1:
+        return rows[0].leverage
     entry = [row.size_base * row.entry_px for row in rows]
     return sum(entry) / sum(value / row.leverage for value, row in zip(entry, rows, strict=True))
 

@@ -1,0 +1,66 @@
+"""``crashbook watch``: text in 80 columns, JSON, CSV, one line for what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backtest.cli import terminal
+from tests.support.command import call
+
+EVENT = "2025-10-10"
+SHORT = "short 5000 SOL @ 221.5, 8x"
+SMALL = (
+    "--draws", "2", "--draw-positions", "300", "--leverages", "2,8", "--set", "coins=BTC,SOL", "--set", "step_s=20",
+    "--set", "start=2025-10-10T21:10", "--set", "end=2025-10-10T21:24",
+)  # fmt: skip
+
+
+def ask(*args: str) -> Any:
+    return call("watch", EVENT, *SMALL, *args)
+
+
+def test_the_answer_for_a_reader_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "columns", lambda: 80)
+    text = ask("--position", SHORT, "--hedged").stdout
+    assert max(map(len, text.splitlines())) <= 80
+    assert "position         short 5,000 SOL @ 221.5, 8.00x, hedged elsewhere; 0.1" in text
+    for label in ("liquidated ", "ADL ", "  ahead", "  wave took", "  traded", "held to 21:24", "unhedged for"):
+        assert any(line.startswith(label) for line in text.splitlines()), label
+    assert "= 8.00x" in text
+
+
+def test_the_answer_as_json_and_csv(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.csv"
+    mine.write_text("account,symbol,side,quantity_base,entry_px,leverage\nme,SOL,short,5000,221.5,8\n")
+    got = json.loads(ask("--positions", str(mine), "--format", "json", "--quiet").stdout)
+    assert got.keys() == {
+        "event", "venue", "start_ts", "end_ts", "draws", "draw_positions", "positions", "summary", "by_draw", "waves",
+        "notes",
+    }  # fmt: skip
+    assert [(row["leverage"], row["own"]) for row in got["summary"]] == [(8.0, True), (2.0, False)]
+    assert len(got["by_draw"]) == 4
+    lines = ask("--position", SHORT, "--format", "csv", "--quiet").stdout.splitlines()
+    assert lines[0].startswith("position,leverage,own,draws,liquidated_draws,p_liquidated,p_liquidated_low")
+    assert len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        ((), 1, "no position to watch"),
+        (("--position", "short SOL"), 1, "the size is 'SOL', not a number such as 20k"),
+        (("--position", SHORT, "--leverages", "two"), 2, "--leverages 'two': write numbers with commas between"),
+        (("--position", SHORT, "--leverages", "nan"), 2, "leverages: nan; allowed are numbers above 0"),
+        (("--position", SHORT, "--draws", "1"), 2, "--draws 1: allowed are 0 for none, or 2"),
+        (("--positions", "nowhere.csv"), 1, "nowhere.csv: cannot be read"),
+    ],
+)
+def test_what_is_refused_is_one_line(args: tuple[str, ...], code: int, said: str) -> None:
+    done = ask(*args)
+    assert done.exit_code == code
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
