@@ -123,7 +123,7 @@ def replay(
     wanted = draw_request(resolved, given, draws, draw_positions, priors, report=bool(report or path), fresh=fresh)
     extras = Extras(sizes, wanted, bool(report or path), path, fresh)
     with stages(quiet) as stage:
-        done = run_all(resolved, given, extras, stage)
+        done = run_all(resolved, given, extras, stage, quiet=quiet)
         stage("auditing")
         summary = block(done.run)
     if not quiet:
@@ -166,13 +166,18 @@ def book_size(positions: str | None) -> dict[str, Any]:
     return {"positions": int(bare)} if bare.isdecimal() else {"positions_file": positions}
 
 
-def run_all(resolved: Resolved, given: Mapping[str, Any], extras: Extras, stage: Stage) -> Replayed:
-    """Run a scenario, and its studies and report as far as they are wanted."""
+def run_all(
+    resolved: Resolved, given: Mapping[str, Any], extras: Extras, stage: Stage, *, quiet: bool = True
+) -> Replayed:
+    """Run a scenario, and its studies and report as far as they are wanted; what cannot wait is noted before."""
     from backtest.run.execute import execute
     from backtest.run.prepare import prepare
+    from backtest.run.whole_venue import whole_venue
 
     stage("reading bars, drawing the book")
     prepared = prepare(resolved)
+    for text in [] if quiet else whole_venue(prepared):
+        print_line(f"note: {text}")
     show, steps = stage("replaying"), 0
 
     def count(done: int, total: int) -> None:

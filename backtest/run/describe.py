@@ -22,6 +22,7 @@ from backtest.run.meta import (
     Venue,
     decode,
 )
+from backtest.run.whole_venue import whole_venue
 from backtest.scenario.fields import Scenario
 from backtest.scenario.writing import scenario_toml
 from backtest.venue.settlement import coin_px
@@ -95,7 +96,7 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> RunMeta:
         assumptions=tuple(assumptions(prepared)),
         not_simulated=tuple(not_simulated(prepared)),
         notes=(*counted(prepared), *resolved.notes, *market.notes, *prepared.book.notes),
-        headline=resolved.headline,
+        headline=(*resolved.headline, *whole_venue(prepared)),
         versions={name: version(name) for name in VERSIONS},
         digests=Digests(
             data=market.digest,
