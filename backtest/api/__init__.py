@@ -4,4 +4,4 @@
 mine over draws and returns a ``Watched``. All are also names of ``backtest`` itself.
 """
 
-__all__ = ["replay", "run", "watch"]
+__all__ = ["replay", "run", "sweep", "watch"]

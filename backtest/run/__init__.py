@@ -8,5 +8,5 @@ it, ``describe`` and ``assumptions`` put the run in words.
 __all__ = [
     "assumptions", "compare", "describe", "draw_lines", "drawn", "event_defaults", "execute", "finished", "folder",
     "headlines", "identity", "measured", "meta", "pinned", "prepare", "published", "reading", "resolve", "rules", "run",
-    "seal", "simulated", "stored", "summary", "tables", "vaults", "verify",
+    "seal", "simulated", "stored", "summary", "tables", "vaults", "verify", "whole_venue",
 ]  # fmt: skip

@@ -31,8 +31,8 @@ EXAMPLES = [(name, example) for name in NAMES for example in command(name).examp
 
 def test_the_commands_of_this_version() -> None:
     said = (
-        "events venues position params schema fetch data book replay watch verify calibrate compare sweep runs query sql "
-        "audit diff report"
+        "events venues position params schema fetch data book replay watch verify calibrate compare sweep runs query "
+        "sql audit diff report"
     )
     assert " ".join(crashbook.modules) == said
 
