@@ -7,7 +7,7 @@ from .slow_pro_rata import shares
 from .slow_state import State, mark_value
 
 Paid = dict[Position, int]
-BY_SHARE = ("pro_rata", "pro_rata_pnl", "pro_rata_equity", "pro_rata_leverage", "water_filling")
+BY_SHARE = ("pro_rata", "pro_rata_pnl", "pro_rata_equity", "pro_rata_leverage", "min_max", "water_filling")
 
 
 def shared(state: State, held: Paid, wanted: int) -> Paid:
@@ -17,6 +17,8 @@ def shared(state: State, held: Paid, wanted: int) -> Paid:
         return shares(held, wanted)
     if allocation == "water_filling":
         return rounded(level_of_leverages(state, held, wanted), wanted)
+    if allocation == "min_max":
+        return one_by_one(held, {row: state.equity(row) for row in held}, wanted)
     weights = {row: weight_of(state, row, allocation) for row in held}
     part = capped({row: lots for row, lots in held.items() if weights[row]}, weights, wanted)
     paid = rounded(part, int(sum(part.values())))
@@ -53,6 +55,21 @@ def capped(held: Paid, weights: Paid, wanted: int) -> dict[Position, Fraction]:
         if not above:
             return part
         full |= above
+
+
+def one_by_one(held: Paid, equity: Paid, wanted: int) -> Paid:
+    """Return lots handed out in turn, each to whom it leaves the smallest part of its equity, the first of equal ones.
+
+    Whatever each pays of its share rounded down, it pays before anybody pays more than its share.
+
+    >>> one_by_one({"a": 9, "b": 9, "c": 1}, {"a": 3, "b": 1, "c": 100}, 6)
+    {'a': 4, 'b': 1, 'c': 1}
+    """
+    paid = {row: int(part) for row, part in capped(held, equity, wanted).items()}
+    for _ in range(wanted - sum(paid.values())):
+        row = min((row for row in held if paid[row] < held[row]), key=lambda row: Fraction(paid[row] + 1, equity[row]))
+        paid[row] += 1
+    return paid
 
 
 def level_of_leverages(state: State, held: Paid, wanted: int) -> dict[Position, Fraction]:

@@ -122,6 +122,13 @@ ALLOCATIONS: Mapping[str, Allocation] = declared(
             "position.",
             source="levered pro-rata of arXiv 2512.01112, made to add up to what is wanted; in lots here",
         ),
+        "min_max": Allocation(
+            ranked=False,
+            close=by_shares(shares.by_min_max),
+            sentence="ADL hands out lots one by one, each to the candidate whose lots over equity it leaves the "
+            "smallest: the largest part of anybody's equity is the least.",
+            source="min-max programme of arXiv 2602.15182, of one coin, where it is solved exactly",
+        ),
         "water_filling": Allocation(
             ranked=False,
             close=by_shares(shares.by_factor_leverage),

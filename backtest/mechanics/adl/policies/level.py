@@ -84,6 +84,23 @@ def level_lots(first: Ints, slope: Ints, most: Ints, unit: int, wanted: int) -> 
     return pays
 
 
+def level_floors(weights: Ints, most: Ints, wanted: int) -> Ints:
+    """Return the floors of what each pays in proportion to its weight, none above its limit.
+
+    Examples
+    --------
+    >>> level_floors(np.array([3, 1, 1]), np.array([3, 5, 5]), 8).tolist()
+    [3, 2, 2]
+    """
+    none = np.zeros_like(most)
+    found = _exact_level(_Lines(none, weights, most, 1), wanted)
+    pays = np.where(found.full, most, 0)
+    if found.active.size:
+        share, rate = wanted - exact_sum(pays), exact_sum(weights[found.active])
+        pays[found.active] = mul_div(weights[found.active], share, rate)
+    return pays
+
+
 @dataclass(frozen=True, slots=True)
 class _Lines:
     first: Ints

@@ -13,6 +13,7 @@ import numpy as np
 
 from backtest.mechanics.adl.candidates import Candidates
 from backtest.mechanics.adl.policies.level import level_lots
+from backtest.mechanics.adl.policies.min_max import smallest_parts
 from backtest.mechanics.exact import LIMIT, Bools, Ints, exact_sum, mul_div
 
 THOUSANDTHS = 1000
@@ -42,6 +43,20 @@ def largest_remainder(lots: Ints, wanted: int) -> Ints:
     remainder = lots * wanted - pays * total  # both products may wrap at 64 bits, their difference fits
     left = wanted - exact_sum(pays)
     pays[np.argsort(-remainder, kind="stable")[:left]] += 1
+    return pays
+
+
+def by_order(lots: Ints, order: Ints, wanted: int) -> Ints:
+    """Return the lots that each pays in an order: each whole, the last in part.
+
+    Examples
+    --------
+    >>> by_order(np.array([10, 20, 30]), np.array([2, 0, 1]), 35).tolist()
+    [5, 0, 30]
+    """
+    pays = np.zeros_like(lots)
+    before = np.cumsum(lots[order]) - lots[order]
+    pays[order] = np.clip(wanted - before, 0, lots[order])
     return pays
 
 
@@ -86,6 +101,14 @@ def by_leverage(rows: Candidates, among: Bools, wanted: int) -> Ints:
     """Return lots in proportion to lots x leverage: value over equity in whole thousandths, from 0.001x to 1,000x."""
     lots = np.where(among, rows.lots, 0)
     return weighted(leverage_weights(lots, rows.value, rows.equity), lots, wanted)
+
+
+def by_min_max(rows: Candidates, among: Bools, wanted: int) -> Ints:
+    """Return lots of which the largest part of anybody's equity is the least: one by one, to the smallest part."""
+    pays = np.zeros_like(rows.lots)
+    paying = np.flatnonzero(among)
+    pays[paying] = smallest_parts(rows.equity[paying], rows.lots[paying], wanted)
+    return pays
 
 
 def leverage_weights(lots: Ints, value: Ints, equity: Ints) -> Ints:
