@@ -203,7 +203,9 @@ def _when(found: Watched, label: str, band: Band | None) -> list[tuple[str, str]
     def at(seconds: float) -> str:
         return clock(found.start + dt.timedelta(seconds=round(seconds)))
 
-    return [(name, f"{text} UTC") for name, text in _line(label, at, band)]
+    return [
+        (name, text.replace(" (", " UTC (") if " (" in text else f"{text} UTC") for name, text in _line(label, at, band)
+    ]
 
 
 def _by_leverage(found: Watched, rows: list[WatchSummary]) -> Table:
