@@ -7,6 +7,7 @@ WITH slices AS (
          least(q.leverage, 100000)::DECIMAL(18, 6) AS leverage
   FROM adl_fills f
   LEFT JOIN (SELECT wave_id, position_id, leverage FROM adl_queue WHERE closed_lots > 0) q USING (wave_id, position_id)
+  WHERE is_covered(f.symbol)
 )
 SELECT cohort, side, count(DISTINCT account_id) AS accounts, sum(notional_usd) AS closed_usd,
        sum(notional_usd) / nullif(sum(sum(notional_usd)) OVER (), 0) AS share_frac,

@@ -14,4 +14,4 @@ gross AS (
 SELECT count(*) FILTER (refused) AS refused,
        coalesce(sum(closed_usd) FILTER (refused), 0) AS refused_usd,
        (SELECT coalesce(max(usd), 0) FROM gross) AS fund_inventory_max_usd
-FROM liquidations
+FROM liquidations WHERE is_covered(symbol)

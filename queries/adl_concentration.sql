@@ -3,7 +3,8 @@
 -- grain: one row per point of the Lorenz curve, at most about 200
 -- units: accounts_frac share of the accounts closed by ADL, smallest first; adl_frac their share of the closed notional; gini_frac 0 even, towards 1 all on one account; top10_share_frac share of the ten largest accounts
 WITH closed AS (
-  SELECT account_id, (sum(notional_usd) * 1000000)::HUGEINT AS quanta FROM adl_fills GROUP BY account_id
+  SELECT account_id, (sum(notional_usd) * 1000000)::HUGEINT AS quanta FROM adl_fills
+  WHERE is_covered(symbol) GROUP BY account_id
 ),
 ranked AS (
   SELECT quanta, row_number() OVER by_size AS place, sum(quanta) OVER by_size AS running,

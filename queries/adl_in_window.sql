@@ -1,5 +1,5 @@
 -- title: Whom did auto-deleveraging close in a window, and how?
--- params: coin VARCHAR = NULL (all symbols, several coins are joined by +); start TIMESTAMP; end TIMESTAMP
+-- params: coin VARCHAR = NULL (all coins with bars, several are joined by +); start TIMESTAMP; end TIMESTAMP
 -- grain: one row
 -- units: times UTC, end exclusive; adl_mean_px price of all lots closed, of one symbol; adl_profit_frac profit realised over closed notional; adl_return_median_frac over positions, profit over entry value of the lots closed; adl_leverage_median_x over closes, notional over equity when the queue stood; adl_full_share_frac closes that left nothing of the position; adl_closes_share_frac closes of the window over those of the run; adl_vault_share_frac closed notional that was the vault's inventory; adl_gini_frac and adl_top10_share_frac over accounts, of closed notional; adl_first_s seconds from start until 1 % of the window's ADL was closed; adl_largest_usd of one position in one wave; adl_largest_instant_usd of one step
 -- note: a close is one position in one wave; null where nothing was closed

@@ -1,5 +1,5 @@
 -- title: Who absorbed the forced sales of a window, and how soon did they come?
--- params: coin VARCHAR = NULL (all symbols, several coins are joined by +); start TIMESTAMP; end TIMESTAMP
+-- params: coin VARCHAR = NULL (all coins with bars, several are joined by +); start TIMESTAMP; end TIMESTAMP
 -- grain: one row
 -- units: times UTC, end exclusive; off_book_share_frac liquidated notional that went to fund, vault or ADL instead of the order book; forced_share_30min_frac liquidated notional of the 30 minutes from the first liquidation on; branching_ratio_x liquidated notional that the tape's marks do not reach and displaced ones do
 -- note: null without a liquidation, branching_ratio_x also where no mark is displaced from the tape's

@@ -1,5 +1,5 @@
 -- title: What happened in a window, to compare with a published figure?
--- params: coin VARCHAR = NULL (all symbols, several coins are joined by +); start TIMESTAMP; end TIMESTAMP
+-- params: coin VARCHAR = NULL (all coins with bars, several are joined by +); start TIMESTAMP; end TIMESTAMP
 -- grain: one row
 -- units: times UTC, end exclusive; liquidated_notional_usd at the breach mark, adl_notional_usd at the step's mark; adl_onset_s seconds from the first liquidation of the window to its first ADL; price_move_frac lowest trade against the first trade of the window
 -- note: with several symbols price_low and price_move_frac are those of the symbol that fell most

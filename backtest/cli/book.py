@@ -95,8 +95,11 @@ def book(
 
 def shape_of(prepared: Prepared) -> dict[str, Any]:
     """Return the shape of a prepared replay's book: headline values, and tables as lists of rows."""
+    import numpy as np
+
     from backtest.book.shape import BookShape
     from backtest.mechanics.exact import QUANTA_PER_USD, exact_sum
+    from backtest.schema.coins import is_rest
 
     resolved, market = prepared.resolved, prepared.market
     shape = BookShape(
@@ -104,14 +107,17 @@ def shape_of(prepared: Prepared) -> dict[str, Any]:
         inclusive=resolved.venue.inclusive,
     )  # fmt: skip
     concentration = shape.concentration()
+    rest = [is_rest(unit.symbol) for unit in market.instruments]
+    covered = ~np.array(rest)[prepared.book.symbol]
     return {
         "event": resolved.event.id,
         "venue": resolved.venue.id,
         "book": prepared.book.label,
         "seed": resolved.scenario.seed,
         "positions": len(prepared.book),
-        "long_usd": exact_sum(shape.value[prepared.book.side > 0]) / QUANTA_PER_USD,
-        "short_usd": exact_sum(shape.value[prepared.book.side < 0]) / QUANTA_PER_USD,
+        "long_usd": exact_sum(shape.value[covered & (prepared.book.side > 0)]) / QUANTA_PER_USD,
+        "short_usd": exact_sum(shape.value[covered & (prepared.book.side < 0)]) / QUANTA_PER_USD,
+        "rest_usd": exact_sum(shape.value[~covered & (prepared.book.side > 0)]) / QUANTA_PER_USD if any(rest) else None,
         "open_interest_source": resolved.sources["open_interest_usd"],
         "by_cohort": _rows(shape.by_cohort()),
         "by_coin": _rows(shape.by_coin()),
@@ -145,11 +151,16 @@ def _text(answer: dict[str, Any]) -> str:
         ("book", f"{label}, seed {answer['seed']}" if answer["book"] == "synthetic" else label),
         ("open interest", f"{answer['long_usd']:,.0f} USD long, {answer['short_usd']:,.0f} USD short"),
         ("", answer["open_interest_source"]),
+        *([] if answer["rest_usd"] is None else [("rest of venue", _rest(answer["rest_usd"]))]),
     ]
     sources = dict.fromkeys(f"{row['fact']}: {row['note']} ({row['source']})" for row in answer["published"])
     tables = "".join(_section(name, answer) for name in TITLES)
     texts = {"columns": COLUMNS, "facts": sources, "notes": answer["notes"]}
     return heading(head) + tables + "".join(bullets(title, lines) for title, lines in texts.items())
+
+
+def _rest(usd: float) -> str:
+    return f"{usd:,.0f} USD a side, modelled, no bars: REST, in all tables, not in the open interest above"
 
 
 def _section(name: str, answer: dict[str, Any]) -> str:

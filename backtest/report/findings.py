@@ -9,13 +9,19 @@ from typing import Any
 
 import polars as pl
 
-from backtest.formatting import coin
 from backtest.run.meta import RunMeta
 from backtest.run.run import StoredRun
+from backtest.run.summary import named
+from backtest.schema.coins import is_rest
 from backtest.sql.run import AuditResult
 
 POOL_NAMES = {"fund": "insurance fund", "vault": "vault"}
 Row = dict[str, Any]
+
+
+def covered(rows: list[Row]) -> list[Row]:
+    """Return the rows of coins with bars."""
+    return [row for row in rows if not is_rest(row["symbol"])]
 
 
 @dataclass
@@ -70,9 +76,9 @@ class Findings:
 
     @cached_property
     def moves(self) -> list[Row]:
-        """Return price moves, the symbol with the most liquidated notional first."""
+        """Return price moves, the coin with the most liquidated notional first, the rest of the venue last."""
         weight = {row["symbol"]: row["liquidated_usd"] or 0 for row in self.rows("adl_impact_by_symbol")}
-        return sorted(self.rows("price_moves"), key=lambda row: -weight.get(row["symbol"], 0))
+        return sorted(self.rows("price_moves"), key=lambda row: (is_rest(row["symbol"]), -weight.get(row["symbol"], 0)))
 
     @property
     def symbols(self) -> list[str]:
@@ -81,8 +87,8 @@ class Findings:
 
     @property
     def worst(self) -> Row:
-        """Return the price move of the symbol that fell furthest."""
-        return min(self.moves, key=lambda row: row["move_to_low_frac"])
+        """Return the price move of the coin with bars that fell furthest."""
+        return min(covered(self.moves), key=lambda row: row["move_to_low_frac"])
 
     @property
     def liquidated(self) -> bool:
@@ -113,8 +119,8 @@ class Findings:
 
     @cached_property
     def largest_wave(self) -> Row:
-        """Return the ADL wave with the most notional, the one whose queue is shown."""
-        waves = self.rows("adl_waves")
+        """Return the ADL wave of a coin with bars with the most notional, the one whose queue is shown."""
+        waves = covered(self.rows("adl_waves"))
         return max(waves, key=lambda row: (row["notional_usd"], -row["wave_id"])) if waves else {}
 
     @property
@@ -143,5 +149,5 @@ class Findings:
         return self.run.audits()
 
     def coins(self) -> str:
-        """Return the coins in words, the main one first."""
-        return ", ".join(coin(symbol) for symbol in self.symbols)
+        """Return the coins in words, the main one first, and whether the last stands for the rest of the venue."""
+        return named(self.symbols)

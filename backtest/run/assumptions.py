@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from backtest.mechanics.rule import check_figures
 from backtest.scenario.fields import PARAMS, RULES, Scenario
+from backtest.schema.coins import REST
 from backtest.venue.settlement import coin_px, sentence
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _funding(prepared: Prepared) -> list[str]:
 
 def _owners(scenario: Scenario) -> str:
     """Return the sentence on the accounts of a synthetic book."""
-    coins = len(scenario.coins)
+    coins = len(scenario.simulated_coins)
     if not scenario.cross_frac or coins == 1:
         return "each position is an account of its own."
     return (
@@ -133,5 +134,7 @@ def not_simulated(prepared: Prepared) -> list[str]:
     """Return the sentences on behaviour that is not simulated."""
     coins = ", ".join(prepared.resolved.scenario.coins)
     others = f"Other coins of the venue: only {coins} are simulated and compared with their facts."
+    if REST in prepared.resolved.scenario.simulated_coins:
+        others = f"Other coins of the venue one by one: {REST} stands for all; only {coins} are compared with facts."
     isolated = [] if prepared.book.cross.any() else [ALL_ISOLATED]
     return [others, *isolated, *NOT_SIMULATED, *([TAPE] if prepared.resolved.scenario.path == "tape" else [])]

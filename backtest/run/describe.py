@@ -25,11 +25,14 @@ from backtest.run.meta import (
 from backtest.run.whole_venue import whole_venue
 from backtest.scenario.fields import Scenario
 from backtest.scenario.writing import scenario_toml
+from backtest.schema.coins import is_rest
 from backtest.venue.settlement import coin_px
 
 if TYPE_CHECKING:
     from backtest.catalogue.events import CrashEvent
+    from backtest.market.terms import Terms
     from backtest.run.prepare import Prepared
+    from backtest.venue.instrument import Instrument
     from backtest.venue.profile import VenueProfile
 
 VERSIONS = ("crashbook", "numpy", "polars", "pyarrow", "duckdb")
@@ -170,10 +173,11 @@ def contracts_of(prepared: Prepared) -> tuple[Contract, ...]:
         out.append(
             Contract(
                 symbol=unit.symbol,
+                kind="rest_of_venue" if is_rest(unit.symbol) else "bars",
                 tick_px=f"{unit.tick:f}",
                 lot=f"{unit.lot:f}",
                 lot_of=unit.unit,
-                units_from=used["limits"] if terms.listed else profile,
+                units_from=_units_from(unit, terms, profile),
                 margin_table_from=table.valid_from,
                 margin_table_coin=table.coin,
                 margin_source=used.get("leverage_tiers", f"{profile}: {table.source}"),
@@ -184,6 +188,13 @@ def contracts_of(prepared: Prepared) -> tuple[Contract, ...]:
             )
         )
     return tuple(out)
+
+
+def _units_from(unit: Instrument, terms: Terms, profile: str) -> str:
+    """Return where tick and lot come from: declared for the rest of the venue, else the lake or the profile."""
+    if is_rest(unit.symbol):
+        return "declared: no venue lists it"
+    return next(row.source for row in terms.rows if row.name == "limits") if terms.listed else profile
 
 
 def settlement_of(prepared: Prepared) -> Settlement:

@@ -68,6 +68,7 @@ class Headlines(Record, frozen=True):
     """The headline numbers of a run, as ``run_summary`` defines them, and its ADL by minute.
 
     ``first_liquidation_s`` and ``first_adl_s`` count from the start of the window, None where there is none.
+    Liquidations and ADL are those of the coins with bars; ``coins`` has the rest of the venue too, if it ran.
     ``pool_capital_usd`` is what the fund or vault that has the money started with. ``vault_died``: the equity of a
     vault was below zero after a step.
     """

@@ -7,6 +7,7 @@ from typing import Any
 
 from backtest.catalogue.events import CrashEvent
 from backtest.scenario.fields import BY_NAME
+from backtest.scenario.values import OPEN_INTEREST
 from backtest.venue.profile import VenueProfile
 from backtest.venue.reading import get_venue
 from backtest.venue.statement import a_side
@@ -34,12 +35,13 @@ def halved(event: CrashEvent, venue: VenueProfile) -> bool:
 def _default(event: CrashEvent, venue: VenueProfile) -> dict[str, Any]:
     default = event.default(venue.id)
     if halved(event, venue):
-        usd = default["open_interest_usd"]
-        default["open_interest_usd"] = (
-            {coin: a_side(value, "both sides") for coin, value in usd.items()}
-            if isinstance(usd, Mapping)
-            else a_side(usd, "both sides")
-        )
+        for name in OPEN_INTEREST:
+            if (usd := default.get(name)) is not None:
+                default[name] = (
+                    {coin: a_side(value, "both sides") for coin, value in usd.items()}
+                    if isinstance(usd, Mapping)
+                    else a_side(usd, "both sides")
+                )
     return default
 
 

@@ -9,18 +9,19 @@ import numpy as np
 
 from backtest.engine.records import FUND, UNCOVERED, VAULT
 from backtest.formatting import coin
-from backtest.mechanics.exact import QUANTA_PER_USD, Ints
+from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Ints
 from backtest.run.drawn import AdlMinute, CoinHeadlines, Headlines, VaultHeadlines
 from backtest.run.finished import Finished
 from backtest.run.tables.liquidation import crossing_ts
 from backtest.run.tables.shared import Shared
 from backtest.run.tables.steps import pool_path
+from backtest.schema.coins import is_rest
 
 MINUTE_US = 60_000_000
 
 
 def headlines(done: Finished) -> Headlines:
-    """Return the headline numbers of a finished run."""
+    """Return the headline numbers of a finished run: of the coins with bars, the pools' of all."""
     return headlines_of(Shared(done))
 
 
@@ -35,12 +36,13 @@ def headlines_of(s: Shared) -> Headlines:
     in_vault = bool(vault_capital) or bool(((s.transfers.taker == VAULT) | (s.transfers.giver == VAULT)).any())
     capital, paths = (vault_capital, vaults) if in_vault else (fund_capital, funds)
     liquidated, adl = _liquidated(s), _adl(s)
+    covered = np.array([not is_rest(symbol) for symbol in s.symbols])
     return Headlines(
-        liquidated_usd=_usd(int(liquidated.sum())),
-        adl_usd=_usd(int(adl.sum())),
-        adl_positions=len(np.unique(s.record.slices.join().winner_row)),
-        first_liquidation_s=_first_liquidation(s),
-        first_adl_s=_first_adl(s),
+        liquidated_usd=_usd(int(liquidated[covered].sum())),
+        adl_usd=_usd(int(adl[covered].sum())),
+        adl_positions=_winners(s, covered),
+        first_liquidation_s=_first_liquidation(s, covered),
+        first_adl_s=_first_adl(s, covered),
         pool_capital_usd=_usd(capital),
         pool_low_usd=_usd(_low(capital, paths)),
         vault_capital_usd=_usd(vault_capital),
@@ -51,7 +53,7 @@ def headlines_of(s: Shared) -> Headlines:
             CoinHeadlines(symbol=symbol, liquidated_usd=_usd(int(lost)), adl_usd=_usd(int(closed)))
             for symbol, lost, closed in zip(s.symbols, liquidated, adl.sum(axis=1), strict=True)
         ),
-        adl_minutes=_minutes(s, adl.sum(axis=0)),
+        adl_minutes=_minutes(s, adl[covered].sum(axis=0)),
         vaults=_vaults(s, vaults, adl.sum(axis=1)),
     )
 
@@ -102,12 +104,19 @@ def _adl(s: Shared) -> Ints:
     return out
 
 
-def _first_liquidation(s: Shared) -> float | None:
-    return _after(s, int(crossing_ts(s).min())) if len(s.breaches.step) else None
+def _winners(s: Shared, covered: Bools) -> int:
+    """Return the number of positions that ADL closed."""
+    slices = s.record.slices.join()
+    return len(np.unique(slices.winner_row[covered[slices.symbol]]))
 
 
-def _first_adl(s: Shared) -> float | None:
-    closed = [wave.step for wave in s.record.waves if wave.closed_lots]
+def _first_liquidation(s: Shared, covered: Bools) -> float | None:
+    mine = covered[s.breaches.symbol]
+    return _after(s, int(crossing_ts(s)[mine].min())) if mine.any() else None
+
+
+def _first_adl(s: Shared, covered: Bools) -> float | None:
+    closed = [wave.step for wave in s.record.waves if wave.closed_lots and covered[wave.symbol]]
     return _after(s, int(s.step_ts[min(closed) - 1])) if closed else None
 
 

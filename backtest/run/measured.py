@@ -21,6 +21,7 @@ from backtest.run.tables.liquidation import crossing_ts
 from backtest.run.tables.offspring import on_tape
 from backtest.run.tables.shared import Shared
 from backtest.run.tables.steps import reached_in
+from backtest.schema.coins import REST
 
 HALF_AN_HOUR = 1_800_000_000  # microseconds
 TOP = 10
@@ -117,12 +118,12 @@ class Recorded:
 
 
 class Window:
-    """A window of time and some coins of a run, ``end`` exclusive."""
+    """A window of time and some coins of a run, by default all with bars; ``end`` exclusive."""
 
     def __init__(self, record: Recorded, coins: tuple[str, ...], start: dt.datetime, end: dt.datetime) -> None:
         self.record, self.s = record, record.s
         self.start, self.end = (int(np.datetime64(time, "us").astype(np.int64)) for time in (start, end))
-        self.mine = np.array([not coins or each in coins for each in record.coins])
+        self.mine = np.array([each in coins if coins else each != REST for each in record.coins])
 
     def _inside(self, ts: Ints, symbol: Ints) -> Ints:
         inside: Bools = (ts >= self.start) & (ts < self.end) & self.mine[symbol]

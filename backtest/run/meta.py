@@ -92,7 +92,10 @@ class Tier(Record, frozen=True):
 
 
 class Contract(Record, frozen=True):
-    """Tick, lot and margin table of a symbol, and the source of each."""
+    """Tick, lot and margin table of a symbol, and the source of each.
+
+    ``kind``: a coin with bars, or the modelled rest of the venue, which is in no total of the others.
+    """
 
     symbol: Symbol
     tick_px: Units
@@ -106,6 +109,7 @@ class Contract(Record, frozen=True):
     margin_note: str
     floors_in: Literal["usd", "coin"]
     tiers: tuple[Tier, ...]
+    kind: Literal["bars", "rest_of_venue"] = "bars"
 
 
 class Settlement(Record, frozen=True):

@@ -16,6 +16,7 @@ from backtest.book.synthesis import synthesize
 from backtest.engine.world import FundingEvent, Positions, World
 from backtest.errors import ConfigError, DataError, RangeError
 from backtest.market.path import MarketPath, build_market, walk_market
+from backtest.market.rest import with_rest
 from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, exact_sum
 from backtest.mechanics.feedback import HIGHEST, LOWEST
 from backtest.mechanics.path import HIGH, LOW
@@ -23,6 +24,7 @@ from backtest.run.identity import run_id
 from backtest.run.resolve import Resolved
 from backtest.run.rules import rules_of
 from backtest.scenario.values import baseline_of
+from backtest.schema.coins import REST
 from backtest.schema.table import MONEY_LIMIT
 from backtest.venue.margin_table import MarginSchedule, MarginTable
 from backtest.venue.reading import get_venue
@@ -53,8 +55,8 @@ class Prepared:
 
 def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: MarketPath | None = None) -> Prepared:
     """Build market path, book and world of a resolved scenario; meaning is checked here."""
-    scenario, venue, event = resolved.scenario, resolved.venue, resolved.event
-    market = market or build_market(event, venue, scenario, [row for each in resolved.terms for row in each.rows])
+    scenario, venue = resolved.scenario, resolved.venue
+    market = market or _market(resolved)
     first = market.core_bar if all(profile is not None for profile in market.entry_profiles) else 0
     bars = slice(first, None)
     path = walk_market(market, scenario.intrabar, scenario.mark_half_life_s, first, scenario.step_s)
@@ -117,6 +119,14 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
     )
 
 
+def _market(resolved: Resolved) -> MarketPath:
+    """Return the market of the coins with bars, and of the rest of the venue where it is simulated."""
+    scenario, venue = resolved.scenario, resolved.venue
+    rows = [row for each in resolved.terms for row in each.rows]
+    market = build_market(resolved.event, venue, scenario, rows)
+    return with_rest(market, venue.symbol(REST), scenario) if REST in scenario.simulated_coins else market
+
+
 def _fund_at(resolved: Resolved, px: Fraction | None) -> Resolved:
     """Return a scenario whose fund starts with coins, counted at the first mark; its inventory limit follows."""
     if px is None or resolved.fund_coins is None:
@@ -162,6 +172,8 @@ def _book(
 ) -> PositionBook:
     scenario, inclusive = resolved.scenario, resolved.venue.inclusive
     if positions is not None or scenario.positions_file:
+        if REST in scenario.simulated_coins:
+            raise ConfigError("rest_of_venue = basket, but a book of your own is the whole venue; set it to none")
         options: dict[str, Any] = {
             "inclusive": inclusive, "balance_with_market": scenario.balance_with_market, "watches": scenario.watch,
         }  # fmt: skip
@@ -186,8 +198,8 @@ def _relative_leverage(resolved: Resolved, tables: Sequence[MarginSchedule]) -> 
         return max(whose.table(coin, day)[0].schedule().leverage_limits)
 
     own = [max(table.leverage_limits) for table in tables]
-    highest = own if not scenario.book_of else [stated(coin) for coin in scenario.coins]
-    known = dict(zip(scenario.coins, highest, strict=True))
+    highest = own if not scenario.book_of else [stated(coin) for coin in scenario.simulated_coins]
+    known = dict(zip(scenario.simulated_coins, highest, strict=True))
     return [BTC_UNITS * each / (known.get("BTC") or stated("BTC")) for each in highest]
 
 

@@ -8,13 +8,16 @@ from typing import Any
 
 from backtest.catalogue.events import CrashEvent, get_event
 from backtest.errors import ConfigError, UnknownNameError
+from backtest.market.rest import LISTING
 from backtest.market.terms import Terms, contract_terms
 from backtest.mechanics.fund import grouped
 from backtest.run.event_defaults import event_defaults, halved
+from backtest.run.rest_of_venue import Rest, rest_of, with_rest_interest
 from backtest.run.vaults import CAPITAL, OneVault, SetVault, refuse_without_capital, vaults_of
 from backtest.scenario.fields import BY_NAME, MOST, PARAMS, Scenario
 from backtest.scenario.values import build, merge, per_coin
 from backtest.scenario.vault_sets import coins_of
+from backtest.schema.coins import REST
 from backtest.venue.profile import VenueProfile
 from backtest.venue.reading import get_venue
 from backtest.venue.settlement import refuse_mixed
@@ -81,7 +84,8 @@ def resolve(event_name: str, overrides: Mapping[str, Any]) -> Resolved:
             del rules["fund_start_usd"]
     common = _common(overrides, {**rules, **defaults})
     scenario = build(merge(common, base, rules, defaults, {**overrides, "event": event.id, "venue": venue.id}))
-    venue, terms = _contracts(venue, scenario, event, coins_of(overrides.get("vaults", ())))
+    rest = rest_of(scenario, venue)
+    venue, terms = _contracts(venue, scenario, event, coins_of(overrides.get("vaults", ())), rest)
     inverse = any(venue.face(coin) for coin in scenario.coins)
     in_coins = venue.fund_coins(event.day) if inverse and "fund_start_usd" not in overrides else None
     if in_coins is not None:
@@ -102,6 +106,10 @@ def resolve(event_name: str, overrides: Mapping[str, Any]) -> Resolved:
             sources[param.name] = "event" if param.name in base else "default"
     notes = _size_notes(event, scenario, sources, halved(event, get_venue(scenario.book_of or venue.id)))
     headline = []
+    scenario = with_rest_interest(scenario, rest)
+    if rest.note:
+        sources["rest_of_venue"] = f"{sources['rest_of_venue']}; {rest.note}"
+        notes.append(rest.note)
     if sources["fund_start_usd"] != "given":
         notes.append(start.warning)
         headline += [start.headline(event.day)] if start.of else []
@@ -148,12 +156,16 @@ def _start_of(overrides: Mapping[str, Any], coins: Sequence[str]) -> float:
 
 
 def _contracts(
-    venue: VenueProfile, scenario: Scenario, event: CrashEvent, in_vaults: Sequence[str]
+    venue: VenueProfile, scenario: Scenario, event: CrashEvent, in_vaults: Sequence[str], rest: Rest
 ) -> tuple[VenueProfile, tuple[Terms, ...]]:
     """Return the venue with the coins of the lake that it lacks, and the terms of the scenario's coins."""
     named = _named_coins(scenario) + [("vaults", coin) for coin in in_vaults]
     others = [coin for _, coin in named]
-    venue, terms = contract_terms(venue, scenario.coins, event.day, event=event.id, others=others)
+    coins = scenario.coins
+    if rest.usd is not None:
+        coins, listings = (*coins, REST), (*venue.listings, LISTING)
+        venue = replace(venue, listings=listings, instruments={**venue.instruments, REST: LISTING})
+    venue, terms = contract_terms(venue, coins, event.day, event=event.id, others=others)
     for field, coin in named:
         if coin not in venue.instruments:
             general = {"fund_pools": ["shared", "isolated"], "vaults": ["*"]}.get(field, ["default"])

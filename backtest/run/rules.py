@@ -24,7 +24,7 @@ MINUTE_S = 60
 
 def funds_of(scenario: Scenario, interest: list[int]) -> dict[str, Any]:
     """Return the funds with their starts, limits and drawdown trigger; ``interest`` divides a common start."""
-    start, coins = scenario.fund_start_usd, scenario.coins
+    start, coins = scenario.fund_start_usd, scenario.simulated_coins
     if isinstance(start, Mapping):
         weights = [quanta(per_coin(start, coin, "fund_start_usd")) for coin in coins]
         total = sum(weights)
@@ -50,10 +50,10 @@ def _drawdown(scenario: Scenario) -> DrawdownTrigger | None:
             )
         return None
     trigger, stop = (
-        tuple(ratio(per_coin(getattr(scenario, name), coin, name)) for coin in scenario.coins)
+        tuple(ratio(per_coin(getattr(scenario, name), coin, name)) for coin in scenario.simulated_coins)
         for name in ("drawdown_trigger_frac", "drawdown_stop_frac")
     )
-    for coin, on, off in zip(scenario.coins, trigger, stop, strict=True):
+    for coin, on, off in zip(scenario.simulated_coins, trigger, stop, strict=True):
         if off > on:
             raise ConfigError(
                 f"drawdown_stop_frac of {coin} is {float(off):g}, above drawdown_trigger_frac of {float(on):g}; "
@@ -78,7 +78,7 @@ def rules_of(
     """
     vault = _vault(scenario, venue, vaults)
     factor = ratio(scenario.liquidity_factor)
-    scales = [per_coin(scenario.liquidity_scale, coin, "liquidity_scale") for coin in scenario.coins]
+    scales = [per_coin(scenario.liquidity_scale, coin, "liquidity_scale") for coin in scenario.simulated_coins]
     share = ratio(scenario.first_share_frac)
     part = PartTerms(share.numerator, share.denominator, quanta(scenario.first_above_usd), scenario.first_pause_s)
     block = BlockTerms(
@@ -136,7 +136,8 @@ def _vault(scenario: Scenario, venue: VenueProfile, vaults: Sequence[SetVault]) 
     if not (stated or vaults or scenario.vault_capital_usd):
         return None
     capitals = [each.capital for each in vaults] or [scenario.vault_capital_usd]
-    of = [next(n for n, each in enumerate(vaults) if coin in each.coins) for coin in scenario.coins] if vaults else []
+    coins = scenario.simulated_coins if vaults else ()
+    of = [next(n for n, each in enumerate(vaults) if coin in each.coins) for coin in coins]
     num, den = venue.takeover
     return VaultRule(
         capitals=tuple(map(quanta, capitals)), of=tuple(of), num=num, den=den, margin=scenario.vault_margin

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from backtest.formatting import coin, period, plural, utc, whole_usd
 from backtest.run.draw_lines import cliff_lines, draw_lines
+from backtest.schema.coins import is_rest
 
 if TYPE_CHECKING:
     from backtest.run.run import StoredRun
@@ -25,10 +27,11 @@ def lines(run: StoredRun) -> list[tuple[str, str]]:
     onset = f" ({after:.0f} s after the first liquidation)" if after is not None else ""
     rows = [
         ("event", f"{s['event_id']} at {s['venue']}, {period(s['start_ts'], s['end_ts'])} UTC"),
-        ("symbols", s["symbols"].replace(",", ", ")),
+        ("symbols", named(s["symbols"].split(","), whole=True)),
         *([("unit", unit)] if unit else []),
         ("positions", f"{s['positions']:,} ({run.meta.labels.book.badge} book, seed {s['seed']})"),
         ("open interest", f"{whole_usd(s['open_interest_usd'])} a side"),
+        *_rest(s),
         *draw_lines(run, s),
         ("liquidated", f"{whole_usd(s['liquidated_usd'])} in {s['liquidations']:,} liquidations"),
         ("  longs", whole_usd(s["liquidated_long_usd"]) + (f" ({long_share:.1%})" if long_share is not None else "")),
@@ -48,6 +51,30 @@ def lines(run: StoredRun) -> list[tuple[str, str]]:
         *_suspects(run),
     ]
     return rows + (_bands(run.studies.seeds) if run.studies.seeds else [])
+
+
+def named(symbols: Iterable[str], *, whole: bool = False) -> str:
+    """Return the coins of symbols, or the symbols, in words; the rest of the venue says that it has no bars.
+
+    Examples
+    --------
+    >>> named(["BTC/USDT:USDT", "REST/USDT:USDT"])
+    'BTC, REST (modelled, no bars)'
+    """
+    rows = ((symbol if whole else coin(symbol), is_rest(symbol)) for symbol in symbols)
+    return ", ".join(f"{name} (modelled, no bars)" if rest else name for name, rest in rows)
+
+
+def _rest(s: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the lines on the modelled rest of the venue, whose figures are in no total above or below."""
+    if s["rest_open_interest_usd"] is None:
+        return []
+    interest, lost, closed = (whole_usd(s[f"rest_{name}_usd"]) for name in ("open_interest", "liquidated", "adl"))
+    counted = f"in no total but positions, {s['pool']} and uncovered"
+    return [
+        ("rest of venue", f"{interest} a side, modelled, no bars; {counted}"),
+        ("  REST", f"liquidated {lost}, ADL {closed}"),
+    ]
 
 
 def _vaults(run: StoredRun) -> list[tuple[str, str]]:

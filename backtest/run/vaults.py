@@ -10,7 +10,9 @@ from backtest.catalogue.events import CrashEvent
 from backtest.errors import ConfigError
 from backtest.run.event_defaults import covered_frac
 from backtest.scenario.fields import Scenario
+from backtest.scenario.values import per_coin
 from backtest.scenario.vault_sets import OTHERS, VaultSet, coins_of
+from backtest.schema.coins import REST
 
 CAPITAL = "vault_capital_usd"
 
@@ -70,18 +72,26 @@ def vaults_of(scenario: Scenario, event_coins: Sequence[str], open_interest: Any
         return tuple(coin for coin in coins if coin in each.coins)
 
     if sets and not any(each.coins == OTHERS for each in sets):
-        for coin in scenario.coins:
+        for coin in scenario.simulated_coins:
             if coin not in stated:
                 raise ConfigError(f'vaults has no set for {coin}; add {coin} to one, or coins = "*" for all others')
     found = []
     for each in sets:
-        if coins := within(each, scenario.coins):
+        if coins := within(each, scenario.simulated_coins):
             whole = scenario.vault_capital_usd if each.capital_usd is None else each.capital_usd
             if each.open_interest_usd is not None:
-                found.append(_of_venue(each, coins, whole, open_interest))
+                found.append(_of_venue(each, coins, whole, _with_rest(open_interest, scenario)))
             else:
                 found.append(_covered(each.name, coins, within(each, event_coins), whole, open_interest))
     return tuple(found)
+
+
+def _with_rest(open_interest: Any, scenario: Scenario) -> Any:
+    """Return the open interest that the event sets, and that of the rest of the venue where it is simulated."""
+    if REST not in scenario.simulated_coins:
+        return open_interest
+    known = open_interest if isinstance(open_interest, Mapping) else dict.fromkeys(scenario.coins, open_interest)
+    return {**known, REST: per_coin(scenario.open_interest_usd, REST, "open_interest_usd")}
 
 
 def _covered(

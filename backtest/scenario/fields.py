@@ -23,6 +23,7 @@ from backtest.mechanics.rule import Rule
 from backtest.mechanics.vault import VAULT_MARGINS
 from backtest.scenario.param import EVENT, RULE, Mix, PerCoin, Vaults, Watched, declared, of_book, option, rule
 from backtest.scenario.vault_sets import LARGEST_USD
+from backtest.schema.coins import REST
 
 REPLAYED = ("1s", "1m", "5m", "15m", "1h")  # timeframes
 MANY = 1_000_000_000  # of a count, as good as no limit
@@ -83,6 +84,14 @@ class Scenario:
     )
     open_interest_usd: PerCoin | None = of_book(
         EVENT, "open interest of one side (longs, which equal shorts) at the first mark", unit="usd", low=0, high=1e12,
+    )
+    rest_of_venue: str = of_book(
+        "none", "coins of the venue without bars: none, or basket (one modelled coin REST on the mean path "
+        "of the coins but BTC, in no published comparison)", choices=("none", "basket"), kept=True,
+    )
+    venue_open_interest_usd: float | None = of_book(
+        EVENT, "open interest of one side of all coins of the venue at the first mark; the rest of it is that of REST",
+        unit="usd", low=0, high=1e12, kept=True,
     )
     leverage_mix: Mix = of_book(
         {"default": ((0.0, 3.0, 0.2), (3.0, 7.0, 0.5), (7.0, 0.0, 0.3))},
@@ -304,6 +313,13 @@ class Scenario:
     )
     # fmt: on
 
+    @property
+    def simulated_coins(self) -> tuple[str, ...]:
+        """Return the coins of the run: those with bars, then the rest of the venue where it has open interest."""
+        interest = self.open_interest_usd
+        there = self.rest_of_venue == "basket" and isinstance(interest, Mapping) and REST in interest
+        return (*self.coins, REST) if there else self.coins
+
     def with_(self, **changes: Any) -> Self:
         """Return a copy with some fields changed."""
         return dataclasses.replace(self, **changes)
@@ -326,14 +342,3 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     param.name: param.choices for param in PARAMS if isinstance(param.choices, Mapping)
 }
 BY_NAME = {param.name: param for param in PARAMS}
-RENAMED_FIELDS = {
-    "stepper": "liquidation_rule",
-    "adl_visits": "max_candidates",
-    "spared": "queue_not_reached",
-    "fund_drop": "drawdown_trigger",
-    "fund_trigger_frac": "drawdown_trigger_frac",
-    "fund_stop_frac": "drawdown_stop_frac",
-    "fund_above_usd": "drawdown_above_usd",
-    "fund_window_s": "drawdown_window_s",
-}
-RENAMED_VALUES = {"drawdown_trigger": {"pool_drop": "pool_drawdown"}}

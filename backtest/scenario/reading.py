@@ -11,8 +11,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from backtest.errors import ConfigError, RenamedError, UnknownNameError
-from backtest.scenario.fields import BY_NAME, RENAMED_FIELDS, RENAMED_VALUES
+from backtest.scenario.fields import BY_NAME
 from backtest.scenario.param import Mix, Param
+from backtest.scenario.renamed import RENAMED_FIELDS, RENAMED_VALUES
 from backtest.scenario.vault_sets import named, parse_sets, sets_fault
 from backtest.scenario.watched import names_clash
 from backtest.schema.coins import coin_name, symbol_name

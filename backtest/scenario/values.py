@@ -12,6 +12,8 @@ from backtest.errors import ConfigError
 from backtest.scenario.fields import BY_NAME, PARAMS, Scenario
 from backtest.scenario.param import EVENT, RULE, PerCoin
 
+OPEN_INTEREST = ("open_interest_usd", "venue_open_interest_usd")  # fields of events, counted as the venue counts
+
 
 def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
     """Lay scenario values over each other; tables per coin are merged key by key."""
@@ -32,7 +34,7 @@ def build(values: Mapping[str, Any]) -> Scenario:
     filled = {param.name: values.get(param.name, param.default) for param in PARAMS}
     for name, value in filled.items():
         if isinstance(value, str) and value in {RULE, EVENT}:
-            if name == "open_interest_usd":
+            if name in OPEN_INTEREST:
                 filled[name] = None
                 continue
             raise ConfigError(f"{name} has no value {value}; give it with --set {name}=VALUE")

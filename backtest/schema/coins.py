@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+REST = "REST"  # coin that stands for all coins of a venue without bars: modelled, no coin of any venue
+
 
 def coin_name(text: str) -> str:
     """Return the name that symbols and columns have for a coin: in capitals, a builder's prefix before a dash.
@@ -26,3 +28,14 @@ def symbol_name(text: str) -> str:
     """
     coin, slash, settled = text.strip().partition("/")
     return coin_name(coin) + slash + settled.upper()
+
+
+def is_rest(symbol: str) -> bool:
+    """Return whether a symbol or coin is the rest of the venue.
+
+    Examples
+    --------
+    >>> is_rest("REST/USDC:USDC"), is_rest("REST"), is_rest("RESTO/USDC:USDC")
+    (True, True, False)
+    """
+    return symbol.partition("/")[0] == REST

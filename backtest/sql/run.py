@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from backtest.errors import QueryError, UsageError
 from backtest.schema import renamed
+from backtest.schema.coins import REST
 from backtest.sql.answers import checked
 from backtest.sql.budget import limited
 from backtest.sql.files import audit_names, get_query, view_names
@@ -25,8 +26,11 @@ SAMPLE_ROWS = 5
 # What queries need of a contract: by its unified symbol, inverse where it settles in its own coin (BTC/USD:BTC).
 MACROS = {
     "is_inverse(symbol)": "symbol LIKE '%/%:%' AND split_part(symbol, ':', 2) = split_part(symbol, '/', 1)",
-    # the symbol of one of the coins joined by +, or any symbol where they are null
-    "is_among(symbol, coins)": "coins IS NULL OR list_contains(string_split(coins, '+'), split_part(symbol, '/', 1))",
+    # a coin with bars, and not the modelled rest of the venue
+    "is_covered(symbol)": f"split_part(symbol, '/', 1) <> '{REST}'",
+    # the symbol of one of the coins joined by +, or of any coin with bars where they are null
+    "is_among(symbol, coins)": "CASE WHEN coins IS NULL THEN is_covered(symbol) "
+    "ELSE list_contains(string_split(coins, '+'), split_part(symbol, '/', 1)) END",
     # +1 for a position that gains when the value of its lots rises
     "value_sign(side, symbol)": "CASE WHEN (side = 'long') <> coalesce(is_inverse(symbol), false) THEN 1 ELSE -1 END",
     # mean price of slices of one symbol: by size, of an inverse contract harmonic; a slice's price gives the value of

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from backtest.market.path import MarketPath, with_half_life
+from backtest.market.rest import with_rest
 from backtest.run.drawn import Headlines
 from backtest.run.finished import Finished
 from backtest.run.headlines import headlines
@@ -15,6 +16,7 @@ from backtest.run.prepare import Prepared, prepare
 from backtest.run.resolve import Resolved
 from backtest.run.simulated import simulated
 from backtest.scenario.fields import Scenario
+from backtest.schema.coins import REST
 from backtest.studies.parameters import Parameter, Value, scenario_of
 
 if TYPE_CHECKING:
@@ -63,6 +65,8 @@ def prepared_draw(task: DrawTask, scenario: Scenario) -> Prepared:
     market = task.market
     if scenario.mark_half_life_s != task.resolved.scenario.mark_half_life_s:
         market = with_half_life(market, scenario.mark_half_life_s)
+    if REST in scenario.simulated_coins:  # its basket and its volume follow the open interest of the draw
+        market = with_rest(market, task.resolved.venue.symbol(REST), scenario)
     return prepare(replace(task.resolved, scenario=scenario), task.positions, market)
 
 

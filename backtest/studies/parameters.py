@@ -125,7 +125,7 @@ def _scaled(prior: Prior, value: Value, resolved: Resolved) -> Value:
     if isinstance(value, str):
         return value
     if prior.at_most_coins:
-        value = min(value, float(len(resolved.scenario.coins)))
+        value = min(value, float(len(resolved.scenario.simulated_coins)))
     return value * resolved.vault_frac if prior.field == CAPITAL and not prior.is_factor else value
 
 
@@ -150,7 +150,7 @@ def _exact_value(parameter: Parameter, place: float, resolved: Resolved) -> Valu
     assert prior.high is not None
     low, high = prior.low, prior.high
     if prior.at_most_coins:
-        most = len(resolved.scenario.coins)
+        most = len(resolved.scenario.simulated_coins)
         low, high = min(low, most), min(high, most)
     value = (_log_uniform if prior.distribution == "log_uniform" else _uniform)(low, high, place)
     return value * resolved.vault_frac if prior.field == CAPITAL and not prior.is_factor else value
@@ -196,7 +196,7 @@ def _set(prior: Prior, own: Any, parts: Mapping[str, Value], scenario: Scenario)
         value = parts[ONCE]
         return _bounded(prior, float(own) * float(value) if prior.is_factor else whole(param, value))
     by_coin = {}
-    for coin in scenario.coins:
+    for coin in scenario.simulated_coins:
         value = parts.get(coin, parts.get(ONCE, 1.0))
         before = per_coin(own, coin, prior.field) if prior.is_factor else 1.0
         by_coin[coin] = _bounded(prior, before * float(value))

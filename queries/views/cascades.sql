@@ -2,10 +2,10 @@
 -- params: none
 -- grain: one row per cascade
 -- units: liquidated_usd lots that left accounts, at their breach mark; duration_s seconds; mark_move_frac largest move of a mark inside the cascade, against the mark just before it
--- note: a cascade is a run of steps with liquidations without a quiet minute between them, over all symbols
+-- note: a cascade is a run of steps with liquidations without a quiet minute between them, over all coins with bars
 WITH per_step AS (
   SELECT cascade_id, step, min(ts) AS start_ts, max(ts) AS end_ts, count(*) AS liquidations, sum(closed_usd) AS closed_usd
-  FROM liquidations GROUP BY cascade_id, step
+  FROM liquidations WHERE is_covered(symbol) GROUP BY cascade_id, step
 ),
 spans AS (
   SELECT cascade_id, min(step) AS first_step, max(step) AS last_step, min(start_ts) AS start_ts, max(end_ts) AS end_ts,
@@ -15,12 +15,12 @@ spans AS (
 ),
 touched AS (
   SELECT cascade_id, string_agg(symbol, ', ' ORDER BY symbol) AS symbols
-  FROM (SELECT DISTINCT cascade_id, symbol FROM liquidations) GROUP BY cascade_id
+  FROM (SELECT DISTINCT cascade_id, symbol FROM liquidations WHERE is_covered(symbol)) GROUP BY cascade_id
 ),
 inside AS (SELECT cascade_id, unnest(range(first_step, last_step + 1)) AS step FROM spans),
 ranges AS (
   SELECT cascade_id, symbol, min(mark_px) AS low_px, max(mark_px) AS high_px
-  FROM inside JOIN steps USING (step) GROUP BY cascade_id, symbol
+  FROM inside JOIN steps USING (step) WHERE is_covered(symbol) GROUP BY cascade_id, symbol
 ),
 -- The mark before the first price of a run is that price itself.
 befores AS (SELECT cascade_id, greatest(first_step - 1, 1) AS step FROM spans),

@@ -1,7 +1,7 @@
 -- title: Who paid for the liquidated positions?
 -- params: none
 -- grain: one row per stage
--- units: amount_usd plus = put in, minus = lost to the market or paid out; the stages sum to exactly zero
+-- units: of all symbols, the modelled rest of the venue included; amount_usd plus = put in, minus = lost to the market or paid out; the stages sum to exactly zero
 -- note: stages 1 to 5: collateral, profit and loss of the liquidated positions; 6 to 11: recipients of the rest or payers of the deficit
 WITH last_marks AS (
   SELECT symbol, (arg_max(lot_value_usd, step)::DECIMAL(38, 6) * 1000000)::HUGEINT AS quanta FROM steps GROUP BY symbol

@@ -2,31 +2,33 @@
 -- params: none
 -- grain: one row
 -- units: _usd settlement currency; pool, fund and vault in equity (cash plus inventory at mark); liquidated = lots that left accounts in breach, at their breach mark; ADL notional at mark; _frac 0..1; _after_s seconds
--- note: residual_usd is the largest residual of any step; worst_move_frac is the lowest trade against the first trade of the run; uncovered_usd includes what fund and vault are below zero at the end; vault_below_maintenance_steps counts steps at which a vault with inventory was below its own; open_interest_usd leaves out watched positions, which come on top; several vaults add up, but vault_least_usd is the lowest equity of any, vault_leverage_max the highest of any
+-- note: residual_usd is the largest residual of any step; worst_move_frac is the lowest trade against the first trade of the run; uncovered_usd includes what fund and vault are below zero at the end; vault_below_maintenance_steps counts steps at which a vault with inventory was below its own; open_interest_usd leaves out watched positions, which come on top; several vaults add up, but vault_least_usd is the lowest equity of any, vault_leverage_max the highest of any; open interest, liquidations, ADL and the worst move are of the coins with bars, rest_ those of the modelled rest of the venue, null without one; fund and vault are of all
 WITH liquidated AS (
   SELECT count(*) AS liquidations,
          coalesce(sum(closed_usd) FILTER (side = 'long'), 0) AS long_usd,
          coalesce(sum(closed_usd) FILTER (side = 'short'), 0) AS short_usd,
          coalesce(sum(closed_usd), 0) AS all_usd,
          min(ts) AS first_ts
-  FROM liquidations
+  FROM liquidations WHERE is_covered(symbol)
 ),
 waves AS (
   SELECT count(*) AS waves,
          coalesce(sum(notional_usd), 0) AS usd,
          coalesce(sum(notional_usd) FILTER (source <> 'account'), 0) AS for_pools_usd,
          min(ts) FILTER (lots_closed > 0) AS first_ts
-  FROM adl_events
+  FROM adl_events WHERE is_covered(symbol)
 ),
 winners AS (
   SELECT count(DISTINCT position_id) AS positions, count(DISTINCT account_id) AS accounts FROM adl_fills
+  WHERE is_covered(symbol)
 ),
 paths AS (
   SELECT symbol, arg_min(lot_value_usd, step) AS first_usd, arg_min(trade_px, step) AS first_px, min(trade_low_px) AS low_px
   FROM steps GROUP BY symbol
 ),
 worst AS (
-  SELECT symbol, low_px / first_px - 1 AS move_frac FROM paths ORDER BY move_frac, symbol LIMIT 1
+  SELECT symbol, low_px / first_px - 1 AS move_frac FROM paths
+  WHERE is_covered(symbol) ORDER BY move_frac, symbol LIMIT 1
 ),
 sides AS (
   SELECT symbol, side, sum(p.lots * first_usd) AS notional_usd
@@ -34,8 +36,13 @@ sides AS (
   WHERE account_id NOT IN (SELECT account_id FROM accounts WHERE watched) GROUP BY symbol, side
 ),
 interest AS (
-  SELECT coalesce(sum(one_side_usd), 0) AS usd
-  FROM (SELECT max(notional_usd) AS one_side_usd FROM sides GROUP BY symbol)
+  SELECT coalesce(sum(one_side_usd) FILTER (is_covered(symbol)), 0) AS usd,
+         sum(one_side_usd) FILTER (NOT is_covered(symbol)) AS rest_usd
+  FROM (SELECT symbol, max(notional_usd) AS one_side_usd FROM sides GROUP BY symbol)
+),
+rest AS (
+  SELECT (SELECT coalesce(sum(closed_usd), 0) FROM liquidations WHERE NOT is_covered(symbol)) AS liquidated_usd,
+         (SELECT coalesce(sum(notional_usd), 0) FROM adl_events WHERE NOT is_covered(symbol)) AS adl_usd
 ),
 clock AS (
   SELECT step, ts, fund_equity_usd, vault_equity_usd
@@ -101,11 +108,15 @@ SELECT r.event_id, r.venue, r.symbols, r.ranking, r.seed, r.start_ts, r.end_ts,
          + (SELECT coalesce(sum(usd), 0) FROM ends WHERE usd < 0) AS uncovered_usd,
        (SELECT coalesce(arg_max(residual_usd, abs(residual_usd)), 0) FROM steps) AS residual_usd,
        worst.symbol AS worst_symbol,
-       worst.move_frac AS worst_move_frac
+       worst.move_frac AS worst_move_frac,
+       interest.rest_usd AS rest_open_interest_usd,
+       CASE WHEN interest.rest_usd IS NOT NULL THEN rest.liquidated_usd END AS rest_liquidated_usd,
+       CASE WHEN interest.rest_usd IS NOT NULL THEN rest.adl_usd END AS rest_adl_usd
 FROM liquidated l
 CROSS JOIN waves w
 CROSS JOIN winners
 CROSS JOIN interest
+CROSS JOIN rest
 CROSS JOIN main
 LEFT JOIN runs r ON true
 LEFT JOIN worst ON true

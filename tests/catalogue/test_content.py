@@ -72,7 +72,8 @@ TOP_KEYS = words(
 REQUIRED = TOP_KEYS - {"window_part", "sample", "defaults", "compare", "sensitivity"}
 FACT_KEYS = words("id quantity value low high at unit venue coin side start end source grade mark note conflicts_with")
 DEFAULT_KEYS = words(
-    "open_interest_usd liquidity_scale participation_frac mark_half_life_s leverage_mix vault_capital_usd vaults"
+    "open_interest_usd venue_open_interest_usd liquidity_scale participation_frac mark_half_life_s leverage_mix "
+    "vault_capital_usd vaults"
 )
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 FACT_ID = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")

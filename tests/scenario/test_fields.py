@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from backtest.errors import ConfigError, RenamedError
-from backtest.scenario.fields import BY_NAME, PARAMS, RENAMED_FIELDS, RULES, Scenario
+from backtest.scenario.fields import BY_NAME, PARAMS, RULES, Scenario
 from backtest.scenario.param import EVENT, REQUIRED, RULE
 from backtest.scenario.reading import check_value, check_values, parse_set, read_scenario
+from backtest.scenario.renamed import RENAMED_FIELDS
 from backtest.scenario.values import build, merge
 from backtest.scenario.writing import scenario_toml
 from backtest.toml import read_toml

@@ -50,6 +50,7 @@ COLUMNS = {
         adl_positions
         adl_accounts adl_waves first_adl_ts first_adl_after_s
         adl_share_frac adl_for_pools_share_frac uncovered_usd residual_usd worst_symbol worst_move_frac
+        rest_open_interest_usd rest_liquidated_usd rest_adl_usd
     """,
     "cascades": "cascade_id start_ts end_ts duration_s steps liquidations liquidated_usd largest_step_usd symbols",
     "loss_waterfall": "stage_no stage amount_usd note",

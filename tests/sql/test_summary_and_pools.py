@@ -103,6 +103,9 @@ def test_run_summary(crash: Tables) -> None:
         "residual_usd": 0,
         "worst_symbol": BTC,
         "worst_move_frac": 0.7 - 1,
+        "rest_open_interest_usd": None,
+        "rest_liquidated_usd": None,
+        "rest_adl_usd": None,
     }
     assert {name: row[name] for name in expected} == expected
 

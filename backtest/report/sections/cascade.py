@@ -7,7 +7,7 @@ from markupsafe import Markup
 from backtest.formatting import coin, count, plural
 from backtest.report import markup as m
 from backtest.report.figures.cascade import potential, pressure
-from backtest.report.findings import Findings
+from backtest.report.findings import Findings, covered
 from backtest.report.sections.section import Part, Section
 from backtest.report.tables import columns, table
 
@@ -44,7 +44,7 @@ def answer(f: Findings) -> Markup:
 
 def _pressure(f: Findings) -> Markup:
     """Return the share of orders that the book took, and the minute in which liquidity lacked most."""
-    rows = f.rows("liquidity_pressure")
+    rows = covered(f.rows("liquidity_pressure"))
     if not rows:
         return Markup("")
     ordered, taken = (sum(float(row[name]) for row in rows) for name in ("ordered_usd", "book_usd"))

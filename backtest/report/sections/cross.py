@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from backtest.formatting import coin, plural
 from backtest.report import markup as m
-from backtest.report.findings import Findings, Row
+from backtest.report.findings import Findings, Row, covered
 from backtest.report.sections.section import Part, Section
 from backtest.report.tables import columns, table
 
@@ -39,7 +39,7 @@ BREACHES = columns("""
 
 def answer(f: Findings) -> Markup:
     """Return how much was liquidated by contagion, how much was supported, and who lost several coins in one step."""
-    cross = [row for row in f.rows("cross_contagion") if row["margin_mode"] == "cross"]
+    cross = [row for row in covered(f.rows("cross_contagion")) if row["margin_mode"] == "cross"]
     total = {
         name: sum(row[name] for row in cross) for name in ("contagion", "contagion_usd", "supported", "supported_usd")
     }

@@ -34,12 +34,28 @@ def answer(f: Findings) -> Markup:
     s = f.summary
     beware = "".join(f" {note[0].upper()}{note[1:]}." for note in f.meta.headline)
     return m.fill(
-        "{n} positions with {oi} of open interest on each side, under the rules of {venue}; {band}.{beware}",
+        "{n} positions with {oi} of open interest on each side, under the rules of {venue}; {band}.{rest}{beware}",
         n=m.count(s["positions"]),
         oi=m.usd(s["open_interest_usd"]),
         venue=f.meta.venue.name,
         band=_bands(f),
+        rest=_rest(f),
         beware=beware,
+    )
+
+
+def _rest(f: Findings) -> Markup:
+    """Return the figures of the modelled rest of the venue, which no other figure but those of pools has."""
+    s = f.summary
+    if s["rest_open_interest_usd"] is None:
+        return Markup("")
+    return m.fill(
+        " The rest of the venue, REST, is modelled and has no bars: {oi} of open interest on each side, {lost} "
+        "liquidated, {closed} closed by ADL, in no total but those of positions, {pool} and uncovered losses.",
+        oi=m.usd(s["rest_open_interest_usd"]),
+        lost=m.usd(s["rest_liquidated_usd"], "liquidated"),
+        closed=m.usd(s["rest_adl_usd"], "queue"),
+        pool=f.pool,
     )
 
 
