@@ -17,6 +17,7 @@ __all__ = [
     "notes",
     "path",
     "pre_roll",
+    "rest",
     "suspects",
     "tape",
     "terms",

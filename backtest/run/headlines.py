@@ -36,7 +36,7 @@ def headlines_of(s: Shared) -> Headlines:
     in_vault = bool(vault_capital) or bool(((s.transfers.taker == VAULT) | (s.transfers.giver == VAULT)).any())
     capital, paths = (vault_capital, vaults) if in_vault else (fund_capital, funds)
     liquidated, adl = _liquidated(s), _adl(s)
-    covered = np.array([not is_rest(symbol) for symbol in s.symbols])
+    covered = covered_of(s)
     return Headlines(
         liquidated_usd=_usd(int(liquidated[covered].sum())),
         adl_usd=_usd(int(adl[covered].sum())),
@@ -56,6 +56,11 @@ def headlines_of(s: Shared) -> Headlines:
         adl_minutes=_minutes(s, adl[covered].sum(axis=0)),
         vaults=_vaults(s, vaults, adl.sum(axis=1)),
     )
+
+
+def covered_of(s: Shared) -> Bools:
+    """Return which symbols have bars: all but the modelled rest of the venue."""
+    return np.array([not is_rest(symbol) for symbol in s.symbols])
 
 
 def _vaults(s: Shared, paths: list[Ints], adl: Ints) -> tuple[VaultHeadlines, ...]:

@@ -24,7 +24,7 @@ from backtest.run.identity import run_id
 from backtest.run.resolve import Resolved
 from backtest.run.rules import rules_of
 from backtest.scenario.values import baseline_of
-from backtest.schema.coins import REST
+from backtest.schema.coins import REST, is_rest
 from backtest.schema.table import MONEY_LIMIT
 from backtest.venue.margin_table import MarginSchedule, MarginTable
 from backtest.venue.reading import get_venue
@@ -56,7 +56,7 @@ class Prepared:
 def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: MarketPath | None = None) -> Prepared:
     """Build market path, book and world of a resolved scenario; meaning is checked here."""
     scenario, venue = resolved.scenario, resolved.venue
-    market = market or _market(resolved)
+    market = _market(resolved, market)
     first = market.core_bar if all(profile is not None for profile in market.entry_profiles) else 0
     bars = slice(first, None)
     path = walk_market(market, scenario.intrabar, scenario.mark_half_life_s, first, scenario.step_s)
@@ -119,12 +119,16 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
     )
 
 
-def _market(resolved: Resolved) -> MarketPath:
+def _market(resolved: Resolved, market: MarketPath | None) -> MarketPath:
     """Return the market of the coins with bars, and of the rest of the venue where it is simulated."""
     scenario, venue = resolved.scenario, resolved.venue
-    rows = [row for each in resolved.terms for row in each.rows]
-    market = build_market(resolved.event, venue, scenario, rows)
-    return with_rest(market, venue.symbol(REST), scenario) if REST in scenario.simulated_coins else market
+    if market is None:
+        rows = [row for each in resolved.terms for row in each.rows]
+        market = build_market(resolved.event, venue, scenario, rows)
+    has_rest = is_rest(market.instruments[-1].symbol)
+    if REST in scenario.simulated_coins and not has_rest:
+        return with_rest(market, venue.symbol(REST), scenario)
+    return market
 
 
 def _fund_at(resolved: Resolved, px: Fraction | None) -> Resolved:

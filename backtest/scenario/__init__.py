@@ -6,4 +6,4 @@ as TOML; ``watched`` are positions of mine that a run follows, ``position_text``
 ``vault_sets`` the coins that share a vault.
 """
 
-__all__ = ["fields", "param", "position_text", "reading", "values", "vault_sets", "watched", "writing"]
+__all__ = ["fields", "param", "position_text", "reading", "renamed", "values", "vault_sets", "watched", "writing"]

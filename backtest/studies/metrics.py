@@ -1,6 +1,7 @@
 """Figures of one finished run for a comparison: who paid for ADL, how unevenly, and what is left of the pools.
 
-They come straight from the engine's record, as headlines do, so that a draw needs no run folder.
+They come straight from the engine's record, as headlines do, so that a draw needs no run folder, and are of the coins
+with bars, without the modelled rest of the venue.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backtest.engine.columns import chosen
 from backtest.engine.records import ACCOUNT, CAUSES, Slices
 from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Floats, Ints
-from backtest.run.headlines import headlines_of
+from backtest.run.headlines import covered_of, headlines_of
 from backtest.run.tables.shared import Shared
 from backtest.studies.cohorts import OUTSIDE, Accounts
 
@@ -63,8 +65,11 @@ Figures = Mapping[str, float | None]
 
 def figures_of(s: Shared, accounts: Accounts) -> Figures:
     """Return the figures of a finished run by name; None of a metric that has no value in it."""
-    main = headlines_of(s)
-    ledger = s.ledger
+    main, ledger, covered = headlines_of(s), s.ledger, covered_of(s)
+    slices = s.record.slices.join()
+    slices = chosen(slices, np.flatnonzero(covered[slices.symbol]))
+    of = {wave.wave: wave.symbol for wave in s.record.waves}
+    turns = [turn for turn in s.record.turns if covered[of[turn.wave]]]
     found: dict[str, float | None] = {
         "liquidated_usd": main.liquidated_usd,
         "adl_usd": main.adl_usd,
@@ -72,10 +77,9 @@ def figures_of(s: Shared, accounts: Accounts) -> Figures:
         "pool_low_usd": main.pool_low_usd,
         "pool_end_usd": _usd(sum(ledger.equity(pool) for pool in ledger.pools())),
         "uncovered_usd": main.uncovered_usd,
-        "out_of_turn_usd": _usd(sum(turn.notional for turn in s.record.turns)) if s.world.rules.own_queue else None,
-        "out_of_turn_positions": float(sum(t.positions for t in s.record.turns)) if s.world.rules.own_queue else None,
+        "out_of_turn_usd": _usd(sum(turn.notional for turn in turns)) if s.world.rules.own_queue else None,
+        "out_of_turn_positions": float(sum(turn.positions for turn in turns)) if s.world.rules.own_queue else None,
     }
-    slices = s.record.slices.join()
     found |= _paid(s, slices, accounts)
     found |= _hedges(s, slices, accounts)
     return {metric.name: found[metric.name] for metric in METRICS}
