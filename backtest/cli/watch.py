@@ -203,9 +203,8 @@ def _when(found: Watched, label: str, band: Band | None) -> list[tuple[str, str]
     def at(seconds: float) -> str:
         return clock(found.start + dt.timedelta(seconds=round(seconds)))
 
-    return [
-        (name, text.replace(" (", " UTC (") if " (" in text else f"{text} UTC") for name, text in _line(label, at, band)
-    ]
+    shown = _line(label, at, band)
+    return [(name, text.replace(" (", " UTC (") if "(" in text else f"{text} UTC") for name, text in shown]
 
 
 def _by_leverage(found: Watched, rows: list[WatchSummary]) -> Table:
