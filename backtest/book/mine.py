@@ -49,7 +49,7 @@ def read_mine(
         out.append(
             WatchedPosition(
                 name=name if cross or held[account] == 1 else f"{name} {side} {unit.coin}",
-                coin=unit.symbol,
+                coin=unit.symbol if unit.inverse else unit.coin,
                 side="long" if book.side[row] > 0 else "short",
                 size_base=float(size),
                 entry_px=_entry_px(int(book.entry_value[row]), int(book.lots[row]), unit, int(mark0[book.symbol[row]])),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from backtest.cli.command import command
+from backtest.cli.messages import print_line
 from backtest.cli.output import Output, emit, note, output_options, page
 from backtest.cli.progress import stages
 from backtest.cli.table import Table, as_json, table_of
@@ -56,10 +57,11 @@ MEANING = (
 @click.option("--draw-positions", type=click.IntRange(2, 20_000_000), default=10_000, show_default=True, metavar="N",
               help="Size of the crowd of a draw.")  # fmt: skip
 @click.option("--priors", type=click.Path(path_type=Path), metavar="FILE", help="Priors other than those of data.")
+@click.option("--report", is_flag=True, help="Write one HTML page with the figures to the reports folder too.")
 @output_options
 def watch(
     event: str, texts: tuple[str, ...], file: Path | None, hedged: bool, draws: int, leverages: str | None, apart: bool,
-    venue: str | None, changes: tuple[str, ...], draw_positions: int, priors: Path | None, output: Output,
+    venue: str | None, changes: tuple[str, ...], draw_positions: int, priors: Path | None, report: bool, output: Output,
 ) -> None:  # fmt: skip
     """Ask what happens to positions of mine in the crowd.
 
@@ -93,6 +95,11 @@ def watch(
     if not output.for_reader:
         for each in found.notes:
             note(each, output)
+    if report:
+        from backtest.cli.report import relative
+        from backtest.report.watch import write
+
+        print_line(f"report  {relative(write(found))}")
 
 
 def leverages_of(text: str) -> tuple[float, ...]:

@@ -1,8 +1,8 @@
 """The report: one self-contained HTML page of a run, a section per question, every number from a named query.
 
 ``page`` renders the template, ``findings`` asks each query once, ``markup`` and ``tables`` write HTML, ``sections`` has
-a file per question, ``figures`` a file per family of drawings. Matplotlib and the template engine are imported when a
-report is made, not before.
+a file per question, ``figures`` a file per family of drawings; ``watch`` is the page of the question of that name.
+Matplotlib and the template engine are imported when a report is made, not before.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from backtest.report.page import Draft
     from backtest.run.run import StoredRun
 
-__all__ = ["begin", "figures", "findings", "markup", "page", "render", "render_html", "sections", "tables"]
+__all__ = ["begin", "figures", "findings", "markup", "page", "render", "render_html", "sections", "tables", "watch"]
 
 
 def render_html(run: StoredRun) -> str:

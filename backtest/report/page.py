@@ -18,7 +18,7 @@ from backtest.errors import CrashbookError
 from backtest.report.findings import Findings
 from backtest.report.sections.registry import SECTIONS
 from backtest.report.sections.section import Section
-from backtest.report.sections.title import title_of
+from backtest.report.sections.title import Title, title_of
 from backtest.run.run import StoredRun
 
 _WHITESPACE: Any = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
@@ -51,16 +51,22 @@ def html(run: StoredRun, made: Draft | None = None) -> str:
 def _rendered(made: Draft) -> str:
     """Return the page of what was found."""
     f = made.found
+    sections = [made.sections.get(each.id) or _section(f, each) for each in SECTIONS if each.shown(f)]
+    return page_of(title_of(f), sections, f.run.meta.run_id)
+
+
+def page_of(title: Title, sections: list[dict[str, Any]], name: str) -> str:
+    """Return sections under a title as one page; ``name`` stands in the title of the browser."""
     source = asset("reports", "template.html").read_text(encoding="utf-8")
     style = asset("reports", "style.css").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, **_WHITESPACE)
     template = environment.from_string(source)
     return template.render(
-        title=title_of(f),
-        sections=[made.sections.get(each.id) or _section(f, each) for each in SECTIONS if each.shown(f)],
+        title=title,
+        sections=sections,
         style=Markup(style),
         policy=_policy(source),
-        run_id=f.run.meta.run_id,
+        run_id=name,
     )
 
 
@@ -88,7 +94,12 @@ def write(run: StoredRun, path: Path | None, made: Draft | None = None) -> Path:
     """Write the report to ``path``; it appears whole or not at all."""
     target = path or inside(reports_folder(), f"{run.meta.event.id}-{run.meta.run_id}.html")
     check_replaceable(target)  # before the work, and again when it is written
-    page = html(run, made)
+    return save(html(run, made), target)
+
+
+def save(page: str, target: Path) -> Path:
+    """Write a page, whole or not at all, and return its path."""
+    check_replaceable(target)
     try:
         make_folder(target.parent)
         write_file(target, page.encode())

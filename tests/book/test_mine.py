@@ -22,7 +22,7 @@ def mine(tmp_path: Path, *rows: str, margin: str = "collateral_usd", hedged: boo
 
 def test_an_isolated_position_is_its_row(tmp_path: Path) -> None:
     (found,) = mine(tmp_path, "7,BTC,short,1.5,98000.5,14700.075,isolated,desk", hedged=True)
-    assert (found.name, found.coin, found.side, found.margin_mode) == ("desk", "BTC/USDT:USDT", "short", "isolated")
+    assert (found.name, found.coin, found.side, found.margin_mode) == ("desk", "BTC", "short", "isolated")
     assert (found.size_base, found.entry_px, found.leverage, found.hedged) == (1.5, 98000.5, 10.0, True)
 
 

@@ -23,14 +23,23 @@ def ask(*args: str) -> Any:
     return call("watch", EVENT, *SMALL, *args)
 
 
-def test_the_answer_for_a_reader_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_answer_for_a_reader_fits_80_columns_and_its_page_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(terminal, "columns", lambda: 80)
-    text = ask("--position", SHORT, "--hedged").stdout
+    monkeypatch.setenv("CRASHBOOK_HOME", str(tmp_path))
+    done = ask("--position", SHORT, "--hedged", "--report")
+    text = done.stdout
     assert max(map(len, text.splitlines())) <= 80
     assert "position         short 5,000 SOL @ 221.5, 8.00x, hedged elsewhere; 0.1" in text
     for label in ("liquidated ", "ADL ", "  ahead", "  wave took", "  traded", "held to 21:24", "unhedged for"):
         assert any(line.startswith(label) for line in text.splitlines()), label
     assert "= 8.00x" in text
+    assert "report  " in done.stderr
+    page = (tmp_path / "reports" / f"watch-{EVENT}-hyperliquid.html").read_text()
+    assert "What happens to short 5000 SOL, 8.00×?" in page
+    assert page.count("<svg") == 4
+    assert ">in full<" in page
 
 
 def test_the_answer_as_json_and_csv(tmp_path: Path) -> None:

@@ -6,4 +6,5 @@ in pixels, in the colours of ``style``. ``svg`` makes it a drawing of the page.
 
 __all__ = [
     "axes", "cascade", "drawing", "draws", "liquidation_map", "liquidations", "pools", "price", "queue", "style", "svg",
+    "watch",
 ]  # fmt: skip

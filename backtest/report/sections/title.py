@@ -24,12 +24,13 @@ class Badge:
 
 @dataclass(frozen=True, slots=True)
 class Title:
-    """Contents of the title band."""
+    """Contents of the title band; ``command`` is what was asked."""
 
     event: Event
     facts: dict[str, Any]
     labels: list[Badge]
     notes: tuple[str, ...]
+    command: str = "replay"
 
 
 def title_of(f: Findings) -> Title:
