@@ -9,8 +9,9 @@ from __future__ import annotations
 
 __all__ = [
     "book", "calibrate", "command", "compare", "data", "diff", "events", "fetch", "fetch_files", "fetch_tables",
-    "interrupt", "main", "messages", "output", "params", "plan", "position", "program", "progress", "query", "replay",
-    "report", "runs", "schema", "supervise", "sweep", "table", "terminal", "text", "venues", "verify", "watch",
+    "fund", "interrupt", "main", "messages", "output", "params", "plan", "position", "program", "progress", "query",
+    "replay", "report", "runs", "schema", "supervise", "sweep", "table", "terminal", "text", "venues", "verify",
+    "watch",
 ]  # fmt: skip
 
 

@@ -169,7 +169,7 @@ def build_market(
         labels=labels(profile, scenario, tapes, [each.series for each in marks]),
         notes=notes,
         actual=actual.fills,
-        digest=_digest(identity, bars.open_ts, trade, mark, volume, bars.bridged),
+        digest=path_digest(identity, bars.open_ts, trade, mark, volume, bars.bridged),
         books=tuple(each.book for each in books),
         suspects=suspects,
     )
@@ -293,7 +293,8 @@ def _instrument(profile: VenueProfile, tape: Tape, prices: Floats) -> Instrument
     return instrument_of(tape.symbol, tape.coin, tick, lot, prices, profile.face(tape.coin))
 
 
-def _digest(identity: str, *arrays: Ints | Bools) -> str:
+def path_digest(identity: str, *arrays: Ints | Bools) -> str:
+    """Return a digest of a market path: what identifies it, and its arrays."""
     digest = hashlib.sha256(identity.encode())
     for array in arrays:
         digest.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes())

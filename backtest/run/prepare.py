@@ -15,14 +15,16 @@ from backtest.book.importer import book_of_frame, read_positions
 from backtest.book.synthesis import synthesize
 from backtest.engine.world import FundingEvent, Positions, World
 from backtest.errors import ConfigError, DataError, RangeError
-from backtest.market.path import MarketPath, build_market, walk_market
+from backtest.market.path import MarketPath, walk_market
 from backtest.market.rest import with_rest
+from backtest.market.shock import market_of
 from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, exact_sum
 from backtest.mechanics.feedback import HIGHEST, LOWEST
 from backtest.mechanics.path import HIGH, LOW
 from backtest.run.identity import run_id
 from backtest.run.resolve import Resolved
 from backtest.run.rules import rules_of
+from backtest.scenario.fields import Scenario
 from backtest.scenario.values import baseline_of
 from backtest.schema.coins import REST, is_rest
 from backtest.schema.table import MONEY_LIMIT
@@ -124,11 +126,24 @@ def _market(resolved: Resolved, market: MarketPath | None) -> MarketPath:
     scenario, venue = resolved.scenario, resolved.venue
     if market is None:
         rows = [row for each in resolved.terms for row in each.rows]
-        market = build_market(resolved.event, venue, scenario, rows)
+        market = market_of(resolved.event, venue, scenario, rows)
     has_rest = is_rest(market.instruments[-1].symbol)
     if REST in scenario.simulated_coins and not has_rest:
         return with_rest(market, venue.symbol(REST), scenario)
     return market
+
+
+def ruled(prepared: Prepared, scenario: Scenario) -> Prepared:
+    """Return a prepared replay under a scenario that differs in rules of ADL, funds or vaults alone: the same book.
+
+    The run id stays that of the first: it is for what leaves no run folder.
+    """
+    resolved, world, market = replace(prepared.resolved, scenario=scenario), prepared.world, prepared.market
+    interest = _interest(prepared.book, market, world.walk.mark[:, 0])
+    rules = rules_of(scenario, resolved.venue, market.bar_s, world.walk.parts, interest, resolved.vaults)
+    changed = replace(world, rules=rules)
+    _within_tables(changed, HIGHEST if scenario.path == "feedback" else 1)
+    return replace(prepared, resolved=resolved, world=changed)
 
 
 def _fund_at(resolved: Resolved, px: Fraction | None) -> Resolved:

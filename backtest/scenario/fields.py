@@ -71,6 +71,10 @@ class Scenario:
         3.0, "longest step between two prices of a bar: marks move, breaches are found and orders sent at each",
         unit="s", low=0.01, high=3600, kept=True,
     )
+    shock: float = option(
+        1.0, "factor on the logarithm of each coin's fall below its first price: 1.2 is a fifth deeper", low=0, high=10,
+        kept=True,
+    )
     allow_gaps: bool = option(False, "carry missing bars of the core flat instead of refusing them", kept=True)
     allow_suspect: bool = option(
         False, "replay values that nothing around them bears out, instead of refusing them", kept=True,

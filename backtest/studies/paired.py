@@ -16,7 +16,8 @@ import numpy as np
 from backtest.catalogue.events import get_event
 from backtest.catalogue.priors import Priors
 from backtest.errors import CrashbookError, UsageError
-from backtest.market.path import MarketPath, build_market, with_half_life
+from backtest.market.path import MarketPath, with_half_life
+from backtest.market.shock import market_of
 from backtest.mechanics.exact import Floats, Ints
 from backtest.run.resolve import Resolved, resolve
 from backtest.run.tables.shared import Shared
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 
 DRAWS = 16
 # Fields on which a market path depends; modelled marks of another half-life are made from it.
-OF_MARKET = ("venue", "contract", "coins", "start", "end", "timeframe", "allow_gaps", "allow_suspect", "impact")
+OF_MARKET = ("venue", "contract", "coins", "start", "end", "timeframe", "allow_gaps", "allow_suspect", "impact",
+             "shock")  # fmt: skip
 GAINS = tuple(column.name for column in fields(GroupGains))
 
 
@@ -160,7 +162,7 @@ class Markets:
         key = tuple(getattr(scenario, name) for name in OF_MARKET)
         if key not in self._built:
             terms = [row for part in resolved.terms for row in part.rows]
-            built = build_market(resolved.event, resolved.venue, scenario, terms)
+            built = market_of(resolved.event, resolved.venue, scenario, terms)
             self._built[key] = scenario.mark_half_life_s, replace(built, actual=cast(Any, None))
         half_life, market = self._built[key]
         if half_life == scenario.mark_half_life_s:

@@ -31,8 +31,8 @@ EXAMPLES = [(name, example) for name in NAMES for example in command(name).examp
 
 def test_the_commands_of_this_version() -> None:
     said = (
-        "events venues position params schema fetch data book replay watch verify calibrate compare sweep runs query "
-        "sql audit diff report"
+        "events venues position params schema fetch data book replay watch verify calibrate compare fund sweep runs "
+        "query sql audit diff report"
     )
     assert " ".join(crashbook.modules) == said
 
@@ -90,7 +90,7 @@ def test_every_command_has_a_summary_and_an_example(name: str) -> None:
     [
         pair
         for pair in EXAMPLES
-        if pair[0] not in {"replay", "fetch", "report", "verify", "calibrate", "compare", "sweep", "watch"}
+        if pair[0] not in {"replay", "fetch", "report", "verify", "calibrate", "compare", "fund", "sweep", "watch"}
     ],
 )
 def test_examples_that_only_read_run(name: str, example: str, shared: Path, desk: Path) -> None:

@@ -1,0 +1,186 @@
+"""``crashbook fund``: how large a fund or vault prevents ADL, what no size prevents, and the fall that exhausts it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from backtest.cli.command import command
+from backtest.cli.output import Output, emit, note, output_options, page
+from backtest.cli.progress import stages
+from backtest.cli.table import Table, as_json, table_of
+from backtest.cli.text import heading, section
+from backtest.formatting import fixed, percent, usd
+
+if TYPE_CHECKING:
+    from backtest.studies.fund_size import FundSize
+
+
+@command(
+    "crashbook fund 2025-10-10",
+    "crashbook fund 2025-10-10 --venue okx --no-adl 0.9 --draws 50",
+    "crashbook fund 2025-10-10 --shock --format json",
+)
+@click.argument("event")
+@click.option("--no-adl", type=float, default=0.99, show_default=True, metavar="SHARE",
+              help="Share of the draws that shall have no ADL.")  # fmt: skip
+@click.option("--venue", help="Venue whose rules run; by default the event's first.")
+@click.option("--shock", is_flag=True, help="Find the factor on the fall that exhausts the given size, too.")
+@click.option("--draws", type=click.IntRange(0, 10_000), default=16, show_default=True, metavar="N",
+              help="Draws of what is not known, the same at every size; 0: the scenario as it is.")  # fmt: skip
+@click.option("--draw-positions", type=click.IntRange(2, 20_000_000), default=10_000, show_default=True, metavar="N",
+              help="Size of the book of a draw.")  # fmt: skip
+@click.option("--priors", type=click.Path(path_type=Path), metavar="FILE", help="Priors other than those of data.")
+@click.option("--set", "changes", metavar="FIELD=VALUE", multiple=True, help="Any field of crashbook params.")
+@output_options
+def fund(
+    event: str, no_adl: float, venue: str | None, shock: bool, draws: int, draw_positions: int, priors: Path | None,
+    changes: tuple[str, ...], output: Output,
+) -> None:  # fmt: skip
+    """Find the smallest fund or vault without ADL.
+
+    Every draw runs at sizes from a tenth of the given one to beyond the open interest; its own smallest size is sought
+    between the last one with ADL and the next. The answer is the size that is enough in the wanted share of the draws.
+    What no size prevents is named with its cause. --format csv has the curve of ADL against size.
+    """
+    from backtest.catalogue.priors import read_priors
+    from backtest.cli.replay import overrides
+    from backtest.studies.fund_rows import CURVE, curve, plain
+    from backtest.studies.fund_size import FundRequest, fund_size
+
+    request = FundRequest(
+        event=event,
+        given=overrides(None, {"venue": venue} if venue else {}, changes),
+        priors=read_priors(priors),
+        no_adl=no_adl,
+        draws=draws,
+        book_size=draw_positions,
+        shock=shock,
+    )
+    with stages(output.quiet) as stage:
+        found = fund_size(request, stage(f"{max(draws, 1)} draws at all sizes"))
+    for text in found.resolved.headline:
+        note(text, output)
+    if output.format == "json":
+        page(as_json(plain(found)).decode() + "\n", output)
+    elif output.for_reader:
+        page(_text(found), output)
+    else:
+        emit(table_of(curve(found), CURVE), output)
+
+
+def _text(found: FundSize) -> str:
+    """Return the answer for a reader."""
+    event, pool, count = found.resolved.event.id, found.pool, len(found.draws)
+    book = f"books of {found.positions:,} positions"
+    how = f"{count}, of {found.drawn} priors and the seed, {book}" if found.drawn else f"none: {book}"
+    head = [
+        ("event", f"{event} at {found.resolved.venue.id}"),
+        (pool.owner, f"{usd(pool.size_usd)} given"),
+        ("draws", how),
+        ("no ADL", _needed(found)),
+    ]
+    head += [("enough", _enough(found))] if found.needed_usd != found.sufficient_usd else []
+    head += [("each draw", _each(found)), ("rises", _rises(found))]
+    if found.draws[0].shock is not None:
+        head.append(("fall", _shock(found)))
+    return "".join(
+        (
+            heading(head),
+            section(f"ADL against the size of the {pool.owner}", _curve(found)),
+            section("why ADL came, share of all draws' ADL", _causes(found)),
+        )
+    )
+
+
+def _wanted(found: FundSize) -> str:
+    few = len(found.draws) * (1 - found.no_adl) < 1 < len(found.draws)
+    more = f" (all {len(found.draws)}: fewer cannot tell {percent(found.no_adl)} from all)" if few else ""
+    return f"{percent(found.no_adl)} of the draws{more}" if found.drawn else "the scenario"
+
+
+def _needed(found: FundSize) -> str:
+    from backtest.studies.fund_rows import count_of, finite
+
+    size = finite(found.needed_usd)
+    if size is not None:
+        below = "at most " if size == found.sizes[0] else ""
+        return f"from {below}{usd(size)} on, in {_wanted(found)}"
+    left = f"{count_of(found, 'remains')} of {len(found.draws)}" if found.drawn else "the scenario"
+    return f"at no size up to {usd(found.sizes[-1])}, in {_wanted(found)}: {left} still has some there"
+
+
+def _enough(found: FundSize) -> str:
+    from backtest.studies.fund_rows import finite
+
+    size = finite(found.sufficient_usd)
+    if size is None:
+        return f"no size up to {usd(found.sizes[-1])} takes all that a larger one takes"
+    return f"from {usd(size)} on, in {_wanted(found)}, what remains is ADL that no size prevents"
+
+
+def _each(found: FundSize) -> str:
+    from backtest.studies.fund_rows import finite, spread_of_sizes
+
+    spread, none = spread_of_sizes(found), sum(finite(draw.smallest_usd) is None for draw in found.draws)
+    if spread.median is None:
+        return "none has a smallest size"
+    without = f"; {none} have none" if none else ""
+    return f"smallest size {usd(spread.median)}, 5 to 95 % {usd(spread.low)} to {usd(spread.high)}{without}"
+
+
+def _rises(found: FundSize) -> str:
+    from backtest.studies.fund_rows import count_of
+
+    more, back, count = count_of(found, "rises"), count_of(found, "comes_back"), len(found.draws)
+    return f"a larger {found.pool.owner} has more ADL than a smaller one in {more} of {count} draws; " + (
+        f"in {back} it comes back after it was gone" if back else "in none it comes back after it was gone"
+    )
+
+
+def _shock(found: FundSize) -> str:
+    from backtest.studies.fund_rows import finite, spread_of_shocks
+
+    spread = spread_of_shocks(found)
+    none = sum(draw.shock is not None and finite(draw.shock) is None for draw in found.draws)
+    if spread.median is None:
+        return f"no fall up to 4 times as deep exhausts the given {found.pool.owner}"
+    band = f"{fixed(spread.median, 2)}, 5 to 95 % {fixed(spread.low, 2)} to {fixed(spread.high, 2)}"
+    without = f"; in {none} of {len(found.draws)} draws none up to 4 does" if none else ""
+    return f"times {band} exhausts the given {found.pool.owner}{without} (1 is the day, in logarithms)"
+
+
+def _curve(found: FundSize) -> Table:
+    from backtest.studies.fund_rows import curve
+
+    rows = [
+        {
+            "size": usd(row["size_usd"]) + (" (given)" if row["given"] else ""),
+            "ADL in": percent(row["p_adl"]),
+            "preventable": percent(row["p_preventable"]),
+            "ADL": usd(row["adl_usd"]),
+            "5 to 95 %": f"{usd(row['adl_low_usd'])} to {usd(row['adl_high_usd'])}",
+        }
+        for row in curve(found)
+    ]
+    return table_of(rows, ("size", "ADL in", "preventable", "ADL", "5 to 95 %"))
+
+
+def _causes(found: FundSize) -> Table:
+    from backtest.studies.pool import CAUSES
+
+    given, largest = found.causes(), found.causes(-1)
+    rows = []
+    for name, cause in CAUSES.items():
+        if name in given or name in largest:
+            rows.append(
+                {
+                    "cause": cause.text,
+                    "at the given size": percent(given.get(name, 0.0) / (sum(given.values()) or 1.0)),
+                    "at the largest": percent(largest.get(name, 0.0) / (sum(largest.values()) or 1.0)),
+                    "a size prevents it": "yes" if cause.of_size else "no",
+                }
+            )
+    return table_of(rows, ("cause", "at the given size", "at the largest", "a size prevents it"))
