@@ -254,6 +254,7 @@ OWN_PATHS = {
     "run.folder: Path": "a place that the user names",
     "run.prepare: Path": "a place that the user names",
     "run.identity: Path": "the program",
+    "run.user_policy: Path": "a file that the user names",
     "sql.tables: Path": "a path made text for the database",
 }
 

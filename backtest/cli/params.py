@@ -64,5 +64,5 @@ def values_of(resolved: Resolved, spell: Callable[[Any], str] = readable) -> Tab
 
 def _allowed(param: Param) -> str:
     if param.choices:
-        return ", ".join(param.choices)
+        return ", ".join([*param.choices, *([param.form] if param.user else [])])
     return "" if param.low is None else f"{readable(param.low)} to {readable(param.high)}"

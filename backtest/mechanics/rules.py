@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from backtest.mechanics.adl.allocation import ALLOCATIONS, Allocation
 from backtest.mechanics.drawdown import DrawdownTrigger
 from backtest.mechanics.fund import PoolRule
 from backtest.mechanics.liquidation.base import BlockTerms, PartTerms
@@ -54,6 +55,7 @@ class Rules:
     losers: str
     close_price: str
     adl_allocation: str = "queue"
+    user_allocation: Allocation | None = None
     on_exhausted: str
     max_candidates: int = 0
     impact: str
@@ -65,3 +67,8 @@ class Rules:
     own_queue: tuple[str, str] | None = None
     cross_allocation: str = "by_maintenance"
     cross_order: str = "maintenance"
+
+    @property
+    def allocation(self) -> Allocation:
+        """Return the allocation of ADL: the user's own, or that of its name."""
+        return self.user_allocation or ALLOCATIONS[self.adl_allocation]

@@ -32,6 +32,7 @@ __all__ = [
     "stored",
     "summary",
     "tables",
+    "user_policy",
     "vaults",
     "verify",
     "whole_venue",

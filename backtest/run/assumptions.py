@@ -46,7 +46,7 @@ def assumptions(prepared: Prepared) -> list[str]:
         sentence_of(field, scenario)
         for field in ("intrabar", "impact", "liquidation_rule", "on_exhausted", "cross_allocation")
     )
-    adl = [] if scenario.ranking == "none" else [sentence_of("adl_allocation", scenario)]
+    adl = [] if scenario.ranking == "none" else [_allocation(prepared)]
     accounts = [crossed] if prepared.book.cross.any() else []
     entry = [ON_ENTRY] if any(tiers.on_entry for tiers in prepared.world.tiers) else []
     rules = [liquidation, *adl, exhausted, *accounts, *_funds(prepared), _tables(prepared), *entry, *_funding(prepared)]
@@ -65,6 +65,11 @@ def figures(scenario: Scenario) -> dict[str, Any]:
     )
     derived = dict(zip(DERIVED, (trigger, stop, scenario.drawdown_window_s / 3600), strict=True))
     return {param.name: getattr(scenario, param.name) for param in PARAMS} | derived
+
+
+def _allocation(prepared: Prepared) -> str:
+    own = prepared.world.rules.user_allocation
+    return sentence_of("adl_allocation", prepared.resolved.scenario) if own is None else own.sentence
 
 
 def sentence_of(field: str, scenario: Scenario) -> str:

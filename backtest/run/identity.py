@@ -10,6 +10,7 @@ from pathlib import Path
 from backtest.assets import asset
 from backtest.book.book import PositionBook
 from backtest.market.path import MarketPath
+from backtest.mechanics.adl.allocation import Allocation
 from backtest.run.resolve import Resolved
 from backtest.venue.margin_table import MarginTable
 
@@ -39,13 +40,23 @@ def code_digest(*more: str) -> str:
     return digest.hexdigest()
 
 
-def run_id(resolved: Resolved, market: MarketPath, book: PositionBook, tables: tuple[MarginTable, ...]) -> str:
-    """Return the id of a run: a digest of all that decides its tables, and of nothing else."""
+def run_id(
+    resolved: Resolved,
+    market: MarketPath,
+    book: PositionBook,
+    tables: tuple[MarginTable, ...],
+    policy: Allocation | None = None,
+) -> str:
+    """Return the id of a run: a digest of all that decides its tables, and of nothing else.
+
+    ``policy`` is the user's own, whose source has its digest.
+    """
     scenario = resolved.scenario
     imported = book.digest if book.label == "imported" else ""
     profile = hashlib.sha256(asset("data", "venues", f"{resolved.venue.id}.toml").read_bytes()).hexdigest()
     canonical = scenario.with_(positions_file=imported or None).canonical().decode()  # contents, not the place
     event = hashlib.sha256(repr(resolved.event).encode()).hexdigest()
     parts = [canonical, market.digest, imported, profile, event, repr(tables), code_digest()]
+    parts += [] if policy is None else [policy.source]
     parts += [f"{name}={version(name)}" for name in IDENTITY]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -115,7 +115,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
         book=book,
         first_bar=first,
         world=world,
-        run_id=run_id(resolved, market, book, in_force),
+        run_id=run_id(resolved, market, book, in_force, world.rules.user_allocation),
         tables=in_force,
         baseline=baseline,
     )

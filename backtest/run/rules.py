@@ -14,6 +14,7 @@ from backtest.mechanics.fund import PoolRule, divide, fund_groups
 from backtest.mechanics.liquidation.base import BlockTerms, PartTerms
 from backtest.mechanics.rules import Rules
 from backtest.mechanics.vault import VaultRule
+from backtest.run.user_policy import user_policy
 from backtest.run.vaults import SetVault
 from backtest.scenario.fields import MOST, Scenario
 from backtest.scenario.values import per_coin
@@ -76,7 +77,7 @@ def rules_of(
 
     ``vaults`` are those by coin set.
     """
-    vault = _vault(scenario, venue, vaults)
+    vault, policy = _vault(scenario, venue, vaults), user_policy(scenario.adl_allocation)
     factor = ratio(scenario.liquidity_factor)
     scales = [per_coin(scenario.liquidity_scale, coin, "liquidity_scale") for coin in scenario.simulated_coins]
     share = ratio(scenario.first_share_frac)
@@ -111,6 +112,7 @@ def rules_of(
         ranking=scenario.ranking,
         losers=scenario.losers,
         adl_allocation=scenario.adl_allocation,
+        user_allocation=None if policy is None else policy.allocation,
         close_price=scenario.close_price,
         on_exhausted=scenario.on_exhausted,
         impact=scenario.impact,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from backtest.mechanics.adl.allocation import ALLOCATIONS
+from backtest.mechanics.adl.allocation import ALLOCATIONS, OF_USER
 from backtest.mechanics.adl.close_price import CLOSE_PRICES, EXHAUSTION
 from backtest.mechanics.adl.rankings import LOSERS, RANKINGS
 from backtest.mechanics.cross_margin import CROSS_ALLOCATIONS, CROSS_ORDERS
@@ -297,8 +297,9 @@ class Scenario:
     adl_allocation: str = rule(
         "adl.allocation",
         "who pays which lots in a wave: queue (from its front), or without ranks every candidate by its notional "
-        "(pro_rata), profit, equity or leverage, or the highest factor leverage (water_filling)",
-        choices=ALLOCATIONS, absent="queue",
+        "(pro_rata), profit, equity or leverage, or the highest factor leverage (water_filling); or a policy of "
+        "yours, mine.py:function or sql:pnl_usd / equity_usd",
+        choices=ALLOCATIONS, user=OF_USER, form="FILE.py:FUNCTION or sql:EXPRESSION of yours", absent="queue",
     )
     close_price: str = rule("adl.close_price", "price at which ADL closes", choices=CLOSE_PRICES)
     max_candidates: int = rule(

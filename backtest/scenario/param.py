@@ -41,6 +41,8 @@ class Param:
         Bounds of a number, or of each number of a table per coin.
     choices
         Allowed names of a text, as rules by name where each has a sentence and a source.
+    user
+        Pattern of what else a user may name in place of a choice; no file of a venue may.
     pattern, form
         How a text must look, for the machine and for the reader.
     kept
@@ -63,6 +65,7 @@ class Param:
     low: float | None = None
     high: float | None = None
     choices: Collection[str] = ()
+    user: str = ""
     pattern: str = ""
     form: str = ""
     kept: bool = False
@@ -74,7 +77,9 @@ class Param:
 
     @property
     def stated(self) -> Any:
-        """Return the type of the value in a venue file: one number for all coins."""
+        """Return the type of the value in a venue file: one number for all coins, a choice and nothing of a user."""
+        if self.user:
+            return Literal[tuple(self.choices)]
         return self._number if self.kind == "per_coin" else self.decoded
 
     @property
@@ -86,6 +91,8 @@ class Param:
     def decoded(self) -> Any:
         """Return the type that a value given in TOML or Python is decoded into, with bounds and choices."""
         if self.kind == "text":
+            if self.user:
+                return Annotated[str, Meta(pattern=f"^({'|'.join(self.choices)}|{self.user})$", description=self.form)]
             if self.choices:
                 return Literal[tuple(self.choices)]
             return Annotated[str, Meta(pattern=self.pattern, description=self.form)] if self.pattern else str

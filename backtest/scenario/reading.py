@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,6 +54,8 @@ def check_value(param: Param, value: Any, where: str) -> Any:
     """Check one value and return it in the field's type."""
     if isinstance(value, str) and (renamed := RENAMED_VALUES.get(param.name, {}).get(value)):
         raise RenamedError(param.name, value, renamed, where)
+    if param.user and isinstance(value, str) and value not in param.choices and not re.fullmatch(param.user, value):
+        raise ConfigError(f"{where}: {UnknownNameError(param.name, value, param.choices, f'Or {param.form}')}")
     if param.kind == "time":
         return _time(param, value, where)
     if param.kind == "coins" and isinstance(value, str):

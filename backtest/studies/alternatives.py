@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backtest.errors import UnknownNameError, UsageError
-from backtest.mechanics.adl.allocation import ALLOCATIONS
+from backtest.mechanics.adl.allocation import ALLOCATIONS, is_of_user
 from backtest.mechanics.adl.rankings import RANKINGS
 from backtest.scenario.reading import check_values, parse_set
 from backtest.scenario.values import merge
@@ -26,7 +26,8 @@ class Alternative:
 
 
 def policies(names: Iterable[str]) -> tuple[Alternative, ...]:
-    """Return an alternative for each ADL policy: an allocation, or a ranking whose queue is closed from its front.
+    """Return an alternative for each ADL policy: an allocation, or a ranking whose queue is closed from its front,
+    or a policy of the user.
 
     ``queue`` is the venue's own ranking. A name of both kinds is the allocation.
 
@@ -42,7 +43,7 @@ def policies(names: Iterable[str]) -> tuple[Alternative, ...]:
     """
     found = []
     for name in names:
-        if name in ALLOCATIONS:
+        if name in ALLOCATIONS or is_of_user(name):
             found.append(Alternative(name, {"adl_allocation": name}))
         elif name in RANKINGS:
             found.append(Alternative(name, {"adl_allocation": "queue", "ranking": name}))

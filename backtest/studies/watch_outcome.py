@@ -9,7 +9,6 @@ import numpy as np
 
 from backtest.engine.columns import chosen
 from backtest.engine.records import WatchRow
-from backtest.mechanics.adl.allocation import ALLOCATIONS
 from backtest.mechanics.exact import MILLIONTH, QUANTA_PER_USD, Floats, Ints
 from backtest.run.finished import Finished
 from backtest.run.tables.liquidation import crossing_ts
@@ -88,7 +87,7 @@ class Recorded:
         self.slices = chosen(slices, np.flatnonzero(np.isin(slices.winner_row, self.watched)))
         at = np.flatnonzero(np.isin(breaches.row, self.watched))
         self.breaches, self.crossed = chosen(breaches, at), crossing_ts(self.s)[at]
-        self.ranked = ALLOCATIONS[self.s.world.rules.adl_allocation].ranked
+        self.ranked = self.s.world.rules.allocation.ranked
         self.by_wave: dict[int, list[WatchRow]] = {}
         for row in self.s.record.watch:
             self.by_wave.setdefault(row.wave, []).append(row)

@@ -9,7 +9,6 @@ import numpy as np
 
 from backtest.engine.detect.accounts import CrossAccounts
 from backtest.engine.replay import Replay
-from backtest.mechanics.adl.allocation import ALLOCATIONS
 from backtest.mechanics.adl.candidates import Candidates
 from backtest.mechanics.adl.rankings import OF_ACCOUNTS
 from backtest.mechanics.exact import MILLIONTH, QUANTA_PER_USD, Bools, Floats, Ints
@@ -31,6 +30,7 @@ class CandidateReader:
         self.sign = side * replay.world.contracts[symbol].value_sign
         self.tiers, self.value_per_lot = replay.world.tiers[symbol], replay.ledger.values[symbol]
         self.accounts = AccountFigures.of_side(replay, self.block, ranking)
+        self.named = replay.world.rules.allocation.named
         self.mirror.refresh()
 
     def exactly(self, places: Ints) -> Candidates:
@@ -40,6 +40,8 @@ class CandidateReader:
         value = lots * self.value_per_lot
         equity = ledger.settled_cash(rows) + self.sign * value
         found = self._candidates(lots, ledger.entry_value[rows], value, equity)
+        if self.named:
+            found = replace(found, account=self.replay.world.book.account[rows])
         return found if self.accounts is None else self.accounts.exact(rows, found)
 
     def scan(self, piece: slice) -> tuple[Candidates, Bools]:
@@ -95,7 +97,7 @@ class AccountFigures:
         accounts = replay.accounts
         if accounts is None or not (accounts.of[block] >= 0).any():
             return None
-        exposed = ALLOCATIONS[replay.world.rules.adl_allocation].exposed
+        exposed = replay.world.rules.allocation.exposed
         if ranking not in OF_ACCOUNTS:
             return AccountFigures(accounts, accounts.equities(), exposed=exposed)
         sums = accounts.sums(np.arange(accounts.count))

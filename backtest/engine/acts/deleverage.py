@@ -12,7 +12,6 @@ from backtest.engine.owners import Party, Rows
 from backtest.engine.records import ACCOUNT, Breaches, UnmatchedRow
 from backtest.engine.replay import Replay
 from backtest.engine.world import LONG, SHORT
-from backtest.mechanics.adl.allocation import ALLOCATIONS
 from backtest.mechanics.adl.close_price import EXHAUSTION
 from backtest.mechanics.adl.matching import Claims, Matches
 from backtest.mechanics.exact import Ints
@@ -47,7 +46,7 @@ def allocate(
         target_gain=gain,
         max_candidates=rules.max_candidates,
     )
-    out = ALLOCATIONS[rules.adl_allocation].close(wave.queue, claims, rules.queue_not_reached)
+    out = rules.allocation.close(wave.queue, claims, rules.queue_not_reached)
     turns.compare(replay, wave, out)
     return out
 

@@ -8,7 +8,6 @@ from backtest.engine.acts.candidates import CandidateReader
 from backtest.engine.acts.waves import Wave
 from backtest.engine.records import TurnRow
 from backtest.engine.replay import Replay
-from backtest.mechanics.adl.allocation import ALLOCATIONS
 from backtest.mechanics.adl.matching import Matches
 from backtest.mechanics.adl.queue import Queue
 
@@ -24,7 +23,7 @@ def compare(replay: Replay, wave: Wave, out: Matches) -> None:
     ranking, losers = rules.own_queue
     if ranking == "none" or (rules.ranking == "none") or not len(out.lots):
         return
-    if (ranking, losers) == (rules.ranking, rules.losers) and ALLOCATIONS[rules.adl_allocation].ranked:
+    if (ranking, losers) == (rules.ranking, rules.losers) and rules.allocation.ranked:
         return
     reader = CandidateReader(replay, wave.symbol, -wave.side, ranking)
     count = reader.block.stop - reader.block.start

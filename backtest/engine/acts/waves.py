@@ -9,7 +9,6 @@ import numpy as np
 from backtest.engine.acts.candidates import CandidateReader
 from backtest.engine.records import OWNERS, SkippedRow, WatchRow, WaveRow
 from backtest.engine.replay import Replay
-from backtest.mechanics.adl.allocation import ALLOCATIONS
 from backtest.mechanics.adl.close_price import CLOSE_PRICES
 from backtest.mechanics.adl.matching import Matches
 from backtest.mechanics.adl.queue import Queue
@@ -73,7 +72,7 @@ def open_wave(replay: Replay, symbol: int, side: int, source: int) -> Wave:
     reader = CandidateReader(replay, symbol, -side, rules.ranking)
     replay.waves += 1
     count = 0 if rules.ranking == "none" else reader.block.stop - reader.block.start
-    ranking = rules.ranking if ALLOCATIONS[rules.adl_allocation].ranked else "none"
+    ranking = rules.ranking if rules.allocation.ranked else "none"
     return Wave(
         number=replay.waves,
         symbol=symbol,

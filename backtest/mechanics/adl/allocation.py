@@ -7,6 +7,7 @@ function of ``shares`` and one object here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ from backtest.mechanics.adl.queue import Queue
 from backtest.mechanics.exact import exact_sum
 from backtest.mechanics.rule import Rule, declared
 
+SQL = "sql:"  # before an expression over the columns of the queue
+OF_USER = SQL + r".+|.+\.py:[A-Za-z_]\w*"
 EARLY_STOP = 32  # the part of its lots for which a pool that stops early is first matched
 
 
@@ -27,12 +30,25 @@ class Allocation(Rule):
     """Who pays which lots in a wave.
 
     ``ranked``: whether candidates have a rank. ``close`` takes the candidates, the claims, and how many candidates
-    behind the last one reached are recorded. ``exposed``: whether it reads the exposure of whole accounts.
+    behind the last one reached are recorded. ``exposed``: whether it reads the exposure of whole accounts; ``named``:
+    whether it reads account ids.
     """
 
     ranked: bool
     close: Callable[[Queue, Claims, int], Matches]
     exposed: bool = False
+    named: bool = False
+
+
+def is_of_user(name: str) -> bool:
+    """Return whether an allocation is a user's policy: a function of a Python file, or an SQL expression.
+
+    Examples
+    --------
+    >>> [is_of_user(name) for name in ("pro_rata", "mine.py:gentle", "sql:pnl_usd / equity_usd", "mine.py")]
+    [False, True, True, False]
+    """
+    return name not in ALLOCATIONS and re.fullmatch(OF_USER, name) is not None
 
 
 def close_by_queue(queue: Queue, claims: Claims, not_reached: int) -> Matches:

@@ -17,7 +17,7 @@ class Candidates:
     ``value`` is lots at mark, ``pnl`` unrealised profit without funding, ``equity`` cash plus signed value, funding
     included. In cross margin ``equity`` is the account's, and so are ``account_pnl`` and ``account_maintenance``
     (None: those of the position). ``account_exposure`` is the net value of all positions of the account, above zero on
-    the side of this one (None: the value of the position).
+    the side of this one (None: the value of the position). ``account`` is its id, where an allocation asks for it.
     """
 
     side: int
@@ -30,6 +30,7 @@ class Candidates:
     account_pnl: Ints | None = None
     account_maintenance: Ints | None = None
     account_exposure: Ints | None = None
+    account: Ints | None = None
 
     def alike(self) -> Bools:
         """Return which rows hold the same amounts as the one before them."""

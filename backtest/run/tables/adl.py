@@ -6,7 +6,6 @@ import numpy as np
 import pyarrow as pa
 
 from backtest.engine.records import ACCOUNT, OWNERS
-from backtest.mechanics.adl.allocation import ALLOCATIONS
 from backtest.mechanics.adl.close_price import EXHAUSTION
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.lights import lights
@@ -157,7 +156,7 @@ def watch(s: Shared) -> tuple[int, Columns]:
 
 def _unranked(s: Shared, count: int) -> Bools:
     """Return for every row of a run whether its candidates have no rank."""
-    return np.full(count, not ALLOCATIONS[s.world.rules.adl_allocation].ranked)
+    return np.full(count, not s.world.rules.allocation.ranked)
 
 
 def _money_or_null(quanta: Ints, missing: Bools) -> pa.Array:
