@@ -40,7 +40,9 @@ MEANING = (
     'crashbook watch 2025-10-10 --position "long $2m BTC @ 121k, collateral 300k" --draws 100 --leverages 2,5,10',
     "crashbook watch 2025-10-10 --positions mine.csv --format json",
 )
-@click.argument("event")
+@click.argument("event", required=False)
+@click.option("-c", "--scenario", "scenario", type=click.Path(path_type=Path),
+              help="Scenario file: its [[watch]] tables are my positions too.")  # fmt: skip
 @click.option("--position", "texts", metavar="TEXT", multiple=True,
               help='A position: "short 20000 SOL @ 221.5, 12x". Size in coins, or in USD with $; leverage or '
               '"collateral $300k". Give several with several --position.')  # fmt: skip
@@ -60,8 +62,9 @@ MEANING = (
 @click.option("--report", is_flag=True, help="Write one HTML page with the figures to the reports folder too.")
 @output_options
 def watch(
-    event: str, texts: tuple[str, ...], file: Path | None, hedged: bool, draws: int, leverages: str | None, apart: bool,
-    venue: str | None, changes: tuple[str, ...], draw_positions: int, priors: Path | None, report: bool, output: Output,
+    event: str | None, scenario: Path | None, texts: tuple[str, ...], file: Path | None, hedged: bool, draws: int,
+    leverages: str | None, apart: bool, venue: str | None, changes: tuple[str, ...], draw_positions: int,
+    priors: Path | None, report: bool, output: Output,
 ) -> None:  # fmt: skip
     """Ask what happens to positions of mine in the crowd.
 
@@ -70,7 +73,7 @@ def watch(
     close price against mark and trade, dollars against holding on, and the same at other leverages.
     """
     from backtest.catalogue.priors import read_priors
-    from backtest.cli.replay import overrides
+    from backtest.cli.replay import event_name, overrides
     from backtest.run.resolve import resolve
     from backtest.scenario.position_text import read_position
     from backtest.studies.watch import WatchRequest
@@ -78,8 +81,8 @@ def watch(
 
     positions = tuple(read_position(text, hedged=hedged) for text in texts)
     wanted = None if leverages is None else leverages_of(leverages)
-    given = overrides(None, {"venue": venue} if venue else {}, changes)
-    resolved = resolve(event, given)
+    given = overrides(scenario, {"venue": venue} if venue else {}, changes)
+    resolved = resolve(event_name(event, given.get("event")), given)
     request = WatchRequest(
         positions=positions, file=file, hedged=hedged, priors=read_priors(priors), size=draws, leverages=wanted,
         apart=apart, book_size=draw_positions,

@@ -132,18 +132,18 @@ def run_watch(task: WatchTask, number: int) -> WatchDraw:
             resolved = replace(base.resolved, scenario=scenario.with_(watch=watch))
             return prepare(resolved, base.positions, market)
 
-        prepared, standing = _standing(ready, pack)
-        if not standing:
+        prepared, held = standing(ready, pack)
+        if not held:
             continue
         outcome = simulated(prepared, ahead=False)
         done = Finished(prepared.run_id, prepared.market, prepared.book, outcome, prepared.first_bar, {})
-        found, stood = outcomes_of(done, standing, number + 1, scenario.seed)
+        found, stood = outcomes_of(done, held, number + 1, scenario.seed)
         outcomes += found
         places += stood
     return WatchDraw(tuple(outcomes), tuple(places))
 
 
-def _standing(ready: Callable[[Sequence[Copy]], Prepared], pack: Sequence[Copy]) -> tuple[Prepared, tuple[Copy, ...]]:
+def standing(ready: Callable[[Sequence[Copy]], Prepared], pack: Sequence[Copy]) -> tuple[Prepared, tuple[Copy, ...]]:
     """Return the run of a draw with those copies that can be open at its first mark, in nearly every draw all."""
     try:
         return ready(pack), tuple(pack)
@@ -151,8 +151,8 @@ def _standing(ready: Callable[[Sequence[Copy]], Prepared], pack: Sequence[Copy])
         if "in breach" not in str(error):
             raise
     market = Market.of(ready(()))
-    standing = tuple(copy for copy in pack if _stands(market, copy))
-    return ready(standing), standing
+    held = tuple(copy for copy in pack if _stands(market, copy))
+    return ready(held), held
 
 
 def _stands(market: Market, copy: Copy) -> bool:

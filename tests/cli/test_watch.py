@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from backtest.cli import terminal
+from backtest.studies import watch
 from tests.support.command import call
 
 EVENT = "2025-10-10"
@@ -17,6 +18,12 @@ SMALL = (
     "--draws", "2", "--draw-positions", "300", "--leverages", "2,8", "--set", "coins=BTC,SOL", "--set", "step_s=20",
     "--set", "start=2025-10-10T21:10", "--set", "end=2025-10-10T21:24",
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the draws here: tests of the crew start processes."""
+    monkeypatch.setattr(watch, "worker_count", lambda jobs: 1)
 
 
 def ask(*args: str) -> Any:
@@ -52,7 +59,11 @@ def test_the_answer_as_json_and_csv(tmp_path: Path) -> None:
     }  # fmt: skip
     assert [(row["leverage"], row["own"]) for row in got["summary"]] == [(8.0, True), (2.0, False)]
     assert len(got["by_draw"]) == 4
-    lines = ask("--position", SHORT, "--format", "csv", "--quiet").stdout.splitlines()
+    tables = tmp_path / "mine.toml"
+    mine_too = {"name": "desk", "coin": "SOL", "side": "short", "size_base": 5000, "entry_px": 221.5, "leverage": 8}
+    tables.write_text("[[watch]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in mine_too.items()))
+    lines = ask("-c", str(tables), "--format", "csv", "--quiet").stdout.splitlines()
+    assert lines[1].startswith("desk,8.0,true,2,")
     assert lines[0].startswith("position,leverage,own,draws,liquidated_draws,p_liquidated,p_liquidated_low")
     assert len(lines) == 3
 

@@ -12,7 +12,10 @@ import pytest
 
 from backtest.api.replay import replay
 from backtest.formatting import plural
+from backtest.run.prepare import prepare
+from backtest.run.resolve import resolve
 from backtest.run.summary import lines
+from backtest.scenario.watched import WatchedPosition
 
 DAY = "2025-10-10"
 MINE: dict[str, Any] = {"coin": "BTC", "size_base": 1.0}
@@ -77,6 +80,17 @@ def test_waves_take_as_much_until_they_reach_a_watched_position_and_less_of_the_
               for each in (without, run)]  # fmt: skip
     assert others[0] - others[1] == first["closed_lots"]
     assert all(audit.passed for audit in run.audits())
+
+
+def test_a_pool_is_divided_by_the_open_interest_of_the_others() -> None:
+    given = {"coins": ("BTC", "SOL"), "positions": 100, "fund_pools": "isolated", "fund_start_usd": 1e6}
+    rows = [WatchedPosition(**{**CALM, "size_base": size}) for size in (1.0, 9000.0)]
+    pools = [
+        prepare(resolve(DAY, {**given, "venue": "binanceusdm", "watch": watch})).world.rules.pools
+        for watch in ((), (rows[0],), (rows[1],))
+    ]
+    assert pools[0] == pools[1] == pools[2]
+    assert pools[0][0].start > pools[0][1].start > 0
 
 
 def test_a_vault_s_leverage_and_margin_follow_from_its_movements_and_the_margin_tables() -> None:

@@ -10,10 +10,12 @@ import pytest
 from backtest.api.replay import replay
 from backtest.catalogue.priors import read_priors
 from backtest.errors import ConfigError, UsageError
+from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
 from backtest.scenario.position_text import read_position
 from backtest.scenario.watched import WatchedPosition
-from backtest.studies.watch import Watched, WatchRequest, watch
+from backtest.studies.watch import Watched, WatchRequest, standing, watch
+from backtest.studies.watch_copies import Copy
 
 DAY = "2025-10-10"
 FIELDS: dict[str, Any] = {
@@ -152,6 +154,31 @@ def test_draws_without_a_band_and_no_leverages_are_refused() -> None:
                                   (2, (0.0,), "leverages: 0; allowed")):  # fmt: skip
         with pytest.raises(UsageError, match=said):
             ask(SHORT, size=size, leverages=leverages)
+
+
+@pytest.mark.usefixtures("home")
+def test_a_copy_in_breach_at_the_first_mark_of_a_draw_is_left_out_of_it() -> None:
+    bare = prepare(resolve(DAY, {**fields(), "positions": 100}))
+    good, bad = (
+        Copy(position="mine", leverage=watch.leverage, own=True, watches=(watch,), factors=(1.0,))
+        for watch in (read_position("long 1 BTC @ 112k, 2x"), read_position("long 1 BTC @ 130k, 20x"))
+    )
+    asked = []
+
+    def ready(copies: Any) -> Any:
+        asked.append(tuple(copies))
+        if bad in copies:
+            raise ConfigError("watch 'mine': already in breach of maintenance margin at the first mark")
+        return bare
+
+    assert standing(ready, (good, bad)) == (bare, (good,))
+    assert asked == [(good, bad), (), (good,)]
+    with pytest.raises(ConfigError, match="something else"):
+        standing(refused, (good,))
+
+
+def refused(copies: Any) -> Any:
+    raise ConfigError("something else")
 
 
 @pytest.mark.usefixtures("home")
