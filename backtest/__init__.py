@@ -1,7 +1,7 @@
 """crashbook: replay perpetual-futures crashes on a balanced position book.
 
-The public names are ``replay``, ``sweep``, ``watch``, ``open_run``, ``Run`` and ``Watched``; they are imported on
-first use, so that ``import backtest`` stays light.
+The public names are ``replay``, ``compare``, ``fund``, ``sweep``, ``watch``, ``open_run`` and the classes of what they
+return; they are imported on first use, so that ``import backtest`` stays light.
 """
 
 from __future__ import annotations
@@ -10,13 +10,18 @@ TYPE_CHECKING = False  # the module typing costs more than all the rest here
 if TYPE_CHECKING:
     from typing import Any
 
+    from backtest.api.compare import Comparison, compare
+    from backtest.api.fund import FundAnswer, fund
     from backtest.api.replay import replay
     from backtest.api.run import Run, open_run
     from backtest.api.sweep import sweep
     from backtest.api.watch import Watched, watch
 
 __version__ = "0.1.0"
-__all__ = ["Run", "Watched", "__version__", "open_run", "replay", "sweep", "watch"]
+__all__ = [
+    "Comparison", "FundAnswer", "Run", "Watched", "__version__", "compare", "fund", "open_run", "replay", "sweep",
+    "watch",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -28,6 +33,14 @@ def __getattr__(name: str) -> Any:
         from backtest.api.sweep import sweep
 
         return sweep
+    if name in {"Comparison", "compare"}:
+        from backtest.api import compare
+
+        return getattr(compare, name)
+    if name in {"FundAnswer", "fund"}:
+        from backtest.api import fund
+
+        return getattr(fund, name)
     if name in {"Run", "open_run"}:
         from backtest.api import run
 

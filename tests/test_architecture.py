@@ -240,6 +240,8 @@ OWN_PATHS = {
     "studies.sweep.plan: /": "the priors that a sweep names, beside its file",
     "studies.sweep.row: Path": "the book that a scenario names",
     "api.replay: Path": "a file of priors that the user names",
+    "api.compare: Path": "a file of priors that the user names",
+    "api.fund: Path": "a file of priors that the user names",
     "api.watch: Path": "files of priors and positions that the user names",
     "api.run: Path": "a place that the user names",
     "cli.supervise: Path": "the number of a process",

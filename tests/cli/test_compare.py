@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from backtest.run.run import open_run
+from backtest.run.run import StoredRun, open_run
 from tests.support.command import call
 
 SMALL = ("2025-10-10", "--set", "coins=BTC,SOL", "--set", "step_s=20", "--draw-positions", "300", "--draws", "2", "-q")
@@ -50,6 +50,35 @@ def test_two_stored_runs_without_draws_are_compared_by_their_own_figures(shared:
     mine, theirs = (float(open_run(name).summary()["liquidated_usd"]) for name in (first, latest))
     assert liquidated[latest]["difference"] == pytest.approx(theirs - mine)
     assert "figures of the runs themselves" in call("compare", first, latest).stdout
+
+
+def test_two_stored_runs_with_the_same_draws_are_compared_draw_by_draw(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRASHBOOK_HOME", str(desk))
+    words = ("2025-10-10", "--coins", "BTC", "--set", "step_s=60", "--positions", "200", "--draws", "2", "-q")
+    for more in ((), ("--set", "adl_allocation=pro_rata"), ("--seed", "5")):
+        assert call("replay", *words, *more).exit_code == 0
+    runs = {run.meta.scenario.seed + (run.meta.scenario.adl_allocation == "pro_rata"): run for run in stored(desk)}
+    first, other, seed = runs[1], runs[2], runs[5]
+    answer = json.loads(call("compare", first.run_id, other.run_id, "--format", "json").stdout)
+    assert answer["draws"] == 2
+    rows = {row["alternative"]: row for row in answer["rows"] if row["metric"] == "adl_positions"}
+    ours, theirs = (drawn(run)["adl_positions"].to_list() for run in (first, other))
+    assert rows[other.run_id]["difference"] == sum(theirs[k] - ours[k] for k in range(2)) / 2
+    assert "draws  2, the same beside both runs" in call("compare", first.run_id, other.run_id).stdout
+    assert json.loads(call("compare", first.run_id, seed.run_id, "--format", "json").stdout)["draws"] == 0
+
+
+def drawn(run: StoredRun) -> pl.DataFrame:
+    """Return the draws beside a run."""
+    assert run.studies.draws is not None
+    return run.studies.draws.frame()
+
+
+def stored(desk: Path) -> list[StoredRun]:
+    """Return the runs of a workspace."""
+    return [open_run(path.name) for path in (desk / "runs").iterdir()]
 
 
 @pytest.mark.parametrize(

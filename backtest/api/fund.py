@@ -1,0 +1,121 @@
+"""Find the fund or vault that prevents ADL, from Python."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backtest.catalogue.priors import read_priors
+from backtest.scenario.reading import check_values
+from backtest.studies.draws import BOOK_SIZE
+from backtest.studies.fund_rows import curve, draw_rows, finite
+from backtest.studies.fund_size import SHARE, FundRequest, fund_size
+from backtest.studies.paired import DRAWS
+from backtest.studies.pool import CAUSES
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["FundAnswer", "fund"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FundAnswer:
+    """How large a fund or vault (``pool``) would have to be, in USD.
+
+    ``needed_usd`` is the smallest size without ADL in the wanted share of the draws, ``sufficient_usd`` the one from
+    which what remains is ADL that no size prevents; None if no size tried is. ``curve`` has a row for each size,
+    ``draws`` one for each draw, ``causes`` one for each cause of ADL.
+    """
+
+    pool: str
+    given_usd: float
+    needed_usd: float | None
+    sufficient_usd: float | None
+    curve: pl.DataFrame
+    draws: pl.DataFrame
+    causes: pl.DataFrame
+
+
+def fund(
+    event: str = "2025-10-10",
+    *,
+    no_adl: float = SHARE,
+    shock: bool = False,
+    draws: int = DRAWS,
+    draw_positions: int = BOOK_SIZE,
+    positions: pl.DataFrame | int | None = None,
+    priors: Path | str | None = None,
+    workers: int | None = None,
+    **fields: Any,
+) -> FundAnswer:
+    """Find the smallest fund or vault of a crash without ADL in a share of the draws.
+
+    Parameters
+    ----------
+    event
+        Id, date or alias of the catalogue.
+    no_adl
+        Share of the draws that shall have no ADL, between 0 and 1.
+    shock
+        Whether to find the factor on the fall that exhausts the given size, too: the column ``shock`` of ``draws``.
+    draws
+        How often to draw what is not known, the same at every size; 0: the scenario as it is, once.
+    draw_positions
+        Size of the book of a draw.
+    positions
+        A book as a polars frame, or the size of the synthetic one where there are no draws.
+    priors
+        A file of priors other than those of ``data/priors.toml``.
+    workers
+        Processes; None: one a processor.
+    **fields
+        Scenario fields, see ``crashbook params``; the field ``shock`` is that of the path, set it in a scenario file.
+
+    Raises
+    ------
+    UsageError
+        The share is out of range, or the venue has no ADL, no fund and no vault.
+    """
+    import polars as pl
+
+    if isinstance(positions, int):
+        fields["positions"], positions = positions, None
+    given = check_values({key: value for key, value in fields.items() if value is not None}, "fund()")
+    found = fund_size(
+        FundRequest(
+            event=event,
+            given=given,
+            priors=read_priors(None if priors is None else Path(priors)),
+            no_adl=no_adl,
+            draws=draws,
+            book_size=draw_positions,
+            shock=shock,
+            workers=workers,
+            positions=positions,
+        )
+    )
+    at_given, at_largest = found.causes(), found.causes(-1)
+    causes = [
+        {
+            "cause": name,
+            "meaning": CAUSES[name].text,
+            "given_usd": at_given.get(name, 0.0),
+            "largest_usd": at_largest.get(name, 0.0),
+            "preventable": CAUSES[name].of_size,
+        }
+        for name in CAUSES
+        if name in at_given or name in at_largest
+    ]
+    kinds = {"cause": pl.String, "meaning": pl.String, "given_usd": pl.Float64, "largest_usd": pl.Float64,
+             "preventable": pl.Boolean}  # fmt: skip
+    return FundAnswer(
+        pool=found.pool.owner,
+        given_usd=found.pool.size_usd,
+        needed_usd=finite(found.needed_usd),
+        sufficient_usd=finite(found.sufficient_usd),
+        curve=pl.DataFrame(curve(found)),
+        draws=pl.DataFrame(draw_rows(found)),
+        causes=pl.DataFrame(causes, schema=kinds),
+    )
