@@ -140,7 +140,9 @@ def parse_event(table: Mapping[str, Any], where: str) -> CrashEvent:
         if venue not in venues:
             raise ConfigError(f"{place}: unknown venue '{venue}'; allowed: {', '.join(venues)}")
     defaults = {
-        venue: check_values({key: value for key, value in values.items() if key not in BESIDE}, f"{place} [{venue}]")
+        venue: check_values(
+            {key: value for key, value in values.items() if key not in BESIDE}, f"{place} [{venue}]", of_user=False
+        )
         for venue, values in file.defaults.items()
     }
     counts: dict[str, Counts] = {
@@ -153,7 +155,7 @@ def parse_event(table: Mapping[str, Any], where: str) -> CrashEvent:
         for venue, values in file.defaults.items()
     }
     grid = [
-        GridSetting(label=row.label, set=check_values(row.set, f"{where} [[sensitivity]] {number}"))
+        GridSetting(label=row.label, set=check_values(row.set, f"{where} [[sensitivity]] {number}", of_user=False))
         for number, row in enumerate(file.sensitivity, 1)
     ]
     return CrashEvent(

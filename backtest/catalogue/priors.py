@@ -25,7 +25,9 @@ Frac = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Leverage = Annotated[float, msgspec.Meta(ge=0, le=1000)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NUMBERS = ("int", "float", "per_coin", "vaults")  # kinds of fields that a number is drawn for: of vaults the capital
-NOT_UNKNOWN = ("seed", "positions", "impact", "contract", "max_candidates", "queue_not_reached")  # or fix the market
+NOT_UNKNOWN = (  # or fix the market, or could name code of a user
+    *("seed", "positions", "impact", "contract", "max_candidates", "queue_not_reached", "adl_allocation"),
+)
 KEYS = {
     "uniform": ("low", "high"),
     "log_uniform": ("low", "high"),

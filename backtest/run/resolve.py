@@ -10,7 +10,6 @@ from backtest.catalogue.events import CrashEvent, get_event
 from backtest.errors import ConfigError, UnknownNameError
 from backtest.market.rest import LISTING
 from backtest.market.terms import Terms, contract_terms
-from backtest.mechanics.adl.allocation import is_of_user
 from backtest.mechanics.fund import grouped
 from backtest.run.event_defaults import event_defaults, halved
 from backtest.run.rest_of_venue import Rest, rest_of, with_rest_interest
@@ -85,11 +84,6 @@ def resolve(event_name: str, overrides: Mapping[str, Any]) -> Resolved:
             del rules["fund_start_usd"]
     common = _common(overrides, {**rules, **defaults})
     scenario = build(merge(common, base, rules, defaults, {**overrides, "event": event.id, "venue": venue.id}))
-    if is_of_user(scenario.adl_allocation) and "adl_allocation" not in overrides:
-        raise ConfigError(
-            f"{event.id}: adl_allocation = {scenario.adl_allocation!r} is a user's policy, and no event may name one; "
-            "name it yourself with --set adl_allocation=..."
-        )
     rest = rest_of(scenario, venue)
     venue, terms = _contracts(venue, scenario, event, coins_of(overrides.get("vaults", ())), rest)
     inverse = any(venue.face(coin) for coin in scenario.coins)

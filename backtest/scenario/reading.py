@@ -26,7 +26,7 @@ def read_scenario(path: Path) -> dict[str, Any]:
     return check_values(read_toml(path), path.name)
 
 
-def check_values(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+def check_values(table: Mapping[str, Any], where: str, *, of_user: bool = True) -> dict[str, Any]:
     """Check names, types, choices and bounds of scenario values.
 
     Raises
@@ -47,15 +47,23 @@ def check_values(table: Mapping[str, Any], where: str) -> dict[str, Any]:
             raise RenamedError("field", key, RENAMED_FIELDS[key], where)
         if key not in BY_NAME:
             raise ConfigError(f"{where}: {UnknownNameError('key', key, BY_NAME, 'See crashbook params')}")
-    return {key: check_value(BY_NAME[key], value, where) for key, value in table.items()}
+    return {key: check_value(BY_NAME[key], value, where, of_user=of_user) for key, value in table.items()}
 
 
-def check_value(param: Param, value: Any, where: str) -> Any:
-    """Check one value and return it in the field's type."""
+def check_value(param: Param, value: Any, where: str, *, of_user: bool = True) -> Any:
+    """Check one value and return it in the field's type.
+
+    ``of_user``: whether the user wrote it, who may name code of his own; files of others may not.
+    """
     if isinstance(value, str) and (renamed := RENAMED_VALUES.get(param.name, {}).get(value)):
         raise RenamedError(param.name, value, renamed, where)
     if param.user and isinstance(value, str) and value not in param.choices and not re.fullmatch(param.user, value):
         raise ConfigError(f"{where}: {UnknownNameError(param.name, value, param.choices, f'Or {param.form}')}")
+    if param.user and not of_user and value not in param.choices:
+        raise ConfigError(
+            f"{where}: {param.name} = {shown(value)}; a policy of yours is named in a command or a scenario only, "
+            f"allowed here: {', '.join(param.choices)}"
+        )
     if param.kind == "time":
         return _time(param, value, where)
     if param.kind == "coins" and isinstance(value, str):

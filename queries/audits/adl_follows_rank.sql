@@ -12,6 +12,7 @@ weighted AS (
               WHEN 'pro_rata' THEN lots
               WHEN 'pro_rata_pnl' THEN CASE WHEN pnl_usd > 0 THEN pnl_usd END
               WHEN 'pro_rata_equity' THEN equity_usd
+              WHEN 'min_max' THEN equity_usd
               WHEN 'pro_rata_leverage' THEN lots * greatest(least(
                 1000 * (notional_usd * 1e6)::HUGEINT // (equity_usd * 1e6)::HUGEINT, 1e6), 1)
             END AS weight

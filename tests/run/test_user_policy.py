@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from hypothesis import strategies as st
 
 from backtest.api.replay import replay
 from backtest.api.run import Run, open_run
+from backtest.assets import asset
+from backtest.catalogue.events import parse_event
+from backtest.catalogue.priors import parse_priors
 from backtest.errors import ConfigError
 from backtest.run.user_policy import BITS, lots_of, user_policy
 from backtest.scenario.fields import BY_NAME
@@ -173,7 +177,7 @@ def test_a_file_that_is_not_there_and_sql_that_fails_are_one_line() -> None:
     assert user_policy("pro_rata") is None
 
 
-def test_only_the_user_names_a_policy_of_the_user(tmp_path: Path) -> None:
+def test_only_the_user_names_a_policy_of_the_user() -> None:
     with pytest.raises(ConfigError, match=r"^here: unknown adl_allocation 'pro_rato'; did you mean pro_rata"):
         check_values({"adl_allocation": "pro_rato"}, "here")
     param = BY_NAME["adl_allocation"]
@@ -182,9 +186,23 @@ def test_only_the_user_names_a_policy_of_the_user(tmp_path: Path) -> None:
         decode("mine.py:f", param.stated, "venue.toml", key="allocation")
 
 
-def test_an_event_may_not_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = importlib.import_module("backtest.run.resolve")
-    known = module.event_defaults
-    monkeypatch.setattr(module, "event_defaults", lambda *args: {**known(*args), "adl_allocation": "sql:lots"})
-    with pytest.raises(ConfigError, match=r"^2025-10-10: adl_allocation = 'sql:lots' is a user's policy, and no event"):
-        module.resolve("2025-10-10", {})
+@pytest.mark.parametrize("name", ["mine.py:f", "sql:lots"])
+def test_files_of_others_may_not_name_one(name: str) -> None:
+    fault = (
+        rf": adl_allocation = '{name}'; a policy of yours is named in a command or a scenario only, allowed here: qu"
+    )
+    with pytest.raises(ConfigError, match=fault):
+        check_values({"adl_allocation": name}, "event.toml", of_user=False)
+    text = asset("data", "events", "2025-09-22-september-flush.toml").read_text("utf-8")
+    event = tomllib.loads(text)
+    for table in (
+        {"defaults": {"any": {"adl_allocation": name, "why": {"adl_allocation": "a test"}}}},
+        {"sensitivity": [{"label": "theirs", "set": {"adl_allocation": name}}]},
+    ):
+        with pytest.raises(ConfigError, match=fault):
+            parse_event({**event, **table}, "event.toml")
+    prior = {"id": "a", "field": "adl_allocation", "distribution": "choice", "values": ["queue"], "seen": "none"}
+    accepted = [{"weight": 1.0, "values": {"a": name}}]  # of a calibration: not compared with the choices
+    cited = {"source": "a test", "mark": "U"}
+    with pytest.raises(ConfigError, match="adl_allocation is no unknown of a crash; it is not drawn"):
+        parse_priors({"prior": [prior | cited], "accepted": accepted}, "priors.toml")
