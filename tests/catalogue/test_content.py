@@ -34,9 +34,9 @@ QUANTITIES = words(
     compensation depth_change event_time forced_notional forced_share_30_minutes fund_balance fund_change
     inherited_loss largest_adl largest_order leverage_cap liquidated_notional liquidated_peak_hour liquidated_pnl
     liquidated_share_long liquidated_traders liquidation_count liquidation_rate loss manipulation_capital
-    manipulation_wallets median_leverage negative_equity negative_equity_accounts off_book_share open_interest
-    open_interest_change open_interest_share outage over_utilisation p95_leverage pending_liquidation price
-    price_high price_low price_move regret_share traded_notional vault_inventory vault_pnl
+    manipulation_wallets mean_leverage median_leverage negative_equity negative_equity_accounts off_book_share
+    open_interest open_interest_change open_interest_share outage over_utilisation p95_leverage pending_liquidation
+    price price_high price_low price_move regret_share traded_notional vault_inventory vault_pnl
     """
 )
 UNITS = {"usd", "usdt", "frac", "coin", "count", "s", "x", "px", "bps", "utc"}
@@ -285,7 +285,9 @@ def defaults_are_explained(path: Path) -> None:
         assert values.keys() == table["why"].keys()
         assert all(re.search(r"measured|derived|declared|fitted to this event|\[U\]", w) for w in table["why"].values())
         for key in values.keys() & {"open_interest_usd", "liquidity_scale"}:
-            assert list(values[key]) == e["coins"]
+            assert list(values[key]) == [coin for coin in e["coins"] if coin in values[key]]
+            unknown, why = set(e["coins"]) - set(values[key]), table["why"]["open_interest_usd"]
+            assert all(re.search(rf"No source for .*\b{coin}\b", why) for coin in unknown)
             assert all(v > 0 for v in values[key].values())
 
 
