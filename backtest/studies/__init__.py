@@ -17,6 +17,6 @@ same draws, ``fund_rows`` are its answers.
 
 __all__ = [
     "alternatives", "calibrate", "changes", "cohorts", "compared", "crew", "differences", "draws", "fund_rows",
-    "fund_size", "grid", "latin", "metrics", "one_draw", "paired", "parameters", "pool", "scoreboard", "scores",
-    "seeds", "study", "sweep", "watch", "watch_copies", "watch_outcome", "watch_summary",
+    "fund_size", "grid", "latin", "markets", "metrics", "one_draw", "paired", "parameters", "pool", "scoreboard",
+    "scores", "seeds", "study", "sweep", "watch", "watch_copies", "watch_outcome", "watch_summary",
 ]  # fmt: skip

@@ -26,8 +26,9 @@ from backtest.run.resolve import Resolved, resolve
 from backtest.run.tables.shared import Shared
 from backtest.studies.crew import Crew, run_here, worker_count
 from backtest.studies.draws import BOOK_SIZE
+from backtest.studies.markets import Markets
 from backtest.studies.one_draw import DrawTask, finished, prepared_draw
-from backtest.studies.paired import DRAWS, Markets, PairedRequest, check_draws, task_of
+from backtest.studies.paired import DRAWS, PairedRequest, check_draws, task_of
 from backtest.studies.pool import CAUSES, SIZED, Pool, adl_by_cause
 from backtest.studies.study import Progress
 

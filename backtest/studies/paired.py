@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backtest.catalogue.events import get_event
 from backtest.catalogue.priors import Priors
 from backtest.errors import CrashbookError, UsageError
-from backtest.market.path import MarketPath, with_half_life
-from backtest.market.shock import market_of
+from backtest.market.path import MarketPath
 from backtest.mechanics.exact import Floats, Ints
 from backtest.run.resolve import Resolved, resolve
 from backtest.run.tables.shared import Shared
@@ -26,6 +25,7 @@ from backtest.studies.alternatives import Alternative
 from backtest.studies.cohorts import Accounts, Group, GroupGains, gains_of
 from backtest.studies.crew import Crew, run_here, worker_count
 from backtest.studies.draws import BOOK_SIZE, LEAST, MOST
+from backtest.studies.markets import Markets
 from backtest.studies.metrics import METRICS, Figures, figures_of
 from backtest.studies.one_draw import SEEDS, DrawTask, finished, prepared_draw
 from backtest.studies.parameters import draw, parameters_of
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 DRAWS = 16
-# Fields on which a market path depends; modelled marks of another half-life are made from it.
-OF_MARKET = ("venue", "contract", "coins", "start", "end", "timeframe", "allow_gaps", "allow_suspect", "impact",
-             "shock")  # fmt: skip
 GAINS = tuple(column.name for column in fields(GroupGains))
 
 
@@ -147,30 +144,6 @@ def naming(alternative: str) -> Iterator[None]:
     except Exception as error:
         error.add_note(f"alternative {alternative}")
         raise
-
-
-class Markets:
-    """Market paths, each distinct one built once."""
-
-    def __init__(self) -> None:
-        self._built: dict[tuple[Any, ...], tuple[float, MarketPath]] = {}
-        self._modelled: dict[tuple[Any, ...], MarketPath] = {}
-
-    def of(self, resolved: Resolved) -> MarketPath:
-        """Return the market of a scenario, without what no draw reads."""
-        scenario = resolved.scenario
-        key = tuple(getattr(scenario, name) for name in OF_MARKET)
-        if key not in self._built:
-            terms = [row for part in resolved.terms for row in part.rows]
-            built = market_of(resolved.event, resolved.venue, scenario, terms)
-            self._built[key] = scenario.mark_half_life_s, replace(built, actual=cast(Any, None))
-        half_life, market = self._built[key]
-        if half_life == scenario.mark_half_life_s:
-            return market
-        other = (*key, scenario.mark_half_life_s)
-        if other not in self._modelled:
-            self._modelled[other] = with_half_life(market, scenario.mark_half_life_s)
-        return self._modelled[other]
 
 
 def task_of(request: PairedRequest, resolved: Resolved, market: MarketPath, altered: Sequence[str]) -> DrawTask:

@@ -16,7 +16,6 @@ from msgspec import Meta, field
 from backtest.assets import asset_root, lake_folder, read_regular
 from backtest.catalogue.priors import Priors
 from backtest.errors import CrashbookError
-from backtest.market.path import MarketPath, build_market
 from backtest.run.drawn import Headlines
 from backtest.run.execute import finished, stored
 from backtest.run.headlines import headlines
@@ -25,6 +24,7 @@ from backtest.run.meta import Record, Word
 from backtest.run.prepare import prepare
 from backtest.run.resolve import Resolved, resolve
 from backtest.studies.draws import parameters_for
+from backtest.studies.markets import Markets
 from backtest.studies.one_draw import DrawTask, run_draw
 from backtest.studies.parameters import draw
 from backtest.studies.sweep.plan import Plan, Point
@@ -33,16 +33,15 @@ MEASURES = ("liquidated_usd", "adl_usd", "adl_positions", "first_liquidation_s",
             "pool_low_usd", "uncovered_usd")  # fmt: skip
 BANDS = ("liquidated_usd", "adl_usd", "first_adl_s", "pool_low_usd", "uncovered_usd")
 QUANTILES = (0.05, 0.95)
-OF_MARKET = ("coins", "start", "end", "timeframe", "mark_half_life_s", "allow_gaps", "allow_suspect", "impact",
-             "contract", "positions_file", "open_interest_usd")  # fmt: skip
 LARGEST_BOOK = 8 << 30  # bytes of a file of positions
-MARKETS_KEPT = 4  # of a process; the scenarios of a sweep share few
-_MARKETS: dict[str, MarketPath] = {}  # the markets used last, by what decides which bars are read
+_MARKETS = Markets(most=4)  # of this process; the scenarios of a sweep share few
 Key = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
 
 
 class Row(Record, frozen=True):
     """What a scenario leaves behind: its key, crash and venue, headline numbers, and the error if it was refused.
+
+    ``run_id`` is that of the run folder, where one is kept.
 
     With draws a number is the median over them. ``low`` and ``high`` are their 5th and 95th percentile,
     ``adl_frac`` and ``vault_died_frac`` the share of draws with ADL, or whose vault fell below zero.
@@ -103,16 +102,15 @@ def failed(point: Point, key: str, reason: str) -> Row:
 
 
 def _replayed(task: Task, resolved: Resolved, key: str) -> Row:
-    """Replay a scenario once."""
-    prepared = prepare(resolved, market=None if task.folders else _market(resolved))
+    """Replay a scenario once; a run folder tells more of the market, which is then read for it alone."""
+    prepared = prepare(resolved, market=None if task.folders else _MARKETS.of(resolved))
     done = finished(prepared)
-    if task.folders:
-        stored(prepared, done)
+    run_id = stored(prepared, done).run_id if task.folders else ""
     return Row(
         key=key,
         event=resolved.event.id,
         venue=resolved.venue.id,
-        run_id=prepared.run_id,
+        run_id=run_id,
         values={name: _number(getattr(headlines(done), name)) for name in MEASURES},
     )
 
@@ -122,7 +120,7 @@ def _drawn(task: Task, resolved: Resolved, point: Point, key: str) -> Row:
     parameters = parameters_for(task.priors, resolved, point.fields)
     work = DrawTask(
         resolved=resolved,
-        market=_market(resolved),
+        market=_MARKETS.of(resolved),
         positions=None,
         parameters=parameters.rows,
         values=tuple(draw(parameters.rows, resolved, task.draws, task.priors.accepted)),
@@ -150,18 +148,6 @@ def _quantile(found: Sequence[Headlines], name: str, at: float) -> float | None:
 
 def _number(value: float | None) -> float | None:
     return None if value is None else float(value)
-
-
-def _market(resolved: Resolved) -> MarketPath:
-    """Return the market of a scenario; scenarios that ask for the same bars share it."""
-    fields = {name: getattr(resolved.scenario, name) for name in OF_MARKET}
-    key = repr((resolved.event.id, resolved.venue.id, fields))
-    if key not in _MARKETS:
-        while len(_MARKETS) >= MARKETS_KEPT:
-            del _MARKETS[next(iter(_MARKETS))]
-        rows = [row for each in resolved.terms for row in each.rows]
-        _MARKETS[key] = build_market(resolved.event, resolved.venue, resolved.scenario, rows)
-    return _MARKETS[key]
 
 
 def keys_of(plan: Plan, points: Sequence[Point]) -> list[str]:

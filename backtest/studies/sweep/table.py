@@ -42,7 +42,7 @@ def table_of(plan: Plan, swept: Swept) -> pl.DataFrame:
         columns["adl_draws_frac"] = pl.Series([row.adl_frac for row in swept.rows], dtype=pl.Float64)
         columns["vault_died_frac"] = pl.Series([row.vault_died_frac for row in swept.rows], dtype=pl.Float64)
     else:
-        columns["run_id"] = pl.Series([row.run_id for row in swept.rows], dtype=pl.String)
+        columns["run_id"] = pl.Series([row.run_id or None for row in swept.rows], dtype=pl.String)
     columns["error"] = pl.Series([row.error or None for row in swept.rows], dtype=pl.String)
     return pl.DataFrame([column.alias(name) for name, column in columns.items()])
 

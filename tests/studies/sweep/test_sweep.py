@@ -139,8 +139,11 @@ def test_run_folders_are_kept_on_request(tmp_path: Path, monkeypatch: pytest.Mon
     from backtest.run.run import open_run
 
     monkeypatch.setenv("CRASHBOOK_HOME", str(tmp_path))
-    plan = read_plan({**TABLE, "grid": {}, "scenario": []})
-    (row,) = sweep(plan, Folder(tmp_path / "rows"), workers=1, folders=True).rows
+    plan = read_plan({**TABLE, "grid": {}, "scenario": [{}, {"mark_half_life_s": 11}]})
+    rows = sweep(plan, Folder(tmp_path / "rows"), workers=1, folders=True).rows
+    others = sweep(plan, Folder(tmp_path / "others"), workers=1).rows  # without folders: the same numbers
+    assert [row.values for row in others] == [row.values for row in rows]
+    row = rows[1]
     run = open_run(row.run_id)
     assert float(run.summary()["liquidated_usd"]) == row.values["liquidated_usd"]
     assert all(result.passed for result in run.audits())
