@@ -13,7 +13,7 @@ from backtest.assets import asset
 from backtest.catalogue.facts import Comparison, Fact, GridSetting, Sample, WindowPart
 from backtest.errors import ConfigError, UnknownNameError
 from backtest.scenario.reading import check_values
-from backtest.toml import Id, Table, Utc, decode, read_toml
+from backtest.toml import Id, Table, Utc, decode, read_once
 from backtest.venue.statement import Counts
 
 COUNTS = "open_interest_counts"
@@ -74,7 +74,7 @@ class CrashEvent:
 def load_events() -> list[CrashEvent]:
     """Read the whole catalogue, in the order of its numbers."""
     paths = sorted(asset("data", "events").glob("*.toml"))
-    return sorted((parse_event(read_toml(path), path.name) for path in paths), key=lambda event: event.number)
+    return sorted((read_once(path, parse_event) for path in paths), key=lambda event: event.number)
 
 
 def get_event(name: str) -> CrashEvent:
@@ -87,7 +87,7 @@ def get_event(name: str) -> CrashEvent:
     """
     for path in sorted(asset("data", "events").glob("*.toml")):  # an id starts its file's name
         if path.name.startswith(name) and len(name) == len("2025-10-10"):
-            return parse_event(read_toml(path), path.name)
+            return read_once(path, parse_event)
     events = load_events()
     for event in events:
         if name.lower() in {event.id, *event.aliases}:

@@ -18,7 +18,7 @@ from backtest.mechanics.rules import SCHEDULES
 from backtest.scenario.fields import PARAMS
 from backtest.scenario.param import REQUIRED, Param
 from backtest.scenario.vault_sets import sets_fault
-from backtest.toml import Cited, Id, Mark, Table, decode, read_toml
+from backtest.toml import Cited, Id, Mark, Table, decode, read_once
 from backtest.venue.funding_rule import FundingTable
 from backtest.venue.listings import InstrumentTable, listings_of
 from backtest.venue.margin_table import TierTable
@@ -177,7 +177,7 @@ def get_venue(name: str) -> VenueProfile:
     if name not in venue_names():
         raise UnknownNameError("venue", name, venue_names())
     path = asset("data", "venues", f"{name}.toml")
-    profile = parse_venue(read_toml(path), path.name)
+    profile = read_once(path, parse_venue)
     if profile.id != name:
         raise ConfigError(f"{path.name}: id = '{profile.id}'; a profile is named after its file: write id = '{name}'")
     return profile
