@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from backtest import formatting
 from backtest.formatting import NONE, exact, minus, significant
@@ -153,7 +153,8 @@ def _row(row: Row, columns: Sequence[Column], kind: str) -> Markup:
 
 
 def _td(column: Column, cell: Cell) -> Markup:
-    title = fill(' title="{t}"', t=cell.title) if cell.title and cell.title != cell.text else ""
-    sort = fill(' data-v="{s}"', s=cell.sort) if cell.sort is not None and str(cell.sort) != cell.text else ""
-    tag = '<th scope="row"{a}{t}{s}>{text}</th>' if column.kind == "head" else "<td{a}{t}{s}>{text}</td>"
-    return fill(tag, a=column.align, t=title, s=sort, text=cell.text)
+    # without `fill`, whose formatter took half of a table's time
+    title = f' title="{escape(cell.title)}"' if cell.title and cell.title != cell.text else ""
+    sort = f' data-v="{escape(cell.sort)}"' if cell.sort is not None and str(cell.sort) != cell.text else ""
+    inner = f"{escape(column.align)}{title}{sort}>{escape(cell.text)}"
+    return Markup(f'<th scope="row"{inner}</th>' if column.kind == "head" else f"<td{inner}</td>")

@@ -38,7 +38,8 @@ def clean(words: str) -> str:
     >>> clean("a\nb\x00c")
     'a bc'
     """
-    return "".join(c for c in " ".join(str(words).split()) if c.isprintable())
+    line = " ".join(str(words).split())
+    return line if line.isprintable() else "".join(c for c in line if c.isprintable())
 
 
 def themed(raw: str, *, width: int, height: int, label: str, prefix: str, hovers: Iterable[Hover]) -> str:
