@@ -56,8 +56,12 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def no_waits_for_the_disk() -> Iterator[None]:
-    """Let folders that are thrown away not wait for the disk; the simulated disk knows what was flushed."""
+def no_waits() -> Iterator[None]:
+    """Let folders that are thrown away not wait for the disk, and few small draws not for interpreters to start.
+
+    The simulated disk knows what was flushed; the tests of draws start workers, which give the same.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda handle: None)
+        patch.setattr("backtest.studies.draws.worker_count", lambda jobs: 1)
         yield

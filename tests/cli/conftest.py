@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.command import call
 
-SMALL = ("2021-12-04", "--positions", "2000")
+SMALL = ("2021-12-04", "--positions", "500", "--set", "step_s=20")
 
 
 @pytest.fixture(scope="session")

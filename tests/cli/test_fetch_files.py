@@ -35,7 +35,7 @@ def test_fills_are_listed_by_day_and_what_was_passed_over_is_told(fills: Path) -
 
 def test_a_replay_of_the_day_stands_beside_what_happened(fills: Path) -> None:
     assert call("fetch", EVENT, "--fills", str(fills), "-q").exit_code == 0
-    assert call("replay", EVENT, "--coins", "BTC", "--positions", "2000", "-q").exit_code == 0
+    assert call("replay", EVENT, "--coins", "BTC", "--positions", "400", "--set", "step_s=20", "-q").exit_code == 0
     answer = call("query", "actual_adl_order", "--format", "json", "-q")
     (row,) = json.loads(answer.stdout)
     assert (row["account"], row["side"], row["notional_usd"]) == (user(1), "short", 110000.0)
@@ -52,7 +52,7 @@ def test_a_snapshot_becomes_a_book_that_a_replay_takes(tmp_path: Path) -> None:
     assert result.stdout.splitlines()[1].startswith("BTC,2,2.0,2.0,0.0")
     assert "crashbook replay 2025-10-10 --positions data/books/2025-10-10-hyperliquid.parquet" in result.stderr
     book = Path(open_path("data", "books", "2025-10-10-hyperliquid.parquet"))
-    assert call("replay", EVENT, "--coins", "BTC", "--positions", str(book), "-q").exit_code == 0
+    assert call("replay", EVENT, "--coins", "BTC", "--positions", str(book), "--set", "step_s=20", "-q").exit_code == 0
     assert open_run().positions.height == 2
 
 

@@ -20,7 +20,7 @@ from tests.support.command import call
 
 CRASH = dt.date(2025, 10, 10)
 SERIES = ("ohlcv", "mark_ohlcv", "limits", "leverage_tiers")
-ASKED = ("replay", "2025-10-10", "--coins", "ADA", "--positions", "500", "-q",
+ASKED = ("replay", "2025-10-10", "--coins", "ADA", "--positions", "500", "--set", "step_s=20", "-q",
          "--set", "open_interest_usd.ADA=50e6", "--set", "liquidity_scale.ADA=1")  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import pytest
 from backtest.errors import DataGapError, ScoreError
 from tests.support.command import call
 
-SMALL = ("--draws", "3", "--draw-positions", "300", "--set", "positions=400")
+SMALL = ("--draws", "3", "--draw-positions", "300", "--set", "positions=400", "--set", "step_s=20")
 EVENT = "2025-10-10"
 NUMBERS = ("ratio", "band_width", "published_low", "published_high", "draws")
 WORDS = ("kind", "use", "grade", "source", "metric", "unit")

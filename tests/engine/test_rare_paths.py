@@ -69,15 +69,15 @@ def visits(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 @pytest.mark.property
 @pytest.mark.usefixtures("lowered")
 def test_lowered_thresholds_change_no_result_and_no_record(visits: Counter[str]) -> None:
-    for seed in range(1000, 1060):
+    for seed in range(1000, 1024):
         check_all(crowd(seed, unit=1000))
-    assert min(visits.values()) > 40
+    assert min(visits.values()) > 12
     assert set(visits) == {"sampled cut", "build", "_set_extras", "_fits_whole", "_fits_not_at_all"}
 
 
 @pytest.mark.property
 def test_ladders_sorted_anew_at_any_drift_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    for seed in range(1300, 1340):
+    for seed in range(1300, 1316):
         world = crowd(seed, unit=1000)
         expected = replay(world)
         for drift in (0.0, 1e-5, 1e-2):
@@ -86,7 +86,7 @@ def test_ladders_sorted_anew_at_any_drift_change_nothing(monkeypatch: pytest.Mon
 
 
 @pytest.mark.property
-@pytest.mark.parametrize("seed", [5, 13, 17])
+@pytest.mark.parametrize("seed", [5, 17])
 def test_thousands_of_accounts(seed: int, visits: Counter[str]) -> None:
     check_all(crowd(seed, size=2000, unit=100))
     assert min(visits[name] for name in ("build", "_set_extras", "_fits_whole", "_fits_not_at_all")) > 10
@@ -96,7 +96,7 @@ def test_thousands_of_accounts(seed: int, visits: Counter[str]) -> None:
 def test_positions_beyond_exact_floats() -> None:
     # Costs of 1e15 to 1e18 quanta within three quanta of their value at the last mark: in floats the sign of PnL is
     # lost, and with it who counts as losing.
-    for seed in range(40):
+    for seed in range(20):
         world = at_the_money(seed)
         assert run_fast(world) == replay(world), seed
 

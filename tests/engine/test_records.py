@@ -219,7 +219,7 @@ def check_transfers(outcome: Outcome) -> None:
 
 
 @pytest.mark.property
-@pytest.mark.parametrize("first", range(0, 120, 20))
+@pytest.mark.parametrize("first", range(0, 64, 16))
 def test_records_of_crowds(first: int) -> None:
-    for seed in range(first, first + 20):
+    for seed in range(first, first + 16):
         check_all(crowd(seed, unit=1000))

@@ -24,7 +24,7 @@ from .worlds_strategy import account_worlds
 
 
 @pytest.mark.property
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(account_worlds(), st.randoms(use_true_random=False))
 def test_what_changes_no_result_and_what_a_run_leaves_alone(world: World, shuffled: Random) -> None:
     result = the_world_is_left_alone_and_all_is_json(world)
@@ -40,7 +40,7 @@ def a_single_cross_row_is_isolated(world: World, result: World) -> None:
 
 
 @pytest.mark.property
-@settings(max_examples=60)
+@settings(max_examples=35)
 @given(account_worlds())
 def test_an_account_that_was_liquidated_to_the_end_has_nothing_left(world: World) -> None:
     # Its equity was divided to the last unit, and what its rows brought above their amounts belongs to somebody else.

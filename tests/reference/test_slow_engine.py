@@ -222,7 +222,7 @@ def test_an_inventory_through_zero_closes_with_the_first_slice() -> None:
 
 
 @pytest.mark.property
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(worlds(), st.randoms(use_true_random=False))
 def test_what_changes_no_result_and_what_a_run_leaves_alone(world: dict[str, Any], shuffled: Random) -> None:
     result = the_world_is_left_alone_and_all_is_json(world)

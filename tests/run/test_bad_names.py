@@ -228,7 +228,7 @@ def test_hostile_watch_names_stay_names(workspace: Path, tmp_path: Path) -> None
     scenario = tmp_path / "watch.toml"
     scenario.write_text("\n".join(WATCH.format(_quoted(name)) for name in HOSTILE), "utf-8")
     before = _outside(workspace)
-    accepted(*replay_words(), "-c", str(scenario), "--report")
+    accepted(*replay_words(), "-c", str(scenario), "--report", "--draws", "0")
     run = open_run()
     assert {row["name"] for row in run.accounts.to_dicts() if row["cohort"] == "watch"} == set(HOSTILE)
     assert set(run.query("hedges")["name"]) == set(HOSTILE)
@@ -285,7 +285,7 @@ def test_hostile_account_names_stay_names(workspace: Path, tmp_path: Path) -> No
         }
     ).write_csv(tmp_path / "book.csv")
     before = _outside(workspace)
-    accepted("replay", EVENT, "--positions", str(tmp_path / "book.csv"), *WINDOW, "--report")
+    accepted("replay", EVENT, "--positions", str(tmp_path / "book.csv"), *WINDOW, "--report", "--draws", "0")
     names = set(open_run().accounts["name"])
     assert names >= {*accounts.values(), "<img src=x onerror=alert(1)>"}
     _report_is_harmless(workspace)

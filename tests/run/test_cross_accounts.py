@@ -11,14 +11,14 @@ import pytest
 
 from backtest.api.replay import replay
 from backtest.api.run import Run
-from tests.support.plain import PLAIN_BOOK
+from tests.support.plain import LONG_STEPS, PLAIN_BOOK
 
 FALL: dict[str, Any] = {
     "start": dt.datetime.fromisoformat("2025-10-10T21:10"), "end": dt.datetime.fromisoformat("2025-10-10T21:30"),
     "step_s": 20.0, "mark_half_life_s": 30.0,
 }  # fmt: skip
 HIGH = {**PLAIN_BOOK["leverage_mix"], "BTC": ((0.0, 3.0, 0.2), (3.0, 7.0, 0.3), (7.0, 0.0, 0.5))}  # BTC fell less
-SMALL: dict[str, Any] = {"positions": 1000, "coins": ("BTC", "SOL"), **FALL}
+SMALL: dict[str, Any] = {"positions": 600, "coins": ("BTC", "SOL"), **FALL}
 JOINED: dict[str, Any] = {**SMALL, "positions_per_account": 2.0, "cross_frac": 1.0}
 FUND: dict[str, Any] = {
     "close_price": "bankruptcy", "vault_capital_usd": 0.0, "fund_start_usd": 5e6, "fund_takeover": "bankruptcy",
@@ -70,7 +70,7 @@ def test_cross_and_isolated_accounts_hold_the_same_positions_and_both_add_up(rul
 
 
 def test_the_rounds_of_one_position_first_add_up() -> None:
-    run = replay(**JOINED | {"positions": 2000}, **ONE_FIRST)
+    run = replay(**JOINED | {"positions": 1200}, **ONE_FIRST)
     several = "SELECT 1 FROM liquidations GROUP BY step, account_id HAVING count(DISTINCT symbol) > 1"
     assert run.sql(several).height > 0
     assert failed(run) == []
@@ -82,7 +82,11 @@ def test_a_loss_in_one_coin_takes_a_position_that_its_own_price_would_have_spare
     lines += "1,BTC,long,1,117000,30000,{mode}\n1,SOL,long,600,205,4000,{mode}\n2,BTC,short,1,117000,400000,\n"
     lines += "3,SOL,short,600,205,400000,\n"
     runs = {
-        mode: replay(positions=pl.read_csv(lines.format(mode=mode).encode(), infer_schema=False), coins=("BTC", "SOL"))
+        mode: replay(
+            positions=pl.read_csv(lines.format(mode=mode).encode(), infer_schema=False),
+            coins=("BTC", "SOL"),
+            **LONG_STEPS,
+        )
         for mode in ("isolated", "cross")
     }
     lost = "SELECT symbol FROM liquidations WHERE account_id = 1 GROUP BY symbol ORDER BY symbol"

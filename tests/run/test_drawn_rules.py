@@ -16,6 +16,7 @@ import pytest
 from backtest.api.replay import replay
 from backtest.scenario.fields import RULES
 from backtest.venue.reading import get_venue, venue_names
+from tests.support.plain import LONG_STEPS
 
 MANY = int(os.environ.get("CRASHBOOK_RULES", "14"))
 FALL = {edge: dt.datetime.fromisoformat(f"2025-10-10T{time}") for edge, time in (("start", "21:10"), ("end", "21:30"))}
@@ -62,7 +63,8 @@ def drawn(number: int) -> tuple[str, dict[str, Any]]:
     event, venue = card(number, "event", EVENTS), card(number, "venue", venue_names())
     cards = {name: card(number, name, [*values, *[OWN] * len(values)]) for name, values in CHOICES.items()}
     fields = {name: value for name, value in cards.items() if value is not OWN}
-    fields |= {"venue": venue, "seed": rng.randrange(1000), "positions": rng.choice((300, 2_000)), "max_rounds": 3}
+    fields |= {"venue": venue, "seed": rng.randrange(1000), "positions": rng.choice((300, 1_000)), "max_rounds": 3}
+    fields |= LONG_STEPS
     profile = get_venue(venue)
     rule = {**profile.rules, **fields}
     if event == "2025-10-10":

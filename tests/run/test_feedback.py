@@ -21,9 +21,10 @@ from backtest.run.tables.shared import Shared
 from backtest.scenario.fields import PARAMS
 from backtest.scenario.values import baseline_of
 from backtest.schema.tables import TABLES
+from tests.support.plain import LONG_STEPS
 
 EVENT = "2021-12-04"
-SMALL: dict[str, Any] = {"positions": 2000}
+SMALL: dict[str, Any] = {"positions": 1000, **LONG_STEPS}
 
 
 def frames(run: StoredRun) -> dict[str, pl.DataFrame]:
@@ -143,7 +144,7 @@ def test_depth_of_the_book_sets_the_price_of_forced_orders() -> None:
     slippage = []
     for scale in (1.0, 0.1):
         seen(snapshots(30, scale))
-        run = backtest.replay(EVENT, impact="depth", venue="binanceusdm", positions=500)
+        run = backtest.replay(EVENT, impact="depth", venue="binanceusdm", positions=500, **LONG_STEPS)
         assert run.sql("SELECT count(*) AS n FROM coverage WHERE series = 'depth' AND label = 'measured'")["n"][0] == 1
         found = run.sql("SELECT sum(book_usd) / sum(book_lots * mark_px) AS paid FROM liquidations WHERE side = 'long'")
         slippage.append(found["paid"][0])

@@ -12,11 +12,12 @@ from backtest.errors import ConfigError, UnknownNameError
 from backtest.mechanics.rules import Rules
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
+from tests.support.plain import LONG_STEPS
 
 EVENT = "2025-10-10"
 COINS = ("BTC", "SOL", "XRP")
 INTEREST = {"BTC": 6e8, "SOL": 3e8, "XRP": 1e8}
-SMALL: dict[str, Any] = {"coins": COINS, "positions": 600, "open_interest_usd": INTEREST}
+SMALL: dict[str, Any] = {"coins": COINS, "positions": 400, "open_interest_usd": INTEREST, **LONG_STEPS}
 USD = 10**6
 
 
@@ -110,7 +111,7 @@ def test_what_cannot_be_is_refused(given: dict[str, Any], error: type[Exception]
 
 def test_a_run_with_several_funds_tells_them_apart() -> None:
     fields = {"fund_start_usd": {"BTC": 2e5, "SOL": 1e3, "XRP": 1e3}, "fund_pools": "SOL+XRP"}
-    run = backtest.replay(EVENT, venue="bybit", positions=600, coins=COINS, open_interest_usd=INTEREST, **fields)
+    run = backtest.replay(EVENT, venue="bybit", **SMALL, **fields)
     assert all(audit.passed for audit in run.audits())
     opening = run.sql("select serves, cash_usd from fund where cause = 'opening' order by cash_usd").rows()
     assert [(serves.count("+"), float(cash)) for serves, cash in opening] == [(1, 2e3), (0, 2e5)]

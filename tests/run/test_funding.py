@@ -25,6 +25,7 @@ from backtest.venue.funding_rule import ALWAYS, Cap, FundingRule, compare_clock
 from backtest.venue.reading import get_venue, venue_names
 from tests.fetch.standins import ON_ORACLE, FakeEvent, FakeVenue, bars, flat, scenario, utc
 from tests.support.hostile import START, accepted, refused, replay_words, store, tape
+from tests.support.plain import LONG_STEPS
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "funding"
 SMALL = FakeEvent("small", utc("09:00"), utc("09:05"), utc("09:00"), utc("12:00"))
@@ -216,7 +217,7 @@ def oracle_tape(prices: Sequence[float]) -> None:
 def crash(**fields: Any) -> StoredRun:
     """Replay BTC on 10 October 2025, all that the sample has of it, at Hyperliquid with 300 positions."""
     window = {"start": utc("18:00"), "end": utc("18:00") + dt.timedelta(hours=6)}
-    given = {"venue": "hyperliquid", "coins": ("BTC",), "positions": 300, **window, **fields}
+    given = {"venue": "hyperliquid", "coins": ("BTC",), "positions": 300, **LONG_STEPS, **window, **fields}
     return execute(prepare(resolve("2025-10-10", given)))
 
 
@@ -332,6 +333,7 @@ def test_binance_on_the_night_of_10_october_2025(coin: str, rate: float, payer: 
         "positions": 500,
         "start": start,
         "end": utc("2025-10-11T00:30"),
+        **LONG_STEPS,
     }
     run = execute(prepare(resolve("2025-10-10", chosen)))
     events = checked(run, known)
@@ -352,7 +354,7 @@ def test_hyperliquid_pays_hourly_on_the_oracle_price() -> None:
     put(flat(start, 540, price=96_543.21), "hyperliquid", HL, "index_ohlcv")  # none at the last settlement
     put(known, "hyperliquid", HL, "funding")
     chosen = {"venue": "hyperliquid", "coins": ("BTC",), "positions": 300, "start": start,
-              "end": start + dt.timedelta(hours=10), "open_interest_usd": 1e9}  # fmt: skip
+              "end": start + dt.timedelta(hours=10), "open_interest_usd": 1e9, **LONG_STEPS}  # fmt: skip
     run = execute(prepare(resolve("2025-02-02", chosen)))
     events = checked(run, known)
     assert [time.hour for time in events["ts"]] == [20, 21, 22, 23, 0, 1, 2, 3, 4, 5]

@@ -14,6 +14,7 @@ from backtest.run.measured import METRICS, measured, measures
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
 from backtest.scenario.reading import check_values
+from tests.support.plain import LONG_STEPS
 
 DAY = "2025-10-10"
 WINDOWS = ("21:00", "21:17"), ("21:17", "21:20"), ("21:10", "22:00"), ("20:40", "20:41")
@@ -46,7 +47,9 @@ CHANGES: tuple[dict[str, Any], ...] = (
 @pytest.mark.parametrize("changes", CHANGES, ids=str)
 def test_the_record_and_the_stored_run_give_the_same(changes: dict[str, Any]) -> None:
     window = {"start": dt.datetime.fromisoformat(f"{DAY}T21:05"), "end": dt.datetime.fromisoformat(f"{DAY}T21:30")}
-    resolved = resolve(DAY, {"coins": ("BTC", "DOGE"), "positions": 600, **window, **check_values(changes, "here")})
+    resolved = resolve(
+        DAY, {"coins": ("BTC", "DOGE"), "positions": 400, **LONG_STEPS, **window, **check_values(changes, "here")}
+    )
     ready = prepare(replace(resolved, event=replace(resolved.event, compare=rows())))
     quick, stored = measures(finished(ready), rows()), measured(execute(ready))
     assert quick.keys() == stored.keys()

@@ -157,8 +157,8 @@ def test_half_life_zero_is_the_trade_price() -> None:
 
 
 def test_replay_takes_a_frame_of_positions_or_a_size() -> None:
-    assert len(backtest.replay("2021-12-04", positions=50).positions) == 50
-    run = backtest.replay("2021-12-04", positions=PAIR)
+    assert len(backtest.replay("2021-12-04", positions=50, step_s=20.0).positions) == 50
+    run = backtest.replay("2021-12-04", positions=PAIR, step_s=20.0)
     assert run.meta.labels.book.badge == "imported"
     assert run.liquidations["account_id"].to_list() == [1]
     assert all(audit.passed for audit in run.audits())

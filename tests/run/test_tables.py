@@ -95,7 +95,7 @@ def test_a_pool_is_divided_by_the_open_interest_of_the_others() -> None:
 
 def test_a_vault_s_leverage_and_margin_follow_from_its_movements_and_the_margin_tables() -> None:
     window = {"start": f"{DAY}T21:10:00", "end": f"{DAY}T21:25:00"}
-    run = replay(DAY, coins=("BTC", "SOL"), positions=1000, vault_capital_usd=2e6, **window)
+    run = replay(DAY, coins=("BTC", "SOL"), positions=400, vault_capital_usd=2e6, step_s=7.0, **window)
     tables = {each.symbol: each.tiers for each in run.meta.contracts}
     held = dict.fromkeys(tables, 0)
     moves = run.fund.filter(pl.col("pool") == "vault")

@@ -25,6 +25,7 @@ from backtest.run.summary import block
 from backtest.scenario.reading import check_values
 from backtest.schema.tables import TABLES
 from backtest.venue.reading import get_venue, venue_names
+from tests.support.plain import LONG_STEPS
 
 EVENT = "2026-01-19"
 START = dt.datetime.fromisoformat(f"{EVENT}T04:24:00")
@@ -130,7 +131,7 @@ def fields(venue: str, minutes: int = MINUTES, **changes: Any) -> dict[str, Any]
     """Return a small scenario on the stored bars."""
     start, end = START, START + dt.timedelta(minutes=minutes)
     small = {"venue": venue, "coins": COINS, "positions": 200, "start": start, "end": end, "positions_per_account": 2.0,
-             "open_interest_usd": 2e6, "mark_half_life_s": 0.0}  # fmt: skip
+             "open_interest_usd": 2e6, "mark_half_life_s": 0.0, **LONG_STEPS}  # fmt: skip
     return check_values({**small, **changes}, "test")
 
 

@@ -200,7 +200,7 @@ def replay_jobs(setting: Setting) -> Iterator[Job]:
     setting.patch.setattr(pq, "write_table", write)
     setting.patch.setattr(RUN_FOLDER, "sealed", lambda body: remembered("run.json", sealed, body))
     setting.patch.setattr(identity, "code_digest", lambda *_: "0" * 64)
-    values = {"venue": hostile.VENUE, "positions": 20, "start": hostile.START, "end": hostile.END}
+    values = {"venue": hostile.VENUE, "positions": 20, "start": hostile.START, "end": hostile.END, "step_s": 20.0}
     prepared = prepare(resolve(hostile.EVENT, check_values(values, "test")))
     whole, damaged, empty = (setting.folder / name for name in ("whole", "damaged", "empty"))
     empty.mkdir()
