@@ -92,6 +92,7 @@ class StoredRun:
         self._con: duckdb.DuckDBPyConnection | None = None
         self._views: set[str] = set()  # those of the connection
         self._audits: list[AuditResult] | None = None
+        self._summary: dict[str, Any] | None = None
 
     @property
     def run_id(self) -> str:
@@ -222,9 +223,11 @@ class StoredRun:
         return self._audits
 
     def summary(self) -> dict[str, Any]:
-        """Return the headline numbers as one mapping."""
-        with self.trusted():
-            return self.query("run_summary").row(0, named=True)
+        """Return the headline numbers as one mapping; they are asked for once."""
+        if self._summary is None:
+            with self.trusted():
+                self._summary = self.query("run_summary").row(0, named=True)
+        return dict(self._summary)
 
 
 def open_folder(path: Path) -> StoredRun:
