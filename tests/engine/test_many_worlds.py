@@ -1,6 +1,6 @@
 """The fast engine agrees with the slow one on drawn worlds, and what holds in every run holds in theirs.
 
-Without a variable there are 320 worlds, enough to meet every rare path of ``RARE`` between them.
+Without a variable there are 380 worlds, enough to meet every rare path of ``RARE`` between them.
 ``CRASHBOOK_WORLDS=2000`` is the number to run after a change of the engine. Worlds come in chunks with seeds of their
 own, so that workers share them and a failure names its chunk.
 """
@@ -49,7 +49,7 @@ KINDS: dict[str, Kind] = {  # parts of all worlds, how they are drawn, what of b
     "vaults": (2, st.integers(0, 2**32).map(vaulted).filter(lambda world: len(world["symbols"]) > 1), results_agree),
     "profiles": (4, st.sampled_from(VENUES).flatmap(drawn), results_agree),
 }
-USUAL = 320
+USUAL = 380
 WORLDS = int(os.environ.get("CRASHBOOK_WORLDS", USUAL))
 LEAST = 60  # worlds of a chunk
 PARTS = sum(parts for parts, *_ in KINDS.values())

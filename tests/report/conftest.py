@@ -21,6 +21,7 @@ from backtest.studies import seeds
 from backtest.studies.study import StudyRequest
 
 EVENT = "2025-10-10"
+NO_ADDRESS = "javascript:alert(1)"
 EVIL = "<script>alert(1)</script>'\"&$x$"
 TWO: dict[str, Any] = {"coins": ("BTC", "SOL")}
 ONE: dict[str, Any] = {"coins": ("BTC",), "start": f"{EVENT}T20:40:00", "end": f"{EVENT}T22:00:00"}
@@ -119,6 +120,11 @@ def _tainted(draft: Draft) -> Draft:
     for part, name in (("event", "title"), ("event", "summary"), ("venue", "name")):
         draft.meta[part][name] += EVIL
     draft.meta["labels"]["book"]["text"] += EVIL
+    for place, key in (
+        (draft.meta["venue"]["sources"][0], "url"),
+        *((fact, "source") for fact in draft.meta["event"]["facts"]),
+    ):
+        place[key] = NO_ADDRESS
     draft.meta["scenario_toml"] += f"# {EVIL}\n"
     for rows in ("notes", "assumptions"):
         draft.meta[rows] = [f"{line}{EVIL}" for line in draft.meta[rows]]

@@ -115,7 +115,7 @@ def hedged(base: Run, modes: tuple[str, ...]) -> pl.DataFrame:
 def test_accounts_long_and_short_in_one_coin_add_up_under_every_rule(base: Run, modes: tuple[str, ...]) -> None:
     book = hedged(base, modes)
     causes, own = set[str](), 0
-    for rules in RULES:
+    for rules in RULES if "cross" in modes else RULES[:2]:  # books of both hold isolated accounts too
         run = replay(positions=book, coins=SMALL["coins"], **FALL, **rules)
         assert failed(run) == []
         causes |= set(run.sql("SELECT DISTINCT cause FROM ledger")["cause"])

@@ -47,9 +47,7 @@ def stored(made: tuple[Prepared, StoredRun], workers: int | None, size: int = 3,
 
 
 @pytest.mark.usefixtures("home")
-def test_one_and_two_workers_give_the_same(
-    made: tuple[Prepared, StoredRun], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_and_two_workers_give_the_same(made: tuple[Prepared, StoredRun], monkeypatch: pytest.MonkeyPatch) -> None:
     alone = stored(made, 1)
     drop_draws(made[1].path)
     monkeypatch.setattr(draws, "worker_count", lambda jobs: 2)  # as on a machine of two processors
