@@ -57,11 +57,11 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_waits() -> Iterator[None]:
-    """Let folders that are thrown away not wait for the disk, and few small draws not for interpreters to start.
+    """Let folders that are thrown away not wait for the disk, and small draws not for interpreters to start.
 
-    The simulated disk knows what was flushed; the tests of draws start workers, which give the same.
+    The simulated disk knows what was flushed; the tests of draws and of crews start workers, which give the same.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda handle: None)
-        patch.setattr("backtest.studies.draws.worker_count", lambda jobs: 1)
+        patch.setattr("backtest.studies.crew.MOST_WORKERS", 1)
         yield
