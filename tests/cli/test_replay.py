@@ -19,7 +19,7 @@ from backtest.studies.grid import settings
 from tests.cli.conftest import SMALL
 from tests.support.command import call
 
-WINDOW = ("--set", "start=2025-10-10T21:15:00", "--set", "end=2025-10-10T21:20:00", "--set", "step_s=20")
+WINDOW = ("--set", "start=2025-10-10T21:15:00", "--set", "end=2025-10-10T21:20:00", "--set", "step_s=10")
 BOOK = """account,symbol,side,quantity_base,entry_px,leverage
 a,BTC,long,10,52000,20
 b,BTC,short,10,52000,5

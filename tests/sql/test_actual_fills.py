@@ -70,7 +70,7 @@ def imported() -> None:
 
 @pytest.mark.usefixtures("imported")
 def test_imported_fills_become_tables_of_the_run_with_exact_money() -> None:
-    run = replay("2025-10-10", coins=["BTC"], positions=2000)
+    run = replay("2025-10-10", coins=["BTC"], positions=300, step_s=20.0)
     assert run.actual_adl.select("symbol", "account", "notional_usd").rows() == [(BTC, "u1", pytest.approx(210001))]
     assert run.sql("select sum(notional_usd) as usd from actual_liquidations")["usd"].to_list()[0] * 100 == 1
     assert run.actual_adl["mark_px"].to_list() == [None]
@@ -82,13 +82,13 @@ def test_imported_fills_become_tables_of_the_run_with_exact_money() -> None:
 
 @pytest.mark.usefixtures("imported")
 def test_fills_belong_to_the_identity_of_a_run_but_change_nothing_in_it() -> None:
-    known = replay("2025-10-10", coins=["BTC"], positions=2000)
+    known = replay("2025-10-10", coins=["BTC"], positions=300, step_s=20.0)
     start = dt.datetime.combine(START, dt.time())
     write_day(
         pl.DataFrame([fill(1, "adl", 3.0, 1.0)], schema=schema_of("fills")),
         Place("hyperliquid", BTC, "fills"),
         start.date(),
     )
-    other = replay("2025-10-10", coins=["BTC"], positions=2000)
+    other = replay("2025-10-10", coins=["BTC"], positions=300, step_s=20.0)
     assert known.run_id != other.run_id
     assert known.adl_fills.drop("run_id").equals(other.adl_fills.drop("run_id"))

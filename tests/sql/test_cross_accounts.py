@@ -88,11 +88,13 @@ BOOK = """account,symbol,side,quantity_base,entry_px,collateral_usd,margin_mode
 """
 
 
-@pytest.fixture
-def run() -> Run:
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Return a run over a book with cross, isolated and mixed accounts, and one with both legs of BTC."""
     frame = pl.read_csv(BOOK.encode(), infer_schema=False)
-    return replay("2025-10-10", positions=frame, coins=("BTC", "SOL"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CRASHBOOK_HOME", str(tmp_path_factory.mktemp("cross")))
+        return replay("2025-10-10", positions=frame, coins=("BTC", "SOL"), step_s=20.0)
 
 
 def test_accounts_and_positions_say_how_they_are_margined(run: Run) -> None:
@@ -129,7 +131,7 @@ def test_a_single_cross_position_and_an_isolated_one_have_one_price(run: Run) ->
 
 def test_the_run_says_that_contagion_is_simulated_only_where_it_is(run: Run) -> None:
     assert not any("Cross-margin contagion" in line for line in run.meta.not_simulated)
-    plain = replay("2025-10-10", positions=200, coins=("BTC", "SOL"), cross_frac=0.0)
+    plain = replay("2025-10-10", positions=200, coins=("BTC", "SOL"), cross_frac=0.0, step_s=20.0)
     assert any("Cross-margin contagion" in line for line in plain.meta.not_simulated)
     said = [line for line in run.meta.assumptions if line.startswith("Of a cross account in breach")]
     assert len(said) == 1

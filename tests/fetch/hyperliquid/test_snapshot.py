@@ -349,7 +349,7 @@ def test_a_replay_takes_the_book(snapshot: Any) -> None:
     longs = [position(f"0x{n:040x}", 10.0, 122_000.0, 121_000, 1_210_000 / (5 + n)) for n in range(40)]
     shorts = [position(f"0x{n + 40:040x}", -10.0, 119_000.0, 121_000, 1_210_000 / (2 + n % 3)) for n in range(40)]
     report = snapshot(market("hyperliquid:BTC", *longs, *shorts), coins=["BTC"], lots={"BTC": Decimal("0.00001")})
-    run = replay("2025-10-10", venue="hyperliquid", coins=("BTC",), positions_file=str(report.book))
+    run = replay("2025-10-10", venue="hyperliquid", coins=("BTC",), positions_file=str(report.book), step_s=20.0)
     accounts = run.sql("SELECT count(*) AS accounts, min(cohort) AS cohort FROM accounts").rows()
     assert accounts == [(80, "imported")]
     assert run.sql("SELECT count(*) > 0 FROM liquidations").item()
