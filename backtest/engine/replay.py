@@ -93,8 +93,12 @@ class Replay:
             funding_at=funding,
             losses=[0] * len(world.symbols),
         )
-        ledger.caches.append(replay.changed.append)
+        ledger.caches.append(replay.note)
         return replay
+
+    def note(self, rows: Ints) -> None:
+        """Note rows that a move changed."""
+        self.changed.append(rows)
 
     def enter(self, number: int) -> None:
         """Move the clock to a step: its prices, a new bar's liquidity, the count of quiet steps."""

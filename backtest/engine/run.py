@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,25 +50,41 @@ def simulate(world: World, progress: Progress | None = None, *, ahead: bool = Tr
     ConservationError
         If cash or lots do not sum to zero: a defect of the program.
     """
+    replay = begin(world)
+    for number in walk(replay, ahead=ahead):
+        if progress:
+            progress(number, world.steps)
+    if progress:
+        progress(world.steps, world.steps)
+    return end(replay)
+
+
+def begin(world: World) -> Replay:
+    """Set up a run before its first step, and check it."""
     replay = Replay.begin(world)
     replay.ledger.check(full=True)
-    number, checked = 0, 0
+    return replay
+
+
+def walk(replay: Replay, *, ahead: bool) -> Iterator[int]:
+    """Run a replay from where it stands to its last step; yield each step that was executed."""
+    world, number = replay.world, replay.step
     while True:
         before, number = number, _next(replay, number + 1)
         if ahead:
             potential.measure(replay, max(before, 1), number - 1)
         if number > world.steps:
-            break
-        if number // FULL_CHECK_EVERY > checked:
-            checked = number // FULL_CHECK_EVERY
+            return
+        if number // FULL_CHECK_EVERY > before // FULL_CHECK_EVERY:
             replay.ledger.check(full=True)
         step(replay, number)
-        if progress:
-            progress(number, world.steps)
+        yield number
+
+
+def end(replay: Replay) -> Outcome:
+    """End a run whose steps are done."""
     _finish(replay)
-    if progress:
-        progress(world.steps, world.steps)
-    return Outcome(world, replay.ledger, replay.prices, replay.record, replay.accounts)
+    return Outcome(replay.world, replay.ledger, replay.prices, replay.record, replay.accounts)
 
 
 def _next(replay: Replay, number: int) -> int:

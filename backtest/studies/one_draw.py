@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from backtest.engine.run import Outcome
 from backtest.market.path import MarketPath, with_half_life
 from backtest.market.rest import with_rest
 from backtest.run.drawn import Headlines
@@ -70,7 +71,7 @@ def prepared_draw(task: DrawTask, scenario: Scenario) -> Prepared:
     return prepare(replace(task.resolved, scenario=scenario), task.positions, market)
 
 
-def finished(prepared: Prepared) -> Finished:
-    """Run a draw that is prepared, without what only tables need."""
-    outcome = simulated(prepared, ahead=False)
+def finished(prepared: Prepared, outcome: Outcome | None = None) -> Finished:
+    """Run a draw that is prepared, without what only tables need, unless its outcome is there."""
+    outcome = outcome or simulated(prepared, ahead=False)
     return Finished(prepared.run_id, prepared.market, prepared.book, outcome, prepared.first_bar, {})

@@ -15,11 +15,16 @@ import numpy as np
 
 from backtest.catalogue.events import get_event
 from backtest.catalogue.priors import Priors
+from backtest.engine.branches import OF_WAVES, branchable, simulate_branches
 from backtest.errors import CrashbookError, UsageError
 from backtest.market.path import MarketPath
 from backtest.mechanics.exact import Floats, Ints
+from backtest.run.finished import Finished
+from backtest.run.prepare import Prepared, ruled
 from backtest.run.resolve import Resolved, resolve
 from backtest.run.tables.shared import Shared
+from backtest.scenario.fields import BY_NAME as FIELDS
+from backtest.scenario.fields import Scenario
 from backtest.scenario.values import merge
 from backtest.studies.alternatives import Alternative
 from backtest.studies.cohorts import Accounts, Group, GroupGains, gains_of
@@ -166,20 +171,50 @@ def run_pair(task: PairedTask, number: int) -> list[DrawFigures]:
     """Run a draw under every alternative, the base first."""
     out: list[DrawFigures] = []
     base: tuple[Ints, Ints] | None = None
-    for name, each in task.draws.items():
+    for name, done in _finished(task, number):
         with naming(name):
-            prepared = prepared_draw(each, each.scenario(number))
-            usual = each.resolved.default_scenario
-            own = None if usual.ranking == "none" else (usual.ranking, usual.losers)
-            rules = replace(prepared.world.rules, own_queue=own)
-            s = Shared(finished(replace(prepared, world=replace(prepared.world, rules=rules))))
+            s = Shared(done)
             accounts = Accounts.in_run(s)
-            own_gains, ids = accounts.gains(s), np.unique(prepared.book.account_id)
+            own_gains, ids = accounts.gains(s), np.unique(done.book.account_id)
             base = base or (ids, own_gains)
             same = np.array_equal(ids, base[0])  # else no account stands beside another
             gains = gains_of(s, accounts, own_gains, base[1] if same else None)
             out.append(DrawFigures(figures_of(s, accounts), gains))
     return out
+
+
+def _finished(task: PairedTask, number: int) -> Iterator[tuple[str, Finished]]:
+    """Yield the finished runs of a draw; those that differ from the base in waves alone walk its path up to the first.
+
+    The base comes first, the others in their order.
+    """
+    base = _prepared(next(iter(task.draws.values())), number, None)
+    ready, together = {}, []
+    for name, each in task.draws.items():
+        with naming(name):
+            ready[name] = _prepared(each, number, base)
+        if base.baseline is None and branchable(base.world, ready[name].world):
+            together.append(name)
+    shared = simulate_branches([ready[name].world for name in together])
+    for name, prepared in ready.items():
+        with naming(name):
+            yield name, finished(prepared, next(shared) if name in together else None)
+
+
+def _prepared(each: DrawTask, number: int, base: Prepared | None) -> Prepared:
+    """Return a draw of an alternative, compared with its venue's queue, on the base's book if waves alone differ."""
+    scenario, usual = each.scenario(number), each.resolved.default_scenario
+    own = None if usual.ranking == "none" else (usual.ranking, usual.losers)
+    if base is not None and _differs_in_waves(scenario, base.resolved.scenario):
+        prepared = ruled(base, scenario)
+    else:
+        prepared = prepared_draw(each, scenario)
+    return replace(prepared, world=replace(prepared.world, rules=replace(prepared.world.rules, own_queue=own)))
+
+
+def _differs_in_waves(scenario: Scenario, base: Scenario) -> bool:
+    """Return whether two scenarios differ at most in fields that are first used in a wave."""
+    return scenario == base.with_(**{name: getattr(scenario, name) for name in OF_WAVES if name in FIELDS})
 
 
 def _gathered(task: PairedTask, results: Sequence[Sequence[DrawFigures]]) -> Paired:
