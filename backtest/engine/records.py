@@ -24,6 +24,7 @@ CAUSES = (
     "net",
     "shortfall",
     "socialised",
+    "exit",
 )
 NONE = -1
 

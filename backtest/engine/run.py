@@ -34,9 +34,9 @@ class Outcome:
 def simulate(world: World, progress: Progress | None = None, *, ahead: bool = True) -> Outcome:
     """Replay a world to its end.
 
-    Steps at which no breach can be reached, no funding is due, no fund holds inventory and no vault that does falls
-    below its bound change nothing but marks; they are passed over. Every executed step is checked for conservation,
-    and all arrays are recomputed at the start, at the end and every 256 steps.
+    Steps at which no breach can be reached, no funding and no exit is due, no fund holds inventory and no vault that
+    does falls below its bound change nothing but marks; they are passed over. Every executed step is checked for
+    conservation, and all arrays are recomputed at the start, at the end and every 256 steps.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def _next(replay: Replay, number: int) -> int:
         if last == number:
             return number
     due = replay.prices.next_flow(number, min((at for at in replay.funding_at if at >= number), default=last))
-    due = min(due, last)
+    due = min(due, last, _next_exit(world, number))
     expiry = replay.monitor.expires_at()
     if expiry is not None:  # a peak leaves the window of a fund's drawdown
         due = min(due, max(number, 1 + int(np.searchsorted(world.moments[1:], expiry, side="right"))))
@@ -112,6 +112,14 @@ def _next(replay: Replay, number: int) -> int:
     for vault in holding:
         due = first_below(replay, vault, number, due)
     return due if replay.bounds is None else replay.bounds.first(number, due)
+
+
+def _next_exit(world: World, number: int) -> int:
+    """Return the first step from a number on at which somebody wants to leave."""
+    if world.exits is None:
+        return world.steps + 1
+    at = int(np.searchsorted(world.exits.step, number))
+    return int(world.exits.step[at]) if at < len(world.exits.step) else world.steps + 1
 
 
 def _finish(replay: Replay) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backtest.engine.acts import deleverage, funding, liquidate, pool_adl, takeover
+from backtest.engine.acts.exits import leave
 from backtest.engine.acts.unwind import unwind
 from backtest.engine.detect import breaches as detection
 from backtest.engine.records import Breaches, RoundsRow
@@ -18,7 +19,8 @@ def step(replay: Replay, number: int) -> None:
     walk(replay)  # 2 to 6
     while replay.walks_again():  # 7 repeat while impact moves the mark: on the feedback path only
         walk(replay)
-    unwind(replay)  # 8 unwinding
+    unwind(replay)  # 8a unwinding
+    leave(replay)  # 8b voluntary exits
     record(replay)  # 9 record, check
 
 

@@ -97,13 +97,23 @@ class FundingEvent:
     oracle: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exits:
+    """Voluntary exits: a long and a short of one symbol, by row, that close lots with each other; steps ascend."""
+
+    step: Ints
+    long: Ints
+    short: Ints
+    lots: Ints
+
+
 @dataclass(frozen=True, kw_only=True)
 class World:
     """Everything a run is a function of.
 
     Arrays over bars have shape (symbols, bars). ``contracts`` give the value of a lot of each symbol at a mark.
     ``watched`` are position rows. ``order_books`` are what impact by depth reads; ``feedback`` None: the prices are
-    those of the tape.
+    those of the tape. ``exits`` None: nobody leaves of his own will.
     """
 
     symbols: tuple[str, ...]
@@ -121,6 +131,7 @@ class World:
     rules: Rules
     order_books: tuple[OrderBook, ...] = ()
     feedback: Feedback | None = None
+    exits: Exits | None = None
 
     @property
     def steps(self) -> int:

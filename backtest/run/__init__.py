@@ -13,6 +13,7 @@ __all__ = [
     "drawn",
     "event_defaults",
     "execute",
+    "exits",
     "finished",
     "folder",
     "headlines",

@@ -18,6 +18,7 @@ NOT_SIMULATED = (
     "Voluntary closing, stops, top-ups of collateral, new positions: open interest falls by liquidation and ADL only.",
     "Portfolio margin, collateral haircuts and outages of the venue.",
 )
+STAY_SIMULATED = "Stops, top-ups of collateral, new positions, voluntary closing in answer to prices."
 TAPE = "Feedback of this run's orders on the price: the tape already contains the cascade; --set path=feedback adds it."
 
 ON_ENTRY = "Maintenance margin is on the entry value of a position, whatever the mark: the venue's rule on that day."
@@ -50,7 +51,7 @@ def assumptions(prepared: Prepared) -> list[str]:
     accounts = [crossed] if prepared.book.cross.any() else []
     entry = [ON_ENTRY] if any(tiers.on_entry for tiers in prepared.world.tiers) else []
     rules = [liquidation, *adl, exhausted, *accounts, *_funds(prepared), _tables(prepared), *entry, *_funding(prepared)]
-    return [*counted(prepared), walked, liquidity, impact, *displaced, *rules, *drawn]
+    return [*counted(prepared), walked, liquidity, impact, *displaced, *rules, *drawn, *_exits(scenario)]
 
 
 DERIVED = ("trigger", "stop", "window_h")  # figures of sentences that no scenario field holds as it is printed
@@ -91,6 +92,18 @@ def _funds(prepared: Prepared) -> list[str]:
     if rules.vault:
         sentences.append(sentence_of("vault_margin", scenario))
     return sentences
+
+
+def _exits(scenario: Scenario) -> list[str]:
+    if not scenario.voluntary_exit_frac:
+        return []
+    share, half_life_s = scenario.voluntary_exit_frac, scenario.voluntary_exit_half_life_s
+    sentence = (
+        f"Voluntary exits (a prior, U): {share:.0%} of each side's lots wants to leave, half of the rest of it every "
+        f"{half_life_s:g} s; a long and a short close with each other at the trade price, unless the account of either "
+        "is in breach at the mark or would have no equity left."
+    )
+    return [sentence]
 
 
 def _funding(prepared: Prepared) -> list[str]:
@@ -142,4 +155,7 @@ def not_simulated(prepared: Prepared) -> list[str]:
     if REST in prepared.resolved.scenario.simulated_coins:
         others = f"Other coins of the venue one by one: {REST} stands for all; only {coins} are compared with facts."
     isolated = [] if prepared.book.cross.any() else [ALL_ISOLATED]
-    return [others, *isolated, *NOT_SIMULATED, *([TAPE] if prepared.resolved.scenario.path == "tape" else [])]
+    behaviour = NOT_SIMULATED
+    if prepared.resolved.scenario.voluntary_exit_frac:
+        behaviour = (STAY_SIMULATED, *NOT_SIMULATED[1:])
+    return [others, *isolated, *behaviour, *([TAPE] if prepared.resolved.scenario.path == "tape" else [])]

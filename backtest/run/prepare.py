@@ -21,6 +21,7 @@ from backtest.market.shock import market_of
 from backtest.mechanics.exact import QUANTA_PER_USD, RATE_ONE, exact_sum
 from backtest.mechanics.feedback import HIGHEST, LOWEST
 from backtest.mechanics.path import HIGH, LOW
+from backtest.run.exits import draw_exits
 from backtest.run.identity import run_id
 from backtest.run.resolve import Resolved
 from backtest.run.rules import rules_of
@@ -35,6 +36,7 @@ from backtest.venue.settlement import coin_px
 if TYPE_CHECKING:
     import polars as pl
 
+EXITS = 1  # beside the seed, the key of the generator of voluntary exits
 BTC_UNITS = 2.0  # 40x at Hyperliquid, where other large coins have 20x
 
 
@@ -104,6 +106,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
         rules=rules_of(scenario, venue, market.bar_s, path.parts, _interest(book, market, mark0), resolved.vaults),
         order_books=tuple(replace(seen, lots=seen.lots[bars]) for seen in market.books),
     )
+    world = _with_exits(world, scenario)
     _within_tables(world, HIGHEST if scenario.path == "feedback" else 1)
     baseline = None
     if scenario.path == "feedback":
@@ -119,6 +122,17 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
         tables=in_force,
         baseline=baseline,
     )
+
+
+def _with_exits(world: World, scenario: Scenario) -> World:
+    """Return the world with voluntary exits, drawn from the seed by a generator of their own."""
+    if not scenario.voluntary_exit_frac:
+        return world
+    ends_s = world.moments[1:] / world.per_second
+    rng = np.random.Generator(np.random.PCG64([scenario.seed, EXITS]))
+    kept = np.array(world.watched, dtype=np.int64)
+    half_life_s = scenario.voluntary_exit_half_life_s
+    return replace(world, exits=draw_exits(world.book, scenario.voluntary_exit_frac, half_life_s, ends_s, kept, rng))
 
 
 def _market(resolved: Resolved, market: MarketPath | None) -> MarketPath:

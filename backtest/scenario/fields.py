@@ -90,8 +90,8 @@ class Scenario:
         EVENT, "open interest of one side (longs, which equal shorts) at the first mark", unit="usd", low=0, high=1e12,
     )
     rest_of_venue: str = of_book(
-        "none", "coins of the venue without bars: none, or basket (one modelled coin REST on the mean path "
-        "of the coins but BTC, in no published comparison)", choices=("none", "basket"), kept=True,
+        "none", "coins of the venue without bars: none, or basket (a modelled coin, REST, on the mean path of others)",
+        choices=("none", "basket"), kept=True,
     )
     venue_open_interest_usd: float | None = of_book(
         EVENT, "open interest of one side of all coins of the venue at the first mark; the rest of it is that of REST",
@@ -133,6 +133,13 @@ class Scenario:
     hedged_frac: float = of_book(
         0.1, "share of the cross accounts that hold longs and shorts", unit="0..1", low=0, high=1,
     )
+    voluntary_exit_frac: float = option(
+        0.0, "share of each side's lots that wants to leave, longs with shorts; a prior of 0 to 0.5, U", unit="0..1",
+        low=0, high=1,
+    )
+    voluntary_exit_half_life_s: float = option(
+        3600.0, "time in which half of it has left; a prior of 900 to 28,800, U", unit="s", low=900, high=28_800,
+    )
     liquidity_scale: PerCoin = option(1.0, "traded volume of the venue over that of the bars walked", low=0, high=1000)
     liquidity_factor: float = option(
         1.0, "multiplies every liquidity scale; 0.5 halves the liquidity", low=0, high=1000,
@@ -153,8 +160,7 @@ class Scenario:
         unit="0..1", low=0, high=1, kept=True,
     )
     path: str = option(
-        "tape", "tape, or feedback: the run's flow beyond the baseline's displaces the prices",
-        choices=("tape", "feedback"),
+        "tape", "tape, or feedback: the run's flow beyond the baseline's displaces it", choices=("tape", "feedback"),
     )
     feedback_half_life_s: float = option(
         300.0, "half-life of what flow displaced the prices by; 0 leaves nothing to the next price", unit="s", low=0,
@@ -289,10 +295,7 @@ class Scenario:
     )
     fee_rate: float = rule("fee.rate", "liquidation fee on value filled by the book", unit="0..1", low=0, high=1)
     fee_owner: str = rule("fee.owner", "venue or fund", choices=("venue", "fund"))
-    ranking: str = rule(
-        "adl.ranking",
-        "order of the ADL queue; none: the venue has no ADL", choices=RANKINGS,
-    )
+    ranking: str = rule("adl.ranking", "order of the ADL queue; none: the venue has no ADL", choices=RANKINGS)
     losers: str = rule("adl.losers", "where positions at a loss stand in the queue", choices=LOSERS)
     adl_allocation: str = rule(
         "adl.allocation",
@@ -306,9 +309,7 @@ class Scenario:
         "adl.max_candidates", "candidates of the queue that one bankrupt is matched with; 0 is all", low=0,
         high=MANY, absent=0,
     )
-    on_exhausted: str = rule(
-        "adl.on_exhausted", "who bears lots without a candidate", choices=EXHAUSTION,
-    )
+    on_exhausted: str = rule("adl.on_exhausted", "who bears lots without a candidate", choices=EXHAUSTION)
     queue_not_reached: int = option(
         20, "candidates behind the last one closed that are recorded per wave", low=0, high=1_000_000, kept=True,
     )

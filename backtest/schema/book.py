@@ -47,7 +47,8 @@ TABLES = (
         final_lots              int   lots left at the end
         final_cash_usd          money cash at the end, unsettled funding included
         final_equity_usd        money cash plus lots at the last mark
-        fate                    str   open, liquidated, deleveraged, part_liquidated, part_deleveraged, both, netted
+        fate                    str   open, liquidated, deleveraged, part_liquidated, part_deleveraged, both, netted, \
+exited, part_exited
         """),
     ),
 )

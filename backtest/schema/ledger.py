@@ -34,7 +34,7 @@ TABLES = (
         step       int   step, 0 for the opening
         ts         ts    time of the step
         cause      str   opening, book, fee, residual, takeover, adl, difference, exhausted, unwind, funding, \
-net, shortfall (paid by the fund) or socialised
+net, shortfall (paid by the fund), socialised or exit (voluntary)
         symbol     str   symbol, empty for opening cash
         owner      str   account, fund, vault, venue, market, rounding, uncovered or opening
         serves     str   symbols the fund or vault serves where there are several, joined by +; else empty

@@ -94,7 +94,7 @@ def adl_takes_from_the_other_side_in_the_order_of_the_queue(world: World, outcom
 COUNTERPARTIES = {
     "book": {"market"}, "takeover": {"fund", "vault"}, "adl": {"account", "fund", "vault"}, "net": {"account"},
     "unwind": {"market"}, "funding": {"rounding"}, "exhausted": {"market", "fund"}, "shortfall": {"fund", "uncovered"},
-    "socialised": {"uncovered"},
+    "socialised": {"uncovered"}, "exit": {"account"},
 }  # fmt: skip
 
 

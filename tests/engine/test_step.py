@@ -27,6 +27,7 @@ ACTS = (
     (deleverage, "bankrupts"),
     (pool_adl, "inventory"),
     (step, "unwind"),
+    (step, "leave"),
     (step, "record"),
 )
 

@@ -10,7 +10,7 @@ import numpy as np
 from backtest.engine.prices import flow_of
 from backtest.engine.records import ACCOUNT, FUND, VAULT
 from backtest.engine.run import Outcome, simulate
-from backtest.engine.world import FundingEvent, Positions, World
+from backtest.engine.world import Exits, FundingEvent, Positions, World
 from backtest.mechanics.contract import Contract
 from backtest.mechanics.drawdown import DrawdownTrigger
 from backtest.mechanics.feedback import Feedback
@@ -90,6 +90,8 @@ def _depth_and_feedback(case: dict[str, Any]) -> dict[str, Any]:
             OrderBook(tuple(book["distances_e9"]), np.array([book["bids"], book["asks"]]).swapaxes(0, 1))
             for book in books
         )
+    if "exits" in case:
+        found["exits"] = _exits(case)
     if "feedback" in case:
         rules = case["feedback"]
         world = build({key: part for key, part in {**case, **rules["baseline"]}.items() if key != "feedback"})
@@ -104,6 +106,16 @@ def _depth_and_feedback(case: dict[str, Any]) -> dict[str, Any]:
             world.rules.scale,
         )
     return found
+
+
+def _exits(case: dict[str, Any]) -> Exits:
+    """Return the voluntary exits with the rows of the fast engine's book."""
+    names = list(case["symbols"])
+    rows = sorted(case["accounts"], key=lambda row: (names.index(row["symbol"]), -row["side"], row["id"]))
+    place = {(row["symbol"], row["side"], row["id"]): n for n, row in enumerate(rows)}
+    listed = [(s, place[name, 1, long], place[name, -1, short], lots) for s, name, long, short, lots in case["exits"]]
+    step, long, short, lots = np.array(listed, dtype=np.int64).reshape(-1, 4).T
+    return Exits(step=step, long=long, short=short, lots=lots)
 
 
 def _bars(case: dict[str, Any], names: list[str], kind: str) -> Any:

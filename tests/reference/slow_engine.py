@@ -27,6 +27,7 @@ from .slow_state import (
     bankruptcy_amount,
     close_with_market,
     counted,
+    is_below,
     is_breach,
     maintenance_margin,
     margin_of,
@@ -54,7 +55,8 @@ def replay(world: dict[str, Any]) -> dict[str, Any]:
         which it takes over; `sets`, each of `symbols` with its `capital`, are several; `margin`: `none` or
         `maintenance`), `hl_literal` (false), `liquidation_rule` (`full_position`; `part_first` has `first_share`
         as [numerator, denominator], `first_above` in quanta and `pause_s`), `adl_allocation` (`queue`),
-        `cross_allocation` (`by_maintenance`) and `cross_order` (`maintenance`).
+        `cross_allocation` (`by_maintenance`) and `cross_order` (`maintenance`); `exits` (none), each a step, a symbol,
+        the ids of a long and a short, and lots.
 
     Returns
     -------
@@ -91,6 +93,7 @@ def run(world: dict[str, Any]) -> tuple[dict[str, Any], Flows]:
             state.step = segment
         state.quiet_steps = 0 if state.in_breach else state.quiet_steps + 1
         unwind(state)
+        voluntary_exits(state)
         end_of_step(state)
         path.end(state.flows.whole)
         state.ledger.check()
@@ -407,6 +410,28 @@ def unwind(state: State) -> None:
                 state.bucket[symbol] -= lots
                 state.flows.add(symbol, -side * lots, forced=False)
                 close_with_market(state, owner, symbol, lots, trade_value(state.world, symbol, lots, price))
+
+
+def voluntary_exits(state: State) -> None:
+    """Act 8b: a long and a short close with each other at the trade price, unless one is in breach or would owe."""
+    for number, symbol, long_id, short_id, wanted in state.world.get("exits", ()):
+        if number != state.step.number:
+            continue
+        long, short = Position(long_id, symbol, 1), Position(short_id, symbol, -1)
+        lots = min(wanted, state.lots(long, symbol), -state.lots(short, symbol))
+        amount = trade_value(state.world, symbol, lots, state.step.trade[symbol])
+        change = state.kind(symbol) * (amount - state.value(symbol, lots))
+        if lots and may_leave(state, long, change) and may_leave(state, short, -change):
+            state.ledger.hand_over(symbol, long, short, lots, amount)
+
+
+def may_leave(state: State, row: Position, change: int) -> bool:
+    """Tell whether the account of a row is in no breach at the marks and has equity after a change of it."""
+    equity, maintenance = state.equity(row), 0
+    for each in state.open_rows(state.account_of[row]):
+        value = state.value(each.symbol, abs(state.lots(each, each.symbol)))
+        maintenance += margin_of(state.world, each.symbol, value, state.ledger.cost[each][each.symbol])
+    return not is_below(state.world, equity, maintenance) and equity + change >= 0
 
 
 def record(state: State, claims: list[Claim]) -> None:

@@ -1,4 +1,4 @@
-"""Act 8 of a step: pools trade their inventory into the liquidity that is left, once the market is quiet."""
+"""Act 8a of a step: pools trade their inventory into the liquidity that is left, once the market is quiet."""
 
 from __future__ import annotations
 

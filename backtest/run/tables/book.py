@@ -16,7 +16,10 @@ from backtest.run.tables.arrow import named, nullable, side_name
 from backtest.run.tables.shared import Columns, Shared
 from backtest.schema.tables import TABLES
 
-FATES = ("open", "liquidated", "deleveraged", "part_liquidated", "part_deleveraged", "both", "netted")
+FATES = (
+    "open", "liquidated", "deleveraged", "part_liquidated", "part_deleveraged", "both", "netted", "exited",
+    "part_exited",
+)  # fmt: skip
 
 
 def runs(s: Shared) -> tuple[int, Columns]:
@@ -150,13 +153,12 @@ def _fates(s: Shared) -> pa.Array:
     netted = np.zeros(count, dtype=bool)
     legs = s.transfers.cause == CAUSES.index("net")
     netted[np.concatenate([s.transfers.taker_row[legs], s.transfers.giver_row[legs]])] = True
+    left = np.zeros(count, dtype=bool)
+    pairs = s.transfers.cause == CAUSES.index("exit")
+    left[np.concatenate([s.transfers.taker_row[pairs], s.transfers.giver_row[pairs]])] = True
     deleveraged[s.record.slices.join().winner_row] = True
-    code = np.select(
-        [liquidated & deleveraged, liquidated & gone, deleveraged & gone, liquidated, deleveraged, netted],
-        [5, 1, 2, 3, 4, 6],
-        0,
-    )
-    return named(code, FATES)
+    both, forced = liquidated & deleveraged, (liquidated & gone, deleveraged & gone, liquidated, deleveraged)
+    return named(np.select([both, *forced, netted, left & gone, left], [5, 1, 2, 3, 4, 6, 7, 8], 0), FATES)
 
 
 def accounts(s: Shared) -> tuple[int, Columns]:
