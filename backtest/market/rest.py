@@ -24,6 +24,7 @@ from backtest.venue.listings import Listing
 
 BASE_PX = 100  # price of the basket at the first open
 LISTING = Listing(REST, tick=Decimal("0.0001"), lot=Decimal("0.01"))  # a lot of about a dollar, in steps of 1e-6 of it
+NOTE = f"{REST} is the rest of the venue"
 LEFT_OUT = "BTC"  # what holds half of a venue does not stand for the other half
 
 
@@ -105,7 +106,7 @@ def without_rest(market: MarketPath) -> MarketPath:
         pre_low=market.pre_low[:count],
         pre_high=market.pre_high[:count],
         coverage=tuple(row for row in market.coverage if not is_rest(row["symbol"])),
-        notes=market.notes[:-1],
+        notes=tuple(note for note in market.notes if not note.startswith(NOTE)),
     )
 
 
@@ -164,7 +165,7 @@ def _series(symbol: str, names: str, scenario: Scenario, bars: int) -> Sequence[
 
 def _note(names: str) -> str:
     return (
-        f"{REST} is the rest of the venue, modelled, no bars: a price of {BASE_PX} at the first open that moves by the "
+        f"{NOTE}, modelled, no bars: a price of {BASE_PX} at the first open that moves by the "
         f"mean of the log moves of {names}, by open interest; their volume in dollars by open interest; no funding; "
         "the margin table of any coin; in no published comparison and apart from all totals of the coins with bars."
     )
