@@ -20,6 +20,7 @@ from typing import Any
 from backtest.mechanics.adl.close_price import CLOSE_PRICES, EXHAUSTION
 from backtest.mechanics.adl.rankings import RANKINGS
 from backtest.mechanics.liquidation.rules import LIQUIDATION_RULES
+from tests.reference.slow_shares import BY_SHARE
 from tests.reference.slow_state import maintenance_margin
 
 World = dict[str, Any]
@@ -178,7 +179,7 @@ def ranked(against: int, walked: tuple[str, str], book: Any, ranking: str, loser
     """Return a world in which a queue is formed; the book takes one lot of those with equity left."""
     prices = {"p": PIVOT[against], "b": BEYOND[against], "s": START_PX}
     bars = tape(walked[0], {"BTC": tuple(prices[key] for key in walked[1])}, depth=1)
-    rules: dict[str, Any] = {"adl_allocation": "pro_rata"} if ranking == "pro_rata" else {"ranking": ranking}
+    rules: dict[str, Any] = {"adl_allocation": ranking} if ranking in BY_SHARE else {"ranking": ranking}
     if ranking == "hyperliquid_literal":
         rules = {"ranking": "hyperliquid", "hl_literal": True}
     return world(
@@ -284,7 +285,7 @@ def crossed(
 PARTS = {
     "ranks": Part({
         "against": (1, -1), "walked": (("jump", "spb"), ("jump", "bps"), ("walk", "spb")), "book": QUEUES,
-        "ranking": (*RANKINGS, "pro_rata"), "losers": ("last", "ranked", "excluded"),
+        "ranking": (*RANKINGS, *BY_SHARE), "losers": ("last", "ranked", "excluded"),
         "close_price": tuple(CLOSE_PRICES),
     }, ranked),
     "rules": Part({

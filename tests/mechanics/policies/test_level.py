@@ -84,6 +84,11 @@ def test_every_margin_gives_the_same_lots(monkeypatch: pytest.MonkeyPatch) -> No
     assert all((a == b).all() for a, b in zip(found, again, strict=True))
 
 
+def test_a_level_that_floats_miss_is_found() -> None:
+    # Once the last line has ended, the slopes of the others are 8 in floats and not 5: a level of 83, not of 200.
+    agrees([(0, 2, 1000), (0, 2, 100), (0, 1, 100), (0, 2**55, 2**40)], 1, 2**40 + 600)
+
+
 def test_weights_beyond_64_bits_are_exact() -> None:
     huge = np.array([3 * 2**70, 2**70, 2**70 + 1], dtype=object)
     most, none = np.array([2**50, 2**50, 2**50]), np.zeros(3, dtype=np.int64)
