@@ -17,6 +17,7 @@ import numpy as np
 
 from backtest.catalogue.events import get_event
 from backtest.catalogue.priors import Priors
+from backtest.engine.run import begin, end, walk
 from backtest.errors import UsageError
 from backtest.market.shock import shocked
 from backtest.mechanics.exact import QUANTA_PER_USD, Floats
@@ -29,7 +30,7 @@ from backtest.studies.draws import BOOK_SIZE
 from backtest.studies.markets import Markets
 from backtest.studies.one_draw import DrawTask, finished, prepared_draw
 from backtest.studies.paired import DRAWS, PairedRequest, check_draws, task_of
-from backtest.studies.pool import CAUSES, SIZED, Pool, adl_by_cause
+from backtest.studies.pool import CAUSES, SIZED, Cause, Pool, adl_by_cause, cause_of
 from backtest.studies.study import Progress
 
 if TYPE_CHECKING:
@@ -246,9 +247,15 @@ def run_sizes(task: FundTask, number: int) -> FundDraw:
     scenario = task.task.scenario(number)
     prepared = prepared_draw(task.task, scenario)
 
-    def at(size: float) -> Tried:
+    def of_size(size: float) -> Prepared:
         resolved = replace(prepared.resolved, scenario=scenario)
-        return tried(ruled(prepared, task.pool.scaled(resolved, size)))
+        return ruled(prepared, task.pool.scaled(resolved, size))
+
+    def at(size: float) -> Tried:
+        return tried(of_size(size))
+
+    def binds(size: float) -> bool:
+        return tried(of_size(size), until=lambda cause: cause.of_size).preventable_usd > 0
 
     found: list[Tried] = []
     for k, size in enumerate(task.sizes):
@@ -262,15 +269,27 @@ def run_sizes(task: FundTask, number: int) -> FundDraw:
         smallest = math.inf
     elif bad:
         low, high = task.sizes[bad[-1]], task.sizes[bad[-1] + 1]
-        smallest = bisected(low, high, lambda size: not at(size).preventable_usd, TOLERANCE)
+        smallest = bisected(low, high, lambda size: not binds(size), TOLERANCE)
     given = found[task.sizes.index(task.pool.size_usd)]
     shock = smallest_shock(task, number, given) if task.shock else None
     return FundDraw(tuple(found), given, smallest, shock)
 
 
-def tried(prepared: Prepared) -> Tried:
-    """Run a prepared draw and return its ADL by cause and the lowest equity of its pool."""
-    s = Shared(finished(prepared))
+def tried(prepared: Prepared, until: Callable[[Cause], bool] | None = None) -> Tried:
+    """Run a prepared draw and return its ADL by cause and the lowest equity of its pool.
+
+    ``until``: stop after the step with a wave of such a cause; what is returned is that far.
+    """
+    if until is None or prepared.baseline is not None:
+        s = Shared(finished(prepared))
+        return Tried(adl_by_cause(s), headlines_of(s).pool_low_usd)
+    replay, seen = begin(prepared.world), 0
+    for _ in walk(replay, ahead=False):
+        waves = replay.record.waves
+        if any(wave.closed_lots and until(CAUSES[cause_of(replay, wave)]) for wave in waves[seen:]):
+            return Tried(adl_by_cause(replay), math.inf)
+        seen = len(waves)
+    s = Shared(finished(prepared, end(replay)))
     return Tried(adl_by_cause(s), headlines_of(s).pool_low_usd)
 
 
@@ -295,7 +314,7 @@ def smallest_shock(task: FundTask, number: int, given: Tried) -> float:
 
     def exhausts(factor: float) -> bool:
         deeper = replace(task.task, market=shocked(market, factor, half_life))
-        return tried(prepared_draw(deeper, scenario)).exhausted
+        return tried(prepared_draw(deeper, scenario), until=lambda cause: cause.empties).exhausted
 
     at = SHOCKS.index(1.0)
     if given.exhausted:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from msgspec.structs import replace as with_fields
 
-from backtest.engine.records import ACCOUNT, FUND, NONE, OWNERS, FundRow, WaveRow
+from backtest.engine.ledger import Ledger
+from backtest.engine.records import ACCOUNT, FUND, NONE, OWNERS, FundRow, Record, WaveRow
+from backtest.engine.world import World
 from backtest.errors import UsageError
 from backtest.mechanics.exact import QUANTA_PER_USD
 from backtest.run.prepare import Prepared
 from backtest.run.resolve import Resolved
-from backtest.run.tables.shared import Shared
 from backtest.run.vaults import CAPITAL
 from backtest.scenario.fields import MOST, Scenario
 
@@ -88,17 +90,34 @@ class Pool:
         return changed.with_(fund_inventory_limit_usd=min(share * start * factor, MOST))
 
 
-def adl_by_cause(s: Shared) -> dict[str, float]:
-    """Return the notional that ADL closed in a finished run, in USD, by cause."""
+class Recorded(Protocol):
+    """A run in progress, or finished: what it started from, and what it has written down."""
+
+    @property
+    def world(self) -> World:
+        """Return what the run started from."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """Return who holds what."""
+
+    @property
+    def record(self) -> Record:
+        """Return what was written down."""
+
+
+def adl_by_cause(s: Recorded) -> dict[str, float]:
+    """Return the notional that ADL has closed in a run, in USD, by cause."""
     found: dict[str, int] = {}
     for wave in s.record.waves:
         if wave.closed_lots:
-            cause = _cause(s, wave)
+            cause = cause_of(s, wave)
             found[cause] = found.get(cause, 0) + wave.notional
     return {cause: found[cause] / QUANTA_PER_USD for cause in CAUSES if cause in found}
 
 
-def _cause(s: Shared, wave: WaveRow) -> str:
+def cause_of(s: Recorded, wave: WaveRow) -> str:
+    """Return why the lots of a wave went to ADL, a name in ``CAUSES``."""
     rules = s.world.rules
     if wave.source == "vault":
         return "vault_below_margin" if rules.vault and rules.vault.keeps_margin else "vault_below_zero"
