@@ -1,4 +1,4 @@
-"""Columns that grow by chunks: a dataclass of arrays declares name and type of each once."""
+"""Columns that grow by chunks: a dataclass of arrays declares name and type of each once. Rows chosen and found."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from backtest.mechanics.exact import Ints
+from backtest.mechanics.exact import Bools, Ints
 
 DTYPES: dict[str, type] = {"Ints": np.int64, "Floats": np.float64, "Bools": np.bool_}
 Columns = TypeVar("Columns")
@@ -71,6 +71,20 @@ def chosen(rows: Columns, which: Ints) -> Columns:
     for column in fields(rows):  # type: ignore[arg-type]
         object.__setattr__(out, column.name, getattr(rows, column.name)[which])
     return out
+
+
+def among(rows: Ints, ascending: Ints) -> Bools:
+    """Return which rows are in an ascending array.
+
+    Examples
+    --------
+    >>> among(np.array([7, 3, 2]), np.array([2, 5, 7])).tolist(), among(np.array([7]), np.array([])).tolist()
+    ([True, False, True], [False])
+    """
+    if not len(ascending):
+        return np.zeros(len(rows), dtype=bool)
+    found: Bools = ascending[np.minimum(ascending.searchsorted(rows), len(ascending) - 1)] == rows
+    return found
 
 
 def _column(values: list[Any], counts: Ints, dtype: type) -> Any:

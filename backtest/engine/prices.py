@@ -25,10 +25,10 @@ class Prices:
     """Marks and trade prices, and the segment in progress.
 
     ``mark`` and ``trade`` (symbols, steps) are walked prices: all of them on the tape, on the feedback path those of
-    the first ``known`` steps. ``trades`` and ``range_shift`` (symbols, 2) are the trade prices at both ends of the
-    segment, and what the low and the high of the bar's trade range are displaced by. ``walked`` are the marks at the
-    end of each round of the step in progress, ``traded`` the trade prices there, ``capped`` whether the cap of rounds
-    left a mark behind.
+    the first ``known`` steps. ``trades`` (symbols, 2) are the trade prices at both ends of the segment, ``range_shift``
+    by symbol what the low and the high of the bar's trade range are displaced by. ``walked`` are the marks at the end
+    of each round of the step in progress, ``traded`` the trade prices there, ``capped`` whether the cap of rounds left
+    a mark behind.
     """
 
     def __init__(self, world: World) -> None:
@@ -48,7 +48,7 @@ class Prices:
         self.starts = self.ends = [int(mark) for mark in self.mark[:, 0]]
         self.before = self.starts
         self.trades: Ints = self.trade[:, [0, 0]]
-        self.range_shift: Ints = np.zeros((count, 2), dtype=np.int64)
+        self.range_shift = [(0, 0)] * count
         self.walked, self.traded, self.capped = [self.ends], [self.trades[:, 1].tolist()], False
         self.boxes = 0  # counts how often the slack changed
         self._slack: Ints = np.zeros((count, 2), dtype=np.int64)  # how far prices may be displaced down and up
@@ -60,8 +60,7 @@ class Prices:
         self.reach(number)
         self.step, self.jump = number, bool(self.walk.jump[number - 1])
         last = max(number - 2, 0)
-        self.starts = [int(mark) for mark in self.mark[:, last]]
-        self.ends = [int(mark) for mark in self.mark[:, number - 1]]
+        self.starts, self.ends = self.mark[:, last].tolist(), self.mark[:, number - 1].tolist()
         pairs = zip(self.starts, self.ends, strict=True)
         self.before = [previous_mark(*pair, self.jump, self.world.bar_s, self.walk.segments) for pair in pairs]
         self.trades = self.trade[:, [last, number - 1]]
@@ -69,13 +68,18 @@ class Prices:
         if self.feedback is not None:
             self._fade(number)
             first = number - 1 if self.jump else last
-            self.range_shift = self.trade[:, [first, number - 1]] - self.walk.trade[:, [first, number - 1]]
+            self._shift_range(self.trade[:, [first, number - 1]], [first, number - 1])
 
     def trade_range(self, symbol: int, bar: int) -> tuple[int, int]:
         """Return the range that fills are clamped to: the bar's, displaced with the segment."""
         low, high = int(self.world.trade_low[symbol, bar]), int(self.world.trade_high[symbol, bar])
-        shift = self.range_shift[symbol]
-        return max(low + int(shift.min()), min(low, 1)), high + int(shift.max())
+        down, up = self.range_shift[symbol]
+        return max(low + down, min(low, 1)), high + up
+
+    def _shift_range(self, trades: Ints, places: list[int]) -> None:
+        """Displace the trade range with the trade prices at both ends of the segment, walked at places of the tape."""
+        shifts = trades - self.walk.trade[:, places]
+        self.range_shift = list(zip(shifts.min(axis=1).tolist(), shifts.max(axis=1).tolist(), strict=True))
 
     def next_flow(self, number: int, stop: int) -> int:
         """Return the first step in [number, stop) at which the baseline traded, ``stop`` if none."""
@@ -181,7 +185,7 @@ class Prices:
         self.walked.append(marks)
         self.traded.append([trade for _, trade in pairs])
         self.trades = np.array(self.traded[-2:]).T
-        self.range_shift = self.trades - self.walk.trade[:, [place, place]]
+        self._shift_range(self.trades, [place, place])
         self.mark[:, place], self.trade[:, place] = self.ends, self.trades[:, 1]
         self._keep_in_box(after)
         return True

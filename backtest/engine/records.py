@@ -106,11 +106,13 @@ class Breaches:
 
         ``floor(value left x lots / lots left)``, the last slice the rest.
         """
-        value = self.value_left[at].copy()
-        for i in (lots < self.lots_left[at]).nonzero()[0].tolist():
-            value[i] = int(value[i]) * int(lots[i]) // int(self.lots_left[at[i]])
-        self.lots_left[at] -= lots
-        self.value_left[at] -= value
+        left, whole = self.lots_left[at], self.value_left[at]
+        value, part = whole.copy(), (lots < left).nonzero()[0]
+        if part.size:
+            columns = (column[part].tolist() for column in (whole, lots, left))
+            value[part] = [amount * k // held for amount, k, held in zip(*columns, strict=True)]
+        self.lots_left[at] = left - lots
+        self.value_left[at] = whole - value
         return value
 
 

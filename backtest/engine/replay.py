@@ -132,8 +132,8 @@ class Replay:
             self.bounds.reinsert(rows)
             rows = rows[book.cross_account[rows] < 0]
         rows = np.unique(rows[self.ledger.lots[rows] > 0])
-        for pair, block in self.world.blocks.items():
-            first, last = np.searchsorted(rows, [block.start, block.stop])
+        ends = rows.searchsorted([block.stop for block in self.world.blocks.values()]).tolist()
+        for pair, first, last in zip(self.world.blocks, [0, *ends], ends, strict=False):
             if first < last:
                 self.ladders[pair].reinsert(rows[first:last])
 

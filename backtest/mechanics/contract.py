@@ -83,6 +83,18 @@ class Contract:
         last = np.where(low > 0, np.minimum(last, highest), highest)
         return np.where(high < 0, highest + 1, first), last
 
+    def mark_at_value(self, value: float) -> float:
+        """Return the mark at which a lot has one value, as ``marks_at_values`` does of each.
+
+        Examples
+        --------
+        >>> Contract(7).mark_at_value(21.0), Contract(0, 100).mark_at_value(50.0), Contract(0, 100).mark_at_value(0.0)
+        (3.0, 2.0, 1.152921504606847e+18)
+        """
+        if not self.numerator:
+            return value / self.quanta_per_mark
+        return min(self.numerator / max(value, 1e-300), NEVER) if value > 0 else NEVER
+
     def marks_at_values(self, values: Floats) -> Floats:
         """Return the mark at which a lot has each value, in floats; ``NEVER`` where an inverse contract has none."""
         if not self.numerator:

@@ -77,8 +77,8 @@ def square_root(base: int, strength: Fraction, ordered: int, volume: Fraction, b
         return 0
     if volume == 0:
         return None
-    squared = (base * strength) ** 2 * ordered / volume
-    return isqrt_ratio(squared.numerator, squared.denominator)
+    above = (base * strength.numerator) ** 2 * ordered * volume.denominator
+    return isqrt_ratio(above, strength.denominator**2 * volume.numerator)
 
 
 def linear(base: int, strength: Fraction, ordered: int, volume: Fraction, bands: Bands = ()) -> int | None:

@@ -19,7 +19,6 @@ NEVER_LONG = -1  # no mark at or above zero breaches
 NEVER_SHORT = 2**62
 HIGHEST = 2**52  # mark quanta; no search goes further
 CHUNK = 1 << 15
-SMALL = 1 << 16  # of a comparison with every floor: beyond it a search is faster
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def deductions(floors: Sequence[int], rates_e9: Sequence[int]) -> list[int]:
 def tier_of(notional: Ints, tiers: Tiers) -> Ints:
     """Return the index of the tier each notional falls in; floors are inclusive."""
     if len(tiers) == 1:
-        return np.zeros(len(notional), dtype=np.int64)
+        return np.zeros(notional.shape, dtype=np.int64)
     tier: Ints = tiers.floors.searchsorted(notional, side="right") - 1
     return tier
 
@@ -98,39 +97,47 @@ def maintenance(notional: Ints, tiers: Tiers) -> Ints:
 
 @dataclass(frozen=True, slots=True)
 class TierTable:
-    """The schedules of several symbols as one table (symbols, tiers); short ones end in floors that nothing reaches."""
+    """The schedules of several symbols as one table; a cell is a tier of a symbol.
 
-    schedules: tuple[Tiers, ...]
+    ``floors`` are those of the tiers above the lowest, by tier and symbol: short schedules end in floors that nothing
+    reaches. ``rates`` (1e-9) and ``deductions`` are by cell, symbol after symbol.
+    """
+
     floors: Ints
-    rates_e9: Ints
+    rates: Ints
     deductions: Ints
     on_entry: Bools
+    any_on_entry: bool
 
     @staticmethod
     def of(schedules: Sequence[Tiers]) -> TierTable:
         """Build the table of some symbols in their order."""
         shape = (len(schedules), max(map(len, schedules)))
-        floors, rates_e9, less = (
+        floors, rates, less = (
             np.full(shape, np.iinfo(np.int64).max),
             np.zeros(shape, np.int64),
             np.zeros(shape, np.int64),
         )
         for symbol, tiers in enumerate(schedules):
             own = (symbol, slice(0, len(tiers)))
-            floors[own], rates_e9[own], less[own] = tiers.floors, tiers.rates_e9, tiers.deductions
-        return TierTable(tuple(schedules), floors, rates_e9, less, np.array([tiers.on_entry for tiers in schedules]))
+            floors[own], rates[own], less[own] = tiers.floors, tiers.rates_e9, tiers.deductions
+        on_entry = np.array([tiers.on_entry for tiers in schedules])
+        return TierTable(
+            np.ascontiguousarray(floors[:, 1:].T), rates.ravel(), less.ravel(), on_entry, bool(on_entry.any())
+        )
 
-    def tier_of(self, symbol: Ints, notional: Ints) -> Ints:
-        """Return the tier of each notional in the schedule of its symbol; floors are inclusive."""
-        if len(notional) * self.floors.shape[1] <= SMALL:
-            counted: Ints = (notional[:, None] >= self.floors[symbol]).sum(axis=1) - 1
-            return counted
-        out = np.empty(len(notional), dtype=np.int64)
-        for k, tiers in enumerate(self.schedules):
-            mine = (symbol == k).nonzero()[0]
-            if mine.size:
-                out[mine] = tier_of(notional[mine], tiers)
-        return out
+    def cells(self, symbol: Ints, notional: Ints) -> Ints:
+        """Return the cell of each notional, its tier in the schedule of its symbol; floors are inclusive.
+
+        Notional may have more axes than symbols, in front.
+        """
+        cell = symbol * (len(self.floors) + 1)
+        for floors in self.floors:
+            above = notional >= floors[symbol]
+            cell = cell + above
+            if not above.any():
+                break
+        return cell
 
     def maintenance(self, symbol: Ints, value: Ints, entry_value: Ints) -> Ints:
         """Return the maintenance margin of positions of several symbols, as ``maintenance`` does of one.
@@ -141,11 +148,9 @@ class TierTable:
         >>> table.maintenance(np.array([0, 1, 1]), np.array([1000, 100, 1000]), np.zeros(3, dtype=int)).tolist()
         [50, 1, 15]
         """
-        notional = np.where(self.on_entry[symbol], entry_value, value) if self.on_entry.any() else value
-        tier = self.tier_of(symbol, notional)
-        required: Ints = np.maximum(
-            mul_rate_up(notional, self.rates_e9[symbol, tier]) - self.deductions[symbol, tier], 0
-        )
+        notional = np.where(self.on_entry[symbol], entry_value, value) if self.any_on_entry else value
+        cell = self.cells(symbol, notional)
+        required: Ints = np.maximum(mul_rate_up(notional, self.rates[cell]) - self.deductions[cell], 0)
         return required
 
 
@@ -209,14 +214,13 @@ def _estimate(cash: Ints, signed_lots: Ints, q: float, tiers: Tiers) -> tuple[Fl
     each = signed_lots * q
     best = np.full(len(cash), -np.inf)
     tier = np.zeros(len(cash), dtype=np.int64)
-    for k in range(len(tiers)):
-        rate = float(tiers.rates_e9[k]) / RATE_ONE
-        with np.errstate(divide="ignore", invalid="ignore"):
-            mark = -(cash + float(tiers.deductions[k])) / (each * (1.0 - side * rate))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for k, (rate, deduction) in enumerate(zip(tiers.rates_e9.tolist(), tiers.deductions.tolist(), strict=True)):
+            mark = -(cash + float(deduction)) / (each * (1.0 - side * (rate / RATE_ONE)))
             danger = side * mark  # larger is earlier on either side
-        earlier = danger > best
-        best = np.where(earlier, danger, best)
-        tier[earlier] = k
+            earlier = danger > best
+            best[earlier] = danger[earlier]
+            tier[earlier] = k
     return side * best, tier
 
 
@@ -246,14 +250,29 @@ def breach_mark(
     if estimate is None:
         estimate = contract.marks_at_values(breach_estimate(cash, signed_lots, 1, tiers)[0])
     long = signed_lots * contract.value_sign > 0
-    marks = np.rint(np.clip(np.nan_to_num(estimate, nan=0.0), 1.0, HIGHEST)).astype(np.int64)
+    loss = np.where(long, -1, 1)  # the direction in which equity falls
+    marks = np.rint(np.fmin(np.fmax(estimate, 1.0), HIGHEST)).astype(np.int64)
+    around = np.minimum(marks + np.array([[-1], [0], [1]]), HIGHEST)
+    below, at, above = in_breach(cash, signed_lots, around, contract, tiers, inclusive)
+    far = (below == above).nonzero()[0]
+    found: Ints = np.where(at, marks, marks + loss)  # mostly the state changes at the estimate or beside it
+    if far.size:
+        found[far] = _search(marks[far], cash[far], signed_lots[far], loss[far], contract, tiers, inclusive)
+    found[long & (found <= 0)] = NEVER_LONG
+    found[found >= HIGHEST] = NEVER_SHORT
+    return found
+
+
+def _search(
+    marks: Ints, cash: Ints, signed_lots: Ints, loss: Ints, contract: Contract, tiers: Tiers, inclusive: bool
+) -> Ints:
+    """Return the exact marks of the breach wherever they lie; ``loss`` is the direction in which equity falls."""
 
     def breached(rows: Ints, at: Ints) -> Bools:
         return in_breach(cash[rows], signed_lots[rows], at, contract, tiers, inclusive)
 
     held = np.flatnonzero(signed_lots)
     bad = breached(held, marks[held])
-    loss = np.where(long, -1, 1)  # the direction in which equity falls
     # the breach lies between a mark in breach and a safe one: step away from the first mark until both are known
     near, far = marks.copy(), marks.copy()  # near: of the state of the first mark; far: of the other, or an end
     side = np.zeros(len(marks), dtype=np.int64)
@@ -271,5 +290,4 @@ def breach_mark(
         same = breached(todo, middle) == (side[todo] != loss[todo])
         near[todo[same]], far[todo[~same]] = middle[same], middle[~same]
         todo = todo[np.abs(far[todo] - near[todo]) > 1]
-    marks = np.where(side == loss, far, near)  # of the two the one in breach
-    return np.where(long & (marks <= 0), NEVER_LONG, np.where(marks >= HIGHEST, NEVER_SHORT, marks))
+    return np.where(side == loss, far, near)  # of the two the one in breach

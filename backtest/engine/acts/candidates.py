@@ -108,15 +108,17 @@ class AccountFigures:
         """Return candidates with their accounts' figures, exactly."""
         owner = self.accounts.of[rows]
         mine = np.flatnonzero(owner >= 0)
-        sums = self.accounts.sums(owner[mine])  # an account has one position on a side: no number comes twice
-        found.equity[mine] = sums.equity
+        held, marks = self.accounts.holdings(owner[mine]), np.array(self.accounts.ledger.marks)
+        value = held.values(marks)  # an account has one position on a side: no number comes twice
+        found.equity[mine] = held.equity(value)
         if self.exposed:
             exposure = found.value.copy()
             signs = self.accounts.ledger.world.position_signs[rows[mine]]
-            exposure[mine] = signs * self.accounts.exposures(owner[mine])
+            exposure[mine] = signs * held.exposure(value)
             found = replace(found, account_exposure=exposure)
         if self.pnl is None:
             return found
+        sums = held.sums(held.figures(marks))
         pnl, required = found.pnl.copy(), _own(found)
         pnl[mine], required[mine] = sums.pnl, sums.maintenance
         return replace(found, account_pnl=pnl, account_maintenance=required)

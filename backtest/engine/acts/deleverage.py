@@ -19,10 +19,10 @@ from backtest.mechanics.exact import Ints
 
 def bankrupts(replay: Replay, breaches: Breaches) -> None:
     """Run the waves of this round's bankrupts: symbols in order, longs first; then socialise what nobody took."""
-    for symbol in np.unique(breaches.symbol).tolist():
+    left = (breaches.lots_left > breaches.deferred_lots).nonzero()[0]
+    for symbol in np.unique(breaches.symbol[left]).tolist():
         for side in (LONG, SHORT):
-            mine = (breaches.symbol == symbol) & (breaches.side == side)
-            at = (mine & (breaches.lots_left > breaches.deferred_lots)).nonzero()[0]
+            at = left[(breaches.symbol[left] == symbol) & (breaches.side[left] == side)]
             if at.size:
                 _wave_of_bankrupts(replay, breaches, at, symbol, side)
     socialise(replay)

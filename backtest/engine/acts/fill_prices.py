@@ -22,10 +22,10 @@ def fill_prices(replay: Replay, breaches: Breaches, mine: Ints, wanted: Ints, *,
     symbol = int(breaches.symbol[mine[0]])
     start, end = replay.prices.trades[symbol].tolist()
     base = np.full(len(mine), end) if at_end else trade_at(start, end, breaches.passed[mine], breaches.length[mine])
-    price, left = base, replay.liquidity.left(symbol)
+    price, left, sides = base, replay.liquidity.left(symbol), breaches.side[mine]
     for side in (LONG, SHORT):
-        alike = breaches.side[mine] == side
-        orders = np.where(alike, wanted, 0)
+        alike = sides == side
+        orders = wanted * alike
         first = orders.nonzero()[0]
         if first.size:
             lots = min(int(orders.sum()), left)

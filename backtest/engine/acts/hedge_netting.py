@@ -6,35 +6,35 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backtest.engine.columns import among
 from backtest.engine.detect.account_bounds import AccountBreaches
-from backtest.engine.detect.accounts import CrossAccounts, RowsOfAccounts
 from backtest.engine.owners import Rows
 from backtest.engine.records import Breaches
 from backtest.engine.replay import Replay
 from backtest.mechanics.exact import Bools, Ints
 
 
-def net_accounts(replay: Replay, accounts: CrossAccounts, hits: AccountBreaches, found: RowsOfAccounts) -> Bools:
+def net_accounts(replay: Replay, hits: AccountBreaches) -> Bools:
     """Close the legs of hedges against each other at the mark; return which of the accounts in breach had any."""
-    world, ledger, rows, place = replay.world, replay.ledger, found.rows, found.place
-    symbols = world.book.symbol[rows]
-    netted = np.zeros(len(hits.numbers), dtype=bool)
-    at = np.flatnonzero((symbols[1:] == symbols[:-1]) & (place[1:] == place[:-1]))
-    lots = np.minimum(ledger.lots[rows[at]], ledger.lots[rows[at + 1]])
+    held, netted = hits.holdings, np.zeros(len(hits.numbers), dtype=bool)
+    if replay.world.book.opposite is None:
+        return netted
+    at = np.flatnonzero((held.symbol[1:] == held.symbol[:-1]) & (held.place[1:] == held.place[:-1]))
+    lots = np.minimum(held.lots[at], held.lots[at + 1])
     at, lots = at[lots > 0], lots[lots > 0]
     if not at.size:
         return netted
-    long, symbol = rows[at], symbols[at]
-    values = accounts.values_per_lot(hits.marks)[place[at], symbol]
-    ledger.move(
+    symbol, place = held.symbol[at], held.place[at]
+    values = held.accounts.values_per_lot(hits.marks)[place, symbol]
+    replay.ledger.move(
         "net",
         symbol=symbol,
-        taker=Rows(long),
-        giver=Rows(rows[at + 1]),
+        taker=Rows(held.rows[at]),
+        giver=Rows(held.rows[at + 1]),
         lots=-lots,
-        cash=world.position_signs[long] * lots * values,
+        cash=held.signs[at] * lots * values,
     )
-    netted[place[at]] = True
+    netted[place] = True
     return netted
 
 
@@ -64,7 +64,7 @@ def own_closes(replay: Replay, breaches: Breaches, at: Ints, symbol: int, price:
         wanted = int(breaches.lots_left[i])
         k = min(wanted, int(ledger.lots[row]))
         equity = _equity(replay, row)
-        if not k or equity <= 0 or np.isin(row, replay.in_breach):
+        if not k or equity <= 0 or among(np.array([row]), replay.in_breach)[0]:
             continue
         part = int(breaches.value_left[i]) * k // wanted
         amount = part if price is None else k * price
@@ -77,5 +77,5 @@ def _equity(replay: Replay, row: int) -> int:
     """Return the equity behind a position at the marks at the end of the step."""
     accounts = replay.accounts
     if accounts is not None and accounts.of[row] >= 0:
-        return int(accounts.sums(accounts.of[row : row + 1]).equity[0])
+        return int(accounts.equity(accounts.of[row : row + 1])[0])
     return int(replay.ledger.row_equity(np.array([row]))[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backtest.engine.acts.fill_prices import fill_prices
+from backtest.engine.detect.episodes import Standing
 from backtest.engine.owners import Rows
 from backtest.engine.records import Breaches
 from backtest.engine.replay import Replay
@@ -20,22 +21,25 @@ def to_book(replay: Replay, breaches: Breaches, *, at_end: bool) -> None:
     """
     rules = replay.world.rules
     rule = LIQUIDATION_RULES[rules.liquidation_rule]
-    for symbol in np.unique(breaches.symbol).tolist():
+    may_order = _may_order(replay, breaches)
+    breaches.skipped = ~may_order
+    passed = np.zeros_like(breaches.passed) if at_end else breaches.passed
+    standing = replay.episodes.standing(breaches.row, passed)
+    for symbol in np.unique(breaches.symbol if rule.per_block else breaches.symbol[may_order]).tolist():
         mine = (breaches.symbol == symbol).nonzero()[0]
-        batch = _batch(replay, breaches, symbol, mine, at_end=at_end)
-        if not batch.may_order.any() and not rule.per_block:
-            continue
+        batch = _batch(replay, breaches, symbol, mine, may_order[mine], standing.chosen(mine))
         wanted = rule.order_sizes(batch)
         price = fill_prices(replay, breaches, mine, wanted, at_end=at_end)
         fills = rule.fill(batch, wanted, price, replay.liquidity.left(symbol))
         replay.episodes.note_order(breaches.row[mine[(wanted > 0) & batch.first_order]])
-        breaches.refused[mine], breaches.skipped[mine] = fills.refused, ~batch.may_order
-        hit = fills.lots > 0
-        if hit.any():
+        breaches.refused[mine] = fills.refused
+        hit = fills.lots.nonzero()[0]
+        if hit.size:
             _fill(replay, breaches, symbol, mine[hit], fills.lots[hit], fills.price[hit])
         if fills.fund_payment is not None:
             _fund_pays(replay, breaches, symbol, mine, fills.fund_payment)
-        breaches.deferred_lots[mine[fills.deferred]] = breaches.lots_left[mine[fills.deferred]]
+        later = mine[fills.deferred]
+        breaches.deferred_lots[later] = breaches.lots_left[later]
     if rule.per_block and rules.block is not None:  # of those that go on to ADL, the first; the others wait
         most = replay.world.blocks_passed(replay.step) * rules.block.deleverages
         later = (breaches.lots_left > breaches.deferred_lots).nonzero()[0][most:]
@@ -61,18 +65,19 @@ def residuals(replay: Replay, breaches: Breaches) -> None:
         _pay(replay, breaches, at, breaches.residual[at], owner, "residual")
 
 
-def _batch(replay: Replay, breaches: Breaches, symbol: int, mine: Ints, *, at_end: bool) -> LiquidationBatch:
+def _batch(
+    replay: Replay, breaches: Breaches, symbol: int, mine: Ints, may_order: Bools, standing: Standing
+) -> LiquidationBatch:
     """Return the positions of a symbol as a liquidation rule sees them."""
     world, rules, ledger = replay.world, replay.world.rules, replay.ledger
-    contract, passed = world.contracts[symbol], breaches.passed[mine]
-    standing = replay.episodes.standing(breaches.row[mine], np.zeros_like(passed) if at_end else passed)
+    contract = world.contracts[symbol]
     return LiquidationBatch(
         value_sign=breaches.value_sign[mine],
         lots=breaches.lots[mine],
         bankruptcy_value=breaches.bankruptcy_value[mine],
         entry_value=ledger.entry_value[breaches.row[mine]],
         value_per_lot=contract.values_per_lot(breaches.mark[mine]),
-        may_order=_may_order(replay, breaches, mine),
+        may_order=may_order,
         first_order=standing.first_order,
         in_pause=standing.in_pause,
         tiers=world.tiers[symbol],
@@ -88,12 +93,12 @@ def _batch(replay: Replay, breaches: Breaches, symbol: int, mine: Ints, *, at_en
     )
 
 
-def _may_order(replay: Replay, breaches: Breaches, mine: Ints) -> Bools:
+def _may_order(replay: Replay, breaches: Breaches) -> Bools:
     """Return who sends an order: those not below zero, or by the venue's number of orders the first to cross."""
     rules = replay.world.rules
     if not LIQUIDATION_RULES[rules.liquidation_rule].per_block or rules.block is None:
-        return breaches.equity[mine] >= 0
-    return mine < replay.world.blocks_passed(replay.step) * rules.block.orders
+        return breaches.equity >= 0
+    return np.arange(len(breaches)) < replay.world.blocks_passed(replay.step) * rules.block.orders
 
 
 def _fill(replay: Replay, breaches: Breaches, symbol: int, at: Ints, lots: Ints, price: Ints) -> None:

@@ -26,11 +26,7 @@ def take_claims(replay: Replay, breaches: Breaches, at: Ints) -> None:
     symbol, lots, rows = breaches.symbol[at], breaches.lots_left[at], breaches.row[at]
     value = lots * ledger.lot_values(symbol)
     equity = breaches.value_sign[at] * (value - breaches.value_left[at])
-    required = np.zeros(len(at), dtype=np.int64)
-    for k in np.unique(symbol).tolist():
-        mine = symbol == k
-        tiers = world.tiers[k]
-        required[mine] = maintenance(tiers.notional(value[mine], ledger.entry_value[rows[mine]]), tiers)
+    required = world.tier_table.maintenance(symbol, value, ledger.entry_value[rows])
     bankruptcy_value = breaches.value_left[at]
     if replay.accounts is not None:
         together = np.flatnonzero(replay.accounts.of[rows] >= 0)
@@ -43,13 +39,15 @@ def take_claims(replay: Replay, breaches: Breaches, at: Ints) -> None:
     breaches.deferred_lots[at] = np.where(deferred, lots, 0)
     breaches.value_left[at] = np.where(deferred, breaches.value_left[at], bankruptcy_value)
     taken = at[(equity >= 0) & low]
+    if not taken.size:
+        return
     if replay.accounts is not None:
         taken = by_account(replay, breaches, taken)
     if rule.keeps_margin:
         number = np.array(ledger.vault_of, dtype=np.int64)[breaches.symbol[taken]]
         for vault in ledger.vaults:
             _within_margin(replay, breaches, taken[number == vault.number], vault)
-    elif taken.size:
+    else:
         hand_over(replay, breaches, taken, breaches.lots_left[taken], EachPool(VAULT))
 
 

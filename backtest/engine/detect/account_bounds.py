@@ -7,35 +7,41 @@ are not looked at again in the block. Blocks are cut finer until single steps ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from backtest.engine.detect.accounts import BreachProbe, CrossAccounts
+from backtest.engine.detect.accounts import CrossAccounts, HeldRows, Holdings
 from backtest.engine.ledger import Ledger
 from backtest.engine.prices import Prices
 from backtest.mechanics.exact import RATE_ONE, Bools, Floats, Ints
-from backtest.mechanics.margin import TierTable
 
 SIZES = (1024, 128, 16, 2)  # steps of a block, coarse to fine
 FINEST = len(SIZES) - 1
 SHIFT = 10
 PARTS = 1 << SHIFT  # of a segment: places at which a crossing may lie
+CUTS, FEW = 32, 1 << 11  # parts whose ends are probed in one go, while the positions looked at are few
 SLACK = 1e-11  # relative error allowed to the bounds
 
 
 @dataclass(frozen=True, slots=True)
 class AccountBreaches:
-    """Cross accounts in breach: their numbers, the place on the segment in ``length`` parts, the marks there."""
+    """Cross accounts in breach: what they hold, the place on the segment in ``length`` parts, the marks there."""
 
-    numbers: Ints
+    holdings: Holdings
     passed: Ints
     length: int
     marks: Ints  # (accounts, symbols)
 
-    def chosen(self, which: Bools) -> AccountBreaches:
-        """Return some of them."""
-        return AccountBreaches(self.numbers[which], self.passed[which], self.length, self.marks[which])
+    @property
+    def numbers(self) -> Ints:
+        """Return the numbers of the accounts."""
+        return self.holdings.numbers
+
+    def anew(self, which: Bools) -> AccountBreaches:
+        """Return some of them, with what they hold now."""
+        holdings = self.holdings.accounts.holdings(self.numbers[which])
+        return AccountBreaches(holdings, self.passed[which], self.length, self.marks[which])
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,8 @@ class AccountBounds:
                     step = ((step - 1) // size + 1) * size + 1
                     break
             else:
-                if self._in_breach(self._candidates(FINEST, step), self.prices.marks_at(step)).any():
+                holdings = self.accounts.holdings(self._candidates(FINEST, step))
+                if holdings.in_breach(self.prices.marks_at(step)).any():
                     return step
                 step += 1
         return min(step, stop)
@@ -86,53 +93,47 @@ class AccountBounds:
         numbers = self.accounts.numbers(rows)
         if not numbers.size:
             return
-        found = self.accounts.rows_of(numbers)
-        self.open[numbers] = np.bincount(found.place, weights=self.ledger.lots[found.rows] > 0) > 0
-        numbers = numbers[self.open[numbers]]
-        held = self._held(numbers)
-        for level, block in enumerate(self._blocks):
-            old = block.candidates[self.open[block.candidates]]
-            near = numbers[held.surplus(block.low, block.high) <= 0]
-            self._blocks[level] = Block(block.number, self._union(old, near), block.low, block.high)
-        both = self._union(self.urgent, numbers)
-        self.urgent = both[self._in_breach(both, np.array(self.ledger.marks))]
+        holdings = self.accounts.holdings(numbers)
+        self.open[numbers] = is_open = holdings.is_open()
+        if self._blocks:
+            low, high = (np.array([getattr(block, end) for block in self._blocks]) for end in ("low", "high"))
+            reach = (holdings.total(least_surplus(holdings, self.ledger, low, high)) <= 0) & is_open
+            for level, (block, near) in enumerate(zip(self._blocks, reach, strict=True)):
+                old = block.candidates[self.open[block.candidates]]
+                self._blocks[level] = replace(block, candidates=self._union(old, numbers[near]))
+        self.urgent = numbers[holdings.in_breach(np.array(self.ledger.marks))]
 
     def breaches(self) -> AccountBreaches:
         """Return the accounts in breach on the segment in progress; at a jump, at the new marks."""
         jump, begin, end = self.prices.jump, np.array(self.prices.starts), np.array(self.ledger.marks)
-        found = self._union(self._candidates(FINEST, self.prices.step), self.urgent)
+        length = 1 if jump else PARTS
+        found = self._candidates(FINEST, self.prices.step)
+        if self.urgent.size:
+            found = self._union(found, self.urgent)
+        holdings = self.accounts.holdings(found)
         if not found.size:
-            return AccountBreaches(found, found, 1 if jump else PARTS, np.empty((0, len(end)), dtype=np.int64))
-        hit = self._in_breach(found, end)
+            return AccountBreaches(holdings, found, length, np.empty((0, len(end)), dtype=np.int64))
+        hit = holdings.in_breach(end)
         passed = np.full(len(found), 0 if jump else PARTS, dtype=np.int64)
         if not jump and self.urgent.size:
-            waiting = (np.isin(found, self.urgent)).nonzero()[0]
-            at_start = waiting[self._in_breach(found[waiting], begin)]
-            hit[at_start] = True
+            at_start = self._are_urgent(found) & holdings.in_breach(begin)
+            hit |= at_start
             passed[at_start] = 0
         self.urgent = self.urgent[:0]
-        numbers, passed = found[hit], passed[hit]
+        if not hit.all():
+            holdings, passed = self.accounts.holdings(found[hit]), passed[hit]
         if jump:
-            return AccountBreaches(numbers, passed, 1, np.broadcast_to(end, (len(numbers), len(end))))
+            return AccountBreaches(holdings, passed, length, np.broadcast_to(end, (len(passed), len(end))))
         late = passed.nonzero()[0]
         if late.size:
-            passed[late] = self._places(numbers[late], begin, end)
-        return AccountBreaches(numbers, passed, PARTS, between(begin, end, passed))
+            whole = holdings if late.size == passed.size else self.accounts.holdings(holdings.numbers[late])
+            passed[late] = _places(whole, begin, end)
+        return AccountBreaches(holdings, passed, length, between(begin, end, passed))
 
-    def _in_breach(self, numbers: Ints, marks: Ints) -> Bools:
-        return BreachProbe.of(self.accounts, numbers).in_breach(marks)
-
-    def _places(self, numbers: Ints, begin: Ints, end: Ints) -> Ints:
-        """Return the first place of a segment at which accounts are in breach, by bisection."""
-        low, high = np.zeros(len(numbers), dtype=np.int64), np.full(len(numbers), PARTS, dtype=np.int64)
-        if not numbers.size:
-            return high
-        probe = BreachProbe.of(self.accounts, numbers)
-        for _ in range(PARTS.bit_length() - 1):
-            middle = (low + high) // 2
-            bad = probe.in_breach(between(begin, end, middle))
-            high, low = np.where(bad, middle, high), np.where(bad, low, middle)
-        return high
+    def _are_urgent(self, numbers: Ints) -> Bools:
+        marked = np.zeros(self.accounts.count, dtype=bool)
+        marked[self.urgent] = True
+        return marked[numbers]
 
     def _union(self, some: Ints, others: Ints) -> Ints:
         """Return the accounts of either, ascending."""
@@ -157,86 +158,67 @@ class AccountBounds:
         else:
             found = self._candidates(level - 1, step)
             if found.size:
-                found = found[self._surplus(found, low, high) <= 0]
+                holdings = self.accounts.holdings(found)
+                found = found[holdings.total(least_surplus(holdings, self.ledger, low, high)) <= 0]
         self._blocks.append(Block(number, found, low, high))
         return found
 
-    def _surplus(self, numbers: Ints, low: Ints, high: Ints) -> Floats:
-        """Return a lower bound of equity less maintenance while the value of lots is between ``low`` and ``high``."""
-        return self._held(numbers).surplus(low, high)
-
-    def _held(self, numbers: Ints) -> AccountsHeld:
-        found = self.accounts.rows_of(numbers)
-        return AccountsHeld(found.place, len(numbers), Held.of(self.ledger, found.rows))
-
     def _surplus_of_all(self, low: Ints, high: Ints) -> Floats:
-        """Return the same bound of all accounts, read block by block."""
+        """Return the bound of all accounts, read block by block."""
         out, of = np.zeros(self.accounts.count), self.accounts.of
         for block in self.ledger.world.blocks.values():
             rows = (of[block] >= 0).nonzero()[0] + block.start
             if rows.size:  # an account has one row in a block: no place comes twice
-                out[of[rows]] += Held.of(self.ledger, rows).surplus(low, high)
+                held = HeldRows(**HeldRows.columns(self.ledger, rows))
+                out[of[rows]] += least_surplus(held, self.ledger, low, high)
         return out
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What the bound of rows is made of; ``on_entry`` is maintenance that does not follow the mark, or None."""
+def least_surplus(held: HeldRows, ledger: Ledger, low: Ints, high: Ints) -> Floats:
+    """Return a lower bound of equity less maintenance of each position while a lot's value is between two values.
 
-    table: TierTable
-    symbol: Ints
-    lots: Floats
-    cash: Ints
-    gains: Bools  # their value rises with that of a lot
-    on_entry: Floats | None
-
-    @staticmethod
-    def of(ledger: Ledger, rows: Ints) -> Held:
-        """Gather rows."""
-        world = ledger.world
-        table, symbol, lots = world.tier_table, world.book.symbol[rows], ledger.lots[rows].astype(np.float64)
-        on_entry: Floats | None = None
-        if table.on_entry.any():
-            entry_value = ledger.entry_value[rows]
-            on_entry = table.maintenance(symbol, entry_value, entry_value).astype(np.float64) * (1.0 + SLACK)
-        return Held(table, symbol, lots, ledger.settled_cash(rows), world.position_signs[rows] > 0, on_entry)
-
-    def surplus(self, low: Ints, high: Ints) -> Floats:
-        """Return a lower bound of equity less maintenance while the value of lots, by symbol, is between two values."""
-        table, symbol = self.table, self.symbol
-        most = self.lots * high.astype(np.float64)[symbol]
-        # maintenance may jump at a floor
-        tier = table.tier_of(symbol, (most * (1.0 + SLACK)).astype(np.int64) + 1)
-        required = most * (table.rates_e9[symbol, tier] / RATE_ONE) - table.deductions[symbol, tier]
-        if self.on_entry is not None:
-            required = np.where(table.on_entry[symbol], self.on_entry, required)
-        worst = np.where(self.gains, self.lots * low.astype(np.float64)[symbol], -most)
-        surplus: Floats = self.cash + worst - required
-        return surplus - (4.0 + SLACK * (most + np.abs(self.cash)))
+    ``low`` and ``high`` have the shape (symbols,) or (blocks, symbols), the answer then (blocks, positions).
+    """
+    table, symbol = ledger.world.tier_table, held.symbol
+    most = held.lots * high.astype(np.float64)[..., symbol]
+    cell = table.cells(symbol, (most * (1.0 + SLACK)).astype(np.int64) + 1)  # maintenance may jump at a floor
+    required = most * (table.rates[cell] / RATE_ONE) - table.deductions[cell]
+    if table.any_on_entry:  # that does not follow the mark
+        on_entry = table.maintenance(symbol, held.entry_value, held.entry_value) * (1.0 + SLACK)
+        required = np.where(table.on_entry[symbol], on_entry, required)
+    worst = np.where(held.signs > 0, held.lots * low.astype(np.float64)[..., symbol], -most)
+    surplus: Floats = held.cash + worst - required
+    return surplus - (4.0 + SLACK * (most + np.abs(held.cash)))
 
 
-@dataclass(frozen=True, slots=True)
-class AccountsHeld:
-    """The positions of accounts, and of each its account's place."""
+def _places(holdings: Holdings, begin: Ints, end: Ints) -> Ints:
+    """Return the first place of a segment at which accounts are in breach, by bisection.
 
-    place: Ints
-    count: int
-    held: Held
-
-    def surplus(self, low: Ints, high: Ints) -> Floats:
-        """Return the bound of each account while the value of lots, by symbol, is between ``low`` and ``high``."""
-        return np.bincount(self.place, weights=self.held.surplus(low, high), minlength=self.count).astype(np.float64)
+    The places that the next halvings may ask for are probed together.
+    """
+    last, width = np.full(len(holdings.numbers), PARTS, dtype=np.int64), PARTS  # in breach at the last of the width
+    while width > 1:
+        cuts = min(CUTS if len(holdings.rows) < FEW else 2, width)
+        first, width = last - width, width // cuts
+        inner = np.arange(1, cuts)
+        bad = holdings.in_breach(between(begin, end, first + width * inner[:, None]))
+        at, half = np.full(len(last), cuts), cuts
+        while half > 1:
+            half //= 2
+            at = np.where(bad[at - half - 1, np.arange(len(at))], at - half, at)
+        last = first + width * at
+    return last
 
 
 def between(begin: Ints, end: Ints, passed: Ints) -> Ints:
-    """Return the marks of all symbols at places of a segment, half to even: shape (places, symbols).
+    """Return the marks of all symbols at places of a segment, half to even: the last axis is the symbol.
 
     Examples
     --------
     >>> between(np.array([100, 7]), np.array([200, 7]), np.array([0, 512, 1024])).tolist()
     [[100, 7], [150, 7], [200, 7]]
     """
-    whole = begin[None, :] * (PARTS - passed[:, None]) + end[None, :] * passed[:, None]
+    whole = begin * (PARTS - passed[..., None]) + end * passed[..., None]
     odd = (whole >> SHIFT) & 1  # half to even: just below a half is added, and a half to an odd floor
     rounded: Ints = (whole + (PARTS // 2 - 1) + odd) >> SHIFT
     return rounded

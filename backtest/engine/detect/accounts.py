@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -10,32 +11,48 @@ from backtest.engine.ledger import Ledger
 from backtest.engine.mirror import Mirror
 from backtest.mechanics.exact import MILLIONTH, Bools, Floats, Ints
 
+Column = TypeVar("Column", Ints, Floats)
+
 
 @dataclass(frozen=True, slots=True)
-class RowsOfAccounts:
-    """Rows of accounts, one account after the other, and the place of each row's account in what was asked."""
+class HeldRows:
+    """Positions gathered by book row, closed ones included: cash with funding settled, money in quanta."""
 
     rows: Ints
-    place: Ints
+    symbol: Ints
+    lots: Ints
+    signs: Ints  # of their value
+    cash: Ints
+    entry_value: Ints
+
+    @staticmethod
+    def columns(ledger: Ledger, rows: Ints) -> dict[str, Ints]:
+        """Gather rows, by column."""
+        return {
+            "rows": rows,
+            "symbol": ledger.world.book.symbol[rows],
+            "lots": ledger.lots[rows],
+            "signs": ledger.world.position_signs[rows],
+            "cash": ledger.settled_cash(rows),
+            "entry_value": ledger.entry_value[rows],
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class RowFigures:
-    """Cash (funding settled), unsigned value and maintenance of positions, in quanta."""
+    """Unsigned value and maintenance of positions, in quanta."""
 
-    cash: Ints
     value: Ints
     maintenance: Ints
 
 
 @dataclass(frozen=True, slots=True)
 class AccountSums:
-    """Equity, maintenance and profit of whole accounts, in quanta, and which of them are in breach."""
+    """Equity, maintenance and profit of whole accounts, in quanta."""
 
     equity: Ints
     maintenance: Ints
     pnl: Ints
-    in_breach: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,62 +64,66 @@ class Bearers:
     gain: Ints
 
 
-@dataclass(frozen=True, slots=True)
-class BreachProbe:
-    """The positions of some accounts, gathered once to ask at many marks which of the accounts are in breach.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdings(HeldRows):
+    """The positions of some accounts, one account after the other, gathered once to be read at many marks.
 
-    ``at`` is the place of each account's first position.
+    ``place`` is that of each row's account in ``numbers``, ``at`` the place of each account's first row. Marks have
+    the shape (symbols,), (accounts, symbols) or (times, accounts, symbols); answers have that of the marks without
+    their symbols.
     """
 
     accounts: CrossAccounts
+    numbers: Ints
     place: Ints
     at: Ints
-    symbol: Ints
-    lots: Ints
-    signs: Ints
-    cash: Ints
-    entry_value: Ints
-    is_open: Bools
 
-    @staticmethod
-    def of(accounts: CrossAccounts, numbers: Ints) -> BreachProbe:
-        """Gather the positions of accounts."""
-        ledger, world = accounts.ledger, accounts.ledger.world
-        found = accounts.rows_of(numbers)
-        rows = found.rows
-        symbol = world.book.symbol[rows]
-        size = accounts.starts[numbers + 1] - accounts.starts[numbers]
-        at, lots = np.cumsum(size) - size, ledger.lots[rows]
-        return BreachProbe(
-            accounts=accounts,
-            place=found.place,
-            at=at,
-            symbol=symbol,
-            lots=lots,
-            signs=world.position_signs[rows],
-            cash=ledger.settled_cash(rows),
-            entry_value=ledger.entry_value[rows],
-            is_open=np.add.reduceat(lots, at) > 0 if len(at) else np.empty(0, dtype=bool),
-        )
+    def values(self, marks: Ints) -> Ints:
+        """Return the unsigned value of each position at marks, in quanta."""
+        values = self.accounts.values_per_lot(marks)
+        return self.lots * (values[self.symbol] if values.ndim == 1 else values[..., self.place, self.symbol])
+
+    def figures(self, marks: Ints) -> RowFigures:
+        """Return value and maintenance of each position at marks."""
+        value = self.values(marks)
+        table = self.accounts.ledger.world.tier_table
+        return RowFigures(value, table.maintenance(self.symbol, value, self.entry_value))
+
+    def total(self, column: Column) -> Column:
+        """Return the sum of a column over the positions of each account."""
+        total: Column = np.add.reduceat(column, self.at, axis=-1)
+        return total
+
+    def is_open(self) -> Bools:
+        """Return which accounts have lots left."""
+        return self.total(self.lots) > 0
+
+    def equity(self, value: Ints) -> Ints:
+        """Return the equity of each account, from the value of each position."""
+        return self.total(self.cash + self.signs * value)
+
+    def exposure(self, value: Ints) -> Ints:
+        """Return the net value of the positions of each account: longs less shorts, from the value of each."""
+        return self.total(self.signs * value)
+
+    def sums(self, figures: RowFigures) -> AccountSums:
+        """Return the sums of each account, from the figures of each position."""
+        pnl = self.signs * (figures.value - self.entry_value)
+        return AccountSums(self.equity(figures.value), self.total(figures.maintenance), self.total(pnl))
 
     def in_breach(self, marks: Ints) -> Bools:
-        """Return which accounts are in breach at marks of shape (symbols,) or (accounts, symbols)."""
-        if not len(self.at):
-            return self.is_open
-        world, values = self.accounts.ledger.world, self.accounts.values_per_lot(marks)
-        value = self.lots * (values[self.symbol] if values.ndim == 1 else values[self.place, self.symbol])
-        required = world.tier_table.maintenance(self.symbol, value, self.entry_value)
-        surplus = self.cash + self.signs * value - required
-        left = np.add.reduceat(surplus, self.at)
-        low: Bools = left <= 0 if world.rules.inclusive else left < 0
-        return low & self.is_open
+        """Return which accounts are in breach at marks."""
+        figures = self.figures(marks)
+        surplus = self.total(self.cash + self.signs * figures.value - figures.maintenance)
+        low: Bools = surplus <= 0 if self.accounts.ledger.world.rules.inclusive else surplus < 0
+        return low & self.is_open()
 
 
 class CrossAccounts:
     """The cross accounts of a run.
 
     ``of`` is the account number of each row (-1: isolated); the rows of account n, by symbol with the long first,
-    are ``rows[starts[n]:starts[n + 1]]``.
+    are ``rows[starts[n]:starts[n + 1]]``; ``within`` is the place of each book row among those of its account.
     """
 
     def __init__(self, ledger: Ledger, mirror: Mirror, of: Ints) -> None:
@@ -111,7 +132,13 @@ class CrossAccounts:
         self.rows: Ints = mine[np.argsort(of[mine], kind="stable")]
         self.count = int(of.max()) + 1
         self.starts: Ints = np.searchsorted(of[self.rows], np.arange(self.count + 1)).astype(np.int64)
+        self.within: Ints = np.zeros(len(of), dtype=np.int64)
+        self.within[self.rows] = np.arange(len(mine)) - self.starts[of[self.rows]]
         self.ids: Ints = ledger.world.book.account[self.rows[self.starts[:-1]]]
+        contracts = ledger.world.contracts
+        self._linear: Ints | None = None  # the value of a lot per mark quantum, where every contract is linear
+        if not any(contract.numerator for contract in contracts):
+            self._linear = np.array([contract.quanta_per_mark for contract in contracts], dtype=np.int64)
         self._equities: Floats = np.empty(0)  # of every account at the marks ``_marked``
         self._marked = 0
         self._stale: list[Ints] = []
@@ -125,56 +152,31 @@ class CrossAccounts:
         numbers = self.of[rows]
         return np.unique(numbers[numbers >= 0])
 
-    def rows_of(self, numbers: Ints) -> RowsOfAccounts:
-        """Return the rows of accounts."""
+    def holdings(self, numbers: Ints) -> Holdings:
+        """Gather the positions of accounts as they are now."""
         first = self.starts[numbers]
         size = self.starts[numbers + 1] - first
+        at = size.cumsum() - size
         place = np.arange(len(numbers)).repeat(size)
-        at = np.arange(len(place)) + (first - (size.cumsum() - size))[place]
-        return RowsOfAccounts(self.rows[at], place)
+        rows = self.rows[np.arange(len(place)) + (first - at)[place]]
+        return Holdings(**HeldRows.columns(self.ledger, rows), accounts=self, numbers=numbers, place=place, at=at)
 
     def values_per_lot(self, marks: Ints) -> Ints:
         """Return the value of a lot at marks, in quanta; the last axis is the symbol."""
+        if self._linear is not None:
+            return marks * self._linear
         contracts = self.ledger.world.contracts
-        if not any(contract.numerator for contract in contracts):
-            return marks * np.array([contract.quanta_per_mark for contract in contracts], dtype=np.int64)
         return np.stack([contract.values_per_lot(marks[..., k]) for k, contract in enumerate(contracts)], axis=-1)
-
-    def row_figures(self, rows: Ints, value_per_lot: Ints) -> RowFigures:
-        """Return the figures of rows at the value of a lot of each."""
-        value, world = self.ledger.lots[rows] * value_per_lot, self.ledger.world
-        required = world.tier_table.maintenance(world.book.symbol[rows], value, self.ledger.entry_value[rows])
-        return RowFigures(self.ledger.settled_cash(rows), value, required)
-
-    def sums_at(self, numbers: Ints, marks: Ints) -> AccountSums:
-        """Return the sums of accounts at marks, of shape (symbols,) or (accounts, symbols)."""
-        ledger, world = self.ledger, self.ledger.world
-        found = self.rows_of(numbers)
-        rows, values, symbols = found.rows, self.values_per_lot(marks), world.book.symbol[found.rows]
-        figures = self.row_figures(rows, values[symbols] if values.ndim == 1 else values[found.place, symbols])
-        sign = world.position_signs[rows]
-        size = self.starts[numbers + 1] - self.starts[numbers]
-        at = np.cumsum(size) - size
-
-        def total(column: Ints) -> Ints:
-            return np.add.reduceat(column, at) if len(at) else np.empty(0, dtype=np.int64)
-
-        equity, required = total(figures.cash + sign * figures.value), total(figures.maintenance)
-        is_open = total((ledger.lots[rows] > 0).astype(np.int64)) > 0
-        low = equity <= required if world.rules.inclusive else equity < required
-        return AccountSums(equity, required, total(sign * (figures.value - ledger.entry_value[rows])), low & is_open)
 
     def sums(self, numbers: Ints) -> AccountSums:
         """Return the sums of accounts at the present marks."""
-        return self.sums_at(numbers, np.array(self.ledger.marks))
+        held = self.holdings(numbers)
+        return held.sums(held.figures(np.array(self.ledger.marks)))
 
-    def exposures(self, numbers: Ints) -> Ints:
-        """Return the net value of the positions of accounts at the present marks: longs less shorts, in quanta."""
-        found, world = self.rows_of(numbers), self.ledger.world
-        value = self.values_per_lot(np.array(self.ledger.marks))[world.book.symbol[found.rows]]
-        out = np.zeros(len(numbers), dtype=np.int64)
-        np.add.at(out, found.place, world.position_signs[found.rows] * self.ledger.lots[found.rows] * value)
-        return out
+    def equity(self, numbers: Ints) -> Ints:
+        """Return the equity of accounts at the present marks."""
+        held = self.holdings(numbers)
+        return held.equity(held.values(np.array(self.ledger.marks)))
 
     def equities(self) -> Floats:
         """Return the equity of every account at the present marks, in floats."""
@@ -190,7 +192,7 @@ class CrossAccounts:
                     self._equities[self.of[rows]] += mirror.cash[rows] + mirror.lots[rows] * per_lot
         elif self._stale:
             numbers = self.numbers(np.concatenate(self._stale))
-            self._equities[numbers] = self.sums(numbers).equity
+            self._equities[numbers] = self.equity(numbers)
         self._stale.clear()
         return self._equities
 

@@ -26,19 +26,18 @@ class AccountClaims:
 
 def find(replay: Replay) -> list[Crossing]:
     """Return the positions of cross accounts in breach that are liquidated now, after their hedges have netted."""
-    accounts = _accounts(replay)
     hits = _bounds(replay).breaches()
     replay.in_round = hits.numbers
     if not hits.numbers.size:
         return []
-    found = accounts.rows_of(hits.numbers)
-    replay.in_segment = np.union1d(replay.in_segment, found.rows)
-    replay.episodes.go_on(found.rows, hits.passed[found.place])
-    netted = hedge_netting.net_accounts(replay, accounts, hits, found)
+    held = hits.holdings
+    replay.in_segment = np.sort(np.concatenate([replay.in_segment, held.rows]))
+    replay.episodes.go_on(held.rows, hits.passed[held.place])
+    netted = hedge_netting.net_accounts(replay, hits)
     if netted.any():
         still = ~netted
-        still[netted] = accounts.sums_at(hits.numbers[netted], hits.marks[netted]).in_breach
-        hits = hits.chosen(still)
+        still[netted] = _accounts(replay).holdings(hits.numbers[netted]).in_breach(hits.marks[netted])
+        hits = hits.anew(still)
         replay.in_round = hits.numbers
     return _allocate(replay, hits)
 
@@ -52,10 +51,10 @@ def find_again(replay: Replay, deferred: Ints) -> list[Crossing]:
         return []
     accounts, marks = _accounts(replay), np.array(replay.ledger.marks)
     numbers = np.setdiff1d(replay.in_round, accounts.of[deferred])
-    numbers = numbers[accounts.sums_at(numbers, marks).in_breach]
-    replay.in_round = numbers
+    replay.in_round = numbers = numbers[accounts.holdings(numbers).in_breach(marks)]
     at_end = np.broadcast_to(marks, (len(numbers), len(marks)))
-    return _allocate(replay, AccountBreaches(numbers, np.ones(len(numbers), dtype=np.int64), 1, at_end))
+    everywhere = np.ones(len(numbers), dtype=np.int64)
+    return _allocate(replay, AccountBreaches(accounts.holdings(numbers), everywhere, 1, at_end))
 
 
 def claims_at_end(replay: Replay, rows: Ints) -> AccountClaims:
@@ -63,14 +62,16 @@ def claims_at_end(replay: Replay, rows: Ints) -> AccountClaims:
 
     ``rows`` hold all open rows of their accounts.
     """
-    accounts, ledger = _accounts(replay), replay.ledger
+    accounts = _accounts(replay)
     numbers, place = np.unique(accounts.of[rows], return_inverse=True)
-    sums = accounts.sums(numbers)
-    figures = accounts.row_figures(rows, ledger.lot_values(replay.world.book.symbol[rows]))
-    equity = np.empty_like(figures.maintenance)
-    order = np.lexsort((rows, place))  # rows of a book ascend by symbol, long first
-    equity[order] = equity_shares(sums.equity, figures.maintenance[order], place[order])
-    own = figures.value - replay.world.position_signs[rows] * equity
+    held = accounts.holdings(numbers)
+    figures = held.figures(np.array(replay.ledger.marks))
+    sums = held.sums(figures)
+    at = held.at[place] + accounts.within[rows]
+    order = at.argsort()  # account by account, where rows ascend by symbol, long first
+    equity = np.empty_like(at)
+    equity[order] = equity_shares(sums.equity, figures.maintenance[at[order]], place[order])
+    own = figures.value[at] - held.signs[at] * equity
     return AccountClaims(sums.equity[place], sums.maintenance[place], own)
 
 
@@ -88,27 +89,26 @@ def _allocate(replay: Replay, hits: AccountBreaches) -> list[Crossing]:
     """Return the positions that are liquidated, each with its share of the account's equity."""
     if not hits.numbers.size:
         return []
-    accounts, ledger, world = _accounts(replay), replay.ledger, replay.world
-    sums, found = accounts.sums_at(hits.numbers, hits.marks), accounts.rows_of(hits.numbers)
-    is_open = ledger.lots[found.rows] > 0
-    rows, place = found.rows[is_open], found.place[is_open]
-    marks = hits.marks[place, world.book.symbol[rows]]
-    figures = accounts.row_figures(rows, world.values_per_lot(world.book.symbol[rows], marks))
-    value, required, sign = figures.value, figures.maintenance, world.position_signs[rows]
+    world, held = replay.world, hits.holdings
+    figures = held.figures(hits.marks)
+    sums = held.sums(figures)
+    at = held.lots.nonzero()[0]
+    place, sign = held.place[at], held.signs[at]
+    value, required = figures.value[at], figures.maintenance[at]
     if world.rules.cross_allocation == "by_maintenance":
         equity, other_maintenance = equity_shares(sums.equity, required, place), np.zeros_like(required)
-        first = np.arange(len(rows))
+        first = np.arange(len(at))
     else:
-        loss = -sign * (value - ledger.entry_value[rows])
+        loss = -sign * (value - held.entry_value[at])
         key = {"maintenance": required, "loss": loss, "notional": value}[world.rules.cross_order]
-        order = np.lexsort((np.arange(len(rows)), -key, place))
+        order = np.lexsort((np.arange(len(at)), -key, place))
         first = order[np.unique(place[order], return_index=True)[1]]
         equity, other_maintenance = sums.equity[place], sums.maintenance[place] - required
     everyone = Crossing(
-        row=rows,
-        mark=marks,
+        row=held.rows[at],
+        mark=hits.marks[place, held.symbol[at]],
         passed=hits.passed[place],
-        length=np.full(len(rows), hits.length, dtype=np.int64),
+        length=np.full(len(at), hits.length, dtype=np.int64),
         bankruptcy_value=value - sign * equity,
         equity=equity,
         maintenance=required,

@@ -29,6 +29,8 @@ class Crossing:
     @staticmethod
     def joined(parts: Sequence[Crossing]) -> Crossing:
         """Return several as one."""
+        if len(parts) == 1:
+            return parts[0]
         none = np.empty(0, dtype=np.int64)
         return Crossing(**{name: np.concatenate([none, *(getattr(part, name) for part in parts)]) for name in _COLUMNS})
 

@@ -19,6 +19,10 @@ class Standing:
     first_order: Bools
     in_pause: Bools
 
+    def chosen(self, which: Ints) -> Standing:
+        """Return that of some of them."""
+        return Standing(self.first_order[which], self.in_pause[which])
+
 
 class Episodes:
     """The episodes of all positions, where the liquidation rule knows a pause.

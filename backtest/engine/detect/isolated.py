@@ -15,9 +15,11 @@ decided by the exact integer rule. Maintenance on the entry value is a part of t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
+from backtest.engine.columns import among
 from backtest.engine.ledger import Ledger
 from backtest.mechanics.exact import MILLIONTH, RATE_ONE, Bools, Floats, Ints
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, NOTHING, breach_estimate, breach_mark, breach_test
@@ -25,6 +27,7 @@ from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, NOTHING, breach_e
 MAX_EXTRAS = 4096
 MAX_SORTINGS = 8  # of the short list into levels of its own, before all positions are sorted again
 MAX_DRIFT = 1e-3  # of the mark; beyond it the levels are sorted anew
+Key = TypeVar("Key", float, Floats)
 NOBODY: Ints = np.empty(0, dtype=np.int64)
 ROUNDING = 5.0  # quanta per lot: maintenance rounds up, deductions and funding (now, when sorted) down, value to half
 
@@ -126,18 +129,16 @@ class Ladder:
         position = self.sign * value * (1.0 - self.sign * group.rate) - self.side * now / MILLIONTH
         return -position, ROUNDING + abs(position) * 1e-12 + self._drift(group, value)
 
-    def _values(self, group: Levels, keys: Floats) -> Floats:
+    def _values(self, group: Levels, keys: Key) -> Key:
         """Return the value of a lot where levels with these keys breach by the line of their tier."""
         index = self.side * self.ledger.index[self.symbol] / MILLIONTH
-        values: Floats = self.sign * (index - keys) / (1.0 - self.sign * group.rate)
-        return values
+        return self.sign * (index - keys) / (1.0 - self.sign * group.rate)
 
     def _mark(self, group: Levels) -> float:
         """Return the first mark at which the next level can be in breach, margin included."""
-        keys = group.keys[group.at : group.at + 1]
-        drift = self._drift(group, abs(float(self._values(group, keys)[0])))
-        nearer = self._values(group, keys - (ROUNDING + drift + np.abs(keys) * 1e-11))
-        return float(self.contract.marks_at_values(nearer)[0])
+        key = float(group.keys[group.at])
+        drift = self._drift(group, abs(self._values(group, key)))
+        return self.contract.mark_at_value(self._values(group, key - (ROUNDING + drift + abs(key) * 1e-11)))
 
     def bounds(self) -> tuple[int, int]:
         """Return the marks strictly between which no position of the side may breach."""
@@ -177,16 +178,18 @@ class Ladder:
             self._set_extras(self.extras[self.ledger.lots[self.extras] > 0])
 
     def reinsert(self, rows: Ints) -> None:
-        """Put open positions whose cash or lots changed on the short list that is decided one by one."""
-        rows = rows[self.ledger.lots[rows] > 0]
+        """Put open positions whose cash or lots changed, ascending, on the short list that is decided one by one."""
         if not rows.size:
             return
         self.sorting[rows - self.block.start] = 0
-        kept = (self.ledger.lots[self.extras] > 0) & ~np.isin(self.extras, rows)  # their marks are known
-        extras = np.concatenate([self.extras[kept], rows])
+        extras, marks = self.extras, self.extra_marks
+        if extras.size:
+            kept = (self.ledger.lots[extras] > 0) & ~among(extras, rows)  # their marks are known
+            extras, marks = extras[kept], marks[kept]
+        extras = np.concatenate([extras, rows])
         if len(extras) <= MAX_EXTRAS:
             self.nearest = None
-            self.extras, self.extra_marks = extras, np.concatenate([self.extra_marks[kept], self._exact(rows)])
+            self.extras, self.extra_marks = extras, np.concatenate([marks, self._exact(rows)])
         elif self.sortings < MAX_SORTINGS:
             self._sort(np.sort(extras))
         else:

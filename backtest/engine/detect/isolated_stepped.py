@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from backtest.engine.columns import among
 from backtest.engine.detect.isolated import open_isolated
 from backtest.engine.ledger import Ledger
 from backtest.mechanics.exact import Ints
@@ -73,15 +74,14 @@ class SteppedLadder:
         self.stale = True
 
     def reinsert(self, rows: Ints) -> None:
-        """Find the safe ranges of open positions whose cash or lots changed, at the present mark."""
-        rows = rows[self.ledger.lots[rows] > 0]
+        """Find the safe ranges of open positions whose cash or lots changed, ascending, at the present mark."""
         if rows.size:
             self._loosen(rows, self.ledger.marks[self.symbol])
 
     def _loosen(self, rows: Ints, mark: int) -> None:
         """Take positions off the lists and keep them on a short one of their own."""
         self.loose[rows - self.block.start] = True
-        stay = (self.ledger.lots[self.extras] > 0) & ~np.isin(self.extras, rows)
+        stay = (self.ledger.lots[self.extras] > 0) & ~among(self.extras, rows)
         if int(stay.sum()) + len(rows) > MAX_EXTRAS:
             self.build(mark)
             return
@@ -142,6 +142,6 @@ class SteppedLadder:
         return open_
 
     def _drop(self, rows: Ints) -> None:
-        stay = ~np.isin(self.extras, rows)
+        stay = ~among(self.extras, rows)
         self.extras, self.extra_below = self.extras[stay], self.extra_below[stay]
         self.extra_above = self.extra_above[stay]

@@ -154,8 +154,8 @@ REMAINDER = "what the book does not take goes to the fund or vault by its rule, 
 
 def in_order(wanted: Ints, liquidity: int) -> Ints:
     """Serve orders from a liquidity one after the other."""
-    before = np.cumsum(wanted) - wanted
-    filled: Ints = np.clip(liquidity - before, 0, wanted)
+    before = wanted.cumsum() - wanted
+    filled: Ints = np.minimum(np.maximum(liquidity - before, 0), wanted)
     return filled
 
 
