@@ -33,6 +33,7 @@ class Log(Generic[Columns]):
         self.kind = kind
         self.dtypes = {each.name: DTYPES.get(str(each.type), np.int64) for each in fields(kind)}  # type: ignore[arg-type]
         self.chunks: list[tuple[int, dict[str, Any]]] = []
+        self._joined = False
 
     def __len__(self) -> int:
         return sum(count for count, _ in self.chunks)
@@ -43,6 +44,7 @@ class Log(Generic[Columns]):
             raise TypeError(f"{self.kind.__name__}: {sorted(columns.keys() ^ self.dtypes.keys())} missing or unknown")
         if count:
             self.chunks.append((count, columns))
+            self._joined = False
 
     def append(self, rows: Columns) -> None:
         """Append a whole object of columns."""
@@ -50,12 +52,15 @@ class Log(Generic[Columns]):
         self.add(len(next(iter(columns.values()))), **columns)
 
     def columns(self) -> dict[str, Any]:
-        """Return the joined columns by name."""
-        counts = np.array([count for count, _ in self.chunks], dtype=np.int64)
-        return {
-            name: _column([columns[name] for _, columns in self.chunks], counts, dtype)
-            for name, dtype in self.dtypes.items()
-        }
+        """Return the joined columns by name; from then on they are one chunk, joined once."""
+        if not self._joined:
+            counts = [count for count, _ in self.chunks]
+            joined = {
+                name: _column([columns[name] for _, columns in self.chunks], counts, dtype)
+                for name, dtype in self.dtypes.items()
+            }
+            self.chunks, self._joined = [(sum(counts), joined)], True
+        return self.chunks[0][1]
 
     def join(self) -> Columns:
         """Return the columns joined."""
@@ -87,14 +92,10 @@ def among(rows: Ints, ascending: Ints) -> Bools:
     return found
 
 
-def _column(values: list[Any], counts: Ints, dtype: type) -> Any:
-    if not values:
-        return np.empty(0, dtype=dtype)
-    if not any(isinstance(value, np.ndarray) for value in values):
-        return np.repeat(np.array(values, dtype=dtype), counts)
-    return np.concatenate(
-        [
-            value.astype(dtype, copy=False) if isinstance(value, np.ndarray) else np.full(count, value, dtype=dtype)
-            for value, count in zip(values, counts.tolist(), strict=True)
-        ]
-    )
+def _column(values: list[Any], counts: list[int], dtype: type) -> Any:
+    out: Any = np.empty(sum(counts), dtype=dtype)
+    first = 0
+    for value, count in zip(values, counts, strict=True):
+        out[first : first + count] = value
+        first += count
+    return out
