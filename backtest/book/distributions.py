@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from functools import cache
 from statistics import NormalDist
 
@@ -40,14 +41,17 @@ def apportion(weights: Floats, total: int, low: int, high: int) -> Ints:
     >>> apportion(np.array([6.0, 1.0, 1.0]), 10, 1, 5).tolist()
     [5, 3, 2]
     """
-    rising = np.sort(weights)
-    sums = np.concatenate([[0.0], np.cumsum(rising)])
-    below, above = math.log(low / rising[-1]), math.log(high / rising[0])
+    ascending = np.sort(weights)
+    rising, sums = ascending.tolist(), [0.0, *ascending.cumsum().tolist()]
+    below, above = math.log(low / ascending[-1]), math.log(high / ascending[0])
+    before = math.inf
     for _ in range(100):  # sum(clip(scale x weight)) rises with the scale
         middle = (below + above) / 2
-        scale = math.exp(middle)
-        few, many = np.searchsorted(rising, [low / scale, high / scale])
-        held = int(few) * low + (len(rising) - int(many)) * high + scale * float(sums[many] - sums[few])
+        if middle == before:  # no float is left between the two
+            break
+        before, scale = middle, math.exp(middle)
+        few, many = bisect_left(rising, low / scale), bisect_left(rising, high / scale)
+        held = few * low + (len(rising) - many) * high + scale * (sums[many] - sums[few])
         below, above = (middle, above) if held < total else (below, middle)
     parts = np.clip(weights * math.exp(above), low, high)
     whole = parts.astype(np.int64)
