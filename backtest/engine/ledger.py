@@ -172,12 +172,11 @@ class Ledger:
 
     def _post_inventory(self, pool: Owner, symbol: int, lots: list[int], cash: list[int]) -> None:
         """Add lots to a pool's inventory, entry by entry; opposite ones net at average entry value."""
-        value_sign = int(self.world.value_signs[symbol])
+        value_sign, held, value = int(self.world.value_signs[symbol]), pool.lots[symbol], pool.entry_value[symbol]
         for k, paid in zip(lots, cash, strict=True):
             side = LONG if k > 0 else SHORT
-            pool.lots[symbol], pool.entry_value[symbol] = net_inventory(
-                pool.lots[symbol], pool.entry_value[symbol], side, abs(k), -paid * side * value_sign
-            )
+            held, value = net_inventory(held, value, side, abs(k), -paid * side * value_sign)
+        pool.lots[symbol], pool.entry_value[symbol] = held, value
 
     def _post_rows(self, party: Rows, symbol: int | Ints, cash: Ints, lots: Ints | None, *, by_slice: bool) -> Ints:
         """Post to positions; return the entry value of each slice where it is asked for."""
@@ -197,8 +196,11 @@ class Ledger:
         else:
             np.subtract.at(self.lots, rows, gone)
         if not by_slice:  # a position that closes whole keeps nothing, whatever its slices
-            self.entry_value[party.once[self.lots[party.once] == 0]] = 0
-            partly = self.lots[rows].nonzero()[0]
+            left = self.lots[rows]
+            self.entry_value[rows[left == 0]] = 0
+            partly = left.nonzero()[0]
+            if not partly.size:
+                return _NO_LOTS
             rows, gone, held = rows[partly], gone[partly], held[partly]
         entry = cut_entry_values(rows, gone, held, self.entry_value[rows])
         if party.distinct is None:

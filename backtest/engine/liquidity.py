@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from backtest.engine.world import World
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.path import freed
 
 
 class Liquidity:
-    """Lots used in the present bar, and the signed flow of the present step, by symbol."""
+    """Lots used in the present bar, and the signed flow of the present step, by symbol.
+
+    ``volumes`` are those of the bar, by symbol, times the liquidity scale.
+    """
 
     def __init__(self, world: World) -> None:
         self.world, self.bar, self.part = world, -1, 0
@@ -16,6 +21,7 @@ class Liquidity:
         self.flow = [0] * len(world.symbols)
         self._shares = [scale * world.rules.participation for scale in world.rules.scale]
         self._capacity: list[int] = []  # of the bar, by symbol
+        self.volumes: list[Fraction] = []
 
     def enter(self, step: int) -> None:
         """Begin a step; a new bar has its own liquidity."""
@@ -23,8 +29,10 @@ class Liquidity:
         self.flow, self.part = [0] * count, int(walk.part[step - 1])
         if (bar := int(walk.bar[step - 1])) != self.bar:
             self.bar, self.used = bar, [0] * count
-            volumes = zip(self._shares, self.world.volume[:, bar].tolist(), strict=True)
-            self._capacity = [volume * share.numerator // share.denominator for share, volume in volumes]
+            lots = self.world.volume[:, bar].tolist()
+            self.volumes = [scale * volume for scale, volume in zip(self.world.rules.scale, lots, strict=True)]
+            shares = zip(self._shares, lots, strict=True)
+            self._capacity = [volume * share.numerator // share.denominator for share, volume in shares]
 
     def left(self, symbol: int) -> int:
         """Return the lots freed up to this step and not used: of floor(volume x scale x participation) in the bar."""

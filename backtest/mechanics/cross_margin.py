@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from backtest.mechanics.exact import Ints
+from backtest.mechanics.exact import LIMIT, Ints
 from backtest.mechanics.rule import Rule, declared
 
 CROSS_ALLOCATIONS: Mapping[str, Rule] = declared(
@@ -60,16 +60,15 @@ def equity_shares(equity: Ints, maintenance: Ints, place: Ints) -> Ints:
     >>> equity_shares(np.array([100, -100, 7]), np.array([30, 60, 30, 60, 0, 0]), np.array([0, 0, 1, 1, 2, 2])).tolist()
     [33, 67, -34, -66, 0, 7]
     """
-    total = np.bincount(place, minlength=len(equity))  # sizes first: sums of money stay in integers
-    at = np.cumsum(total) - total
-    sums = np.add.reduceat(maintenance, at).tolist() if len(maintenance) else []
-    out, left, before = [], 0, -1
-    last = np.append(place[1:] != place[:-1], True).tolist()
-    all_equity = equity.tolist()
-    for n, who, rest in zip(maintenance.tolist(), place.tolist(), last, strict=True):
-        if who != before:
-            left, before = all_equity[who], who
-        part = left if rest else (all_equity[who] * n // sums[who] if sums[who] else 0)
-        out.append(part)
-        left -= part
-    return np.array(out, dtype=np.int64)
+    if not len(place):
+        return np.empty(0, dtype=np.int64)
+    first = np.diff(place, prepend=-1).nonzero()[0]
+    whole, total = equity[place], np.add.reduceat(maintenance, first).repeat(np.diff(first, append=len(place)))
+    product = whole * maintenance
+    large = (np.abs(whole.astype(np.float64)) * maintenance >= LIMIT).nonzero()[0]  # leaves 64 bits
+    shares: Ints = product // np.maximum(total, 1)
+    columns = (column[large].tolist() for column in (whole, maintenance, total))
+    shares[large] = [amount * required // all_of_it for amount, required, all_of_it in zip(*columns, strict=True)]
+    last = np.append(first[1:], len(place)) - 1
+    shares[last] += whole[last] - np.add.reduceat(shares, first)
+    return shares

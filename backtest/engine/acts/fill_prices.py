@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 
 from backtest.engine.records import Breaches
@@ -37,12 +35,9 @@ def fill_prices(replay: Replay, breaches: Breaches, mine: Ints, wanted: Ints, *,
 def forced_prices(replay: Replay, symbol: int, side: int, base: Ints, *, first_px: int, lots: int) -> Ints:
     """Return ``base`` less the impact of ``lots`` ordered at ``first_px``, clamped to the bar's trade range."""
     world, rules, bar = replay.world, replay.world.rules, replay.liquidity.bar
-    trade_range = replay.prices.trade_range(symbol, bar)
-    scale = rules.scale[symbol]
-    volume = Fraction(int(world.volume[symbol, bar])) * scale
-    bands = world.bands(symbol, bar, -side, scale)
-    shift = IMPACTS[rules.impact].shift(first_px, rules.strength, lots, volume, bands)
-    low, high = trade_range
+    low, high = replay.prices.trade_range(symbol, bar)
+    bands = world.bands(symbol, bar, -side, rules.scale[symbol])
+    shift = IMPACTS[rules.impact].shift(first_px, rules.strength, lots, replay.liquidity.volumes[symbol], bands)
     if shift is None:  # liquidity carried without volume: the worst price of the bar
         return np.full(len(base), low if side > 0 else high, dtype=np.int64)
     most = high + int(base.max(initial=0))  # more moves no price further, and may leave 64 bits

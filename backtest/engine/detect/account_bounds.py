@@ -20,7 +20,8 @@ SIZES = (1024, 128, 16, 2)  # steps of a block, coarse to fine
 FINEST = len(SIZES) - 1
 SHIFT = 10
 PARTS = 1 << SHIFT  # of a segment: places at which a crossing may lie
-CUTS, FEW = 32, 1 << 11  # parts whose ends are probed in one go, while the positions looked at are few
+HALVINGS = 5  # that a search prepares at once, at most
+PROBES = 1 << 11  # positions times places that it looks at in one go
 SLACK = 1e-11  # relative error allowed to the bounds
 
 
@@ -100,7 +101,7 @@ class AccountBounds:
             reach = (holdings.total(least_surplus(holdings, self.ledger, low, high)) <= 0) & is_open
             for level, (block, near) in enumerate(zip(self._blocks, reach, strict=True)):
                 old = block.candidates[self.open[block.candidates]]
-                self._blocks[level] = replace(block, candidates=self._union(old, numbers[near]))
+                self._blocks[level] = replace(block, candidates=self.accounts.distinct(old, numbers[near]))
         self.urgent = numbers[holdings.in_breach(np.array(self.ledger.marks))]
 
     def breaches(self) -> AccountBreaches:
@@ -109,7 +110,7 @@ class AccountBounds:
         length = 1 if jump else PARTS
         found = self._candidates(FINEST, self.prices.step)
         if self.urgent.size:
-            found = self._union(found, self.urgent)
+            found = self.accounts.distinct(found, self.urgent)
         holdings = self.accounts.holdings(found)
         if not found.size:
             return AccountBreaches(holdings, found, length, np.empty((0, len(end)), dtype=np.int64))
@@ -135,12 +136,6 @@ class AccountBounds:
         marked[self.urgent] = True
         return marked[numbers]
 
-    def _union(self, some: Ints, others: Ints) -> Ints:
-        """Return the accounts of either, ascending."""
-        marked = np.zeros(self.accounts.count, dtype=bool)
-        marked[some] = marked[others] = True
-        return marked.nonzero()[0]
-
     def _candidates(self, level: int, step: int) -> Ints:
         """Return the accounts that may be in breach at the end of some step of the block that holds a step."""
         number = (step - 1) // SIZES[level]
@@ -164,13 +159,18 @@ class AccountBounds:
         return found
 
     def _surplus_of_all(self, low: Ints, high: Ints) -> Floats:
-        """Return the bound of all accounts, read block by block."""
-        out, of = np.zeros(self.accounts.count), self.accounts.of
-        for block in self.ledger.world.blocks.values():
-            rows = (of[block] >= 0).nonzero()[0] + block.start
-            if rows.size:  # an account has one row in a block: no place comes twice
-                held = HeldRows(**HeldRows.columns(self.ledger, rows))
-                out[of[rows]] += least_surplus(held, self.ledger, low, high)
+        """Return the bound of all accounts, read side by side."""
+        out, ledger, world = np.zeros(self.accounts.count), self.ledger, self.ledger.world
+        for rows in self.accounts.sides.values():
+            if rows.size:  # an account has one row on a side: no place comes twice
+                held = HeldRows(
+                    rows=rows,
+                    symbol=world.book.symbol[rows],
+                    lots=ledger.lots[rows],
+                    signs=world.position_signs[rows],
+                    cash=ledger.settled_cash(rows),
+                )
+                out[self.accounts.of[rows]] += least_surplus(held, ledger, low, high)
         return out
 
 
@@ -184,7 +184,8 @@ def least_surplus(held: HeldRows, ledger: Ledger, low: Ints, high: Ints) -> Floa
     cell = table.cells(symbol, (most * (1.0 + SLACK)).astype(np.int64) + 1)  # maintenance may jump at a floor
     required = most * (table.rates[cell] / RATE_ONE) - table.deductions[cell]
     if table.any_on_entry:  # that does not follow the mark
-        on_entry = table.maintenance(symbol, held.entry_value, held.entry_value) * (1.0 + SLACK)
+        entry_value = ledger.entry_value[held.rows]
+        on_entry = table.maintenance(symbol, entry_value, entry_value) * (1.0 + SLACK)
         required = np.where(table.on_entry[symbol], on_entry, required)
     worst = np.where(held.signs > 0, held.lots * low.astype(np.float64)[..., symbol], -most)
     surplus: Floats = held.cash + worst - required
@@ -196,16 +197,17 @@ def _places(holdings: Holdings, begin: Ints, end: Ints) -> Ints:
 
     The places that the next halvings may ask for are probed together.
     """
-    last, width = np.full(len(holdings.numbers), PARTS, dtype=np.int64), PARTS  # in breach at the last of the width
-    while width > 1:
-        cuts = min(CUTS if len(holdings.rows) < FEW else 2, width)
+    count = len(holdings.numbers)
+    halvings = min(max((PROBES // len(holdings.rows)).bit_length() - 1, 1), HALVINGS)
+    last, width, mine = np.full(count, PARTS, dtype=np.int64), PARTS, np.arange(count)
+    while width > 1:  # in breach at the last place of the width
+        cuts = min(1 << halvings, width)
         first, width = last - width, width // cuts
-        inner = np.arange(1, cuts)
-        bad = holdings.in_breach(between(begin, end, first + width * inner[:, None]))
-        at, half = np.full(len(last), cuts), cuts
+        bad = holdings.in_breach(between(begin, end, first + width * np.arange(1, cuts)[:, None]))
+        at, half = np.full(count, cuts), cuts
         while half > 1:
             half //= 2
-            at = np.where(bad[at - half - 1, np.arange(len(at))], at - half, at)
+            at = np.where(bad[at - half - 1, mine], at - half, at)
         last = first + width * at
     return last
 

@@ -14,28 +14,15 @@ from backtest.mechanics.exact import MILLIONTH, Bools, Floats, Ints
 Column = TypeVar("Column", Ints, Floats)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeldRows:
-    """Positions gathered by book row, closed ones included: cash with funding settled, money in quanta."""
+    """Positions gathered by book row, closed ones included: lots, sign of their value, cash with funding settled."""
 
     rows: Ints
     symbol: Ints
     lots: Ints
-    signs: Ints  # of their value
+    signs: Ints
     cash: Ints
-    entry_value: Ints
-
-    @staticmethod
-    def columns(ledger: Ledger, rows: Ints) -> dict[str, Ints]:
-        """Gather rows, by column."""
-        return {
-            "rows": rows,
-            "symbol": ledger.world.book.symbol[rows],
-            "lots": ledger.lots[rows],
-            "signs": ledger.world.position_signs[rows],
-            "cash": ledger.settled_cash(rows),
-            "entry_value": ledger.entry_value[rows],
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +70,15 @@ class Holdings(HeldRows):
         values = self.accounts.values_per_lot(marks)
         return self.lots * (values[self.symbol] if values.ndim == 1 else values[..., self.place, self.symbol])
 
+    def entry_value(self) -> Ints:
+        """Return the entry value of each position."""
+        return self.accounts.ledger.entry_value[self.rows]
+
     def figures(self, marks: Ints) -> RowFigures:
         """Return value and maintenance of each position at marks."""
-        value = self.values(marks)
-        table = self.accounts.ledger.world.tier_table
-        return RowFigures(value, table.maintenance(self.symbol, value, self.entry_value))
+        value, table = self.values(marks), self.accounts.ledger.world.tier_table
+        entry_value = self.entry_value() if table.any_on_entry else value
+        return RowFigures(value, table.maintenance(self.symbol, value, entry_value))
 
     def total(self, column: Column) -> Column:
         """Return the sum of a column over the positions of each account."""
@@ -108,7 +99,7 @@ class Holdings(HeldRows):
 
     def sums(self, figures: RowFigures) -> AccountSums:
         """Return the sums of each account, from the figures of each position."""
-        pnl = self.signs * (figures.value - self.entry_value)
+        pnl = self.signs * (figures.value - self.entry_value())
         return AccountSums(self.equity(figures.value), self.total(figures.maintenance), self.total(pnl))
 
     def in_breach(self, marks: Ints) -> Bools:
@@ -124,6 +115,7 @@ class CrossAccounts:
 
     ``of`` is the account number of each row (-1: isolated); the rows of account n, by symbol with the long first,
     are ``rows[starts[n]:starts[n + 1]]``; ``within`` is the place of each book row among those of its account.
+    ``sides`` are the rows of cross accounts by symbol and side.
     """
 
     def __init__(self, ledger: Ledger, mirror: Mirror, of: Ints) -> None:
@@ -132,6 +124,8 @@ class CrossAccounts:
         self.rows: Ints = mine[np.argsort(of[mine], kind="stable")]
         self.count = int(of.max()) + 1
         self.starts: Ints = np.searchsorted(of[self.rows], np.arange(self.count + 1)).astype(np.int64)
+        self._symbols, self._signs = ledger.world.book.symbol[self.rows], ledger.world.position_signs[self.rows]
+        self.sides = {pair: block.start + np.flatnonzero(of[block] >= 0) for pair, block in ledger.world.blocks.items()}
         self.within: Ints = np.zeros(len(of), dtype=np.int64)
         self.within[self.rows] = np.arange(len(mine)) - self.starts[of[self.rows]]
         self.ids: Ints = ledger.world.book.account[self.rows[self.starts[:-1]]]
@@ -149,8 +143,14 @@ class CrossAccounts:
 
     def numbers(self, rows: Ints) -> Ints:
         """Return the accounts of rows, isolated ones left out, ascending."""
-        numbers = self.of[rows]
-        return np.unique(numbers[numbers >= 0])
+        return self.distinct(self.of[rows])
+
+    def distinct(self, *numbers: Ints) -> Ints:
+        """Return numbers of accounts once each, ascending; those of isolated rows left out."""
+        marked = np.zeros(self.count + 1, dtype=bool)  # -1 marks the last place
+        for some in numbers:
+            marked[some] = True
+        return marked[:-1].nonzero()[0]
 
     def holdings(self, numbers: Ints) -> Holdings:
         """Gather the positions of accounts as they are now."""
@@ -158,8 +158,19 @@ class CrossAccounts:
         size = self.starts[numbers + 1] - first
         at = size.cumsum() - size
         place = np.arange(len(numbers)).repeat(size)
-        rows = self.rows[np.arange(len(place)) + (first - at)[place]]
-        return Holdings(**HeldRows.columns(self.ledger, rows), accounts=self, numbers=numbers, place=place, at=at)
+        which = np.arange(len(place)) + (first - at)[place]
+        rows = self.rows[which]
+        return Holdings(
+            rows=rows,
+            symbol=self._symbols[which],
+            lots=self.ledger.lots[rows],
+            signs=self._signs[which],
+            cash=self.ledger.settled_cash(rows),
+            accounts=self,
+            numbers=numbers,
+            place=place,
+            at=at,
+        )
 
     def values_per_lot(self, marks: Ints) -> Ints:
         """Return the value of a lot at marks, in quanta; the last axis is the symbol."""
@@ -185,8 +196,7 @@ class CrossAccounts:
             mirror.refresh()
             self._marked, self._equities = ledger.marked, np.zeros(self.count)
             signs = ledger.world.value_signs.tolist()
-            for (symbol, side), block in ledger.world.blocks.items():
-                rows = np.flatnonzero(self.of[block] >= 0) + block.start
+            for (symbol, side), rows in self.sides.items():
                 if rows.size:
                     per_lot = side * (signs[symbol] * ledger.values[symbol] - ledger.index[symbol] / MILLIONTH)
                     self._equities[self.of[rows]] += mirror.cash[rows] + mirror.lots[rows] * per_lot

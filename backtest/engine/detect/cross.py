@@ -63,8 +63,8 @@ def claims_at_end(replay: Replay, rows: Ints) -> AccountClaims:
     ``rows`` hold all open rows of their accounts.
     """
     accounts = _accounts(replay)
-    numbers, place = np.unique(accounts.of[rows], return_inverse=True)
-    held = accounts.holdings(numbers)
+    held = accounts.holdings(accounts.numbers(rows))
+    place = held.numbers.searchsorted(accounts.of[rows])
     figures = held.figures(np.array(replay.ledger.marks))
     sums = held.sums(figures)
     at = held.at[place] + accounts.within[rows]
@@ -99,7 +99,7 @@ def _allocate(replay: Replay, hits: AccountBreaches) -> list[Crossing]:
         equity, other_maintenance = equity_shares(sums.equity, required, place), np.zeros_like(required)
         first = np.arange(len(at))
     else:
-        loss = -sign * (value - held.entry_value[at])
+        loss = -sign * (value - held.entry_value()[at])
         key = {"maintenance": required, "loss": loss, "notional": value}[world.rules.cross_order]
         order = np.lexsort((np.arange(len(at)), -key, place))
         first = order[np.unique(place[order], return_index=True)[1]]

@@ -215,7 +215,9 @@ def match_pool(claims: Claims, lots: list[int], equity: list[int]) -> Matches:
     for place, most in enumerate(lots):
         if not held or (missing is not None and missing <= 0):
             break
-        k = fewest_lots(claims, held, due, most if most < held else held, missing)
+        k = most if most < held else held
+        if missing is not None:
+            k = fewest_lots(claims, held, due, k, missing)
         part = due * k // held
         amount = claims.close_value(k, part)
         gain = claims.value_sign * (amount - k * claims.value_per_lot)
@@ -229,14 +231,14 @@ def match_pool(claims: Claims, lots: list[int], equity: list[int]) -> Matches:
     return Matches.of(slices, skipped, [])
 
 
-def fewest_lots(claims: Claims, held: int, due: int, most: int, gain: int | None) -> int:
+def fewest_lots(claims: Claims, held: int, due: int, most: int, gain: int) -> int:
     """Return the fewest of ``most`` lots, a slice of ``held`` lots, that gain so many quanta; all where they do not."""
 
     def gain_of(lots: int) -> int:
         amount = claims.close_value(lots, due * lots // held)
         return claims.value_sign * (amount - lots * claims.value_per_lot)
 
-    if gain is None or gain_of(most) < gain:
+    if gain_of(most) < gain:
         return most
     low, high = 1, most  # all gain it, and gain grows with lots
     while low < high:

@@ -47,6 +47,7 @@ class Queue:
         self.coarse: Floats = np.empty(count)
         self.eligible: Bools = np.empty(count, dtype=bool)
         self.late: Bools = np.zeros(count, dtype=bool)
+        self.held: Ints = np.empty(count, dtype=np.int64)  # lots of each position
         self.lots = 0  # of all candidates
         for first in range(0, count, CHUNK):
             piece = slice(first, min(first + CHUNK, count))
@@ -57,7 +58,7 @@ class Queue:
             self.coarse[:] = np.where(self.eligible, -((place - start) % max(self.size, 1)), -np.inf)
         self.order: Ints = np.empty(0, dtype=np.int64)
         self.scores: Floats = np.empty(0)
-        self.top = fetch(self.order)
+        self.top: Candidates
 
     def _score(self, piece: slice, rows: Candidates, eligible: Bools, losers: str) -> None:
         if losers != "ranked":
@@ -66,7 +67,7 @@ class Queue:
                 self.late[piece] = losing
             else:
                 eligible &= ~losing
-        self.eligible[piece] = eligible
+        self.eligible[piece], self.held[piece] = eligible, rows.lots
         out = np.flatnonzero(~eligible)
         self.lots += int(rows.lots.sum()) - int(rows.lots[out].sum())
         if self.rule is not None:
@@ -86,7 +87,7 @@ class Queue:
         for part in parts:
             found = self._first(part, lots, spare)
             done.append(found)
-            lots -= int(self.fetch(found).lots.sum())
+            lots -= int(self.held[found].sum())
             if len(found) < np.count_nonzero(part):
                 break
         self.order = np.concatenate(done)
@@ -112,13 +113,12 @@ class Queue:
             if cut == -np.inf:
                 return self._sorted(np.flatnonzero(part))[0]
             chosen = np.flatnonzero(part & (self.coarse >= cut - abs(cut) * COARSE))
-            held = self.fetch(chosen).lots
-            if len(chosen) <= spare + 1 or int(held.sum()) < lots:
+            if len(chosen) <= spare + 1 or int(self.held[chosen].sum()) < lots:
                 continue
             ordered, scores = self._sorted(chosen)
             # candidates beyond the cut could belong before the last ones: leave those for later
             ordered = ordered[scores > cut + abs(cut) * 2 * COARSE]
-            total = np.cumsum(self.fetch(ordered).lots)
+            total = np.cumsum(self.held[ordered])
             if int(np.searchsorted(total, lots)) + 1 + spare <= len(ordered):
                 return ordered
         raise AssertionError("the last cut lets everyone in")  # pragma: no cover
@@ -129,7 +129,7 @@ class Queue:
         if stride > 1:
             places = np.flatnonzero(part[::stride]) * stride
             places = places[np.argsort(-self.coarse[places])]
-            held = np.cumsum(self.fetch(places).lots) * stride
+            held = np.cumsum(self.held[places]) * stride
             place = int(np.searchsorted(held, lots)) * 5 // 4 + 4 + spare // stride
             while place < len(places):
                 yield float(self.coarse[places[place]])
