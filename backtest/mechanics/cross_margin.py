@@ -60,15 +60,15 @@ def equity_shares(equity: Ints, maintenance: Ints, place: Ints) -> Ints:
     >>> equity_shares(np.array([100, -100, 7]), np.array([30, 60, 30, 60, 0, 0]), np.array([0, 0, 1, 1, 2, 2])).tolist()
     [33, 67, -34, -66, 0, 7]
     """
-    if not len(place):
-        return np.empty(0, dtype=np.int64)
-    first = np.diff(place, prepend=-1).nonzero()[0]
-    whole, total = equity[place], np.add.reduceat(maintenance, first).repeat(np.diff(first, append=len(place)))
+    begins, ends = np.ones(len(place), dtype=bool), np.ones(len(place), dtype=bool)
+    begins[1:] = ends[:-1] = place[1:] != place[:-1]
+    first, last = begins.nonzero()[0], ends.nonzero()[0]
+    whole, total = equity[place], np.add.reduceat(maintenance, first).repeat(last - first + 1)
     product = whole * maintenance
     large = (np.abs(whole.astype(np.float64)) * maintenance >= LIMIT).nonzero()[0]  # leaves 64 bits
     shares: Ints = product // np.maximum(total, 1)
-    columns = (column[large].tolist() for column in (whole, maintenance, total))
-    shares[large] = [amount * required // all_of_it for amount, required, all_of_it in zip(*columns, strict=True)]
-    last = np.append(first[1:], len(place)) - 1
+    if large.size:
+        columns = (column[large].tolist() for column in (whole, maintenance, total))
+        shares[large] = [amount * required // all_of_it for amount, required, all_of_it in zip(*columns, strict=True)]
     shares[last] += whole[last] - np.add.reduceat(shares, first)
     return shares

@@ -50,6 +50,8 @@ def fees(replay: Replay, breaches: Breaches) -> None:
     """Charge the liquidation fee on book fills, at most what the fills left above the bankruptcy value."""
     rules = replay.world.rules
     at = breaches.book_lots.nonzero()[0]
+    if not at.size:
+        return
     surplus = breaches.value_sign[at] * (breaches.book_value[at] - breaches.book_bankruptcy_value[at])
     surplus = np.maximum(surplus, 0)  # below zero where the fund has paid
     breaches.fee[at] = np.minimum(mul_rate(breaches.book_value[at], rules.fee_e9), surplus)
