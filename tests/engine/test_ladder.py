@@ -22,6 +22,7 @@ from backtest.engine.world import Positions, World
 from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, Tiers, breach_mark, deductions, in_breach
+from tests.bench.accounts import cross_world
 from tests.bench.engine_world import engine_world
 
 FIVE = Tiers.of([(0, 50_000_000, 0)])
@@ -243,6 +244,17 @@ def test_steps_without_an_event_are_passed_over_and_no_other(monkeypatch: pytest
         assert all((a[column] == b[column]).all() for column in a)
     assert quick.record.waves == slow.record.waves
     assert quick.ledger.cash.tolist() == slow.ledger.cash.tolist()
+
+
+def test_accounts_cross_at_the_same_places_however_many_halvings_are_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    from backtest.engine.detect import account_bounds
+
+    world = cross_world(300, bars=60)
+    together = simulate(world).record.breaches.columns()
+    monkeypatch.setattr(account_bounds, "PROBES", 1)
+    one_by_one = simulate(world).record.breaches.columns()
+    assert len(set(together["passed"].tolist())) > 3
+    assert all((together[column] == one_by_one[column]).all() for column in together)
 
 
 # --- schedules that step -------------------------------------------------------------------------------------------
