@@ -52,4 +52,4 @@ def _account(replay: Replay, row: int) -> Ints:
     accounts = replay.accounts
     if accounts is None or accounts.of[row] < 0:
         return np.array([row])
-    return accounts.rows_of(accounts.of[row : row + 1]).rows
+    return accounts.holdings(accounts.of[row : row + 1]).rows

@@ -102,7 +102,10 @@ class AccountBounds:
             for level, (block, near) in enumerate(zip(self._blocks, reach, strict=True)):
                 old = block.candidates[self.open[block.candidates]]
                 self._blocks[level] = replace(block, candidates=self.accounts.distinct(old, numbers[near]))
-        self.urgent = numbers[holdings.in_breach(np.array(self.ledger.marks))]
+        waiting = self.accounts.distinct(self.urgent, numbers)
+        if waiting.size > numbers.size:
+            holdings = self.accounts.holdings(waiting)
+        self.urgent = waiting[holdings.in_breach(np.array(self.ledger.marks))]
 
     def breaches(self) -> AccountBreaches:
         """Return the accounts in breach on the segment in progress; at a jump, at the new marks."""
