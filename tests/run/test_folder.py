@@ -24,12 +24,12 @@ from backtest.run.stored import Band, Seeds, Studies, store_studies
 from backtest.schema.tables import VIEWS
 from backtest.sql import tables as sql_tables
 from tests.support.hostile import (
-    EVENT,
-    WINDOW,
     accepted,
     crashbook,
     files,
     picked,
+    prepared,
+    ready,
     refused,
     replay_words,
     run_of,
@@ -100,20 +100,20 @@ def test_a_run_on_disk_is_shown_and_not_repeated(folder: Path) -> None:
 
 
 def test_the_id_changes_with_seed_scenario_venue_code_and_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    ids = {"first": run_of().run_id, "again": run_of().run_id}
+    ids = {"first": ready().run_id, "again": ready().run_id}
     assert ids["first"] == ids.pop("again")
-    ids["seed"] = run_of(seed=2).run_id
-    ids["field"] = run_of(fund_start_usd=1e6).run_id
-    ids["venue"] = run_of(venue="bybit").run_id
+    ids["seed"] = ready(seed=2).run_id
+    ids["field"] = ready(fund_start_usd=1e6).run_id
+    ids["venue"] = ready(venue="bybit").run_id
     with monkeypatch.context() as patch:
         patch.setattr(identity, "code_digest", lambda *_: "2" * 64)
-        ids["code"] = run_of().run_id
+        ids["code"] = ready().run_id
     store(tape())
-    ids["data"] = run_of().run_id
+    ids["data"] = ready().run_id
     store(spoilt(volume=999.0))
-    ids["one volume"] = run_of().run_id
+    ids["one volume"] = ready().run_id
     store(picked([0, *range(15)]))
-    ids["a row given twice"] = run_of().run_id
+    ids["a row given twice"] = ready().run_id
     assert len(set(ids.values())) == len(ids)
 
 
@@ -122,10 +122,10 @@ def test_the_id_changes_with_the_venue_file(tmp_path: Path, monkeypatch: pytest.
     shutil.copytree(real / "data", root / "data")
     (root / "queries").symlink_to(real / "queries")
     monkeypatch.setattr(assets, "asset_root", lambda: root)
-    assert run_of().run_id == pristine.name
+    assert ready().run_id == pristine.name
     profile = root / "data" / "venues" / "binanceusdm.toml"
     profile.write_text(profile.read_text("utf-8").replace("rate = 0.0125", "rate = 0.0126"), "utf-8")
-    assert run_of().run_id != pristine.name
+    assert ready().run_id != pristine.name
 
 
 def test_an_imported_book_is_known_by_its_contents(tmp_path: Path) -> None:
@@ -140,20 +140,18 @@ def test_an_imported_book_is_known_by_its_contents(tmp_path: Path) -> None:
         }
     )
 
-    def replay(frame: pl.DataFrame, name: str) -> str:
+    def identity_of(frame: pl.DataFrame, name: str) -> str:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         write = frame.write_parquet if path.suffix == ".parquet" else frame.write_csv
         write(path)
-        accepted("replay", EVENT, "--positions", str(path), *WINDOW)
-        return open_run().run_id
+        return prepared(positions=str(path)).run_id
 
-    first = replay(book, "book.csv")
-    assert replay(book, "elsewhere/renamed.csv") == first
-    assert replay(book, "book.parquet") == first
-    assert replay(book.sample(fraction=1, shuffle=True, seed=3), "shuffled.csv") == first
-    assert replay(book.with_columns(pl.col("entry_px") + 1), "book.csv") != first
-    assert len(run_ids()) == 2
+    first = identity_of(book, "book.csv")
+    assert identity_of(book, "elsewhere/renamed.csv") == first
+    assert identity_of(book, "book.parquet") == first
+    assert identity_of(book.sample(fraction=1, shuffle=True, seed=3), "shuffled.csv") == first
+    assert identity_of(book.with_columns(pl.col("entry_px") + 1), "book.csv") != first
 
 
 # damage

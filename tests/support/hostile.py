@@ -119,10 +119,15 @@ def files(folder: Path | None = None) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
+def ready(venue: str = VENUE, count: int = 200, **fields: Any) -> Prepared:
+    """Prepare the small replay without the command line."""
+    values = {"venue": venue, "positions": count, "start": START, "end": END, "step_s": 20.0, **fields}
+    return prepare(resolve(EVENT, check_values(values, "test")))
+
+
 def run_of(venue: str = VENUE, count: int = 200, fresh: bool = False, **fields: Any) -> StoredRun:
     """Run the small replay without the command line."""
-    values = {"venue": venue, "positions": count, "start": START, "end": END, "step_s": 20.0, **fields}
-    return execute(prepare(resolve(EVENT, check_values(values, "test"))), fresh=fresh)
+    return execute(ready(venue, count, **fields), fresh=fresh)
 
 
 def tape() -> pl.DataFrame:
