@@ -30,7 +30,7 @@ class Chance:
     --------
     >>> one = Chance.of(3, 16)
     >>> round(one.frac, 4), round(one.low, 3), round(one.high, 3)
-    (0.1875, 0.081, 0.377)
+    (0.1875, 0.078, 0.388)
     """
 
     count: int

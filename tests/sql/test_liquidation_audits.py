@@ -136,7 +136,7 @@ def test_adl_winners_had_equity(tables: Make) -> None:
 )
 def test_adl_follows_rank(queue: str, problems: list[Any], tables: Make) -> None:
     run = tables(
-        runs=[{"ranking": "binance"}],
+        runs=[{"ranking": "binance", "allocation": "queue"}],
         adl_events=[WAVE],
         adl_queue=rows(f"rank status closed_lots\n{queue}", wave_id=1, lots=4),
     )
@@ -149,10 +149,32 @@ def test_adl_follows_rank(queue: str, problems: list[Any], tables: Make) -> None
 )
 def test_scores_fall_along_the_ranks(ranking: str, pnl: int, problems: list[Any], tables: Make) -> None:
     run = tables(
-        runs=[{"ranking": ranking}],
+        runs=[{"ranking": ranking, "allocation": "queue"}],
         adl_queue=rows(f"rank score pnl_usd\n1 3 1\n2 5 {pnl}", wave_id=1, lots=4, closed_lots=4, status="closed"),
     )
     assert run.ask("adl_follows_rank", "rank problem") == problems
+
+
+@pytest.mark.parametrize(
+    ("allocation", "closed", "sound"),
+    [
+        ("pro_rata", (5, 5), True),
+        ("pro_rata", (6, 4), True),  # within a lot of their shares
+        ("pro_rata", (8, 2), False),
+        ("pro_rata_equity", (8, 2), True),
+        ("pro_rata_equity", (5, 5), False),
+        ("water_filling", (8, 2), True),  # in proportion to nothing
+    ],
+)
+def test_shares_are_in_proportion(allocation: str, closed: tuple[int, int], sound: bool, tables: Make) -> None:
+    each = {"wave_id": 1, "rank": None, "lots": 10, "pnl_usd": 1, "status": "partial"}
+    queue = [
+        {**each, "account_id": account, "equity_usd": equity, "closed_lots": lots}
+        for account, equity, lots in zip((1, 2), (400, 100), closed, strict=True)
+    ]
+    run = tables(runs=[{"allocation": allocation}], adl_events=[WAVE], adl_queue=queue)
+    problem = "not in proportion to the others"
+    assert run.ask("adl_follows_rank", "account_id problem") == ([] if sound else [(1, problem), (2, problem)])
 
 
 def test_one_who_is_skipped_after_a_first_slice(tables: Make) -> None:
