@@ -26,6 +26,7 @@ READING = {
         *(
             "dup",
             "sched_getaffinity",
+            "nice",
             "fork",
             "pipe",
             "read",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from backtest.run.prepare import Prepared
     from backtest.run.resolve import Resolved
     from backtest.run.run import StoredRun
+    from backtest.studies.crew import Worker
     from backtest.studies.draws import DrawRequest, Job
 
 NOTES_SHOWN = 6
@@ -174,18 +175,21 @@ def run_all(
     from backtest.run.prepare import prepare
     from backtest.run.whole_venue import whole_venue
 
-    stage("reading bars, drawing the book")
-    prepared = prepare(resolved)
-    for text in [] if quiet else whole_venue(prepared):
-        print_line(f"note: {text}")
-    show, steps = stage("replaying"), 0
+    steps = 0
 
     def count(done: int, total: int) -> None:
         nonlocal steps
         steps = done
         show(done, total)
 
-    with drawing(prepared, given, extras.draws) as job:
+    stage("reading bars, drawing the book")
+    with ExitStack() as work:
+        waiting = work.enter_context(early_workers(extras.draws))
+        prepared = prepare(resolved)
+        for text in [] if quiet else whole_venue(prepared):
+            print_line(f"note: {text}")
+        job = work.enter_context(drawing(prepared, given, extras.draws, waiting))
+        show = stage("replaying")
         run, made = execute(prepared, count, extras.fresh), None
         if job is not None:
             if extras.report and job.crew is not None and not extras.studies:
@@ -230,14 +234,28 @@ def draw_request(
 
 
 @contextmanager
-def drawing(prepared: Prepared, given: Mapping[str, Any], request: DrawRequest | None) -> Iterator[Job | None]:
+def early_workers(request: DrawRequest | None) -> Iterator[list[Worker]]:
+    """Yield workers of draws that start while the run is prepared, none where no draws are wanted."""
+    if request is None or not request.size:
+        yield []
+        return
+    from backtest.studies.draws import early_workers as of_draws
+
+    with of_draws(request) as waiting:
+        yield waiting
+
+
+@contextmanager
+def drawing(
+    prepared: Prepared, given: Mapping[str, Any], request: DrawRequest | None, waiting: list[Worker]
+) -> Iterator[Job | None]:
     """Yield draws under way, None where none are wanted."""
     from backtest.studies.draws import started
 
     if request is None or not request.size:
         yield None
         return
-    with started(prepared, given, request) as job:
+    with started(prepared, given, request, waiting) as job:
         yield job
 
 

@@ -17,7 +17,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -28,14 +28,37 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]
 MOST_WORKERS = 8
+BEHIND = 10  # how far workers stand back: their parent has work of its own, which all wait for at the end
 LENGTH = 8  # bytes before each message
-_START = "import sys; sys.path[:] = {path!r}; from backtest.studies.crew import serve; serve()"
+Worker = subprocess.Popen[bytes]
+_START = "import sys; sys.path[:] = {path!r}; import {module}; from backtest.studies.crew import serve; serve()"
 
 
 def worker_count(jobs: int) -> int:
     """Return how many workers are of use: one a processor, at most eight, no more than jobs."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(min(allowed, MOST_WORKERS, jobs), 1)
+
+
+@contextmanager
+def early(work: Callable[..., Any], workers: int) -> Iterator[list[Worker]]:
+    """Start workers that import the module of their work while the task is not ready yet.
+
+    A crew takes them from the list; those that none has taken are ended with the block.
+    """
+    waiting = [_start(work) for _ in range(workers)]
+    try:
+        yield waiting
+    finally:
+        for worker in waiting:
+            worker.kill()
+            worker.communicate()
+
+
+def _start(work: Callable[..., Any]) -> Worker:
+    code = _START.format(path=sys.path, module=work.__module__)
+    command = [sys.executable, "-c", code]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +111,8 @@ class Crew(Generic[Task, Result]):
         Their number, or the numbers themselves.
     name
         The noun of a job in messages.
+    waiting
+        Workers that were started early; they are taken first.
     """
 
     work: Callable[[Task, int], Result]
@@ -95,9 +120,10 @@ class Crew(Generic[Task, Result]):
     jobs: int | Sequence[int]
     workers: int
     name: str = "job"
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    waiting: list[Worker] = field(default_factory=list)
+    processes: list[Worker] = field(default_factory=list)
     _attendants: list[threading.Thread] = field(default_factory=list)
-    _waiting: queue.SimpleQueue[int] = field(default_factory=queue.SimpleQueue)
+    _open: queue.SimpleQueue[int] = field(default_factory=queue.SimpleQueue)
     _news: queue.SimpleQueue[Done[Result] | _Failed | Ended] = field(default_factory=queue.SimpleQueue)
 
     @property
@@ -106,14 +132,11 @@ class Crew(Generic[Task, Result]):
         return range(self.jobs) if isinstance(self.jobs, int) else self.jobs
 
     def __enter__(self) -> Self:
-        code = _START.format(path=sys.path)
         for number in self.numbers:
-            self._waiting.put(number)
+            self._open.put(number)
         message = pickle.dumps((self.work, self.task), protocol=pickle.HIGHEST_PROTOCOL)
         for _ in range(self.workers):
-            process = subprocess.Popen(
-                [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-            )
+            process = self.waiting.pop() if self.waiting else _start(self.work)
             self.processes.append(process)
             self._attendants.append(threading.Thread(target=self._attend, args=(process, message), daemon=True))
             self._attendants[-1].start()
@@ -125,7 +148,7 @@ class Crew(Generic[Task, Result]):
         for attendant in self._attendants:
             attendant.join()
 
-    def _attend(self, process: subprocess.Popen[bytes], message: bytes) -> None:
+    def _attend(self, process: Worker, message: bytes) -> None:
         """Hand a worker its task, then one job after another, and pass on what it answers."""
         assert process.stdin is not None
         assert process.stdout is not None
@@ -134,7 +157,7 @@ class Crew(Generic[Task, Result]):
             _write(process.stdin, message)
             answers = _messages(process.stdout)
             while True:
-                number = self._waiting.get_nowait()
+                number = self._open.get_nowait()
                 _write(process.stdin, pickle.dumps(number))
                 answer = next(answers, None)
                 if answer is None:
@@ -218,6 +241,8 @@ def run_here(
 def serve() -> None:
     """Run the jobs of a worker process: the task and the numbers of jobs come on stdin, answers go to stdout."""
     incoming, outgoing = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    if hasattr(os, "nice"):
+        os.nice(BEHIND)
     os.dup2(2, 1)  # what a library prints must not stand between the answers
     messages = _messages(incoming)
     work, task = pickle.loads(next(messages))

@@ -20,7 +20,7 @@ from backtest.run.identity import code_digest
 from backtest.run.resolve import Resolved
 from backtest.run.run import StoredRun
 from backtest.run.stored import read_studies, store_studies
-from backtest.studies.crew import Crew, run_here, worker_count
+from backtest.studies.crew import Crew, Worker, early, run_here, worker_count
 from backtest.studies.one_draw import SEEDS, DrawResult, DrawTask, run_draw
 from backtest.studies.parameters import Parameter, Parameters, draw, parameters_of
 from backtest.studies.study import Progress
@@ -118,7 +118,21 @@ def _field(parameter: Parameter) -> DrawnField:
 
 
 @contextmanager
-def started(prepared: Prepared, overrides: Mapping[str, Any], request: DrawRequest) -> Iterator[Job]:
+def early_workers(request: DrawRequest | None) -> Iterator[list[Worker]]:
+    """Start the workers of draws while the run is being prepared; none where none are wanted."""
+    workers = _workers(request) if request is not None and request.size else 1
+    with early(run_draw, workers if workers > 1 else 0) as waiting:
+        yield waiting
+
+
+def _workers(request: DrawRequest) -> int:
+    return worker_count(request.size) if request.workers is None else request.workers
+
+
+@contextmanager
+def started(
+    prepared: Prepared, overrides: Mapping[str, Any], request: DrawRequest, waiting: list[Worker] | None = None
+) -> Iterator[Job]:
     """Yield the draws of a run, under way; what still works when the block is left, by Ctrl-C for example, is ended.
 
     Nothing is started where the same draws are stored beside the run, or with one worker: ``Job.store`` then runs them
@@ -130,6 +144,8 @@ def started(prepared: Prepared, overrides: Mapping[str, Any], request: DrawReque
         The run, on whose market all draws are replayed.
     overrides
         Fields that the user gave; they are not drawn.
+    waiting
+        Workers of ``early_workers``.
     """
     resolved = prepared.resolved
     parameters = parameters_for(request.priors, resolved, overrides, request.positions)
@@ -143,13 +159,13 @@ def started(prepared: Prepared, overrides: Mapping[str, Any], request: DrawReque
     )
     job = Job(task, request, parameters, _identity(prepared, request, parameters))
     known = read_studies(inside(runs_folder(), prepared.run_id)).draws
-    workers = worker_count(request.size) if request.workers is None else request.workers
+    workers = _workers(request)
     if known is not None and known.identity == job.identity and not request.fresh:
         yield replace(job, stored=True)
     elif workers < 2:
         yield job
     else:
-        with Crew(run_draw, task, request.size, workers, "draw") as crew:
+        with Crew(run_draw, task, request.size, workers, "draw", waiting or []) as crew:
             yield replace(job, crew=crew)
 
 

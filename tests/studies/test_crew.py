@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from backtest.errors import ConfigError, CrashbookError
-from backtest.studies.crew import Crew, Done, Ended, run_here
+from backtest.studies.crew import Crew, Done, Ended, early, run_here
 
 LIMIT_S = 60  # ends a test that hangs
 PARENT = """
@@ -86,6 +86,16 @@ def test_jobs_that_a_dead_worker_took_are_named_and_the_others_still_run() -> No
     assert sorted(each.number for each in news if isinstance(each, Done)) == [1, 5, 6]
     ended = sorted(((each.cause, each.number) for each in news if isinstance(each, Ended)), key=str)
     assert ended == [("exit code 0", None), ("killed by signal 9", 3)]
+
+
+def test_workers_may_be_started_before_there_is_a_task() -> None:
+    with early(squared, 3) as waiting:
+        first, *_, last = waiting
+        with Crew(squared, 100, 5, 2, waiting=waiting) as crew:
+            assert crew.results() == [100, 101, 104, 109, 116]
+            assert last in crew.processes
+        assert waiting == [first]
+    assert first.returncode == -signal.SIGKILL  # nobody needed it
 
 
 def test_a_refusal_names_its_job() -> None:
