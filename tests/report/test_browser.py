@@ -59,7 +59,7 @@ def browser() -> Iterator[Any]:
 def pages(reports: Reports, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder, cases = (
         tmp_path_factory.mktemp("pages"),
-        {"full": "watched", "empty": "no liquidation", "evil": "evil names"},
+        {"full": "watched", "draws": "draws", "empty": "no liquidation", "evil": "evil names"},
     )
     for name, case in cases.items():
         (folder / f"{name}.html").write_text(reports.page(case), encoding="utf-8")
@@ -93,7 +93,7 @@ def full(browser: Any, pages: dict[str, Path]) -> Iterator[Visit]:
         yield visit
 
 
-@pytest.mark.parametrize("name", ["full", "empty", "evil"])
+@pytest.mark.parametrize("name", ["full", "draws", "empty", "evil"])
 def test_nothing_overflows_nothing_is_logged_nothing_is_requested(
     browser: Any, pages: dict[str, Path], name: str
 ) -> None:
