@@ -50,8 +50,8 @@ class DrawRequest:
     fresh: bool = False
 
 
-def check_size(size: int) -> None:
-    """Refuse a number of draws that gives no band.
+def check_size(size: int, zero: str = "none") -> None:
+    """Refuse a number of draws that gives no band; ``zero`` says what 0 stands for.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def check_size(size: int) -> None:
         If it is 1, or beyond the most.
     """
     if size and not LEAST <= size <= MOST:
-        raise UsageError(f"--draws {size}: allowed are 0 for none, or {LEAST} to {MOST:,}, which have a band")
+        raise UsageError(f"--draws {size}: allowed are 0 for {zero}, or {LEAST} to {MOST:,}, which have a band")
 
 
 def parameters_for(

@@ -26,10 +26,10 @@ from backtest.run.prepare import Prepared, ruled
 from backtest.run.resolve import Resolved, resolve
 from backtest.run.tables.shared import Shared
 from backtest.studies.crew import Crew, run_here, worker_count
-from backtest.studies.draws import BOOK_SIZE
+from backtest.studies.draws import BOOK_SIZE, check_size
 from backtest.studies.markets import Markets
 from backtest.studies.one_draw import DrawTask, finished, prepared_draw
-from backtest.studies.paired import DRAWS, PairedRequest, check_draws, task_of
+from backtest.studies.paired import AS_IT_IS, DRAWS, PairedRequest, task_of
 from backtest.studies.pool import CAUSES, SIZED, Cause, Pool, adl_by_cause, cause_of
 from backtest.studies.study import Progress
 
@@ -187,7 +187,7 @@ def fund_size(request: FundRequest, progress: Progress | None = None) -> FundSiz
     """
     if not 0 < request.no_adl < 1:
         raise UsageError(f"--no-adl {request.no_adl:g}: allowed is a share between 0 and 1, such as 0.99")
-    check_draws(request.draws)
+    check_size(request.draws, AS_IT_IS)
     get_event(request.event)
     resolved = resolve(request.event, request.given)
     market = Markets().of(resolved)

@@ -16,7 +16,7 @@ import numpy as np
 from backtest.catalogue.events import get_event
 from backtest.catalogue.priors import Priors
 from backtest.engine.branches import OF_WAVES, branchable, simulate_branches
-from backtest.errors import CrashbookError, UsageError
+from backtest.errors import CrashbookError
 from backtest.market.path import MarketPath
 from backtest.mechanics.exact import Floats, Ints
 from backtest.run.finished import Finished
@@ -29,7 +29,7 @@ from backtest.scenario.values import merge
 from backtest.studies.alternatives import Alternative
 from backtest.studies.cohorts import Accounts, Group, GroupGains, gains_of
 from backtest.studies.crew import Crew, run_here, worker_count
-from backtest.studies.draws import BOOK_SIZE, LEAST, MOST
+from backtest.studies.draws import BOOK_SIZE, check_size
 from backtest.studies.markets import Markets
 from backtest.studies.metrics import METRICS, Figures, figures_of
 from backtest.studies.one_draw import SEEDS, DrawTask, finished, prepared_draw
@@ -39,7 +39,7 @@ from backtest.studies.study import Progress
 if TYPE_CHECKING:
     import polars as pl
 
-DRAWS = 16
+DRAWS, AS_IT_IS = 16, "the scenario as it is"  # what 0 draws stand for
 GAINS = tuple(column.name for column in fields(GroupGains))
 
 
@@ -94,18 +94,6 @@ class Paired:
     notes: tuple[str, ...]
 
 
-def check_draws(draws: int) -> None:
-    """Refuse a number of draws that gives no band.
-
-    Raises
-    ------
-    UsageError
-        If it is 1, or beyond the most.
-    """
-    if draws and not LEAST <= draws <= MOST:
-        raise UsageError(f"--draws {draws}: allowed are 0 for the scenario as it is, or {LEAST} to {MOST:,}")
-
-
 def compare(request: PairedRequest, progress: Progress | None = None) -> Paired:
     """Run every draw under every alternative and return the figures.
 
@@ -116,7 +104,7 @@ def compare(request: PairedRequest, progress: Progress | None = None) -> Paired:
     CrashbookError
         An alternative cannot run; the message names it and, in a draw, the draw.
     """
-    check_draws(request.draws)
+    check_size(request.draws, AS_IT_IS)
     get_event(request.event)
     resolved = {}
     for each in request.alternatives:

@@ -13,8 +13,9 @@ from backtest.run.resolve import resolve
 from backtest.studies.alternatives import Alternative, named, policies, settings, venues
 from backtest.studies.cohorts import Group
 from backtest.studies.compared import compared
+from backtest.studies.draws import check_size
 from backtest.studies.metrics import METRICS
-from backtest.studies.paired import Paired, PairedRequest, check_draws, compare
+from backtest.studies.paired import AS_IT_IS, Paired, PairedRequest, compare
 
 GIVEN = {"coins": ("BTC", "SOL"), "step_s": 20.0}
 
@@ -131,4 +132,4 @@ def test_alternatives_that_cannot_be() -> None:
     with pytest.raises(ConfigError, match=r"--set: seed = -1; allowed"):
         settings(["seed=-1"])
     with pytest.raises(UsageError, match="--draws 1: allowed are 0 for the scenario as it is, or 2 to 10,000"):
-        check_draws(1)
+        check_size(1, AS_IT_IS)

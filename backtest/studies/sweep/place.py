@@ -105,12 +105,15 @@ def place_of(address: str | None, name: str) -> Place:
     return Cloud(address) if "://" in address else Folder(Path(address))
 
 
-def rows_kept(place: Place, keys: Mapping[int, str]) -> dict[int, Row]:
-    """Return the rows of finished scenarios by number; one that cannot be read, or holds an error, is run again."""
+def rows_kept(place: Place, keys: Mapping[int, str], *, folders: bool) -> dict[int, Row]:
+    """Return the rows of finished scenarios by number; one that cannot be read, or holds an error, is run again.
+
+    With ``folders`` so is one that left no run folder.
+    """
     names = place.names()
     out = {}
     for number, key in keys.items():
-        if key in names and (row := _row(place, key)) is not None and not row.error:
+        if key in names and (row := _row(place, key)) is not None and not row.error and (row.run_id or not folders):
             out[number] = row
     return out
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
@@ -34,7 +34,7 @@ MEASURES = ("liquidated_usd", "adl_usd", "adl_positions", "first_liquidation_s",
 BANDS = ("liquidated_usd", "adl_usd", "first_adl_s", "pool_low_usd", "uncovered_usd")
 QUANTILES = (0.05, 0.95)
 LARGEST_BOOK = 8 << 30  # bytes of a file of positions
-_MARKETS = Markets(most=4)  # of this process; the scenarios of a sweep share few
+MARKETS_KEPT = 4  # of a process; the scenarios of a sweep share few
 Key = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
 
 
@@ -64,11 +64,13 @@ class Row(Record, frozen=True):
 class Task:
     """What all scenarios of a sweep share on their way to a worker, and the scenarios by number.
 
-    ``folders``: whether each leaves a run folder in the workspace of the worker.
+    ``data`` is the digest of catalogue and lake. ``folders``: whether each scenario leaves a run folder in the
+    workspace of the worker.
     """
 
     points: Mapping[int, Point]
     keys: Mapping[int, str]
+    data: str
     draws: int
     draw_positions: int
     priors: Priors
@@ -76,10 +78,7 @@ class Task:
 
     def only(self, number: int) -> Task:
         """Return the task of one scenario, which is all that a machine far away needs."""
-        return Task(
-            points={number: self.points[number]}, keys={number: self.keys[number]}, draws=self.draws,
-            draw_positions=self.draw_positions, priors=self.priors, folders=self.folders,
-        )  # fmt: skip
+        return replace(self, points={number: self.points[number]}, keys={number: self.keys[number]})
 
 
 def run_point(task: Task, number: int) -> Row:
@@ -103,15 +102,16 @@ def failed(point: Point, key: str, reason: str) -> Row:
 
 def _replayed(task: Task, resolved: Resolved, key: str) -> Row:
     """Replay a scenario once; a run folder tells more of the market, which is then read for it alone."""
-    prepared = prepare(resolved, market=None if task.folders else _MARKETS.of(resolved))
+    prepared = prepare(resolved, market=None if task.folders else _markets(task.data).of(resolved))
     done = finished(prepared)
     run_id = stored(prepared, done).run_id if task.folders else ""
+    found = headlines(done)
     return Row(
         key=key,
         event=resolved.event.id,
         venue=resolved.venue.id,
         run_id=run_id,
-        values={name: _number(getattr(headlines(done), name)) for name in MEASURES},
+        values={name: _number(getattr(found, name)) for name in MEASURES},
     )
 
 
@@ -120,7 +120,7 @@ def _drawn(task: Task, resolved: Resolved, point: Point, key: str) -> Row:
     parameters = parameters_for(task.priors, resolved, point.fields)
     work = DrawTask(
         resolved=resolved,
-        market=_MARKETS.of(resolved),
+        market=_markets(task.data).of(resolved),
         positions=None,
         parameters=parameters.rows,
         values=tuple(draw(parameters.rows, resolved, task.draws, task.priors.accepted)),
@@ -150,27 +150,34 @@ def _number(value: float | None) -> float | None:
     return None if value is None else float(value)
 
 
-def keys_of(plan: Plan, points: Sequence[Point]) -> list[str]:
+@lru_cache(maxsize=1)
+def _markets(data: str) -> Markets:
+    """Return the markets that this process has built; a worker of a cluster outlives a change of the lake."""
+    return Markets(most=MARKETS_KEPT)
+
+
+def keys_of(plan: Plan, points: Sequence[Point], data: str) -> list[str]:
     """Return the key of each scenario: a digest of all that decides its row, so that a changed input is run again."""
     shared = hashlib.sha256()
     shared.update(code_digest("studies").encode())
     shared.update("".join(f"{name}={version(name)};" for name in IDENTITY).encode())
-    shared.update(f"{plan.draws};{plan.draw_positions};{plan.priors.digest};{_data_digest()}".encode())
+    shared.update(f"{plan.draws};{plan.draw_positions};{plan.priors.digest};{data}".encode())
     encoder = msgspec.json.Encoder(order="deterministic")
 
     def key(point: Point) -> str:
         own = hashlib.sha256(shared.digest() + encoder.encode((point.event, point.fields)))
-        if book := point.fields.get("positions_file"):
-            own.update(_contents_digest(book).encode())
+        policy = str(point.fields.get("adl_allocation", "")).rpartition(":")[0]  # FILE.py of FILE.py:FUNCTION
+        for path in (point.fields.get("positions_file"), policy):
+            own.update(_contents_digest(path).encode() if path else b"-")
         return own.hexdigest()[:16]
 
     return [key(point) for point in points]
 
 
-def _contents_digest(book: str) -> str:
-    """Return the digest of a file of positions, nothing if it cannot be read: its scenarios say why."""
+def _contents_digest(path: str) -> str:
+    """Return the digest of a file that a scenario names, nothing if it cannot be read: the scenario says why."""
     try:
-        return hashlib.sha256(read_regular(Path(book), LARGEST_BOOK)).hexdigest()
+        return hashlib.sha256(read_regular(Path(path), LARGEST_BOOK)).hexdigest()
     except (OSError, CrashbookError):
         return ""
 
@@ -185,7 +192,7 @@ def _catalogue_digest() -> str:
     return digest.hexdigest()
 
 
-def _data_digest() -> str:
+def data_digest() -> str:
     """Return a digest of the catalogue, and of names, sizes and times of the files in the lake."""
     digest, lake = hashlib.sha256(_catalogue_digest().encode()), lake_folder()
     for path in sorted(lake.rglob("*")) if lake.is_dir() else ():

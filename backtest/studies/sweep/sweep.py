@@ -13,7 +13,7 @@ from backtest.studies.crew import Crew, Done, worker_count
 from backtest.studies.study import Progress
 from backtest.studies.sweep.place import ROWS, SUFFIX, Place, rows_kept
 from backtest.studies.sweep.plan import Plan, Point
-from backtest.studies.sweep.row import Row, Task, failed, keys_of, run_point
+from backtest.studies.sweep.row import Row, Task, data_digest, failed, keys_of, run_point
 
 TRIES = 2  # of a scenario whose worker died
 Answers = Iterator[tuple[int, Row | str]]  # a row by number, or why its worker died
@@ -57,13 +57,14 @@ def sweep(
         The place refuses a row.
     """
     points = tuple(plan.points())
-    keys = dict(enumerate(keys_of(plan, points)))
-    found = {} if fresh else rows_kept(place, keys)
+    data = data_digest()
+    keys = dict(enumerate(keys_of(plan, points, data)))
+    found = {} if fresh else rows_kept(place, keys, folders=folders)
     kept = len(found)
     missing = [number for number in keys if number not in found]
     task = Task(
         points={number: points[number] for number in missing}, keys={number: keys[number] for number in missing},
-        draws=plan.draws, draw_positions=plan.draw_positions, priors=plan.priors, folders=folders,
+        data=data, draws=plan.draws, draw_positions=plan.draw_positions, priors=plan.priors, folders=folders,
     )  # fmt: skip
     for number, row in _rows(task, missing, workers, executor):
         place.write(f"{row.key}{SUFFIX}", msgspec.json.encode(row), ROWS)

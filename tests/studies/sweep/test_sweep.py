@@ -15,7 +15,7 @@ from backtest.errors import CrashbookError, UsageError
 from backtest.studies.sweep import sweep as module
 from backtest.studies.sweep.place import ROWS, Cloud, Folder
 from backtest.studies.sweep.plan import Plan, read_plan
-from backtest.studies.sweep.row import Row, Task, failed, run_point
+from backtest.studies.sweep.row import Row, Task, failed, keys_of, run_point
 from backtest.studies.sweep.sweep import sweep
 from backtest.studies.sweep.table import parquet, table_of
 from tests.support.plain import LONG_STEPS
@@ -73,6 +73,18 @@ def test_what_is_finished_is_not_run_again(
     assert len(ran) == 2
     changed = read_plan({**TABLE, "grid": {"seed": [2, 3, 4]}})
     assert sweep(changed, Folder(tmp_path), workers=1).kept == 3
+
+
+def test_what_a_scenario_names_is_part_of_its_key(tmp_path: Path) -> None:
+    policy = tmp_path / "mine.py"
+    plan = read_plan({**TABLE, "set": {**SMALL, "adl_allocation": f"{policy}:pay"}})
+    points = list(plan.points())
+    keys = []
+    for text, data in (("a = 1", "lake"), ("a = 2", "lake"), ("a = 1", "other lake"), ("a = 1", "lake")):
+        policy.write_text(text)
+        keys.append(tuple(keys_of(plan, points, data)))
+    assert len(set(keys)) == 3
+    assert keys[0] == keys[3]
 
 
 def test_a_refused_scenario_is_a_row_and_is_tried_again(tmp_path: Path) -> None:
@@ -140,9 +152,12 @@ def test_run_folders_are_kept_on_request(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setenv("CRASHBOOK_HOME", str(tmp_path))
     plan = read_plan({**TABLE, "grid": {}, "scenario": [{}, {"mark_half_life_s": 11}]})
-    rows = sweep(plan, Folder(tmp_path / "rows"), workers=1, folders=True).rows
-    others = sweep(plan, Folder(tmp_path / "others"), workers=1).rows  # without folders: the same numbers
-    assert [row.values for row in others] == [row.values for row in rows]
+    place = Folder(tmp_path / "rows")
+    without = sweep(plan, place, workers=1).rows
+    done = sweep(plan, place, workers=1, folders=True)
+    assert (done.kept, sweep(plan, place, workers=1).kept) == (0, 2)  # a row without a folder is run again for it
+    rows = done.rows
+    assert [row.values for row in without] == [row.values for row in rows]
     row = rows[1]
     run = open_run(row.run_id)
     assert float(run.summary()["liquidated_usd"]) == row.values["liquidated_usd"]
