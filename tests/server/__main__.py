@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import socket
 from pathlib import Path
 
 from tests.server.app import LocalVenues
@@ -17,14 +18,19 @@ def main() -> None:
     parser.add_argument("--config", type=Path, help="write an exchange configuration (TOML) that leads here")
     parser.add_argument("--archive", type=Path, help="a folder to serve under /archive")
     options = parser.parse_args()
-    signals = {signal.SIGINT, signal.SIGTERM}
-    # blocked before the server's thread starts, which inherits the mask: only ``sigwait`` sees them
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    with LocalVenues(crash_days(), archive=options.archive, port=options.port) as venues:
+    # A signal may come to any thread, also to one that a library started at its import: the byte it writes is what
+    # the main thread waits for.
+    told, writer = socket.socketpair()
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    with told, writer, LocalVenues(crash_days(), archive=options.archive, port=options.port) as venues:
         if options.config is not None:
             venues.write_config(options.config)
         print(venues.base, flush=True)
-        signal.sigwait(signals)
+        told.recv(1)
+        signal.set_wakeup_fd(-1)
 
 
 if __name__ == "__main__":

@@ -287,10 +287,9 @@ def test_the_server_of_the_command_line_stops_with_a_connection_open(tmp_path: P
         assert server.stderr is not None
         base = server.stdout.readline().strip()
         answer = requests.get(f"{base}/bybit/v5/market/time", timeout=5).json()
-        idle = socket.create_connection(("127.0.0.1", int(base.rpartition(":")[2])))  # nobody's request under way
-        os.kill(server.pid, signal.SIGINT)
-        assert server.wait(timeout=60) == 0
-        idle.close()
+        with socket.create_connection(("127.0.0.1", int(base.rpartition(":")[2]))):  # nobody's request under way
+            os.kill(server.pid, signal.SIGINT)
+            assert server.wait(timeout=60) == 0
         assert server.stdout.read() + server.stderr.read() == ""
     assert answer["retCode"] == 0
     assert base in config.read_text(encoding="utf-8")
