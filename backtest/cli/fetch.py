@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from backtest.cli import interrupt
+from backtest.cli import fetch_reservoir, interrupt
 from backtest.cli.command import command
 from backtest.cli.fetch_tables import days_text, outcome_table, plan_table
 from backtest.cli.messages import mask_logs, print_line
@@ -51,6 +51,8 @@ class Options:
     dry_run: bool
     availability: bool
     refetch: bool
+    max_usd: float
+    yes: bool
     reach: bool
 
 
@@ -78,6 +80,7 @@ def _coins(context: click.Context, parameter: click.Parameter, text: str | None)
     "crashbook fetch 2025-10-10",
     "crashbook fetch 2024-08-05 --venue bybit --coins BTC,ETH --series ohlcv,mark_ohlcv,funding",
     "crashbook fetch 2025-10-10 --archive binance=downloads --series depth",
+    "crashbook fetch 2025-10-10 --archive reservoir=s3://hydromancer-reservoir --dry-run",
 )
 @click.argument("event", required=False)
 @click.option("--venue", help="Venue asked first; by default the event's first.")
@@ -88,7 +91,9 @@ def _coins(context: click.Context, parameter: click.Parameter, text: str | None)
 @click.option("--timeframe", default="1m", show_default=True, help="Bars of 1m, or 1s from archives of trades.")
 @click.option("--only", is_flag=True, help="Ask the first venue only.")
 @click.option("--archive", "archives", metavar="NAME=PLACE", multiple=True,
-              help="Folder or address of an archive (binance, bitmex, hyperliquid), asked first.")  # fmt: skip
+              help="Folder or address of an archive (binance, bitmex, hyperliquid), asked first; reservoir: the "
+              "true book, fills and bars of a second of Hyperliquid, alone.")  # fmt: skip
+@fetch_reservoir.options
 @click.option("--exchange-config", "config", type=click.Path(path_type=Path), metavar="FILE",
               help="TOML: addresses, proxies, headers, timeouts and rate limits of the venues.")  # fmt: skip
 @click.option("--fills", type=click.Path(path_type=Path), multiple=True, metavar="FILE",
@@ -139,6 +144,12 @@ def fetch(event: str | None, output: Output, **options: Any) -> None:
     crash = get_event(event)
     if files:
         _read_files(crash, given, output)
+        return
+    if root := _reservoir(given.archives):
+        fetch_reservoir.read_reservoir(
+            crash, root, given.coins, output, depth="depth" in given.series, max_usd=given.max_usd, yes=given.yes,
+            dry_run=given.dry_run,
+        )  # fmt: skip
         return
     order = _order(crash, given)
     if given.dry_run:
@@ -196,6 +207,15 @@ def _order(crash: CrashEvent, given: Options) -> Order:
         archives_first=bool(archives),
     )
     return Order(wanted, settings, given.refetch, bool(given.series))
+
+
+def _reservoir(options: Sequence[str]) -> str:
+    """Return the place of the archive of true books, empty if it is not asked for; it is read alone."""
+    prefix = f"{fetch_reservoir.ARCHIVE}="
+    roots = [text.removeprefix(prefix) for text in options if text.startswith(prefix)]
+    if roots and len(options) > 1:
+        raise UsageError(f"--archive {prefix}PLACE is read alone; fetch from other archives by a command of their own")
+    return roots[0] if roots else ""
 
 
 def public_archives() -> dict[str, str]:
