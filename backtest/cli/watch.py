@@ -16,7 +16,7 @@ from backtest.cli.progress import stages
 from backtest.cli.table import Table, as_json, table_of
 from backtest.cli.text import bullets, heading, section
 from backtest.errors import UsageError
-from backtest.formatting import clock, duration, percent, period, price, significant, usd
+from backtest.formatting import clock, duration, percent, period, price, significant, usd, usd_band
 
 if TYPE_CHECKING:
     from backtest.run.stored import Band
@@ -92,7 +92,7 @@ def watch(
     if output.format == "json":
         page(as_json(plain(found)).decode() + "\n", output)
     elif output.for_reader:
-        page(text_of(found), output)
+        page(text_of(found, notes=not output.quiet), output)
     else:
         emit(found.summary, output)
     if not output.for_reader:
@@ -138,8 +138,8 @@ def plain(found: Watched) -> dict[str, Any]:
     }
 
 
-def text_of(found: Watched) -> str:
-    """Return the answer for a reader."""
+def text_of(found: Watched, *, notes: bool = True) -> str:
+    """Return the answer for a reader, ``notes`` with what its columns mean and what to know of the draws."""
     window = period(found.start, found.end)
     priors = f"{found.drawn} priors and the seed" if found.drawn else "the seed alone"
     head = [
@@ -150,7 +150,8 @@ def text_of(found: Watched) -> str:
     for name in dict.fromkeys(row.position for row in found.rows):
         rows = [row for row in found.rows if row.position == name]
         parts += [_position(found, rows[0]), section("by leverage", _by_leverage(found, rows))]
-    parts += [bullets("columns", MEANING), bullets("notes", found.notes)]
+    if notes:
+        parts += [bullets("columns", MEANING), bullets("notes", found.notes)]
     return "".join(parts)
 
 
@@ -167,17 +168,13 @@ def _position(found: Watched, row: WatchSummary) -> str:
         ("ADL", _chance(row.adl)),
         *_when(found, "  first", bands["first_adl_s"]),
         *_line("  closed", percent, bands["adl_frac"]),
-        *_line("  ahead", usd, bands["ahead_usd"]),
-        *_line("  wave took", usd, bands["taken_usd"]),
+        *_usd_line("  ahead", bands["ahead_usd"], _median(", the wave took {}", usd, bands["taken_usd"])),
         *_line("  close price", price, bands["close_px"]),
-        *_line("  mark", price, bands["mark_px"]),
-        *_line("  traded", price, bands["trade_px"]),
-        *_line("  against mark", usd, bands["against_mark_usd"]),
-        *_line("  against trade", usd, bands["against_trade_usd"]),
+        *_usd_line("  against mark", bands["against_mark_usd"], _median(", mark {}", price, bands["mark_px"])),
+        *_usd_line("  against trade", bands["against_trade_usd"], _median(", traded {}", price, bands["trade_px"])),
         *_line(f"held to {found.end:%H:%M}", _saved, bands["against_holding_usd"]),
         *_line("unhedged for", duration, bands["unhedged_s"]),
-        *_line("  delta", usd, bands["unhedged_usd"]),
-        *_line("  its result", usd, bands["unhedged_pnl_usd"]),
+        *_usd_line("  its result", bands["unhedged_pnl_usd"], _median(", delta {}", usd, bands["unhedged_usd"])),
     ]
     return "\n" + heading(lines)
 
@@ -207,6 +204,17 @@ def _line(label: str, show: Any, band: Band | None) -> list[tuple[str, str]]:
         return []
     low, median, high = (show(value) for value in (band.low, band.median, band.high))
     return [(label, f"{median} ({low} to {high})" if low != high else median)]
+
+
+def _usd_line(label: str, band: Band | None, beside: str) -> list[tuple[str, str]]:
+    if band is None:
+        return []
+    text = usd_band(band.low, band.median, band.high) if band.low != band.high else usd(band.median)
+    return [(label, text + beside)]
+
+
+def _median(words: str, show: Any, band: Band | None) -> str:
+    return "" if band is None else words.format(show(band.median))
 
 
 def _when(found: Watched, label: str, band: Band | None) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backtest.formatting import SPACE, coin, plural, usd, whole_usd
+from backtest.formatting import SPACE, coin, plural, usd, usd_band
 from backtest.run.measured import measured
 from backtest.run.pinned import LEAST, pinned
 from backtest.run.published import PublishedTotal, published_totals
@@ -46,34 +46,42 @@ def draw_lines(run: StoredRun, s: dict[str, Any]) -> list[Line]:
 
 @dataclass(frozen=True, slots=True)
 class Cliff:
-    """A fund or vault that passed near zero: whether it lived hangs on little."""
+    """A fund or vault that passed near zero: whether it lived hangs on little; ``serves``: its coins, of several."""
 
     pool: str
+    serves: str
     low: float
     capital: float
 
 
 def cliffs_of(run: StoredRun, s: dict[str, Any]) -> list[Cliff]:
     """Return the pools that passed near zero: the one that has the money, of several vaults each by itself."""
-    pools = [Cliff(s["pool"], float(s["pool_low_usd"] or 0), float(s["pool_start_usd"] or 0))]
+    pools = [Cliff(s["pool"], "", float(s["pool_low_usd"] or 0), float(s["pool_start_usd"] or 0))]
     if len(run.meta.scenario.vaults) > 1:
-        equity: dict[str, list[float]] = {}
-        for row in run.query("fund_balance").to_dicts():
-            if row["pool"] == "vault" and row["serves"]:
-                equity.setdefault(row["serves"], []).append(float(row["equity_usd"]))
-        pools = [
-            Cliff(f"vault of {', '.join(map(coin, serves.split('+')))}", min(path), path[0])
-            for serves, path in equity.items()
-        ]
+        equity = {serves: [float(row["equity_usd"]) for row in rows] for serves, rows in vaults_of(run).items()}
+        pools = [Cliff(f"vault of {coins_of(serves)}", serves, min(path), path[0]) for serves, path in equity.items()]
     return [each for each in pools if each.capital > 0 and abs(each.low) <= NEAR * each.capital]
 
 
-def cliff_lines(run: StoredRun, s: dict[str, Any]) -> list[Line]:
-    """Return a line beside the ADL of a run for each pool that passed near zero."""
-    words = "the {} passed near zero ({} of {}): a little more or less decides"
-    return [
-        ("  cliff", words.format(one.pool, whole_usd(one.low), whole_usd(one.capital))) for one in cliffs_of(run, s)
-    ]
+def coins_of(serves: str) -> str:
+    """Return the coins of a vault in words.
+
+    Examples
+    --------
+    >>> coins_of("BTC/USDC:USDC+SOL/USDC:USDC")
+    'BTC, SOL'
+    """
+    return ", ".join(map(coin, serves.split("+")))
+
+
+def vaults_of(run: StoredRun) -> dict[str, list[dict[str, Any]]]:
+    """Return the equity of each of several vaults by the coins it serves, in order of time; empty for one vault."""
+    out: dict[str, list[dict[str, Any]]] = {}
+    if run.meta.scenario.vaults:
+        for row in run.query("fund_balance").to_dicts():
+            if row["pool"] == "vault" and row["serves"]:
+                out.setdefault(row["serves"], []).append(row)
+    return out
 
 
 def _drawn(draws: Draws) -> str:
@@ -100,7 +108,7 @@ def _band(metric: str, row: dict[str, Any], s: dict[str, Any], draws: Draws) -> 
 
 
 def _usd_band(low: float, median: float, high: float) -> str:
-    return f"{_usd(median)} ({_usd(low)} to {_usd(high)})"
+    return usd_band(low, median, high).replace(SPACE, " ")
 
 
 def _usd(value: float) -> str:
@@ -118,7 +126,9 @@ def _published(run: StoredRun, draws: Draws) -> list[Line]:
     for total in totals:
         here = total.of(own)
         this = "" if here is None else f", this run {_usd(here)}"
-        rows.append((f"  {TOTALS[total.metric]}", f"{_usd(total.usd)}; {_beside(total, draws)}{this}"))
+        rows.append(
+            (f"  {TOTALS[total.metric]}", f"{_usd(total.usd)}; {_beside(total, draws)}{this}".replace(" USD;", ";"))
+        )
     return rows
 
 
@@ -130,11 +140,11 @@ def _beside(total: PublishedTotal, draws: Draws) -> str:
 
 def _cliffs(run: StoredRun) -> str:
     row = run.query("draw_cliffs").row(0, named=True)
-    words = f"ADL in {row['adl_frac']:.0%} of the draws"
+    words = f"ADL in {row['adl_frac']:.0%}"
     if row["vault_died_frac"] is None:
         return words
     a = "a" if len(run.meta.scenario.vaults) > 1 else "the"
-    return f"{words}; {a} vault dies in {row['vault_died_frac']:.0%}, passes near zero in {row['near_zero_frac']:.0%}"
+    return f"{words}; {a} vault dies in {row['vault_died_frac']:.0%}, is near zero in {row['near_zero_frac']:.0%}"
 
 
 def _follows(run: StoredRun) -> str:
@@ -155,7 +165,10 @@ def _signed(rho: float) -> str:
 def _pinned(run: StoredRun, draws: Draws) -> str:
     found = pinned(draws, run.meta)
     if found is None:
-        few = f"not known from {len(draws)} draws: below {LEAST}, the closest quarter is too few to tell from chance"
-        return few if len(draws) < LEAST else "nothing: no published figure"
+        return (
+            f"not known from {len(draws)} draws: it takes {LEAST}"
+            if len(draws) < LEAST
+            else "nothing: no published figure"
+        )
     named = ", ".join(f"{one.name} ({one.low:,.3g} to {one.high:,.3g})" for one in found)
     return f"by published figures: {named or 'none of the priors'}"

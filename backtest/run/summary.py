@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from backtest.formatting import coin, period, plural, utc, whole_usd
-from backtest.run.draw_lines import cliff_lines, draw_lines
+from backtest.formatting import SPACE, coin, period, plural, usd_band, utc, whole_usd
+from backtest.run.draw_lines import cliffs_of, coins_of, draw_lines, vaults_of
 from backtest.schema.coins import is_rest
 
 if TYPE_CHECKING:
@@ -14,40 +14,33 @@ if TYPE_CHECKING:
     from backtest.run.stored import Seeds
 
 
+CLIFF = ": a cliff"  # a little more or less decides whether it lives
+
+
 def lines(run: StoredRun) -> list[tuple[str, str]]:
     """Return label and value of each line of the block."""
     s: dict[str, Any] = run.summary()
     audits = run.audits()
     passed = sum(audit.passed for audit in audits)
-    long_share = s["liquidated_long_share_frac"]
-    pool = s["pool"]
-    equity = [whole_usd(s[f"pool_{when}_usd"]) for when in ("start", "end", "low")]
     after = s["first_adl_after_s"]
     unit = run.meta.settlement.unit
     onset = f" ({after:.0f} s after the first liquidation)" if after is not None else ""
+    book = f"{s['positions']:,} ({run.meta.labels.book.badge} book, seed {s['seed']})"
     rows = [
         ("event", f"{s['event_id']} at {s['venue']}, {period(s['start_ts'], s['end_ts'])} UTC"),
-        ("symbols", named(s["symbols"].split(","), whole=True)),
+        ("coins", named(s["symbols"].split(","))),
         *([("unit", unit)] if unit else []),
-        ("positions", f"{s['positions']:,} ({run.meta.labels.book.badge} book, seed {s['seed']})"),
-        ("open interest", f"{whole_usd(s['open_interest_usd'])} a side"),
+        ("positions", f"{book}, {whole_usd(s['open_interest_usd'])} a side"),
         *_rest(s),
         *draw_lines(run, s),
-        ("liquidated", f"{whole_usd(s['liquidated_usd'])} in {s['liquidations']:,} liquidations"),
-        ("  longs", whole_usd(s["liquidated_long_usd"]) + (f" ({long_share:.1%})" if long_share is not None else "")),
-        ("  shorts", whole_usd(s["liquidated_short_usd"])),
-        (f"{pool} start", equity[0]),
-        (f"{pool} end", equity[1]),
-        (f"{pool} low", f"{equity[2]} at {utc(s['pool_low_ts'])}"),
-        *_vaults(run),
+        ("liquidated", f"{whole_usd(s['liquidated_usd'])} in {s['liquidations']:,} liquidations{_sides(s)}"),
+        *_pool(run, s),
         *(("beware", note) for note in run.meta.headline),
         *_stressed(s),
         ("ADL", f"{whole_usd(s['adl_usd'])} closed in {s['adl_positions']:,} positions, {s['adl_waves']:,} waves"),
-        *cliff_lines(run, s),
         ("first ADL", utc(s["first_adl_ts"]) + onset),
         ("uncovered", whole_usd(s["uncovered_usd"])),
-        ("conservation", f"residual {whole_usd(s['residual_usd'])}"),
-        ("audits", f"{passed} of {len(audits)} passed"),
+        ("audits", f"{passed} of {len(audits)} passed, residual {whole_usd(s['residual_usd'])}"),
         *_suspects(run),
     ]
     return rows + (_bands(run.studies.seeds) if run.studies.seeds else [])
@@ -77,19 +70,24 @@ def _rest(s: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _vaults(run: StoredRun) -> list[tuple[str, str]]:
-    """Return a line on each of several vaults: its coins, what it began with and its lowest equity."""
-    if not run.meta.scenario.vaults:
-        return []
-    frame = run.query("fund_balance")
-    rows = [row for row in frame.to_dicts() if row["pool"] == "vault"]
-    out = []
-    for serves in dict.fromkeys(row["serves"] for row in rows if row["serves"]):
-        mine = [row for row in rows if row["serves"] == serves]
-        low = min(mine, key=lambda row: row["equity_usd"])
-        coins = ", ".join(map(coin, serves.split("+")))
-        start = whole_usd(mine[0]["equity_usd"])
-        out.append(("  vault", f"{coins}: {start}, lowest {whole_usd(low['equity_usd'])} at {utc(low['ts'])}"))
+def _sides(s: dict[str, Any]) -> str:
+    """Return the share of longs in what was liquidated, nothing where nothing was."""
+    share = s["liquidated_long_share_frac"]
+    return "" if share is None else f", {share:.1%} longs"
+
+
+def _pool(run: StoredRun, s: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the lines on the fund or vault: what it began with, its lowest equity, its end; each of several vaults."""
+    start, low, end = (whole_usd(s[f"pool_{when}_usd"]).removesuffix(" USD") for when in ("start", "low", "end"))
+    near = {one.serves for one in cliffs_of(run, s)}
+    cliff = CLIFF if "" in near else ""
+    out = [(s["pool"], f"{start} USD, lowest {low} at {utc(s['pool_low_ts'])}, end {end}{cliff}")]
+    for serves, rows in vaults_of(run).items():
+        least = min(rows, key=lambda row: row["equity_usd"])
+        begun, lowest = (whole_usd(row["equity_usd"]) for row in (rows[0], least))
+        cliff = CLIFF if serves in near else ""
+        line = f"{begun}, lowest {lowest.removesuffix(' USD')} at {utc(least['ts'])}{cliff}"
+        out.append((f"  {coins_of(serves)}", line))
     return out
 
 
@@ -112,7 +110,7 @@ def _stressed(s: dict[str, Any]) -> list[tuple[str, str]]:
     if not steps:
         return []
     leverage = f", leverage up to {most:,.1f}" if most is not None else ""
-    return [("vault margin", f"below its own maintenance at {steps:,} {plural(steps, 'price')}{leverage}")]
+    return [("  margin", f"below maintenance at {steps:,} {plural(steps, 'price')}{leverage}")]
 
 
 def _bands(seeds: Seeds) -> list[tuple[str, str]]:
@@ -121,7 +119,7 @@ def _bands(seeds: Seeds) -> list[tuple[str, str]]:
     for name, band in seeds.bands.items():
         label = "  " + name.removesuffix("_usd").removesuffix("_s").replace("_", " ")
         if name.endswith("_usd"):
-            rows.append((label, f"{whole_usd(band.median)} ({whole_usd(band.low)} to {whole_usd(band.high)})"))
+            rows.append((label, usd_band(band.low, band.median, band.high).replace(SPACE, " ")))
         else:
             unit = " s" if name.endswith("_s") else ""
             rows.append((label, f"{band.median:,.0f}{unit} ({band.low:,.0f} to {band.high:,.0f})"))

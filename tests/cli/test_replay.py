@@ -36,7 +36,7 @@ def test_summary_on_stdout_and_notes_on_stderr(workspace: Path) -> None:
     assert result.exit_code == 0, result.stderr
     run = open_run()
     assert result.stdout.startswith(f"run {run.run_id}\n")
-    assert "conservation   residual 0 USD" in result.stdout
+    assert "22 of 22 passed, residual 0 USD\n" in result.stdout
     page = workspace / "reports" / f"2021-12-04-binanceusdm-{run.run_id}.html"
     assert result.stdout.endswith(f"report  {page}\n")
     assert page.read_text("utf-8").startswith("<!doctype html>")
@@ -109,7 +109,7 @@ def test_a_book_from_a_file(workspace: Path, tmp_path: Path) -> None:
     book.write_text(BOOK)
     result = call("replay", "2021-12-04", "--positions", str(book), "-q")
     assert result.exit_code == 0, result.stderr
-    assert "positions      2 (imported book" in result.stdout
+    assert "  2 (imported book" in result.stdout
     book.write_text(BOOK.replace("b,BTC,short,10", "b,BTC,shrt,-10"))
     bad = call("replay", "2021-12-04", "--positions", str(book), "-q")
     assert bad.exit_code == 1

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from backtest.catalogue.events import get_event
-from backtest.run.draw_lines import cliff_lines, cliffs_of
+from backtest.run.draw_lines import cliffs_of
 from backtest.run.drawn import Draw, DrawnField, Draws
 from backtest.run.pinned import distances, pinned
 from backtest.run.published import published_totals
@@ -75,7 +75,7 @@ def test_nothing_is_pinned_down_by_draws_that_are_all_alike_or_few() -> None:
 def test_a_pool_within_a_tenth_of_its_capital_of_zero_stands_on_a_cliff(low: float, near: bool) -> None:
     run: Any = SimpleNamespace(meta=SimpleNamespace(scenario=SimpleNamespace(vaults=())))
     s = {"pool": "vault", "pool_start_usd": 50.0, "pool_low_usd": low}
-    assert bool(cliff_lines(run, s)) == near
+    assert bool(cliffs_of(run, s)) == near
     assert cliffs_of(run, {**s, "pool_start_usd": 0.0, "pool_low_usd": 0.0}) == []
 
 
@@ -94,15 +94,15 @@ def test_a_summary_has_the_draws_before_the_run_and_says_where_there_are_none(
     workspace: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = run_of()
-    assert "  band           none: nothing was drawn but this book (--draws 16 gives bands)\n" in block(run)
+    assert "  band        none: nothing was drawn but this book (--draws 16 gives bands)\n" in block(run)
     monkeypatch.setattr(run, "studies", msgspec.structs.replace(run.studies, draws=some_draws()))
     text = block(run)
     lines = [line.strip() for line in text.splitlines()]
     at = {words: next(k for k, line in enumerate(lines) if line.startswith(words)) for words in
           ("over 2 draws", "cliffs", "follows", "pinned down", "not drawn", "seed 1")}  # fmt: skip
     assert list(at.values()) == sorted(at.values())
-    assert lines[at["over 2 draws"]] == "over 2 draws   median (5 to 95 %) of 2 priors and the seed, books of 200"
-    assert lines[at["cliffs"]].endswith("ADL in 100% of the draws; the vault dies in 100%, passes near zero in 0%")
+    assert lines[at["over 2 draws"]] == "over 2 draws  median (5 to 95 %) of 2 priors and the seed, books of 200"
+    assert lines[at["cliffs"]].endswith("ADL in 100%; the vault dies in 100%, is near zero in 0%")
     assert lines[at["not drawn"]].endswith("seed was given")
     assert at["seed 1"] < next(k for k, line in enumerate(lines) if "liquidations" in line)
     assert "90 %" not in text
