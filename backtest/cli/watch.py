@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from backtest.studies.watch import Watched
     from backtest.studies.watch_summary import Chance, WatchSummary
 
-COLUMNS = ("leverage", "liquidated", "ADL", "first ADL", "ahead_m", "taken_m", "mark_k", "trade_k", "hold_k")
+COLUMNS = ("leverage", "liquidated", "ADL", "first", "ahead_m", "taken_m", "mark_k", "trade_k", "hold_k")
 MEANING = (
     "chances: share of the draws; in brackets how often, and 90 % bounds of the chance",
     "all other figures: median (5 to 95 %) of the draws in which there is one",
@@ -31,7 +31,7 @@ MEANING = (
     "taken_m: what that wave took; it is closed where more is taken than is ahead",
     "mark_k, trade_k: its closes by ADL against mark and traded price of the time",
     "hold_k: all that happened against holding to the end, margin aside",
-    "_k: thousand USD, gains plus; =: at its own leverage, in full",
+    "first: its first ADL; _k: thousand USD, gains plus; =: at its own leverage, in full",
 )
 
 
@@ -149,7 +149,9 @@ def text_of(found: Watched, *, notes: bool = True) -> str:
     parts = [heading(head)]
     for name in dict.fromkeys(row.position for row in found.rows):
         rows = [row for row in found.rows if row.position == name]
-        parts += [_position(found, rows[0]), section("by leverage", _by_leverage(found, rows))]
+        parts.append(_position(found, rows[0]))
+        if len({row.leverage for row in rows}) > 1:
+            parts.append(section("by leverage", _by_leverage(found, rows)))
     if notes:
         parts += [bullets("columns", MEANING), bullets("notes", found.notes)]
     return "".join(parts)
@@ -167,7 +169,7 @@ def _position(found: Watched, row: WatchSummary) -> str:
         *_when(found, "  first", bands["first_liquidation_s"]),
         ("ADL", _chance(row.adl)),
         *_when(found, "  first", bands["first_adl_s"]),
-        *_line("  closed", percent, bands["adl_frac"]),
+        *_closed(bands["adl_frac"]),
         *_usd_line("  ahead", bands["ahead_usd"], _median(", the wave took {}", usd, bands["taken_usd"])),
         *_line("  close price", price, bands["close_px"]),
         *_usd_line("  against mark", bands["against_mark_usd"], _median(", mark {}", price, bands["mark_px"])),
@@ -204,6 +206,11 @@ def _line(label: str, show: Any, band: Band | None) -> list[tuple[str, str]]:
         return []
     low, median, high = (show(value) for value in (band.low, band.median, band.high))
     return [(label, f"{median} ({low} to {high})" if low != high else median)]
+
+
+def _closed(band: Band | None) -> list[tuple[str, str]]:
+    """Return the share that was closed where it was not the whole position in each draw."""
+    return [] if band is None or band.low == 1 else _line("  closed", percent, band)
 
 
 def _usd_line(label: str, band: Band | None, beside: str) -> list[tuple[str, str]]:
@@ -243,7 +250,7 @@ def _by_leverage(found: Watched, rows: list[WatchSummary]) -> Table:
                 "leverage": f"{'= ' if row.own else '  '}{significant(row.leverage)}x",
                 "liquidated": f"{_whole(row.liquidated.frac)} %",
                 "ADL": f"{_whole(row.adl.frac)} %",
-                "first ADL": at or "none",
+                "first": at or "none",
                 **figures,
             }
         )

@@ -38,7 +38,7 @@ def draw_lines(run: StoredRun, s: dict[str, Any]) -> list[Line]:
         *_published(run, draws),
         ("cliffs", _cliffs(run)),
         ("follows", _follows(run)),
-        ("pinned down", _pinned(run, draws)),
+        *_pinned(run, draws),
         *(("not drawn", note) for note in draws.notes),
         (f"seed {s['seed']}", "this run"),
     ]
@@ -126,9 +126,7 @@ def _published(run: StoredRun, draws: Draws) -> list[Line]:
     for total in totals:
         here = total.of(own)
         this = "" if here is None else f", this run {_usd(here)}"
-        rows.append(
-            (f"  {TOTALS[total.metric]}", f"{_usd(total.usd)}; {_beside(total, draws)}{this}".replace(" USD;", ";"))
-        )
+        rows.append((f"  {TOTALS[total.metric]}", f"{_usd(total.usd)}; {_beside(total, draws)}{this}"))
     return rows
 
 
@@ -162,13 +160,10 @@ def _signed(rho: float) -> str:
     return f"{rho:+.2f}".replace("-", "−")
 
 
-def _pinned(run: StoredRun, draws: Draws) -> str:
+def _pinned(run: StoredRun, draws: Draws) -> list[Line]:
+    """Return what published figures say of the priors, if there are draws enough to tell it from chance."""
     found = pinned(draws, run.meta)
     if found is None:
-        return (
-            f"not known from {len(draws)} draws: it takes {LEAST}"
-            if len(draws) < LEAST
-            else "nothing: no published figure"
-        )
+        return [] if len(draws) < LEAST else [("pinned down", "nothing: no published figure")]
     named = ", ".join(f"{one.name} ({one.low:,.3g} to {one.high:,.3g})" for one in found)
-    return f"by published figures: {named or 'none of the priors'}"
+    return [("pinned down", f"by published figures: {named or 'none of the priors'}")]

@@ -39,7 +39,15 @@ def test_the_answer_for_a_reader_fits_80_columns_and_its_page_is_written(
     text = done.stdout
     assert max(map(len, text.splitlines())) <= 80
     assert "position         short 5,000 SOL @ 221.5, 8.00x, hedged elsewhere; 0.1" in text
-    for label in ("liquidated ", "ADL ", "  ahead", "  against mark", "  against trade", "held to 21:24", "unhedged for"):
+    for label in (
+        "liquidated ",
+        "ADL ",
+        "  ahead",
+        "  against mark",
+        "  against trade",
+        "held to 21:24",
+        "unhedged for",
+    ):
         assert any(line.startswith(label) for line in text.splitlines()), label
     assert "= 8.00x" in text
     assert "report  " in done.stderr
