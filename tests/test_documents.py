@@ -19,3 +19,7 @@ def test_commands_print_what_the_page_shows(page: Path, tmp_path: Path) -> None:
 def test_every_command_is_shown() -> None:
     text = "".join(page.read_text("utf-8") for page in pages())
     assert [name for name in crashbook.modules if f"crashbook {name}" not in text] == []
+
+
+def test_the_first_page_is_read_in_one_sitting() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150
