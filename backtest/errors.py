@@ -10,7 +10,7 @@ STEERS = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 LONGEST_SHOWN = 300  # characters of an unknown name
-SHORT_LIST = 20  # names that fit into a message with near matches
+NEAREST = 5  # names that a message lists
 
 
 class CrashbookError(Exception):
@@ -20,7 +20,9 @@ class CrashbookError(Exception):
 
 
 class ConfigError(CrashbookError):
-    """A scenario, event or venue file holds an unknown key, a wrong type or a value out of range."""
+    """A command, a scenario, an event or a venue file holds an unknown key, a wrong type or a value out of range."""
+
+    exit_code = 2
 
 
 class UsageError(CrashbookError):
@@ -30,7 +32,7 @@ class UsageError(CrashbookError):
 
 
 class UnknownNameError(UsageError):
-    """A name is not among the known ones; the message lists the near matches.
+    """A name is not among the known ones; the message lists the near matches and the five nearest names.
 
     Examples
     --------
@@ -42,11 +44,11 @@ class UnknownNameError(UsageError):
         known = sorted(known)
         name = name if len(name) <= LONGEST_SHOWN else f"{name[: LONGEST_SHOWN - 3]}..."
         near = near_matches(name, known)
+        listed = nearest_of(name, known)
         name = printable(name)
         guess = f"; did you mean {' or '.join(near)}?" if near else ";"
-        listed = f" Known: {', '.join(known) or 'none'}" if not near or len(known) <= SHORT_LIST else ""
-        more = f"{'.' if listed else ''} {hint}" if hint else ""
-        super().__init__(f"unknown {kind} '{name}'{guess}{listed}{more}")
+        more = f". {hint}" if hint else ""
+        super().__init__(f"unknown {kind} '{name}'{guess} Known: {listed}{more}")
 
 
 class RenamedError(UsageError):
@@ -111,6 +113,12 @@ class QueryError(CrashbookError):
     """A query fails, lacks a parameter or is not allowed."""
 
 
+class ParameterError(QueryError):
+    """A parameter of a query is missing, unknown, of another type, or names what the run does not have."""
+
+    exit_code = 2
+
+
 class AuditError(CrashbookError):
     """An audit returned rows."""
 
@@ -151,5 +159,24 @@ def near_matches(name: str, known: Iterable[str]) -> list[str]:
     >>> near_matches("btc", ["BTC", "SOL"])
     ['BTC']
     """
+    return _closest(name, known, 3, 0.6)
+
+
+def nearest_of(name: str, known: Sequence[str]) -> str:
+    """Return the five names nearest to ``name``, and how many there are in all; all of them where there are five.
+
+    Examples
+    --------
+    >>> nearest_of("adl_wave", ["steps", "fund"]), nearest_of("x", [])
+    ('steps, fund', 'none')
+    >>> nearest_of("adl_wave", ["runs", "adl_waves", "steps", "adl_fills", "watch", "fund", "ledger"])
+    'adl_waves, adl_fills, watch, ledger, fund and 2 more'
+    """
+    if len(known) <= NEAREST:
+        return ", ".join(known) or "none"
+    return f"{', '.join(_closest(name, known, NEAREST, 0.0))} and {len(known) - NEAREST:,} more"
+
+
+def _closest(name: str, known: Iterable[str], most: int, cutoff: float) -> list[str]:
     by_case = {other.lower(): other for other in known}
-    return [by_case[near] for near in difflib.get_close_matches(name.lower(), by_case, n=3, cutoff=0.6)]
+    return [by_case[near] for near in difflib.get_close_matches(name.lower(), by_case, n=most, cutoff=cutoff)]

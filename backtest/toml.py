@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-from backtest.errors import ConfigError, near_matches
+from backtest.errors import ConfigError, near_matches, nearest_of
 
 T = TypeVar("T")
 Utc = Annotated[dt.datetime, msgspec.Meta(tz=False)]
@@ -221,7 +221,7 @@ class _Place:
             allowed = get_args(_plain(self.kind))
             near = near_matches(str(self.value), allowed)
             guess = f" did you mean {near[0]}?" if near else ""
-            names = ", ".join(name or "''" for name in allowed)
+            names = nearest_of(str(self.value), [name or "''" for name in allowed])
             return f"{self.table}: {self.key} = {shown(self.value)};{guess} allowed: {names}"
         if "of length >= 1" in message:
             return f"{self.table}: key '{self.key}' is empty; give at least one"
@@ -315,7 +315,8 @@ def unknown_key(name: str, known: Iterable[str]) -> str:
     """
     known = sorted(known)
     near = near_matches(name[:LONGEST_SHOWN], known)
-    return f"unknown key {shown(name)}{f'; did you mean {near[0]}?' if near else ';'} Allowed: {', '.join(known)}"
+    guess = f"; did you mean {near[0]}?" if near else ";"
+    return f"unknown key {shown(name)}{guess} Allowed: {nearest_of(name[:LONGEST_SHOWN], known)}"
 
 
 def shown(value: Any) -> str:

@@ -1,5 +1,5 @@
 -- title: Whom did the venue deleverage first?
--- params: symbol VARCHAR = NULL (all symbols, or a coin such as BTC); limit INTEGER = 50
+-- params: symbol VARCHAR = NULL (all symbols, several are joined by +); limit INTEGER = 50
 -- grain: one row per deleveraging fill, the first ones in order of emission
 -- units: _px quote per base, entry_px from the profit realised; notional_usd at px; closed_frac share of the position held before the fill; from_start_s seconds after the first of them
 SELECT row_number() OVER (ORDER BY block_ts, seq, symbol, account) AS place, ts, symbol, account, side,
@@ -9,6 +9,6 @@ SELECT row_number() OVER (ORDER BY block_ts, seq, symbol, account) AS place, ts,
        closed_pnl_usd, mark_px, liquidated_account, method,
        date_diff('microsecond', min(block_ts) OVER (), block_ts) / 1e6 AS from_start_s, block_ts, seq
 FROM actual_adl
-WHERE $symbol IS NULL OR $symbol IN (symbol, split_part(symbol, '/', 1))
+WHERE is_named(symbol, $symbol)
 QUALIFY place <= $limit
 ORDER BY place

@@ -1,5 +1,5 @@
 -- title: How does the replay compare with what happened, minute by minute?
--- params: symbol VARCHAR = NULL (all symbols, or a coin such as BTC)
+-- params: symbol VARCHAR = NULL (all symbols, several are joined by +)
 -- grain: one row per minute and symbol in which the replay or the venue closed positions by force
 -- units: minute_ts UTC; _usd replayed at mark, actual at the fill's price; liquidated by book and take-over, without ADL; actual columns null if no fills were imported
 -- note: actual fills are those of Hyperliquid, every trade once; in minutes outside the imported files they read zero
@@ -22,5 +22,5 @@ SELECT minute_ts, symbol,
        coalesce(r.adl_usd, 0) AS replayed_adl_usd, coalesce(a.adl_usd, nothing) AS actual_adl_usd
 FROM replayed r FULL JOIN actual a USING (minute_ts, symbol) CROSS JOIN known
 WHERE coalesce(r.liquidated_usd, 0) + coalesce(r.adl_usd, 0) + coalesce(a.liquidated_usd, 0) + coalesce(a.adl_usd, 0) > 0
-  AND ($symbol IS NULL OR $symbol IN (symbol, split_part(symbol, '/', 1)))
+  AND is_named(symbol, $symbol)
 ORDER BY minute_ts, symbol

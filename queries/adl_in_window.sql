@@ -1,10 +1,10 @@
 -- title: Whom did auto-deleveraging close in a window, and how?
--- params: coin VARCHAR = NULL (all coins with bars, several are joined by +); start TIMESTAMP; end TIMESTAMP
+-- params: symbol VARCHAR = NULL (all coins with bars, several are joined by +); start TIMESTAMP; end TIMESTAMP
 -- grain: one row
 -- units: times UTC, end exclusive; adl_mean_px price of all lots closed, of one symbol; adl_profit_frac profit realised over closed notional; adl_return_median_frac over positions, profit over entry value of the lots closed; adl_leverage_median_x over closes, notional over equity when the queue stood; adl_full_share_frac closes that left nothing of the position; adl_closes_share_frac closes of the window over those of the run; adl_vault_share_frac closed notional that was the vault's inventory; adl_gini_frac and adl_top10_share_frac over accounts, of closed notional; adl_first_s seconds from start until 1 % of the window's ADL was closed; adl_largest_usd of one position in one wave; adl_largest_instant_usd of one step
 -- note: a close is one position in one wave; null where nothing was closed
 WITH fills AS (
-  SELECT * FROM adl_fills WHERE is_among(symbol, $coin) AND ts >= $start AND ts < $end
+  SELECT * FROM adl_fills WHERE is_among(symbol, $symbol) AND ts >= $start AND ts < $end
 ),
 totals AS (
   SELECT sum(notional_usd)::DOUBLE AS usd, sum(realized_usd)::DOUBLE AS pnl_usd,
@@ -25,7 +25,7 @@ positions AS (
 returns AS (SELECT median(return_frac) AS median_frac FROM positions),
 closes AS (
   SELECT count(*) AS closes, median(leverage) AS leverage_x, avg((status = 'closed')::INTEGER) AS full_frac
-  FROM adl_queue WHERE is_among(symbol, $coin) AND ts >= $start AND ts < $end AND closed_lots > 0
+  FROM adl_queue WHERE is_among(symbol, $symbol) AND ts >= $start AND ts < $end AND closed_lots > 0
 ),
 accounts AS (
   SELECT account_id, (sum(notional_usd) * 1000000)::HUGEINT AS quanta FROM fills GROUP BY account_id
@@ -35,7 +35,7 @@ ranked AS (
          sum(quanta) OVER () AS total
   FROM accounts
 ),
-every_close AS (SELECT count(*) AS closes FROM adl_queue WHERE is_among(symbol, $coin) AND closed_lots > 0),
+every_close AS (SELECT count(*) AS closes FROM adl_queue WHERE is_among(symbol, $symbol) AND closed_lots > 0),
 shares AS (
   SELECT sum((2 * place - accounts - 1) * quanta)::DOUBLE
            / nullif(any_value(accounts) * any_value(total), 0)::DOUBLE AS gini_frac,

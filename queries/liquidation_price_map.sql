@@ -1,11 +1,11 @@
 -- title: Where did the liquidations sit?
--- params: symbol VARCHAR = NULL (all symbols, or a coin such as BTC); bins INTEGER = 60
+-- params: symbol VARCHAR = NULL (all symbols, several are joined by +); bins INTEGER = 60
 -- grain: one row per symbol, price bin and side, empty bins included
 -- units: _px quote per base; notional_usd of the opening book at the first mark, by its liquidation price; outside_usd of the side outside all bins or without a liquidation price
 -- note: the bins span the range traded and the book's liquidation prices up to half the first mark away; reached = the mark traded in the bin
 WITH marks AS (
   SELECT symbol, arg_min(mark_px, step) AS first_px, arg_min(lot_value_usd, step) AS first_usd, min(mark_px) AS low_px, max(mark_px) AS high_px
-  FROM steps WHERE $symbol IS NULL OR $symbol IN (symbol, split_part(symbol, '/', 1)) GROUP BY symbol
+  FROM steps WHERE is_named(symbol, $symbol) GROUP BY symbol
 ),
 book AS (
   SELECT p.symbol, p.side, p.liquidation_px, p.lots * m.first_usd AS notional_usd

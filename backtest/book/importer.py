@@ -215,7 +215,7 @@ def _symbols(table: pl.DataFrame, instruments: Sequence[Instrument], faults: Fau
 
 def _sides(table: pl.DataFrame, faults: Faults) -> Ints:
     texts = table["side"].to_list()
-    side = np.array([SIDES.get(text, 0) for text in texts], dtype=np.int64)
+    side = np.array([SIDES.get((text or "").lower(), 0) for text in texts], dtype=np.int64)
     faults.add(side == 0, "side", lambda row: f"{quoted(texts[row])}; allowed: {', '.join(SIDES)}")
     return side
 
@@ -223,7 +223,8 @@ def _sides(table: pl.DataFrame, faults: Faults) -> Ints:
 def _modes(table: pl.DataFrame, faults: Faults) -> Bools:
     """Return which rows are in cross margin."""
     texts = table["margin_mode"].fill_null(MODES[0]).to_list()
-    mode = np.array([MODES.index(text) if text in MODES else -1 for text in texts], dtype=np.int64)
+    lower = [text.lower() for text in texts]
+    mode = np.array([MODES.index(text) if text in MODES else -1 for text in lower], dtype=np.int64)
     faults.add(mode < 0, "margin_mode", lambda row: f"{quoted(texts[row])}; allowed: {', '.join(MODES)}")
     crossed: Bools = mode == 1
     return crossed

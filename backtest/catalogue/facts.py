@@ -125,12 +125,12 @@ class Comparison(Table, frozen=True, kw_only=True):
         """Return the query that answers its metric."""
         return query_of(self.metric)
 
-    @property
-    def params(self) -> dict[str, Any]:
-        """Return the parameters of that query."""
+    def params(self, coins: Collection[str]) -> dict[str, Any]:
+        """Return the parameters of that query for a run of these coins."""
         if self.query == "vault_result":
             return {}
-        return {"coin": self.coin or None, "start": self.start, "end": self.end}
+        there = "+".join(coin for coin in self.coins if coin in coins)
+        return {"symbol": there or None, "start": self.start, "end": self.end}
 
     def covered_by(self, coins: Collection[str]) -> bool:
         """Return whether a run of these coins has the figure: a sum needs every coin, all else at least one.

@@ -22,7 +22,7 @@ NAMES = (
 EXIT_CODES = (
     ("0", "ok"),
     ("1", "refused, with the reason in one line"),
-    ("2", "wrong usage or unknown name"),
+    ("2", "wrong usage: an unknown name, or a value or a parameter that is not allowed"),
     ("3", "gap in the data"),
     ("4", "audit failed, or scores below those that verify --strict asks for"),
     (str(interrupt.EXIT_CODE), "interrupted"),

@@ -44,7 +44,7 @@ class Output:
 def output_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command ``--format``, ``--output`` and ``--quiet``; it receives them as one ``output``."""
 
-    @click.option("--format", "kind", type=click.Choice(FORMATS),
+    @click.option("--format", "kind", type=click.Choice(FORMATS, case_sensitive=False),
                   help="Format of the answer; by default that of the --output file's name, else table. JSON numbers "
                   "carry all digits of a decimal; not-a-number and infinity are null.")  # fmt: skip
     @click.option("--output", "path", type=click.Path(path_type=Path), help="Write to this file, whole or not at all.")

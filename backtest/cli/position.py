@@ -26,14 +26,19 @@ def number(option: str, text: str) -> Decimal:
 
     Examples
     --------
-    >>> number("--mark", "100000.5")
-    Decimal('100000.5')
+    >>> number("--mark", "100000.5"), number("--mark", "100k")
+    (Decimal('100000.5'), Decimal('100000'))
     """
+    from backtest.scenario.amounts import number_of
+
     try:
         return Decimal(text)
     except InvalidOperation:
+        found = number_of(text)
+    if found is None:
         shown = ascii(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}...")
-        raise click.UsageError(f"{option} {shown} is not a number; write it plainly, such as 100000.5") from None
+        raise click.UsageError(f"{option} {shown} is not a number; write it plainly, such as 100000.5 or 100k")
+    return found
 
 
 def entry(text: str) -> tuple[Decimal, Decimal | None]:
@@ -56,13 +61,15 @@ def entry(text: str) -> tuple[Decimal, Decimal | None]:
 )
 @click.option("--venue", required=True, help="Venue profile whose rules hold.")
 @click.option("--symbol", required=True, help="A coin or a unified symbol: BTC, BTC/USDT:USDT, BTC/USD:BTC.")
-@click.option("--side", required=True, type=click.Choice(["long", "short"]))
+@click.option("--side", required=True, type=click.Choice(["long", "short"], case_sensitive=False))
 @click.option("--size", help="Size in base, or in contracts of an inverse symbol; not needed where entries state it.")
 @click.option("--entry", "entries", required=True, multiple=True,
               help="Entry price; several as PRICE:SIZE give the average entry.")  # fmt: skip
 @click.option("--margin", help="Isolated margin in USD, or in the coin of an inverse symbol.")
 @click.option("--leverage", help="Entry value over isolated margin, in place of --margin.")
-@click.option("--mode", type=click.Choice(["isolated", "cross"]), default="isolated", show_default=True)
+@click.option(
+    "--mode", type=click.Choice(["isolated", "cross"], case_sensitive=False), default="isolated", show_default=True
+)
 @click.option("--wallet", help="Balance of a cross account with this position only, in the currency of the margin.")
 @click.option("--mark", help="Mark price; by default the average entry.")
 @click.option("--on", type=click.DateTime(["%Y-%m-%d"]), help="Day of the margin table; by default the profile's own.")

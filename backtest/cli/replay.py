@@ -163,8 +163,10 @@ def book_size(positions: str | None) -> dict[str, Any]:
     """Return the fields that ``--positions`` sets: the size of the synthetic book, or the file of an imported one."""
     if positions is None:
         return {}
-    bare = positions.replace("_", "")
-    return {"positions": int(bare)} if bare.isdecimal() else {"positions_file": positions}
+    from backtest.scenario.amounts import plain_number
+
+    size = plain_number(positions)
+    return {"positions_file": positions} if size is None else {"positions": size}
 
 
 def run_all(

@@ -7,6 +7,7 @@ queries, SQL and audits. ``meta`` types ``run.json``, ``stored`` the studies bes
 """
 
 __all__ = [
+    "asked",
     "assumptions",
     "compare",
     "describe",

@@ -12,7 +12,7 @@ import msgspec
 
 from backtest.assets import inside, runs_folder
 from backtest.durable import create, draft_folder
-from backtest.errors import RunError, UnknownNameError
+from backtest.errors import RunError, UnknownNameError, UsageError
 from backtest.run.meta import RunMeta, TableFile
 from backtest.run.reading import FORMAT, META
 from backtest.run.seal import file_digest, reason, sealed
@@ -96,7 +96,7 @@ def find_run(name: str) -> Path:
         return [*known.values()][-1]
     hits = [run for run in known if run.startswith(name)]
     if len(hits) > 1:
-        raise RunError(f"run '{name}' is ambiguous: {', '.join(hits)}; give more of the id")
+        raise UsageError(f"run '{name}' is ambiguous: {', '.join(hits)}; give more of the id")
     if not hits:
         raise UnknownNameError("run", name, known, "See crashbook runs")
     return known[hits[0]]

@@ -63,9 +63,10 @@ def measured(run: StoredRun) -> dict[str, float]:
     for row in run.meta.event.compare:
         if not row.covered_by(covered):
             continue
-        key = (row.query, *row.params.values())
+        params = row.params(covered)
+        key = (row.query, *params.values())
         if key not in found:
-            found[key] = run.query(row.query, **row.params).row(0, named=True)
+            found[key] = run.query(row.query, **params).row(0, named=True)
         if found[key][row.metric] is not None:
             out[row.fact] = float(found[key][row.metric])
     return out

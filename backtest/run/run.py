@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backtest.errors import CrashbookError, RunError, UnknownNameError
+from backtest.run.asked import checked
 from backtest.run.drawn import DRAW_TABLES, published_frame
 from backtest.run.folder import find_run
 from backtest.run.meta import RunMeta
@@ -188,7 +189,10 @@ class StoredRun:
 
     def query(self, name: str, /, **params: Any) -> pl.DataFrame:
         """Return the rows of a named query."""
-        return run_query(self._reading(get_query(name).sql), name, params, self.budget.timeout_s)
+        query = get_query(name)
+        con = self._reading(query.sql)
+        symbols = (contract.symbol for contract in self.meta.contracts)
+        return run_query(con, name, checked(query, params, symbols, con), self.budget.timeout_s)
 
     def query_text(self, name: str, /) -> Query:
         """Return header and text of a named query."""

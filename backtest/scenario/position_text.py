@@ -14,9 +14,11 @@ EXAMPLE = '"short 20000 SOL @ 221.5, 12x"'
 FORM = f"write {EXAMPLE}: side, size in coins (or USD: $4.4m), coin, @ entry price, leverage (or: collateral $300k)"
 MOST = 1e15  # of any number
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)?(?:\.\d+)?(?:e[+-]?\d{1,2})?"
-_UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9}
+_UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "mn": 1e6, "b": 1e9, "bn": 1e9}
 _SIDE = re.compile(r"(long|short)\b", re.IGNORECASE)
-_AMOUNT = re.compile(rf"(\$)?\s*({_NUMBER})([kmb]?)(?:\s*(usd[ct]?|dollars?|\$)(?=\s|$|,))?(?![\w.])", re.IGNORECASE)
+_AMOUNT = re.compile(
+    rf"(\$)?\s*({_NUMBER})(k|mn|m|bn|b)?(?:\s*(usd[ct]?|dollars?|\$)(?=\s|$|,))?(?![\w.])", re.IGNORECASE
+)
 _COIN = re.compile(r"(?:of\s+)?([a-z0-9][a-z0-9:/_-]*)", re.IGNORECASE)
 _AT = re.compile(r"@|at\b", re.IGNORECASE)
 _LEVERAGE = re.compile(rf"({_NUMBER})\s*x\b", re.IGNORECASE)
@@ -60,7 +62,7 @@ class _Text:
 
     def number(self, digits: str, unit: str, noun: str) -> float:
         """Return the value of digits and a unit: k, m or b."""
-        value = float(digits.replace(",", "").replace("_", "")) * _UNITS[unit.lower()]
+        value = float(digits.replace(",", "").replace("_", "")) * _UNITS[(unit or "").lower()]
         if not 0 < value <= MOST:
             raise self.refuse(f"the {noun} is {value:g}; it must be above zero and at most {MOST:g}")
         return value

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from backtest.errors import ConfigError, RenamedError, UnknownNameError
+from backtest.scenario.amounts import plain_number
 from backtest.scenario.fields import BY_NAME
 from backtest.scenario.param import Mix, Param
 from backtest.scenario.renamed import RENAMED_FIELDS, RENAMED_VALUES
@@ -55,6 +56,7 @@ def check_value(param: Param, value: Any, where: str, *, of_user: bool = True) -
 
     ``of_user``: whether the user wrote it, who may name code of his own; files of others may not.
     """
+    value = _forgiven(param, value)
     if isinstance(value, str) and (renamed := RENAMED_VALUES.get(param.name, {}).get(value)):
         raise RenamedError(param.name, value, renamed, where)
     if param.user and isinstance(value, str) and value not in param.choices and not re.fullmatch(param.user, value):
@@ -90,6 +92,20 @@ def check_value(param: Param, value: Any, where: str, *, of_user: bool = True) -
         if clash := names_clash(found):
             raise ConfigError(f"{where}: {clash}")
     return found
+
+
+def _forgiven(param: Param, value: Any) -> Any:
+    """Return a value as TOML would have it: ``50M`` as its number, a choice in other capitals as it is declared."""
+    if param.kind in {"int", "float", "per_coin"}:
+        if isinstance(value, Mapping):
+            return {key: _forgiven(param, item) for key, item in value.items()}
+        number = plain_number(value) if isinstance(value, str) and not re.fullmatch(r"[\d.]*", value) else None
+        return value if number is None else number
+    if param.name in {"venue", "book_of"} and isinstance(value, str):
+        return value.strip().lower()  # as their files are named
+    if param.choices and isinstance(value, str) and value not in param.choices:
+        return next((name for name in param.choices if name.lower() == value.strip().lower()), value)
+    return value
 
 
 def _by_coin(values: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:

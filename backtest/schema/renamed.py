@@ -40,6 +40,7 @@ QUERIES = {
     "positions_end_as_ledger_says": "positions_match_ledger",
     "ledger_explains_accounts": "accounts_match_ledger",
 }
+PARAMETERS = {"coin": "symbol"}  # of queries
 FUNCTIONS = {"worth_sign": "value_sign"}
 VALUES = {  # of a column: old -> new
     "status": {"spared": "not_reached"},

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from backtest.errors import QueryError
+from backtest.errors import ParameterError, QueryError
+from backtest.scenario.amounts import number_of
 
 Value = str | int | float | bool | datetime | None
 
@@ -67,14 +68,22 @@ def convert(query: str, param: Param, value: object) -> Value:
             return kind.read(value)
         except (ValueError, OverflowError):
             pass
-    raise QueryError(f"query {query}: parameter {param.name} takes {expected(param)}, not {value!r}")
+    raise ParameterError(f"query {query}: parameter {param.name} takes {expected(param)}, not {value!r}")
 
 
 def _whole(value: Any) -> int:
-    number = int(value)
+    found = number_of(value) if isinstance(value, str) else value
+    if found is None or found != int(found):
+        raise ValueError
+    number = int(found)
     if not -(2**63) <= number < 2**63:
         raise ValueError
     return number
+
+
+def _number(value: Any) -> float:
+    found = number_of(value) if isinstance(value, str) else None
+    return float(value if found is None else found)
 
 
 def _truth(value: Any) -> bool:
@@ -99,7 +108,7 @@ class ParamType(NamedTuple):
 PARAM_TYPES: Mapping[str, ParamType] = {
     "VARCHAR": ParamType((str,), str, "text"),
     "INTEGER": ParamType((int, str), _whole, "a whole number"),
-    "DOUBLE": ParamType((float, int, str), float, "a number"),
+    "DOUBLE": ParamType((float, int, str), _number, "a number"),
     "BOOLEAN": ParamType((bool, str), _truth, "true or false"),
     "TIMESTAMP": ParamType((datetime, str), _utc, "a UTC time such as 2025-10-10T21:15"),
 }

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backtest.errors import QueryError, UsageError
+from backtest.errors import ParameterError, QueryError, UsageError
 from backtest.schema import renamed
 from backtest.schema.coins import REST
 from backtest.sql.answers import checked
@@ -28,9 +28,13 @@ MACROS = {
     "is_inverse(symbol)": "symbol LIKE '%/%:%' AND split_part(symbol, ':', 2) = split_part(symbol, '/', 1)",
     # a coin with bars, and not the modelled rest of the venue
     "is_covered(symbol)": f"split_part(symbol, '/', 1) <> '{REST}'",
-    # the symbol of one of the coins joined by +, or of any coin with bars where they are null
-    "is_among(symbol, coins)": "CASE WHEN coins IS NULL THEN is_covered(symbol) "
-    "ELSE list_contains(string_split(coins, '+'), split_part(symbol, '/', 1)) END",
+    # one of the coins or symbols joined by +, or any where they are null
+    "is_named(symbol, names)": "names IS NULL OR list_contains(string_split(names, '+'), symbol) "
+    "OR list_contains(string_split(names, '+'), split_part(symbol, '/', 1))",
+    # the same, or of any coin with bars where they are null
+    "is_among(symbol, names)": "CASE WHEN names IS NULL THEN is_covered(symbol) ELSE "
+    "list_contains(string_split(names, '+'), symbol) "
+    "OR list_contains(string_split(names, '+'), split_part(symbol, '/', 1)) END",
     # +1 for a position that gains when the value of its lots rises
     "value_sign(side, symbol)": "CASE WHEN (side = 'long') <> coalesce(is_inverse(symbol), false) THEN 1 ELSE -1 END",
     # mean price of slices of one symbol: by size, of an inverse contract harmonic; a slice's price gives the value of
@@ -68,11 +72,14 @@ def bind(query: Query, given: Mapping[str, object]) -> dict[str, Value]:
     known = {param.name: param for param in query.params}
     for name in given:
         if name not in known:
+            if renamed.PARAMETERS.get(name) in known:
+                now = renamed.PARAMETERS[name]
+                raise ParameterError(f"query {query.name}: parameter '{name}' is now called '{now}'")
             listed = ", ".join(f"{p.name} ({p.type})" for p in query.params) or "none"
-            raise QueryError(f"query {query.name}: unknown parameter '{name}'; it takes: {listed}")
+            raise ParameterError(f"query {query.name}: unknown parameter '{name}'; it takes: {listed}")
     for param in query.params:
         if param.required and param.name not in given:
-            raise QueryError(
+            raise ParameterError(
                 f"query {query.name}: parameter {param.name} is missing; give {expected(param)}, "
                 f"with --param {param.name}=VALUE or {param.name}=VALUE in Python"
             )

@@ -174,6 +174,7 @@ def get_venue(name: str) -> VenueProfile:
     ConfigError
         For an unknown key, a wrong type or a value out of range in the file.
     """
+    name = name if name in venue_names() else name.strip().lower()
     if name not in venue_names():
         raise UnknownNameError("venue", name, venue_names())
     path = asset("data", "venues", f"{name}.toml")

@@ -109,7 +109,7 @@ def test_the_day_is_the_profiles_own_unless_given() -> None:
         ((*LONG, "--symbol", "BTC/USD:BTC"), 1, "BTC/USD:BTC is coin-margined: the profile binanceusdm states neither"),
         ((*LONG, "--size", "-1"), 2, "size = -1; allowed: 0.001"),
         ((*LONG, "--size", "one"), 2, "--size 'one' is not a number; write it plainly, such as 100000.5"),
-        ((*LONG, "--margin", "1,000"), 2, "--margin '1,000' is not a number"),
+        ((*LONG, "--margin", "1,00"), 2, "--margin '1,00' is not a number"),
         ((*LONG, "--mark", "nan"), 2, "mark = NaN; allowed: 0.1"),
         ((*LONG, "--mark", "9" * 5000), 2, "e+5000; allowed: 0.1 to 1e+12 quote per base"),
         ((*LONG, "--mark", "x\n" * 50), 2, "--mark 'x\\nx\\n"),

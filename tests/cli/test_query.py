@@ -114,10 +114,10 @@ def test_any_run_by_prefix_or_path(shared: Path) -> None:
     [
         (("query", "larges_liquidations"), 2, "did you mean largest_liquidations"),
         (("query", "largest_liquidations", "nope"), 2, "unknown run 'nope'"),
-        (("query", "largest_liquidations", "--param", "limt=3"), 1, "unknown parameter 'limt'"),
-        (("query", "largest_liquidations", "--param", "limit=many"), 1, "takes INTEGER"),
+        (("query", "largest_liquidations", "--param", "limt=3"), 2, "unknown parameter 'limt'"),
+        (("query", "largest_liquidations", "--param", "limit=many"), 2, "takes INTEGER"),
         (("query", "largest_liquidations", "--param", "limit"), 2, "--param NAME=VALUE"),
-        (("query", "window_metrics"), 1, "parameter start is missing"),
+        (("query", "window_metrics"), 2, "parameter start is missing"),
         (("query", "run_summary", "--format", "xml"), 2, "'--format'"),
         (("query", "run_summary", "--output", "no/such/folder/a.csv"), 1, "No such file or directory"),
         (("query", "run_summary", "--output", "."), 2, "is a folder"),

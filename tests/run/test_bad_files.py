@@ -91,16 +91,16 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
 def test_a_bad_scenario_file_is_named_with_the_key(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(text, "utf-8")
-    line = refused_by(2 if "is now called" in said else 1, lambda: read_scenario(path))
+    line = refused_by(2, lambda: read_scenario(path))
     assert line.startswith("mine.toml")
     assert said in line
 
 
 def test_a_scenario_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b"\xff\xfe")
-    assert "latin.toml: not valid TOML: 'utf-8'" in refused(1, *replay_words(), "-c", str(tmp_path / "latin.toml"))
-    assert "nosuch.toml: no such file" in refusal(1, file=tmp_path / "nosuch.toml")
-    assert "cannot be read: Is a directory" in refusal(1, file=tmp_path)
+    assert "latin.toml: not valid TOML: 'utf-8'" in refused(2, *replay_words(), "-c", str(tmp_path / "latin.toml"))
+    assert "nosuch.toml: no such file" in refusal(2, file=tmp_path / "nosuch.toml")
+    assert "cannot be read: Is a directory" in refusal(2, file=tmp_path)
 
 
 # event files
@@ -109,14 +109,14 @@ def test_a_scenario_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("number = 19", "number = 19\nnumbr = 1", ": unknown key 'numbr'; did you mean number? Allowed: aliases,"),
+        ("number = 19", "number = 19\nnumbr = 1", ": unknown key 'numbr'; did you mean number? Allowed: number,"),
         ("number = 19", 'number = "19"', ": key 'number' is '19'; it must be a whole number"),
         ("number = 19", "", ": key 'number' is missing; add it as a whole number"),
         ('coins = ["BTC"]', "coins = []", ": key 'coins' is empty; give at least one"),
         ('coins = ["BTC"]', 'coins = "BTC"', ": key 'coins' is 'BTC'; it must be a list"),
         ('venues = ["binanceusdm",', "venues = [1,", ": key 'venues' holds 1; it must be a list, each text in quotes"),
         ("notes = [", "notes = [3,", ": key 'notes' holds 3; it must be a list, each text in quotes"),
-        ("[window]", "[window]\nx = 1", " [window]: unknown key 'x'; Allowed: core_end,"),
+        ("[window]", "[window]\nx = 1", " [window]: unknown key 'x'; Allowed: "),
         ("core_start = 2021-12-04T04:51:00", 'core_start = "4:51"', "is '4:51'; it must be a UTC time such as"),
         ("core_start = 2021-12-04T04:51:00", "core_start = 2021-12-04", "is 2021-12-04; it must be a UTC time"),
         ("core_start = 2021-12-04T04:51:00", "core_start = 2021-12-04T04:51:00Z", "without offset"),
@@ -137,7 +137,7 @@ def test_a_scenario_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_bad_event_file_is_named_with_the_key(tmp_path: Path, old: str, new: str, said: str) -> None:
     path = changed(EVENT_FILE, tmp_path, old, new)
-    line = refused_by(1, lambda: event_of(path))
+    line = refused_by(2, lambda: event_of(path))
     assert line.startswith("2021-12-04-december-weekend.toml")
     assert said in line
     assert len(line) < 1200
@@ -167,10 +167,10 @@ def test_an_event_that_names_what_is_not_there(edit: Edit, old: str, new: str, c
 )
 def test_the_command_names_a_bad_file_of_the_catalogue(edit: Edit, file: str, old: str, new: str) -> None:
     edit(file, old, new)
-    line = refused(1, *replay_words())
+    line = refused(2, *replay_words())
     assert line.startswith(f"crashbook: {Path(file).name}")
     if file == VENUE_FILE:
-        assert refused(1, "venues", "binanceusdm") == line
+        assert refused(2, "venues", "binanceusdm") == line
     if "other" in new:
         assert line.endswith(": id = 'other'; a profile is named after its file: write id = 'binanceusdm'")
 
@@ -219,7 +219,7 @@ def test_the_command_names_a_bad_file_of_the_catalogue(edit: Edit, file: str, ol
 )  # fmt: skip
 def test_a_bad_venue_file_is_named_with_the_key(tmp_path: Path, old: str, new: str, said: str) -> None:
     path = changed(VENUE_FILE, tmp_path, old, new)
-    line = refused_by(1, lambda: venue_of(path))
+    line = refused_by(2, lambda: venue_of(path))
     assert line.startswith("binanceusdm.toml")
     assert said in line
 
@@ -227,7 +227,7 @@ def test_a_bad_venue_file_is_named_with_the_key(tmp_path: Path, old: str, new: s
 @pytest.mark.parametrize("share", ["0", "4"])
 def test_a_vault_takes_over_at_a_share_of_maintenance(tmp_path: Path, share: str) -> None:
     path = changed("data/venues/hyperliquid.toml", tmp_path, "takeover_num = 2", f"takeover_num = {share}")
-    line = refused_by(1, lambda: venue_of(path))
+    line = refused_by(2, lambda: venue_of(path))
     assert line.startswith("hyperliquid.toml [vault]: takeover_num")
 
 
@@ -235,9 +235,9 @@ def test_a_vault_takes_over_at_a_share_of_maintenance(tmp_path: Path, share: str
     ("old", "new", "said"),
     [
         ('rule = "reduce_once"', 'stepper = "reduce_once"', "[liquidation]: key 'stepper' is now called 'rule'"),
-        ('rule = "reduce_once"', 'rule = "partial"', "[liquidation]: rule = 'partial'; allowed: full_position,"),
+        ('rule = "reduce_once"', 'rule = "partial"', "[liquidation]: rule = 'partial'; allowed: part_first,"),
         ('schedule = "tiered"', 'schedule = "linear"', "[margin]: schedule = 'linear'; allowed: tiered, risk_limits"),
-        ('ranking = "binance"', 'ranking = "pro_rata"', "[adl]: ranking = 'pro_rata'; allowed: bitmex, binance,"),
+        ('ranking = "binance"', 'ranking = "pro_rata"', "[adl]: ranking = 'pro_rata'; allowed: "),
         ('impact = "sqrt"', 'impact = "cubic"', "[liquidity]: impact = 'cubic'; allowed: none, sqrt, linear, depth"),
         ('rule = "reduce_once"', 'rule = "part_first"', "[liquidation]: key 'first_share_frac' is missing; liq"),
         ('"reduce_once"', '"reduce_once"\nblock_s = 1', "[liquidation]: key 'block_s' is only for incremental or"),
@@ -246,7 +246,7 @@ def test_a_vault_takes_over_at_a_share_of_maintenance(tmp_path: Path, share: str
 )  # fmt: skip
 def test_a_rule_that_is_not_built_is_never_approximated(tmp_path: Path, old: str, new: str, said: str) -> None:
     path = changed(VENUE_FILE, tmp_path, old, new)
-    assert refused_by(1, lambda: venue_of(path)).startswith(f"binanceusdm.toml {said}")
+    assert refused_by(2, lambda: venue_of(path)).startswith(f"binanceusdm.toml {said}")
 
 
 # Parquet

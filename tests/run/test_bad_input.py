@@ -209,10 +209,10 @@ def test_a_vault_without_capital_runs_and_every_audit_passes() -> None:
         (3, [f"end={START.isoformat()}"], "empty window 2021-12-04T05:20:00 to 2021-12-04T05:20:00; there are bars of"),
         (3, ["start=2030-01-01T00:00:00", "end=2030-01-02T00:00:00"], "bars missing"),
         (3, ["coins=ETH"], "no bars of ETH for binanceusdm; coins in the sample: BTC"),
-        (1, ["start=yesterday"], "start = 'yesterday'; write UTC as 2025-10-10T21:00:00"),
-        (1, ["start=2021-12-04T05:20:00Z"], "start = 2021-12-04T05:20:00+00:00; write UTC as"),
-        (1, ["start=2021-12-04"], "start = 2021-12-04; write UTC as"),
-        (1, ["end=2021-12-04T05:30:30"], "allowed: whole minutes"),
+        (2, ["start=yesterday"], "start = 'yesterday'; write UTC as 2025-10-10T21:00:00"),
+        (2, ["start=2021-12-04T05:20:00Z"], "start = 2021-12-04T05:20:00+00:00; write UTC as"),
+        (2, ["start=2021-12-04"], "start = 2021-12-04; write UTC as"),
+        (2, ["end=2021-12-04T05:30:30"], "allowed: whole minutes"),
     ],
 )
 def test_windows_that_cannot_be(code: int, settings: list[str], said: str) -> None:
@@ -242,7 +242,7 @@ def test_windows_that_cannot_be(code: int, settings: list[str], said: str) -> No
         ("positions=1", "positions = 1; allowed: 2 to 20,000,000"),
         ("allow_gaps=1", "key 'allow_gaps' is 1; it must be true or false"),
         ("intrabar=foo", "intrabar = 'foo'; allowed: ohlc, adverse_first, close"),
-        ("policy=hyperliqid", "ranking = 'hyperliqid'; did you mean hyperliquid? allowed: bitmex,"),
+        ("policy=hyperliqid", "ranking = 'hyperliqid'; did you mean hyperliquid? allowed: hyperliquid,"),
         ("coins=BTC,BTC", "names a coin twice; name each once"),
         ("coins=BTC,", "write BTC,SOL or"),
         ("positions_file=", "positions_file is empty; give a value or leave it out"),
@@ -257,13 +257,13 @@ def test_windows_that_cannot_be(code: int, settings: list[str], said: str) -> No
     ],
 )
 def test_settings_out_of_range_are_refused(setting: str, said: str) -> None:
-    line = refusal(1, setting)
+    line = refusal(2, setting)
     assert said in line
     assert len(line) < 1200
 
 
 def test_no_positions_file_given_is_no_synthetic_book() -> None:
-    assert "positions_file is empty" in refusal(1, positions="")
+    assert "positions_file is empty" in refusal(2, positions="")
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,7 @@ def _folder(parent: Path) -> str:
     ("code", "bars", "setting", "said"),
     [
         (1, spoilt(close=math.nan), "seed=1", "a price that is not a number"),
-        (1, tape(), "seed=-1", "seed = -1; allowed: 0 to"),
+        (2, tape(), "seed=-1", "seed = -1; allowed: 0 to"),
         (2, tape(), "stepper=reduce_once", "field 'stepper' is now called 'liquidation_rule'"),
         (3, picked(HOLE), "seed=1", "2 bars missing"),
     ],

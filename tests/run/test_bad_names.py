@@ -45,7 +45,7 @@ def opened(finished: Path) -> StoredRun:
     ("words", "said"),
     [
         (["replay", "2021-12-05"], "unknown event '2021-12-05'; did you mean 2021-12-04"),
-        (["replay", "../../etc/passwd"], "unknown event '../../etc/passwd'; Known: 10-10,"),
+        (["replay", "../../etc/passwd"], "unknown event '../../etc/passwd'; Known: "),
         (["events", "2021-12-O4"], "unknown event '2021-12-O4'; did you mean 2021-12-04"),
         (["params", "nosuch"], "unknown event 'nosuch'"),
         (["replay", EVENT, "--venue", "binance"], "unknown venue 'binance'; did you mean binanceusdm or"),
@@ -74,7 +74,7 @@ def test_an_unknown_name_lists_the_near_matches(reader: Path, words: list[str], 
     [
         (["window_metrics"], "parameter start is missing; give TIMESTAMP, a UTC time such as 2025-10-10T21:15, with"),
         (["window_metrics", "--param", "start=2021-12-04T05:20"], "parameter end is missing"),
-        (["price_path", "--param", "coin=BTC"], "unknown parameter 'coin'; it takes: symbol (VARCHAR)"),
+        (["price_path", "--param", "coin=BTC"], "query price_path: parameter 'coin' is now called 'symbol'"),
         (["largest_liquidations", "--param", "limit=many"], "limit takes INTEGER, a whole number, not 'many'"),
         (["largest_liquidations", "--param", "limit=nan"], "parameter limit takes INTEGER"),
         (["largest_liquidations", "--param", f"limit={2**63}"], "parameter limit takes INTEGER"),
@@ -83,7 +83,7 @@ def test_an_unknown_name_lists_the_near_matches(reader: Path, words: list[str], 
 def test_a_query_says_which_parameter_it_wants(opened: StoredRun, words: list[str], said: str) -> None:
     name, *given = words
     values = dict(pair.split("=") for pair in given if pair != "--param")
-    line = refused_by(1, lambda: opened.query(name, **values))
+    line = refused_by(2, lambda: opened.query(name, **values))
     assert line.startswith(f"query {name}: ")
     assert said in line
 
@@ -127,7 +127,7 @@ def test_the_command_refuses_a_write_a_file_and_two_statements_in_one_line(reade
     assert "Permission Error" in refused(1, "sql", "select * from read_text('/etc/hostname')", "-q")
     assert "give one statement, not 2" in refused(1, "sql", "select 1; select 2", "-q")
     assert "give one statement, not 0" in refused(1, "sql", "", "-q")
-    assert "takes INTEGER" in refused(1, "query", "largest_liquidations", "--param", "limit=many")
+    assert "takes INTEGER" in refused(2, "query", "largest_liquidations", "--param", "limit=many")
     assert not files(tmp_path)
 
 
@@ -246,7 +246,7 @@ def test_hostile_watch_names_stay_names(workspace: Path, tmp_path: Path) -> None
 def test_watch_names_that_would_garble_a_terminal_are_refused(tmp_path: Path, name: str) -> None:
     scenario = tmp_path / "watch.toml"
     scenario.write_text(WATCH.format(_quoted(name)), "utf-8")
-    line = refusal(1, file=scenario)
+    line = refusal(2, file=scenario)
     assert f"[[watch]] 1: name = {name!r}; write one line without control characters" in line
 
 
@@ -267,7 +267,7 @@ def test_a_watch_that_cannot_be_held_is_refused(tmp_path: Path, change: str, sai
     key = change.partition(" =")[0]
     scenario = tmp_path / "watch.toml"
     scenario.write_text(re.sub(rf"(?m)^{key} = .*$", change, WATCH.format('"mine"')), "utf-8")
-    assert said in refusal(1, file=scenario)
+    assert said in refusal(2, file=scenario)
 
 
 def test_hostile_account_names_stay_names(workspace: Path, tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_no_total_of_the_coins_has_it(run: StoredRun) -> None:
     closed = run.sql("select count(distinct account_id) from adl_fills where is_covered(symbol)").item()
     assert s["adl_accounts"] == closed
     day = "2025-10-10 00:00:00", "2025-10-11 00:00:00"
-    window = run.query("window_metrics", coin=None, start=day[0], end=day[1]).row(0, named=True)
+    window = run.query("window_metrics", symbol=None, start=day[0], end=day[1]).row(0, named=True)
     assert window["liquidated_notional_usd"] == s["liquidated_usd"]
 
 
@@ -130,8 +130,8 @@ def test_no_published_comparison_has_it(run: StoredRun) -> None:
     assert quick == pytest.approx(stored, rel=1e-9, abs=1e-6)
     names = "adl_gini", "adl_top_ten_share", "adl_share_from_vault", "off_book_share", "cascade_share_long"
     assert set(names) <= quick.keys()
-    of_rest = run.query("adl_in_window", coin="REST", start="2025-10-10 21:15", end="2025-10-10 21:27")
-    of_coins = run.query("adl_in_window", coin="BTC+SOL+DOGE", start="2025-10-10 21:15", end="2025-10-10 21:27")
+    of_rest = run.query("adl_in_window", symbol="REST", start="2025-10-10 21:15", end="2025-10-10 21:27")
+    of_coins = run.query("adl_in_window", symbol="BTC+SOL+DOGE", start="2025-10-10 21:15", end="2025-10-10 21:27")
     assert quick["adl_gini"] == pytest.approx(of_coins["adl_gini_frac"].item())
     assert of_rest["adl_gini_frac"].item() is not None
 

@@ -189,12 +189,12 @@ def test_adl_in_window(wave: Tables) -> None:
     window = {"start": at(30), "end": at(60)}
     columns = "adl_mean_px adl_pnl_usd adl_first_s adl_largest_usd adl_largest_instant_usd adl_full_share_frac"
     assert wave.ask("adl_in_window", columns, **window) == [(102.0, -24.0, 10.0, 400.0, 900.0, pytest.approx(2 / 3))]
-    row = wave.frame("adl_in_window", coin="BTC+XRP", **window).row(0, named=True)
+    row = wave.frame("adl_in_window", symbol="BTC+XRP", **window).row(0, named=True)
     assert row["adl_profit_frac"] == pytest.approx(-24 / 900)
     # entry values 402 and 402 less 6 a slice, 402 and 96: profits -12 / 396, -6 / 402 and -6 / 96
     assert row["adl_return_median_frac"] == pytest.approx(-12 / 396)
     assert (row["adl_leverage_median_x"], row["adl_vault_share_frac"], row["adl_top10_share_frac"]) == (5, 0, 1)
     assert row["adl_gini_frac"] == pytest.approx((-2 * 100 + 0 * 400 + 2 * 400) / (3 * 900))
-    assert wave.ask("adl_in_window", "adl_mean_px adl_gini_frac", coin="XRP", **window) == [(None, None)]
-    share = [wave.ask("adl_in_window", "adl_closes_share_frac", coin=coin, **window) for coin in (None, "BTC", "XRP")]
+    assert wave.ask("adl_in_window", "adl_mean_px adl_gini_frac", symbol="XRP", **window) == [(None, None)]
+    share = [wave.ask("adl_in_window", "adl_closes_share_frac", symbol=coin, **window) for coin in (None, "BTC", "XRP")]
     assert share == [[(0.75,)], [(1.0,)], [(None,)]]

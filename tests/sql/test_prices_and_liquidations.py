@@ -346,10 +346,10 @@ def test_window_metrics(tables: Make) -> None:
         "price_low price_move_frac"
     )
     # the second bar: BTC trades 80 and 60; the first liquidation at 70 s, the first wave that closes lots at 90 s
-    assert run.ask("window_metrics", columns, coin="BTC", **window) == [(4000, 0.25, 11, 1, 20.0, 60.0, -0.25)]
+    assert run.ask("window_metrics", columns, symbol="BTC", **window) == [(4000, 0.25, 11, 1, 20.0, 60.0, -0.25)]
     assert run.ask("window_metrics", columns, **window) == [(5000, 0.4, 24, 2, 20.0, 5.0, -0.5)]
-    assert run.ask("window_metrics", columns, coin="XRP", **window) == [(0, None, 0, 0, None, None, None)]
-    assert run.ask("window_metrics", columns, coin="XRP+BTC", **window) == [(4000, 0.25, 11, 1, 20.0, 60.0, -0.25)]
+    assert run.ask("window_metrics", columns, symbol="XRP", **window) == [(0, None, 0, 0, None, None, None)]
+    assert run.ask("window_metrics", columns, symbol="XRP+BTC", **window) == [(4000, 0.25, 11, 1, 20.0, 60.0, -0.25)]
 
 
 def test_forced_sales_in_window(tables: Make) -> None:
@@ -364,7 +364,7 @@ def test_forced_sales_in_window(tables: Make) -> None:
     window = {"start": at(60), "end": at(3600)}
     columns = "off_book_share_frac forced_share_30min_frac"
     assert run.ask("forced_sales_in_window", columns, **window) == [(750 / 4000, 0.5)]
-    assert run.ask("forced_sales_in_window", columns, coin="XRP", **window) == [(None, None)]
+    assert run.ask("forced_sales_in_window", columns, symbol="XRP", **window) == [(None, None)]
 
 
 def test_branching_ratio_in_window(tables: Make) -> None:
@@ -379,4 +379,4 @@ def test_branching_ratio_in_window(tables: Make) -> None:
     assert tape.ask("forced_sales_in_window", "branching_ratio_x", **window) == [(None,)]
     displaced = tables(steps=[on_both[0], {**on_both[1], "tape_mark_px": 96.0}], liquidations=rows)
     assert displaced.ask("forced_sales_in_window", "branching_ratio_x", **window) == [(1 / 3,)]
-    assert displaced.ask("forced_sales_in_window", "branching_ratio_x", coin="ETH", **window) == [(None,)]
+    assert displaced.ask("forced_sales_in_window", "branching_ratio_x", symbol="ETH", **window) == [(None,)]

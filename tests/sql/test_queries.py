@@ -146,7 +146,7 @@ def test_bind_converts_text_and_fills_defaults() -> None:
     window = get_query("window_metrics")
     bound = bind(window, {"start": "2025-10-10T21:15", "end": datetime(2025, 10, 10, 21, 27, tzinfo=UTC)})
     start, end = (datetime.fromisoformat(f"2025-10-10T21:{minute}") for minute in (15, 27))
-    assert bound == {"coin": None, "start": start, "end": end}
+    assert bound == {"symbol": None, "start": start, "end": end}
     assert bind(get_query("liquidation_price_map"), {"bins": "7"}) == {"symbol": None, "bins": 7}
 
 
@@ -154,7 +154,7 @@ def test_bind_converts_text_and_fills_defaults() -> None:
     ("name", "given", "words"),
     [
         ("window_metrics", {"end": "2025-10-11"}, "query window_metrics: parameter start is missing; give TIMESTAMP"),
-        ("adl_waves", {"coin": "BTC"}, "query adl_waves: unknown parameter 'coin'; it takes: symbol (VARCHAR)"),
+        ("adl_waves", {"coin": "BTC"}, "query adl_waves: parameter 'coin' is now called 'symbol'"),
         ("run_summary", {"x": 1}, "unknown parameter 'x'; it takes: none"),
         ("forgone_pnl", {"limit": "many"}, "parameter limit takes INTEGER, a whole number, not 'many'"),
         ("forgone_pnl", {"limit": 2.5}, "not 2.5"),

@@ -93,7 +93,7 @@ def comparisons(f: Findings) -> list[Compared]:
         fact = facts.get(entry.fact)
         if fact is None or not entry.covered_by(covered):
             continue
-        row = f.row(entry.query, **entry.params)
+        row = f.row(entry.query, **entry.params(covered))
         missing = _missing(f, entry, row)
         made.append(
             Compared(
