@@ -155,7 +155,7 @@ def fetch(event: str | None, output: Output, **options: Any) -> None:
     if given.dry_run:
         emit(plan_table(order.targets), output)
         return
-    outcome = _run(order, output)
+    outcome = run_order(order, output)
     emit(outcome_table(outcome, order.targets), output)
     _conclude(order, outcome, output)
 
@@ -190,7 +190,7 @@ def _order(crash: CrashEvent, given: Options) -> Order:
     if given.timeframe not in TIMEFRAMES:
         raise UnknownNameError("timeframe", given.timeframe, TIMEFRAMES)
     settings = read_settings(given.config)
-    archives = _places(given.archives)
+    archives = archive_places(given.archives)
     venues = chain(crash, given.venue or crash.venues[0])
     first = given.start or crash.start
     last = min(given.end, LAST_DAY) + dt.timedelta(days=1) if given.end else crash.end
@@ -225,7 +225,7 @@ def public_archives() -> dict[str, str]:
     return {archive.name: archive.base for archive in ARCHIVES.values() if archive.base}
 
 
-def _places(options: Sequence[str]) -> dict[str, str]:
+def archive_places(options: Sequence[str]) -> dict[str, str]:
     """Return the folder or address of each archive of ``--archive``."""
     from backtest.errors import UnknownNameError
     from backtest.fetch.archives.publishers import ARCHIVES
@@ -242,7 +242,7 @@ def _places(options: Sequence[str]) -> dict[str, str]:
     return places
 
 
-def _run(order: Order, output: Output) -> Outcome:
+def run_order(order: Order, output: Output) -> Outcome:
     """Fetch until done or until Ctrl-C: the first finishes the request under way, a second one stops at once."""
     import asyncio
     import random

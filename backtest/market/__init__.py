@@ -5,7 +5,7 @@
 the venue really closed; ``align`` lays bars of several coins on one clock, ``units`` turns them into ticks and lots,
 ``pre_roll`` says where positions were opened, ``rest`` models the coins without bars. ``terms`` are a contract's tick,
 lot and margin table on a day. ``inputs`` and ``notes`` say what a reader must know of all that; ``suspects`` refuses
-doubtful values unless they are allowed.
+doubtful values unless they are allowed. ``sample_check`` holds the committed sample against the lake.
 """
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "path",
     "pre_roll",
     "rest",
+    "sample_check",
     "shock",
     "suspects",
     "tape",
