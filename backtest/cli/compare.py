@@ -9,25 +9,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from backtest.cli.command import command
+from backtest.cli.messages import print_line
 from backtest.cli.output import Output, emit, note, output_options, page
 from backtest.cli.progress import stages
 from backtest.cli.table import Table, as_json, table_of
 from backtest.cli.text import heading, section
 from backtest.errors import UsageError
-from backtest.formatting import count, duration, fixed, percent, usd
+from backtest.formatting import percent
 
 if TYPE_CHECKING:
+    from backtest.report.compare import Page
     from backtest.studies.alternatives import Alternative
-    from backtest.studies.compared import Compared, ComparedRow
+    from backtest.studies.compared import Compared
     from backtest.studies.paired import Paired
-
-SHOWN_GAINS = ("cohort", "side", "hedge", "margin", "leverage", "size", "owner")
-# Metrics whose differences a reader sees; other formats have all.
-SHOWN = ("liquidated_usd", "adl_usd", "adl_accounts", "wiped_out_accounts", "first_adl_s", "forgone_mark_usd",
-         "forgone_trade_usd", "haircut_mark_max_frac", "haircut_trade_max_frac", "closed_gini_frac",
-         "forgone_gini_frac", "hedge_legs_broken", "unhedged_usd", "out_of_turn_usd", "overshoot_usd",
-         "pool_end_usd", "uncovered_usd", "adl_positions", "pool_low_usd")  # fmt: skip
-_UNITS = {"usd": usd, "frac": percent, "count": count, "s": duration}
 
 
 @command(
@@ -48,10 +42,11 @@ _UNITS = {"usd": usd, "frac": percent, "count": count, "s": duration}
 @click.option("--priors", type=click.Path(path_type=Path), metavar="FILE", help="Priors other than those of data.")
 @click.option("--set", "changes", metavar="FIELD=VALUE", multiple=True,
               help="Any field of crashbook params, for all alternatives.")  # fmt: skip
+@click.option("--report", is_flag=True, help="Write one HTML page with the figures to the reports folder too.")
 @output_options
 def compare(
     names: tuple[str, ...], policy: str | None, venue: str | None, sets: tuple[str, ...], draws: int,
-    draw_positions: int, priors: Path | None, changes: tuple[str, ...], output: Output,
+    draw_positions: int, priors: Path | None, changes: tuple[str, ...], report: bool, output: Output,
 ) -> None:  # fmt: skip
     """Compare policies, venues or settings, or two runs.
 
@@ -65,8 +60,13 @@ def compare(
 
         if policy or venue or sets:
             raise click.UsageError("two stored runs take no alternatives: leave --policy, --venue, --alternative out")
-        found = compared_runs(open_run(names[0]), open_run(names[1]))
+        runs = open_run(names[0]), open_run(names[1])
+        found = compared_runs(*runs)
         _show(found, None, output)
+        if report:
+            from backtest.report.compare import Page
+
+            _write(Page.of_runs(found, *runs))
         return
     if len(names) != 1:
         raise click.UsageError("give one EVENT, or two runs of crashbook runs")
@@ -88,7 +88,19 @@ def compare(
         paired = run(request, stage(f"{max(draws, 1)} draws of {len(request.alternatives)} alternatives"))
     for text in paired.notes:
         note(text, output)
-    _show(compared(paired), paired, output)
+    found = compared(paired)
+    _show(found, paired, output)
+    if report:
+        from backtest.report.compare import Page
+
+        _write(Page.of_draws(found, paired))
+
+
+def _write(made: Page) -> None:
+    """Write a page and print its path."""
+    from backtest.cli.report import relative
+
+    print_line(f"report  {relative(made.write())}")
 
 
 def alternatives(
@@ -150,26 +162,30 @@ def _text(found: Compared, paired: Paired | None) -> str:
 
 
 def _figures(found: Compared) -> Table:
+    from backtest.studies.compared import written
+
     rows = []
     for metric in dict.fromkeys(row.metric for row in found.rows if not row.kind):
         mine = found.of(metric)
         if any(row.median is not None for row in mine):
-            rows.append({"figure": metric} | {row.alternative: _value(row, row.median) for row in mine})
+            rows.append({"figure": metric} | {row.alternative: written(row, row.median) for row in mine})
     return table_of(rows, ("figure", *found.alternatives))
 
 
 def _changes(found: Compared) -> Table:
+    from backtest.studies.compared import SHOWN, written
+
     rows = []
     for metric in SHOWN:
         for row in found.of(metric)[1:]:
             if row.same:
                 continue
-            ends = f"{_value(row, row.difference_low)} to {_value(row, row.difference_high)}"
+            ends = f"{written(row, row.difference_low)} to {written(row, row.difference_high)}"
             rows.append(
                 {
                     "figure": metric,
                     "alternative": row.alternative,
-                    "difference": f"{_value(row, row.difference)} ({ends})",
+                    "difference": f"{written(row, row.difference)} ({ends})",
                     "lower in": percent(row.lower_frac),
                     "higher in": percent(row.higher_frac),
                 }
@@ -178,6 +194,8 @@ def _changes(found: Compared) -> Table:
 
 
 def _gains(found: Compared) -> Table:
+    from backtest.studies.compared import SHOWN_GAINS, written
+
     rows = []
     others = found.alternatives[1:]
     for kind in SHOWN_GAINS:
@@ -188,16 +206,6 @@ def _gains(found: Compared) -> Table:
                 continue
             rows.append(
                 {"class": kind, "accounts": group}
-                | {name: _value(by_name[name], by_name[name].difference) for name in others}
+                | {name: written(by_name[name], by_name[name].difference) for name in others}
             )
     return table_of(rows, ("class", "accounts", *others))
-
-
-def _value(row: ComparedRow, value: float | None) -> str:
-    if value is None:
-        return "none"
-    if row.metric.endswith("hhi_frac"):
-        return fixed(value, 4)
-    if row.unit == "count" and value != int(value):
-        return fixed(value, 1)
-    return _UNITS[row.unit](value)

@@ -14,7 +14,20 @@ if TYPE_CHECKING:
     from backtest.report.page import Draft
     from backtest.run.run import StoredRun
 
-__all__ = ["begin", "figures", "findings", "markup", "page", "render", "render_html", "sections", "tables", "watch"]
+__all__ = [
+    "begin",
+    "compare",
+    "figures",
+    "findings",
+    "marks",
+    "markup",
+    "page",
+    "render",
+    "render_html",
+    "sections",
+    "tables",
+    "watch",
+]
 
 
 def render_html(run: StoredRun) -> str:

@@ -71,6 +71,17 @@ def note(words: str) -> Markup:
     return fill('<p class="note">{words}</p>', words=words)
 
 
+def folded(summary: str, body: Markup) -> Markup:
+    """Return something that a click on its summary shows.
+
+    Examples
+    --------
+    >>> folded("as a table", Markup("<p>x</p>"))
+    Markup('<details class="notes"><summary>as a table</summary><p>x</p></details>')
+    """
+    return fill('<details class="notes"><summary>{s}</summary>{b}</details>', s=summary, b=body)
+
+
 # --- numbers of sentences ------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from backtest.errors import UsageError
+from backtest.formatting import count, duration, fixed, percent, usd
 from backtest.mechanics.exact import Floats
 from backtest.run.drawn import Draws, Headlines
 from backtest.run.run import StoredRun
@@ -54,6 +55,37 @@ class ComparedRow:
     def plain(self) -> dict[str, Any]:
         """Return the row by column."""
         return asdict(self)
+
+
+SHOWN_GAINS = ("cohort", "side", "hedge", "margin", "leverage", "size", "owner")
+# Metrics whose differences a reader sees; other formats have all.
+SHOWN = ("liquidated_usd", "adl_usd", "adl_accounts", "wiped_out_accounts", "first_adl_s", "forgone_mark_usd",
+         "forgone_trade_usd", "haircut_mark_max_frac", "haircut_trade_max_frac", "closed_gini_frac",
+         "forgone_gini_frac", "hedge_legs_broken", "unhedged_usd", "out_of_turn_usd", "overshoot_usd",
+         "pool_end_usd", "uncovered_usd", "adl_positions", "pool_low_usd")  # fmt: skip
+_UNITS = {"usd": usd, "frac": percent, "count": count, "s": duration}
+
+
+def written(row: ComparedRow, value: float | None) -> str:
+    """Return a value of a row for a reader."""
+    if value is None:
+        return "none"
+    if row.metric.endswith("hhi_frac"):
+        return fixed(value, 4)
+    if row.unit == "count" and value != int(value):
+        return fixed(value, 1)
+    return _UNITS[row.unit](value)
+
+
+def label_of(metric: str) -> str:
+    """Return the short name of a figure.
+
+    Examples
+    --------
+    >>> label_of("adl_usd"), label_of("adl_positions")
+    ('closed by ADL', 'adl positions')
+    """
+    return BY_NAME[metric].label if metric in BY_NAME else metric.removesuffix("_usd").replace("_", " ")
 
 
 COLUMNS = tuple(ComparedRow.__dataclass_fields__)

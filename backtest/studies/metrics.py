@@ -23,42 +23,95 @@ ADL = CAUSES.index("adl")
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A figure by which alternatives are compared: its name, unit (usd, count, frac, s) and meaning."""
+    """A figure by which alternatives are compared: its name, unit (usd, count, frac, s), short label and meaning."""
 
     name: str
     unit: str
+    label: str
     text: str
 
 
 METRICS = (
-    Metric("liquidated_usd", "usd", "notional that left accounts in breach, at the breach mark"),
-    Metric("adl_usd", "usd", "notional closed by ADL, at the mark"),
-    Metric("adl_accounts", "count", "accounts in which ADL closed"),
-    Metric("wiped_out_accounts", "count", "of these, accounts that hold nothing at the end and were never liquidated"),
-    Metric("first_adl_s", "s", "first ADL, since the start of the window"),
-    Metric("forgone_mark_usd", "usd", "what winners forwent in ADL against the mark; negative: they gained"),
-    Metric("forgone_trade_usd", "usd", "the same against the traded price at the end of the step"),
-    Metric("profit_cut_mark_frac", "frac", "forgone against mark over the profit of the lots closed, at the mark"),
-    Metric("profit_cut_trade_frac", "frac", "forgone against the traded price over the profit there"),
-    Metric("haircut_mark_mean_frac", "frac", "forgone against mark over the account's equity, mean of its accounts"),
-    Metric("haircut_mark_max_frac", "frac", "the largest of them"),
-    Metric("haircut_trade_mean_frac", "frac", "forgone against the traded price over equity, mean of its accounts"),
-    Metric("haircut_trade_max_frac", "frac", "the largest of them"),
-    Metric("closed_gini_frac", "frac", "Gini index of closed notional over the accounts in which ADL closed"),
-    Metric("closed_hhi_frac", "frac", "Herfindahl index of the same: 1 is one account"),
-    Metric("forgone_gini_frac", "frac", "Gini index of what those accounts lost that lost against the traded price"),
-    Metric("forgone_hhi_frac", "frac", "Herfindahl index of the same"),
-    Metric("hedge_legs_broken", "count", "positions of hedged accounts in which ADL closed"),
-    Metric("unhedged_usd", "usd", "exposure that ADL left without its hedge, at the marks of the waves"),
-    Metric("out_of_turn_usd", "usd", "closed beyond the place where the venue's own queue would have stopped"),
-    Metric("out_of_turn_positions", "count", "positions closed that the venue's own queue would not have reached"),
-    Metric("over_usd", "usd", "what ADL took beyond bankruptcy values"),
-    Metric("under_usd", "usd", "what ADL left short of bankruptcy values"),
-    Metric("overshoot_usd", "usd", "over less under"),
-    Metric("pool_low_usd", "usd", "lowest equity of the fund or vault that has the money"),
-    Metric("pool_end_usd", "usd", "equity of funds and vaults at the end"),
-    Metric("uncovered_usd", "usd", "what nobody bears; negative: a loss"),
+    Metric("liquidated_usd", "usd", "liquidated", "notional that left accounts in breach, at the breach mark"),
+    Metric("adl_usd", "usd", "closed by ADL", "notional closed by ADL, at the mark"),
+    Metric("adl_accounts", "count", "accounts with ADL", "accounts in which ADL closed"),
+    Metric(
+        "wiped_out_accounts",
+        "count",
+        "accounts wiped out",
+        "of these, accounts that hold nothing at the end and were never liquidated",
+    ),
+    Metric("first_adl_s", "s", "first ADL", "first ADL, since the start of the window"),
+    Metric(
+        "forgone_mark_usd",
+        "usd",
+        "forgone against mark",
+        "what winners forwent in ADL against the mark; negative: they gained",
+    ),
+    Metric(
+        "forgone_trade_usd", "usd", "forgone against trade", "the same against the traded price at the end of the step"
+    ),
+    Metric(
+        "profit_cut_mark_frac",
+        "frac",
+        "profit cut at mark",
+        "forgone against mark over the profit of the lots closed, at the mark",
+    ),
+    Metric(
+        "profit_cut_trade_frac", "frac", "profit cut at trade", "forgone against the traded price over the profit there"
+    ),
+    Metric(
+        "haircut_mark_mean_frac",
+        "frac",
+        "mean haircut at mark",
+        "forgone against mark over the account's equity, mean of its accounts",
+    ),
+    Metric("haircut_mark_max_frac", "frac", "largest haircut at mark", "the largest of them"),
+    Metric(
+        "haircut_trade_mean_frac",
+        "frac",
+        "mean haircut at trade",
+        "forgone against the traded price over equity, mean of its accounts",
+    ),
+    Metric("haircut_trade_max_frac", "frac", "largest haircut at trade", "the largest of them"),
+    Metric(
+        "closed_gini_frac",
+        "frac",
+        "Gini of closed",
+        "Gini index of closed notional over the accounts in which ADL closed",
+    ),
+    Metric("closed_hhi_frac", "frac", "HHI of closed", "Herfindahl index of the same: 1 is one account"),
+    Metric(
+        "forgone_gini_frac",
+        "frac",
+        "Gini of forgone",
+        "Gini index of what those accounts lost that lost against the traded price",
+    ),
+    Metric("forgone_hhi_frac", "frac", "HHI of forgone", "Herfindahl index of the same"),
+    Metric("hedge_legs_broken", "count", "hedge legs broken", "positions of hedged accounts in which ADL closed"),
+    Metric(
+        "unhedged_usd", "usd", "left unhedged", "exposure that ADL left without its hedge, at the marks of the waves"
+    ),
+    Metric(
+        "out_of_turn_usd",
+        "usd",
+        "closed out of turn",
+        "closed beyond the place where the venue's own queue would have stopped",
+    ),
+    Metric(
+        "out_of_turn_positions",
+        "count",
+        "positions out of turn",
+        "positions closed that the venue's own queue would not have reached",
+    ),
+    Metric("over_usd", "usd", "taken beyond bankruptcy", "what ADL took beyond bankruptcy values"),
+    Metric("under_usd", "usd", "left short of it", "what ADL left short of bankruptcy values"),
+    Metric("overshoot_usd", "usd", "overshoot", "over less under"),
+    Metric("pool_low_usd", "usd", "lowest pool", "lowest equity of the fund or vault that has the money"),
+    Metric("pool_end_usd", "usd", "pools at the end", "equity of funds and vaults at the end"),
+    Metric("uncovered_usd", "usd", "uncovered", "what nobody bears; negative: a loss"),
 )
+LORENZ = np.linspace(0, 1, 41)  # shares of the accounts at which a Lorenz curve is kept
 BY_NAME = {metric.name: metric for metric in METRICS}
 Figures = Mapping[str, float | None]
 
@@ -83,6 +136,14 @@ def figures_of(s: Shared, accounts: Accounts) -> Figures:
     found |= _paid(s, slices, accounts)
     found |= _hedges(s, slices, accounts)
     return {metric.name: found[metric.name] for metric in METRICS}
+
+
+def lorenz_of(s: Shared, accounts: Accounts) -> Floats:
+    """Return the Lorenz curve of closed notional over the accounts in which ADL closed, at ``LORENZ``."""
+    f = s.record.slices.join()
+    f = chosen(f, np.flatnonzero(covered_of(s)[f.symbol] & (f.rank > 0)))
+    closed = accounts.sums(f.winner_row, f.lots * s.each(f.symbol, f.mark))
+    return lorenz(closed[closed > 0].astype(np.float64), LORENZ)
 
 
 def _paid(s: Shared, f: Slices, accounts: Accounts) -> dict[str, float | None]:
@@ -208,6 +269,23 @@ def gini(amounts: Floats) -> float | None:
     count, ordered = len(amounts), np.sort(amounts)
     places = 2 * np.arange(1, count + 1) - count - 1
     return float((places * ordered).sum() / (count * total))
+
+
+def lorenz(amounts: Floats, shares: Floats) -> Floats:
+    """Return what part of the sum the smallest amounts hold, for shares of their number; not-a-number of nothing.
+
+    Examples
+    --------
+    Of four amounts the smaller two hold a quarter.
+
+    >>> lorenz(np.array([5.0, 1.0, 1.0, 1.0]), np.array([0.0, 0.5, 1.0])).tolist()
+    [0.0, 0.25, 1.0]
+    """
+    total = float(amounts.sum())
+    if not total:
+        return np.full(len(shares), np.nan)
+    held = np.concatenate([[0.0], np.cumsum(np.sort(amounts))]) / total
+    return np.interp(shares, np.linspace(0, 1, len(held)), held)
 
 
 def herfindahl(amounts: Floats) -> float | None:

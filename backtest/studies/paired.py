@@ -31,7 +31,7 @@ from backtest.studies.cohorts import Accounts, Group, GroupGains, gains_of
 from backtest.studies.crew import Crew, run_here, worker_count
 from backtest.studies.draws import BOOK_SIZE, check_size
 from backtest.studies.markets import Markets
-from backtest.studies.metrics import METRICS, Figures, figures_of
+from backtest.studies.metrics import METRICS, Figures, figures_of, lorenz_of
 from backtest.studies.one_draw import SEEDS, DrawTask, finished, prepared_draw
 from backtest.studies.parameters import draw, parameters_of
 from backtest.studies.study import Progress
@@ -74,14 +74,16 @@ class DrawFigures:
 
     figures: Figures
     gains: Mapping[Group, GroupGains]
+    lorenz: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Paired:
     """Figures by alternative and draw; not-a-number where there is none.
 
-    ``metrics`` holds arrays of shape (alternatives, draws) by metric, ``gains`` by group and column of ``GroupGains``.
-    The first alternative is the base. ``resolved`` is the scenario of each; ``drawn`` how many numbers were drawn.
+    ``metrics`` holds arrays of shape (alternatives, draws) by metric, ``gains`` by group and column of ``GroupGains``,
+    ``lorenz`` one of shape (alternatives, draws, shares): Lorenz curves of closed notional at ``metrics.LORENZ``. The
+    first alternative is the base. ``resolved`` is the scenario of each; ``drawn`` how many numbers were drawn.
     """
 
     alternatives: tuple[str, ...]
@@ -89,6 +91,7 @@ class Paired:
     seeds: tuple[int, ...]
     metrics: Mapping[str, Floats]
     gains: Mapping[Group, Mapping[str, Floats]]
+    lorenz: Floats
     positions: int
     drawn: int
     notes: tuple[str, ...]
@@ -167,7 +170,7 @@ def run_pair(task: PairedTask, number: int) -> list[DrawFigures]:
             base = base or (ids, own_gains)
             same = np.array_equal(ids, base[0])  # else no account stands beside another
             gains = gains_of(s, accounts, own_gains, base[1] if same else None)
-            out.append(DrawFigures(figures_of(s, accounts), gains))
+            out.append(DrawFigures(figures_of(s, accounts), gains, lorenz_of(s, accounts)))
     return out
 
 
@@ -228,6 +231,7 @@ def _gathered(task: PairedTask, results: Sequence[Sequence[DrawFigures]]) -> Pai
         seeds=tuple((first.resolved.scenario.seed + k) % SEEDS for k in range(draws)),
         metrics=metrics,
         gains=gains,
+        lorenz=np.array([[result[k].lorenz for result in results] for k in range(len(names))]),
         positions=min(first.book_size, first.resolved.scenario.positions),
         drawn=drawn,
         notes=tuple(dict.fromkeys(note for each in task.draws.values() for note in each.resolved.headline)),

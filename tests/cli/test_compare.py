@@ -33,7 +33,11 @@ def test_other_formats_have_every_row(desk: Path) -> None:
     assert answer["seeds"] == [1, 2]
     assert answer["alternatives"] == ["unchanged", "ranking=random;losers=last"]
     alone = ("--draws", "0", "--set", "positions=300")
-    assert call(*words, *alone, "--output", "a.csv").exit_code == 0
+    result = call(*words, *alone, "--output", "a.csv", "--report")
+    assert result.exit_code == 0
+    page = Path(result.stderr.rsplit("report  ", 1)[1].strip())
+    assert page.name.startswith("compare-2025-10-10-hyperliquid-")
+    assert "What differs from unchanged?" in page.read_text("utf-8")
     rows = pl.read_csv(desk / "a.csv")
     assert rows.columns == list(answer["rows"][0])
     assert {*rows["metric"]} == {row["metric"] for row in answer["rows"]}

@@ -14,7 +14,7 @@ from backtest.studies.alternatives import Alternative, named, policies, settings
 from backtest.studies.cohorts import Group
 from backtest.studies.compared import compared
 from backtest.studies.draws import check_size
-from backtest.studies.metrics import METRICS
+from backtest.studies.metrics import LORENZ, METRICS
 from backtest.studies.paired import AS_IT_IS, Paired, PairedRequest, compare
 
 GIVEN = {"coins": ("BTC", "SOL"), "step_s": 20.0}
@@ -54,6 +54,15 @@ def test_policies_pay_for_one_loss_in_different_ways(found: Paired) -> None:
     assert np.allclose(
         found.metrics["over_usd"] - found.metrics["under_usd"], found.metrics["overshoot_usd"], atol=1e-5
     )
+
+
+def test_lorenz_curves_enclose_the_gini_index(found: Paired) -> None:
+    curves = found.lorenz
+    assert curves.shape == (4, 3, len(LORENZ))
+    assert (np.diff(curves) >= 0).all()
+    assert np.allclose(curves[..., [0, -1]], (0, 1))
+    area = 1 - (curves[..., 1:] + curves[..., :-1]).sum(axis=-1) * (LORENZ[1] - LORENZ[0])
+    assert np.allclose(area, found.metrics["closed_gini_frac"], atol=0.03)
 
 
 def test_what_accounts_and_other_owners_win_sums_to_nothing(found: Paired) -> None:
