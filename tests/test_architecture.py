@@ -57,6 +57,7 @@ CHANGES = {
     *("ParquetWriter", "to_parquet", "to_csv", "OSFile", "savefig"),
 }
 ALLOWED = {
+    "book.actual.write: write_table": "into memory",
     "assets: open": "a regular file, for reading, without following a link",
     "cli.messages: open": "the null device, in place of a stream that nobody reads",
     "cli.output: write_csv": "into memory",
@@ -258,6 +259,7 @@ OWN_PATHS = {
     "fetch.reservoir.place: Path": "a folder that the user names",
     "fetch.reservoir.plan: PurePosixPath": "parts of a key",
     "fetch.reservoir.pull: PurePosixPath": "parts of a key",
+    "run.actual_book: Path": "a book that the user names",
     "run.folder: Path": "a place that the user names",
     "run.prepare: Path": "a place that the user names",
     "run.identity: Path": "the program",

@@ -8,10 +8,10 @@ anything else.
 from __future__ import annotations
 
 __all__ = [
-    "book", "calibrate", "command", "compare", "data", "diff", "events", "fetch", "fetch_files", "fetch_reservoir",
-    "fetch_tables", "fund", "interrupt", "main", "messages", "output", "params", "plan", "position", "program",
-    "progress", "query", "replay", "report", "runs", "sample", "schema", "supervise", "sweep", "table", "terminal",
-    "text", "venues", "verify", "watch",
+    "book", "book_roll", "calibrate", "command", "compare", "data", "diff", "events", "fetch", "fetch_files",
+    "fetch_reservoir", "fetch_tables", "fund", "interrupt", "main", "messages", "output", "params", "plan", "position",
+    "program", "progress", "query", "replay", "report", "runs", "sample", "schema", "supervise", "sweep", "table",
+    "terminal", "text", "venues", "verify", "watch",
 ]  # fmt: skip
 
 

@@ -69,7 +69,7 @@ class Commands(click.Group):
         """Import a command."""
         if cmd_name not in self.modules:
             return None
-        found = getattr(import_module(self.modules[cmd_name]), cmd_name)
+        found = getattr(import_module(self.modules[cmd_name]), cmd_name.replace(" ", "_"))
         assert isinstance(found, Command)
         return found
 
@@ -77,6 +77,8 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; an unknown one is refused with the near matches."""
+        if (pair := " ".join(args[:2])) in self.modules:  # a command of two words
+            return pair, self.get_command(ctx, pair), args[2:]
         if args[0] not in self.modules:
             raise UnknownNameError("command", args[0], self.modules, "See crashbook --help")
         return super().resolve_command(ctx, args)

@@ -112,8 +112,9 @@ def _to_lake(crash: CrashEvent, plan: Plan) -> Iterable[Stored]:
                 fills.select("coin", pl.col(name).cast(pl.Float64).alias("size")) for name in ("size", "start_position")
             ]
         decimals = to_lake.lot_decimals(pl.concat(sizes, how="vertical_relaxed"))
-        known = get_venue(to_lake.VENUE).instruments
-        yield from to_lake.store_units(decimals, known, plan.snapshot.date(), at)
+        venue, day = get_venue(to_lake.VENUE), plan.snapshot.date()
+        yield from to_lake.store_units(decimals, venue.instruments, day, at)
+        yield from to_lake.store_tiers(positions, {table.coin for table in venue.tables}, day, at)
     for path in part_paths(crash.id, "depth"):
         yield from to_lake.store_depth(path.stem.rpartition("-")[2], read_part(path), at)
 

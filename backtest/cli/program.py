@@ -8,8 +8,8 @@ from backtest import __version__
 from backtest.cli.command import Commands
 
 COMMANDS = (
-    "events venues position params schema fetch data book replay watch verify calibrate compare fund sweep runs query "
-    "sql audit diff report"
+    "events venues position params schema fetch data book book_roll replay watch verify calibrate compare fund sweep "
+    "runs query sql audit diff report"
 )
 IN = {"sql": "query", "audit": "query"}  # modules not named after their command
 
@@ -17,7 +17,7 @@ IN = {"sql": "query", "audit": "query"}  # modules not named after their command
 @click.group(
     "crashbook",
     cls=Commands,
-    modules={name: f"backtest.cli.{IN.get(name, name)}" for name in COMMANDS.split()},
+    modules={name.replace("_", " "): f"backtest.cli.{IN.get(name, name)}" for name in COMMANDS.split()},
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )

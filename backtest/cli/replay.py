@@ -65,6 +65,7 @@ def study_options(function: Callable[..., None]) -> Callable[..., None]:
     "crashbook replay 2025-10-10 --report",
     "crashbook replay 2025-10-10 --venue bybit --set fund_start_usd=50e6",
     "crashbook replay 2021-12-04 --explain",
+    "crashbook replay 2025-10-10 --book reservoir",
 )
 @click.argument("event", required=False)
 @click.option("-c", "--scenario", "file", type=click.Path(path_type=Path), help="Scenario file; flags overrule it.")
@@ -73,6 +74,8 @@ def study_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--set", "changes", metavar="FIELD=VALUE", multiple=True,
               help="Any field of crashbook params, overrules all else; FIELD.COIN=VALUE for one coin.")  # fmt: skip
 @click.option("--positions", metavar="FILE|N", help="Book as CSV or Parquet, or the size of the synthetic one.")
+@click.option("--book", metavar="reservoir|FILE",
+              help="True book on the venue's own bars of a second, as crashbook book roll wrote it.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of the synthetic book.")
 @study_options
 @click.option(
@@ -93,7 +96,7 @@ def replay(
     event: str | None, file: Path | None, venue: str | None, coins: str | None, changes: tuple[str, ...],
     positions: str | None, seed: int | None, report: bool | None, path: Path | None, allow_gaps: bool,
     allow_suspect: bool, explain: bool, fresh: bool, quiet: bool, draws: int | None, draw_positions: int,
-    priors: Path | None, **studies: int | None,
+    priors: Path | None, book: str | None, **studies: int | None,
 ) -> None:  # fmt: skip
     """Replay a crash and print its headline numbers.
 
@@ -108,6 +111,10 @@ def replay(
     allowed = {"allow_gaps": allow_gaps or None, "allow_suspect": allow_suspect or None}
     options = {"venue": venue, "coins": coins, "seed": seed, **allowed, **book_size(positions)}
     options = {key: value for key, value in options.items() if value is not None}
+    if book:
+        from backtest.run.actual_book import fields_of
+
+        options = fields_of(event_name(event, None), book) | options
     given = overrides(file, options, changes)
     resolved = resolve(event_name(event, given.get("event")), given)
     sizes = {name: int(size) for name, size in studies.items() if size}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 VENUE, ARCHIVE = "hyperliquid", "reservoir"
 HOLE_S = 60
+ENOUGH_POSITIONS = 20
 FINEST = 8  # decimals of a size
 TICK_DECIMALS = 6  # of tick x lot at Hyperliquid
 BANDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05)
@@ -175,6 +176,24 @@ def store_units(decimals: dict[str, int], known: Collection[str], day: dt.date, 
                "quantity_min": lot}  # fmt: skip
         frame = pl.DataFrame([row], schema=schema_of("limits"))
         yield _store(Place(VENUE, unified_symbol(name), "limits"), day, frame, at)
+
+
+def store_tiers(positions: pl.DataFrame, known: Collection[str], day: dt.date, at: dt.datetime) -> Iterator[Stored]:
+    """Store a margin table of the coins that no profile has one for.
+
+    Its rate is half the initial one at the largest leverage seen: the venue's rule for one tier. With few positions
+    nobody may use the largest leverage: such coins keep the table of any coin.
+    """
+    import polars as pl
+
+    of_coin = positions.group_by(pl.col("market").cast(pl.String), maintain_order=True)
+    for name, leverage, count in of_coin.agg(pl.col("leverage").max().cast(pl.Float64), pl.len()).rows():
+        if coin_name(name) in known or count < ENOUGH_POSITIONS or not leverage:
+            continue
+        row = {"ts": dt.datetime.combine(day, dt.time()), "tier": 0, "notional_floor": 0.0, "notional_cap": None,
+               "maintenance_frac": 1 / (2 * leverage), "max_leverage": leverage}  # fmt: skip
+        frame = pl.DataFrame([row], schema=schema_of("leverage_tiers"))
+        yield _store(Place(VENUE, unified_symbol(name), "leverage_tiers"), day, frame, at)
 
 
 def depth_rows(book: pl.DataFrame) -> pl.DataFrame:
