@@ -92,6 +92,32 @@ def among(rows: Ints, ascending: Ints) -> Bools:
     return found
 
 
+def distinct(rows: Ints) -> Ints:
+    """Return each of some rows once, ascending; a sort of ascending pieces takes a fraction of ``np.unique``.
+
+    Examples
+    --------
+    >>> distinct(np.array([1, 1, 4])).tolist(), distinct(np.array([4, 1, 4])).tolist()
+    ([1, 4], [1, 4])
+    """
+    change = np.diff(rows, prepend=-1)
+    if (change < 0).any():
+        rows = np.sort(rows, kind="stable")
+        change = np.diff(rows, prepend=-1)
+    return rows[change > 0]
+
+
+def present(codes: Ints) -> list[int]:
+    """Return the codes that come in a column of small whole numbers, such as symbols, ascending.
+
+    Examples
+    --------
+    >>> present(np.array([2, 0, 2]))
+    [0, 2]
+    """
+    return np.bincount(codes).nonzero()[0].tolist()
+
+
 def _column(values: list[Any], counts: list[int], dtype: type) -> Any:
     out: Any = np.empty(sum(counts), dtype=dtype)
     first = 0

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from backtest.engine.columns import present
 from backtest.engine.owners import EachPool, Owner, Party, Rows, by_symbol, code_of, cut_entry_values
 from backtest.engine.records import (
     CAUSES,
@@ -27,7 +28,7 @@ from backtest.engine.records import (
 from backtest.engine.world import LONG, SHORT, World
 from backtest.errors import ConservationError
 from backtest.mechanics.exact import MILLIONTH, Ints, exact_sum
-from backtest.mechanics.fund import PoolRule, net_inventory
+from backtest.mechanics.fund import PoolRule, close_inventory, net_inventory
 
 _NO_LOTS: Ints = np.zeros(0, dtype=np.int64)
 CHUNK = 1 << 15  # positions settled at once at the end of a run
@@ -173,9 +174,13 @@ class Ledger:
     def _post_inventory(self, pool: Owner, symbol: int, lots: list[int], cash: list[int]) -> None:
         """Add lots to a pool's inventory, entry by entry; opposite ones net at average entry value."""
         value_sign, held, value = int(self.world.value_signs[symbol]), pool.lots[symbol], pool.entry_value[symbol]
-        for k, paid in zip(lots, cash, strict=True):
-            side = LONG if k > 0 else SHORT
-            held, value = net_inventory(held, value, side, abs(k), -paid * side * value_sign)
+        closed = close_inventory(held, value, lots)
+        if closed is not None:
+            held, value = closed
+        else:
+            for k, paid in zip(lots, cash, strict=True):
+                side = LONG if k > 0 else SHORT
+                held, value = net_inventory(held, value, side, abs(k), -paid * side * value_sign)
         pool.lots[symbol], pool.entry_value[symbol] = held, value
 
     def _post_rows(self, party: Rows, symbol: int | Ints, cash: Ints, lots: Ints | None, *, by_slice: bool) -> Ints:
@@ -261,7 +266,7 @@ class Ledger:
         if isinstance(party, Rows):
             self.settle(party.once)
             return
-        for each in [symbol] if isinstance(symbol, int) else np.unique(symbol).tolist():
+        for each in [symbol] if isinstance(symbol, int) else present(symbol):
             self.settle_owner(party if isinstance(party, Owner) else self.pool_for(party.code, each), each)
 
     def settle_all(self) -> None:

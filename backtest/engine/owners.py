@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backtest.engine.columns import present
 from backtest.engine.records import ACCOUNT, NONE
-from backtest.mechanics.exact import Ints
+from backtest.mechanics.exact import ROOT, Bools, Ints, mul_div_each
+
+FEW = 64  # slices that are cut faster one by one
 
 
 @dataclass(slots=True)
@@ -76,7 +79,7 @@ def by_symbol(symbol: int | Ints, count: int) -> Iterator[tuple[int, slice | Int
     if isinstance(symbol, int):
         yield symbol, slice(0, count)
         return
-    for each in np.unique(symbol).tolist():
+    for each in present(symbol):
         yield each, (symbol == each).nonzero()[0]
 
 
@@ -91,7 +94,12 @@ def cut_entry_values(rows: Ints, lots: Ints, held: Ints, value: Ints) -> Ints:
     >>> cut_entry_values(rows, np.array([3, 5, 7]), *whole).tolist()
     [30, 50, 71]
     """
-    partial = (lots < held).nonzero()[0]
+    out, partial = value.copy(), (lots < held).nonzero()[0]
+    if len(partial) > FEW:
+        alone = _alone(rows[partial]) & (held[partial] < ROOT)
+        once = partial[alone]
+        out[once] = mul_div_each(value[once], lots[once], held[once])
+        partial = partial[~alone]
     columns = (column[partial].tolist() for column in (rows, lots, held, value))
     left: dict[int, tuple[int, int]] = {}  # by row, lots and entry value after the slices so far
     cut, row, lots_left, value_left = [], NONE, 0, 0
@@ -102,6 +110,15 @@ def cut_entry_values(rows: Ints, lots: Ints, held: Ints, value: Ints) -> Ints:
         part = value_left * k // lots_left
         cut.append(part)
         lots_left, value_left = lots_left - k, value_left - part
-    out = value.copy()
     out[partial] = cut
+    return out
+
+
+def _alone(rows: Ints) -> Bools:
+    """Return which rows come once."""
+    order = rows.argsort(kind="stable")
+    same = np.zeros(len(rows) + 1, dtype=bool)
+    same[1:-1] = rows[order[1:]] == rows[order[:-1]]
+    out = np.empty(len(rows), dtype=bool)
+    out[order] = ~(same[1:] | same[:-1])
     return out

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backtest.engine.acts.drawdown import FundMonitor
+from backtest.engine.columns import distinct
 from backtest.engine.detect.account_bounds import AccountBounds
 from backtest.engine.detect.accounts import CrossAccounts
 from backtest.engine.detect.episodes import Episodes
@@ -131,7 +132,7 @@ class Replay:
         if self.bounds is not None and book.cross_account is not None:
             self.bounds.reinsert(rows)
             rows = rows[book.cross_account[rows] < 0]
-        rows = np.unique(rows[self.ledger.lots[rows] > 0])
+        rows = distinct(rows[self.ledger.lots[rows] > 0])
         ends = rows.searchsorted([block.stop for block in self.world.blocks.values()]).tolist()
         for pair, first, last in zip(self.world.blocks, [0, *ends], ends, strict=False):
             if first < last:

@@ -16,6 +16,7 @@ Bools = npt.NDArray[np.bool_]
 QUANTA_PER_USD = 1_000_000
 RATE_ONE = 1_000_000_000  # rates are integers in 1e-9
 LIMIT = 2**62
+ROOT = 2**31  # two numbers below it have a product within the limit
 MILLIONTH = 1_000_000  # the funding index counts in 1e-6 quanta per lot
 
 
@@ -66,6 +67,21 @@ def mul_div(amounts: Ints, numerator: int, denominator: int) -> Ints:
         whole = (rest << bits) + amounts * digit
         part = whole // denominator
         out, rest = (out << bits) + part, whole - part * denominator
+    return out
+
+
+def mul_div_each(amounts: Ints, numerators: Ints, denominators: Ints) -> Ints:
+    """Return ``floor(amount * numerator / denominator)`` element by element without leaving 64 bits.
+
+    For ``0 <= numerator <= denominator < ROOT`` and amounts of 0 or more: the amount is split by the denominator.
+
+    Examples
+    --------
+    >>> mul_div_each(np.array([2**61 + 1, 7]), np.array([2, 2]), np.array([3, 3])).tolist()
+    [1537228672809129302, 4]
+    """
+    whole = amounts // denominators
+    out: Ints = whole * numerators + (amounts - whole * denominators) * numerators // denominators
     return out
 
 

@@ -113,6 +113,25 @@ def net_inventory(held: int, entry_value: int, side: int, lots: int, amount: int
     return held + side * lots, entry_value
 
 
+def close_inventory(held: int, entry_value: int, lots: Sequence[int]) -> tuple[int, int] | None:
+    """Return what ``net_inventory`` leaves where every entry closes lots; else None.
+
+    Examples
+    --------
+    >>> close_inventory(10, 1000, [-3, -4]), close_inventory(10, 1000, [-3, -8])
+    ((3, 300), None)
+    """
+    sign, left = (1 if held > 0 else -1), abs(held)
+    if abs(sum(lots)) > left or (max(lots, default=0) >= 0 if held > 0 else min(lots, default=0) <= 0):
+        return None
+    beyond, value = entry_value < 0, abs(entry_value)
+    for k in lots:
+        closing = -k * sign
+        value -= value * closing // left
+        left -= closing
+    return sign * left, -value if beyond else value
+
+
 def fund_groups(pools: str, coins: Sequence[str]) -> tuple[int, ...]:
     """Return the number of each coin's fund: ``shared``, ``isolated``, or groups such as ``BTC+ETH,SOL+XRP``.
 

@@ -8,6 +8,7 @@ from backtest.engine.acts import hedge_netting, turns, waves
 from backtest.engine.acts.claims import hand_over
 from backtest.engine.acts.socialise import socialise
 from backtest.engine.acts.waves import Closed, Wave
+from backtest.engine.columns import distinct, present
 from backtest.engine.owners import Party, Rows
 from backtest.engine.records import ACCOUNT, Breaches, UnmatchedRow
 from backtest.engine.replay import Replay
@@ -20,7 +21,7 @@ from backtest.mechanics.exact import Ints
 def bankrupts(replay: Replay, breaches: Breaches) -> None:
     """Run the waves of this round's bankrupts: symbols in order, longs first; then socialise what nobody took."""
     left = (breaches.lots_left > breaches.deferred_lots).nonzero()[0]
-    for symbol in np.unique(breaches.symbol[left]).tolist():
+    for symbol in present(breaches.symbol[left]):
         for side in (LONG, SHORT):
             at = left[(breaches.symbol[left] == symbol) & (breaches.side[left] == side)]
             if at.size:
@@ -111,7 +112,7 @@ def _close(
         "adl",
         symbol=int(breaches.symbol[claims[0]]) if claims.size else 0,
         taker=Rows(rows, distinct=rows[first]),
-        giver=Rows(winners, distinct=np.unique(winners)),
+        giver=Rows(winners, distinct=distinct(winners)),
         lots=-breaches.side[claims] * lots,
         cash=sign * close_value,
         serial=breaches.serial[claims],
@@ -145,7 +146,7 @@ def _pay_difference(replay: Replay, breaches: Breaches, at: Ints, difference: In
     replay.ledger.move(
         "difference",
         symbol=breaches.symbol[at],
-        taker=Rows(rows, distinct=np.unique(rows)),
+        taker=Rows(rows, distinct=distinct(rows)),
         giver=owner,
         cash=-difference,
         serial=breaches.serial[at],

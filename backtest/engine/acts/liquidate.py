@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backtest.engine.acts.fill_prices import fill_prices
+from backtest.engine.columns import present
 from backtest.engine.detect.episodes import Standing
 from backtest.engine.owners import Rows
 from backtest.engine.records import Breaches
@@ -25,7 +26,7 @@ def to_book(replay: Replay, breaches: Breaches, *, at_end: bool) -> None:
     breaches.skipped = ~may_order
     passed = np.zeros_like(breaches.passed) if at_end else breaches.passed
     standing = replay.episodes.standing(breaches.row, passed)
-    for symbol in np.unique(breaches.symbol if rule.per_block else breaches.symbol[may_order]).tolist():
+    for symbol in present(breaches.symbol if rule.per_block else breaches.symbol[may_order]):
         mine = (breaches.symbol == symbol).nonzero()[0]
         batch = _batch(replay, breaches, symbol, mine, may_order[mine], standing.chosen(mine))
         wanted = rule.order_sizes(batch)

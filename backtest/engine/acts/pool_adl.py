@@ -10,6 +10,7 @@ from backtest.engine.acts import waves
 from backtest.engine.acts.deleverage import allocate
 from backtest.engine.acts.vaults import is_below
 from backtest.engine.acts.waves import Closed
+from backtest.engine.columns import distinct
 from backtest.engine.owners import Owner, Rows
 from backtest.engine.records import NONE
 from backtest.engine.replay import Replay
@@ -57,7 +58,7 @@ def _wave(replay: Replay, pool: Owner, symbol: int, gain: int | None) -> None:
         "adl",
         symbol=symbol,
         taker=pool,
-        giver=Rows(winners, distinct=np.unique(winners)),
+        giver=Rows(winners, distinct=distinct(winners)),
         lots=-side * out.lots,
         cash=wave.value_sign * out.close_value,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backtest.engine.acts.claims import FIRST_RUN, LONGEST_RUN, by_account, gains, hand_over, leading
+from backtest.engine.columns import present
 from backtest.engine.detect import cross
 from backtest.engine.owners import EachPool, Owner
 from backtest.engine.records import VAULT, Breaches
@@ -124,7 +125,7 @@ def _does_not_fit(replay: Replay, breaches: Breaches, run: Ints, vault: Owner) -
     own = _margins(replay, vault)
     before = replay.ledger.equity(vault) - int(own.sum())
     excess = before + gains(replay, breaches, run) + own[symbol]
-    for k in np.unique(symbol).tolist():
+    for k in present(symbol):
         mine = symbol == k
         excess[mine] -= _margin(replay, k, vault.lots[k] + signed[mine])
     refused: Bools = (excess < 0) & (excess < before)

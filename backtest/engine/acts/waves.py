@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backtest.engine.acts.candidates import CandidateReader
+from backtest.engine.columns import distinct
 from backtest.engine.records import OWNERS, SkippedRow, WatchRow, WaveRow
 from backtest.engine.replay import Replay
 from backtest.mechanics.adl.close_price import CLOSE_PRICES
@@ -127,7 +128,7 @@ def record(
             unmatched_lots=unmatched,
             notional=closed_lots * value_per_lot,
             candidate_notional=wave.queue.lots * value_per_lot,
-            winners=len(np.unique(closed.winners)),
+            winners=len(distinct(closed.winners)),
             skipped=len(out.skipped),
             mark=replay.ledger.marks[wave.symbol],
             previous_mark=replay.prices.before[wave.symbol],

@@ -26,6 +26,7 @@ from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, NOTHING, breach_e
 
 MAX_EXTRAS = 4096
 MAX_SORTINGS = 8  # of the short list into levels of its own, before all positions are sorted again
+FIRST_LOOK = 16  # levels looked at together, then four times as many
 MAX_DRIFT = 1e-3  # of the mark; beyond it the levels are sorted anew
 Key = TypeVar("Key", float, Floats)
 NOBODY: Ints = np.empty(0, dtype=np.int64)
@@ -150,11 +151,9 @@ class Ladder:
         return self.nearest
 
     def _bound(self) -> int:
-        lots = self.ledger.lots
         marks = []
         for group in self.groups:
-            while group.at < len(group.rows) and self._gone(group, group.rows[group.at], lots):
-                group.at += 1
+            self._skip(group)
             if group.at < len(group.rows):
                 marks.append(self._mark(group))
         if self.side > 0:
@@ -165,8 +164,17 @@ class Ladder:
         extra = int(self.extra_marks.min()) if self.extras.size else NEVER_SHORT
         return min(int(np.floor(max(min(low, 2.0**60), -(2.0**60)))) - 1, extra)
 
-    def _gone(self, group: Levels, row: int, lots: Ints) -> bool:
-        return not lots[row] or bool(self.sorting[row - self.block.start] != group.sorting)
+    def _skip(self, group: Levels) -> None:
+        """Pass over the levels in front that no longer count: of closed positions, and of those sorted anew."""
+        count, chunk = len(group.rows), FIRST_LOOK
+        while group.at < count:
+            rows = group.rows[group.at : group.at + chunk]
+            counts = (self.ledger.lots[rows] > 0) & (self.sorting[rows - self.block.start] == group.sorting)
+            first = int(counts.argmax())
+            if counts[first]:
+                group.at += first
+                return
+            group.at, chunk = group.at + len(rows), 4 * chunk
 
     def index_moved(self) -> None:
         """Take a change of the funding index into account."""

@@ -123,7 +123,10 @@ def leverage_weights(lots: Ints, value: Ints, equity: Ints) -> Ints:
     """
     most = MOST_LEVERAGE * THOUSANDTHS
     whole = value // equity
-    rest = (value - whole * equity).astype(object) * THOUSANDTHS // equity
+    rest = value - whole * equity
+    if int(rest.max(initial=0)) >= LIMIT // THOUSANDTHS:
+        rest = rest.astype(object)
+    rest = rest * THOUSANDTHS // equity
     leverage = np.where(whole >= MOST_LEVERAGE, most, np.clip(whole, 0, MOST_LEVERAGE) * THOUSANDTHS + rest)
     leverage = np.maximum(leverage.astype(np.int64), 1)
     large = int(lots.max(initial=0)) * most >= LIMIT
