@@ -28,7 +28,7 @@ from backtest.engine.records import (
 from backtest.engine.world import LONG, SHORT, World
 from backtest.errors import ConservationError
 from backtest.mechanics.exact import MILLIONTH, Ints, exact_sum
-from backtest.mechanics.fund import PoolRule, close_inventory, net_inventory
+from backtest.mechanics.fund import PoolRule, net_entries
 
 _NO_LOTS: Ints = np.zeros(0, dtype=np.int64)
 CHUNK = 1 << 15  # positions settled at once at the end of a run
@@ -174,14 +174,7 @@ class Ledger:
     def _post_inventory(self, pool: Owner, symbol: int, lots: list[int], cash: list[int]) -> None:
         """Add lots to a pool's inventory, entry by entry; opposite ones net at average entry value."""
         value_sign, held, value = int(self.world.value_signs[symbol]), pool.lots[symbol], pool.entry_value[symbol]
-        closed = close_inventory(held, value, lots)
-        if closed is not None:
-            held, value = closed
-        else:
-            for k, paid in zip(lots, cash, strict=True):
-                side = LONG if k > 0 else SHORT
-                held, value = net_inventory(held, value, side, abs(k), -paid * side * value_sign)
-        pool.lots[symbol], pool.entry_value[symbol] = held, value
+        pool.lots[symbol], pool.entry_value[symbol] = net_entries(held, value, lots, cash, value_sign)
 
     def _post_rows(self, party: Rows, symbol: int | Ints, cash: Ints, lots: Ints | None, *, by_slice: bool) -> Ints:
         """Post to positions; return the entry value of each slice where it is asked for."""

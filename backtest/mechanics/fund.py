@@ -113,23 +113,30 @@ def net_inventory(held: int, entry_value: int, side: int, lots: int, amount: int
     return held + side * lots, entry_value
 
 
-def close_inventory(held: int, entry_value: int, lots: Sequence[int]) -> tuple[int, int] | None:
-    """Return what ``net_inventory`` leaves where every entry closes lots; else None.
+def net_entries(
+    held: int, entry_value: int, lots: Sequence[int], cash: Sequence[int], value_sign: int
+) -> tuple[int, int]:
+    """Return signed lots and entry value of an inventory after entries of signed lots and the cash that came with each.
+
+    Where all entries close, as in ADL of an inventory, the loop is short.
 
     Examples
     --------
-    >>> close_inventory(10, 1000, [-3, -4]), close_inventory(10, 1000, [-3, -8])
-    ((3, 300), None)
+    >>> net_entries(10, 1000, [-3, -4], [330, 440], 1), net_entries(10, 1000, [-14], [1260], 1)
+    ((3, 300), (-4, 360))
     """
     sign, left = (1 if held > 0 else -1), abs(held)
-    if abs(sum(lots)) > left or (max(lots, default=0) >= 0 if held > 0 else min(lots, default=0) <= 0):
-        return None
-    beyond, value = entry_value < 0, abs(entry_value)
-    for k in lots:
-        closing = -k * sign
-        value -= value * closing // left
-        left -= closing
-    return sign * left, -value if beyond else value
+    if abs(sum(lots)) <= left and all(sign * end < 0 for end in (min(lots, default=0), max(lots, default=0))):
+        below, value = entry_value < 0, abs(entry_value)
+        for k in lots:
+            k = abs(k)
+            value -= value * k // left
+            left -= k
+        return sign * left, -value if below else value
+    for k, paid in zip(lots, cash, strict=True):
+        side = 1 if k > 0 else -1
+        held, entry_value = net_inventory(held, entry_value, side, abs(k), -paid * side * value_sign)
+    return held, entry_value
 
 
 def fund_groups(pools: str, coins: Sequence[str]) -> tuple[int, ...]:

@@ -88,8 +88,8 @@ def close_by_shares(queue: Queue, claims: Claims, share: Share) -> Matches:
     stays = np.ones(len(rows.lots), dtype=bool)
     while True:
         winners = share(rows, stays & ~late, wanted)
-        losers = share(rows, stays & late, wanted - exact_sum(winners))
-        pays = winners + losers
+        left = wanted - exact_sum(winners)
+        pays = winners + share(rows, stays & late, left) if left else winners
         payers = np.flatnonzero(pays)
         out = match_at_once(claims, pays[payers].tolist())
         below_zero = payers[rows.equity[payers] < losses(claims, out, len(payers))]

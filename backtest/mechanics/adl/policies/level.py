@@ -21,7 +21,7 @@ NOBODY = -1
 
 
 def level_of(first: Floats, slope: Floats, most: Floats, wanted: float) -> float:
-    """Return the level at which participants pay what is wanted, in floats, by one sort: O(n log n).
+    """Return the level at which participants pay what is wanted, in floats: O(n), by halving the ends that may be next.
 
     The largest end where they hold less than is wanted.
 
@@ -34,12 +34,23 @@ def level_of(first: Floats, slope: Floats, most: Floats, wanted: float) -> float
     """
     if not len(slope):
         return 0.0
-    times = np.concatenate([-first / slope, (most - first) / slope])
-    order = np.argsort(times, kind="stable")
-    times = times[order]
-    rate = np.cumsum(np.concatenate([slope, -slope])[order])
-    paid = np.maximum.accumulate(np.concatenate([[0.0], np.cumsum(rate[:-1] * np.diff(times))]))
-    return float(np.interp(wanted, paid, times))
+    begins, ends = -first / slope, (most - first) / slope
+    near = np.concatenate([begins, ends])
+    low, high = -inf, inf
+    while near.size:
+        half = len(near) // 2
+        pivot = float(np.partition(near, half)[half])
+        paid = float(np.clip(first + pivot * slope, 0.0, most).sum())
+        if paid < wanted:
+            low, near = pivot, near[near > pivot]
+        else:
+            high, near = pivot, near[near < pivot]
+    if low == -inf or high == inf:  # nothing is wanted, or more than they hold
+        return high if low == -inf else low
+    active = (begins <= low) & (ends >= high)
+    rate = float(slope[active].sum())
+    missing = wanted - float(most[ends <= low].sum()) - float(first[active].sum())
+    return min(max(missing / rate, low), high) if rate else high
 
 
 def level_amounts(first: Floats, slope: Floats, most: Floats, wanted: float) -> Floats:
@@ -173,12 +184,31 @@ def _whole(first: Ints, slope: Ints, unit: int, wanted: int) -> Ints:
     """Return whole lots of participants none of whom is at a limit, that add up to what is wanted."""
     rate = exact_sum(slope)
     missing = wanted * unit - exact_sum(first)
-    if unit == 1 and slope.dtype != object and rate < LIMIT and not first.any():
-        pays = mul_div(slope, wanted, rate)
-        rest = slope * wanted - pays * rate  # both products may wrap at 64 bits, their difference fits
-    else:
+    if slope.dtype == object or rate >= LIMIT or int(np.abs(first).max()) + abs(missing) >= LIMIT:
         amounts = first.astype(object) * rate + slope.astype(object) * missing
         whole = amounts // (rate * unit)
-        pays, rest = whole.astype(np.int64), amounts - whole * (rate * unit)
-    pays[np.argsort(-rest, kind="stable")[: wanted - exact_sum(pays)]] += 1
+        order = np.argsort(whole * (rate * unit) - amounts, kind="stable")
+    else:
+        part, rest = _signed_mul_div(slope, missing, rate)
+        amounts = first + part
+        whole = amounts // unit
+        order = np.lexsort((-rest, whole * unit - amounts))
+    pays: Ints = whole.astype(np.int64)
+    pays[order[: wanted - exact_sum(pays)]] += 1
     return pays
+
+
+def _signed_mul_div(amounts: Ints, numerator: int, denominator: int) -> tuple[Ints, Ints]:
+    """Return floor of ``amount * numerator / denominator`` and what is left of the product; any sign of the numerator.
+
+    Examples
+    --------
+    >>> [column.tolist() for column in _signed_mul_div(np.array([2, 3]), -4, 6)]
+    [[-2, -2], [4, 0]]
+    """
+    whole = mul_div(amounts, abs(numerator), denominator)
+    rest = amounts * abs(numerator) - whole * denominator  # both products may wrap at 64 bits, their difference fits
+    if numerator >= 0:
+        return whole, rest
+    up = rest > 0
+    return -whole - up, np.where(up, denominator - rest, 0)
