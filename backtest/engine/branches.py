@@ -27,7 +27,7 @@ def branchable(one: World, other: World) -> bool:
 def simulate_branches(worlds: Sequence[World]) -> Iterator[Outcome]:
     """Replay worlds that differ at most in rules that are first used in a wave; yield the outcome of each.
 
-    Each is that of a run of its own.
+    Each is that of a run of its own; where no wave came, all have the record and the ledger of the first.
 
     The first one is copied on its way, as long as it has had no wave; the others go on from the last copy.
     """
@@ -38,8 +38,12 @@ def simulate_branches(worlds: Sequence[World]) -> Iterator[Outcome]:
     for number in walk(replay, ahead=False):
         if not replay.waves and number >= due:
             saved, due = branch(replay, first), number + max(first.steps // COPIES, 1)
-    yield end(replay)
+    whole = end(replay)
+    yield whole
     for each in worlds[1:]:
+        if not replay.waves:  # nothing in which they differ was used
+            yield replace(whole, world=each)
+            continue
         other = branch(saved, each)
         for _ in walk(other, ahead=False):
             pass

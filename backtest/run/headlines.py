@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from backtest.engine.columns import distinct
 from backtest.engine.records import FUND, UNCOVERED, VAULT
 from backtest.formatting import coin
 from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Ints
@@ -112,7 +113,7 @@ def _adl(s: Shared) -> Ints:
 def _winners(s: Shared, covered: Bools) -> int:
     """Return the number of positions that ADL closed."""
     slices = s.record.slices.join()
-    return len(np.unique(slices.winner_row[covered[slices.symbol]]))
+    return len(distinct(slices.winner_row[covered[slices.symbol]]))
 
 
 def _first_liquidation(s: Shared, covered: Bools) -> float | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtest.engine.columns import chosen
+from backtest.engine.columns import chosen, distinct, present
 from backtest.engine.records import ACCOUNT, CAUSES, Slices
 from backtest.mechanics.exact import QUANTA_PER_USD, Bools, Floats, Ints
 from backtest.run.headlines import covered_of, headlines_of
@@ -120,7 +120,7 @@ def figures_of(s: Shared, accounts: Accounts) -> Figures:
     """Return the figures of a finished run by name; None of a metric that has no value in it."""
     main, ledger, covered = headlines_of(s), s.ledger, covered_of(s)
     slices = s.record.slices.join()
-    slices = chosen(slices, np.flatnonzero(covered[slices.symbol]))
+    slices = slices if covered.all() else chosen(slices, np.flatnonzero(covered[slices.symbol]))
     of = {wave.wave: wave.symbol for wave in s.record.waves}
     turns = [turn for turn in s.record.turns if covered[of[turn.wave]]]
     found: dict[str, float | None] = {
@@ -191,7 +191,7 @@ def _at_trade(s: Shared, symbol: Ints, step: Ints) -> Ints:
     """Return the value of a lot of each symbol at the trade price at the end of a step."""
     out = np.zeros(len(symbol), dtype=np.int64)
     ticks = s.trade[symbol, step - 1]
-    for each in np.unique(symbol).tolist():
+    for each in present(symbol):
         mine = symbol == each
         out[mine] = s.world.value_at_trade(each, ticks[mine])
     return out
@@ -214,9 +214,9 @@ def _hedges(s: Shared, f: Slices, accounts: Accounts) -> dict[str, float | None]
     notional grows by.
     """
     hedge = accounts.hedge[accounts.of[f.winner_row]]
-    legs = np.unique(f.winner_row[(hedge > 0) & (f.rank > 0)])
+    legs = distinct(f.winner_row[(hedge > 0) & (f.rank > 0)])
     outside = int((f.lots * s.each(f.symbol, f.mark))[(hedge == OUTSIDE) & (f.rank > 0)].sum())
-    inside = _net_growth(s, accounts, np.unique(accounts.of[f.winner_row[(hedge > OUTSIDE) & (f.rank > 0)]]))
+    inside = _net_growth(s, accounts, distinct(accounts.of[f.winner_row[(hedge > OUTSIDE) & (f.rank > 0)]]))
     return {"hedge_legs_broken": float(len(legs)), "unhedged_usd": _usd(outside + inside)}
 
 
@@ -225,34 +225,31 @@ def _net_growth(s: Shared, accounts: Accounts, which: Ints) -> int:
     if not which.size:
         return 0
     t, book = s.transfers, s.world.book
-    chosen: Bools = np.zeros(accounts.count, dtype=bool)
-    chosen[which] = True
-    rows = np.flatnonzero(chosen[accounts.of])
-    lots = {row: int(book.side[row] * book.lots[row]) for row in rows.tolist()}
-    legs: dict[int, list[int]] = {}
-    for row in rows.tolist():
-        legs.setdefault(int(accounts.of[row]), []).append(row)
-    mine = chosen[accounts.of]
-    taken = (t.taker == ACCOUNT) & mine[np.where(t.taker == ACCOUNT, t.taker_row, 0)] & (t.lots != 0)
-    given = (t.giver == ACCOUNT) & mine[np.where(t.giver == ACCOUNT, t.giver_row, 0)] & (t.lots != 0)
-    values, symbols = s.at(s.mark), book.symbol
-    growth = 0
-
-    def net(row: int, step: int) -> int:
-        held = legs[int(accounts.of[row])]
-        return abs(sum(lots[leg] * int(values[symbols[leg], step - 1]) for leg in held))
-
-    for k in np.flatnonzero(taken | given).tolist():
-        step, moved = int(t.step[k]), int(t.lots[k])
-        if taken[k]:
-            lots[int(t.taker_row[k])] += moved
-        if given[k]:
-            row = int(t.giver_row[k])
-            before = net(row, step) if t.cause[k] == ADL else 0
-            lots[row] -= moved
-            if t.cause[k] == ADL:
-                growth += max(net(row, step) - before, 0)
-    return growth
+    mine: Bools = np.zeros(accounts.count, dtype=bool)
+    mine[which] = True
+    rows = np.flatnonzero(mine[accounts.of])
+    held = (accounts.of[rows], book.symbol[rows], book.side[rows] * book.lots[rows])
+    entries = [(np.zeros(len(rows), dtype=np.int64), *held, np.zeros(len(rows), dtype=bool))]  # place, then what moves
+    for place, (owner, row, sign) in enumerate(((t.taker, t.taker_row, 1), (t.giver, t.giver_row, -1))):
+        at = np.flatnonzero((owner == ACCOUNT) & (t.lots != 0))
+        at = at[mine[accounts.of[row[at]]]]
+        legs = row[at]
+        moved = (accounts.of[legs], book.symbol[legs], sign * t.lots[at], (t.cause[at] == ADL) & (sign < 0))
+        entries.append((2 * at + place + 1, *moved))
+    when, account, symbol, lots, adl = (np.concatenate(column) for column in zip(*entries, strict=True))
+    order = np.lexsort((when, account))
+    when, account, symbol, lots, adl = (column[order] for column in (when, account, symbol, lots, adl))
+    after = np.zeros((len(s.symbols), len(lots)), dtype=np.int64)
+    after[symbol, np.arange(len(lots))] = lots
+    after = after.cumsum(axis=1)
+    first = np.searchsorted(account, account)
+    after -= np.where(first > 0, after[:, first - 1], 0)  # of this account alone
+    closed = np.flatnonzero(adl)
+    values = s.at(s.mark)[:, t.step[(when[closed] - 1) // 2] - 1]
+    own = values[symbol[closed], np.arange(len(closed))]
+    net = (after[:, closed] * values).sum(axis=0)
+    growth = np.abs(net) - np.abs(net - lots[closed] * own)
+    return int(growth[growth > 0].sum())
 
 
 def gini(amounts: Floats) -> float | None:

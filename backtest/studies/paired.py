@@ -162,13 +162,19 @@ def run_pair(task: PairedTask, number: int) -> list[DrawFigures]:
     """Run a draw under every alternative, the base first."""
     out: list[DrawFigures] = []
     base: tuple[Ints, Ints] | None = None
+    last: tuple[Finished, Accounts, Ints] | None = None  # the run before, its accounts and their ids
     for name, done in _finished(task, number):
         with naming(name):
+            if last is not None and last[0].outcome.record is done.outcome.record:  # no ADL: the same run
+                out.append(out[-1])
+                continue
             s = Shared(done)
-            accounts = Accounts.in_run(s)
-            own_gains, ids = accounts.gains(s), np.unique(done.book.account_id)
+            if last is None or last[0].outcome.world.book is not done.outcome.world.book:
+                last = done, Accounts.in_run(s), np.unique(done.book.account_id)
+            _, accounts, ids = last = (done, *last[1:])
+            own_gains = accounts.gains(s)
             base = base or (ids, own_gains)
-            same = np.array_equal(ids, base[0])  # else no account stands beside another
+            same = ids is base[0] or np.array_equal(ids, base[0])  # else no account stands beside another
             gains = gains_of(s, accounts, own_gains, base[1] if same else None)
             out.append(DrawFigures(figures_of(s, accounts), gains, lorenz_of(s, accounts)))
     return out
