@@ -7,6 +7,7 @@ import pytest
 
 from backtest.catalogue.priors import read_priors
 from backtest.errors import ConfigError, CrashbookError, UnknownNameError, UsageError
+from backtest.mechanics.adl.allocation import ALLOCATIONS
 from backtest.run.execute import execute
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
@@ -14,9 +15,11 @@ from backtest.studies.alternatives import Alternative, named, policies, settings
 from backtest.studies.cohorts import Group
 from backtest.studies.compared import compared
 from backtest.studies.draws import check_size
+from backtest.studies.markets import Markets
 from backtest.studies.metrics import LORENZ, METRICS
-from backtest.studies.paired import AS_IT_IS, Paired, PairedRequest, compare
+from backtest.studies.paired import AS_IT_IS, Paired, PairedRequest, PairedTask, compare, run_pair, task_of
 
+SHARES = tuple(name for name, rule in ALLOCATIONS.items() if not rule.ranked)
 GIVEN = {"coins": ("BTC", "SOL"), "step_s": 20.0}
 
 
@@ -98,6 +101,21 @@ def test_one_and_two_workers_give_the_same() -> None:
     for name, values in alone.metrics.items():
         assert values.tobytes() == crowd.metrics[name].tobytes(), name
     assert compared(alone) == compared(crowd)
+
+
+def test_policies_together_have_the_figures_of_each_alone() -> None:
+    wanted = request(policies(["queue", *SHARES]), draws=2)
+    tasks, markets = {}, Markets()
+    for each in wanted.alternatives:
+        resolved = resolve(wanted.event, {**GIVEN, **each.fields})
+        tasks[each.name] = task_of(wanted, resolved, markets.of(resolved), ("adl_allocation",))
+    together = run_pair(PairedTask(tasks), 1)
+    assert len({repr(found.figures) for found in together}) == len(together), "no two policies agree"
+    for (name, task), found in zip(tasks.items(), together, strict=True):
+        alone = run_pair(PairedTask({name: task}), 1)[0]
+        assert repr(found.figures) == repr(alone.figures), name
+        for group, gains in found.gains.items():
+            assert repr(gains.gain_usd) == repr(alone.gains[group].gain_usd), (name, group)
 
 
 def test_venues_have_the_book_of_the_first() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backtest.engine.columns import among
+from backtest.engine.columns import among, distinct
 from backtest.engine.detect.isolated import open_isolated
 from backtest.engine.ledger import Ledger
 from backtest.mechanics.exact import Ints
@@ -38,6 +38,7 @@ class SteppedLadder:
         below, above = self._around(rows, mark)
         down, up = np.argsort(-below, kind="stable"), np.argsort(above, kind="stable")
         self.down, self.down_marks, self.down_at = rows[down], below[down], 0
+        self.down_keys = -self.down_marks  # ascending
         self.up, self.up_marks, self.up_at = rows[up], above[up], 0
         self.loose = np.zeros(self.block.stop - self.block.start, dtype=bool)  # off the lists
         self.extras: Ints = rows[:0]
@@ -122,7 +123,7 @@ class SteppedLadder:
         if self.stale:
             self.build(self.ledger.marks[self.symbol])
         if self.side > 0:
-            found = self.down_at + int(np.searchsorted(-self.down_marks[self.down_at :], -mark, side="right"))
+            found = self.down_at + int(np.searchsorted(self.down_keys[self.down_at :], -mark, side="right"))
             listed, short = self.down[self.down_at : found], self.extras[self.extra_below >= mark]
         else:
             found = self.up_at + int(np.searchsorted(self.up_marks[self.up_at :], mark, side="right"))
@@ -132,12 +133,12 @@ class SteppedLadder:
 
     def _reached(self, low: int, high: int) -> Ints:
         """Return the open positions whose safe range does not hold all marks from low to high."""
-        down = np.searchsorted(-self.down_marks[self.down_at :], -low, side="right")
+        down = np.searchsorted(self.down_keys[self.down_at :], -low, side="right")
         up = np.searchsorted(self.up_marks[self.up_at :], high, side="right")
         listed = np.concatenate([self.down[self.down_at : self.down_at + down], self.up[self.up_at : self.up_at + up]])
         listed = listed[~self.loose[listed - self.block.start]]
         short = self.extras[(self.extra_below >= low) | (self.extra_above <= high)]
-        rows = np.unique(np.concatenate([listed, short]))
+        rows = distinct(np.concatenate([listed, short]))
         open_: Ints = rows[self.ledger.lots[rows] > 0]
         return open_
 
