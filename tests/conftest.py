@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from hypothesis import HealthCheck, settings
 # starts, would compile them anew, 8 CPU seconds in a worker.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# The workers of xdist fill the processors: threads of their own libraries for frames of a few rows only wait for each
+# other. Results do not depend on it.
+os.environ |= {name: "1" for name in ("POLARS_MAX_THREADS", "OPENBLAS_NUM_THREADS") if name not in os.environ}
 
 settings.register_profile(
     "ci",
@@ -44,6 +48,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of the longest files first, in the order they have."""
     rank = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from going through modules and tests, which stay, again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 @pytest.fixture(autouse=True)
