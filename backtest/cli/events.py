@@ -37,7 +37,7 @@ def events(event: str | None, output: Output) -> None:
     from backtest.catalogue.events import get_event, load_events
 
     if event is None:
-        emit(_listed(load_events()), output)
+        emit(_listed(load_events(), brief=output.for_reader and not output.exact), output)
         return
     found = get_event(event)
     if output.for_reader:
@@ -46,12 +46,12 @@ def events(event: str | None, output: Output) -> None:
         emit(_facts(found), output)
 
 
-def _listed(events: Sequence[CrashEvent]) -> Table:
-    """Return one row per event: id, title, grade, venues, coins and data on disk."""
+def _listed(events: Sequence[CrashEvent], *, brief: bool) -> Table:
+    """Return one row per event: id, title, grade, venues, coins and data on disk, in short without periods."""
     rows = [
         {"number": event.number, "id": event.id, "title": event.title, "grade": event.grade,
          "venues": ", ".join(event.venues), "coins": ", ".join(event.coins),
-         "data": "; ".join(on_disk(event)) or "none"}
+         "data": "; ".join(_brief(event) if brief else on_disk(event)) or "none"}
         for event in events
     ]  # fmt: skip
     return table_of(rows, ("number", "id", "title", "grade", "venues", "coins", "data"))
@@ -71,6 +71,13 @@ def on_disk(event: CrashEvent) -> Iterator[str]:
             coins[coin] = coins.get(coin, 0) + 1
     for venue, coins in held.items():
         yield f"lake {venue} " + ", ".join(f"{coin} {days} day{'s' * (days > 1)}" for coin, days in coins.items())
+
+
+def _brief(event: CrashEvent) -> dict[str, None]:
+    """Return the data of an event without periods: coins of the sample, then the lake by venue."""
+    coins = dict.fromkeys(row.coin for row in event.sample)
+    sample = [f"sample {', '.join(coins)}"] if coins else []
+    return dict.fromkeys([*sample, *(text for text in on_disk(event) if text.startswith("lake "))])
 
 
 def _days(event: CrashEvent) -> Iterator[dt.date]:

@@ -23,6 +23,15 @@ def shown(text: str) -> str:
     return printable(mask(text), LINES)
 
 
+def filled(text: str, width: int | None) -> str:
+    """Return a note wrapped to a terminal, its further lines indented; as it is where there is none."""
+    if width is None or len(text) <= width:
+        return text
+    import textwrap
+
+    return textwrap.fill(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
 def print_line(text: str) -> None:
     """Print a line on stderr; that nobody reads it is no reason to stop."""
     try:

@@ -14,8 +14,9 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from backtest.cli import terminal
-from backtest.cli.messages import LINES, print_line, print_text, silence
-from backtest.cli.table import ROWS_AT_A_TIME, Table, as_json, flat_column, masked, table_text
+from backtest.cli.layout import ROWS_AT_A_TIME, as_list, is_one_row, laid_out
+from backtest.cli.messages import LINES, filled, print_line, print_text, silence
+from backtest.cli.table import Table, as_json, flat_column, masked, table_text
 from backtest.durable import writing
 from backtest.errors import STEERS, printable
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a text begins that spreadsheets compute
-FORMATS = ("table", "csv", "json", "parquet")
+FORMATS = ("table", "csv", "json", "parquet", "xlsx")
+BINARY = {"parquet": "Parquet", "xlsx": "A workbook"}
+TEXTS = ("txt", "text", "md", "log")  # suffixes of files that get a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Output:
     path: Path | None
     quiet: bool
     safe_csv: bool = False
+    exact: bool = False
 
     @property
     def for_reader(self) -> bool:
@@ -53,23 +57,52 @@ def output_options(function: Callable[..., None]) -> Callable[..., None]:
         is_flag=True,
         help="In CSV, put ' before texts that begin with = + - @, which spreadsheets take for formulas.",
     )
+    @click.option("--exact", is_flag=True, help="All digits on a terminal too; elsewhere they are always kept.")
     @click.option("--quiet", "-q", is_flag=True, help="No notes on stderr.")
     @functools.wraps(function)
-    def with_output(*args: Any, kind: str | None, path: Path | None, safe_csv: bool, quiet: bool, **rest: Any) -> None:
-        if path is not None and path.is_dir():
-            raise click.UsageError(f"--output {path} is a folder; name a file")
-        suffix = path.suffix.lower().removeprefix(".") if path else ""
-        chosen = kind or (suffix if suffix in FORMATS else "table")
-        function(*args, output=Output(chosen, path, quiet, safe_csv), **rest)
+    def with_output(
+        *args: Any, kind: str | None, path: Path | None, safe_csv: bool, exact: bool, quiet: bool, **rest: Any
+    ) -> None:
+        chosen = kind or format_of(path)
+        function(*args, output=Output(chosen, path, quiet, safe_csv, exact), **rest)
 
     return with_output
 
 
+def format_of(path: Path | None) -> str:
+    """Return the format that the suffix of a file stands for; a table without one.
+
+    Examples
+    --------
+    >>> format_of(None), format_of(Path("waves.CSV")), format_of(Path("waves.txt"))
+    ('table', 'csv', 'table')
+    """
+    if path is None:
+        return "table"
+    if path.is_dir():
+        raise click.UsageError(f"--output {path} is a folder; name a file")
+    suffix = path.suffix.lower().removeprefix(".")
+    if suffix in {"", *TEXTS}:
+        return "table"
+    if suffix not in FORMATS:
+        known = ", ".join(f".{name}" for name in (*FORMATS[1:], *TEXTS))
+        raise click.UsageError(f"--output {path}: nothing is known of .{suffix}; allowed: {known}; or give --format")
+    return suffix
+
+
 def emit(answer: Table | pl.DataFrame, output: Output) -> None:
     """Write an answer in the format asked for."""
+    from backtest.cli.short import short_cells
+
     write: Callable[[Any, IO[bytes]], None] = WRITERS[output.format]
     if isinstance(answer, Table):
         answer = masked(answer)
+    if output.for_reader and output.path is None and not output.exact and (width := terminal.columns()):
+        cells = short_cells(answer)
+        page(as_list(cells, width) if is_one_row(cells) else "".join(laid_out(cells, width)), output)
+        if cells.left_out:
+            note(cells.left_out, output)
+        return
     if isinstance(answer, Table) and output.format != "table":
         answer = answer.frame()
     if output.safe_csv and output.format == "csv":
@@ -81,8 +114,8 @@ def emit(answer: Table | pl.DataFrame, output: Output) -> None:
     if sys.stdout is None:  # closed by the caller
         return
     stream = sys.stdout.buffer
-    if output.format == "parquet" and stream.isatty():
-        raise click.UsageError("Parquet is not for a terminal: give --output FILE or redirect stdout")
+    if output.format in BINARY and stream.isatty():
+        raise click.UsageError(f"{BINARY[output.format]} is not for a terminal: give --output FILE or redirect stdout")
     with until_closed():
         write(answer, stream)
         stream.flush()
@@ -101,7 +134,7 @@ def page(text: str, output: Output) -> None:
 def note(text: str, output: Output) -> None:
     """Print a note on stderr unless ``--quiet``."""
     if not output.quiet:
-        print_line(f"note: {text}")
+        print_line(filled(f"note: {text}", terminal.error_columns()))
 
 
 def plain_texts(frame: pl.DataFrame, *, quoted: bool) -> pl.DataFrame:
@@ -189,6 +222,12 @@ def steady_json(text: bytes) -> bytes:
     return STEERS.sub(lambda found: f"\\u{ord(found[0]):04x}", whole).encode()
 
 
+def _write_xlsx(frame: pl.DataFrame, file: IO[bytes]) -> None:
+    from backtest.cli.workbook import write_workbook
+
+    write_workbook({"answer": frame}, file)
+
+
 def _write_parquet(frame: pl.DataFrame, file: IO[bytes]) -> None:
     whole = io.BytesIO()
     frame.write_parquet(whole)
@@ -200,4 +239,5 @@ WRITERS: Mapping[str, Callable[..., None]] = {
     "csv": _write_csv,
     "json": _write_json,
     "parquet": _write_parquet,
+    "xlsx": _write_xlsx,
 }

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from backtest.cli.layout import Cells, laid_out
 from backtest.errors import printable
 from backtest.masking import mask
 
 if TYPE_CHECKING:
     import polars as pl
 
-ROWS_AT_A_TIME = 20_000
-GAP = 2  # spaces between columns
-LONG_WORD = 40  # a longer one may be broken to fit a terminal
 _NUMBER = (int, float, Decimal)
 
 
@@ -34,15 +32,6 @@ class Table:
         return pl.DataFrame(
             {name: [row[place] for row in self.rows] for place, name in enumerate(self.columns)}, strict=False
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Cells:
-    """The text of every cell, column by column, and which columns are numbers."""
-
-    names: Sequence[str]
-    texts: Sequence[Sequence[str]]
-    numeric: Sequence[bool]
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
@@ -64,72 +53,9 @@ def table_text(table: Table | pl.DataFrame, width: int | None = None) -> Iterato
     table
         The table.
     width
-        Columns of the terminal: wider texts are wrapped, numbers never. None keeps every row on one line.
+        Columns of the terminal: names are broken and texts wrapped to it, numbers never. None keeps a row on one line.
     """
-    cells = _cells_of_table(table) if isinstance(table, Table) else _cells_of_frame(table)
-    widths = [max(len(name), *map(len, texts), 1) for name, texts in zip(cells.names, cells.texts, strict=True)]
-    if width and _total(widths) > width:
-        least = [
-            full if number else _longest_word((name, *texts))
-            for name, texts, number, full in zip(cells.names, cells.texts, cells.numeric, widths, strict=True)
-        ]
-        if widths != least:
-            yield from _wrapped(cells, fitted(widths, least, width))
-            return
-    yield "".join(_line(cells.names, widths, cells.numeric)) + "  ".join("-" * each for each in widths) + "\n"
-    for start in range(0, len(cells.texts[0]), ROWS_AT_A_TIME):
-        pieces = zip(*(text[start : start + ROWS_AT_A_TIME] for text in cells.texts), strict=True)
-        yield "".join(_line(row, widths, cells.numeric) for row in pieces)
-
-
-def _total(widths: Sequence[int]) -> int:
-    return sum(widths) + GAP * (len(widths) - 1)
-
-
-def _longest_word(texts: Iterable[str]) -> int:
-    return min(LONG_WORD, max((len(word) for text in texts for word in text.split()), default=1))
-
-
-def _line(row: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
-    aligned = (text.rjust(width) if number else text.ljust(width)
-               for text, width, number in zip(row, widths, numeric, strict=True))  # fmt: skip
-    return "  ".join(aligned).rstrip() + "\n"
-
-
-def fitted(widths: Sequence[int], least: Sequence[int], total: int) -> list[int]:
-    """Return widths with the widest columns narrowed until a table fits, or each column is as narrow as it may be.
-
-    Examples
-    --------
-    >>> fitted([10, 60, 30], [10, 20, 20], 80)
-    [10, 36, 30]
-    """
-    out = list(widths)
-    while _total(out) > total and (free := [place for place, width in enumerate(out) if width > least[place]]):
-        out[max(free, key=out.__getitem__)] -= 1
-    return out
-
-
-def _wrapped(cells: Cells, widths: Sequence[int]) -> Iterator[str]:
-    """Yield a table whose texts are wrapped to the widths."""
-    import io
-
-    from rich.console import Console
-    from rich.rule import Rule
-    from rich.table import Table as Grid
-    from rich.text import Text
-
-    grid = Grid.grid(padding=(0, GAP, 0, 0))
-    for number, width in zip(cells.numeric, widths, strict=True):
-        grid.add_column(justify="right" if number else "left", width=width, overflow="fold")
-    grid.add_row(*map(Text, cells.names))
-    grid.add_row(*(Rule(characters="-", style="none") for _ in cells.names))
-    for row in zip(*cells.texts, strict=True):
-        grid.add_row(*map(Text, row))
-    page = io.StringIO()
-    Console(file=page, width=_total(widths) + GAP, color_system=None, legacy_windows=False).print(grid)
-    for line in page.getvalue().splitlines():
-        yield line.rstrip() + "\n"
+    return laid_out(_cells_of_table(table) if isinstance(table, Table) else _cells_of_frame(table), width)
 
 
 def _cells_of_table(table: Table) -> Cells:
