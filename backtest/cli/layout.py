@@ -22,7 +22,11 @@ class Cells:
 
     def columns(self, places: Sequence[int]) -> Cells:
         """Return some of the columns."""
-        return Cells(*([part[place] for place in places] for part in (self.names, self.texts, self.numeric)))
+        return Cells(
+            [self.names[place] for place in places],
+            [self.texts[place] for place in places],
+            [self.numeric[place] for place in places],
+        )
 
 
 def laid_out(cells: Cells, width: int | None = None) -> Iterator[str]:

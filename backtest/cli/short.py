@@ -34,7 +34,7 @@ def money(value: Number) -> str:
     ['2,884 M', '172 k', '−22.3 k', '12.3', '0']
     """
     for unit, size in (("M", 10**6), ("k", 1000)):
-        if abs(value) >= 0.9995 * size:
+        if abs(float(value)) >= 0.9995 * size:
             each = value / size if isinstance(value, float) else Decimal(value) / size
             return f"{significant(each, max(3, Decimal(str(each)).adjusted() + 1))} {unit}"
     return significant(value)
@@ -48,7 +48,7 @@ def share(value: Number) -> str:
     >>> share(-0.1824), share(1.0)
     ('−18.2 %', '100 %')
     """
-    return percent(value).replace(SPACE, " ").replace(".0 %", " %" if abs(value) >= 0.9995 else ".0 %")
+    return percent(value).replace(SPACE, " ").replace(".0 %", " %" if abs(float(value)) >= 0.9995 else ".0 %")
 
 
 def plain(value: Number) -> str:
