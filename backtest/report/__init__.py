@@ -19,6 +19,7 @@ __all__ = [
     "compare",
     "figures",
     "findings",
+    "glossary",
     "marks",
     "markup",
     "page",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
 import polars as pl
 
+from backtest.formatting import NONE, exact
 from backtest.run.meta import RunMeta
 from backtest.run.run import StoredRun
 from backtest.run.summary import named
@@ -22,6 +24,24 @@ Row = dict[str, Any]
 def covered(rows: list[Row]) -> list[Row]:
     """Return the rows of coins with bars."""
     return [row for row in rows if not is_rest(row["symbol"])]
+
+
+PADDING = 0.2  # of the crash, on either side of it
+LEAST_PADDING = timedelta(minutes=2)
+MOST_SHOWN = 0.7  # of the window: a longer crash is shown with all of it
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of the window."""
+
+    start: datetime
+    end: datetime
+
+    def __str__(self) -> str:
+        """Return its ends, as times of day where it is of one."""
+        form = "%H:%M" if self.start.date() == self.end.date() else "%d %b %H:%M"
+        return f"{self.start:{form}} to {self.end:{form}} UTC"
 
 
 @dataclass
@@ -73,6 +93,31 @@ class Findings:
         """Return the close of the last bar."""
         end: datetime = self.summary["end_ts"]
         return end
+
+    @property
+    def window(self) -> Span:
+        """Return the whole window."""
+        return Span(self.start, self.end)
+
+    @cached_property
+    def crash(self) -> Span | None:
+        """Return the part of the window that holds the crash: 98 % of liquidations and of ADL, the low, the first ADL.
+
+        None where there was no liquidation or where the crash fills most of the window.
+        """
+        minutes = [
+            (row["minute_ts"], row["long_usd"] + row["short_usd"]) for row in self.rows("liquidations_per_minute")
+        ]
+        waves = [(row["ts"], row["notional_usd"]) for row in covered(self.rows("adl_waves"))]
+        points = [at for amounts in (minutes, waves) for at in _middle(amounts)]
+        if not points:
+            return None
+        points += [at for at in (self.summary["first_adl_ts"], self.worst["low_ts"], self.moves[0]["low_ts"]) if at]
+        first, last = min(points), max(points) + timedelta(minutes=1)
+        room = max((last - first) * PADDING, LEAST_PADDING)
+        start, end = (_to_minute(at) for at in (first - room, last + room))
+        start, end = max(start, self.start), min(end, self.end)
+        return Span(start, end) if (end - start) < (self.end - self.start) * MOST_SHOWN else None
 
     @cached_property
     def moves(self) -> list[Row]:
@@ -148,6 +193,34 @@ class Findings:
         """Return the outcome of every audit."""
         return self.run.audits()
 
+    def base(self, symbol: str, lots: int | None) -> Decimal | None:
+        """Return lots as an amount of what the contract counts in, a coin or, of an inverse contract, dollars."""
+        unit = next((Decimal(one.lot) for one in self.meta.contracts if one.symbol == symbol), Decimal(1))
+        return None if lots is None else unit * lots
+
+    def size(self, symbol: str, lots: int | None) -> str:
+        """Return lots in words: amount and what it is of."""
+        amount, of = self.base(symbol, lots), self._lot_of.get(symbol, "lots")
+        return NONE if amount is None else f"{exact(amount.normalize() if amount else Decimal(0))} {of}"
+
+    @cached_property
+    def _lot_of(self) -> dict[str, str]:
+        return {one.symbol: one.lot_of for one in self.meta.contracts}
+
     def coins(self) -> str:
         """Return the coins in words, the main one first, and whether the last stands for the rest of the venue."""
         return named(self.symbols)
+
+
+def _middle(amounts: list[tuple[datetime, Decimal]]) -> list[datetime]:
+    """Return the first and the last moment of the middle 98 % of amounts in order."""
+    total, seen, inside = sum(amount for _, amount in amounts), Decimal(0), []
+    for at, amount in amounts:
+        before, seen = seen, seen + amount
+        if seen > total * Decimal("0.01") and before < total * Decimal("0.99"):
+            inside.append(at)
+    return [inside[0], inside[-1]] if inside else []
+
+
+def _to_minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)

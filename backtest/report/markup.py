@@ -17,6 +17,7 @@ from backtest import formatting
 from backtest.formatting import NONE, Number, exact
 from backtest.report.figures.drawing import Drawing, styled
 from backtest.report.figures.style import HALF, PHONE, WIDE, Width
+from backtest.report.findings import Span
 
 # --- sentences -----------------------------------------------------------------------------------------------
 
@@ -64,6 +65,11 @@ def bullets(items: Iterable[Any]) -> Markup:
 def empty(reason: Any) -> Markup:
     """Return the sentence that stands where there is nothing to show."""
     return fill('<p class="empty">{reason}</p>', reason=reason)
+
+
+def is_empty(body: Markup) -> bool:
+    """Return whether a part is nothing but the sentence that says why there is nothing."""
+    return body.startswith('<p class="empty">') and body.count("<p") == 1 and body.endswith("</p>")
 
 
 def note(words: str) -> Markup:
@@ -141,6 +147,20 @@ def figure(draw: Callable[[Width], Drawing]) -> Markup:
     both = '<div class="drawing wide">{wide}</div><div class="drawing phone">{phone}</div>'
     with styled():
         return fill(both, wide=Markup(draw(WIDE).svg()), phone=Markup(draw(PHONE).svg()))
+
+
+def timed_figure(draw: Callable[[Width, Span], Drawing], crash: Span | None, window: Span) -> Markup:
+    """Return a figure over time, cropped to the crash with the whole window one click away."""
+    if crash is None:
+        return fill('<div class="drawings">{made}</div>', made=figure(lambda width: draw(width, window)))
+    made = figure(lambda width: draw(width, crash))
+    with styled():
+        whole = Markup(draw(WIDE, window).svg())
+    words = (
+        '<div class="drawings">{made}<details class="window"><summary>whole window, {window}</summary>'
+        '<div class="drawing whole">{whole}</div></details></div>'
+    )
+    return fill(words, made=made, window=str(window), whole=whole)
 
 
 def half_figure(draw: Callable[[Width], Drawing]) -> Markup:

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from backtest.assets import asset, check_replaceable, inside, reports_folder
 from backtest.durable import make_folder, write_file
 from backtest.errors import CrashbookError
+from backtest.report import markup as m
 from backtest.report.findings import Findings
+from backtest.report.glossary import explained
 from backtest.report.sections.registry import SECTIONS
-from backtest.report.sections.section import Section
+from backtest.report.sections.section import Part, Section
 from backtest.report.sections.title import Title, title_of
 from backtest.run.run import StoredRun
 
 _WHITESPACE: Any = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
-_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +59,45 @@ def page_of(title: Title, sections: list[dict[str, Any]], name: str) -> str:
     """Return sections under a title as one page; ``name`` stands in the title of the browser."""
     source = asset("reports", "template.html").read_text(encoding="utf-8")
     style = asset("reports", "style.css").read_text(encoding="utf-8")
+    script = asset("reports", "report.js").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, **_WHITESPACE)
     template = environment.from_string(source)
     return template.render(
         title=title,
         sections=sections,
         style=Markup(style),
-        policy=_policy(source),
+        script=Markup(script),
+        policy=_policy(script),
         run_id=name,
     )
 
 
 def _section(f: Findings, section: Section) -> dict[str, Any]:
     names = dict.fromkeys(name for part in section.parts for name in part.queries)
+    seen: set[str] = set()  # terms of this section that have been explained
+    made = [(part, body) for part in section.parts if (body := part.make(f))]
     return {
         "id": section.id,
         "label": section.label,
         "question": section.question,
-        "answer": section.answer(f),
-        "parts": [{"title": p.title, "body": body, "queries": p.queries} for p in section.parts if (body := p.make(f))],
+        "answer": explained(section.answer(f), seen),
+        "parts": [_part(p, body, seen) for p, body in made if not m.is_empty(body)],
+        "nothing": [(p.title, body) for p, body in made if m.is_empty(body)],
         "queries": [(name, f.run.query_text(name)) for name in names],
     }
 
 
-def _policy(source: str) -> str:
-    """Return the content security policy: nothing is loaded, and only the template's own script runs."""
-    digests = [hashlib.sha256(text.encode()).digest() for text in _SCRIPT.findall(source)]
-    hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+def _part(part: Part, body: Markup, seen: set[str]) -> dict[str, Any]:
+    title = part.title if part.folded else explained(escape(part.title), seen)
+    about = {"queries": part.queries, "folded": part.folded, "printed": part.printed}
+    return {"title": title, "body": explained(body, seen), **about}
+
+
+def _policy(script: str) -> str:
+    """Return the content security policy: nothing is loaded, and only the page's own script runs."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     style = "style-src 'unsafe-inline'; img-src data:"
-    return f"default-src 'none'; script-src {hashes}; {style}; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; script-src 'sha256-{digest}'; {style}; base-uri 'none'; form-action 'none'"
 
 
 def write(run: StoredRun, path: Path | None, made: Draft | None = None) -> Path:

@@ -184,6 +184,18 @@ def test_adl_impact_by_symbol(wave: Tables) -> None:
     ]
 
 
+def test_winners_are_measured_against_the_mark_and_against_the_traded_price(tables: Make) -> None:
+    """A short of four lots is bought back at 101 while the mark is 100 and 90 is traded: 4 and 44 worse."""
+    made = tables(
+        steps=rows(f"step symbol mark_px trade_px\n1 {BTC} 100 90"),
+        adl_fills=rows(
+            f"step symbol side lots notional_usd amount_usd immediate_usd mark_px\n1 {BTC} short 4 400 404 -4 100"
+        ),
+    )
+    columns = "against_mark_usd against_mark_frac against_trade_usd against_trade_frac"
+    assert made.ask("adl_impact_by_symbol", columns) == [(-4, -0.01, -44, -0.11)]
+
+
 def test_adl_in_window(wave: Tables) -> None:
     """Four lots at 408 of each of two shorts and one at 102 of a third; accounts closed 400, 400 and 100."""
     window = {"start": at(30), "end": at(60)}

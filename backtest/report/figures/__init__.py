@@ -5,6 +5,6 @@ in pixels, in the colours of ``style``. ``svg`` makes it a drawing of the page.
 """
 
 __all__ = [
-    "axes", "cascade", "compare", "drawing", "draws", "liquidation_map", "liquidations", "panels", "pools", "price",
-    "queue", "style", "svg", "watch",
+    "axes", "cascade", "compare", "drawing", "draws", "liquidation_map", "liquidations", "panels", "points", "pools",
+    "price", "queue", "style", "svg", "watch",
 ]  # fmt: skip

@@ -71,7 +71,7 @@ def _ratios(
     tall = 58 if len(shown) > 1 else 110
     d = Drawing(ratio.label, 20 + tall * len(shown) + 26, width)
     right = width.px - (62 if width.narrow else 116)
-    axes = d.axes(Box(width.left, 20, right, 20 + tall * len(shown)), span, (len(shown), 0.0))
+    axes = d.axes(Box(width.left, 20, right, 20 + tall * len(shown)), span, (len(shown), 0.0), timed=True)
     label(axes, 0, 1, "bars from 0.01, log scale; full tone above the line at 1", dy=12, size=SMALL, within="axes")
     highest = float(np.nanmax([*floats(rows, ratio.column), 2.0]))
     for i, symbol in enumerate(shown):

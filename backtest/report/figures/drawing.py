@@ -53,10 +53,11 @@ class Drawing:
         self.figure = Figure(figsize=(self.width.px / 72, self.height / 72), dpi=72)
         self.figure.patch.set_visible(False)
 
-    def axes(self, box: Box, x: Range, y: Range) -> Axes:
-        """Return axes without frame or ticks for the ranges ``x`` and ``y``."""
+    def axes(self, box: Box, x: Range, y: Range, *, timed: bool = False) -> Axes:
+        """Return axes without frame or ticks for the ranges ``x`` and ``y``; ``timed``: x is time."""
         place = Bbox([[box.left, self.height - box.bottom], [box.right, self.height - box.top]])
-        self.all_axes.append(Axes(self.figure, place, _widened(x), _widened(y)))
+        clock = len(self.all_axes) if timed else None
+        self.all_axes.append(Axes(self.figure, place, _widened(x), _widened(y), clock))
         return self.all_axes[-1]
 
     def hover(
@@ -67,10 +68,13 @@ class Drawing:
         top, bottom = axes.bbox.y1, (down_to or axes).bbox.y0
         if y0 is not None and y1 is not None:
             bottom, top = sorted(axes.data.transform([(0, y0), (0, y1)])[:, 1])
+        low, high = sorted((axes.bbox.x0, axes.bbox.x1)) if axes.clock is not None else (-np.inf, np.inf)
         ends = (axes.data.transform(np.column_stack([x, np.zeros(len(titles))]))[:, 0] for x in (x0, x1))
-        for left, right, title in zip(*ends, titles, strict=True):
-            place = {"left": float(left), "width": float(right - left)}
-            self.hovers.append(Hover(top=self.height - top, height=top - bottom, title=title, **place))
+        number = self.all_axes.index(axes)
+        for left, right, title in zip(*(np.clip(end, low, high) for end in ends), titles, strict=True):
+            if right > left or not np.isfinite(low):
+                place = {"left": float(left), "width": float(right - left)}
+                self.hovers.append(Hover(number, top=self.height - top, height=top - bottom, title=title, **place))
 
     def svg(self) -> str:
         """Return the drawing as one ``<svg>`` element that stands on its own."""
@@ -79,9 +83,16 @@ class Drawing:
             # A name may hold letters that the measuring font lacks; the reader's font shows them.
             warnings.simplefilter("ignore", UserWarning)
             self.figure.savefig(out, format="svg", metadata={"Date": None})
-        prefix = f"f{zlib.crc32(f'{self.width.name} {self.label}'.encode()):08x}"
+        clocks = {n: self._clock(axes) for n, axes in enumerate(self.all_axes) if axes.clock is not None}
+        prefix = f"f{zlib.crc32(f'{self.width.name} {self.label} {clocks}'.encode()):08x}"
         size = {"width": self.width.px, "height": self.height}
-        return themed(out.getvalue(), **size, label=self.label, prefix=prefix, hovers=self.hovers)
+        return themed(out.getvalue(), **size, label=self.label, prefix=prefix, hovers=self.hovers, clocks=clocks)
+
+    def _clock(self, axes: Axes) -> str:
+        """Return where the time axis of axes stands, for the script: pixels left and right, seconds, pixels of y."""
+        box = axes.bbox
+        ends = (box.x0, box.x1, *axes.x, self.height - box.y1, self.height - box.y0)
+        return " ".join(f"{end:.12g}" for end in ends)
 
 
 def _widened(ends: Range) -> Range:
@@ -136,19 +147,43 @@ def bars(
 
 
 def dots(axes: Axes, x: Any, y: Any, colour: str, radius: float = 3.0) -> None:
-    """Draw filled circles; ``radius`` in pixels."""
-    line(axes, x, y, colour, 0.0, marker="o", ms=2 * radius, mew=0)
+    """Draw filled circles, which are lines of no length with round ends; ``radius`` in pixels."""
+    xs, ys = (np.repeat(np.atleast_1d(np.asarray(v, dtype=float)), 2) for v in (x, y))
+    if not len(xs):
+        return
+    made = Path(np.column_stack([xs, ys]), np.tile(np.array([Path.MOVETO, Path.LINETO], dtype=np.uint8), len(xs) // 2))
+    made.should_simplify = False
+    look: dict[str, Any] = {"facecolor": "none", "edgecolor": COLOURS[colour], "lw": 2 * radius, "capstyle": "round"}
+    axes.add(PathPatch(made, **look))
+
+
+def area(axes: Axes, x: Array, y: Array, colour: str) -> None:
+    """Fill what lies between a line and zero; of points closer than a third of a pixel the line keeps the ends."""
+    px = axes.data.transform(np.column_stack([x, y]))
+    far = np.max(np.abs(np.diff(px, axis=0)), axis=1, initial=0.0) > 0
+    column = np.floor(px[:, 0] * 3)
+    inner = np.concatenate([[False], (column[1:-1] == column[:-2]) & (column[1:-1] == column[2:]), [False]])
+    kept = ~inner & np.concatenate([[True], far]) if len(x) > 2 else np.ones(len(x), dtype=bool)
+    xs, ys = x[kept], y[kept]
+    corners = np.column_stack([np.concatenate([xs[:1], xs, xs[-1:]]), np.concatenate([[0.0], ys, [0.0]])])
+    shape = PathPatch(Path(corners, closed=False), lw=0, facecolor=COLOURS[colour], edgecolor="none")
+    axes.add(shape)
 
 
 def label(
     axes: Axes, x: float, y: float, words: str, colour: str = "grey", *, dx: float = 0, dy: float = 0,
-    align: str = "left", size: float = SIZE, bold: bool = False, within: str = "data",
+    align: str = "left", size: float = SIZE, bold: bool = False, within: str = "data", gid: str | None = None,
 ) -> None:  # fmt: skip
-    """Write ``words`` with their middle ``dx, dy`` pixels right of and above a point, of ``data`` or of ``axes``."""
+    """Write ``words`` with their middle ``dx, dy`` pixels right of and above a point, of ``data`` or of ``axes``.
+
+    Words at a time between the ends of the axes move with it where the page zooms; others stay.
+    """
     # The base line is set here: the font that measures is not the font that shows.
     origin = {"data": axes.data, "axes": axes.whole, "foot": axes.foot}[within]
     place = origin + Affine2D().translate(dx, dy - size * 0.35)
     look: dict[str, Any] = {"ha": align, "va": "baseline", "fontsize": size, "fontweight": "bold" if bold else "normal"}
+    inside = axes.clock is not None and within != "axes" and axes.x[0] < x < axes.x[1]
+    look["gid"] = gid or (f"t{axes.clock}" if inside else None)
     axes.figure.text(float(x), float(y), clean(words), color=COLOURS[colour], transform=place, **look)
 
 
@@ -212,17 +247,22 @@ def value_axis(
     ticks = value_ticks((least if low is None else low) / divisor, most / divisor, count)
     left, right = axes.x
     if grid:
-        _segments(axes, [left, right], [[tick * divisor] * 2 for tick in ticks], "line", zorder=0.5)
+        segments(axes, [left, right], [[tick * divisor] * 2 for tick in ticks], "line", zorder=0.5)
     for tick, words in zip(ticks, tick_labels(ticks), strict=True):
         text = (words.lstrip("−") if mirrored else words) + suffix
         label(axes, left, tick * divisor, text, dx=-6, size=SMALL, align="right")
 
 
-def _segments(axes: Axes, x: Any, y: Any, colour: str, **style: Any) -> None:
+def segments(axes: Axes, x: Any, y: Any, colour: str, width: float = 1.0, **style: Any) -> None:
     """Draw separate lines, given by their ends, as one artist."""
-    xs, ys = np.broadcast_arrays(np.atleast_2d(x), np.atleast_2d(y))
+    line(axes, *_broken(x, y), colour, width, **style)
+
+
+def _broken(x: Any, y: Any) -> tuple[Array, Array]:
+    """Return the ends of separate lines as one line with breaks."""
+    xs, ys = np.broadcast_arrays(np.atleast_2d(np.asarray(x, dtype=float)), np.atleast_2d(np.asarray(y, dtype=float)))
     breaks = np.full((len(xs), 1), np.nan)
-    line(axes, np.hstack([xs, breaks]).ravel(), np.hstack([ys, breaks]).ravel(), colour, 1.0, **style)
+    return np.hstack([xs, breaks]).ravel(), np.hstack([ys, breaks]).ravel()
 
 
 def number_axis(axes: Axes, count: int, *, divisor: float = 1.0, name: str = "") -> None:
@@ -253,11 +293,14 @@ def time_axis(axes: Axes, count: int, *, named: bool = True) -> None:
     """Draw times under the axes, with the word UTC in the left margin."""
     found = time_ticks(*axes.x, count)
     marks, foot = [[time] * 2 for time, _ in found], axes.foot
-    _segments(axes, marks or [[]], [0, -4 / axes.bbox.height], "grey", transform=foot)
+    ticks, zoomed = Line2D(*_broken(marks, [0, -4 / axes.bbox.height]), color=COLOURS["grey"], lw=1.0), axes.clock
+    ticks.set_transform(foot)
+    ticks.set_gid(gid := None if zoomed is None else f"k{zoomed}")
+    axes.figure.add_artist(ticks)
     for time, words in found:
         at, half = axes.data.transform((time, 0))[0], 3.2 * len(words)
         align = "left" if at - half < axes.bbox.x0 - 4 else "right" if at + half > axes.figure.bbox.x1 else "center"
-        label(axes, time, 0, words, dy=-14, size=SMALL, align=align, within="foot")
+        label(axes, time, 0, words, dy=-14, size=SMALL, align=align, within="foot", gid=gid)
     if named:
         label(axes, 0, 0, "UTC", dx=-6, dy=-14, size=SMALL, align="right", within="axes")
 

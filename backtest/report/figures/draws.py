@@ -41,11 +41,13 @@ def adl_by_capital(*, draw_adl_by_capital: pl.DataFrame, width: Width = WIDE) ->
     level(axes)
     line(axes, capital, floats(draw_adl_by_capital, "adl_median_usd"), "adl", 2.0)
     dots(axes, capital[died], adl[died], "adl", 3.2)
-    hollow = {"marker": "o", "ms": 6.4, "mfc": "none", "mew": 1.2}
-    line(axes, capital[~died], adl[~died], "adl", 0.0, **hollow)
+    dots(axes, capital[~died], adl[~died], "adl", 3.2)
+    dots(axes, capital[~died], adl[~died], "paper", 2.0)
     label(axes, 0, 1, "closed by ADL, M USD", "adl-text", dy=12, bold=True, within="axes")
     words = "capital of the vault, M USD; full dots: it died, line: median of neighbours"
     number_axis(axes, 8, divisor=MILLION, name="capital, M USD" if width.narrow else words)
+    if width.narrow:
+        return d  # nothing points on a phone; the table has each vault
     half = np.ptp(axes.x) / 160
     titles = [
         minus(f"draw {k}: capital {whole_usd(a)} · lowest equity {whole_usd(b)} · ADL {whole_usd(c)}")
@@ -64,7 +66,8 @@ def adl_minutes(*, draw_adl_by_minute: pl.DataFrame, width: Width = WIDE) -> Dra
     t = seconds(draw_adl_by_minute["minute_ts"])
     low, median, high = (floats(draw_adl_by_minute, f"{name}_usd") for name in ("p05", "median", "p95"))
     box = Box(width.left, 26, width.px - width.right, 192)
-    axes = d.axes(box, (t[0] - MINUTE_S, t[-1] + 2 * MINUTE_S), (0, (high.max() or MILLION) * 1.08))
+    span, top = (t[0] - MINUTE_S, t[-1] + 2 * MINUTE_S), (high.max() or MILLION) * 1.08
+    axes = d.axes(box, span, (0, top), timed=True)
     value_axis(axes, 4, divisor=MILLION)
     level(axes)
     time_axis(axes, width.times)

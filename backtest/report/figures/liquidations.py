@@ -29,7 +29,10 @@ from backtest.report.figures.style import HEADING, SMALL, WIDE, Width
 def liquidations(
     *, liquidations_per_minute: pl.DataFrame, start: datetime, end: datetime, width: Width = WIDE
 ) -> Drawing:
-    """Draw liquidated notional per minute, of a long window per several minutes, and its running total."""
+    """Draw liquidated notional per minute, of a long window per several minutes, and its running total.
+
+    What lies before ``start`` is in the running total and nowhere else.
+    """
     high, low = (200, 70) if width.narrow else (240, 80)
     d = Drawing("Liquidated notional per minute, long and short, and its running total", high + low + 74, width)
     span = (epoch(start), epoch(end))
@@ -39,7 +42,7 @@ def liquidations(
     t, longs, shorts = (floats(rows, name) for name in ("t", "long_usd", "short_usd"))
     peak = float(np.max([longs, shorts]))
     reach = (-max(float(longs.max()), peak * 0.14) * 1.1, max(float(shorts.max()), peak * 0.14) * 1.25)
-    axes = d.axes(Box(width.left, 24, right, 24 + high), span, reach)
+    axes = d.axes(Box(width.left, 24, right, 24 + high), span, reach, timed=True)
     bars(axes, t, t + bin_s, 0, -longs, "long", gap_px=0.6)
     bars(axes, t, t + bin_s, 0, shorts, "short", gap_px=0.6)
     level(axes)
@@ -77,8 +80,8 @@ def _total(d: Drawing, rows: pl.DataFrame, above_px: float, span: tuple[float, f
     t, total = floats(rows, "t"), np.cumsum(floats(rows, "long_usd") + floats(rows, "short_usd"))
     top, last = d.height - above_px + 20, float(total[-1])
     box = Box(d.width.left, top, d.width.px - d.width.right, d.height - 30)
-    axes = d.axes(box, span, (0.0, last * 1.08))
-    line(axes, [span[0], *t, span[1]], [0.0, *total, last], "ink", 1.6, drawstyle="steps-post")
+    axes = d.axes(box, span, (0.0, last * 1.08), timed=True)
+    line(axes, [min(span[0], *t), *t, span[1]], [0.0, *total, last], "ink", 1.6, drawstyle="steps-post")
     value_axis(axes, 2, divisor=1e6)
     label(axes, 0, 1, "running total, M USD", "ink", dx=4, dy=4, bold=True, within="axes")
     place = {"dx": 0, "dy": 9, "align": "right"} if d.width.narrow else {"dx": 6}

@@ -10,7 +10,9 @@ import polars as pl
 from backtest.formatting import whole_usd
 from backtest.report.figures.axes import Box
 from backtest.report.figures.drawing import (
+    Array,
     Drawing,
+    area,
     bars,
     beside,
     clock,
@@ -28,6 +30,7 @@ from backtest.report.figures.drawing import (
 from backtest.report.figures.style import HALF, HEADING, SMALL, WIDE, Width
 
 HALF_HEIGHT = 270
+HOVER_PX = 4  # least width of what answers to the pointer
 
 
 def haircut_by_rank(*, adl_haircut_by_rank: pl.DataFrame, width: Width = HALF) -> Drawing:
@@ -38,27 +41,35 @@ def haircut_by_rank(*, adl_haircut_by_rank: pl.DataFrame, width: Width = HALF) -
     edges = np.concatenate([[0.0], np.cumsum(usd)])
     axes = d.axes(_half(width), (0.0, float(edges[-1])), (0.0, 100.0))
     value_axis(axes, 4)
-    wide = usd * axes.bbox.width / (edges[-1] or 1.0) > 4
-    for some, gap in ((wide, 0.8), (~wide, 0.0)):
-        bars(axes, edges[:-1][some], edges[1:][some], 0, 100, "context", gap_px=gap)
-        bars(axes, edges[:-1][some], edges[1:][some], 0, cut[some], "adl", gap_px=gap)
+    bars(axes, 0.0, edges[-1], 0, 100, "context")
+    area(axes, np.repeat(edges, 2)[1:-1], np.repeat(cut, 2), "adl")
     level(axes)
     label(axes, 0, 1, "% of each position closed", dy=18, size=SMALL, within="axes")
     words = f"{float((usd * cut).sum()) / 1e8:,.3g} M USD closed"
     label(axes, 1, 1, words, "adl-text", dy=18, align="right", bold=True, within="axes")
     number_axis(axes, 5, divisor=1e6, name="notional from the front, M USD")
-    titles = [
-        f"{_rank(row['rank'])} · {row['haircut_frac'] * 100:.2f} % of {whole_usd(row['notional_usd'])} · "
-        f"{row['status']}"
-        for row in rows.iter_rows(named=True)
-    ]
-    seen = np.flatnonzero(usd * axes.bbox.width / (edges[-1] or 1.0) >= 0.5)
-    d.hover(axes, edges[seen], edges[seen + 1], [titles[i] for i in seen])
+    firsts = _grouped(edges, HOVER_PX / axes.bbox.width)
+    lasts = np.append(firsts[1:], len(usd))
+    titles = [_group(rows[first:last], usd[first:last], cut[first:last])
+              for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True)]  # fmt: skip
+    d.hover(axes, edges[firsts], edges[lasts], titles)
     return d
 
 
-def _rank(rank: int | None) -> str:
-    return "no rank" if rank is None else f"rank {rank:,}"
+def _grouped(edges: Array, least: float) -> Array:
+    """Return the first of each group of neighbours that together are at least that share of the whole."""
+    column = np.floor(edges[:-1] / ((edges[-1] or 1.0) * least))
+    return np.flatnonzero(np.diff(column, prepend=-1.0))
+
+
+def _group(rows: pl.DataFrame, usd: Array, cut: Array) -> str:
+    """Return the ranks of a group, the share of it that was closed, its size and how it ended."""
+    ranks = [rows["rank"][0], rows["rank"][-1]]
+    name = "no rank" if None in ranks else " to ".join(dict.fromkeys(f"{rank:,}" for rank in ranks))
+    name = name if None in ranks else f"rank{'s' if ranks[0] != ranks[1] else ''} {name}"
+    share = float((usd * cut).sum() / (usd.sum() or 1.0))
+    ends = ", ".join(rows["status"].unique(maintain_order=True))
+    return f"{name} · {share:.2f} % of {whole_usd(float(usd.sum()))} · {ends}"
 
 
 def lorenz(*, adl_concentration: pl.DataFrame, width: Width = HALF) -> Drawing:
@@ -88,7 +99,7 @@ def watch_rank(*, watch_ranks: pl.DataFrame, name: str, start: datetime, end: da
     """Draw the place of one watched position in every queue of its symbol, with the five lights as bands."""
     d = Drawing(f"Place of {name} in the queue", 216, width)
     box = Box(width.left, 26, width.px - width.right, 176)
-    axes = d.axes(box, (epoch(start), epoch(end)), (100.0, 0.0))
+    axes = d.axes(box, (epoch(start), epoch(end)), (100.0, 0.0), timed=True)
     for light in range(5, 0, -1):
         top = (5 - light) * 20.0
         bars(axes, epoch(start), epoch(end), top, top + 19, "context", alpha=1.0 - (5 - light) * 0.17)

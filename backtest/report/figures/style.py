@@ -12,6 +12,7 @@ from typing import Any
 
 # Okabe-Ito: bluish green, vermillion, blue, reddish purple, orange; the "text" shades are darker to be readable.
 COLOURS: Mapping[str, str] = {
+    "paper": "#ffffff",
     "ink": "#1b2127",
     "grey": "#66707a",
     "line": "#e3e7ea",

@@ -14,15 +14,17 @@ SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _HREF = f"{{{XLINK}}}href"
 _ROLE = {value: f"var(--{role})" for role, value in COLOURS.items()}
 _IDLE = {"font-family", "stroke-linejoin", "stroke-miterlimit"}  # the page sets the font, the rest changes nothing
-_FINER = re.compile(r"(\.[1-9])\d+|\.0\d*")
+_COMMANDS = re.compile(r"([A-Za-z])([^A-Za-z]*)")
+_ZOOMED = re.compile(r"[tk]\d+")  # names of what moves with a time axis, and of its ticks
 ET.register_namespace("", SVG)
 ET.register_namespace("xlink", XLINK)
 
 
 @dataclass(frozen=True, slots=True)
 class Hover:
-    """A rectangle in pixels from the top left that shows exact values when pointed at."""
+    """A rectangle in pixels from the top left that shows exact values when pointed at; ``axes`` is their number."""
 
+    axes: int
     left: float
     top: float
     width: float
@@ -42,7 +44,9 @@ def clean(words: str) -> str:
     return line if line.isprintable() else "".join(c for c in line if c.isprintable())
 
 
-def themed(raw: str, *, width: int, height: int, label: str, prefix: str, hovers: Iterable[Hover]) -> str:
+def themed(
+    raw: str, *, width: int, height: int, label: str, prefix: str, hovers: Iterable[Hover], clocks: Mapping[int, str]
+) -> str:
     """Return matplotlib's file as one ``<svg>`` element whose colours are the variables of the page.
 
     Parameters
@@ -57,6 +61,8 @@ def themed(raw: str, *, width: int, height: int, label: str, prefix: str, hovers
         Put before every id that something refers to, so that drawings of one page share none; other ids are dropped.
     hovers
         Rectangles that answer to the pointer.
+    clocks
+        Where the time axis stands of the axes that have one, by their number.
     """
     source = ET.fromstring(raw)
     size = {"viewBox": f"0 0 {width} {height}", "width": f"{width}", "height": f"{height}"}
@@ -69,11 +75,18 @@ def themed(raw: str, *, width: int, height: int, label: str, prefix: str, hovers
     for element in root.iter():
         _tidy(element, ids)
     _flatten(root)
-    boxes = ET.SubElement(root, f"{{{SVG}}}g", {"fill": "none", "pointer-events": "all"})
+    boxes: dict[int, ET.Element] = {}
+    for number, clock in clocks.items():
+        place = {"class": "hits", "data-n": f"{number}", "data-clock": clock}
+        boxes[number] = ET.SubElement(root, f"{{{SVG}}}g", place)
     for hover in hovers:
-        place = {"x": hover.left, "y": hover.top, "width": max(hover.width, 1), "height": max(hover.height, 1)}
-        box = ET.SubElement(boxes, f"{{{SVG}}}rect", {"class": "hit", **{k: _number(v) for k, v in place.items()}})
-        ET.SubElement(box, f"{{{SVG}}}title").text = clean(hover.title)
+        if hover.axes not in boxes:
+            boxes[hover.axes] = ET.SubElement(root, f"{{{SVG}}}g", {"class": "hits"})
+        wide, tall = _number(max(hover.width, 1)), _number(max(hover.height, 1))
+        place = {"d": f"M{_number(hover.left)} {_number(hover.top)}h{wide}v{tall}h-{wide}z"}
+        ET.SubElement(ET.SubElement(boxes[hover.axes], f"{{{SVG}}}path", place), f"{{{SVG}}}title").text = clean(
+            hover.title
+        )
     return ET.tostring(root, encoding="unicode")
 
 
@@ -106,6 +119,8 @@ def _tidy(element: ET.Element, ids: Mapping[str, str]) -> None:
     attributes = element.attrib
     if (name := attributes.pop("id", "")) in ids:
         attributes["id"] = ids[name]
+    elif _ZOOMED.fullmatch(name):
+        attributes["class"] = name
     if _HREF in attributes:
         attributes[_HREF] = f"#{ids[_local(attributes[_HREF])]}"
     if "clip-path" in attributes:
@@ -131,14 +146,26 @@ def _styled(value: str, ids: Mapping[str, str]) -> str:
 
 
 def _tenths(path: str) -> str:
-    r"""Return a path without what is finer than a tenth of a pixel.
+    r"""Return a path to a tenth of a pixel, its level and upright lines by their one coordinate.
 
     Examples
     --------
-    >>> _tenths("M 12.987654 7.03 \nL 0.5 -3.25 ")
-    'M 12.9 7 L 0.5 -3.2'
+    >>> _tenths("M 12.987654 7.03 \nL 0.5 -3.25 L 9.2 -3.25 L 9.2 4 z")
+    'M13 7L0.5 -3.2H9.2V4z'
     """
-    return " ".join(_FINER.sub(r"\1", path).split())
+    out: list[str] = []
+    here: list[str] = []
+    for command, numbers in _COMMANDS.findall(path):
+        values = [_number(float(number)) for number in numbers.split()]
+        if command != "L" or not here:
+            out.append(command + " ".join(values))
+        elif values != here:
+            out.append(f"H{values[0]}" if values[1] == here[1] else f"V{values[1]}" if values[0] == here[0]
+                       else f"L{' '.join(values)}")  # fmt: skip
+        elif out[-1].startswith("M"):
+            out.append("h0")  # a dot
+        here = values if command in {"M", "L"} else []
+    return "".join(out)
 
 
 def _number(value: float) -> str:
@@ -149,7 +176,7 @@ def _number(value: float) -> str:
     >>> _number(12.3456), _number(7.0)
     ('12.3', '7')
     """
-    return f"{round(value, 1):g}"
+    return f"{round(value, 1) + 0:g}"
 
 
 def _flatten(element: ET.Element) -> None:

@@ -6,5 +6,5 @@ several of them write.
 
 __all__ = [
     "book_map", "cascade", "checks", "comparisons", "cross", "liquidated", "metrics", "mine", "numbers", "paid",
-    "price", "queue", "registry", "scored", "section", "source", "sure", "title", "unknown",
+    "price", "queue", "registry", "scored", "section", "source", "sure", "title", "totals", "unknown",
 ]  # fmt: skip

@@ -74,8 +74,13 @@ def pressure_figure(f: Findings) -> Markup:
     rows = f.frame("liquidity_pressure")
     if rows.is_empty():
         return m.empty("No liquidation order met the book, so there is no ratio to show.")
-    span = {"symbols": f.symbols, "start": f.start, "end": f.end}
-    return m.figure(lambda width: pressure(liquidity_pressure=rows, width=width, **span))  # type: ignore[arg-type]
+    return m.timed_figure(
+        lambda width, span: pressure(
+            liquidity_pressure=rows, symbols=f.symbols, start=span.start, end=span.end, width=width
+        ),
+        f.crash,
+        f.window,
+    )
 
 
 def potential_figure(f: Findings) -> Markup:
@@ -83,8 +88,13 @@ def potential_figure(f: Findings) -> Markup:
     rows = f.frame("potential_by_minute")
     if rows.is_empty():
         return m.empty("At no minute's end was a position within 10 bps of its liquidation.")
-    span = {"symbols": f.symbols, "start": f.start, "end": f.end}
-    return m.figure(lambda width: potential(potential_by_minute=rows, width=width, **span))  # type: ignore[arg-type]
+    return m.timed_figure(
+        lambda width, span: potential(
+            potential_by_minute=rows, symbols=f.symbols, start=span.start, end=span.end, width=width
+        ),
+        f.crash,
+        f.window,
+    )
 
 
 def cascade_table(f: Findings) -> Markup:
@@ -118,7 +128,8 @@ SECTION = Section(
             "that move; above 1 the move carries itself on",
             potential_figure,
             ("potential_by_minute",),
+            folded=True,
         ),
-        Part("Cascades: liquidations without a quiet minute between them", cascade_table, ("cascades",)),
+        Part("Cascades: liquidations without a quiet minute between them", cascade_table, ("cascades",), folded=True),
     ),
 )

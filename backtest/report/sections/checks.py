@@ -11,9 +11,11 @@ from backtest.formatting import coin, micros, plural
 from backtest.lake.suspect import expected_text, figure_text
 from backtest.report import markup as m
 from backtest.report.findings import Findings, Row
+from backtest.report.glossary import all_terms
 from backtest.report.sections.section import Part, Section
 from backtest.report.sections.source import file_name, source_link
 from backtest.report.tables import columns, table
+from backtest.sql.run import AuditResult
 from backtest.venue.statement import Simplification, Source
 
 AUDITS = columns("""
@@ -47,7 +49,7 @@ SUSPECTS = columns("""
     where     text    where
 """)
 PASS, FAIL = Markup('<span class="pass">✓ pass</span>'), Markup('<span class="fail">✗ FAIL</span>')
-OPEN = 2  # groups of limits that are open from the start
+PRINTED = 2  # groups of limits that open on paper
 
 
 def headline(f: Findings) -> Markup:
@@ -75,9 +77,19 @@ def answer(f: Findings) -> Markup:
     return verdict + m.fill(words, residual=micros(f.summary["residual_usd"])) + (doubted if doubts else Markup(""))
 
 
+def failed_table(f: Findings) -> Markup:
+    """List the audits that fail, if any does."""
+    failed = [audit for audit in f.audits if not audit.passed]
+    return _audits(failed) if failed else Markup("")
+
+
 def audits_table(f: Findings) -> Markup:
     """List every audit with its mark."""
-    rows = [{"mark": PASS if a.passed else FAIL, "name": a.name, "title": a.title, "rows": a.rows} for a in f.audits]
+    return _audits(f.audits)
+
+
+def _audits(audits: Sequence[AuditResult]) -> Markup:
+    rows = [{"mark": PASS if a.passed else FAIL, "name": a.name, "title": a.title, "rows": a.rows} for a in audits]
     return table(rows, AUDITS, row_class=lambda row: "fail" if row["rows"] else "")
 
 
@@ -135,9 +147,15 @@ def limits(f: Findings) -> Markup:
         "About the event": event.notes,
         "Sources of the venue's rules": [_source(row) for row in venue.sources],
     }
-    box = "<details{open}><summary>{name} <small>{n}</small></summary>{items}</details>"
+    box = "<details{printed}><summary>{name} <small>{n}</small></summary>{items}</details>"
     made = m.join(
-        m.fill(box, open=Markup(" open") if i < OPEN else "", name=name, n=len(items), items=m.bullets(items))
+        m.fill(
+            box,
+            printed=Markup(" data-print" if i < PRINTED else ""),
+            name=name,
+            n=len(items),
+            items=m.bullets(items),
+        )
         for i, (name, items) in enumerate(groups.items())
         if items
     )
@@ -173,11 +191,13 @@ SECTION = Section(
     headline=headline,
     answer=answer,
     parts=(
-        Part("Audits: queries that must return no row", audits_table),
-        Part("Data used", coverage_table, ("data_coverage",)),
+        Part("Audits that fail", failed_table),
+        Part("Audits: queries that must return no row", audits_table, folded=True),
+        Part("Data used", coverage_table, ("data_coverage",), folded=True),
         Part("Suspicious values", suspects_table),
         Part("Assumptions and limits", limits),
         Part("Scenario", scenario_text),
-        Part("Versions", versions_table),
+        Part("Versions", versions_table, folded=True),
+        Part("Words of this page", lambda f: all_terms(), folded=True),
     ),
 )

@@ -83,8 +83,14 @@ SECTION = Section(
             "Contagion: liquidated although its own price would not have done it. Supported: the other way round",
             contagion_table,
             ("cross_contagion",),
+            folded=True,
         ),
-        Part("Accounts that lost several coins in one step, the largest", breaches_table, ("multi_coin_breaches",)),
+        Part(
+            "Accounts that lost several coins in one step, the largest",
+            breaches_table,
+            ("multi_coin_breaches",),
+            folded=True,
+        ),
     ),
     shown=lambda f: f.meta.cross,
 )

@@ -24,8 +24,8 @@ LARGEST_COLUMNS = columns("""
     mark_px          price    mark
     bankruptcy_px    price    bankruptcy
     book_share_frac  percent  book took, %
-    takeover_lots    count    taken over, lots
-    adl_lots         count    to ADL, lots
+    takeover         text     taken over
+    adl              text     to ADL
 """)
 
 
@@ -75,7 +75,11 @@ def figure(f: Findings) -> Markup:
     rows = f.frame("liquidations_per_minute")
     if rows.is_empty():
         return m.empty("No liquidation, so there is no minute to show.")
-    return m.figure(lambda width: liquidations(liquidations_per_minute=rows, start=f.start, end=f.end, width=width))
+    return m.timed_figure(
+        lambda width, span: liquidations(liquidations_per_minute=rows, start=span.start, end=span.end, width=width),
+        f.crash,
+        f.window,
+    )
 
 
 def cohort_table(f: Findings) -> Markup:
@@ -117,7 +121,9 @@ def _shade(row: Row | None, side: str) -> Markup:
 def largest_table(f: Findings) -> Markup:
     """List the largest liquidations."""
     rows = f.rows("largest_liquidations", limit=LARGEST)
-    return table(rows, LARGEST_COLUMNS) if rows else Markup("")
+    sizes = {"takeover": "takeover_lots", "adl": "adl_lots"}
+    shown = [{**row, **{key: f.size(row["symbol"], row[lots]) for key, lots in sizes.items()}} for row in rows]
+    return table(shown, LARGEST_COLUMNS) if rows else Markup("")
 
 
 SECTION = Section(
@@ -129,6 +135,6 @@ SECTION = Section(
     parts=(
         Part("Liquidated notional at the mark of the breach", figure, ("liquidations_per_minute",)),
         Part("Share of each cohort's opening notional that was liquidated", cohort_table, ("liquidations_by_cohort",)),
-        Part("The largest liquidations", largest_table, ("largest_liquidations",)),
+        Part("The largest liquidations", largest_table, ("largest_liquidations",), folded=True),
     ),
 )

@@ -12,7 +12,7 @@ from backtest.report import markup as m
 from backtest.report.figures.drawing import Drawing
 from backtest.report.figures.queue import watch_rank
 from backtest.report.figures.style import Width
-from backtest.report.findings import Findings, Row
+from backtest.report.findings import Findings, Row, Span
 from backtest.report.sections.section import Part, Section
 from backtest.report.tables import columns, table
 
@@ -21,8 +21,8 @@ HEDGES = columns("""
     symbol                     text     coin
     side                       side     side
     fate                       text     fate
-    opening_lots               count    lots
-    closed_lots                count    closed, lots
+    opening                    text     size
+    closed                     text     closed by ADL
     first_close_ts             clock    first close, UTC
     mean_close_px              price    mean close
     mean_mark_px               price    mean mark
@@ -82,19 +82,26 @@ def figures(f: Findings) -> Markup:
     for row in f.rows("hedges"):
         ranks = f.frame("watch_ranks", name=row["name"]).filter(pl.col("symbol") == row["symbol"])
         nowhere = m.empty(m.fill("{name} stood in no queue.", name=row["name"]))
-        draw = partial(_place, f, ranks, f"{row['name']} {coin(row['symbol'])}")
-        made.append(m.figure(draw) if ranks["in_queue"].any() else nowhere)
+        draw = partial(_place, ranks, f"{row['name']} {coin(row['symbol'])}")
+        made.append(m.timed_figure(draw, f.crash, f.window) if ranks["in_queue"].any() else nowhere)
     return m.join(made)
 
 
-def _place(f: Findings, ranks: pl.DataFrame, name: str, width: Width) -> Drawing:
-    return watch_rank(watch_ranks=ranks, name=name, start=f.start, end=f.end, width=width)
+def _place(ranks: pl.DataFrame, name: str, width: Width, span: Span) -> Drawing:
+    return watch_rank(watch_ranks=ranks, name=name, start=span.start, end=span.end, width=width)
 
 
 def fates_table(f: Findings) -> Markup:
     """List the fates of the watched positions."""
     rows = [
-        {**row, "symbol": coin(row["symbol"]), "fate": str(row["fate"]).replace("_", " ")} for row in f.rows("hedges")
+        {
+            **row,
+            "symbol": coin(row["symbol"]),
+            "fate": str(row["fate"]).replace("_", " "),
+            "opening": f.size(row["symbol"], row["opening_lots"]),
+            "closed": f.size(row["symbol"], row["closed_lots"]),
+        }
+        for row in f.rows("hedges")
     ]
     return table(rows, HEDGES, kind="fates")
 

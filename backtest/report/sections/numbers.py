@@ -12,10 +12,8 @@ from backtest.report import markup as m
 from backtest.report.findings import POOL_NAMES, Findings
 from backtest.report.sections.metrics import metric_text
 from backtest.report.sections.section import Part, Section
+from backtest.report.sections.totals import totals_table
 from backtest.run.draw_lines import cliffs_of
-from backtest.run.published import published_totals
-
-TOTALS = {"liquidated_notional_usd": "liquidated_usd", "adl_notional_usd": "adl_usd"}  # metrics of published totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,21 +157,10 @@ def _over_draws(f: Findings, tile: Tile) -> Tile:
     row = f.draw_spread.get(tile.metric)
     if row is None:
         return tile
-    words = "this run {value}, {remark}{published}"
-    remark = m.fill(words, value=tile.value, remark=tile.remark, published=_published(f, tile.metric))
+    remark = m.fill("this run {value}, {remark}", value=tile.value, remark=tile.remark)
     return replace(
         tile, value=m.number(_drawn(f, tile.metric, row["median"]), exact(row["median"]), "unknown"), remark=remark
     )
-
-
-def _published(f: Findings, metric: str) -> Markup:
-    """Return the published total of the coins that ran, for the window it is of."""
-    for total in published_totals(f.meta):
-        if TOTALS[total.metric] == metric:
-            words = "; published for {coins}, {start:%H:%M}–{end:%H:%M}: {usd}"
-            usd = m.usd(total.usd, "unknown")
-            return m.fill(words, coins=", ".join(total.coins), start=total.start, end=total.end, usd=usd)
-    return Markup("")
 
 
 def _drawn(f: Findings, metric: str, value: float) -> str:
@@ -185,7 +172,8 @@ def _band(f: Findings, metric: str) -> Markup:
     """Return the range over draws, without draws over seeds, if it has a width."""
     row = f.draw_spread.get(metric) or f.seed_spread.get(metric)
     low, high = (_drawn(f, metric, row[end]) if row else "" for end in ("p05", "p95"))
-    band = m.fill('<span class="band">5–95 %: {low} to {high}</span>', low=low, high=high)
+    made = f"median of {f.draws} draws; " if f.draw_spread.get(metric) else f"{f.seeds} seeds, "
+    band = m.fill('<span class="band">{made}5–95 %: {low} to {high}</span>', made=made, low=low, high=high)
     return band if low != high else Markup("")
 
 
@@ -194,6 +182,9 @@ SECTION = Section(
     label="Numbers",
     question="What are the headline numbers?",
     answer=answer,
-    parts=(Part("", tiles_markup, ("run_summary", "draw_spread")),),
+    parts=(
+        Part("", tiles_markup, ("run_summary", "draw_spread")),
+        Part("Beside what was published for the same coins and minutes", totals_table, ("window_metrics",)),
+    ),
     of_studies=True,
 )

@@ -10,10 +10,10 @@ from markupsafe import Markup
 
 from backtest.formatting import coin, micros, plural
 from backtest.report import markup as m
-from backtest.report.figures.drawing import Drawing
+from backtest.report.figures.drawing import Drawing, epoch
 from backtest.report.figures.pools import pool_balance
 from backtest.report.figures.style import Width
-from backtest.report.findings import POOL_NAMES, Findings, Row
+from backtest.report.findings import POOL_NAMES, Findings, Row, Span
 from backtest.report.sections.section import Part, Section
 from backtest.report.tables import columns, table
 
@@ -96,7 +96,8 @@ def answer(f: Findings) -> Markup:
     if won:
         text += m.fill("; gains: {won}", won=m.listed(won))
     if f.summary["uncovered_usd"]:
-        text += m.fill("; {usd} stayed uncovered, losses that nobody funded", usd=m.usd(f.summary["uncovered_usd"]))
+        words = "; {usd} of losses had no payer: no collateral, fund, vault or winner was left for them"
+        text += m.fill(words, usd=m.usd(abs(f.summary["uncovered_usd"])))
     return text + "." + _ran_dry(f) + _each_vault(f) + _stressed(f)
 
 
@@ -143,12 +144,12 @@ def balance_figures(f: Findings) -> Markup:
             if any(rows["equity_usd"]) or any(rows["cash_usd"]):
                 name = POOL_NAMES[pool] + (f" of {_coins(serves)}" if serves else "")
                 title = m.fill('<p class="sub">{name}</p>', name=name[0].upper() + name[1:])
-                made.append(title + m.figure(partial(_balance, rows, name)))
+                made.append(title + m.timed_figure(partial(_balance, rows, name), f.crash, f.window))
     return m.join(made) or m.empty("Neither fund nor vault had money in this run: there is no balance to draw.")
 
 
-def _balance(rows: pl.DataFrame, name: str, width: Width) -> Drawing:
-    return pool_balance(fund_balance=rows, pool=name, width=width)
+def _balance(rows: pl.DataFrame, name: str, width: Width, span: Span) -> Drawing:
+    return pool_balance(fund_balance=rows, pool=name, width=width, span=(epoch(span.start), epoch(span.end)))
 
 
 def _coins(serves: str) -> str:
@@ -227,7 +228,7 @@ def _named(row: Row) -> dict[str, str]:
     """Return the name of a stage; the uncovered loss is put in here, so it has the opposite sign and another name."""
     note = row["note"] or ""
     if _colour(row["stage"]) == "ink":
-        return {"stage": "borne by nobody", "note": f"{note}; the uncovered amount with its sign turned"}
+        return {"stage": "losses without a payer", "note": f"{note}; what was lost and nobody put in"}
     return {"stage": row["stage"], "note": note}
 
 
@@ -248,8 +249,13 @@ SECTION = Section(
     parts=(
         Part("Cash and equity of fund and vault", balance_figures, ("fund_balance",)),
         Part("From collateral to uncovered, USD; the stages sum to zero", waterfall, ("loss_waterfall",)),
-        Part("Movements of fund and vault by cause", flows_table, ("fund_flows",)),
-        Part("Funds that ran dry, refused a claim or switched deleveraging on", timeline_table, ("fund_timeline",)),
-        Part("Funding paid and received by side; it sums to zero", funding_table, ("funding_flows",)),
+        Part("Movements of fund and vault by cause", flows_table, ("fund_flows",), folded=True),
+        Part(
+            "Funds that ran dry, refused a claim or switched deleveraging on",
+            timeline_table,
+            ("fund_timeline",),
+            folded=True,
+        ),
+        Part("Funding paid and received by side; it sums to zero", funding_table, ("funding_flows",), folded=True),
     ),
 )

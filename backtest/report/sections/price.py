@@ -7,6 +7,7 @@ from markupsafe import Markup
 from backtest import formatting
 from backtest.formatting import coin
 from backtest.report import markup as m
+from backtest.report.figures.drawing import epoch
 from backtest.report.figures.price import Prices, price
 from backtest.report.findings import Findings
 from backtest.report.sections.section import Part, Section
@@ -71,7 +72,9 @@ def figure(f: Findings) -> Markup:
         )
         for symbol in f.symbols
     ]
-    return m.figure(lambda width: price(prices, width))
+    return m.timed_figure(
+        lambda width, span: price(prices, width, (epoch(span.start), epoch(span.end))), f.crash, f.window
+    )
 
 
 def moves_table(f: Findings) -> Markup:
@@ -91,6 +94,6 @@ SECTION = Section(
             figure,
             ("price_path", "liquidations_per_minute", "adl_waves"),
         ),
-        Part("First, low, high and last, quote per base", moves_table, ("price_moves",)),
+        Part("First, low, high and last, quote per base", moves_table, ("price_moves",), folded=True),
     ),
 )

@@ -9,12 +9,14 @@ from markupsafe import Markup
 from backtest.formatting import coin, count, plural
 from backtest.report import markup as m
 from backtest.report.figures.queue import haircut_by_rank, lorenz
-from backtest.report.findings import Findings, Row
+from backtest.report.findings import Findings, Row, covered
 from backtest.report.sections.section import Part, Section
 from backtest.report.tables import columns, table
 from backtest.scenario.fields import MOST
 
-RANKS = 50
+RANKS = 30
+FRONT = 5  # rows of the front of the queue that stand open, and of those spared right behind the cut-off
+SPARED = 5
 WAVES = 12
 FORGONE = 12
 FULL = Decimal("0.95")  # of its limit, from which on the fund's inventory counts as full
@@ -33,6 +35,10 @@ BY_SYMBOL = columns("""
     positions       count    positions
     first_adl_ts    clock    first ADL, UTC
     mean_close_px   price    mean close
+    against_mark_usd    cents    against mark, USD
+    against_mark_frac   percent  of it, %
+    against_trade_usd   cents    against traded price, USD
+    against_trade_frac  percent  of it, %
 """)
 QUEUE = columns("""
     rank                count    rank
@@ -61,7 +67,7 @@ WAVE_COLUMNS = columns("""
     winners           count  closed
     skipped           count  skipped
     notional_usd      cents  closed, USD
-    lots_unmatched    count  unmatched lots
+    unmatched         text   without a winner
     mark_px           price  mark
     previous_mark_px  price  previous mark
 """)
@@ -137,7 +143,7 @@ def answer(f: Findings) -> Markup:
     if s["adl_for_pools_share_frac"]:
         share = m.percent(s["adl_for_pools_share_frac"])
         waves += m.fill("; {share} of all that was closed came out of the {pool}", share=share, pool=f.pool)
-    return waves + "." + _money_left(f) + _drawdown(f) + _first_closed(f)
+    return waves + "." + _haircut(f) + _money_left(f) + _drawdown(f) + _first_closed(f)
 
 
 def _money_left(f: Findings) -> Markup:
@@ -169,28 +175,48 @@ def _drawdown(f: Findings) -> Markup:
     return m.fill(words, coins=m.listed([m.fill("{c}", c=each) for each in coins]), time=m.clock(on[0]["ts"], "paid"))
 
 
+def _haircut(f: Findings) -> Markup:
+    """Return what the closes brought the winners, against the mark and against the traded price of the time."""
+    rows = covered(f.rows("adl_impact_by_symbol"))
+    mark, trade = (sum(float(row[f"against_{price}_usd"] or 0) for row in rows) for price in ("mark", "trade"))
+    closed = sum(float(row["adl_usd"]) for row in rows)
+    words = " All closes together brought the winners {mark} than the mark, {trade} than the traded price of the time."
+    return m.fill(words, mark=_against(mark, closed), trade=_against(trade, closed)) if closed else Markup("")
+
+
+def _against(usd: float, closed: float) -> Markup:
+    than = "less" if usd < 0 else "more"
+    return m.fill("{usd} {than} ({share})", usd=m.usd(abs(usd)), than=than, share=m.size(usd / closed))
+
+
 def _first_closed(f: Findings) -> Markup:
-    row = f.row("adl_first_closed")
-    if not row:
+    """Return the first account of the queue that the table shows."""
+    row = next((row for row in _queue(f) if row["status"] in {"closed", "partial"}), None)
+    if row is None:
         return Markup("")
-    at_once, forgone = float(row["immediate_usd"] or 0.0), float(row["forgone_usd"] or 0.0)
-    against = m.fill("{usd} {than} than the mark", usd=m.usd(abs(at_once)), than="worse" if at_once < 0 else "better")
+    forgone = float(row["forgone_usd"] or 0.0)
     effect = (
         "it forwent {usd} up to the last mark" if forgone >= 0 else "it avoided a loss of {usd} up to the last mark"
     )
     return m.fill(
-        " First in the queue was account {account}, {side} {notional} of {coin} at {leverage}: {closed} was closed at "
-        "{close}, {against}; {effect}.",
+        " First of wave {wave} was account {account}, {side} {notional} of {coin} at {leverage}: {share} of it was "
+        "closed at {close} against a mark of {mark}; {effect}.",
+        wave=row["wave_id"],
         account=row["account_id"],
         side=row["side"],
         notional=m.usd(row["notional_usd"]),
         coin=coin(row["symbol"]),
         leverage=m.ratio(row["leverage"]),
-        closed=m.usd(row["closed_usd"]),
+        share=m.percent(row["closed_frac"]),
         close=m.price(row["close_px"]),
-        against=against if at_once else m.fill("the mark"),
+        mark=m.price(row["mark_px"]),
         effect=m.fill(effect, usd=m.usd(abs(forgone))),
     )
+
+
+def _queue(f: Findings) -> list[Row]:
+    """Return the queue of the largest wave as far as it is shown."""
+    return f.rows("adl_selection_order", limit=RANKS, wave_id=f.largest_wave["wave_id"]) if f.largest_wave else []
 
 
 # --- figures and tables --------------------------------------------------------------------------------------
@@ -201,9 +227,13 @@ def by_symbol_table(f: Findings) -> Markup:
     return table(f.rows("adl_impact_by_symbol"), BY_SYMBOL) if f.adl else Markup("")
 
 
+def _wave(f: Findings) -> dict[str, int]:
+    return {"wave_id": f.largest_wave["wave_id"]} if f.largest_wave else {}
+
+
 def haircut_and_lorenz(f: Findings) -> Markup:
     """Draw haircut by rank next to the Lorenz curve."""
-    haircut, curve = f.frame("adl_haircut_by_rank"), f.frame("adl_concentration")
+    haircut, curve = f.frame("adl_haircut_by_rank", **_wave(f)), f.frame("adl_concentration")
     if not f.adl or haircut.is_empty() or curve.is_empty():
         return m.empty(m.fill("There is no queue to draw: {why}.", why=why_no_adl(f)))
     left = m.half_figure(lambda width: haircut_by_rank(adl_haircut_by_rank=haircut, width=width))
@@ -212,25 +242,30 @@ def haircut_and_lorenz(f: Findings) -> Markup:
 
 
 def queue_table(f: Findings) -> Markup:
-    """List the queue of the largest wave: first ranks, the last one reached, those not reached right behind."""
-    rows: list[Row] = []
+    """List the queue of the largest wave: five rows, the cut-off, the spared right behind; the rest on request."""
+    rows = _queue(f)
+    reached = max((i for i, row in enumerate(rows) if row["closed_lots"]), default=0)
+    short = [row for i, row in enumerate(rows) if i < FRONT or reached - 1 <= i <= reached + SPARED]
+    if len(short) == len(rows):
+        return _ranked(rows) if rows else Markup("")
+    box = '<details class="rest"><summary>all {n} rows of the query</summary>{rest}</details>'
+    return _ranked(short) + m.fill(box, n=len(rows), rest=_ranked(rows))
+
+
+def _ranked(rows: list[Row]) -> Markup:
+    """Return rows of the queue as a table that names how many ranks lie between two of them."""
+    shown: list[Row] = []
     last = 0
-    for row in f.rows("adl_selection_order", limit=RANKS):
-        if last and row["rank"] > last + 1:
-            rows.append({"span": f"{count(row['rank'] - last - 1)} more between"})
-        rows.append(row)
-        last = row["rank"]
-    return _FILTER + table(rows, QUEUE, kind="sortable queue", row_class=_status) if rows else Markup("")
+    for row in rows:
+        if last and row["rank"] and row["rank"] > last + 1:
+            shown.append({"span": f"{count(row['rank'] - last - 1)} more between"})
+        shown.append(row)
+        last = row["rank"] or 0
+    return table(shown, QUEUE, kind="queue", row_class=_status)
 
 
 def _status(row: Row) -> str:
     return next((name for name in STATUSES if row.get("status") == name), "")
-
-
-_FILTER = Markup(
-    '<p class="tools" hidden><label>Filter <input type="search" placeholder="account, bucket, status"></label>'
-    '<span class="matches" aria-live="polite"></span></p>'
-)
 
 
 def waves_table(f: Findings) -> Markup:
@@ -239,8 +274,9 @@ def waves_table(f: Findings) -> Markup:
     if not rows:
         return Markup("")
     top = sorted(sorted(rows, key=lambda row: -row["notional_usd"])[:WAVES], key=lambda row: row["wave_id"])
-    made = table(top, WAVE_COLUMNS, row_class=lambda row: "here" if row == f.largest_wave else "")
-    wave = f.largest_wave["wave_id"]
+    shown = [{**row, "unmatched": f.size(row["symbol"], row["lots_unmatched"])} for row in top]
+    wave = f.largest_wave.get("wave_id")
+    made = table(shown, WAVE_COLUMNS, row_class=lambda row: "here" if row["wave_id"] == wave else "")
     more = m.note(f"The {len(top)} largest of {count(len(rows))} waves; the queue above is the one of wave {wave}.")
     return made + (more if len(rows) > len(top) else "")
 
@@ -272,16 +308,17 @@ SECTION = Section(
             ("adl_haircut_by_rank", "adl_concentration"),
         ),
         Part(
-            "The queue of the largest wave: first ranks, the last one reached, those not reached right behind",
+            "The queue of the largest wave: its front, the cut-off, the spared right behind",
             queue_table,
             ("adl_selection_order",),
         ),
-        Part("The largest waves", waves_table, ("adl_waves",)),
+        Part("The largest waves", waves_table, ("adl_waves",), folded=True),
         Part("Closed by leverage bucket", cohort_table, ("adl_by_cohort",)),
         Part(
             "Who missed most by being closed, at the best mark afterwards",
             forgone_table,
-            ("forgone_pnl", "adl_first_closed"),
+            ("forgone_pnl",),
+            folded=True,
         ),
     ),
 )

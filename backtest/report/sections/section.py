@@ -14,11 +14,17 @@ Text = Callable[[Findings], Markup]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A figure or a table: its title with units, how it is made, and the queries it shows."""
+    """A figure or a table: its title with units, how it is made, and the queries it shows.
+
+    What is ``folded`` stands behind its title until someone asks for it; a folded part that is ``printed`` opens on
+    paper.
+    """
 
     title: str
     make: Text
     queries: tuple[str, ...] = ()
+    folded: bool = False
+    printed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,22 +16,24 @@ from backtest.report.sections.metrics import NAMES, metric_cell, metric_name
 from backtest.report.sections.section import Part, Section
 from backtest.report.sections.source import source_link
 from backtest.report.tables import Cell, Column, columns, table
+from backtest.run.published import TOTALS
 
 FACTS = columns("""
     name       head  figure
     window     text  window, UTC
-    here       cell  this run
     published  cell  published
+    median     cell  median
+    here       cell  this run
     ratio      cell  ratio
     track      text  a tenth · equal · ten times
-    grade      text  grade
+    grade      text  grade, V/S/D/U
     source     text  source
 """)
 BANDS = columns("""
     name    head  number
     here    cell  this run
+    median  cell  median of the seeds
     p05     cell  5 %
-    median  cell  median
     p95     cell  95 %
     range   text  range, this run as a dot
 """)
@@ -98,14 +100,27 @@ def _figures(n: int, derived: int) -> str:
 
 
 def facts_table(f: Findings) -> Markup:
-    """Put the published facts next to the run; others on the same metric, and conflicting ones, stand right below."""
+    """Put published liquidations and ADL next to the run; other figures on them stand right below."""
+    return _facts(f, main=True) or m.empty(
+        "No published figure of this event covers the symbols and the window of this run."
+    )
+
+
+def other_facts_table(f: Findings) -> Markup:
+    """Put all other published facts next to the run."""
+    return _facts(f, main=False)
+
+
+def _facts(f: Findings, *, main: bool) -> Markup:
     groups: dict[tuple[str, str], list[Compared]] = {}
     for one in comparisons(f):
-        groups.setdefault((one.entry.metric, one.entry.coin), []).append(one)
+        if (one.entry.metric in TOTALS) == main:
+            groups.setdefault((one.entry.metric, one.entry.coin), []).append(one)
     rows = [row for group in groups.values() for row in _group(group, _noun(f))]
     if not rows:
-        return m.empty("No published figure of this event covers the symbols and the window of this run.")
-    return table(rows, FACTS, kind="facts", row_class=_row_class)
+        return Markup("")
+    shown = [column for column in FACTS if column.key != "median" or any(row["several"] for row in rows)]
+    return table(rows, shown, kind="facts", row_class=_row_class)
 
 
 def _row_class(row: Row) -> str:
@@ -117,7 +132,7 @@ def _group(group: list[Compared], noun: str) -> list[Row]:
     shown = {one.fact.id for one in group}
     clashes = {fact.id: fact for one in group for fact in one.conflicts if fact.id not in shown}
     first, *others = (_fact(one, noun) for one in group)
-    also = [{**row, "name": _named("also published", row["notes"]), "clash": True, "here": Cell("")} for row in others]
+    also = [{**row, "name": _named("also published", row["notes"]), "clash": True} for row in others]
     return [first, *also, *map(_clash, clashes.values())]
 
 
@@ -131,26 +146,31 @@ def _fact(one: Compared, noun: str) -> Row:
         "notes": notes,
         "window": f"{entry.start:%H:%M}–{entry.end:%H:%M}",
         "foreign": bool(one.foreign),
-        "here": _here(one, noun),
+        "several": len(one.several) > 1,
+        "here": _here(one),
+        "median": _median(one, noun),
         "ratio": _ratio(one),
         "track": Markup("") if one.foreign or one.missing else track,
         **_published(fact),
     }
 
 
-def _here(one: Compared, noun: str) -> Cell:
-    """Show the run's figure, over several draws or seeds their median and 5 to 95 % band, or why there is none."""
+def _here(one: Compared) -> Cell:
+    """Show the run's figure, or why there is none."""
     if one.missing:
         return Cell(m.fill('<span class="why">{why}</span>', why=one.missing))
+    return Cell(_in_unit(one.fact, one.value), exact(one.value))
+
+
+def _median(one: Compared, noun: str) -> Cell:
+    """Show the median over several draws or seeds and its 5 to 95 % band."""
     if len(one.several) < 2:
-        return Cell(_in_unit(one.fact, one.value), exact(one.value))
+        return Cell("")
     cuts = statistics.quantiles(one.several, n=20, method="inclusive")
-    words = "{median}<small>median of {n} {noun}, 5–95 %:<br>{low} to {high}</small>"
+    words = "{median}<small>of {n} {noun}, 5–95 %:<br>{low} to {high}</small>"
     low, high = (_in_unit(one.fact, end) for end in (cuts[0], cuts[-1]))
-    title = f"{exact(one.figure)}; this run {exact(one.value)}"
-    return Cell(
-        m.fill(words, median=_in_unit(one.fact, one.figure), n=len(one.several), noun=noun, low=low, high=high), title
-    )
+    shown = m.fill(words, median=_in_unit(one.fact, one.figure), n=len(one.several), noun=noun, low=low, high=high)
+    return Cell(shown, exact(one.figure), one.figure)
 
 
 def _ratio(one: Compared) -> Cell:
@@ -162,14 +182,14 @@ def _ratio(one: Compared) -> Cell:
 
 
 def _clash(fact: Fact) -> Row:
-    blank = {"window": "", "here": Cell(""), "ratio": Cell(""), "track": ""}
+    blank = {"window": "", "several": False, "here": Cell(""), "median": Cell(""), "ratio": Cell(""), "track": ""}
     return {"name": _named("conflicts with", fact.note), "clash": True, **blank, **_published(fact)}
 
 
 def _published(fact: Fact) -> Row:
     ends = ends_of(fact)
     value = Cell(" to ".join(_in_unit(fact, end) for end in ends), " to ".join(exact(end) for end in ends))
-    return {"published": value, "grade": fact.grade, "source": source_link(fact.source)}
+    return {"published": value, "grade": f"{fact.grade}, {fact.mark}", "source": source_link(fact.source)}
 
 
 def _named(name: str, note: str | None) -> Markup:
@@ -250,8 +270,9 @@ SECTION = Section(
     question="How sure are we?",
     answer=answer,
     parts=(
-        Part("This run against published figures", facts_table, ("window_metrics",)),
-        Part("One setting changed at a time", sensitivity_table, ("run_summary",)),
+        Part("Liquidations and ADL, published and replayed", facts_table, ("window_metrics",)),
+        Part("The other published figures", other_facts_table, ("window_metrics",), folded=True),
+        Part("One setting changed at a time", sensitivity_table, ("run_summary",), folded=True),
         Part("The headline numbers over seeds", bands_table, ("seed_spread",)),
     ),
     of_studies=True,

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from backtest.formatting import percent, plural, significant, usd
+from backtest.formatting import percent, plural, significant
 from backtest.report import markup as m
 from backtest.report.figures.draws import adl_by_capital, adl_minutes
 from backtest.report.findings import Findings, Row
 from backtest.report.sections.metrics import NAMES, metric_cell
 from backtest.report.sections.scored import scores_table
 from backtest.report.sections.section import Part, Section
-from backtest.report.tables import Cell, columns, table
+from backtest.report.sections.totals import totals
+from backtest.report.tables import columns, table
 from backtest.run.draw_lines import CLEAR_OF_NOISE, MOST_FOLLOWED
 from backtest.run.pinned import LEAST, pinned
-from backtest.run.published import PublishedTotal, published_totals
 
 NOTHING = "Nothing was drawn, so no number here has a band for what is not known. The option --draws 16 gives them."
 BANDS = columns("""
@@ -26,13 +25,6 @@ BANDS = columns("""
     p95     cell  95 %
     draws   count  draws
     here    cell  this run
-""")
-TOTALS = columns("""
-    name       head  coins together
-    published  cell  published
-    median     cell  median of the draws
-    p05        cell  5 %
-    p95        cell  95 %
 """)
 VAULTS = columns("""
     vault               head     vault of
@@ -65,31 +57,28 @@ _NAMES = {**NAMES, "first_adl_s": "first ADL after the start", "vault_low_usd": 
           "vault_capital_usd": "capital of the vault"}  # fmt: skip
 _SHOWN = ("liquidated_usd", "adl_usd", "adl_positions", "first_adl_s", "first_adl_after_s", "vault_capital_usd",
           "pool_low_usd", "uncovered_usd")  # fmt: skip
-_TOTALS = {"liquidated_notional_usd": "users' liquidations", "adl_notional_usd": "closed by ADL"}
 
 
 def headline(f: Findings) -> Markup:
-    """Return the median of ADL with its band, and the published figure for the coins that ran."""
-    row = f.draw_spread.get("adl_usd")
-    if row is None:
+    """Return the medians with their bands beside what was published for the same coins and minutes."""
+    if not f.draws:
         return Markup("")
-    words = "Over {n} draws of what is not known, ADL closed {median}, from {low} to {high} in nine of ten{published}."
-    return m.fill(
-        words,
-        n=f.draws,
-        median=m.usd(row["median"], "unknown"),
-        low=m.usd(row["p05"]),
-        high=m.usd(row["p95"]),
-        published=_published_words(f),
-    )
-
-
-def _published_words(f: Findings) -> Markup:
-    totals = [total for total in published_totals(f.meta) if total.metric == "adl_notional_usd"]
-    if not totals:
-        return Markup("")
-    words = "; published for {coins}: {usd}"
-    return m.fill(words, coins=m.listed(totals[0].coins), usd=m.usd(totals[0].usd, "sure"))
+    rows = [row for row in totals(f) if row.median is not None]
+    if not rows:
+        row = f.draw_spread["adl_usd"]
+        words = "Over {n} draws of what is not known, ADL closed {median} (median; {low} to {high} in nine of ten)."
+        return m.fill(words, n=f.draws, median=m.usd(row["median"], "unknown"), low=m.usd(row["p05"]),
+                      high=m.usd(row["p95"]))  # fmt: skip
+    words = "{name} {median} (median; {low} to {high} in nine of ten), published {published}"
+    each = [
+        m.fill(words, name=row.name, median=m.usd(row.median, "numbers"), low=m.usd(row.low), high=m.usd(row.high),
+               published=m.usd(row.published))
+        for row in reversed(rows)
+    ]  # fmt: skip
+    words = "Over {n} draws of what is not known, in {coins} from {start:%H:%M} to {end:%H:%M} UTC: {each}."
+    first = rows[0].of
+    return m.fill(words, n=f.draws, coins=m.listed(first.coins), start=first.start, end=first.end,
+                  each=m.join(each, "; "))  # fmt: skip
 
 
 def answer(f: Findings) -> Markup:
@@ -156,26 +145,6 @@ def bands_table(f: Findings) -> Markup:
     return table(rows, BANDS)
 
 
-def totals_table(f: Findings) -> Markup:
-    """Show published totals of the coins that ran beside those of the draws, in the published window."""
-    draws, totals = f.run.studies.draws, published_totals(f.meta)
-    if draws is None or not totals:
-        return Markup("")
-    return table((_total(total, f) for total in totals), TOTALS)
-
-
-def _total(total: PublishedTotal, f: Findings) -> Row:
-    draws = f.run.studies.draws
-    assert draws is not None
-    sums = [total.of({fact: values[k] for fact, values in draws.compared.items()}) for k in range(len(draws))]
-    known = [value for value in sums if value is not None]
-    low, median, high = np.quantile(known, (0.05, 0.5, 0.95)).tolist() if known else (None, None, None)
-    window = f"{', '.join(total.coins)}, {total.start:%H:%M}–{total.end:%H:%M}"
-    name = m.fill("{name}<small>{window}</small>", name=_TOTALS[total.metric], window=window)
-    amounts = {"published": total.usd, "p05": low, "median": median, "p95": high}
-    return {"name": name, **{key: Cell(usd(value), sort=value) for key, value in amounts.items()}}
-
-
 def capital_figure(f: Findings) -> Markup:
     """Draw ADL against the capital of each vault, and tell how low each falls."""
     frame = f.frame("draw_adl_by_capital", neighbours=max(f.draws // 12, 1))
@@ -196,7 +165,8 @@ def minutes_figure(f: Findings) -> Markup:
     frame = f.frame("draw_adl_by_minute")
     if frame.is_empty():
         return m.empty("No draw has ADL.") if f.draws else Markup("")
-    return m.figure(lambda width: adl_minutes(draw_adl_by_minute=frame, width=width))
+    made = m.figure(lambda width: adl_minutes(draw_adl_by_minute=frame, width=width))
+    return m.fill('<div class="drawings">{made}</div>', made=made)
 
 
 def drivers_table(f: Findings) -> Markup:
@@ -232,17 +202,17 @@ SECTION = Section(
     question="How much hangs on what is not known?",
     answer=answer,
     parts=(
-        Part("The headline numbers over the draws", bands_table, ("draw_spread",)),
-        Part("Published facts and the draws", scores_table, ("fact_scores",)),
-        Part("Published totals of the coins that ran", totals_table, ("window_metrics",)),
+        Part("ADL by minute over the draws: 5 to 95 %, median", minutes_figure, ("draw_adl_by_minute",)),
+        Part("What the headline numbers follow", drivers_table, ("draw_drivers",), folded=True),
+        Part("The headline numbers over the draws", bands_table, ("draw_spread",), folded=True),
+        Part("Published facts and the draws", scores_table, ("fact_scores",), folded=True, printed=False),
         Part(
             "ADL against the vault's capital, over the draws",
             capital_figure,
             ("draw_adl_by_capital", "draw_vault_spread", "draw_cliffs"),
+            folded=True,
         ),
-        Part("ADL by minute over the draws: 5 to 95 %, median", minutes_figure, ("draw_adl_by_minute",)),
-        Part("What the headline numbers follow", drivers_table, ("draw_drivers",)),
-        Part("What was drawn", drawn_table, ("draw_parameters",)),
+        Part("What was drawn", drawn_table, ("draw_parameters",), folded=True, printed=False),
     ),
     headline=headline,
     of_studies=True,
