@@ -66,7 +66,7 @@ def checked(
         value = values.get(name)
         if name not in kinds or value is None or not str(value).isprintable():
             continue
-        there = con.execute(f"SELECT 1 FROM {table} WHERE {name}::VARCHAR = $1 LIMIT 1", [str(value)]).fetchone()
-        if there is None:
+        there = con.execute(f"SELECT 1 FROM {table} WHERE {name}::VARCHAR = $1 LIMIT 1", [str(value)]).fetchall()
+        if not there:
             raise ParameterError(f"{where}: {noun} {str(value)[:60]} is not in this run; see {see}")
     return values
