@@ -22,6 +22,8 @@ from backtest.report.sections.section import Part, Section
 from backtest.report.sections.title import Title, title_of
 from backtest.run.run import StoredRun
 
+PLAIN_SECTION: dict[str, Any] = {"nothing": []}  # of a page that says nothing of it
+PLAIN_PART: dict[str, Any] = {"folded": False, "printed": True}
 _WHITESPACE: Any = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
 
 
@@ -64,7 +66,9 @@ def page_of(title: Title, sections: list[dict[str, Any]], name: str) -> str:
     template = environment.from_string(source)
     return template.render(
         title=title,
-        sections=sections,
+        sections=[
+            {**PLAIN_SECTION, **each, "parts": [PLAIN_PART | part for part in each["parts"]]} for each in sections
+        ],
         style=Markup(style),
         script=Markup(script),
         policy=_policy(script),

@@ -77,13 +77,12 @@ def _section(found: Watched, number: int, name: str, summary: pl.DataFrame, by_d
         "question": f"What happens to {name}, {significant(own.leverage)}×?",
         "answer": _answer(found, own),
         "parts": parts,
-        "nothing": [],
         "queries": [],
     }
 
 
 def _part(title: str, body: Markup) -> dict[str, Any]:
-    return {"title": title, "body": body, "queries": (), "folded": False, "printed": True}
+    return {"title": title, "body": body, "queries": ()}
 
 
 def _table(rows: pl.DataFrame) -> Markup:
