@@ -7,9 +7,10 @@ import numpy as np
 from backtest.engine.exact_range import highest_value_per_lot
 from backtest.engine.ledger import Ledger
 from backtest.engine.world import World
-from backtest.mechanics.exact import MILLIONTH, Floats, Ints
+from backtest.mechanics.exact import MILLIONTH, QUANTA_PER_USD, Bools, Floats, Ints
 
 FLOAT_EXACT = 2**53
+DELICATE = 1e-6  # equity below this share of value (plus 1 USD) is read exactly
 
 
 class Mirror:
@@ -36,6 +37,18 @@ class Mirror:
         self.lots[rows], self.entry_value[rows] = ledger.lots[rows], ledger.entry_value[rows]
         settled = ledger.world.book.side[rows] * ledger.lots[rows] * (ledger.settled[rows] / MILLIONTH)
         self.cash[rows] = ledger.cash[rows] + settled
+
+
+def is_delicate(equity: Floats, value: Floats) -> Bools:
+    """Return whose equity is so small beside the value that it has to be read exactly.
+
+    Examples
+    --------
+    >>> is_delicate(np.array([1e6, 2e6, 2e6]), np.array([1e9, 9e11, 2e12])).tolist()
+    [True, False, True]
+    """
+    delicate: Bools = equity < value * DELICATE + QUANTA_PER_USD
+    return delicate
 
 
 def _fits_floats(world: World) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backtest.engine.acts.drawdown import FundMonitor
+from backtest.engine.acts.front import Front
 from backtest.engine.columns import distinct
 from backtest.engine.detect.account_bounds import AccountBounds
 from backtest.engine.detect.accounts import CrossAccounts
@@ -34,7 +35,8 @@ class Replay:
     ``opening_equity`` is that of each position where its gain is asked for. ``in_breach`` are rows in breach in this
     step, ``in_segment`` those of the segment in progress; both ascend. ``in_round`` are the cross accounts of the
     round. ``quiet`` counts steps without a breach. ``losses`` are quanta by symbol that exhausted queues have left to
-    socialise in this round. ``changed`` are rows that moves changed since the last segment.
+    socialise in this round. ``changed`` are rows that moves changed since the last segment. ``fronts`` are those of
+    the sides that had a wave.
     """
 
     world: World
@@ -58,6 +60,7 @@ class Replay:
     quiet: int = 0
     waves: int = 0
     changed: list[Ints] = field(default_factory=list)
+    fronts: dict[tuple[int, int], Front] = field(default_factory=dict)
 
     @staticmethod
     def begin(world: World) -> Replay:

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from backtest.engine.columns import among
 from backtest.engine.detect.accounts import CrossAccounts
+from backtest.engine.mirror import is_delicate
 from backtest.engine.replay import Replay
 from backtest.mechanics.adl.candidates import Candidates
 from backtest.mechanics.adl.rankings import OF_ACCOUNTS
-from backtest.mechanics.exact import MILLIONTH, QUANTA_PER_USD, Bools, Floats, Ints
+from backtest.mechanics.exact import MILLIONTH, Bools, Floats, Ints
 from backtest.mechanics.margin import maintenance
-
-DELICATE = 1e-6  # equity below this share of value (plus 1 USD) is read exactly
 
 
 class CandidateReader:
@@ -44,19 +44,27 @@ class CandidateReader:
             found = replace(found, account=self.replay.world.book.account[rows])
         return found if self.accounts is None else self.accounts.exact(rows, found)
 
-    def scan(self, piece: slice) -> tuple[Candidates, Bools]:
-        """Return a piece of the side in floats, and who in it is a candidate: open, solvent and not in breach."""
-        found = self._nearly(piece) if self.mirror.exact else self.exactly(np.arange(piece.start, piece.stop))
+    def scan(self, places: slice | Ints) -> tuple[Candidates, Bools]:
+        """Return some places of the side in floats, and who there is a candidate: open, solvent and not in breach."""
+        found = self._nearly(places) if self.mirror.exact else self.exactly(_listed(places))
         eligible = (found.lots > 0) & (found.equity > 0)
-        first, last = piece.start + self.block.start, piece.stop + self.block.start
-        in_breach = self.replay.in_breach
-        among = in_breach[slice(*np.searchsorted(in_breach, [first, last]))]
-        eligible[among - first] = False
+        eligible[self._in_breach(places)] = False
         return found, eligible
 
-    def _nearly(self, piece: slice) -> Candidates:
-        ledger, mirror = self.ledger, self.mirror
-        rows = slice(piece.start + self.block.start, piece.stop + self.block.start)
+    def _in_breach(self, places: slice | Ints) -> Ints:
+        """Return which of some places are in breach, by index."""
+        found = _between(self.replay.in_breach, self.block)
+        if isinstance(places, slice):
+            return _between(found, places)
+        at: Ints = np.searchsorted(places, found[among(found, places)])
+        return at
+
+    def _nearly(self, places: slice | Ints) -> Candidates:
+        ledger, mirror, first = self.ledger, self.mirror, self.block.start
+        if isinstance(places, slice):
+            rows: slice | Ints = slice(places.start + first, places.stop + first)
+        else:
+            rows = places + first
         lots: Any = mirror.lots[rows]
         value = lots * self.value_per_lot
         per_lot = self.sign * self.value_per_lot - self.side * (ledger.index[self.symbol] / MILLIONTH)
@@ -64,9 +72,9 @@ class CandidateReader:
         equity: Any = mirror.cash[rows] + lots * per_lot
         found = self._candidates(ledger.lots[rows], entry_value, value, equity)
         found = found if self.accounts is None else self.accounts.near(rows, found)
-        delicate = np.flatnonzero((found.equity < value * DELICATE + QUANTA_PER_USD) & (lots > 0))
+        delicate = np.flatnonzero(is_delicate(found.equity.astype(np.float64, copy=False), value) & (lots > 0))
         if delicate.size:
-            found.equity[delicate] = self.exactly(delicate + piece.start).equity
+            found.equity[delicate] = self.exactly(_listed(places)[delicate]).equity
         return found
 
     def _candidates(self, lots: Ints, entry_value: Ints, value: Ints, equity: Ints) -> Candidates:
@@ -123,7 +131,7 @@ class AccountFigures:
         pnl[mine], required[mine] = sums.pnl, sums.maintenance
         return replace(found, account_pnl=pnl, account_maintenance=required)
 
-    def near(self, rows: slice, found: Candidates) -> Candidates:
+    def near(self, rows: slice | Ints, found: Candidates) -> Candidates:
         """Return candidates with their accounts' figures in floats."""
         owner = self.accounts.of[rows]
         mine = np.flatnonzero(owner >= 0)
@@ -133,6 +141,17 @@ class AccountFigures:
         pnl, required = found.pnl.copy(), _own(found).astype(np.float64)
         pnl[mine], required[mine] = self.pnl[owner[mine]], self.maintenance[owner[mine]]
         return replace(found, account_pnl=pnl, account_maintenance=required)  # type: ignore[arg-type]
+
+
+def _between(ascending: Ints, places: slice) -> Ints:
+    """Return the numbers of an ascending array that lie in a range, counted from its start."""
+    first, last = np.searchsorted(ascending, [places.start, places.stop])
+    inside: Ints = ascending[first:last] - places.start
+    return inside
+
+
+def _listed(places: slice | Ints) -> Ints:
+    return np.arange(places.start, places.stop) if isinstance(places, slice) else places
 
 
 def _own(found: Candidates) -> Ints:

@@ -57,7 +57,7 @@ def _wave_of_bankrupts(replay: Replay, breaches: Breaches, at: Ints, symbol: int
     breaches.adl_value[at] = breaches.value_left[at]
     count, wanted = len(at), int(breaches.lots_left[at].sum())
     own = _against_own_accounts(replay, breaches, at, symbol)
-    wave = waves.open_wave(replay, symbol, side, ACCOUNT)
+    wave = waves.open_wave(replay, symbol, side, ACCOUNT, wanted)
     at = at[breaches.lots_left[at] > 0]
     out = allocate(
         replay, wave, lots=breaches.lots_left[at].tolist(), bankruptcy_values=breaches.value_left[at].tolist()

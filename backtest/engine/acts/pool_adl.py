@@ -50,7 +50,7 @@ def _waves(replay: Replay, pool: Owner, gain_of: Gain) -> None:
 
 def _wave(replay: Replay, pool: Owner, symbol: int, gain: int | None) -> None:
     held, side = abs(pool.lots[symbol]), LONG if pool.lots[symbol] > 0 else SHORT
-    wave = waves.open_wave(replay, symbol, side, pool.code)
+    wave = waves.open_wave(replay, symbol, side, pool.code, held)
     out = allocate(replay, wave, lots=[held], bankruptcy_values=[pool.entry_value[symbol]], gain=gain)
     watched = waves.places(replay, wave)
     winners = wave.first + wave.queue.order[out.place]

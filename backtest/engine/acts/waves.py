@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from backtest.engine.acts.candidates import CandidateReader
+from backtest.engine.acts.front import SMALLEST, Front
 from backtest.engine.columns import distinct
 from backtest.engine.records import OWNERS, SkippedRow, WatchRow, WaveRow
 from backtest.engine.replay import Replay
 from backtest.mechanics.adl.close_price import CLOSE_PRICES
 from backtest.mechanics.adl.matching import Matches
 from backtest.mechanics.adl.queue import Queue
+from backtest.mechanics.adl.rankings import scored
 from backtest.mechanics.exact import Ints
 
 
@@ -67,13 +69,18 @@ def close_price(replay: Replay, symbol: int) -> int | None:
     return rule.value_per_lot(contract, replay.ledger.marks[symbol], replay.prices.before[symbol])
 
 
-def open_wave(replay: Replay, symbol: int, side: int, source: int) -> Wave:
-    """Freeze the queue against one bankrupt side: open, solvent positions that are not in breach in this step."""
+def open_wave(replay: Replay, symbol: int, side: int, source: int, wanted: int) -> Wave:
+    """Freeze the queue against one bankrupt side: open, solvent positions that are not in breach in this step.
+
+    ``wanted``: lots of the side.
+    """
     rules = replay.world.rules
     reader = CandidateReader(replay, symbol, -side, rules.ranking)
     replay.waves += 1
     count = 0 if rules.ranking == "none" else reader.block.stop - reader.block.start
     ranking = rules.ranking if rules.allocation.ranked else "none"
+    front = front_of(replay, symbol, -side, ranking)
+    parts = front.parts(wanted, replay.in_breach) if front else ()
     return Wave(
         number=replay.waves,
         symbol=symbol,
@@ -81,9 +88,21 @@ def open_wave(replay: Replay, symbol: int, side: int, source: int) -> Wave:
         value_sign=-reader.sign,
         source=source,
         first=reader.block.start,
-        queue=Queue(reader.scan, reader.exactly, count, ranking, rules.losers, rules.seed + replay.waves),
+        queue=Queue(reader.scan, reader.exactly, count, ranking, rules.losers, rules.seed + replay.waves, parts),
         price=close_price(replay, symbol),
     )
+
+
+def front_of(replay: Replay, symbol: int, side: int, ranking: str) -> Front | None:
+    """Return the front of a side; None where looking at all of it is as quick, or bounds of scores are not known."""
+    rule, block, accounts = scored(ranking), replay.world.blocks[symbol, side], replay.accounts
+    if rule is None or not replay.mirror.exact or replay.world.rules.losers == "excluded":
+        return None
+    if block.stop - block.start < SMALLEST or (accounts is not None and (accounts.of[block] >= 0).any()):
+        return None
+    if (symbol, side) not in replay.fronts:
+        replay.fronts[symbol, side] = Front(replay.ledger, replay.mirror, symbol, side, rule)
+    return replay.fronts[symbol, side]
 
 
 def places(replay: Replay, wave: Wave) -> list[QueuePlace]:

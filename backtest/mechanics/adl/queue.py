@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 
 import numpy as np
 
@@ -16,19 +18,32 @@ CHUNK = 1 << 14  # scores are computed in pieces that stay in cache
 SAMPLE = 4096  # positions looked at to guess how far down a queue will be walked
 COARSE = 1e-5  # relative error allowed to the float filter over all positions
 Fetch = Callable[[Ints], Candidates]
-Scan = Callable[[slice], tuple[Candidates, Bools]]
+Scan = Callable[[slice | Ints], tuple[Candidates, Bools]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Positions of a side that a queue looks at, by ascending place (None: all), and what is known of the others.
+
+    All ``others`` are candidates and hold ``lots`` together; the score of none is above ``bound``.
+    """
+
+    places: Ints | None = None
+    others: int = 0
+    lots: int = 0
+    bound: float = -np.inf
 
 
 class Queue:
     """The candidates of one wave in exact order, made as far as it is needed.
 
-    A float filter over all positions of the side finds those in front; only they are read exactly, scored in
+    A float filter over the positions of the side finds those in front; only they are read exactly, scored in
     double precision and, where scores are closer than ``NEAR``, ordered by the exact rational.
 
     Parameters
     ----------
     scan
-        Returns a piece of the side in floats (relative error below ``COARSE``) and who in it is a candidate.
+        Returns some places of the side in floats (relative error below ``COARSE``) and who there is a candidate.
     fetch
         Returns positions exactly, by place (ascending account id).
     count
@@ -39,31 +54,49 @@ class Queue:
         ``last`` (after all winners), ``ranked`` (where their score puts them) or ``excluded``.
     start
         For the random ranking: where the walk by account id starts, modulo the number of candidates.
+    parts
+        Parts of the side that may do for a ranking by score, looked at one after the other before the whole side.
     """
 
-    def __init__(self, scan: Scan, fetch: Fetch, count: int, ranking: str, losers: str, start: int) -> None:
-        self.fetch = fetch
-        self.rule = scored(ranking)
+    def __init__(
+        self, scan: Scan, fetch: Fetch, count: int, ranking: str, losers: str, start: int, parts: Iterable[Part] = ()
+    ) -> None:
+        self.scan, self.fetch, self.count = scan, fetch, count
+        self.rule, self.losers, self.start = scored(ranking), losers, start
+        self.order: Ints = np.empty(0, dtype=np.int64)
+        self.scores: Floats = np.empty(0)
+        self.top: Candidates
+        self._parts = chain(parts, (Part(),))
+        self._look(next(self._parts))
+
+    def _look(self, part: Part) -> None:
+        """Find out who in a part is a candidate, with which score in floats."""
+        self.part, count = part, self.count if part.places is None else len(part.places)
         self.coarse: Floats = np.empty(count)
         self.eligible: Bools = np.empty(count, dtype=bool)
         self.late: Bools = np.zeros(count, dtype=bool)
         self.held: Ints = np.empty(count, dtype=np.int64)  # lots of each position
-        self.lots = 0  # of all candidates
+        self.lots = part.lots  # of all candidates
         for first in range(0, count, CHUNK):
             piece = slice(first, min(first + CHUNK, count))
-            self._score(piece, *scan(piece), losers)
-        self.size = int(np.count_nonzero(self.eligible))
+            self._score(piece, *self.scan(piece if part.places is None else part.places[piece]))
+        self.size = part.others + int(np.count_nonzero(self.eligible))
         if self.rule is None:  # place after the rotation, negated so that larger is earlier
             place = np.cumsum(self.eligible) - 1
-            self.coarse[:] = np.where(self.eligible, -((place - start) % max(self.size, 1)), -np.inf)
-        self.order: Ints = np.empty(0, dtype=np.int64)
-        self.scores: Floats = np.empty(0)
-        self.top: Candidates
+            self.coarse[:] = np.where(self.eligible, -((place - self.start) % max(self.size, 1)), -np.inf)
 
-    def _score(self, piece: slice, rows: Candidates, eligible: Bools, losers: str) -> None:
-        if losers != "ranked":
+    def _look_at_all(self) -> None:
+        if self.part.places is not None:
+            self._look(Part())
+
+    def _places(self, seen: Ints) -> Ints:
+        """Return the places of positions by their index among those looked at."""
+        return seen if self.part.places is None else self.part.places[seen]
+
+    def _score(self, piece: slice, rows: Candidates, eligible: Bools) -> None:
+        if self.losers != "ranked":
             losing = rows.pnl < 0
-            if losers == "last":
+            if self.losers == "last":
                 self.late[piece] = losing
             else:
                 eligible &= ~losing
@@ -81,22 +114,30 @@ class Queue:
 
         ``top`` holds them as they are now, ``scores`` their scores.
         """
+        while (found := self._front(lots, spare)) is None:
+            self._look(next(self._parts))
+        self.order = self._places(found)
+        self.top = self.fetch(self.order)
+        self.scores = self._precise(found, self.top)
+        return self.order
+
+    def _front(self, lots: int, spare: int) -> Ints | None:
+        """Return the first candidates by index; None where the others could be among them."""
         done: list[Ints] = []
         behind = self.eligible & self.late
-        parts = [self.eligible ^ behind, behind] if behind.any() else [self.eligible]
-        for part in parts:
+        for part in [self.eligible ^ behind, behind] if behind.any() else [self.eligible]:
             found = self._first(part, lots, spare)
+            if found is None:
+                return None
             done.append(found)
             lots -= int(self.held[found].sum())
-            if len(found) < np.count_nonzero(part):
+            if self.part.others or len(found) < np.count_nonzero(part):  # others may stand before losers
                 break
-        self.order = np.concatenate(done)
-        self.top = self.fetch(self.order)
-        self.scores = self._precise(self.order, self.top)
-        return self.order
+        return np.concatenate(done)
 
     def everyone(self) -> None:
         """Make ``order`` all candidates by place, without scores: for an allocation that ranks nobody."""
+        self._look_at_all()
         self.order = np.flatnonzero(self.eligible)
         self.top, self.scores = self.fetch(self.order), np.zeros(self.size)
 
@@ -105,10 +146,11 @@ class Queue:
         self.order, self.scores = self.order[shown], self.scores[shown]
         self.top = self.fetch(self.order)
 
-    def _precise(self, places: Ints, rows: Candidates) -> Floats:
-        return self.coarse[places] if self.rule is None else self.rule.approximate(rows)
+    def _precise(self, seen: Ints, rows: Candidates) -> Floats:
+        return self.coarse[seen] if self.rule is None else self.rule.approximate(rows)
 
-    def _first(self, part: Bools, lots: int, spare: int) -> Ints:
+    def _first(self, part: Bools, lots: int, spare: int) -> Ints | None:
+        """Return the first of some candidates; None where others of the side could be among them."""
         for cut in self._cuts(part, lots, spare):
             if cut == -np.inf:
                 return self._sorted(np.flatnonzero(part))[0]
@@ -121,24 +163,24 @@ class Queue:
             total = np.cumsum(self.held[ordered])
             if int(np.searchsorted(total, lots)) + 1 + spare <= len(ordered):
                 return ordered
-        raise AssertionError("the last cut lets everyone in")  # pragma: no cover
+        return None
 
     def _cuts(self, part: Bools, lots: int, spare: int) -> Iterator[float]:
-        """Yield falling score limits that let in more and more candidates, first by a sample; at last everyone."""
+        """Yield falling score limits that let in more and more candidates, first by a sample; at last all looked at."""
         stride = len(self.coarse) // SAMPLE
         if stride > 1:
             places = np.flatnonzero(part[::stride]) * stride
             places = places[np.argsort(-self.coarse[places])]
             held = np.cumsum(self.held[places]) * stride
             place = int(np.searchsorted(held, lots)) * 5 // 4 + 4 + spare // stride
-            while place < len(places):
-                yield float(self.coarse[places[place]])
+            while place < len(places) and (cut := float(self.coarse[places[place]])) > self.part.bound:
+                yield cut
                 place *= 4
-        yield -np.inf
+        yield self.part.bound
 
     def _sorted(self, chosen: Ints) -> tuple[Ints, Floats]:
         """Sort by score, larger first, ties by account id; near floats by the exact rational."""
-        scores = self._precise(chosen, self.fetch(chosen))
+        scores = self._precise(chosen, self.fetch(self._places(chosen)))
         rank = np.argsort(-scores, kind="stable")
         ordered, scores = chosen[rank], scores[rank]
         if self.rule is None:
@@ -155,7 +197,7 @@ class Queue:
     def _settle(self, ordered: Ints, close: Ints, runs: Iterator[tuple[int, int]]) -> None:
         """Put runs of near scores into their exact order; ``close`` are all places in them."""
         assert self.rule is not None
-        rows = self.fetch(ordered[close])
+        rows = self.fetch(self._places(ordered[close]))
         like = rows.alike()  # as the one before: so is its score
         exact: list[Fraction] = []
         for k in range(len(close)):
@@ -169,10 +211,12 @@ class Queue:
 
     def __contains__(self, place: int) -> bool:
         """Tell whether the position at a place is a candidate; a venue without a queue looked at none."""
+        self._look_at_all()
         return place < len(self.eligible) and bool(self.eligible[place])
 
     def ahead(self, place: int) -> tuple[int, int, float]:
         """Return how many candidates stand before one, their notional in quanta, and its score, by counting."""
+        self._look_at_all()
         coarse = self.coarse[place]
         margin = abs(coarse) * 2 * COARSE
         same = self.eligible & (self.late == self.late[place])

@@ -1,0 +1,134 @@
+"""The front of a side: the few positions among which the first candidates of a queue are, while marks stay near.
+
+A score follows the mark. Over a window of marks it has a bound that holds as long as the position is untouched: the
+score of a position with the most profit, the most value and the least equity of the window. Positions with the highest
+bounds are the front, and a wave looks at them alone. The others are counted: all are candidates, and none of them
+stands before a candidate of the front whose score is above their bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from backtest.engine.exact_range import highest_value_per_lot
+from backtest.engine.ledger import Ledger
+from backtest.engine.mirror import Mirror, is_delicate
+from backtest.mechanics.adl.candidates import Candidates
+from backtest.mechanics.adl.queue import CHUNK, SAMPLE, Part
+from backtest.mechanics.adl.rankings import ScoredRanking
+from backtest.mechanics.exact import MILLIONTH, Floats, Ints
+
+SMALLEST = 1 << 14  # positions of a side from which looking at a part of it pays
+FOR, AGAINST = 0.015, 0.005  # the window: how far marks may move in favour of the candidates, and against them
+FUNDING = 0.0005  # of the value of a lot: how far the funding index may move
+AHEAD, SHARE = 4, 32  # the front holds so many times the lots wanted, and this part of all lots of the side
+
+
+class Front:
+    """The front of one symbol and side for a ranking by score, its positions isolated.
+
+    ``inside`` are the places of the front, ascending; ``outside`` are the others, by place, all of them candidates:
+    ``others`` in number, with ``others_lots``, no score above ``bound``. ``held`` are the lots of each place when
+    the front was found, ``changed`` the rows that moves changed since.
+    """
+
+    def __init__(self, ledger: Ledger, mirror: Mirror, symbol: int, side: int, rule: ScoredRanking) -> None:
+        world = ledger.world
+        self.ledger, self.mirror, self.symbol, self.side, self.rule = ledger, mirror, symbol, side, rule
+        self.block, self.sign = world.blocks[symbol, side], side * world.contracts[symbol].value_sign
+        self.highest = highest_value_per_lot(world, symbol)
+        self.low = self.high = 0  # the window of values of a lot: nothing is known yet
+        self.least_per_lot, self.bound = 0.0, -np.inf
+        self.held: Ints = np.empty(0, dtype=np.int64)
+        self.inside, self.outside = self.held, np.empty(0, dtype=bool)
+        self.others = self.others_lots = 0
+        self.changed: list[Ints] = []
+        ledger.caches.append(self.note)
+
+    def note(self, rows: Ints) -> None:
+        """Note rows that a move changed."""
+        self.changed.append(rows)
+
+    def parts(self, wanted: int, in_breach: Ints) -> Iterator[Part]:
+        """Yield the front as it stands, if marks are near enough, then the front found anew for the lots wanted."""
+        if self._holds():
+            self._admit(np.concatenate([in_breach, *self.changed]))
+            yield self._part()
+        self._find(wanted)
+        self._admit(in_breach)
+        yield self._part()
+
+    def _part(self) -> Part:
+        self.inside = self.inside[self.ledger.lots[self.inside + self.block.start] > 0]
+        return Part(places=self.inside, others=self.others, lots=self.others_lots, bound=self.bound)
+
+    def _holds(self) -> bool:
+        """Return whether value and funding are inside the window."""
+        value = self.ledger.values[self.symbol]
+        return self.low <= value <= self.high and self._equity_per_lot(value) >= self.least_per_lot
+
+    def _equity_per_lot(self, value: int) -> float:
+        return self.sign * value - self.side * (self.ledger.index[self.symbol] / MILLIONTH)
+
+    def _admit(self, rows: Ints) -> None:
+        """Move positions into the front that are not as they were when their bounds were found, or in breach."""
+        self.changed.clear()
+        places = rows[(rows >= self.block.start) & (rows < self.block.stop)] - self.block.start
+        places = np.unique(places[self.outside[places]])
+        if places.size:
+            self.outside[places] = False
+            self.others -= len(places)
+            self.others_lots -= int(self.held[places].sum())
+            self.inside = np.sort(np.concatenate([self.inside, places]), kind="stable")
+
+    def _find(self, wanted: int) -> None:
+        """Find the front for a window around the present mark."""
+        self.changed.clear()
+        value = self.ledger.values[self.symbol]
+        down, up = (AGAINST, FOR) if self.sign > 0 else (FOR, AGAINST)
+        self.low, self.high = int(value * (1 - down)), min(int(value * (1 + up)), self.highest)
+        worst = self.low if self.sign > 0 else self.high
+        self.least_per_lot = self._equity_per_lot(worst) - FUNDING * value
+        self.held, count = self.ledger.lots[self.block].copy(), self.block.stop - self.block.start
+        bounds: Floats = np.empty(count)
+        for first in range(0, count, CHUNK):
+            piece = slice(first, min(first + CHUNK, count))
+            bounds[piece] = self._scores(piece, self.low, self.high, self.least_per_lot)
+        self.bound = self._cut(wanted)
+        self.inside = np.flatnonzero(bounds > self.bound)
+        self.outside = self.held > 0
+        self.outside[self.inside] = False
+        self.others, self.others_lots = int(np.count_nonzero(self.outside)), int(self.held[self.outside].sum())
+
+    def _scores(self, places: slice, low: int, high: int, least_per_lot: float) -> Floats:
+        """Return what scores cannot exceed between two values of a lot; inf where a position may be insolvent.
+
+        ``least_per_lot`` is the least of what a lot adds to equity. Closed positions have -inf.
+        """
+        rows = slice(places.start + self.block.start, places.stop + self.block.start, places.step)
+        mirror, tiers = self.mirror, self.ledger.world.tiers[self.symbol]
+        lots: Any = mirror.lots[rows]
+        entry_value: Any = mirror.entry_value[rows]
+        value, equity = lots * high, mirror.cash[rows] + lots * least_per_lot
+        pnl = self.sign * ((value if self.sign > 0 else lots * low) - entry_value)
+        found = Candidates(self.side, self.held[places], entry_value, value, pnl, equity, tiers)
+        with np.errstate(divide="ignore", invalid="ignore"):  # closed positions hold nothing
+            scores = self.rule.approximate(found)
+        out = np.fmax(scores, 0.0)  # scores of losers are at most 0, or monotonic as those of winners
+        out[is_delicate(equity, value) | np.isnan(scores)] = np.inf
+        out[lots == 0] = -np.inf
+        return out
+
+    def _cut(self, wanted: int) -> float:
+        """Return the score that the front reaches down to now, from a sample."""
+        value, count = self.ledger.values[self.symbol], len(self.held)
+        stride = max(count // SAMPLE, 1)
+        scores = self._scores(slice(0, count, stride), value, value, self._equity_per_lot(value))
+        order = np.argsort(-scores)
+        ahead = np.cumsum(self.held[::stride][order]) * stride
+        place = int(np.searchsorted(ahead, max(AHEAD * wanted, int(ahead[-1]) // SHARE)))
+        cut = float(scores[order[place]]) if place < len(order) else -np.inf
+        return cut if cut < np.inf else -np.inf
