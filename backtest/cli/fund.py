@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from backtest.cli.command import command
+from backtest.cli.messages import print_line
 from backtest.cli.output import Output, emit, note, output_options, page
 from backtest.cli.progress import stages
 from backtest.cli.table import Table, as_json, table_of
@@ -34,10 +35,11 @@ if TYPE_CHECKING:
               help="Size of the book of a draw.")  # fmt: skip
 @click.option("--priors", type=click.Path(path_type=Path), metavar="FILE", help="Priors other than those of data.")
 @click.option("--set", "changes", metavar="FIELD=VALUE", multiple=True, help="Any field of crashbook params.")
+@click.option("--report", is_flag=True, help="Write one HTML page with the figures to the reports folder too.")
 @output_options
 def fund(
     event: str, no_adl: float, venue: str | None, shock: bool, draws: int, draw_positions: int, priors: Path | None,
-    changes: tuple[str, ...], output: Output,
+    changes: tuple[str, ...], report: bool, output: Output,
 ) -> None:  # fmt: skip
     """Find the smallest fund or vault without ADL.
 
@@ -69,6 +71,11 @@ def fund(
         page(_text(found), output)
     else:
         emit(table_of(curve(found), CURVE), output)
+    if report:
+        from backtest.cli.report import relative
+        from backtest.report.fund import write
+
+        print_line(f"report  {relative(write(found))}")
 
 
 def _text(found: FundSize) -> str:

@@ -1,7 +1,8 @@
 """The report: one self-contained HTML page of a run, a section per question, every number from a named query.
 
 ``page`` renders the template, ``findings`` asks each query once, ``markup`` and ``tables`` write HTML, ``sections`` has
-a file per question, ``figures`` a file per family of drawings; ``watch`` is the page of the question of that name.
+a file per question, ``figures`` a file per family of drawings; ``compare``, ``fund`` and ``watch`` are the pages of the
+questions of these names.
 Matplotlib and the template engine are imported when a report is made, not before.
 """
 
@@ -19,6 +20,7 @@ __all__ = [
     "compare",
     "figures",
     "findings",
+    "fund",
     "glossary",
     "marks",
     "markup",

@@ -27,7 +27,9 @@ def test_the_answer_is_a_page_a_document_or_a_curve(desk: Path) -> None:
     answer = json.loads(call("fund", *alone, "--format", "json").stdout)
     assert answer["pool"] == "fund"
     assert answer["needed_usd"] == answer["draws"][0]["smallest_usd"]
-    assert call("fund", *alone, "--output", "a.csv").exit_code == 0
+    result = call("fund", *alone, "--output", "a.csv", "--report")
+    assert result.exit_code == 0
+    assert result.stderr.endswith("fund-2025-10-10-okx.html\n")
     assert pl.read_csv(desk / "a.csv")["adl_usd"].to_list() == [row["adl_usd"] for row in answer["curve"]]
 
 

@@ -5,6 +5,7 @@ in pixels, in the colours of ``style``. ``svg`` makes it a drawing of the page.
 """
 
 __all__ = [
-    "axes", "cascade", "compare", "drawing", "draws", "liquidation_map", "liquidations", "panels", "points", "pools",
+    "axes", "cascade", "compare", "drawing", "draws", "fund", "liquidation_map", "liquidations", "panels", "points",
+    "pools",
     "price", "queue", "style", "svg", "watch",
 ]  # fmt: skip
