@@ -9,7 +9,7 @@ from backtest.cli.command import Commands
 
 COMMANDS = (
     "events venues position params schema fetch data book book_roll replay watch verify calibrate compare fund sweep "
-    "runs query sql audit diff report"
+    "runs query sql audit diff report mcp"
 )
 IN = {"sql": "query", "audit": "query"}  # modules not named after their command
 

@@ -32,7 +32,7 @@ EXAMPLES = [(name, example) for name in NAMES for example in command(name).examp
 def test_the_commands_of_this_version() -> None:
     said = (
         "events venues position params schema fetch data book book roll replay watch verify calibrate compare fund "
-        "sweep runs query sql audit diff report"
+        "sweep runs query sql audit diff report mcp"
     )
     assert " ".join(crashbook.modules) == said
 
@@ -91,7 +91,19 @@ def test_every_command_has_a_summary_and_an_example(name: str) -> None:
         pair
         for pair in EXAMPLES
         if pair[0]
-        not in {"replay", "fetch", "report", "verify", "calibrate", "compare", "fund", "sweep", "watch", "book roll"}
+        not in {
+            "replay",
+            "fetch",
+            "report",
+            "verify",
+            "calibrate",
+            "compare",
+            "fund",
+            "sweep",
+            "watch",
+            "book roll",
+            "mcp",
+        }
         and "--compare-sample" not in pair[1]  # asks the venue
     ],
 )
