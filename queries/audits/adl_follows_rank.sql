@@ -2,7 +2,7 @@
 -- params: none
 -- grain: one row per offending candidate
 -- units: rank from 1; last_rank the last one that was closed at all
--- note: without a rank (every allocation but queue) those closed in part pay in proportion to the weights of a pro-rata allocation, within one lot, those closed whole no more, winners and losers each among themselves; in a queue only the last winner is closed in part, and those skipped during the wave; scores fall along the ranks among those in profit unless the ranking is random
+-- note: without a rank (every allocation but queue) those closed in part pay in proportion to the weights of a pro-rata allocation, within one lot (two where a cap sends them round again), those closed whole no more, winners and losers each among themselves; in a queue only the last winner is closed in part, and those skipped during the wave; scores fall along the ranks among those in profit unless the ranking is random
 WITH reached AS (
   SELECT wave_id, coalesce(max(rank) FILTER (closed_lots > 0), 0) AS last_rank, count(*) FILTER (status = 'skipped') AS marked
   FROM adl_queue GROUP BY wave_id
@@ -10,19 +10,21 @@ WITH reached AS (
 weighted AS (
   SELECT *, CASE (SELECT any_value(allocation) FROM runs)
               WHEN 'pro_rata' THEN lots
+              WHEN 'capped_pro_rata' THEN lots
               WHEN 'pro_rata_pnl' THEN CASE WHEN pnl_usd > 0 THEN pnl_usd END
               WHEN 'pro_rata_equity' THEN equity_usd
               WHEN 'min_max' THEN equity_usd
               WHEN 'pro_rata_leverage' THEN lots * greatest(least(
                 1000 * (notional_usd * 1e6)::HUGEINT // (equity_usd * 1e6)::HUGEINT, 1e6), 1)
-            END AS weight
+            END AS weight,
+            CASE (SELECT any_value(allocation) FROM runs) WHEN 'capped_pro_rata' THEN 2 ELSE 1 END AS slack
   FROM adl_queue
 ),
 queue AS (
   SELECT q.*, r.last_rank, coalesce(e.skipped > r.marked, false) AS may_be_partial,
          row_number() OVER (PARTITION BY q.wave_id ORDER BY q.rank) AS place,
-         max((q.closed_lots - 1) / q.weight) FILTER (q.closed_lots > 0) OVER alike AS least_share,
-         min((q.closed_lots + 1) / q.weight) FILTER (q.closed_lots BETWEEN 1 AND q.lots - 1) OVER alike AS most_share,
+         max((q.closed_lots - q.slack) / q.weight) FILTER (q.closed_lots > 0) OVER alike AS least_share,
+         min((q.closed_lots + q.slack) / q.weight) FILTER (q.closed_lots BETWEEN 1 AND q.lots - 1) OVER alike AS most_share,
          lag(q.score) OVER (PARTITION BY q.wave_id, q.pnl_usd >= 0 ORDER BY q.rank) AS score_ahead
   FROM weighted q JOIN reached r USING (wave_id) LEFT JOIN adl_events e USING (wave_id)
   WINDOW alike AS (PARTITION BY q.wave_id, q.pnl_usd < 0)

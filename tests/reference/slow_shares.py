@@ -7,7 +7,9 @@ from .slow_pro_rata import shares
 from .slow_state import State, mark_value
 
 Paid = dict[Position, int]
-BY_SHARE = ("pro_rata", "pro_rata_pnl", "pro_rata_equity", "pro_rata_leverage", "min_max", "water_filling")
+BY_SHARE = (
+    "pro_rata", "capped_pro_rata", "pro_rata_pnl", "pro_rata_equity", "pro_rata_leverage", "min_max", "water_filling",
+)  # fmt: skip
 
 
 def shared(state: State, held: Paid, wanted: int) -> Paid:
@@ -15,6 +17,8 @@ def shared(state: State, held: Paid, wanted: int) -> Paid:
     allocation = state.profile["adl_allocation"]
     if allocation == "pro_rata" or wanted >= sum(held.values()):
         return shares(held, wanted)
+    if allocation == "capped_pro_rata":
+        return by_halves(held, wanted)
     if allocation == "water_filling":
         return rounded(level_of_leverages(state, held, wanted), wanted)
     if allocation == "min_max":
@@ -55,6 +59,22 @@ def capped(held: Paid, weights: Paid, wanted: int) -> dict[Position, Fraction]:
         if not above:
             return part
         full |= above
+
+
+def by_halves(held: Paid, wanted: int) -> Paid:
+    """Return what each pays by its lots, no more than half of them; what is left is shared again in the same way.
+
+    >>> by_halves({"a": 8, "b": 4, "c": 1}, 5), by_halves({"a": 8, "b": 4, "c": 1}, 8)
+    ({'a': 3, 'b': 2, 'c': 0}, {'a': 5, 'b': 3, 'c': 0})
+    """
+    halves = {row: lots // 2 for row, lots in held.items()}
+    able = {row: half for row, half in halves.items() if half}
+    if not able:
+        return shares(held, wanted)
+    if wanted <= sum(able.values()):
+        return dict.fromkeys(held, 0) | rounded(capped(able, held, wanted), wanted)
+    again = by_halves({row: held[row] - halves[row] for row in held}, wanted - sum(able.values()))
+    return {row: halves[row] + again[row] for row in held}
 
 
 def one_by_one(held: Paid, equity: Paid, wanted: int) -> Paid:

@@ -161,6 +161,8 @@ def test_scores_fall_along_the_ranks(ranking: str, pnl: int, problems: list[Any]
         ("pro_rata", (5, 5), True),
         ("pro_rata", (6, 4), True),  # within a lot of their shares
         ("pro_rata", (8, 2), False),
+        ("capped_pro_rata", (7, 3), True),  # within two
+        ("capped_pro_rata", (8, 2), False),
         ("pro_rata_equity", (8, 2), True),
         ("pro_rata_equity", (5, 5), False),
         ("water_filling", (8, 2), True),  # in proportion to nothing

@@ -118,6 +118,13 @@ ALLOCATIONS: Mapping[str, Allocation] = declared(
             sentence="ADL closes every candidate in proportion to its notional, in lots by the largest remainder.",
             source="integer pro-rata of Autodeleveraging as Online Learning, arXiv 2602.15182",
         ),
+        "capped_pro_rata": Allocation(
+            ranked=False,
+            close=by_shares(shares.by_capped_lots),
+            sentence="ADL closes candidates in proportion to their notional, at most half of each, in whole lots; what "
+            "is left goes round again, at most half of what each then has.",
+            source="capped pro-rata of arXiv 2512.01112, one cap for all; of notional, in lots and in rounds here",
+        ),
         "pro_rata_pnl": Allocation(
             ranked=False,
             close=by_shares(shares.by_pnl),

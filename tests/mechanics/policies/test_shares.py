@@ -64,6 +64,38 @@ def test_water_filling_levels_leverage_and_spares_the_hedged() -> None:
     assert paid(shares.by_factor_leverage, gross, 6) == [0, 0, 3, 3]  # gross leverage closes the hedged first
 
 
+@pytest.mark.golden
+def test_capped_pro_rata_spares_single_lots_while_others_can_pay() -> None:
+    found = rows([40, 20, 1, 1, 1], [0] * 5, [100] * 5)
+    assert paid(shares.by_capped_lots, found, 30) == [20, 10, 0, 0, 0]
+    assert paid(shares.by_capped_lots, found, 30, out=(0,)) == [0, 20, 1, 1, 1]  # 23 are all there are
+    assert paid(shares.by_capped_lots, found, 45) == [30, 15, 0, 0, 0]  # half again of what is left
+    assert paid(shares.by_lots, found, 45) == [28, 14, 1, 1, 1]
+
+
+LOTS = st.lists(st.integers(1, 500), min_size=2, max_size=9)
+
+
+@pytest.mark.property
+@given(LOTS, st.floats(0, 1), st.integers(1, 499))
+def test_capped_pro_rata_in_lots_keeps_what_is_proved_of_it(held: list[int], share: float, part: int) -> None:
+    lots = np.array(held)
+    wanted = int(share * lots.sum())
+    pays = shares.capped_lots(lots, wanted)
+    assert (pays.sum(), pays.min() >= 0, (pays <= lots).all()) == (wanted, True, True)
+    assert wanted > (lots // 2).sum() or (pays <= lots // 2).all(), "the cap"
+    ahead = lots[:, None] >= lots
+    assert (pays[:, None] - pays >= -1)[ahead].all(), "of a larger position no less, up to a lot"
+    more = shares.capped_lots(lots, min(wanted + part, int(lots.sum())))
+    assert (more >= pays - 2).all(), "of more that is wanted no less, up to two lots"
+    unit = shares.capped_lots(lots * 64, wanted * 64)
+    assert (np.abs(unit - pays * 64) <= 2 * 64).all(), "the size of a lot does not matter, up to two"
+    if lots[0] > 1:
+        first = 1 + part % (int(lots[0]) - 1) if lots[0] > 2 else 1
+        split = shares.capped_lots(np.array([first, held[0] - first, *held[1:]]), wanted)
+        assert abs(int(split[:2].sum()) - int(pays[0])) <= 4, "two accounts pay as one, up to two lots of each"
+
+
 PEOPLE = st.lists(
     st.tuples(st.integers(1, 50), st.integers(1, 2000), st.integers(-600, 600)), min_size=2, max_size=10
 )  # lots, equity, exposure

@@ -126,6 +126,12 @@ LOTS: Mapping[str, Policy] = declared(
             sentence="In proportion to lots, whole, by the largest remainder.",
             source=f"{LEARNING}, integer pro-rata, exact in lots and not in whole coins",
         ),
+        "capped": Policy(
+            space=CONTRACTS,
+            function=shares.capped_lots,
+            sentence="In proportion to lots, at most half of each; what is left goes round again.",
+            source=f"{IMPOSSIBILITIES}, capped pro-rata with one cap, in lots",
+        ),
         "weighted": Policy(
             space=CONTRACTS,
             function=shares.weighted,

@@ -8,6 +8,7 @@ are exact.
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from backtest.mechanics.adl.policies.level import level_lots
 from backtest.mechanics.adl.policies.min_max import smallest_parts
 from backtest.mechanics.exact import LIMIT, Bools, Ints, exact_sum, mul_div
 
+CAP = Fraction(1, 2)  # of its position, that capped pro-rata takes of a candidate in a round at most
 THOUSANDTHS = 1000
 MOST_LEVERAGE = 1000  # a weight counts no more; the equity of a candidate may be a single quantum
 
@@ -85,6 +87,40 @@ def weighted(weights: Ints, lots: Ints, wanted: int) -> Ints:
 def by_lots(rows: Candidates, among: Bools, wanted: int) -> Ints:
     """Return lots in proportion to lots: to notional, as all stand at one mark."""
     return largest_remainder(np.where(among, rows.lots, 0), wanted)
+
+
+def capped_lots(lots: Ints, wanted: int) -> Ints:
+    """Return lots in proportion to lots, at most the part ``CAP`` of each, rounded down; what is left goes round again.
+
+    In the next round the part is of what each still holds. Where the cap leaves nobody a lot, all pay by the largest
+    remainder.
+
+    Examples
+    --------
+    Five of 8, 4, 1 and 1: the caps are 4, 2, 0 and 0, the shares 10/3 and 5/3. Nine: after the caps three of 4, 2, 1
+    and 1 are left, again by halves. Thirteen: four single lots are left in the end, three of them wanted.
+
+    >>> [capped_lots(np.array([8, 4, 1, 1]), wanted).tolist() for wanted in (5, 9, 13)]
+    [[3, 2, 0, 0], [6, 3, 0, 0], [8, 4, 1, 0]]
+    """
+    pays = np.zeros_like(lots)
+    while True:
+        left = lots - pays
+        most = left * CAP.numerator // CAP.denominator
+        room = exact_sum(most)
+        if not room:
+            return pays + largest_remainder(left, wanted)
+        if wanted <= room:
+            paying = np.flatnonzero(most)
+            none = np.zeros_like(paying)
+            pays[paying] += level_lots(none, left[paying], most[paying], 1, wanted)
+            return pays
+        pays, wanted = pays + most, wanted - room
+
+
+def by_capped_lots(rows: Candidates, among: Bools, wanted: int) -> Ints:
+    """Return lots in proportion to lots, at most ``CAP`` of each in a round."""
+    return capped_lots(np.where(among, rows.lots, 0), wanted)
 
 
 def by_pnl(rows: Candidates, among: Bools, wanted: int) -> Ints:
