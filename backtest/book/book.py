@@ -7,12 +7,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from backtest.errors import BookError
 from backtest.mechanics.exact import Bools, Ints, exact_sum
 from backtest.venue.instrument import Instrument
+
+if TYPE_CHECKING:
+    import polars as pl
 
 COLUMNS = ("account_id", "symbol", "side", "lots", "entry_value", "collateral", "cohort", "cross")
 
@@ -44,7 +48,9 @@ class PositionBook:
     notes
         What a reader of the results must know about the book.
     digest
-        SHA-256 over columns, cohorts, names, hedged and watched.
+        SHA-256 over columns, cohorts, names, hedged and watched, and over ``origin`` where there is one.
+    origin
+        Of a true book, what the venue's snapshot says of each position (``backtest.book.actual``).
     """
 
     account_id: Ints
@@ -63,6 +69,7 @@ class PositionBook:
     label: str
     notes: tuple[str, ...]
     digest: str
+    origin: pl.DataFrame | None = None
 
     def __len__(self) -> int:
         return len(self.lots)
@@ -123,7 +130,7 @@ def assemble(
         column.flags.writeable = False
     return PositionBook(
         **held, cohorts=tuple(cohorts), names=named, hedged=hedged, watched=tuple(watched), market_lots=market,
-        label=label, notes=tuple(notes), digest=digest.hexdigest(),
+        label=label, notes=tuple(notes), digest=digest.hexdigest(), origin=None,
     )  # fmt: skip
 
 

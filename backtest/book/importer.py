@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backtest.book.accounts import described, weak_margin
+from backtest.book.actual.write import with_origin
 from backtest.book.amounts import COLLATERAL, FILE_COLUMNS, MARGIN, Faults, amounts, quoted
 from backtest.book.book import COLUMNS, PositionBook, assemble, base_text
 from backtest.book.watch import SIDES, WATCH_COHORT, watch_rows
@@ -57,10 +58,11 @@ def read_positions(
         raise BookError(f"{path.name}: cannot be read: {error.strerror}; give the path of a file") from None
     if not data:
         raise BookError(f"{path.name}: the file is empty; needed: {NEEDED}")
-    return book_of_frame(
+    book = book_of_frame(
         _READERS[kind](data, path.name), instruments, tiers, mark0, inclusive=inclusive,
         balance_with_market=balance_with_market, watches=watches, where=path.name, first_row=2 if kind == ".csv" else 1,
     )  # fmt: skip
+    return with_origin(book, path)
 
 
 def _read_csv(data: bytes, where: str) -> pl.DataFrame:

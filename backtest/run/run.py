@@ -82,6 +82,8 @@ class StoredRun:
     ledger = Frame()
     actual_liquidations = Frame()
     actual_adl = Frame()
+    actual_positions = Frame()
+    account_outcomes = Frame()
     cascades = Frame()
     loss_waterfall = Frame()
     run_summary = Frame()

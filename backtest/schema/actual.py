@@ -43,4 +43,24 @@ TABLES = (
             """
         ),
     ),
+    Table(
+        name="actual_positions",
+        grain="position of the venue at the start",
+        doc="What the venue's snapshot says of every position; empty unless the book is a true one.",
+        columns=columns("""
+        account_id             int   owner in the run, null for a position that the market holds
+        account                str   owner by the venue's name
+        symbol                 str   symbol
+        side                   str   long or short
+        quantity_base          float size at the start of the run
+        snapshot_quantity_base float size at the snapshot, 0 if it was opened since
+        mark_px                float mark at the snapshot
+        liquidation_px         float the venue's own liquidation price at the snapshot, null if none
+        model_liquidation_px   float the same worked out from the margin tables, null if none
+        account_value_usd      money account value at the snapshot, null if none is known
+        account_mode           str   standard, dex_abstraction, unified or portfolio_margin, empty if not known
+        leverage_type          str   cross or isolated, empty if not known
+        left_out               str   why the market holds it, empty if the run does
+        """),
+    ),
 )

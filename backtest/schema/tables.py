@@ -22,5 +22,6 @@ VIEWS: dict[str, str] = {
     "cascades": "One row per cascade: start, end, liquidations, notional, price move.",
     "loss_waterfall": "Who bore the losses: collateral, book, fund or vault, ADL, uncovered.",
     "run_summary": "One row: the headline numbers of the run with units in the names.",
+    "account_outcomes": "One row per position of the book: forced closes in fact and in the replay.",
     "hedges": "One row per watched position: lots closed, when, at which price, unhedged delta and for how long.",
 }

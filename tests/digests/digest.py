@@ -25,7 +25,7 @@ Recording = dict[str, dict[str, Any]]
 class Renamed:
     """What the recording calls otherwise than the code does, as ``renamed.toml`` states it: old names to new ones.
 
-    ``added`` are columns that came after the recording, each with the reason.
+    ``added`` are columns and whole tables that came after the recording, each with the reason.
     """
 
     tables: Mapping[str, str] = field(default_factory=dict)
@@ -99,7 +99,7 @@ def digest_run(run: StoredRun, renamed: Renamed) -> dict[str, Any]:
     tables, summary, audits = (inverted(names) for names in (renamed.tables, renamed.summary, renamed.audits))
     found = {}
     for name in (*TABLES, *VIEWS):
-        if name == "run_summary":  # the summary itself
+        if name == "run_summary" or name in renamed.added:  # the summary itself; what came later
             continue
         old = tables.get(name, name)
         frame = renamed.old_frame(old, run.table(name) if name in TABLES else run.sql(f"SELECT * FROM {name}"))

@@ -25,7 +25,8 @@ READING = """
     largest_liquidations cascades liquidity_pressure fund_balance fund_flows loss_waterfall adl_waves
     adl_selection_order adl_haircut_by_rank adl_concentration adl_by_cohort adl_causes adl_first_closed
     forgone_pnl adl_impact_by_symbol hedges watch_ranks open_interest_path funding_flows data_coverage window_metrics
-    seed_spread actual_by_minute actual_adl_order position_funding cross_contagion multi_coin_breaches
+    seed_spread actual_by_minute actual_adl_order actual_accounts actual_account_score actual_account_bands
+    actual_methods account_outcomes liquidation_price_check position_funding cross_contagion multi_coin_breaches
     fund_timeline adl_in_window forced_sales_in_window vault_result fact_scores
     draw_spread draw_spread_by_symbol draw_vault_spread draw_cliffs
     draw_adl_by_capital draw_drivers draw_adl_by_minute draw_parameters
@@ -62,7 +63,8 @@ COLUMNS = {
 SILENT = """
     adl_waves adl_selection_order adl_haircut_by_rank adl_concentration adl_by_cohort adl_first_closed forgone_pnl
     liquidations_per_minute largest_liquidations cascades liquidity_pressure hedges watch_ranks funding_flows
-    actual_by_minute actual_adl_order position_funding multi_coin_breaches fund_timeline draw_spread fact_scores
+    actual_by_minute actual_adl_order actual_accounts actual_account_score actual_account_bands actual_methods
+    liquidation_price_check position_funding multi_coin_breaches fund_timeline draw_spread fact_scores
     draw_vault_spread draw_spread_by_symbol draw_adl_by_capital draw_drivers draw_adl_by_minute draw_parameters
 """
 

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 PORTFOLIO = ("market", "cross")  # who holds the positions of accounts in portfolio margin
 
+ORIGIN = (
+    *("account", "symbol", "side", "quantity_base", "mark_px", "liquidation_px", "model_liquidation_px"),
+    *("account_value_usd", "account_mode", "leverage_type", "snapshot_quantity_base", "left_out"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -292,13 +297,9 @@ def _rows(state: pl.DataFrame) -> pl.DataFrame:
 def _origin(state: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
-    columns = (
-        *("account", "symbol", "side", "quantity_base", "mark_px", "liquidation_px", "model_liquidation_px"),
-        *("account_value_usd", "account_mode", "leverage_type", "snapshot_quantity_base", "left_out"),
-    )
     symbol = pl.col("coin").str.to_uppercase().str.replace(":", "-", literal=True)
     named = state.with_columns(account=pl.col("user"), symbol=symbol)
-    return named.select(columns).sort("symbol", "side", "account")
+    return named.select(ORIGIN).sort("symbol", "side", "account")
 
 
 def _counts(

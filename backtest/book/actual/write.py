@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backtest.assets import inside, workspace
-from backtest.book.actual.true_book import TrueBook
+from backtest.book.actual.true_book import ORIGIN, TrueBook
+from backtest.book.book import PositionBook
 from backtest.durable import make_folder, write_file
 from backtest.errors import BookError
 
@@ -77,3 +80,25 @@ def read_head(path: Path) -> tuple[dt.datetime, tuple[str, ...]]:
     except (pa.ArrowException, OSError, KeyError, ValueError):
         raise BookError(f"{path.name}: no true book; make one with crashbook book roll --from EVENT") from None
     return at, tuple(sorted(map(str, coins)))
+
+
+def with_origin(book: PositionBook, path: Path) -> PositionBook:
+    """Return a book with what is known of its positions, if a true book lies at a path; its identity covers both.
+
+    Raises
+    ------
+    BookError
+        The file beside the book is damaged or of another shape.
+    """
+    import polars as pl
+
+    beside = origin_path(path)
+    if not beside.is_file():
+        return book
+    try:
+        data = beside.read_bytes()
+        origin = pl.read_parquet(data).select(ORIGIN)
+    except (pl.exceptions.PolarsError, OSError):
+        raise BookError(f"{beside.name}: damaged or of another version; roll the book again") from None
+    digest = hashlib.sha256(book.digest.encode() + data).hexdigest()
+    return replace(book, origin=origin, digest=digest)

@@ -34,6 +34,7 @@ def result_tables(done: Finished) -> dict[str, pa.Table]:
         "ledger": ledger.ledger,
         "actual_liquidations": actual.actual_liquidations,
         "actual_adl": actual.actual_adl,
+        "actual_positions": actual.actual_positions,
     }
     out = {}
     for name, maker in makers.items():

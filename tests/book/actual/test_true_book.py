@@ -51,3 +51,18 @@ def test_the_same_accounts_are_liquidated_and_deleveraged_by_the_same_lots(known
         assert ours.height > 10
         assert ours.equals(true)
     assert known.run.actual_adl.height == known.venue.run.adl_fills.height
+
+
+def test_a_replay_of_the_true_book_is_right_about_every_account_where_the_truth_is_the_engine_itself(
+    known: Known,
+) -> None:
+    scores = {(row["kind"], row["predictor"]): row for row in known.run.query("actual_account_score").to_dicts()}
+    replay, distance = scores["liquidation", "replay"], scores["liquidation", "distance"]
+    assert (replay["hit_frac"], replay["false_alarm_frac"], replay["relative_risk"]) == (1, 0, None)
+    assert replay["rank_correlation"] > 0.99
+    assert distance["alarms"] == replay["alarms"]
+    assert 0 < distance["hit_frac"] < 1
+    assert scores["adl", "replay"]["hit_frac"] == 1
+    late = known.run.query("actual_accounts", limit=1000)["late_s"].drop_nulls()
+    assert (late.len() > 50, late.abs().max()) == (True, 0)
+    assert known.run.query("liquidation_price_check").height == 0
