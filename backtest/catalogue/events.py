@@ -96,6 +96,28 @@ def get_event(name: str) -> CrashEvent:
     raise UnknownNameError("event", name, known, "See crashbook events")
 
 
+def window_of_date(name: str) -> dict[str, dt.datetime]:
+    """Return start and end of the part of an event's window that holds a date which is not the event's own.
+
+    Examples
+    --------
+    >>> {key: str(time) for key, time in window_of_date("2020-03-13").items()}
+    {'start': '2020-03-12 23:30:00', 'end': '2020-03-13 03:30:00'}
+    >>> window_of_date("2020-03-12"), window_of_date("covid")
+    ({}, {})
+    """
+    try:
+        day = dt.date.fromisoformat(name)
+    except ValueError:
+        return {}
+    event = get_event(name)
+    if day == event.day:
+        return {}
+    last = dt.timedelta(microseconds=1)  # an end is exclusive
+    parts = [part for part in event.parts if part.start.date() <= day <= (part.end - last).date()]
+    return {"start": parts[0].start, "end": parts[0].end} if parts else {}
+
+
 class Window(Table, frozen=True, kw_only=True):
     """``[window]``: the core, and the window around it that a run may use."""
 

@@ -13,8 +13,11 @@ import click
 
 from backtest.cli.command import command
 from backtest.cli.messages import print_line, print_text
+from backtest.cli.notes import print_note, print_notes
+from backtest.cli.output import Output, emit
 from backtest.cli.progress import Stage, stages
-from backtest.cli.report import relative, write_report
+from backtest.cli.report import page_path, relative, write_report
+from backtest.cli.table import Table, table_of
 from backtest.cli.text import wrapped
 from backtest.errors import UsageError
 from backtest.studies.study import STUDIES, StudyRequest
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from backtest.studies.crew import Worker
     from backtest.studies.draws import DrawRequest, Job
 
-NOTES_SHOWN = 6
+FORMATS = ("table", "csv", "json")
 SUMMARY_INDENT = 17  # of the values in the summary of a run
 
 
@@ -40,6 +43,7 @@ class Extras:
     report: bool
     path: Path | None
     fresh: bool
+    folders: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +94,27 @@ def study_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--allow-gaps", is_flag=True, help="Carry missing bars of the core flat instead of refusing them.")
 @click.option("--allow-suspect", is_flag=True, help="Replay values that nothing around them bears out.")
 @click.option("--explain", is_flag=True, help="Do not run: show scenario, data, rules and what is not simulated.")
-@click.option("--fresh", is_flag=True, help="Simulate even if the same run is on disk.")
+@click.option("--fresh", is_flag=True, help="Simulate even if the same run is on disk; stored studies stay.")
+@click.option("--folders", is_flag=True, help="Keep the run folders of seeds and grid too.")
+@click.option("--label", metavar="TEXT", help="A name for the run, for crashbook runs and wherever a RUN is named.")
+@click.option("--format", "kind", type=click.Choice(FORMATS, case_sensitive=False), default="table",
+              help="Format of the headline numbers on stdout.")  # fmt: skip
+@click.option("--notes", is_flag=True, help="Print all notes.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes on stderr.")
 def replay(
     event: str | None, file: Path | None, venue: str | None, coins: str | None, changes: tuple[str, ...],
     positions: str | None, seed: int | None, report: bool | None, path: Path | None, allow_gaps: bool,
     allow_suspect: bool, explain: bool, fresh: bool, quiet: bool, draws: int | None, draw_positions: int,
-    priors: Path | None, book: str | None, **studies: int | None,
+    priors: Path | None, book: str | None, folders: bool, label: str | None, kind: str, notes: bool,
+    **studies: int | None,
 ) -> None:  # fmt: skip
     """Replay a crash and print its headline numbers.
 
-    EVENT is an id, a date or an alias; it may stand in the scenario file instead. The same inputs give the same
-    run id; a run that is on disk already is shown, not repeated.
+    EVENT is an id, a date or an alias; it may stand in the scenario file instead. A date runs the window that holds
+    it. The same inputs give the same run id; a run that is on disk already is shown, not repeated.
     """
+    from backtest.catalogue.events import window_of_date
+    from backtest.run.label import check_label, write_label
     from backtest.run.resolve import resolve
     from backtest.run.summary import block
 
@@ -116,7 +128,11 @@ def replay(
 
         options = fields_of(event_name(event, None), book) | options
     given = overrides(file, options, changes)
-    resolved = resolve(event_name(event, given.get("event")), given)
+    name = event_name(event, given.get("event"))
+    given = window_of_date(name) | given
+    page_path(path)
+    label = None if label is None else check_label(label)
+    resolved = resolve(name, given)
     sizes = {name: int(size) for name, size in studies.items() if size}
     left_out = [text for name in sizes for text in STUDIES[name].runner().check(resolved)]
     if explain:
@@ -129,21 +145,33 @@ def replay(
         print_text(text, end="")
         return
     wanted = draw_request(resolved, given, draws, draw_positions, priors, report=bool(report or path), fresh=fresh)
-    extras = Extras(sizes, wanted, bool(report or path), path, fresh)
+    extras = Extras(sizes, wanted, bool(report or path), path, fresh, folders)
     with stages(quiet) as stage:
         done = run_all(resolved, given, extras, stage, quiet=quiet)
         stage("auditing")
         summary = block(done.run)
-    if not quiet:
-        _print_notes(done)
-        for text in left_out:
-            print_line(f"note: {text}")
+    if label is not None:
+        write_label(done.run.path, label)
+    if kind != "table":
+        emit(headline(done), Output(kind, None, quiet))
+        return
     print_text(wrapped(summary, SUMMARY_INDENT))
-    for name in sizes:
-        if name in done.run.studies.rows:
-            print_text(rows_text(done.run, name))
+    for study in sizes:
+        if study in done.run.studies.rows:
+            print_text(rows_text(done.run, study))
     if done.report:
         print_text(f"report  {relative(done.report)}")
+    if not quiet:
+        print_notes(done.run, on_disk=done.on_disk, everything=notes)
+        for text in left_out:
+            print_note(text)
+
+
+def headline(done: Replayed) -> Table:
+    """Return the headline numbers of a run as a row, with the places of its folder and its report."""
+    row = {"run_id": done.run.run_id, **done.run.summary(), "folder": str(done.run.path)}
+    row["report"] = None if done.report is None else str(done.report)
+    return table_of([row], tuple(row))
 
 
 def overrides(file: Path | None, options: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
@@ -208,7 +236,9 @@ def run_all(
     if extras.draws is not None and not extras.draws.size:
         run = without_draws(run)
     for name, size in extras.studies.items():
-        request = StudyRequest(resolved=resolved, overrides=given, market=prepared.market, first=run, size=size)
+        request = StudyRequest(
+            resolved=resolved, overrides=given, market=prepared.market, first=run, size=size, folders=extras.folders
+        )
         run = STUDIES[name].runner().run(request, stage(f"{size} {name}" if size > 1 else name))
     with suppress(OSError):  # a folder that may not be touched is merely not the latest
         os.utime(run.path)
@@ -279,7 +309,6 @@ def without_draws(run: StoredRun) -> StoredRun:
 
 def rows_text(run: StoredRun, study: str) -> str:
     """Return the rows of a study: each change and the headline numbers with it."""
-    from backtest.cli.table import table_of
     from backtest.cli.text import section
 
     rows = run.studies.rows[study]
@@ -294,15 +323,3 @@ def rows_text(run: StoredRun, study: str) -> str:
 
 def _whole(value: float | None) -> int | None:
     return None if value is None else round(value)
-
-
-def _print_notes(done: Replayed) -> None:
-    """Print the first notes of a run; the report has all of them."""
-    if done.on_disk:
-        print_line("note: this run was on disk already; --fresh simulates it again")
-    notes = done.run.meta.notes
-    for text in notes[:NOTES_SHOWN]:
-        print_line(f"note: {text}")
-    if len(notes) > NOTES_SHOWN:
-        where = "see the report for all" if done.report else "crashbook report makes a report with all"
-        print_line(f"note: {len(notes) - NOTES_SHOWN} more; {where}")

@@ -22,14 +22,16 @@ if TYPE_CHECKING:
     "--output", "path", type=click.Path(path_type=Path), help="Path of the report; by default in the folder reports."
 )
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
-def report(run: str, path: Path | None, show: bool) -> None:
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing.")
+def report(run: str, path: Path | None, show: bool, quiet: bool) -> None:
     """Write the HTML report of a run and print its path."""
     import webbrowser
 
     from backtest.run.run import open_run
 
-    written = write_report(open_run(run), path)
-    page(f"report  {relative(written)}\n", Output("table", None, False))
+    written = write_report(open_run(run), page_path(path))
+    if not quiet:
+        page(f"report  {relative(written)}\n", Output("table", None, False))
     if show and not webbrowser.open(written.resolve().as_uri()):
         raise UsageError(f"no browser could be started; open {relative(written)} yourself")
 
@@ -41,6 +43,19 @@ def write_report(run: StoredRun, path: Path | None, made: Draft | None = None) -
 
     name = f"{run.meta.event.id}-{run.meta.venue.id}-{run.run_id}.html"
     return render(run, path or inside(reports_folder(), name), made)
+
+
+def page_path(path: Path | None) -> Path | None:
+    """Return the path of a report; its suffix has to say that it is one.
+
+    Raises
+    ------
+    UsageError
+        It ends otherwise.
+    """
+    if path is not None and path.suffix.lower() not in {".html", ".htm"}:
+        raise UsageError(f"--output {path}: a report is a page, name it .html; crashbook export writes other files")
+    return path
 
 
 def relative(path: Path) -> Path:

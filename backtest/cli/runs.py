@@ -1,57 +1,77 @@
-"""``crashbook runs``: the run folders of the workspace."""
+"""``crashbook runs``: the run folders of the workspace, what distinguishes them, and how they are removed."""
 
 from __future__ import annotations
 
-import datetime as dt
-from pathlib import Path
-from typing import Any
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
+import click
+
+from backtest.cli import terminal
 from backtest.cli.command import command
+from backtest.cli.messages import print_line
 from backtest.cli.output import Output, emit, note, output_options
 from backtest.cli.table import table_of
 from backtest.errors import RunError
 
-COLUMNS = ("run_id", "event", "venue", "seed", "positions", "liquidated_usd", "adl_usd", "written_utc")
-SUMMARY = """
-select event_id as event, venue, seed, positions,
-    (select coalesce(sum(closed_usd), 0) from liquidations) as liquidated_usd,
-    (select coalesce(sum(notional_usd), 0) from adl_events) as adl_usd
-from runs
-"""
+if TYPE_CHECKING:
+    from backtest.run.listing import ListedRun
+
+COLUMNS = ("run_id", "label", "event", "venue", "seed", "positions", "differs", "beside", "liquidated_usd", "adl_usd",
+           "size_mb", "written_utc")  # fmt: skip
+SHOWN = ("run_id", "event", "differs", "liq_usd", "adl_usd", "mb", "written")
 
 
-@command("crashbook runs --format csv")
+@command("crashbook runs", "crashbook runs rm 708a latest", "crashbook runs prune --keep 10")
+@click.argument("action", type=click.Choice(["rm", "prune"]), required=False)
+@click.argument("names", metavar="[RUN]...", nargs=-1)
+@click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Runs that prune keeps, the newest.")
+@click.option("--all", "everything", is_flag=True, help="List the runs of seeds and grids too.")
 @output_options
-def runs(output: Output) -> None:
-    """List the run folders, the newest last."""
-    from backtest.assets import runs_folder
-    from backtest.run.folder import run_folders
+def runs(action: str | None, names: tuple[str, ...], keep: int | None, everything: bool, output: Output) -> None:
+    """List the run folders, the newest last, or remove some.
 
+    The column differs names what is not the event's default. Runs of a study stand under the run that it
+    belongs to. rm removes runs and those of their studies; prune removes all but the newest N and those with a label.
+    """
+    from backtest.assets import runs_folder
+    from backtest.run.listing import listed, prune, shelf, take_away
+
+    if (action == "prune") != (keep is not None):
+        raise click.UsageError("runs prune and --keep N belong together: crashbook runs prune --keep 10")
+    if (action == "rm") != bool(names):
+        raise click.UsageError("runs rm takes the runs to remove: crashbook runs rm 708a")
+    if action:
+        gone = take_away(names) if keep is None else prune(keep)
+        if not output.quiet:
+            print_line(f"removed {len(gone)} run{'s' * (len(gone) != 1)}{': ' * bool(gone)}{', '.join(gone)}")
+        return
+    found = shelf()
     rows = []
-    for folder in run_folders():
+    for folder in found.folders if everything else found.own:
         try:
-            rows.append(_summary(folder))
+            rows.append(listed(folder))
         except RunError as error:
             note(str(error), output)
     if not rows:
         note(f"no runs in {runs_folder()}; make one with crashbook replay 2025-10-10", output)
-    emit(table_of(rows, COLUMNS), output)
+    if output.for_reader and terminal.columns() and not output.exact:
+        emit(table_of(list(map(_brief, rows)), SHOWN), output)
+    else:
+        emit(table_of(list(map(dataclasses.asdict, rows)), COLUMNS), output)
 
 
-def _summary(folder: Path) -> dict[str, Any]:
-    """Return the row of a run from its metadata and three of its tables, without checking the others."""
-    import duckdb
-
-    from backtest.run.reading import read_meta
-    from backtest.sql.tables import open_tables
-
-    meta = read_meta(folder)
-    rows = {name: meta.tables[name].rows for name in ("runs", "liquidations", "adl_events")}
-    try:
-        with open_tables(folder, rows) as con:
-            found = con.execute(SUMMARY)
-            row = dict(zip((column[0] for column in found.description), found.fetchall()[0], strict=True))
-    except (duckdb.Error, IndexError) as error:
-        raise RunError(f"{folder}: a table cannot be read ({type(error).__name__}); run it again") from None
-    written = dt.datetime.fromtimestamp(folder.stat().st_mtime, dt.UTC).replace(tzinfo=None, microsecond=0)
-    return {"run_id": meta.run_id, **row, "written_utc": written}
+def _brief(row: ListedRun) -> dict[str, Any]:
+    """Return a row for a reader: what distinguishes the run in one column."""
+    parts = (
+        f"'{row.label}'" if row.label else "",
+        f"seed={row.seed}" if row.seed != 1 else "",
+        f"positions={row.positions:,}",
+        row.differs,
+        f"with {row.beside}" if row.beside else "",
+    )
+    return {
+        "run_id": row.run_id, "event": f"{row.event} {row.venue}", "differs": "; ".join(filter(None, parts)),
+        "liq_usd": row.liquidated_usd, "adl_usd": row.adl_usd, "mb": row.size_mb,
+        "written": f"{row.written_utc:%Y-%m-%d %H:%M}",
+    }  # fmt: skip

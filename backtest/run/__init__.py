@@ -21,6 +21,8 @@ __all__ = [
     "folder",
     "headlines",
     "identity",
+    "label",
+    "listing",
     "measured",
     "meta",
     "pinned",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from backtest.assets import inside, runs_folder
-from backtest.durable import clear
+from backtest.durable import clear, remove
 from backtest.engine.run import Progress
 from backtest.errors import RunError
 from backtest.run import identity
@@ -31,6 +33,16 @@ def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = 
             pass  # a broken folder is written again
     began = time.time()
     return stored(prepared, finished(prepared, progress), began)
+
+
+@contextmanager
+def passing(prepared: Prepared, *, keep: bool = False) -> Iterator[StoredRun]:
+    """Yield a run of a study; its folder goes with it unless it was there before or is to be kept."""
+    there = inside(runs_folder(), prepared.run_id).is_dir()
+    run = execute(prepared)
+    yield run
+    if not (there or keep):
+        remove(run.path)
 
 
 def stored(prepared: Prepared, done: Finished, began: float | None = None) -> StoredRun:

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from backtest.assets import inside, runs_folder
+from backtest.assets import inside, kind_of, read_regular, runs_folder
 from backtest.durable import create, draft_folder
 from backtest.errors import RunError, UnknownNameError, UsageError
+from backtest.run.label import LABEL, read_label
 from backtest.run.meta import RunMeta, TableFile
-from backtest.run.reading import FORMAT, META
+from backtest.run.reading import FORMAT, LARGEST_JSON, META
 from backtest.run.seal import file_digest, reason, sealed
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 LOG = "log.jsonl"
+BESIDE = ("studies.json", LABEL)  # what is stored with a run, and stays when it is written again
 
 
 def write_run(tables: Mapping[str, pa.Table], meta: RunMeta, log: Mapping[str, Any]) -> Path:
@@ -43,6 +45,9 @@ def write_run(tables: Mapping[str, pa.Table], meta: RunMeta, log: Mapping[str, A
             whole = msgspec.structs.replace(meta, tables=files)
             _write_text(folder / META, sealed({"format": FORMAT, **msgspec.to_builtins(whole)}))
             _write_text(folder / LOG, json.dumps(dict(log), sort_keys=True) + "\n")
+            for name in BESIDE:
+                if kind_of(inside(target, name)) == "file":
+                    _write_text(inside(folder, name), read_regular(inside(target, name), LARGEST_JSON).decode())
     except OSError as error:
         raise RunError(f"cannot write {target}: {reason(error)}; free space or choose CRASHBOOK_HOME") from None
     return target
@@ -77,7 +82,7 @@ def run_ids() -> list[str]:
 
 
 def find_run(name: str) -> Path:
-    """Return the folder of a run by id, unique prefix of an id, path, or ``latest``.
+    """Return the folder of a run by id, unique prefix of an id, label, path, or ``latest``.
 
     Raises
     ------
@@ -94,6 +99,8 @@ def find_run(name: str) -> Path:
         raise RunError(f"no runs in {runs_folder()}; make one with crashbook replay 2025-10-10")
     if name == "latest":
         return [*known.values()][-1]
+    if labelled := [path for path in known.values() if name and read_label(path) == name]:
+        return labelled[-1]
     hits = [run for run in known if run.startswith(name)]
     if len(hits) > 1:
         raise UsageError(f"run '{name}' is ambiguous: {', '.join(hits)}; give more of the id")

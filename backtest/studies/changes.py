@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from backtest.run.execute import execute
+from backtest.run.execute import passing
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
 from backtest.run.run import StoredRun, open_folder
@@ -22,9 +22,14 @@ def run_changes(
     """Run each change of settings, by its label, and return the first run with the rows as the table of ``study``."""
     event, venue = request.resolved.event.id, {"venue": request.resolved.venue.id}
     rows = [StudyRow(label=UNCHANGED, run_id=request.first.run_id, metrics=metrics(request.first))]
+    known = {row.run_id: row.metrics for row in request.first.studies.rows.get(study, ())}
     for k, (label, changed) in enumerate(changes.items(), 1):
-        run = execute(prepare(resolve(event, merge(request.overrides, venue, changed))))
-        rows.append(StudyRow(label=label, run_id=run.run_id, metrics=metrics(run)))
+        prepared = prepare(resolve(event, merge(request.overrides, venue, changed)))
+        numbers = None if request.folders else known.get(prepared.run_id)
+        if numbers is None:
+            with passing(prepared, keep=request.folders) as run:
+                numbers = metrics(run)
+        rows.append(StudyRow(label=label, run_id=prepared.run_id, metrics=numbers))
         if progress:
             progress(k, len(changes))
     store_studies(request.first.path, rows={study: tuple(rows)})

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from backtest.errors import UsageError
-from backtest.run.execute import execute
+from backtest.run.execute import passing
 from backtest.run.measured import measured
 from backtest.run.prepare import prepare
 from backtest.run.resolve import Resolved
@@ -37,19 +37,19 @@ def check(resolved: Resolved) -> tuple[str, ...]:
 def run(request: StudyRequest, progress: Progress | None = None) -> StoredRun:
     """Run ``request.size`` seeds from the scenario's own upwards on one market; return the first run with its bands.
 
-    Each seed is a run of its own on disk. The summaries are stored beside the first run; bands are the 5th
-    and 95th percentile, interpolated.
+    Each seed is a run of its own, whose folder goes once it is read unless folders are wanted. The summaries are
+    stored beside the first run; bands are the 5th and 95th percentile, interpolated.
     """
     check(request.resolved)
     resolved, first, count = request.resolved, request.first, request.size
-    runs = []
-    compared: dict[str, list[float]] = {}
-    for k in range(count):
+    runs = [(first.run_id, plain(first.summary()))]
+    compared: dict[str, list[float]] = {fact: [value] for fact, value in measured(first).items()}
+    for k in range(1, count):
         changed = replace(resolved, scenario=resolved.scenario.with_(seed=resolved.scenario.seed + k))
-        each = first if k == 0 else execute(prepare(changed, market=request.market))
-        runs.append((each.run_id, plain(each.summary())))
-        for fact, value in measured(each).items():
-            compared.setdefault(fact, []).append(value)
+        with passing(prepare(changed, market=request.market), keep=request.folders) as each:
+            runs.append((each.run_id, plain(each.summary())))
+            for fact, value in measured(each).items():
+                compared.setdefault(fact, []).append(value)
         if progress:
             progress(k + 1, count)
     summaries = tuple(summary for _, summary in runs)

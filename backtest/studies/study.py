@@ -20,7 +20,8 @@ DRAWS = 64  # of crashbook verify and calibrate
 class StudyRequest:
     """The run that a study starts from: its scenario, the fields the user gave, its market, and the run itself.
 
-    ``size`` is the number given with the option of the study, 1 for an option without a number.
+    ``size`` is the number given with the option of the study, 1 for an option without a number; ``folders``: whether
+    each run keeps its folder.
     """
 
     resolved: Resolved
@@ -28,6 +29,7 @@ class StudyRequest:
     market: MarketPath
     first: StoredRun
     size: int = 1
+    folders: bool = False
 
 
 class Runner(Protocol):

@@ -35,7 +35,8 @@ def test_runs_of_an_empty_workspace(workspace: Path, monkeypatch: pytest.MonkeyP
     result = call("runs")
     assert result.exit_code == 0
     assert result.stdout.splitlines()[0].split() == [
-        "run_id", "event", "venue", "seed", "positions", "liquidated_usd", "adl_usd", "written_utc",
+        "run_id", "label", "event", "venue", "seed", "positions", "differs", "beside", "liquidated_usd", "adl_usd",
+        "size_mb", "written_utc",
     ]  # fmt: skip
     assert "make one with crashbook replay 2025-10-10" in result.stderr
     for verb in ("audit", "report", "query"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -41,12 +43,12 @@ def test_summary_on_stdout_and_notes_on_stderr(workspace: Path) -> None:
     assert result.stdout.endswith(f"report  {page}\n")
     assert page.read_text("utf-8").startswith("<!doctype html>")
     notes = result.stderr.splitlines()
-    assert all(line.startswith("note: ") for line in notes)
-    assert len(notes) == 7
-    assert notes[-1].endswith("more; see the report for all")
-    more = call("replay", *SMALL, "--venue", "bybit").stderr.splitlines()
-    assert len(more) == 7
-    assert more[-1].endswith("more; crashbook report makes a report with all")
+    assert [line.split()[1] for line in notes[:4]] == ["prices:", "mark:", "book:", "funding:"]
+    assert notes[0] == "note: prices: measured, minute bars of binanceusdm"
+    assert notes[4] == f"note: {len(run.meta.notes)} more; --notes prints them"
+    assert len(notes) == 5
+    more = call("replay", *SMALL, "--notes").stderr.splitlines()
+    assert more[5:] == [f"note: {text}" for text in run.meta.notes]
     again = call("replay", *SMALL)
     assert again.stderr.splitlines()[0] == "note: this run was on disk already; --fresh simulates it again"
     assert "report" not in again.stdout
@@ -65,6 +67,36 @@ def test_the_same_inputs_are_simulated_again_only_if_asked(workspace: Path) -> N
     assert len(run_ids()) == 1
 
 
+def test_a_fresh_run_keeps_its_label_and_its_studies(workspace: Path) -> None:
+    args = ("replay", *SMALL, "--set", "positions=200", "-q")
+    assert call(*args, "--seeds", "2", "--label", "base").exit_code == 0
+    seeds = open_run().studies.seeds
+    assert call(*args, "--fresh").exit_code == 0
+    assert open_run("base").studies.seeds == seeds
+    assert len(run_ids()) == 1, "the folder of the other seed is gone"
+    (row,) = json.loads(call("runs", "--format", "json").stdout)
+    assert (row["label"], row["beside"], row["differs"]) == ("base", "2 seeds", "step_s=20")
+    assert row["size_mb"] < 1
+    assert "removed 0 runs" in call("runs", "prune", "--keep", "0").stderr, "a label protects"
+    assert call("runs", "rm", "base", "-q").exit_code == 0
+    assert run_ids() == []
+    assert call("runs", "prune").exit_code == 2
+    assert call("runs", "rm").exit_code == 2
+
+
+def test_a_date_runs_the_window_that_holds_it(workspace: Path) -> None:
+    words = ("--venue", "binanceusdm", "--explain", "-q")
+    assert "2020-03-12 23:30 to 2020-03-13 03:30 UTC" in call("replay", "2020-03-13", *words).stdout
+    assert "2020-03-12 10:00 to 14:00 UTC" in call("replay", "2020-03-12", *words).stdout
+
+
+def test_headlines_for_other_programs(shared: Path) -> None:
+    (row,) = json.loads(call("replay", *SMALL, "--format", "json", "-q").stdout, parse_float=Decimal)
+    run = open_run()
+    assert (row["run_id"], row["adl_usd"], row["folder"]) == (run.run_id, run.summary()["adl_usd"], str(run.path))
+    assert row["report"] is None
+
+
 def test_a_run_shown_again_becomes_the_latest(workspace: Path) -> None:
     for seed in ("1", "2", "1"):
         call("replay", *SMALL, "--set", "positions=200", "--seed", seed, "-q")
@@ -78,6 +110,9 @@ def test_the_report_goes_where_it_is_asked_to(shared: Path, desk: Path, monkeypa
     assert result.stdout.splitlines()[-1] == "report  out/mine.html"
     refused = call("replay", *SMALL, "--output", "mine.html", "--no-report")
     assert refused.exit_code == 2
+    other = call("replay", *SMALL, "--output", "mine.pdf")
+    assert other.exit_code == 2
+    assert "a report is a page, name it .html" in other.stderr
 
 
 def test_layers_file_under_options_under_set(tmp_path: Path) -> None:
@@ -122,7 +157,7 @@ def test_seeds_add_bands_and_keep_the_run_latest(workspace: Path) -> None:
     result = call("replay", *SMALL, "--set", "positions=200", "--seeds", "3", "-q")
     assert result.exit_code == 0, result.stderr
     assert "of 3 runs" in result.stdout
-    assert len(run_ids()) == 3
+    assert len(run_ids()) == 1
     run = open_run()
     assert result.stdout.startswith(f"run {run.run_id}\n")
     assert run.studies.seeds is not None
