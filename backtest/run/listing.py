@@ -115,7 +115,7 @@ def beside(studies: Studies) -> str:
     """Return the studies stored beside a run, with the number of their runs."""
     counts = {
         "seeds": len(studies.seeds.run_ids) if studies.seeds else 0,
-        "draws": len(studies.draws.rows) if studies.draws else 0,
+        "draws": len(studies.draws.draws) if studies.draws else 0,
         **{name: len(rows) - 1 for name, rows in studies.rows.items()},
     }
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
