@@ -66,6 +66,7 @@ ALLOWED = {
     "cli.report: open": "the web browser",
     "fetch.archives.packed: open": "a member of an archive, to be read",
     "cli.output: write_parquet": "into memory",
+    "cli.export: write_parquet": "into memory",
     "cli.replay: utime": "the time of a run that is there, so that it is the latest",
     "fetch.hyperliquid.node_fills: TemporaryDirectory": "spills, gone when the import ends",
     "fetch.hyperliquid.node_fills: OSFile": "a file to be read",

@@ -8,10 +8,11 @@ anything else.
 from __future__ import annotations
 
 __all__ = [
-    "book", "book_roll", "calibrate", "command", "compare", "data", "diff", "events", "fetch", "fetch_files",
-    "fetch_reservoir", "fetch_tables", "fund", "interrupt", "layout", "main", "mcp", "messages", "notes",
-    "output", "params", "plan", "position", "program", "progress", "query", "replay", "report", "runs", "sample",
-    "schema", "short", "supervise", "sweep", "table", "terminal", "text", "venues", "verify", "watch", "workbook",
+    "book", "book_roll", "calibrate", "command", "compare", "data", "diff", "events", "export", "fetch",
+    "fetch_files", "fetch_reservoir", "fetch_tables", "fund", "init", "interrupt", "layout", "main", "mcp",
+    "messages", "notes", "output", "params", "plan", "position", "program", "progress", "query", "questions",
+    "replay", "report", "runs", "sample", "schema", "short", "supervise", "sweep", "table", "terminal", "text",
+    "venues", "verify", "watch", "workbook",
 ]  # fmt: skip
 
 

@@ -89,6 +89,8 @@ class Commands(click.Group):
             formatter.write("  crashbook replay 2025-10-10 --report\n  crashbook query adl_waves\n")
         with formatter.section("Names"):
             formatter.write_dl(NAMES)
+        with formatter.section("Completion"):
+            formatter.write('  eval "$(_CRASHBOOK_COMPLETE=bash_source crashbook)"   (or zsh_source, fish_source)\n')
         with formatter.section("Exit codes"):
             formatter.write_dl(EXIT_CODES)
 

@@ -8,8 +8,8 @@ from backtest import __version__
 from backtest.cli.command import Commands
 
 COMMANDS = (
-    "events venues position params schema fetch data book book_roll replay watch verify calibrate compare fund sweep "
-    "runs query sql audit diff report mcp"
+    "init events venues position params schema fetch data book book_roll replay watch verify calibrate compare fund "
+    "sweep runs query sql audit diff report export mcp"
 )
 IN = {"sql": "query", "audit": "query"}  # modules not named after their command
 

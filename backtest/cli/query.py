@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,14 +12,13 @@ import click
 from backtest.cli import supervise
 from backtest.cli.command import command
 from backtest.cli.messages import print_line
-from backtest.cli.output import Output, emit, note, output_options
+from backtest.cli.output import Output, emit, note, output_options, page
 from backtest.cli.table import table_of, table_text
 from backtest.errors import AuditError, QueryError
-from backtest.formatting import readable
 
 if TYPE_CHECKING:
     from backtest.sql.budget import Budget
-    from backtest.sql.params import Param
+    from backtest.sql.header import Query
 
 _RUN = click.argument("run", default="latest")
 
@@ -55,11 +54,7 @@ def query(name: str | None, run: str, given: tuple[str, ...], budget: Budget, ou
     from backtest.sql.files import get_query, query_names
 
     if name is None:
-        rows = [
-            {"name": each.name, "title": each.title, "parameters": "; ".join(map(_param, each.params)) or "none"}
-            for each in map(get_query, query_names())
-        ]
-        emit(table_of(rows, ("name", "title", "parameters")), output)
+        _list(list(map(get_query, query_names())), output)
         return
     found = get_query(name)
     opened = open_run(run)
@@ -73,9 +68,24 @@ def query(name: str | None, run: str, given: tuple[str, ...], budget: Budget, ou
     emit(frame, output)
 
 
-def _param(param: Param) -> str:
-    default = "required" if param.required else f"= {param.note or readable(param.default)}"
-    return f"{param.name} {param.type} {default}"
+def _list(queries: Sequence[Query], output: Output) -> None:
+    """List questions: for a reader in groups with an example of each."""
+    from backtest.cli.questions import GROUPS, example, group_of, parameters
+
+    rows = [
+        {"name": each.name, "group": group_of(each.name), "title": each.title, "parameters": parameters(each),
+         "example": example(each)}
+        for each in queries
+    ]  # fmt: skip
+    if not output.for_reader or output.exact:
+        emit(table_of(rows, ("name", "group", "title", "parameters", "example")), output)
+        return
+    text = ""
+    for group in GROUPS:
+        mine = [row for row in rows if row["group"] == group]
+        text += f"\n{group}\n" * bool(mine)
+        text += "".join(f"  {row['title']}\n    {row['example']}\n" for row in mine)
+    page(text.lstrip("\n"), output)
 
 
 def _pairs(given: Iterable[str]) -> dict[str, str]:

@@ -15,20 +15,27 @@ def scenario_toml(scenario: Scenario) -> str:
         value = plain[param.name]
         if param.name == "watch" or value is None:
             continue
-        lines.append(f"{param.name} = {_toml(value)}")
+        lines.append(f"{param.name} = {toml_value(value)}")
     for row in plain["watch"]:
-        lines += ["", "[[watch]]", *(f"{key} = {_toml(value)}" for key, value in row.items())]
+        lines += ["", "[[watch]]", *(f"{key} = {toml_value(value)}" for key, value in row.items())]
     return "\n".join(lines) + "\n"
 
 
-def _toml(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """Return a value as TOML writes it.
+
+    Examples
+    --------
+    >>> toml_value({"BTC": 1.5, "default": True}), toml_value(("a", 2))
+    ('{ BTC = 1.5, default = true }', '["a", 2]')
+    """
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"
     return repr(value)
