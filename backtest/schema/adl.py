@@ -48,7 +48,7 @@ TABLES = (
         cohort             str   leverage bucket
         lots               int   size at the start of the wave
         notional_usd       money the same at the step's mark
-        score              float ranking score, exact order, shown as a float, null without a rank
+        score              float ranking score as a float, null without a rank; water_filling: the factor leverage
         pnl_usd            money unrealised profit at the step's mark
         equity_usd         money equity at the step's mark, of a cross position its account's
         leverage           float notional over equity

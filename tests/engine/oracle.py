@@ -14,6 +14,7 @@ from tests.reference import slow_adl, slow_engine
 from tests.reference.slow_adl import SCORES, pnl
 from tests.reference.slow_engine import replay
 from tests.reference.slow_ledger import FUND, Position
+from tests.reference.slow_shares import exposure_of
 from tests.reference.slow_state import Claim, State, bankruptcy_amount, mark_value
 from tests.reference.slow_vaults import VAULT
 
@@ -110,6 +111,8 @@ def _watch_waves(patch: pytest.MonkeyPatch, out: Trace) -> None:
         ranking, ahead = state.profile["ranking"], 0
         for row in order:
             score = None if ranking == "random" else SCORES[ranking](state, row)
+            if state.profile.get("adl_allocation") == "water_filling":
+                score = Fraction(exposure_of(state, row), state.equity(row))
             value = abs(state.value(symbol, state.lots(row, symbol)))
             stand = Standing(
                 row.account, row, abs(state.lots(row, symbol)), value, pnl(state, row), state.equity(row),

@@ -35,7 +35,7 @@ def check_all(world: dict[str, Any]) -> Outcome:
     outcome, slow = both(world)
     check_waves(world, outcome, slow)
     if world["profile"].get("adl_allocation") in BY_SHARE:
-        keep_payers(slow)
+        keep_payers(world, slow, outcome.world.rules.queue_not_reached)
     else:
         check_watch(world, outcome, slow)
     check_queues(outcome, slow)
@@ -44,14 +44,28 @@ def check_all(world: dict[str, Any]) -> Outcome:
     return outcome
 
 
-def keep_payers(slow: Trace) -> None:
-    """Leave in each queue those closed or skipped, by account: what is recorded where nobody is ranked."""
+def keep_payers(world: dict[str, Any], slow: Trace, spared: int) -> None:
+    """Leave in each queue those closed or skipped, by account: what is recorded where nobody is ranked.
+
+    Water-filling also keeps some that paid nothing, of the highest factor leverage.
+    """
+    levels, last = world["profile"]["adl_allocation"] == "water_filling", world["profile"]["losers"] == "last"
     for wave in slow.waves:
-        recorded = {*wave.skipped, *(row[3] for row in wave.slices[wave.own :])}
+        paid = Counter[int]()
+        for row in wave.slices[wave.own :]:
+            paid[row[3]] += row[4]
+        recorded = {*wave.skipped, *paid}
+        if levels:
+            holding = [stand for stand in wave.queue if stand.account not in wave.skipped]
+            behind = [stand.account for stand in holding if last and stand.pnl < 0]
+            losers_pay = any(account in paid for account in behind)
+            group = [s for s in holding if (s.account in behind) == losers_pay and s.account not in paid]
+            group.sort(key=lambda stand: stand.account)
+            recorded |= {s.account for s in sorted(group, key=lambda stand: -(stand.score or 0))[:spared]}
         wave.queue = sorted((s for s in wave.queue if s.account in recorded), key=lambda stand: stand.account)
         ahead = 0
         for stand in wave.queue:
-            stand.score, stand.ahead = None, ahead
+            stand.score, stand.ahead = stand.score if levels else None, ahead
             ahead += stand.value
 
 

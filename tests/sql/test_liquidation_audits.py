@@ -179,6 +179,29 @@ def test_shares_are_in_proportion(allocation: str, closed: tuple[int, int], soun
     assert run.ask("adl_follows_rank", "account_id problem") == ([] if sound else [(1, problem), (2, problem)])
 
 
+@pytest.mark.parametrize(
+    ("closed", "sound"),
+    [
+        ((40, 30, 25, 0), True),  # down to one level of 1; the hedged account stands below it
+        ((40, 30, 0, 0), False),  # an untouched account stands above the level
+        ((30, 40, 25, 0), False),
+        ((40, 30, 25, 5), False),  # a hedged account pays while others stand above it
+        ((49, 26, 20, 0), False),
+    ],
+)
+def test_water_filling_lowers_the_highest_to_one_level(closed: tuple[int, ...], sound: bool, tables: Make) -> None:
+    each = {"wave_id": 1, "rank": None, "lots": 50, "pnl_usd": 1, "notional_usd": 500}
+    columns = zip((100, 200, 250, 200), (5.0, 2.5, 2.0, -0.5), closed, strict=True)
+    queue = [
+        {**each, "account_id": account, "equity_usd": equity, "score": score, "closed_lots": lots,
+         "status": "partial" if lots else "not_reached"}
+        for account, (equity, score, lots) in enumerate(columns, 1)
+    ]  # fmt: skip
+    run = tables(runs=[{"allocation": "water_filling", "ranking": "binance"}], adl_events=[WAVE], adl_queue=queue)
+    problem = "levels of leverage differ"
+    assert run.ask("adl_follows_rank", "account_id problem") == ([] if sound else [(k, problem) for k in (1, 2, 3, 4)])
+
+
 def test_one_who_is_skipped_after_a_first_slice(tables: Make) -> None:
     queue = rows("rank status closed_lots\n1 partial 3\n2 closed 4", wave_id=1, lots=4)
     assert tables(adl_events=[{**WAVE, "skipped": 1}], adl_queue=queue).ask("adl_follows_rank", "rank") == []

@@ -15,7 +15,7 @@ import numpy as np
 
 from backtest.mechanics.adl.matching import Claims, Matches, fewest_lots, losses, match, match_at_once, match_pool
 from backtest.mechanics.adl.policies import shares
-from backtest.mechanics.adl.policies.shares import Share
+from backtest.mechanics.adl.policies.shares import Level, Share
 from backtest.mechanics.adl.queue import Queue
 from backtest.mechanics.exact import exact_sum
 from backtest.mechanics.rule import Rule, declared
@@ -30,8 +30,8 @@ class Allocation(Rule):
     """Who pays which lots in a wave.
 
     ``ranked``: whether candidates have a rank. ``close`` takes the candidates, the claims, and how many candidates
-    behind the last one reached are recorded. ``exposed``: whether it reads the exposure of whole accounts; ``named``:
-    whether it reads account ids.
+    behind the last one reached are recorded. ``exposed``: whether it reads the exposure of whole accounts, and levels
+    their factor leverage, which is the score then; ``named``: whether it reads account ids.
     """
 
     ranked: bool
@@ -64,16 +64,21 @@ def close_by_queue(queue: Queue, claims: Claims, not_reached: int) -> Matches:
         reach = 4 * reach + 1 + sum(int(queue.top.lots[i]) for i in out.skipped)
 
 
-def by_shares(share: Share) -> Callable[[Queue, Claims, int], Matches]:
-    """Return an allocation without ranks: each candidate pays its share of the lots."""
+def by_shares(share: Share, level: Level | None = None) -> Callable[[Queue, Claims, int], Matches]:
+    """Return an allocation without ranks: each candidate pays its share of the lots.
+
+    ``level``: what the shares level; the candidates that paid nothing and stand highest by it are recorded too.
+    """
 
     def close(queue: Queue, claims: Claims, not_reached: int) -> Matches:
-        return close_by_shares(queue, claims, share)
+        return close_by_shares(queue, claims, share, level, not_reached)
 
     return close
 
 
-def close_by_shares(queue: Queue, claims: Claims, share: Share) -> Matches:
+def close_by_shares(
+    queue: Queue, claims: Claims, share: Share, level: Level | None = None, not_reached: int = 0
+) -> Matches:
     """Close of every candidate its share; those it would leave below zero are skipped, the rest pay more.
 
     All candidates of a round whose equity after closing their lots would be below zero are skipped at once, and the
@@ -96,7 +101,12 @@ def close_by_shares(queue: Queue, claims: Claims, share: Share) -> Matches:
         if not below_zero.size:
             break
         stays[below_zero] = False
-    shown = np.flatnonzero((pays > 0) | ~stays)
+    kept = (pays > 0) | ~stays
+    if level is not None:
+        queue.scores = level(rows)
+        spared = np.flatnonzero(~kept & (late if left else ~late))  # winners, or the losers that stand behind them
+        kept[spared[np.argsort(-queue.scores[spared], kind="stable")[:not_reached]]] = True
+    shown = np.flatnonzero(kept)
     queue.keep(shown)
     out.place = np.searchsorted(shown, payers)[out.place]
     out.skipped = np.flatnonzero(~stays[shown]).tolist()
@@ -154,7 +164,7 @@ ALLOCATIONS: Mapping[str, Allocation] = declared(
         ),
         "water_filling": Allocation(
             ranked=False,
-            close=by_shares(shares.by_factor_leverage),
+            close=by_shares(shares.by_factor_leverage, shares.factor_leverage),
             exposed=True,
             sentence="ADL lowers the highest factor leverages to one level, each by its position at most: net value of "
             "the account on the side of that position, all coins moving alike, over equity.",

@@ -66,7 +66,7 @@ def adl_queue(s: Shared) -> tuple[int, Columns]:
         "cohort": s.cohort(q.row),
         "lots": q.lots,
         "notional_usd": q.notional,
-        "score": nullable(q.score, unranked),
+        "score": nullable(q.score, unranked & (not s.world.rules.allocation.exposed)),
         "pnl_usd": q.pnl,
         "equity_usd": q.equity,
         "leverage": q.notional / q.equity,

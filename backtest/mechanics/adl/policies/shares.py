@@ -15,13 +15,14 @@ import numpy as np
 from backtest.mechanics.adl.candidates import Candidates
 from backtest.mechanics.adl.policies.level import level_lots
 from backtest.mechanics.adl.policies.min_max import smallest_parts
-from backtest.mechanics.exact import LIMIT, Bools, Ints, exact_sum, mul_div
+from backtest.mechanics.exact import LIMIT, Bools, Floats, Ints, exact_sum, mul_div
 
 CAP = Fraction(1, 2)  # of its position, that capped pro-rata takes of a candidate in a round at most
 THOUSANDTHS = 1000
 MOST_LEVERAGE = 1000  # a weight counts no more; the equity of a candidate may be a single quantum
 
 Share = Callable[[Candidates, Bools, int], Ints]
+Level = Callable[[Candidates], Floats]
 
 
 def largest_remainder(lots: Ints, wanted: int) -> Ints:
@@ -181,6 +182,16 @@ def by_factor_leverage(rows: Candidates, among: Bools, wanted: int) -> Ints:
     paying = np.flatnonzero(among)
     if paying.size:
         value_per_lot = int(rows.value[paying[0]]) // int(rows.lots[paying[0]])
-        exposure = rows.value if rows.account_exposure is None else rows.account_exposure
+        exposure = exposure_of(rows)
         pays[paying] = level_lots(exposure[paying], rows.equity[paying], rows.lots[paying], value_per_lot, wanted)
     return pays
+
+
+def factor_leverage(rows: Candidates) -> Floats:
+    """Return the factor leverage of each candidate as it is before anybody pays."""
+    return exposure_of(rows) / rows.equity
+
+
+def exposure_of(rows: Candidates) -> Ints:
+    """Return the net value of each account on the side of its position, or the value of an isolated position."""
+    return rows.value if rows.account_exposure is None else rows.account_exposure
