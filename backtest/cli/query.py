@@ -41,14 +41,16 @@ def budget_options(function: Callable[..., None]) -> Callable[..., None]:
 @command(
     "crashbook query",
     "crashbook query largest_liquidations --param limit=5",
+    "crashbook query actual_accounts --addresses",
     "crashbook query adl_waves latest --format csv --output waves.csv",
 )
 @click.argument("name", required=False)
 @_RUN
 @click.option("--param", "given", metavar="NAME=VALUE", multiple=True, help="Parameter of the query.")
+@click.option("--addresses", is_flag=True, help="Whole addresses of accounts, where a query shows their beginnings.")
 @budget_options
 @output_options
-def query(name: str | None, run: str, given: tuple[str, ...], budget: Budget, output: Output) -> None:
+def query(name: str | None, run: str, given: tuple[str, ...], addresses: bool, budget: Budget, output: Output) -> None:
     """Answer a named question about a run, or list the questions."""
     from backtest.run.run import open_run
     from backtest.sql.files import get_query, query_names
@@ -60,7 +62,7 @@ def query(name: str | None, run: str, given: tuple[str, ...], budget: Budget, ou
     opened = open_run(run)
     opened.budget = budget
     with supervise.limited(budget, f"query {name}"):
-        frame = opened.query(name, **_pairs(given))
+        frame = opened.query(name, **_pairs(given), **({"addresses": "true"} if addresses else {}))
     if output.for_reader:
         note(f"{found.title} {found.grain[:1].upper()}{found.grain[1:]}. Units: {found.units}.", output)
     if not frame.height:

@@ -76,7 +76,8 @@ def test_a_page_is_ordered_answered_self_contained_and_every_anchor_exists(case:
     reader = Reader(page)
     found = [attrs["id"] for tag, attrs in reader.elements if tag == "section"]
     run = reports.run(case)
-    left_out = {name for name, shown in (("mine", run.meta.watch), ("cross", run.meta.cross)) if not shown}
+    sections = {"mine": run.meta.watch, "cross": run.meta.cross, "accounts": run.meta.tables["actual_positions"].rows}
+    left_out = {name for name, shown in sections.items() if not shown}
     assert found == [name for name in ORDER if name not in left_out]
     for name in found:
         body = section(page, name)

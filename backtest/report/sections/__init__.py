@@ -5,6 +5,7 @@ several of them write.
 """
 
 __all__ = [
-    "book_map", "cascade", "checks", "comparisons", "cross", "liquidated", "metrics", "mine", "numbers", "paid",
-    "price", "queue", "registry", "scored", "section", "source", "sure", "title", "totals", "unknown",
+    "actual_accounts", "book_map", "cascade", "checks", "comparisons", "cross", "liquidated", "metrics", "mine",
+    "numbers", "paid", "price", "queue", "registry", "scored", "section", "source", "sure", "title", "totals",
+    "unknown",
 ]  # fmt: skip

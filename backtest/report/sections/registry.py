@@ -7,6 +7,7 @@ from markupsafe import Markup
 from backtest.report import markup as m
 from backtest.report.findings import Findings
 from backtest.report.sections import (
+    actual_accounts,
     book_map,
     cascade,
     checks,
@@ -32,6 +33,7 @@ def in_short(f: Findings) -> Markup:
 SECTIONS = (
     Section("summary", "Summary", "What happened?", in_short, of_studies=True),
     numbers.SECTION,
+    actual_accounts.SECTION,
     unknown.SECTION,
     price.SECTION,
     liquidated.SECTION,

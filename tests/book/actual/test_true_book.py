@@ -66,3 +66,15 @@ def test_a_replay_of_the_true_book_is_right_about_every_account_where_the_truth_
     late = known.run.query("actual_accounts", limit=1000)["late_s"].drop_nulls()
     assert (late.len() > 50, late.abs().max()) == (True, 0)
     assert known.run.query("liquidation_price_check").height == 0
+
+
+def test_the_report_has_a_section_on_accounts_with_the_baseline_beside_the_replay(known: Known) -> None:
+    from backtest.report.findings import Findings
+    from backtest.report.sections import actual_accounts
+
+    f = Findings(known.run)
+    assert actual_accounts.SECTION.shown(f)
+    assert "100 %" in actual_accounts.answer(f).striptags()
+    made = [part.make(f) for part in actual_accounts.SECTION.parts]
+    assert ["distance" in made[0], "below 5 %" in made[1], "BTC" in made[2], "0x" in made[3]] == [True] * 4
+    assert not actual_accounts.SECTION.shown(Findings(known.venue.run))
