@@ -1,5 +1,5 @@
 -- title: Where did the liquidations sit?
--- params: symbol VARCHAR = NULL (all symbols, several are joined by +); bins INTEGER = 60
+-- params: symbol VARCHAR = NULL (all symbols, several are joined by +); bins INTEGER = 60; cohort VARCHAR = NULL (all ranges of leverage)
 -- grain: one row per symbol, price bin and side, empty bins included
 -- units: _px quote per base; notional_usd of the opening book at the first mark, by its liquidation price; outside_usd of the side outside all bins or without a liquidation price
 -- note: the bins span the range traded and the book's liquidation prices up to half the first mark away; reached = the mark traded in the bin
@@ -8,7 +8,7 @@ WITH marks AS (
   FROM steps WHERE is_named(symbol, $symbol) GROUP BY symbol
 ),
 book AS (
-  SELECT p.symbol, p.side, p.liquidation_px, p.lots * m.first_usd AS notional_usd
+  SELECT p.symbol, p.side, p.cohort, p.liquidation_px, p.lots * m.first_usd AS notional_usd
   FROM positions p JOIN marks m USING (symbol)
 ),
 bounds AS (
@@ -25,7 +25,7 @@ placed AS (
   SELECT k.symbol, k.side, k.notional_usd,
          CASE WHEN k.liquidation_px BETWEEN s.start_px AND s.end_px
               THEN least(floor((k.liquidation_px - s.start_px) / s.width_px)::BIGINT, $bins - 1) END AS bin_no
-  FROM book k JOIN spans s USING (symbol)
+  FROM book k JOIN spans s USING (symbol) WHERE $cohort IS NULL OR k.cohort = $cohort
 ),
 filled AS (SELECT symbol, side, bin_no, sum(notional_usd) AS notional_usd FROM placed GROUP BY symbol, side, bin_no),
 grid AS (

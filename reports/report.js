@@ -125,7 +125,7 @@ const sortable = (table, rows) => {
   });
 };
 
-all("main table").forEach((table, number) => {
+all("main table:has(thead)").forEach((table, number) => {
   const rows = [...table.tBodies[0].rows], matches = make("span", { className: "matches" });
   const section = table.closest("section"), caption = table.closest("figure")?.querySelector("figcaption, summary");
   const name = `${document.body.dataset.run}-${section.id}-${number + 1}`;
@@ -271,7 +271,7 @@ for (const box of boxes) {
   const window = box.querySelector("details.window"), summary = window?.querySelector("summary");
   const reset = button("show all of it", () => zoom(null), { className: "reset" });
   box.append(make("output", { hidden: true }), make("p", { className: "steer" },
-    "drag, or shift and arrow keys: select a time; then Enter; Escape shows all ", reset));
+    box === boxes[0] ? "drag, or shift and arrow keys and Enter: zoom; Escape: all of it " : "", reset));
   box.tabIndex = 0;
   box.setAttribute("role", "group");
   box.setAttribute("aria-label", "time axes: arrow keys move, shift and arrow keys select, Enter zooms, Escape shows all");

@@ -114,13 +114,27 @@ def test_price_names_low_and_waves_and_hatches_what_was_carried() -> None:
 
 
 def test_the_map_shows_the_range_traded_and_most_of_the_book() -> None:
-    bins = frame("bin_low_px bin_high_px side notional_usd reached", *[
-        (float(px), float(px + 1), "long" if px < 100 else "short", 10.0 if 60 <= px < 140 else 0.01, px >= 95)
+    bins = frame("bin_low_px bin_high_px side notional_usd reached cohort", *[
+        (float(px), float(px + 1), "long" if px < 100 else "short", 10.0 if 60 <= px < 140 else 0.01, px >= 95, "all")
         for px in range(200)
     ])  # fmt: skip
     low, high = Book(X, bins, first_px=100.0, mark_low_px=55.0, mark_high_px=101.0).shown_range
     assert 50 < low < 55
     assert 135 < high < 145
+
+
+def test_the_map_stacks_leverage_and_adds_up_from_the_first_mark_outwards() -> None:
+    names = "bin_low_px bin_high_px side notional_usd reached cohort"
+    bins = frame(
+        names,
+        *((80.0, 90.0, "long", 5e6, False, "low"), (90.0, 100.0, "long", 1e6, True, "low")),
+        *((90.0, 100.0, "long", 2e6, True, "high"), (100.0, 110.0, "short", 4e6, False, "high")),
+    )
+    book = Book(X, bins, first_px=100.0, mark_low_px=95.0, mark_high_px=101.0)
+    assert [side.tolist() for side in book.running("long")] == [[100.0, 90.0, 90.0, 80.0], [0.0, 3e6, 3e6, 8e6]]
+    d = liquidation_map([book])
+    assert {"8.00 M USD in all", "4.00 M USD in all"} <= set(texts(d))
+    assert titles(d)[1] == "longs liquidated from 90 to 100: 3,000,000 USD, reached (low 1 M, high 2 M)"
 
 
 def test_pressure_marks_minutes_without_any_liquidity() -> None:
@@ -194,7 +208,7 @@ def test_exact_decimals_become_floats_for_drawing() -> None:
 def test_a_run_of_one_price_is_drawn() -> None:
     one = minutes((at("21:00:00"), 0.0, 0.0, 1))
     pool = frame("ts cash_usd equity_usd", (at("21:00:00"), 0.0, 0.0))
-    book = frame("bin_low_px bin_high_px side notional_usd reached")
+    book = frame("bin_low_px bin_high_px side notional_usd reached cohort")
     drawn = [
         price([prices((at("21:00:00"), 5.0, 5.0, False))]),
         price([prices((at("21:00:00"), 5.0, 5.0, False), (at("21:01:00"), 5.0, 5.0, False))]),

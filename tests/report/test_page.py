@@ -151,6 +151,7 @@ def test_the_top_names_fall_liquidations_pool_and_adl(reports: Reports) -> None:
         ("one symbol", "summary", "BTC fell 13.1 % to 101,517 at 21:20:20."),
         ("watched", "summary", "Of 2 watched positions 1 was closed by auto-deleveraging."),
         ("watched", "mine", "desk A (short BTC) was closed from "),
+        ("watched", "mine", "; its result was "),
         ("watched", "mine", " of delta unhedged to the end of the window, "),
         ("watched", "mine", "small long (long SOL) was not closed and ended open."),
         ("no ADL", "summary", "Of 1 watched position none was closed by auto-deleveraging."),
@@ -174,6 +175,20 @@ def test_a_section_without_rows_says_why(reports: Reports) -> None:
     ):
         assert words in text
     assert "No account lost positions in several coins" in plain(reports.page("no liquidation"))
+
+
+def test_my_positions_have_their_waves_their_result_and_the_crowd_by_leverage(reports: Reports) -> None:
+    run, body = reports.run("watched"), section(reports.page("watched"), "mine")
+    for words in ("What each wave took, and what stood ahead of me", "Result with and without ADL", "by leverage"):
+        assert words in plain(body)
+    [mine] = run.query("watch_results").filter(name="desk A").to_dicts()
+    assert mine["with_usd"] - mine["without_usd"] == mine["difference_usd"]
+    assert (
+        f"its result was {usd(mine['with_usd'])}, and would have been {usd(mine['without_usd'])} without ADL"
+        in plain(body)
+    )
+    here = re.search(r'<tr class="here">.*?</tr>', body, re.DOTALL)[0]
+    assert plain(here).startswith("BTCshort30x to 50x")
 
 
 def test_an_inverse_run_names_its_unit(reports: Reports) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import polars as pl
 
 from backtest.report.figures.drawing import styled
 from backtest.report.figures.style import PHONE, WIDE
-from backtest.report.figures.watch import chances, cut_off
+from backtest.report.figures.watch import ahead_and_taken, chances, cut_off
 
 SUMMARY = pl.DataFrame(
     {
@@ -48,3 +50,16 @@ def test_the_cut_off_is_drawn_for_each_draw_that_stood_in_a_queue() -> None:
         "draw 1: 30,000,000 USD ahead · 10,000,000 USD taken · closed 0%",
         "draw 2: 5,000,000 USD ahead · 20,000,000 USD taken · closed 100%",
     ]
+
+
+def test_what_stood_ahead_is_set_against_what_each_wave_took() -> None:
+    times = [datetime.fromisoformat(f"2025-10-10T21:16:{second}") for second in (30, 40)]
+    mine = {"wave_id": [3, 9], "ts": times, "notional_ahead_usd": [30e6, 5e6], "closed_lots": [0, 7]}
+    waves = pl.DataFrame({"wave_id": [3, 4, 9], "notional_usd": [10e6, 1e6, 20e6]})
+    for width in (WIDE, PHONE):
+        with styled():
+            d = ahead_and_taken(watch_ranks=pl.DataFrame(mine), adl_waves=waves, name="mine", width=width)
+        assert [hover.title for hover in d.hovers] == [
+            "wave 3 at 21:16:30 UTC: 30,000,000 USD ahead · 10,000,000 USD taken",
+            "wave 9 at 21:16:40 UTC: 5,000,000 USD ahead · 20,000,000 USD taken · closed",
+        ]

@@ -173,6 +173,35 @@ def test_liquidation_price_map(tables: Make) -> None:
     assert set(run.ask("liquidation_price_map", "side outside_usd", bins=4)) == {("long", 800), ("short", 9600)}
 
 
+def test_the_map_of_one_range_of_leverage_has_the_bins_of_all(tables: Make) -> None:
+    book = [("0-3x", 60.0, 1), ("7x+", 80.0, 2), ("7x+", 140.0, 4)]
+    run = tables(
+        steps=walk(BTC, 100.0),
+        positions=[
+            {"symbol": BTC, "side": "long", "cohort": cohort, "lots": lots, "liquidation_px": px}
+            for cohort, px, lots in book
+        ],
+    )
+    found = run.ask("liquidation_price_map", "bin_low_px side notional_usd", bins=2, cohort="7x+")
+    assert [row for row in found if row[1] == "long"] == [(60.0, "long", 200), (100.0, "long", 400)]
+
+
+def test_map_after_waves(tables: Make) -> None:
+    """At a mark of 100: of five longs at 99 one is gone; what ADL closes later, and who is past the mark, is not."""
+    names = ("position_id", "side", "liquidation_px", "lots")
+    book = [(1, "long", 99, 5), (2, "long", 92, 3), (3, "long", 80, 9), (4, "long", 105, 9), (5, "short", 101, 2),
+            (6, "short", 109, 7)]  # fmt: skip
+    run = tables(
+        steps=walk(BTC, 110.0, 100.0, 90.0),
+        positions=[{"symbol": BTC, **dict(zip(names, row, strict=True))} for row in book],
+        liquidations=rows("step position_id lots remaining_lots\n2 1 5 4", symbol=BTC),
+        adl_events=rows("wave_id step ts mark_px notional_usd\n1 2 30 100 50", symbol=BTC),
+        adl_fills=rows("step position_id lots\n3 5 1", symbol=BTC),
+    )
+    columns = "wave_id ts mark_px notional_usd long_near_usd long_far_usd short_near_usd short_far_usd"
+    assert run.ask("map_after_waves", columns) == [(1, at(30), 100.0, 50, 400, 700, 200, 900)]
+
+
 def test_the_edge_of_the_map_holds_the_last_position(tables: Make) -> None:
     run = tables(
         steps=walk(BTC, 100.0),

@@ -147,7 +147,7 @@ def test_bind_converts_text_and_fills_defaults() -> None:
     bound = bind(window, {"start": "2025-10-10T21:15", "end": datetime(2025, 10, 10, 21, 27, tzinfo=UTC)})
     start, end = (datetime.fromisoformat(f"2025-10-10T21:{minute}") for minute in (15, 27))
     assert bound == {"symbol": None, "start": start, "end": end}
-    assert bind(get_query("liquidation_price_map"), {"bins": "7"}) == {"symbol": None, "bins": 7}
+    assert bind(get_query("liquidation_price_map"), {"bins": "7"}) == {"symbol": None, "bins": 7, "cohort": None}
 
 
 @pytest.mark.parametrize(

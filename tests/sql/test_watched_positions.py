@@ -102,3 +102,40 @@ def test_hedges(tables: Make) -> None:
         ("desk", 0, 5.0),
         ("gone", 10, -5.0),
     ]
+
+
+def test_watch_results(tables: Make) -> None:
+    """A short of ten lots, worth 100 at 10 a lot, gains 20 by the last mark of 8; ADL bought four back at 9.5 each."""
+    run = tables(
+        steps=rows("step mark_px lot_value_usd\n1 100 10\n2 95 9.5\n3 80 8", symbol=BTC),
+        accounts=rows("account_id name watched\n1 desk yes\n2 crowd no"),
+        positions=rows(
+            """
+            position_id account_id side  lots leverage opening_cash_usd final_equity_usd
+            1           1          short 10   12       150              64
+            2           2          short 10   12       150              70
+            """,
+            symbol=BTC,
+        ),
+        adl_fills=rows("position_id side lots amount_usd\n1 short 4 38", symbol=BTC),
+    )
+    columns = "name leverage with_usd without_usd difference_usd"
+    assert run.ask("watch_results", columns) == [("desk", 12.0, 14, 20, -6)]
+
+
+def test_closed_by_leverage_counts_the_crowd(tables: Make) -> None:
+    run = tables(
+        accounts=rows("account_id watched\n1 no\n2 no\n3 no\n4 yes"),
+        positions=rows(
+            "position_id account_id side leverage\n1 1 short 5\n2 2 short 6.9\n3 3 short 60\n4 4 short 6",
+            symbol=BTC,
+            lots=10,
+        ),
+        adl_fills=rows("position_id lots\n1 4\n1 2\n4 9", symbol=BTC),
+        liquidations=rows("position_id\n3", symbol=BTC),
+    )
+    columns = "side leverage_from leverage_to positions adl_frac liquidated_frac adl_lots_frac"
+    assert run.ask("closed_by_leverage", columns, symbol="BTC") == [
+        ("short", 5, 7, 2, 0.5, 0.0, 0.3),
+        ("short", 50, None, 1, 0.0, 1.0, 0.0),
+    ]

@@ -14,6 +14,7 @@ from backtest.report.figures.style import SMALL, WIDE, Width
 
 MILLION = 1e6
 SHOWN = {"liquidated": ("short", "liquidated"), "adl": ("adl", "closed by ADL")}
+FEWEST = 8  # places for waves: one alone does not fill the figure
 ASIDE = 0.012  # of the axis: the two chances of a leverage stand beside each other
 
 
@@ -50,9 +51,9 @@ def _counts(leverage: str, row: dict[str, Any]) -> str:
     return f"{leverage}: {'; '.join(counts)}"
 
 
-def _leverages(axes: Axes, at: np.ndarray, names: list[str], width: Width) -> None:
-    """Write leverages under the axes, those left out that would stand on their neighbour."""
-    last, gap = -np.inf, 34 if width.narrow else 30
+def _leverages(axes: Axes, at: np.ndarray, names: list[str], width: Width, gap: int = 0) -> None:
+    """Write names of places under the axes, those left out that would stand on their neighbour."""
+    last, gap = -np.inf, gap or (34 if width.narrow else 30)
     for place, name in zip(at.tolist(), names, strict=True):
         pixel = float(axes.data.transform((place, 0))[0])
         if pixel - last >= gap:
@@ -84,3 +85,32 @@ def cut_off(*, by_draw: pl.DataFrame, width: Width = WIDE) -> Drawing:
 def _place(row: dict[str, Any]) -> str:
     ahead, taken = whole_usd(row["ahead_usd"]), whole_usd(row["taken_usd"])
     return minus(f"draw {row['draw']}: {ahead} ahead · {taken} taken · closed {row['adl_frac']:.0%}")
+
+
+def ahead_and_taken(*, watch_ranks: pl.DataFrame, adl_waves: pl.DataFrame, name: str, width: Width = WIDE) -> Drawing:
+    """Draw for each wave that a position stood in what the wave took, and what stood ahead of the position."""
+    taken_usd = adl_waves.select("wave_id", pl.col("notional_usd").alias("taken_usd"))
+    rows = watch_ranks.join(taken_usd, on="wave_id", how="inner").sort("wave_id")
+    d = Drawing(f"What each wave took, and what stood ahead of {name}", 250, width)
+    ahead, taken = floats(rows, "notional_ahead_usd"), floats(rows, "taken_usd")
+    x, closed = np.arange(rows.height, dtype=float), floats(rows, "closed_lots") > 0
+    top = float(max(ahead.max(), taken.max(), MILLION)) * 1.08
+    axes = d.axes(Box(width.left, 26, width.px - width.right, 206), (-0.6, max(rows.height, FEWEST) - 0.4), (0, top))
+    value_axis(axes, 5, divisor=MILLION)
+    level(axes)
+    for some, alpha in ((~closed, 0.45), (closed, 1.0)):
+        bars(axes, x[some] - 0.4, x[some] + 0.4, 0, taken[some], "adl", alpha=alpha)
+    line(axes, x, ahead, "ink", 0.0, marker="_", ms=8 if width.narrow else 12, mew=2.0)
+    times = [f"{ts:%H:%M:%S}" for ts in rows["ts"].to_list()]
+    _leverages(axes, x, times, width, gap=64)
+    words = "M USD: bars, taken by the wave; ticks, ahead of me; full colour: closed"
+    label(
+        axes, 0, 1, "taken, and ahead of me, M USD" if width.narrow else words, "ink", dy=12, bold=True, within="axes"
+    )
+    titles = [
+        f"wave {row['wave_id']} at {at} UTC: {whole_usd(row['notional_ahead_usd'])} ahead · "
+        f"{whole_usd(row['taken_usd'])} taken{' · closed' if row['closed_lots'] else ''}"
+        for row, at in zip(rows.iter_rows(named=True), times, strict=True)
+    ]
+    d.hover(axes, x - 0.5, x + 0.5, titles)
+    return d

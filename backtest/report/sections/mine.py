@@ -12,6 +12,7 @@ from backtest.report import markup as m
 from backtest.report.figures.drawing import Drawing
 from backtest.report.figures.queue import watch_rank
 from backtest.report.figures.style import Width
+from backtest.report.figures.watch import ahead_and_taken
 from backtest.report.findings import Findings, Row, Span
 from backtest.report.sections.section import Part, Section
 from backtest.report.tables import columns, table
@@ -36,6 +37,28 @@ HEDGES = columns("""
 """)
 
 
+RESULTS = columns("""
+    name            head     name
+    symbol          text     coin
+    side            side     side
+    leverage        rounded  leverage at the start
+    with_usd        cents    with ADL, USD
+    without_usd     cents    without ADL, USD
+    difference_usd  cents    ADL brought, USD
+""")
+BY_LEVERAGE = columns("""
+    symbol           text     coin
+    side             side     side
+    leverage         head     leverage
+    positions        count    positions
+    adl_frac         percent  closed by ADL, %
+    bar              text     as a bar
+    adl_lots_frac    percent  of their size, %
+    liquidated_frac  percent  liquidated, %
+""")
+OVER_DRAWS = "The crowd of this run without my positions; crashbook watch counts over draws, for my size and entry."
+
+
 def headline(f: Findings) -> Markup:
     """Return how many of the watched positions were closed."""
     rows = f.rows("hedges")
@@ -51,8 +74,17 @@ def headline(f: Findings) -> Markup:
 
 def answer(f: Findings) -> Markup:
     """Return the fate of every watched position."""
-    fates = [_fate(row) for row in f.rows("hedges")]
+    results = {(row["name"], row["symbol"]): row for row in f.rows("watch_results")}
+    fates = [_fate(row) + _result(results[row["name"], row["symbol"]]) for row in f.rows("hedges")]
     return m.join(fates, "; ") + "." if fates else m.fill("No watched position is in the book.")
+
+
+def _result(row: Row) -> Markup:
+    """Return the result with and without ADL, where ADL made a difference."""
+    if not row["difference_usd"]:
+        return Markup("")
+    words = "; its result was {a}, and would have been {b} without ADL"
+    return m.fill(words, a=m.usd(row["with_usd"]), b=m.usd(row["without_usd"]))
 
 
 def _fate(row: Row) -> Markup:
@@ -106,6 +138,57 @@ def fates_table(f: Findings) -> Markup:
     return table(rows, HEDGES, kind="fates")
 
 
+def waves_figure(f: Findings) -> Markup:
+    """Draw what each wave took against what stood ahead of each watched position."""
+    made = []
+    for row in f.rows("hedges"):
+        ranks = f.frame("watch_ranks", name=row["name"]).filter(pl.col("symbol") == row["symbol"])
+        queued = ranks.filter(pl.col("in_queue") & pl.col("notional_ahead_usd").is_not_null())
+        if not queued.is_empty():
+            draw = partial(_waves, queued, f.frame("adl_waves"), f"{row['name']} {coin(row['symbol'])}")
+            made.append(m.figure(draw))
+    return m.join(made)
+
+
+def _waves(queued: pl.DataFrame, waves: pl.DataFrame, name: str, width: Width) -> Drawing:
+    return ahead_and_taken(watch_ranks=queued, adl_waves=waves, name=name, width=width)
+
+
+def results_table(f: Findings) -> Markup:
+    """List the result of each watched position with and without ADL."""
+    return table([{**row, "symbol": coin(row["symbol"])} for row in f.rows("watch_results")], RESULTS)
+
+
+def leverage_table(f: Findings) -> Markup:
+    """List how often the crowd's positions of the same coin and side were closed, by leverage."""
+    mine = {(row["symbol"], row["side"]): row["leverage"] for row in f.rows("watch_results")}
+    rows = [row for row in f.rows("closed_by_leverage") if (row["symbol"], row["side"]) in mine]
+    shown = [
+        {
+            **row,
+            "symbol": coin(row["symbol"]),
+            "leverage": _range(row),
+            "bar": m.bar(row["adl_frac"], "adl"),
+            "here": row["leverage_from"] <= mine[row["symbol"], row["side"]] < (row["leverage_to"] or float("inf")),
+        }
+        for row in rows
+    ]
+    made = table(shown, BY_LEVERAGE, row_class=lambda row: "here" if row["here"] else "")
+    return made + m.note(OVER_DRAWS) if shown else Markup("")
+
+
+def _range(row: Row) -> str:
+    """Return a range of leverage in words.
+
+    Examples
+    --------
+    >>> _range({"leverage_from": 5, "leverage_to": 7}), _range({"leverage_from": 50, "leverage_to": None})
+    ('5x to 7x', 'from 50x')
+    """
+    low, high = row["leverage_from"], row["leverage_to"]
+    return f"{low}x to {high}x" if high else f"from {low}x"
+
+
 SECTION = Section(
     id="mine",
     label="My positions",
@@ -113,8 +196,23 @@ SECTION = Section(
     headline=headline,
     answer=answer,
     parts=(
-        Part("Place in the queue, per cent of the candidates in front; closed in colour", figures, ("watch_ranks",)),
-        Part("Fates", fates_table, ("hedges",)),
+        Part(
+            "Place in the queue, per cent of the candidates in front, and lights; closed in colour",
+            figures,
+            ("watch_ranks",),
+        ),
+        Part(
+            "What each wave took, and what stood ahead of me: inside the bar, I was closed",
+            waves_figure,
+            ("watch_ranks", "adl_waves"),
+        ),
+        Part("Result with and without ADL, from the first mark to the last", results_table, ("watch_results",)),
+        Part(
+            "How often positions of my coin and side were closed in this run, by leverage",
+            leverage_table,
+            ("closed_by_leverage",),
+        ),
+        Part("Fates", fates_table, ("hedges",), folded=True),
     ),
     shown=lambda f: f.meta.watch,
 )
