@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -56,7 +57,9 @@ def _price(value: Any) -> Cell:
 
 def _percent(value: Any) -> Cell:
     """Show a fraction as per cent with two decimals."""
-    return Cell(NONE) if value is None else Cell(minus(f"{value * 100:,.2f}"), exact(value), value)
+    if value is None:
+        return Cell(NONE)
+    return Cell(minus(f"{value * 100:,.2f}"), f"{exact(Decimal(str(value)) * 100)} %", value)
 
 
 def _rounded(value: Any) -> Cell:
