@@ -155,8 +155,10 @@ def _running(d: Drawing, under: Axes, book: Book, box: Box) -> None:
     for side, (x, total) in sides.items():
         if not len(total):
             continue
-        line(axes, np.clip(x, *sorted(axes.x)), total, f"{side}-text", 1.3)
-        end = float(np.clip(x[-1], *sorted(axes.x)))
+        low, high = sorted(axes.x)
+        x = np.clip(x, low, high)
+        line(axes, x, total, f"{side}-text", 1.3)
+        end = float(x[-1])
         place = {"align": "left", "dx": 4} if side == "long" else {"align": "right", "dx": -4}
         words = f"{usd(float(total[-1]))} in all".replace(SPACE, " ")
         label(axes, end, float(total[-1]), words, f"{side}-text", dy=9, size=SMALL, **place)  # type: ignore[arg-type]
