@@ -9,7 +9,7 @@
 
 ``paired`` runs the same draws under several ``alternatives``: ``metrics`` and ``cohorts`` are the figures, ``compared``
 the rows of the answer and ``differences`` their bands. ``fund_size`` varies the size of a ``pool`` and the fall on the
-same draws, ``fund_rows`` are its answers.
+same draws, ``fund_search`` seeks the smallest, ``fund_rows`` are its answers.
 
 ``watch`` follows positions of mine over draws and leverages: ``watch_copies`` says what stands in which run,
 ``watch_outcome`` what became of it, ``watch_summary`` how often and how much.
@@ -17,6 +17,6 @@ same draws, ``fund_rows`` are its answers.
 
 __all__ = [
     "alternatives", "calibrate", "changes", "cohorts", "compared", "crew", "differences", "draws", "fund_rows",
-    "fund_size", "grid", "latin", "markets", "metrics", "one_draw", "paired", "parameters", "pool", "scoreboard",
-    "scores", "seeds", "study", "sweep", "watch", "watch_copies", "watch_outcome", "watch_summary",
+    "fund_search", "fund_size", "grid", "latin", "markets", "metrics", "one_draw", "paired", "parameters", "pool",
+    "scoreboard", "scores", "seeds", "study", "sweep", "watch", "watch_copies", "watch_outcome", "watch_summary",
 ]  # fmt: skip

@@ -1,8 +1,9 @@
 """How large a fund or vault would have to be: ADL against its size on the same draws, and the fall that exhausts it.
 
-Each draw has its own smallest size without ADL. A larger fund takes other positions over and may be deleveraged later
-for more, so ADL need not fall with size: a grid of sizes is run first, the smallest size is sought between the largest
-one with ADL and the next, and draws in which ADL comes back at a larger size are counted.
+Each draw has its own smallest size without ADL. It is read off one run whose pool is beyond all need and proven by
+two more (``fund_search``); sizes of the curve that are larger run as that one did and are not run again where the
+transfers of both are the same. A larger fund takes other positions over and may be deleveraged later for more, so ADL
+need not fall with size: a grid of sizes is run below, and draws in which ADL comes back at a larger size are counted.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from backtest.run.resolve import Resolved, resolve
 from backtest.run.tables.shared import Shared
 from backtest.studies.crew import Crew, run_here, worker_count
 from backtest.studies.draws import BOOK_SIZE, check_size
+from backtest.studies.fund_search import TOLERANCE, bisected, moved_alike, needed, sought
 from backtest.studies.markets import Markets
 from backtest.studies.one_draw import DrawTask, finished, prepared_draw
 from backtest.studies.paired import AS_IT_IS, DRAWS, PairedRequest, task_of
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
 SHARE = 0.99  # of the draws that shall have no ADL
 STEP = math.sqrt(10)  # between two sizes of the grid
 BELOW = 10  # the smallest size of the grid is this part of the given one
-TOLERANCE = 1.05  # ratio of the ends between which a smallest size is known
 SHOCKS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
 SHOCK_TOLERANCE = 0.01
 
@@ -95,8 +96,8 @@ class Tried:
         return self.low_usd <= 0 or any(CAUSES[cause].empties for cause in self.causes)
 
     def larger(self, more_usd: float) -> Tried:
-        """Return the same draw with a pool that is larger, where the size of this one bound nothing."""
-        return Tried(self.causes, self.low_usd + more_usd)
+        """Return the same draw with a pool that is larger or smaller, where neither size binds anything."""
+        return Tried(self.causes, round(self.low_usd + more_usd, 6))
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,57 +255,58 @@ def run_sizes(task: FundTask, number: int) -> FundDraw:
     def at(size: float) -> Tried:
         return tried(of_size(size))
 
-    def binds(size: float) -> bool:
-        return tried(of_size(size), until=lambda cause: cause.of_size).preventable_usd > 0
+    def start(size: float) -> float:
+        return Pool.of(of_size(size)).size_usd
 
-    found: list[Tried] = []
-    for k, size in enumerate(task.sizes):
-        if found and prepared.world.rules.drawdown is None and not (found[-1].preventable_usd or found[-1].exhausted):
-            found.append(found[-1].larger(size - task.sizes[k - 1]))  # the size bound nothing: all stays as it is
-        else:
-            found.append(at(size))
-    bad = [k for k, each in enumerate(found) if each.preventable_usd]
-    smallest = task.sizes[0]
-    if bad and bad[-1] == len(found) - 1:
-        smallest = math.inf
-    elif bad:
-        low, high = task.sizes[bad[-1]], task.sizes[bad[-1] + 1]
+    same: dict[float, bool] = {}  # whether a size that did not bind ran as the largest one did
+
+    def binds(size: float) -> bool:
+        s = ran(of_size(size), until=lambda cause: cause.of_size)
+        if s is None or any(CAUSES[cause].of_size for cause in adl_by_cause(s)):
+            return True
+        same[size] = moved_alike(s, top)
+        return False
+
+    top = Shared(finished(of_size(task.sizes[-1])))
+    largest, smallest = result(top), math.inf
+    if not largest.preventable_usd:
+        smallest = sought(needed(top), task.sizes[0], task.sizes[-1], binds)
+    as_largest = same.get(smallest, False)
+    found = [
+        largest.larger(start(size) - start(task.sizes[-1])) if as_largest and size >= smallest else at(size)
+        for size in task.sizes[:-1]
+    ]
+    found.append(largest)
+    above = [k for k, each in enumerate(found) if each.preventable_usd and task.sizes[k] >= smallest]
+    if above:  # a size beyond has ADL again: what decides it has no single size
+        low, high = task.sizes[above[-1]], task.sizes[above[-1] + 1]
         smallest = bisected(low, high, lambda size: not binds(size), TOLERANCE)
     given = found[task.sizes.index(task.pool.size_usd)]
     shock = smallest_shock(task, number, given) if task.shock else None
     return FundDraw(tuple(found), given, smallest, shock)
 
 
-def tried(prepared: Prepared, until: Callable[[Cause], bool] | None = None) -> Tried:
-    """Run a prepared draw and return its ADL by cause and the lowest equity of its pool.
+def tried(prepared: Prepared) -> Tried:
+    """Run a prepared draw to its end and return its ADL by cause and the lowest equity of its pool."""
+    return result(Shared(finished(prepared)))
 
-    ``until``: stop after the step with a wave of such a cause; what is returned is that far.
-    """
-    if until is None or prepared.baseline is not None:
-        s = Shared(finished(prepared))
-        return Tried(adl_by_cause(s), headlines_of(s).pool_low_usd)
+
+def result(s: Shared) -> Tried:
+    """Return ADL by cause and the lowest equity of the pool of a finished run."""
+    return Tried(adl_by_cause(s), headlines_of(s).pool_low_usd)
+
+
+def ran(prepared: Prepared, until: Callable[[Cause], bool]) -> Shared | None:
+    """Run a prepared draw to its end; None if it was stopped after the step with a wave of a cause of ``until``."""
+    if prepared.baseline is not None:  # fed back: both runs of it end
+        return Shared(finished(prepared))
     replay, seen = begin(prepared.world), 0
     for _ in walk(replay, ahead=False):
         waves = replay.record.waves
         if any(wave.closed_lots and until(CAUSES[cause_of(replay, wave)]) for wave in waves[seen:]):
-            return Tried(adl_by_cause(replay), math.inf)
+            return None
         seen = len(waves)
-    s = Shared(finished(prepared, end(replay)))
-    return Tried(adl_by_cause(s), headlines_of(s).pool_low_usd)
-
-
-def bisected(low: float, high: float, ok: Callable[[float], bool], ratio: float) -> float:
-    """Return an end that is ok, at most ``ratio`` times one below it that is not; ``high`` is ok and ``low`` is not.
-
-    Examples
-    --------
-    >>> round(bisected(1.0, 16.0, lambda size: size >= 5, 1.5), 6)
-    5.656854
-    """
-    while high > low * ratio:
-        middle = math.sqrt(low * high)
-        low, high = (low, middle) if ok(middle) else (middle, high)
-    return high
+    return Shared(finished(prepared, end(replay)))
 
 
 def smallest_shock(task: FundTask, number: int, given: Tried) -> float:
@@ -314,7 +316,8 @@ def smallest_shock(task: FundTask, number: int, given: Tried) -> float:
 
     def exhausts(factor: float) -> bool:
         deeper = replace(task.task, market=shocked(market, factor, half_life))
-        return tried(prepared_draw(deeper, scenario), until=lambda cause: cause.empties).exhausted
+        s = ran(prepared_draw(deeper, scenario), until=lambda cause: cause.empties)
+        return s is None or result(s).exhausted
 
     at = SHOCKS.index(1.0)
     if given.exhausted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from backtest.errors import UsageError
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
 from backtest.studies.fund_rows import curve, draw_rows, plain
-from backtest.studies.fund_size import TOLERANCE, FundRequest, FundSize, Tried, fund_size, order_statistic, tried
+from backtest.studies.fund_search import TOLERANCE
+from backtest.studies.fund_size import FundRequest, FundSize, Tried, fund_size, order_statistic, tried
 
 GIVEN = {"coins": ("BTC",), "step_s": 60.0}
 ALONE = {"positions": 200}
@@ -60,6 +62,10 @@ def test_no_vault_takes_accounts_below_zero_and_a_shallower_fall_leaves_it_money
     assert found.causes()["past_the_vault"] == pytest.approx(run().causes["past_the_vault"])
     assert draw.given == run()
     assert draw.smallest_usd == found.sufficient_usd < math.inf
+    beyond = [k for k, size in enumerate(found.sizes) if size >= draw.smallest_usd]
+    assert len(beyond) > 1, "of these all but the last are not run"
+    larger = found.pool.scaled(found.resolved, found.sizes[beyond[0]])
+    assert draw.grid[beyond[0]] == tried(prepare(replace(found.resolved, scenario=larger)))
     assert draw.shock is not None
     assert 0 < draw.shock < 1
     assert run(shock=draw.shock).exhausted
