@@ -4,7 +4,7 @@
 (``acts``), ``replay`` is the run in progress that every act works on; ``branches`` runs it on under several rules of
 ADL. ``ledger`` alone writes cash, lots and entry values of all ``owners``; ``prices`` and ``liquidity`` are the
 market of a step; ``detect`` finds who breaches next. ``records`` declares the ``columns`` that are written down.
-``mirror`` holds positions in floats for filters, ``potential`` measures the lots just ahead of the price,
+``figures`` are those of positions in floats for filters, ``potential`` measures the lots just ahead of the price,
 ``exact_range`` refuses worlds too large for integers.
 """
 
@@ -14,9 +14,9 @@ __all__ = [
     "columns",
     "detect",
     "exact_range",
+    "figures",
     "ledger",
     "liquidity",
-    "mirror",
     "owners",
     "potential",
     "prices",

@@ -15,9 +15,9 @@ from backtest.engine.detect.episodes import Episodes
 from backtest.engine.detect.isolated import Ladder
 from backtest.engine.detect.isolated_stepped import SteppedLadder
 from backtest.engine.exact_range import check_range
+from backtest.engine.figures import fits_floats
 from backtest.engine.ledger import Ledger
 from backtest.engine.liquidity import Liquidity
-from backtest.engine.mirror import Mirror
 from backtest.engine.prices import Prices
 from backtest.engine.records import Record
 from backtest.engine.world import FundingEvent, World
@@ -32,7 +32,8 @@ NO_ROWS: Ints = np.empty(0, dtype=np.int64)
 class Replay:
     """Ledger, prices, record and what is known of the next breaches; then the figures of the step in progress.
 
-    ``opening_equity`` is that of each position where its gain is asked for. ``in_breach`` are rows in breach in this
+    ``opening_equity`` is that of each position where its gain is asked for. ``in_floats``: every
+    amount of a position is exact as a float. ``in_breach`` are rows in breach in this
     step, ``in_segment`` those of the segment in progress; both ascend. ``in_round`` are the cross accounts of the
     round. ``quiet`` counts steps without a breach. ``losses`` are quanta by symbol that exhausted queues have left to
     socialise in this round. ``changed`` are rows that moves changed since the last segment. ``fronts`` are those of
@@ -45,7 +46,7 @@ class Replay:
     prices: Prices
     liquidity: Liquidity
     monitor: FundMonitor
-    mirror: Mirror
+    in_floats: bool
     episodes: Episodes
     ladders: dict[tuple[int, int], Ladder | SteppedLadder]
     accounts: CrossAccounts | None
@@ -74,9 +75,8 @@ class Replay:
         check_range(world)
         record = Record()
         ledger, prices = Ledger(world, record), Prices(world)
-        mirror = Mirror(ledger)
         of = world.book.cross_account
-        accounts = None if of is None else CrossAccounts(ledger, mirror, of)
+        accounts = None if of is None else CrossAccounts(ledger, of)
         funding: dict[int, list[FundingEvent]] = {}
         for event in world.funding:
             funding.setdefault(event.bar * world.walk.parts + 1, []).append(event)
@@ -88,7 +88,7 @@ class Replay:
             prices=prices,
             liquidity=Liquidity(world),
             monitor=FundMonitor(ledger),
-            mirror=mirror,
+            in_floats=fits_floats(world),
             episodes=Episodes(world),
             ladders={pair: ladder_of(ledger, prices, *pair) for pair in world.blocks},
             accounts=accounts,

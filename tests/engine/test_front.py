@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from backtest.engine.acts import front as module
 from backtest.engine.acts import waves
 from backtest.engine.acts.front import Front
+from backtest.engine.figures import Figures
 from backtest.engine.ledger import Ledger
-from backtest.engine.mirror import Mirror
 from backtest.engine.records import Record
 from backtest.mechanics.adl.candidates import Candidates
 from backtest.mechanics.adl.queue import Part, Queue
@@ -31,7 +31,11 @@ SCORED = [name for name in RANKINGS if scored(name) is not None]
 def front_of(book: list[dict[str, Any]], side: int, ranking: str) -> Front:
     rule, ledger = scored(ranking), Ledger(build(small([bar(1000)], book)), Record())
     assert rule is not None
-    return Front(ledger, Mirror(ledger), 0, side, rule)
+    return Front(ledger, 0, side, rule)
+
+
+def nothing_read(places: Any, figures: Figures) -> Any:
+    assert len(places) == len(figures.lots)
 
 
 positions = st.tuples(st.integers(1, 40), st.integers(400, 2500), st.integers(20, 4000))
@@ -52,9 +56,8 @@ def test_no_score_within_the_window_is_above_its_bound(
     ledger, rows = front.ledger, np.arange(front.block.start, front.block.stop)
     value = ledger.values[0]
     low, high = value * 97 // 100, value * 102 // 100
-    front.held = ledger.lots[front.block].copy()
     worst = low if side > 0 else high
-    bounds = front._scores(slice(0, len(rows), None), low, high, float(side * worst))
+    bounds = front._scores(Figures.of(ledger, rows, side), low, high, float(side * worst))
     each = data.draw(st.integers(low, high), label="value of a lot")
     lots, cost = ledger.lots[rows], ledger.entry_value[rows]
     equity = ledger.cash[rows] + side * lots * each
@@ -74,11 +77,11 @@ def test_positions_that_a_move_changed_and_those_in_breach_join_the_front() -> N
     ]
     front = front_of([{**LONG, "id": 1, "lots": 80_000, "cost": 8 * 10**9, "wallet": 10**10}, *book], -1, "ethereal")
     nobody = np.empty(0, dtype=np.int64)
-    first = next(front.parts(5_000, nobody))
+    first = next(front.parts(5_000, nobody, nothing_read))
     assert first.places is not None
     assert (first.places.tolist(), first.others, first.lots) == ([0, 1], 6, 60_000)
     front.note(np.array([front.block.start + 6, 0]))
-    second = next(front.parts(5_000, np.array([front.block.start + 7])))
+    second = next(front.parts(5_000, np.array([front.block.start + 7]), nothing_read))
     assert second.places is not None
     assert (second.places.tolist(), second.others, second.lots) == ([0, 1, 6, 7], 4, 40_000)
     assert second.bound == first.bound

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from backtest.engine.exact_range import check_range
+from backtest.engine.figures import FLOAT_EXACT, fits_floats
 from backtest.engine.ledger import Ledger
-from backtest.engine.mirror import FLOAT_EXACT, Mirror
 from backtest.engine.owners import Party
 from backtest.engine.records import Record
 from backtest.engine.run import simulate
@@ -82,9 +82,9 @@ def test_wallets_beyond_64_bits_in_sum_are_refused_and_not_wrapped() -> None:
 
 
 def test_floats_are_trusted_below_two_to_the_53() -> None:
-    assert Mirror(Ledger(holding(entry_value=column(FLOAT_EXACT - 1)), Record())).exact
-    assert not Mirror(Ledger(holding(entry_value=column(FLOAT_EXACT)), Record())).exact
-    assert not Mirror(Ledger(holding(lots=column(FLOAT_EXACT // 100_000 + 1)), Record())).exact
+    assert fits_floats(holding(entry_value=column(FLOAT_EXACT - 1)))
+    assert not fits_floats(holding(entry_value=column(FLOAT_EXACT)))
+    assert not fits_floats(holding(lots=column(FLOAT_EXACT // 100_000 + 1)))
 
 
 def test_a_quantum_or_a_lot_too_many_stops_the_run() -> None:

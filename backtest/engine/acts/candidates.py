@@ -9,9 +9,10 @@ import numpy as np
 
 from backtest.engine.columns import among
 from backtest.engine.detect.accounts import CrossAccounts
-from backtest.engine.mirror import is_delicate
+from backtest.engine.figures import Figures, is_delicate
 from backtest.engine.replay import Replay
 from backtest.mechanics.adl.candidates import Candidates
+from backtest.mechanics.adl.queue import Scan
 from backtest.mechanics.adl.rankings import OF_ACCOUNTS
 from backtest.mechanics.exact import MILLIONTH, Bools, Floats, Ints
 from backtest.mechanics.margin import maintenance
@@ -24,14 +25,13 @@ class CandidateReader:
     """
 
     def __init__(self, replay: Replay, symbol: int, side: int, ranking: str) -> None:
-        self.replay, self.ledger, self.mirror = replay, replay.ledger, replay.mirror
+        self.replay, self.ledger = replay, replay.ledger
         self.symbol, self.side = symbol, side
         self.block = replay.world.blocks[symbol, side]
         self.sign = side * replay.world.contracts[symbol].value_sign
         self.tiers, self.value_per_lot = replay.world.tiers[symbol], replay.ledger.values[symbol]
         self.accounts = AccountFigures.of_side(replay, self.block, ranking)
         self.named = replay.world.rules.allocation.named
-        self.mirror.refresh()
 
     def exactly(self, places: Ints) -> Candidates:
         """Return positions in exact integers."""
@@ -44,37 +44,33 @@ class CandidateReader:
             found = replace(found, account=self.replay.world.book.account[rows])
         return found if self.accounts is None else self.accounts.exact(rows, found)
 
-    def scan(self, places: slice | Ints) -> tuple[Candidates, Bools]:
-        """Return some places of the side in floats, and who there is a candidate: open, solvent and not in breach."""
-        found = self._nearly(places) if self.mirror.exact else self.exactly(_listed(places))
+    def scan(self, piece: slice) -> tuple[Candidates, Bools]:
+        """Return a piece of the side in floats, and who in it is a candidate: open, solvent and not in breach."""
+        rows = slice(piece.start + self.block.start, piece.stop + self.block.start)
+        return self._judged(np.arange(piece.start, piece.stop), Figures.of(self.ledger, rows, self.side))
+
+    def scan_of(self, places: Ints, figures: Figures) -> Scan:
+        """Return the same of pieces of some places whose figures are known."""
+        return lambda piece: self._judged(places[piece], figures.piece(piece))
+
+    def _judged(self, places: Ints, figures: Figures) -> tuple[Candidates, Bools]:
+        found = self._nearly(places, figures) if self.replay.in_floats else self.exactly(places)
         eligible = (found.lots > 0) & (found.equity > 0)
-        eligible[self._in_breach(places)] = False
+        in_breach = self.replay.in_breach - self.block.start
+        eligible[np.searchsorted(places, in_breach[among(in_breach, places)])] = False
         return found, eligible
 
-    def _in_breach(self, places: slice | Ints) -> Ints:
-        """Return which of some places are in breach, by index."""
-        found = _between(self.replay.in_breach, self.block)
-        if isinstance(places, slice):
-            return _between(found, places)
-        at: Ints = np.searchsorted(places, found[among(found, places)])
-        return at
-
-    def _nearly(self, places: slice | Ints) -> Candidates:
-        ledger, mirror, first = self.ledger, self.mirror, self.block.start
-        if isinstance(places, slice):
-            rows: slice | Ints = slice(places.start + first, places.stop + first)
-        else:
-            rows = places + first
-        lots: Any = mirror.lots[rows]
-        value = lots * self.value_per_lot
-        per_lot = self.sign * self.value_per_lot - self.side * (ledger.index[self.symbol] / MILLIONTH)
-        entry_value: Any = mirror.entry_value[rows]
-        equity: Any = mirror.cash[rows] + lots * per_lot
-        found = self._candidates(ledger.lots[rows], entry_value, value, equity)
+    def _nearly(self, places: Ints, figures: Figures) -> Candidates:
+        rows, lots = places + self.block.start, figures.lots
+        value: Any = lots * self.value_per_lot
+        per_lot = self.sign * self.value_per_lot - self.side * (self.ledger.index[self.symbol] / MILLIONTH)
+        entry_value: Any = figures.entry_value
+        equity: Any = figures.cash + lots * per_lot
+        found = self._candidates(figures.held, entry_value, value, equity)
         found = found if self.accounts is None else self.accounts.near(rows, found)
-        delicate = np.flatnonzero(is_delicate(found.equity.astype(np.float64, copy=False), value) & (lots > 0))
+        delicate = np.flatnonzero(is_delicate(equity, value) & (lots > 0))
         if delicate.size:
-            found.equity[delicate] = self.exactly(_listed(places)[delicate]).equity
+            found.equity[delicate] = self.exactly(places[delicate]).equity
         return found
 
     def _candidates(self, lots: Ints, entry_value: Ints, value: Ints, equity: Ints) -> Candidates:
@@ -131,7 +127,7 @@ class AccountFigures:
         pnl[mine], required[mine] = sums.pnl, sums.maintenance
         return replace(found, account_pnl=pnl, account_maintenance=required)
 
-    def near(self, rows: slice | Ints, found: Candidates) -> Candidates:
+    def near(self, rows: Ints, found: Candidates) -> Candidates:
         """Return candidates with their accounts' figures in floats."""
         owner = self.accounts.of[rows]
         mine = np.flatnonzero(owner >= 0)
@@ -141,17 +137,6 @@ class AccountFigures:
         pnl, required = found.pnl.copy(), _own(found).astype(np.float64)
         pnl[mine], required[mine] = self.pnl[owner[mine]], self.maintenance[owner[mine]]
         return replace(found, account_pnl=pnl, account_maintenance=required)  # type: ignore[arg-type]
-
-
-def _between(ascending: Ints, places: slice) -> Ints:
-    """Return the numbers of an ascending array that lie in a range, counted from its start."""
-    first, last = np.searchsorted(ascending, [places.start, places.stop])
-    inside: Ints = ascending[first:last] - places.start
-    return inside
-
-
-def _listed(places: slice | Ints) -> Ints:
-    return np.arange(places.start, places.stop) if isinstance(places, slice) else places
 
 
 def _own(found: Candidates) -> Ints:

@@ -8,19 +8,21 @@ stands before a candidate of the front whose score is above their bounds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from backtest.engine.columns import among, distinct
 from backtest.engine.exact_range import highest_value_per_lot
+from backtest.engine.figures import Figures, is_delicate
 from backtest.engine.ledger import Ledger
-from backtest.engine.mirror import Mirror, is_delicate
 from backtest.mechanics.adl.candidates import Candidates
-from backtest.mechanics.adl.queue import CHUNK, SAMPLE, Part
+from backtest.mechanics.adl.queue import CHUNK, SAMPLE, Part, Scan
 from backtest.mechanics.adl.rankings import ScoredRanking
 from backtest.mechanics.exact import MILLIONTH, Floats, Ints
 
+ScanOf = Callable[[Ints, Figures], Scan]  # of places and their figures
 SMALLEST = 1 << 14  # positions of a side from which looking at a part of it pays
 FOR, AGAINST = 0.015, 0.005  # the window: how far marks may move in favour of the candidates, and against them
 FUNDING = 0.0005  # of the value of a lot: how far the funding index may move
@@ -31,18 +33,19 @@ class Front:
     """The front of one symbol and side for a ranking by score, its positions isolated.
 
     ``inside`` are the places of the front, ascending; ``outside`` are the others, by place, all of them candidates:
-    ``others`` in number, with ``others_lots``, no score above ``bound``. ``held`` are the lots of each place when
-    the front was found, ``changed`` the rows that moves changed since.
+    ``others`` in number, with ``others_lots``, no score above ``bound``. ``figures`` are those of the front as it is,
+    ``held`` the lots of each place when the front was found, ``changed`` the rows that moves changed since.
     """
 
-    def __init__(self, ledger: Ledger, mirror: Mirror, symbol: int, side: int, rule: ScoredRanking) -> None:
+    def __init__(self, ledger: Ledger, symbol: int, side: int, rule: ScoredRanking) -> None:
         world = ledger.world
-        self.ledger, self.mirror, self.symbol, self.side, self.rule = ledger, mirror, symbol, side, rule
+        self.ledger, self.symbol, self.side, self.rule = ledger, symbol, side, rule
         self.block, self.sign = world.blocks[symbol, side], side * world.contracts[symbol].value_sign
         self.highest = highest_value_per_lot(world, symbol)
         self.low = self.high = 0  # the window of values of a lot: nothing is known yet
         self.least_per_lot, self.bound = 0.0, -np.inf
         self.held: Ints = np.empty(0, dtype=np.int64)
+        self.figures: Figures
         self.inside, self.outside = self.held, np.empty(0, dtype=bool)
         self.others = self.others_lots = 0
         self.changed: list[Ints] = []
@@ -52,18 +55,18 @@ class Front:
         """Note rows that a move changed."""
         self.changed.append(rows)
 
-    def parts(self, wanted: int, in_breach: Ints) -> Iterator[Part]:
+    def parts(self, wanted: int, in_breach: Ints, scan_of: ScanOf) -> Iterator[Part]:
         """Yield the front as it stands, if marks are near enough, then the front found anew for the lots wanted."""
         if self._holds():
             self._admit(np.concatenate([in_breach, *self.changed]))
-            yield self._part()
+            yield self._part(scan_of)
         self._find(wanted)
         self._admit(in_breach)
-        yield self._part()
+        yield self._part(scan_of)
 
-    def _part(self) -> Part:
-        self.inside = self.inside[self.ledger.lots[self.inside + self.block.start] > 0]
-        return Part(places=self.inside, others=self.others, lots=self.others_lots, bound=self.bound)
+    def _part(self, scan_of: ScanOf) -> Part:
+        scan = scan_of(self.inside, self.figures)
+        return Part(places=self.inside, others=self.others, lots=self.others_lots, bound=self.bound, scan=scan)
 
     def _holds(self) -> bool:
         """Return whether value and funding are inside the window."""
@@ -76,13 +79,24 @@ class Front:
     def _admit(self, rows: Ints) -> None:
         """Move positions into the front that are not as they were when their bounds were found, or in breach."""
         self.changed.clear()
-        places = rows[(rows >= self.block.start) & (rows < self.block.stop)] - self.block.start
-        places = np.unique(places[self.outside[places]])
+        places = distinct(rows[(rows >= self.block.start) & (rows < self.block.stop)]) - self.block.start
+        joining = self.outside[places]
+        self._join(places[joining])
+        known = places[~joining]
+        known = known[among(known, self.inside)]
+        self.figures.put(np.searchsorted(self.inside, known), self._figures(known))
+
+    def _join(self, places: Ints) -> None:
         if places.size:
             self.outside[places] = False
             self.others -= len(places)
             self.others_lots -= int(self.held[places].sum())
-            self.inside = np.sort(np.concatenate([self.inside, places]), kind="stable")
+            at = np.searchsorted(self.inside, places)
+            self.inside = np.insert(self.inside, at, places)
+            self.figures = self.figures.with_more(at, self._figures(places))
+
+    def _figures(self, places: Ints) -> Figures:
+        return Figures.of(self.ledger, places + self.block.start, self.side)
 
     def _find(self, wanted: int) -> None:
         """Find the front for a window around the present mark."""
@@ -96,39 +110,40 @@ class Front:
         bounds: Floats = np.empty(count)
         for first in range(0, count, CHUNK):
             piece = slice(first, min(first + CHUNK, count))
-            bounds[piece] = self._scores(piece, self.low, self.high, self.least_per_lot)
+            rows = slice(piece.start + self.block.start, piece.stop + self.block.start)
+            figures = Figures.of(self.ledger, rows, self.side)
+            bounds[piece] = self._scores(figures, self.low, self.high, self.least_per_lot)
         self.bound = self._cut(wanted)
         self.inside = np.flatnonzero(bounds > self.bound)
+        self.figures = self._figures(self.inside)
         self.outside = self.held > 0
         self.outside[self.inside] = False
         self.others, self.others_lots = int(np.count_nonzero(self.outside)), int(self.held[self.outside].sum())
 
-    def _scores(self, places: slice, low: int, high: int, least_per_lot: float) -> Floats:
+    def _scores(self, figures: Figures, low: int, high: int, least_per_lot: float) -> Floats:
         """Return what scores cannot exceed between two values of a lot; inf where a position may be insolvent.
 
         ``least_per_lot`` is the least of what a lot adds to equity. Closed positions have -inf.
         """
-        rows = slice(places.start + self.block.start, places.stop + self.block.start, places.step)
-        mirror, tiers = self.mirror, self.ledger.world.tiers[self.symbol]
-        lots: Any = mirror.lots[rows]
-        entry_value: Any = mirror.entry_value[rows]
-        value, equity = lots * high, mirror.cash[rows] + lots * least_per_lot
+        lots, entry_value, tiers = figures.lots, figures.entry_value, self.ledger.world.tiers[self.symbol]
+        value, equity = lots * high, figures.cash + lots * least_per_lot
         pnl = self.sign * ((value if self.sign > 0 else lots * low) - entry_value)
-        found = Candidates(self.side, self.held[places], entry_value, value, pnl, equity, tiers)
+        columns: Any = (self.side, figures.held, entry_value, value, pnl, equity, tiers)
         with np.errstate(divide="ignore", invalid="ignore"):  # closed positions hold nothing
-            scores = self.rule.approximate(found)
+            scores = self.rule.approximate(Candidates(*columns))
         out = np.fmax(scores, 0.0)  # scores of losers are at most 0, or monotonic as those of winners
         out[is_delicate(equity, value) | np.isnan(scores)] = np.inf
-        out[lots == 0] = -np.inf
+        out[figures.held == 0] = -np.inf
         return out
 
     def _cut(self, wanted: int) -> float:
         """Return the score that the front reaches down to now, from a sample."""
         value, count = self.ledger.values[self.symbol], len(self.held)
         stride = max(count // SAMPLE, 1)
-        scores = self._scores(slice(0, count, stride), value, value, self._equity_per_lot(value))
+        sample = self._figures(np.arange(0, count, stride))
+        scores = self._scores(sample, value, value, self._equity_per_lot(value))
         order = np.argsort(-scores)
-        ahead = np.cumsum(self.held[::stride][order]) * stride
+        ahead = np.cumsum(sample.held[order]) * stride
         place = int(np.searchsorted(ahead, max(AHEAD * wanted, int(ahead[-1]) // SHARE)))
         cut = float(scores[order[place]]) if place < len(order) else -np.inf
         return cut if cut < np.inf else -np.inf

@@ -80,7 +80,7 @@ def open_wave(replay: Replay, symbol: int, side: int, source: int, wanted: int) 
     count = 0 if rules.ranking == "none" else reader.block.stop - reader.block.start
     ranking = rules.ranking if rules.allocation.ranked else "none"
     front = front_of(replay, symbol, -side, ranking)
-    parts = front.parts(wanted, replay.in_breach) if front else ()
+    parts = front.parts(wanted, replay.in_breach, reader.scan_of) if front else ()
     return Wave(
         number=replay.waves,
         symbol=symbol,
@@ -96,12 +96,12 @@ def open_wave(replay: Replay, symbol: int, side: int, source: int, wanted: int) 
 def front_of(replay: Replay, symbol: int, side: int, ranking: str) -> Front | None:
     """Return the front of a side; None where looking at all of it is as quick, or bounds of scores are not known."""
     rule, block, accounts = scored(ranking), replay.world.blocks[symbol, side], replay.accounts
-    if rule is None or not replay.mirror.exact or replay.world.rules.losers == "excluded":
+    if rule is None or not replay.in_floats or replay.world.rules.losers == "excluded":
         return None
     if block.stop - block.start < SMALLEST or (accounts is not None and (accounts.of[block] >= 0).any()):
         return None
     if (symbol, side) not in replay.fronts:
-        replay.fronts[symbol, side] = Front(replay.ledger, replay.mirror, symbol, side, rule)
+        replay.fronts[symbol, side] = Front(replay.ledger, symbol, side, rule)
     return replay.fronts[symbol, side]
 
 

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from backtest.engine.figures import Figures
 from backtest.engine.ledger import Ledger
-from backtest.engine.mirror import Mirror
 from backtest.mechanics.exact import MILLIONTH, Bools, Floats, Ints
 
 Column = TypeVar("Column", Ints, Floats)
@@ -118,8 +118,8 @@ class CrossAccounts:
     ``sides`` are the rows of cross accounts by symbol and side.
     """
 
-    def __init__(self, ledger: Ledger, mirror: Mirror, of: Ints) -> None:
-        self.ledger, self.mirror, self.of = ledger, mirror, of
+    def __init__(self, ledger: Ledger, of: Ints) -> None:
+        self.ledger, self.of = ledger, of
         mine = np.flatnonzero(of >= 0)
         self.rows: Ints = mine[np.argsort(of[mine], kind="stable")]
         self.count = int(of.max()) + 1
@@ -191,15 +191,15 @@ class CrossAccounts:
 
     def equities(self) -> Floats:
         """Return the equity of every account at the present marks, in floats."""
-        ledger, mirror = self.ledger, self.mirror
+        ledger = self.ledger
         if self._marked != ledger.marked:
-            mirror.refresh()
             self._marked, self._equities = ledger.marked, np.zeros(self.count)
             signs = ledger.world.value_signs.tolist()
             for (symbol, side), rows in self.sides.items():
                 if rows.size:
                     per_lot = side * (signs[symbol] * ledger.values[symbol] - ledger.index[symbol] / MILLIONTH)
-                    self._equities[self.of[rows]] += mirror.cash[rows] + mirror.lots[rows] * per_lot
+                    figures = Figures.of(ledger, rows, side)
+                    self._equities[self.of[rows]] += figures.cash + figures.lots * per_lot
         elif self._stale:
             numbers = self.numbers(np.concatenate(self._stale))
             self._equities[numbers] = self.equity(numbers)

@@ -18,20 +18,22 @@ CHUNK = 1 << 14  # scores are computed in pieces that stay in cache
 SAMPLE = 4096  # positions looked at to guess how far down a queue will be walked
 COARSE = 1e-5  # relative error allowed to the float filter over all positions
 Fetch = Callable[[Ints], Candidates]
-Scan = Callable[[slice | Ints], tuple[Candidates, Bools]]
+Scan = Callable[[slice], tuple[Candidates, Bools]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """Positions of a side that a queue looks at, by ascending place (None: all), and what is known of the others.
 
-    All ``others`` are candidates and hold ``lots`` together; the score of none is above ``bound``.
+    All ``others`` are candidates and hold ``lots`` together; the score of none is above ``bound``. ``scan`` reads
+    pieces of the places; None: that of the queue does.
     """
 
     places: Ints | None = None
     others: int = 0
     lots: int = 0
     bound: float = -np.inf
+    scan: Scan | None = None
 
 
 class Queue:
@@ -43,7 +45,7 @@ class Queue:
     Parameters
     ----------
     scan
-        Returns some places of the side in floats (relative error below ``COARSE``) and who there is a candidate.
+        Returns a piece of the side in floats (relative error below ``COARSE``) and who in it is a candidate.
     fetch
         Returns positions exactly, by place (ascending account id).
     count
@@ -79,7 +81,7 @@ class Queue:
         self.lots = part.lots  # of all candidates
         for first in range(0, count, CHUNK):
             piece = slice(first, min(first + CHUNK, count))
-            self._score(piece, *self.scan(piece if part.places is None else part.places[piece]))
+            self._score(piece, *(part.scan or self.scan)(piece))
         self.size = part.others + int(np.count_nonzero(self.eligible))
         if self.rule is None:  # place after the rotation, negated so that larger is earlier
             place = np.cumsum(self.eligible) - 1
