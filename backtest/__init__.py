@@ -1,7 +1,8 @@
 """crashbook: replay perpetual-futures crashes on a balanced position book.
 
-The public names are ``replay``, ``compare``, ``fund``, ``sweep``, ``watch``, ``open_run`` and the classes of what they
-return; they are imported on first use, so that ``import backtest`` stays light.
+``replay``, ``compare``, ``fund``, ``sweep`` and ``watch`` run a crash, ``open_run`` opens a run that is there;
+``events``, ``venues``, ``params`` and ``runs`` list what there is. All are imported on first use, so that
+``import backtest`` stays light.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ TYPE_CHECKING = False  # the module typing costs more than all the rest here
 if TYPE_CHECKING:
     from typing import Any
 
+    from backtest.api.catalogue import events, params, runs, venues
     from backtest.api.compare import Comparison, compare
+    from backtest.api.fields import ScenarioFields
     from backtest.api.fund import FundAnswer, fund
     from backtest.api.replay import replay
     from backtest.api.run import Run, open_run
@@ -19,34 +22,22 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Comparison", "FundAnswer", "Run", "Watched", "__version__", "compare", "fund", "open_run", "replay", "sweep",
-    "watch",
+    "Comparison", "FundAnswer", "Run", "ScenarioFields", "Watched", "__version__", "compare", "events", "fund",
+    "open_run", "params", "replay", "runs", "sweep", "venues", "watch",
 ]  # fmt: skip
+_MODULES = {
+    "Comparison": "compare", "FundAnswer": "fund", "Run": "run", "ScenarioFields": "fields", "Watched": "watch",
+    "events": "catalogue", "open_run": "run", "params": "catalogue", "runs": "catalogue", "venues": "catalogue",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name == "replay":
-        from backtest.api.replay import replay
+    if name not in __all__:
+        raise AttributeError(f"module 'backtest' has no attribute '{name}'")
+    from importlib import import_module
 
-        return replay
-    if name == "sweep":
-        from backtest.api.sweep import sweep
+    return getattr(import_module(f"backtest.api.{_MODULES.get(name, name)}"), name)
 
-        return sweep
-    if name in {"Comparison", "compare"}:
-        from backtest.api import compare
 
-        return getattr(compare, name)
-    if name in {"FundAnswer", "fund"}:
-        from backtest.api import fund
-
-        return getattr(fund, name)
-    if name in {"Run", "open_run"}:
-        from backtest.api import run
-
-        return getattr(run, name)
-    if name in {"Watched", "watch"}:
-        from backtest.api import watch
-
-        return getattr(watch, name)
-    raise AttributeError(f"module 'backtest' has no attribute '{name}'")
+def __dir__() -> list[str]:
+    return sorted(__all__)

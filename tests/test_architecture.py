@@ -247,6 +247,7 @@ OWN_PATHS = {
     "api.compare: Path": "a file of priors that the user names",
     "api.fund: Path": "a file of priors that the user names",
     "api.watch: Path": "files of priors and positions that the user names",
+    "api.plot: Path": "a place that the user names",
     "api.run: Path": "a place that the user names",
     "cli.supervise: Path": "the number of a process",
     "durable: with_name": "the hidden name beside a path",

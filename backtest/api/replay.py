@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
+from backtest.api.fields import ScenarioFields
 from backtest.api.run import Run
+from backtest.catalogue.events import window_of_date
 from backtest.catalogue.priors import read_priors
+from backtest.errors import UsageError
 from backtest.run.execute import execute
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
+from backtest.scenario.amounts import plain_number
 from backtest.scenario.reading import check_values
 from backtest.studies.draws import BOOK_SIZE, DrawRequest, check_size, started
+from backtest.studies.study import STUDIES, StudyRequest
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,21 +25,28 @@ if TYPE_CHECKING:
 def replay(
     event: str = "2025-10-10",
     *,
-    positions: pl.DataFrame | int | None = None,
+    positions: pl.DataFrame | Path | str | int | None = None,
+    seeds: int = 0,
+    grid: bool = False,
     draws: int = 0,
     draw_positions: int = BOOK_SIZE,
     priors: Path | str | None = None,
     fresh: bool = False,
-    **fields: Any,
+    **fields: Unpack[ScenarioFields],
 ) -> Run:
     """Replay a crash and return the run.
 
     Parameters
     ----------
     event
-        Id, date or alias of the catalogue.
+        Id, date or alias of the catalogue; a date runs the window that holds it.
     positions
-        A book as a polars frame with the columns of an imported file, or the size of the synthetic one.
+        A book as a polars frame with the columns of an imported file, the path of such a file, or the size of the
+        synthetic one.
+    seeds
+        Runs with the seeds from the scenario's own upwards, for bands over seeds; 0: those that are stored stay.
+    grid
+        Whether to run the event's sensitivity grid: ``run.studies.grid`` has its rows.
     draws
         How often to draw what is not known, for bands: ``run.draws`` has a row for each; 0: draws that are stored stay.
     draw_positions
@@ -53,21 +65,44 @@ def replay(
     ConfigError
         For an unknown field, or a value out of range.
     UsageError
-        For one draw, which has no band.
+        For one draw or seed, which has no band, or a study of a book given as a frame.
+
+    Examples
+    --------
+    ``replay("2025-10-10", venue="bybit", fund_start_usd="50M", draws=16)`` has bands in ``run.queries.draw_spread()``.
     """
-    if isinstance(positions, int):
-        fields["positions"], positions = positions, None
-    values = check_values({key: value for key, value in fields.items() if value is not None}, "replay()")
+    given: dict[str, Any] = {key: value for key, value in fields.items() if value is not None}
+    book: pl.DataFrame | None = None
+    if isinstance(positions, str | Path | int):
+        size = positions if isinstance(positions, int) else plain_number(str(positions))
+        given |= {"positions_file": str(positions)} if size is None else {"positions": size}
+    else:
+        book = positions
+    values = {**window_of_date(event), **check_values(given, "replay()")}
     check_size(draws)
+    if seeds == 1:
+        raise UsageError("replay(): seeds = 1 has no band; give 2 or more, or 0 for none")
     request = DrawRequest(
         size=draws,
         priors=read_priors(None if priors is None else Path(priors)),
         book_size=draw_positions,
-        positions=positions,
+        positions=book,
         fresh=fresh,
     )
-    prepared = prepare(resolve(event, values), positions)
-    if not draws:
-        return Run.of(execute(prepared, fresh=fresh))
-    with started(prepared, values, request) as job:
-        return Run.of(job.store(execute(prepared, fresh=fresh)))
+    resolved = resolve(event, values)
+    wanted = {"seeds": seeds} if seeds else {}
+    wanted |= {"grid": 1} if grid else {}
+    for name in wanted:
+        STUDIES[name].runner().check(resolved)
+    if wanted and book is not None:
+        raise UsageError("replay(): seeds and grid run a book anew; give it as a file, not as a frame")
+    prepared = prepare(resolved, book)
+    if draws:
+        with started(prepared, values, request) as job:
+            run = job.store(execute(prepared, fresh=fresh))
+    else:
+        run = execute(prepared, fresh=fresh)
+    for name, size in wanted.items():
+        study = StudyRequest(resolved=resolved, overrides=values, market=prepared.market, first=run, size=size)
+        run = STUDIES[name].runner().run(study)
+    return Run.of(run)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
+from backtest.api.plot import Plots
+from backtest.api.questions import Questions
 from backtest.run.run import StoredRun
 from backtest.run.run import open_run as open_stored
 from backtest.run.summary import block
@@ -15,9 +17,20 @@ class Run(StoredRun):
 
     Examples
     --------
-    ``run.adl_fills`` is a polars frame, ``run.query("fund_balance")`` the answer of a query file,
-    ``run.sql("select count(*) from liquidations")`` anything else, ``run.to_pandas("steps")`` a pandas frame.
+    ``run.adl_fills`` is a polars frame, ``run.queries.fund_balance()`` or ``run.query("fund_balance")`` the answer of a
+    query file, ``run.sql("select count(*) from liquidations")`` anything else, ``run.to_pandas("steps")`` a pandas
+    frame, ``run.plot.price()`` a figure of the report.
     """
+
+    @property
+    def queries(self) -> Questions:
+        """Return the named queries as methods."""
+        return Questions(self.query)
+
+    @property
+    def plot(self) -> Plots:
+        """Return the figures of the report as methods."""
+        return Plots(self)
 
     @classmethod
     def of(cls, stored: StoredRun) -> Run:
@@ -34,11 +47,12 @@ class Run(StoredRun):
         return block(self)
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(repr(self))}</pre>"
+        picture = "".join(self.plot.price().drawings[:1])
+        return f'<pre>{escape(repr(self))}</pre><div style="background:#ffffff;max-width:640px">{picture}</div>'
 
 
 def open_run(name: str = "latest") -> Run:
-    """Open a run by id, unique prefix of an id, path, or ``latest``.
+    """Open a run by id, unique prefix of an id, label, path, or ``latest``.
 
     Raises
     ------

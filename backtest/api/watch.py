@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
+from backtest.api.fields import ScenarioFields
 from backtest.catalogue.priors import read_priors
 from backtest.run.resolve import resolve
 from backtest.scenario.position_text import read_position
@@ -29,7 +30,7 @@ def watch(
     draw_positions: int = BOOK_SIZE,
     priors: Path | str | None = None,
     workers: int | None = None,
-    **fields: Any,
+    **fields: Unpack[ScenarioFields],
 ) -> Watched:
     """Watch positions of mine in the crowd of a crash, over draws and over leverage.
 

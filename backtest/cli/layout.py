@@ -158,7 +158,7 @@ def _wrapped(cells: Cells, widths: Sequence[int]) -> Iterator[str]:
     grid.add_row(*(Text("\n" * (most - name.count("\n")) + name) for name in cells.names))
     grid.add_row(*(Rule(characters="-", style="none") for _ in cells.names))
     for row in zip(*cells.texts, strict=True):
-        grid.add_row(*map(Text, row))
+        grid.add_row(*(Text(_folded(text, width)) for text, width in zip(row, widths, strict=True)))
     page = io.StringIO()
     Console(file=page, width=_total(widths) + GAP, color_system=None, legacy_windows=False).print(grid)
     for line in page.getvalue().splitlines():
@@ -168,6 +168,13 @@ def _wrapped(cells: Cells, widths: Sequence[int]) -> Iterator[str]:
 def is_one_row(cells: Cells) -> bool:
     """Return whether a table reads better as names and values."""
     return len(cells.names) > 1 and len(cells.texts[0]) == 1
+
+
+def _folded(text: str, width: int) -> str:
+    """Return a text whose names that are too long for a column are broken behind underscores."""
+    if "_" not in text or max(map(len, text.split()), default=0) <= width:
+        return text
+    return " ".join("\n".join(broken(word, width)) if len(word) > width else word for word in text.split(" "))
 
 
 def as_list(cells: Cells, width: int | None = None) -> str:

@@ -72,7 +72,7 @@ def query(name: str | None, run: str, given: tuple[str, ...], addresses: bool, b
 
 def _list(queries: Sequence[Query], output: Output) -> None:
     """List questions: for a reader in groups with an example of each."""
-    from backtest.cli.questions import GROUPS, example, group_of, parameters
+    from backtest.cli.questions import GROUPS, example, filled, group_of, parameters
 
     rows = [
         {"name": each.name, "group": group_of(each.name), "title": each.title, "parameters": parameters(each),
@@ -86,7 +86,7 @@ def _list(queries: Sequence[Query], output: Output) -> None:
     for group in GROUPS:
         mine = [row for row in rows if row["group"] == group]
         text += f"\n{group}\n" * bool(mine)
-        text += "".join(f"  {row['title']}\n    {row['example']}\n" for row in mine)
+        text += "".join(f"{filled(row['title'], 2)}{filled(row['example'], 4)}" for row in mine)
     page(text.lstrip("\n"), output)
 
 

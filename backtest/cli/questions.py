@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import textwrap
 from typing import TYPE_CHECKING
 
 from backtest.formatting import readable
@@ -21,6 +22,7 @@ GROUPS = {  # by patterns of names; a question belongs to the first group that f
     "fund and vault": ("fund_*", "vault_*", "funding_*"),
     "prices and data": ("*",),
 }
+WIDTH = 80  # of a line
 EXAMPLES = {"symbol": "BTC", "start": "2025-10-10T21:15", "end": "2025-10-10T21:27", "account_id": "7", "wave_id": "1",
             "limit": "5", "name": "hedge"}  # fmt: skip
 
@@ -58,3 +60,22 @@ def parameters(query: Query) -> str:
 def _parameter(param: Param) -> str:
     default = "required" if param.required else f"= {param.note or readable(param.default)}"
     return f"{param.name} {param.type} {default}"
+
+
+def filled(text: str, indent: int) -> str:
+    r"""Return a line behind an indent, a long one of a command continued on the next.
+
+    Examples
+    --------
+    >>> filled("Who was closed?", 2)
+    '  Who was closed?\n'
+    """
+    if indent + len(text) <= WIDTH:
+        return f"{' ' * indent}{text}\n"
+    if text.startswith("crashbook"):
+        head, *words = text.split(" --param ")
+        lines = [head, *(f"--param {word}" for word in words)]
+    else:
+        lines = textwrap.wrap(text, WIDTH - indent)
+    end = " \\\n" if text.startswith("crashbook") else "\n"
+    return end.join(" " * (indent + 2 * bool(at)) + line for at, line in enumerate(lines)) + "\n"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Number = int | float | Decimal
 SYMBOL = re.compile(r"[\w-]+/[\w-]+:[\w-]+")
-ROUNDED = 6  # significant digits of a number without a known unit
+ROUNDED = 5  # significant digits of a number without a known unit
 AS_THEY_ARE = ("_id", "seed", "number", "year", "_no")  # ends of names of whole numbers that count nothing
 
 
@@ -52,7 +52,7 @@ def share(value: Number) -> str:
 
 
 def plain(value: Number) -> str:
-    """Return a number with thousands separators and at most six significant digits after a point.
+    """Return a number with thousands separators and at most five significant digits after a point.
 
     Examples
     --------

@@ -123,9 +123,12 @@ class StoredRun:
             raise UnknownNameError("table", name, [*TABLES, *VIEWS])
         return read_table(self.path, name, self.meta.tables[name].rows)
 
-    def to_pandas(self, name: str) -> pd.DataFrame:
-        """Return a table, view or query as a pandas frame."""
-        return (self.table(name) if name in TABLES else self.query(name)).to_pandas()
+    def to_pandas(self, name: str, *, exact: bool = False) -> pd.DataFrame:
+        """Return a table, view or query as a pandas frame: money as float64, or ``exact`` as decimals."""
+        import polars.selectors as cs
+
+        frame = self.table(name) if name in TABLES else self.query(name)
+        return (frame if exact else frame.with_columns(cs.decimal().cast(float))).to_pandas()
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """Return a connection of its own with the run's tables and views, locked: nothing but reading.
