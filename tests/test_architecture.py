@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -93,13 +94,19 @@ def modules(package: Path = PACKAGE) -> dict[str, Path]:
     }
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """Return the tree of a module, read once for all tests."""
+    return ast.parse(path.read_text("utf-8"))
+
+
 def imports(package: Path = PACKAGE) -> Imports:
     """Return what each module imports of its own package, inside functions and for types too."""
     known = modules(package)
     out: Imports = {}
     for name, path in known.items():
         found: set[str] = set()
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ImportFrom) and node.module:
                 found |= {full if (full := f"{node.module}.{alias.name}") in known else node.module
                           for alias in node.names}  # fmt: skip
@@ -142,7 +149,7 @@ def writes(package: Path = PACKAGE) -> set[str]:
         f"{name.partition('.')[2]}: {called}"
         for name, path in modules(package).items()
         if name != "backtest.durable"
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Call) and (called := _changing(node))
     }
 
@@ -181,7 +188,7 @@ def test_only_the_named_modules_are_loose() -> None:
 def test_every_package_says_what_it_is_for() -> None:
     silent = []
     for path in PACKAGE.rglob("__init__.py"):
-        tree = ast.parse(path.read_text("utf-8"))
+        tree = parsed(path)
         names = [target.id for node in tree.body if isinstance(node, ast.Assign)
                  for target in node.targets if isinstance(target, ast.Name)]  # fmt: skip
         if len(ast.get_docstring(tree) or "") < 60 or "__all__" not in names:
@@ -192,7 +199,7 @@ def test_every_package_says_what_it_is_for() -> None:
 def test_every_package_names_its_modules() -> None:
     unnamed = []
     for path in PACKAGE.rglob("__init__.py"):
-        public = next(ast.literal_eval(node.value) for node in ast.parse(path.read_text("utf-8")).body
+        public = next(ast.literal_eval(node.value) for node in parsed(path).body
                       if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__")  # fmt: skip
         inside = {file.stem for file in path.parent.glob("*.py")} | {
             file.parent.name for file in path.parent.glob("*/__init__.py")
@@ -276,7 +283,7 @@ def paths(package: Path = PACKAGE) -> set[str]:
         f"{name.partition('.')[2]}: {joined}"
         for name, path in modules(package).items()
         if name != "backtest.assets"
-        for nodes in [[*ast.walk(ast.parse(path.read_text("utf-8")))]]
+        for nodes in [[*ast.walk(parsed(path))]]
         for known in [_path_names(nodes)]
         for node in nodes
         if (joined := _joined(node, known))

@@ -65,6 +65,11 @@ def test_the_same_inputs_are_simulated_again_only_if_asked(workspace: Path) -> N
     assert "on disk already" not in call(*args, "--fresh").stderr
     assert written.stat().st_mtime_ns > before
     assert len(run_ids()) == 1
+    call(*args, "--seed", "2", "-q")
+    assert scenario_of()["seed"] == 2
+    call(*args, "-q")
+    assert scenario_of()["seed"] == 1, "a run shown again becomes the latest"
+    assert len(run_ids()) == 2
 
 
 def test_a_fresh_run_keeps_its_label_and_its_studies(workspace: Path) -> None:
@@ -95,13 +100,6 @@ def test_headlines_for_other_programs(shared: Path) -> None:
     run = open_run()
     assert (row["run_id"], row["adl_usd"], row["folder"]) == (run.run_id, run.summary()["adl_usd"], str(run.path))
     assert row["report"] is None
-
-
-def test_a_run_shown_again_becomes_the_latest(workspace: Path) -> None:
-    for seed in ("1", "2", "1"):
-        call("replay", *SMALL, "--set", "positions=200", "--seed", seed, "-q")
-    assert scenario_of()["seed"] == 1
-    assert len(run_ids()) == 2
 
 
 def test_the_report_goes_where_it_is_asked_to(shared: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,23 +152,27 @@ def test_a_book_from_a_file(workspace: Path, tmp_path: Path) -> None:
 
 
 def test_seeds_add_bands_and_keep_the_run_latest(workspace: Path) -> None:
-    result = call("replay", *SMALL, "--set", "positions=200", "--seeds", "3", "-q")
+    result = call("replay", *SMALL, "--set", "positions=200", "--seeds", "2", "-q")
     assert result.exit_code == 0, result.stderr
-    assert "of 3 runs" in result.stdout
+    assert "of 2 runs" in result.stdout
     assert len(run_ids()) == 1
     run = open_run()
     assert result.stdout.startswith(f"run {run.run_id}\n")
     assert run.studies.seeds is not None
-    assert len(run.studies.seeds.summaries) == 3
+    assert len(run.studies.seeds.summaries) == 2
 
 
-def test_grid_prints_what_each_change_does(workspace: Path) -> None:
+def test_grid_prints_what_each_change_does(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved = resolve("2025-10-10", {"coins": ("BTC", "SOL")})
+    whole = settings(resolved)
+    assert [*whole] == [entry.label for entry in get_event("2025-10-10").sensitivity]
+    some = dict([*whole.items()][::4])  # each is a run of its own
+    monkeypatch.setattr("backtest.studies.grid.settings", lambda resolved: some)
     result = call("replay", "2025-10-10", "--positions", "200", "--coins", "BTC,SOL", *WINDOW, "--grid", "-q")
     assert result.exit_code == 0, result.stderr
-    assert "vaults 5M" in result.stdout
     rows = open_run().studies.grid
     labels = [row.label for row in rows]
-    assert labels == ["nothing: this run", *(entry.label for entry in get_event("2025-10-10").sensitivity)]
+    assert labels == ["nothing: this run", *some]
     assert len({row.run_id for row in rows}) == len(rows)
     assert all(label in result.stdout for label in labels)
 

@@ -88,7 +88,7 @@ MET: Counter[str] = Counter()
 
 @pytest.mark.parametrize(
     ("name", "kind", "size"),
-    [("isolated", worlds(), 60), ("accounts", account_worlds(), 60), ("feedback", feedback_worlds(crossed=True), 20)],
+    [("isolated", worlds(), 60), ("accounts", account_worlds(), 30), ("feedback", feedback_worlds(crossed=True), 12)],
 )
 def test_both_engines_agree_while_holders_leave(name: str, kind: st.SearchStrategy[dict[str, Any]], size: int) -> None:
     @seed(7)

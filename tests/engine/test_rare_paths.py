@@ -86,9 +86,8 @@ def test_ladders_sorted_anew_at_any_drift_change_nothing(monkeypatch: pytest.Mon
 
 
 @pytest.mark.property
-@pytest.mark.parametrize("seed", [5, 17])
-def test_thousands_of_accounts(seed: int, visits: Counter[str]) -> None:
-    check_all(crowd(seed, size=2000, unit=100))
+def test_thousands_of_accounts(visits: Counter[str]) -> None:
+    check_all(crowd(5, size=2000, unit=100))
     assert min(visits[name] for name in ("build", "_set_extras", "_fits_whole", "_fits_not_at_all")) > 10
 
 

@@ -68,6 +68,22 @@ def _value(column: Column, row: dict[str, Any]) -> Any:
     return None if value is None else read(value)
 
 
+FREE: list[tuple[duckdb.DuckDBPyConnection, set[str]]] = []  # connections with empty tables, and their views
+
+
+def _empty() -> duckdb.DuckDBPyConnection:
+    """Return a connection with all tables, without rows, and the functions of queries."""
+    con = duckdb.connect(config={"threads": 1})
+    for table in TABLES.values():
+        con.execute(table.ddl())
+    for name, columns in DRAW_TABLES.items():
+        con.execute(f"CREATE TABLE {name} ({columns})")
+    con.execute(f"CREATE TABLE published_facts ({PUBLISHED})")
+    con.execute(RULES)
+    create_macros(con)
+    return con
+
+
 class Tables:
     """All tables of the schema, empty but for the rows given; ``ask`` runs a query and returns its rows.
 
@@ -75,25 +91,20 @@ class Tables:
     """
 
     def __init__(self, **given: Rows) -> None:
-        self._con = duckdb.connect(config={"threads": 1})
-        self._views: set[str] = set()
+        self._con, self._views = FREE.pop() if FREE else (_empty(), set[str]())
+        self._lent = False
         self._con.execute("BEGIN")
-        for table in TABLES.values():
-            self._con.execute(table.ddl())
-            self.add(table.name, given.pop(table.name, []))
-        for name, columns in DRAW_TABLES.items():
-            self._con.execute(f"CREATE TABLE {name} ({columns})")
-        self._con.execute(f"CREATE TABLE published_facts ({PUBLISHED})")
-        self._con.execute(RULES)
+        for name in TABLES.keys() & given.keys():
+            self.add(name, given.pop(name))
         for rule in given.pop("rules", []):
             self._con.execute("INSERT INTO rules VALUES (?, ?)", [rule.get("threshold"), rule.get("fund_floor_usd")])
         self._con.execute("COMMIT")
         assert not given, f"no such table: {sorted(given)}"
-        create_macros(self._con)
 
     @property
     def con(self) -> duckdb.DuckDBPyConnection:
-        """Return the connection with all views."""
+        """Return the connection with all views; it is not used again, since a test may do with it what it likes."""
+        self._lent = True
         return self._reading(" ".join(VIEWS))
 
     def _reading(self, sql: str) -> duckdb.DuckDBPyConnection:
@@ -103,8 +114,13 @@ class Tables:
         return self._con
 
     def close(self) -> None:
-        """Close the connection."""
-        self._con.close()
+        """Empty the tables and leave the connection to the next test: to make tables and views takes longer."""
+        if self._lent:
+            self._con.close()
+            return
+        for name in (*TABLES, "rules"):
+            self._con.execute(f"DELETE FROM {name}")
+        FREE.append((self._con, self._views))
 
     def add(self, name: str, given: Rows) -> None:
         """Insert rows; what a row leaves out is 0, empty or false."""
@@ -125,6 +141,15 @@ class Tables:
 
 
 Make = Callable[..., Tables]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _closed() -> Iterator[None]:
+    """Close at the end what is left."""
+    yield
+    for con, _ in FREE:
+        con.close()
+    FREE.clear()
 
 
 @pytest.fixture
