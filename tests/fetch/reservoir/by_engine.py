@@ -150,18 +150,23 @@ def _accounts(rng: np.random.Generator, size: Size) -> dict[int, Account]:
 
 
 def _snapshot(accounts: dict[int, Account]) -> Iterator[dict[str, Any]]:
-    """Yield the positions at the snapshot, isolated ones with the price at which they are liquidated."""
+    """Yield the positions at the snapshot with the prices at which they are liquidated, only their own coin moving."""
     for number, account in accounts.items():
+        margins = {
+            coin: exact(COINS[coin][4]) * abs(base(coin, held.lots)) * exact(COINS[coin][0])
+            for coin, held in account.held.items()
+        }
         for coin, held in account.held.items():
             px, *_, rate, most = COINS[coin]
             size, mark, isolated = base(coin, held.lots), exact(px), coin in account.own
-            liquidation = None
-            if isolated:  # collateral + size (px - entry) = rate |size| px
-                liquidation = (size * held.entry - account.own[coin]) / (size - exact(rate) * abs(size))
+            equity = account.own[coin] + size * (mark - held.entry) if isolated else _value(account)
+            others = Fraction(0) if isolated else sum(margins.values(), -margins[coin])
+            # equity + size (px - mark) = rate |size| px + others
+            liquidation = (size * mark - equity + others) / (size - exact(rate) * abs(size))
             yield {
                 "user": user(number), "market": coin, "size": float(size), "notional": float(abs(size) * mark),
                 "entry_price": float(held.entry), "leverage_type": "isolated" if isolated else "cross",
-                "liquidation_price": None if liquidation is None or liquidation <= 0 else float(liquidation),
+                "liquidation_price": None if liquidation <= 0 else float(liquidation),
                 "leverage": most // 2, "funding_pnl": 0.0, "account_value": float(_value(account)),
                 "account_mode": "standard",
             }  # fmt: skip
