@@ -99,8 +99,9 @@ def compare(
 def _write(made: Page) -> None:
     """Write a page and print its path."""
     from backtest.cli.report import relative
+    from backtest.report.index import beside
 
-    print_line(f"report  {relative(made.write())}")
+    print_line(f"report  {relative(beside(made.write()))}")
 
 
 def alternatives(

@@ -74,8 +74,9 @@ def fund(
     if report:
         from backtest.cli.report import relative
         from backtest.report.fund import write
+        from backtest.report.index import beside
 
-        print_line(f"report  {relative(write(found))}")
+        print_line(f"report  {relative(beside(write(found)))}")
 
 
 def _text(found: FundSize) -> str:

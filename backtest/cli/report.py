@@ -40,9 +40,10 @@ def write_report(run: StoredRun, path: Path | None, made: Draft | None = None) -
     """Write the HTML report of a run, by default to the reports folder of the workspace."""
     from backtest.assets import inside, reports_folder
     from backtest.report import render
+    from backtest.report.index import beside
 
     name = f"{run.meta.event.id}-{run.meta.venue.id}-{run.run_id}.html"
-    return render(run, path or inside(reports_folder(), name), made)
+    return beside(render(run, path or inside(reports_folder(), name), made))
 
 
 def page_path(path: Path | None) -> Path | None:

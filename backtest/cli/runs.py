@@ -22,13 +22,16 @@ COLUMNS = ("run_id", "label", "event", "venue", "seed", "positions", "differs", 
 SHOWN = ("run_id", "event", "differs", "liq_usd", "adl_usd", "mb", "written")
 
 
-@command("crashbook runs", "crashbook runs rm 708a latest", "crashbook runs prune --keep 10")
+@command("crashbook runs", "crashbook runs --report", "crashbook runs rm 708a latest", "crashbook runs prune --keep 10")
 @click.argument("action", type=click.Choice(["rm", "prune"]), required=False)
 @click.argument("names", metavar="[RUN]...", nargs=-1)
 @click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Runs that prune keeps, the newest.")
 @click.option("--all", "everything", is_flag=True, help="List the runs of seeds and grids too.")
+@click.option("--report", is_flag=True, help="Write reports/index.html, which lists runs and reports, too.")
 @output_options
-def runs(action: str | None, names: tuple[str, ...], keep: int | None, everything: bool, output: Output) -> None:
+def runs(
+    action: str | None, names: tuple[str, ...], keep: int | None, everything: bool, report: bool, output: Output
+) -> None:
     """List the run folders, the newest last, or remove some.
 
     The column differs names what is not the event's default. Runs of a study stand under the run that it
@@ -59,6 +62,11 @@ def runs(action: str | None, names: tuple[str, ...], keep: int | None, everythin
         emit(table_of(list(map(_brief, rows)), SHOWN), output)
     else:
         emit(table_of(list(map(dataclasses.asdict, rows)), COLUMNS), output)
+    if report:
+        from backtest.cli.report import relative
+        from backtest.report.index import write
+
+        print_line(f"report  {relative(write())}")
 
 
 def _brief(row: ListedRun) -> dict[str, Any]:

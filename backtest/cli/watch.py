@@ -100,9 +100,10 @@ def watch(
             note(each, output)
     if report:
         from backtest.cli.report import relative
+        from backtest.report.index import beside
         from backtest.report.watch import write
 
-        print_line(f"report  {relative(write(found))}")
+        print_line(f"report  {relative(beside(write(found)))}")
 
 
 def leverages_of(text: str) -> tuple[float, ...]:

@@ -2,7 +2,7 @@
 
 ``page`` renders the template, ``findings`` asks each query once, ``markup`` and ``tables`` write HTML, ``sections`` has
 a file per question, ``figures`` a file per family of drawings; ``compare``, ``fund`` and ``watch`` are the pages of the
-questions of these names.
+questions of these names, ``index`` lists all runs and pages.
 Matplotlib and the template engine are imported when a report is made, not before.
 """
 
@@ -22,6 +22,7 @@ __all__ = [
     "findings",
     "fund",
     "glossary",
+    "index",
     "marks",
     "markup",
     "page",

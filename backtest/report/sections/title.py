@@ -23,10 +23,19 @@ class Badge:
 
 
 @dataclass(frozen=True, slots=True)
+class Heading:
+    """What stands above a page that is not of one event."""
+
+    title: str
+    summary: str
+    grade: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Title:
     """Contents of the title band; ``command`` is what was asked."""
 
-    event: Event
+    event: Event | Heading
     facts: dict[str, Any]
     labels: list[Badge]
     notes: tuple[str, ...]
