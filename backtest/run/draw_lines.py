@@ -133,7 +133,9 @@ def _published(run: StoredRun, draws: Draws) -> list[Line]:
 def _beside(total: PublishedTotal, draws: Draws) -> str:
     sums = [total.of({fact: values[k] for fact, values in draws.compared.items()}) for k in range(len(draws))]
     known = [value for value in sums if value is not None]
-    return f"here {_usd_band(*np.quantile(known, (0.05, 0.5, 0.95)).tolist())}" if known else "no draw has it"
+    if not known:
+        return "no draw has it"
+    return f"here {_usd_band(*np.quantile(known, (0.05, 0.5, 0.95)).tolist())}".replace(" USD (", " (")
 
 
 def _cliffs(run: StoredRun) -> str:
