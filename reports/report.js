@@ -235,7 +235,7 @@ const draw = () => {
     panel.brush.setAttribute("d", ends ? `M${ends[0]} ${panel.top}H${ends[1]}V${panel.bottom}H${ends[0]}z` : "");
   }
   for (const box of boxes) {
-    const near = panels.filter(panel => panel.box === box && panel.svg.clientWidth && panel.cross.getAttribute("d"));
+    const near = panels.filter(panel => panel.box === box && panel.svg.checkVisibility() && panel.cross.getAttribute("d"));
     const lines = near.flatMap(panel => {
       const x = panel.left + (state.at - panel.from) / (panel.to - panel.from) * (panel.right - panel.left);
       return panel.reads.filter(read => x >= read.x && x < read.end).map(read => read.title);
@@ -246,7 +246,7 @@ const draw = () => {
     const time = state.anchor === null ? `${clock(state.at)} UTC` : `${[state.anchor, state.at].sort((a, b) => a - b).map(each => clock(each)).join(" to ")} UTC`;
     read.replaceChildren(make("b", { textContent: time }), ...lines.map(line => make("span", { textContent: line })));
     const first = near[0], left = xOf(first, state.at) < (first.left + first.right) / 2;
-    read.classList.toggle("right", near.length > 2 || left);
+    read.classList.toggle("right", left);
   }
 };
 
@@ -265,7 +265,7 @@ const zoom = (view, far = state.far) => {
 };
 
 const point = (at, anchor = state.anchor) => { state.at = at; state.anchor = anchor; draw(); };
-const shownPanels = box => panels.filter(panel => panel.box === box && panel.svg.clientWidth);
+const shownPanels = box => panels.filter(panel => panel.box === box && panel.svg.checkVisibility());
 
 for (const box of boxes) {
   const window = box.querySelector("details.window"), summary = window?.querySelector("summary");

@@ -198,6 +198,8 @@ def test_the_mouse_reads_one_time_in_all_panels_and_zooms_them_together(page: An
         reads = page.evaluate(READS)
         assert len({read[0] for read in reads}) == 1
         assert len(reads) >= 3
+        assert all(len(read) == len(set(read)) for read in reads)
+        assert sum(line.startswith("BTC trade ") for read in reads for line in read) == 1
         lines |= {line for read in reads for line in read}
     for word in ("BTC trade ", "SOL trade ", " mark ", "longs ", "total ", "equity ", "cash ", "ratio "):
         assert any(word in line for line in lines), word

@@ -86,7 +86,9 @@ class Drawing:
         clocks = {n: self._clock(axes) for n, axes in enumerate(self.all_axes) if axes.clock is not None}
         prefix = f"f{zlib.crc32(f'{self.width.name} {self.label} {clocks}'.encode()):08x}"
         size = {"width": self.width.px, "height": self.height}
-        return themed(out.getvalue(), **size, label=self.label, prefix=prefix, hovers=self.hovers, clocks=clocks)
+        # On a phone nothing points; a tap reads a time axis, by the script.
+        hovers = [hover for hover in self.hovers if hover.axes in clocks or not self.width.narrow]
+        return themed(out.getvalue(), **size, label=self.label, prefix=prefix, hovers=hovers, clocks=clocks)
 
     def _clock(self, axes: Axes) -> str:
         """Return where the time axis of axes stands, for the script: pixels left and right, seconds, pixels of y."""

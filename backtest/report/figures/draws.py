@@ -8,6 +8,7 @@ import polars as pl
 from backtest.formatting import minus, whole_usd
 from backtest.report.figures.axes import Box
 from backtest.report.figures.drawing import (
+    Array,
     Drawing,
     bars,
     clock,
@@ -46,8 +47,6 @@ def adl_by_capital(*, draw_adl_by_capital: pl.DataFrame, width: Width = WIDE) ->
     label(axes, 0, 1, "closed by ADL, M USD", "adl-text", dy=12, bold=True, within="axes")
     words = "capital of the vault, M USD; full dots: it died, line: median of neighbours"
     number_axis(axes, 8, divisor=MILLION, name="capital, M USD" if width.narrow else words)
-    if width.narrow:
-        return d  # nothing points on a phone; the table has each vault
     half = np.ptp(axes.x) / 160
     titles = [
         minus(f"draw {k}: capital {whole_usd(a)} · lowest equity {whole_usd(b)} · ADL {whole_usd(c)}")
@@ -56,8 +55,24 @@ def adl_by_capital(*, draw_adl_by_capital: pl.DataFrame, width: Width = WIDE) ->
             strict=True,
         )
     ]  # fmt: skip
-    d.hover(axes, capital - half, capital + half, titles)
+    seen = _apart(capital, half)
+    d.hover(axes, capital[seen] - half, capital[seen] + half, [titles[i] for i in seen])
     return d
+
+
+def _apart(places: Array, least: float) -> list[int]:
+    """Return of places in ascending order those that are at least so far from the one before.
+
+    Examples
+    --------
+    >>> _apart(np.array([0.0, 1.0, 2.0, 5.0]), 2.0)
+    [0, 2, 3]
+    """
+    kept: list[int] = []
+    for i, place in enumerate(places.tolist()):
+        if not kept or place - places[kept[-1]] >= least:
+            kept.append(i)
+    return kept
 
 
 def adl_minutes(*, draw_adl_by_minute: pl.DataFrame, width: Width = WIDE) -> Drawing:
