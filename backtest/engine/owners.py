@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from backtest.engine.columns import present
 from backtest.engine.records import ACCOUNT, NONE
-from backtest.mechanics.exact import ROOT, Bools, Ints, mul_div_each
-
-FEW = 64  # slices that are cut faster one by one
+from backtest.mechanics.exact import Ints, cut_in_turn
 
 
 @dataclass(slots=True)
@@ -95,30 +91,5 @@ def cut_entry_values(rows: Ints, lots: Ints, held: Ints, value: Ints) -> Ints:
     [30, 50, 71]
     """
     out, partial = value.copy(), (lots < held).nonzero()[0]
-    if len(partial) > FEW:
-        alone = _alone(rows[partial]) & (held[partial] < ROOT)
-        once = partial[alone]
-        out[once] = mul_div_each(value[once], lots[once], held[once])
-        partial = partial[~alone]
-    columns = (column[partial].tolist() for column in (rows, lots, held, value))
-    left: dict[int, tuple[int, int]] = {}  # by row, lots and entry value after the slices so far
-    cut, row, lots_left, value_left = [], NONE, 0, 0
-    for each, k, all_lots, all_value in zip(*columns, strict=True):
-        if each != row:  # slices of a row mostly follow each other
-            left[row] = lots_left, value_left
-            row, (lots_left, value_left) = each, left.get(each, (all_lots, all_value))
-        part = value_left * k // lots_left
-        cut.append(part)
-        lots_left, value_left = lots_left - k, value_left - part
-    out[partial] = cut
-    return out
-
-
-def _alone(rows: Ints) -> Bools:
-    """Return which rows come once."""
-    order = rows.argsort(kind="stable")
-    same = np.zeros(len(rows) + 1, dtype=bool)
-    same[1:-1] = rows[order[1:]] == rows[order[:-1]]
-    out = np.empty(len(rows), dtype=bool)
-    out[order] = ~(same[1:] | same[:-1])
+    out[partial] = cut_in_turn(rows[partial], lots[partial], held[partial], value[partial])
     return out

@@ -16,6 +16,7 @@ Bools = npt.NDArray[np.bool_]
 QUANTA_PER_USD = 1_000_000
 RATE_ONE = 1_000_000_000  # rates are integers in 1e-9
 LIMIT = 2**62
+FEW = 32  # rows whose slices are cut faster one by one
 ROOT = 2**31  # two numbers below it have a product within the limit
 MILLIONTH = 1_000_000  # the funding index counts in 1e-6 quanta per lot
 
@@ -73,7 +74,7 @@ def mul_div(amounts: Ints, numerator: int, denominator: int) -> Ints:
 def mul_div_each(amounts: Ints, numerators: Ints, denominators: Ints) -> Ints:
     """Return ``floor(amount * numerator / denominator)`` element by element without leaving 64 bits.
 
-    For ``0 <= numerator <= denominator < ROOT`` and amounts of 0 or more: the amount is split by the denominator.
+    For ``0 <= numerator <= denominator < ROOT``: the amount is split by the denominator.
 
     Examples
     --------
@@ -82,6 +83,35 @@ def mul_div_each(amounts: Ints, numerators: Ints, denominators: Ints) -> Ints:
     """
     whole = amounts // denominators
     out: Ints = whole * numerators + (amounts - whole * denominators) * numerators // denominators
+    return out
+
+
+def cut_in_turn(rows: Ints, lots: Ints, held: Ints, value: Ints) -> Ints:
+    """Return the value that leaves with each slice of some rows: floor(value left x lots / lots left), one by one.
+
+    ``held`` and ``value`` are those of each slice's row before any slice; slices of a row are in order. The first
+    slices of all rows are cut at once, then the second ones, as long as there are many.
+
+    Examples
+    --------
+    >>> rows, whole = np.array([7, 8, 7]), (np.array([10, 6, 10]), np.array([101, 50, 101]))
+    >>> cut_in_turn(rows, np.array([3, 5, 7]), *whole).tolist()
+    [30, 41, 71]
+    """
+    order, out = rows.argsort(kind="stable"), np.empty_like(value)
+    first = np.diff(rows[order], prepend=-1).nonzero()[0]
+    next_, end = first, np.append(first, len(rows))[1:]
+    left, rest = held[order[first]], value[order[first]]
+    while len(next_) > FEW and int(left.max()) < ROOT:
+        at = order[next_]
+        out[at] = mul_div_each(rest, lots[at], left)
+        left, rest, next_ = left - lots[at], rest - out[at], next_ + 1
+        more = (next_ < end).nonzero()[0]
+        next_, end, left, rest = next_[more], end[more], left[more], rest[more]
+    for begin, stop, lots_left, value_left in zip(*(each.tolist() for each in (next_, end, left, rest)), strict=True):
+        for at, k in zip(order[begin:stop].tolist(), lots[order[begin:stop]].tolist(), strict=True):
+            out[at] = part = value_left * k // lots_left
+            lots_left, value_left = lots_left - k, value_left - part
     return out
 
 

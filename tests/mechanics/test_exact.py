@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.mechanics.exact import exact_sum, half_even, half_even_array, isqrt_ratio, mul_rate, mul_rate_up
+from backtest.mechanics.exact import (
+    cut_in_turn,
+    exact_sum,
+    half_even,
+    half_even_array,
+    isqrt_ratio,
+    mul_rate,
+    mul_rate_up,
+)
 from backtest.mechanics.impact import linear, no_impact, square_root
 from backtest.mechanics.path import freed, previous_mark, trade_at
 
@@ -92,3 +100,25 @@ def test_trade_price_at_a_fraction(start: int, end: int, length: int, data: st.D
     passed = data.draw(st.lists(st.integers(0, length), min_size=1))
     out = trade_at(start, end, np.array(passed), np.full(len(passed), length))
     assert out.tolist() == [round(start + (end - start) * Fraction(p, length)) for p in passed]
+
+
+def test_slices_of_many_rows_are_cut_as_one_by_one() -> None:
+    rng = np.random.default_rng(5)
+    rows = np.repeat(np.arange(60), rng.integers(1, 6, 60))
+    lots = rng.integers(1, 2**20, len(rows))
+    totals, values = (
+        np.bincount(rows, lots).astype(np.int64) + rng.integers(0, 2, 60),
+        rng.integers(-(2**40), 2**61, 60),
+    )
+    values[::7] = 0
+    totals[3] = 2**32  # no product of it fits: from then on one by one
+    order = rng.permutation(len(rows))
+    rows, lots = rows[order], lots[order]
+    left, rest, expected = totals.tolist(), values.tolist(), []
+    for row, k in zip(rows.tolist(), lots.tolist(), strict=True):
+        expected.append(rest[row] * k // left[row])
+        left[row], rest[row] = left[row] - k, rest[row] - expected[-1]
+    assert cut_in_turn(rows, lots, totals[rows], values[rows]).tolist() == expected
+    others = rows != 3
+    rows, lots = rows[others], lots[others]
+    assert cut_in_turn(rows, lots, totals[rows], values[rows]).tolist() == np.array(expected)[others].tolist()

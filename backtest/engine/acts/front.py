@@ -118,7 +118,8 @@ class Front:
         self.figures = self._figures(self.inside)
         self.outside = self.held > 0
         self.outside[self.inside] = False
-        self.others, self.others_lots = int(np.count_nonzero(self.outside)), int(self.held[self.outside].sum())
+        self.others = int(np.count_nonzero(self.outside))
+        self.others_lots = int(self.held.sum()) - int(self.held[self.inside].sum())
 
     def _scores(self, figures: Figures, low: int, high: int, least_per_lot: float) -> Floats:
         """Return what scores cannot exceed between two values of a lot; inf where a position may be insolvent.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from backtest.mechanics.exact import Ints
+from backtest.mechanics.exact import Ints, cut_in_turn
 
 MANY = 16  # bankrupts in a wave from which matching at once pays
 
@@ -178,20 +178,14 @@ def match_at_once(claims: Claims, lots: list[int]) -> Matches:
     k = np.diff(cuts, prepend=0)
     number, place = np.searchsorted(ends, cuts), np.searchsorted(stops, cuts)
     part = due[number]
-    cut_up = np.flatnonzero(k < wanted[number])  # slices of bankrupts cut by a candidate's end: floors, one by one
-    parts, last = [], -1
-    left = rest = 0
-    for n, lots_ in zip(number[cut_up].tolist(), k[cut_up].tolist(), strict=True):
-        if n != last:
-            left, rest, last = claims.lots[n], claims.bankruptcy_values[n], n
-        taken = rest * lots_ // left
-        parts.append(taken)
-        left, rest = left - lots_, rest - taken
-    part[cut_up] = parts
+    cut_up = np.flatnonzero(k < wanted[number])  # slices of bankrupts cut by a candidate's end
+    part[cut_up] = cut_in_turn(number[cut_up], k[cut_up], wanted[number[cut_up]], part[cut_up])
     amount = part if claims.close_value_per_lot is None else k * claims.close_value_per_lot
     out = Matches(bankrupt=number, place=place, lots=k, close_value=amount, bankruptcy_value=part)
     for n in range(int(np.searchsorted(ends, total, side="right")), len(wanted)):
-        out.unmatched.append((n, left, rest) if n == last else (n, claims.lots[n], claims.bankruptcy_values[n]))
+        mine = slice(int(np.searchsorted(number, n)), None)  # of the first one that is left: the last slices
+        taken, paid = int(k[mine].sum()), int(part[mine].sum())
+        out.unmatched.append((n, claims.lots[n] - taken, claims.bankruptcy_values[n] - paid))
     return out
 
 
