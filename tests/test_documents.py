@@ -8,6 +8,8 @@ import pytest
 
 from backtest.cli.program import crashbook
 from tests.documents import ROOT, masked, pages, rendered
+from tests.notebooks import notebooks, read, stored, texts
+from tests.notebooks import run as run_cells
 
 
 @pytest.mark.slow
@@ -23,3 +25,9 @@ def test_every_command_is_shown() -> None:
 
 def test_the_first_page_is_read_in_one_sitting() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_a_notebook_shows_what_its_cells_give(path: Path) -> None:
+    notebook = read(path)
+    assert texts(run_cells(notebook)) == texts(stored(notebook)), "python -m tests.notebooks writes the outputs"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from backtest.catalogue.priors import read_priors
 from backtest.errors import UsageError
 from backtest.scenario.reading import check_values
 from backtest.studies.alternatives import Alternative, named, policies, venues
-from backtest.studies.compared import COLUMNS, compared
+from backtest.studies.compared import COLUMNS, Compared, compared
 from backtest.studies.draws import BOOK_SIZE
 from backtest.studies.paired import DRAWS, Paired, PairedRequest
 from backtest.studies.paired import compare as run_pairs
@@ -28,12 +28,27 @@ class Comparison:
 
     ``rows`` has a row for each metric, class of accounts and alternative: the spread over draws, the difference from
     the base within each draw and the share of draws in which it is lower and higher. ``draws`` has a row for each
-    alternative and draw with all metrics, null where one has no value.
+    alternative and draw with all metrics, null where one has no value. Both come from ``answer`` and ``paired``.
     """
 
     alternatives: tuple[str, ...]
     rows: pl.DataFrame
     draws: pl.DataFrame
+    answer: Compared = field(repr=False)
+    paired: Paired = field(repr=False)
+
+    def report(self, path: Path | str | None = None) -> Path:
+        """Write the page of the comparison and return its path, by default in the reports folder of the workspace."""
+        from backtest.report.compare import Page
+
+        return Page.of_draws(self.answer, self.paired).write(None if path is None else Path(path))
+
+    def _repr_html_(self) -> str:
+        from backtest.report.cell import alone
+        from backtest.report.compare import differences
+
+        draw = differences(self.answer)
+        return alone(draw) if draw else "<p>no alternative differs from the base in any draw</p>"
 
     def figure(self, metric: str) -> pl.DataFrame:
         """Return the rows of a metric over all accounts, one for each alternative."""
@@ -127,4 +142,4 @@ def _answer(paired: Paired) -> Comparison:
         for k, name in enumerate(paired.alternatives)
         for at, seed in enumerate(paired.seeds)
     ]
-    return Comparison(paired.alternatives, rows, pl.DataFrame(draws).fill_nan(None))
+    return Comparison(paired.alternatives, rows, pl.DataFrame(draws).fill_nan(None), answer, paired)

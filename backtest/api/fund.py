@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from backtest.catalogue.priors import read_priors
 from backtest.scenario.reading import check_values
 from backtest.studies.draws import BOOK_SIZE
 from backtest.studies.fund_rows import curve, draw_rows, finite
-from backtest.studies.fund_size import SHARE, FundRequest, fund_size
+from backtest.studies.fund_size import SHARE, FundRequest, FundSize, fund_size
 from backtest.studies.paired import DRAWS
 from backtest.studies.pool import CAUSES
 
@@ -26,7 +26,7 @@ class FundAnswer:
 
     ``needed_usd`` is the smallest size without ADL in the wanted share of the draws, ``sufficient_usd`` the one from
     which what remains is ADL that no size prevents; None if no size tried is. ``curve`` has a row for each size,
-    ``draws`` one for each draw, ``causes`` one for each cause of ADL.
+    ``draws`` one for each draw, ``causes`` one for each cause of ADL; ``found`` is what they come from.
     """
 
     pool: str
@@ -36,6 +36,19 @@ class FundAnswer:
     curve: pl.DataFrame
     draws: pl.DataFrame
     causes: pl.DataFrame
+    found: FundSize = field(repr=False)
+
+    def report(self, path: Path | str | None = None) -> Path:
+        """Write the page of the study and return its path, by default in the reports folder of the workspace."""
+        from backtest.report.fund import write
+
+        return write(self.found, None if path is None else Path(path))
+
+    def _repr_html_(self) -> str:
+        from backtest.report.cell import alone
+        from backtest.report.fund import curve_of
+
+        return alone(lambda width: curve_of(self.found, width))
 
 
 def fund(
@@ -118,4 +131,5 @@ def fund(
         curve=pl.DataFrame(curve(found)),
         draws=pl.DataFrame(draw_rows(found)),
         causes=pl.DataFrame(causes, schema=kinds),
+        found=found,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,9 @@ from backtest.assets import inside, reports_folder
 from backtest.catalogue.events import get_event
 from backtest.report import markup as m
 from backtest.report.figures.compare import Curve, lorenz_panels
+from backtest.report.figures.drawing import Drawing
 from backtest.report.figures.panels import Row, strips
+from backtest.report.figures.style import Width
 from backtest.report.marks import cell, change, level, number, plain
 from backtest.report.page import page_of, save
 from backtest.report.sections.title import Title
@@ -101,21 +103,26 @@ class Page:
 # --- sections ------------------------------------------------------------------------------------------------
 
 
+def differences(found: Compared) -> Callable[[Width], Drawing] | None:
+    """Return what draws the differences from the base, a panel for each alternative; None where nothing differs."""
+    base, others = found.alternatives[0], found.alternatives[1:]
+    rows = [Row(label_of(name), "adl", tuple(map(change, mine))) for name, mine in _changed(found).items()]
+    return (lambda width: strips(f"Differences from {base}", others, rows, width=width)) if rows else None
+
+
+def _changed(found: Compared) -> dict[str, list[ComparedRow]]:
+    """Return the rows of the metrics that differ from the base in some draw, by metric."""
+    by_metric = {name: found.of(name)[1:] for name in SHOWN}
+    return {name: rows for name, rows in by_metric.items() if any(not row.same for row in rows)}
+
+
 def _differences(found: Compared) -> dict[str, Any]:
     base, others = found.alternatives[0], found.alternatives[1:]
-    by_metric = {name: found.of(name)[1:] for name in SHOWN}
-    changed = {name: rows for name, rows in by_metric.items() if any(not row.same for row in rows)}
-    rows = [Row(label_of(name), "adl", tuple(map(change, mine))) for name, mine in changed.items()]
     parts = []
-    if rows:
-        words = (
-            f"less {base}: median and 5 to 95 % within each draw; each row has its own scale, the same in all panels"
-        )
-        draw = partial(strips, f"Differences from {base}", others, rows)
-        parts = [
-            _part(words, m.figure(lambda width: draw(width=width))),
-            _part("", m.folded("all differences as a table", _changes(changed))),
-        ]
+    if draw := differences(found):
+        words = f"less {base}: median and 5 to 95 % within each draw; a scale for each row, the same in all panels"
+        table_of_all = m.folded("all differences as a table", _changes(_changed(found)))
+        parts = [_part(words, m.figure(draw)), _part("", table_of_all)]
     return {
         "id": "differences",
         "label": "differences",

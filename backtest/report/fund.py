@@ -13,7 +13,9 @@ from backtest.catalogue.events import get_event
 from backtest.formatting import exact, fixed, percent
 from backtest.formatting import usd as usd_text
 from backtest.report import markup as m
+from backtest.report.figures.drawing import Drawing
 from backtest.report.figures.fund import adl_by_size, by_draw
+from backtest.report.figures.style import Width
 from backtest.report.page import page_of, save
 from backtest.report.sections.title import Title
 from backtest.report.tables import columns, table
@@ -84,20 +86,30 @@ def _title(found: FundSize) -> Title:
     return Title(event=event, facts=facts, labels=[], notes=tuple(resolved.headline), command="fund")
 
 
-def _size(found: FundSize) -> dict[str, Any]:
+def curve_of(found: FundSize, width: Width) -> Drawing:
+    """Draw ADL against size, with the given and the recommended size."""
     pool, needed, enough = found.pool, finite(found.needed_usd), finite(found.sufficient_usd)
     marks = [(pool.size_usd, f"given, {usd_text(pool.size_usd)}", "grey")]
     if (best := needed if needed is not None else enough) is not None:
         words = "recommended" if needed is not None else "enough for what a size takes"
         marks.insert(0, (best, f"{words}, {usd_text(best)}", "pool"))
-    rows, smallest = curve(found), [draw.smallest_usd for draw in found.draws]
-    body = m.figure(lambda width: adl_by_size(curve=rows, smallest=smallest, marks=marks, width=width))
+    return adl_by_size(
+        curve=curve(found), smallest=[draw.smallest_usd for draw in found.draws], marks=marks, width=width
+    )
+
+
+def _size(found: FundSize) -> dict[str, Any]:
+    body = m.figure(lambda width: curve_of(found, width))
+    as_table = m.folded("the curve as a table", table(curve(found), CURVE))
     return {
         "id": "size",
         "label": "size",
-        "question": f"How large must the {pool.owner} be?",
+        "question": f"How large must the {found.pool.owner} be?",
         "answer": _answer(found),
-        "parts": [_part("ADL against size", body), _part("", m.folded("the curve as a table", table(rows, CURVE)))],
+        "parts": [
+            _part("ADL against size", body),
+            _part("", as_table),
+        ],
         "queries": _queries("size"),
     }
 

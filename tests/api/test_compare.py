@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -28,15 +29,19 @@ def test_a_comparison_is_two_frames() -> None:
     assert found.figure("out_of_turn_usd")["median"].to_list() == pytest.approx(turn["out_of_turn_usd"].to_list())
     assert found.rows.filter(kind="size", metric="gain_usd").height >= 2
     assert found.draws["closed_gini_frac"].is_nan().sum() == 0
+    assert found._repr_html_().count("<svg") == 1
+    assert "var(--adl)" in found._repr_html_()
 
 
-def test_a_fund_is_an_answer_with_frames() -> None:
+def test_a_fund_is_an_answer_with_frames(tmp_path: Path) -> None:
     found = backtest.fund("2025-10-10", venue="okx", no_adl=0.5, **SMALL)
     assert isinstance(found, backtest.FundAnswer)
     assert (found.pool, found.given_usd) == ("fund", 100e6)
     assert found.needed_usd == found.draws["smallest_usd"].min()
     assert found.curve.filter("given").height == 1
     assert set(found.causes["preventable"]) <= {True}
+    assert "recommended" in found._repr_html_()
+    assert found.report(tmp_path / "fund.html").read_text("utf-8").count("<section") == 3
 
 
 def test_what_cannot_be_asked_is_refused() -> None:
