@@ -69,10 +69,12 @@ HIDDEN = {
               help="Any field of crashbook params, overrules all else; FIELD.COIN=VALUE for one coin.")  # fmt: skip
 @click.option("--positions", metavar="FILE|N", help="Book as CSV or Parquet, or the size of the synthetic one.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of the synthetic book.")
+@click.option("--fit", "priors", type=click.Path(path_type=Path), metavar="FILE",
+              help="Measure the true book of crashbook book roll instead; write its priors.")  # fmt: skip
 @output_options
 def book(
     event: str | None, file: Path | None, venue: str | None, coins: str | None, changes: tuple[str, ...],
-    positions: str | None, seed: int | None, output: Output,
+    positions: str | None, seed: int | None, priors: Path | None, output: Output,
 ) -> None:  # fmt: skip
     """Show the book of a replay before any price moves.
 
@@ -84,6 +86,9 @@ def book(
     from backtest.run.prepare import prepare
     from backtest.run.resolve import resolve
 
+    if priors is not None:
+        _fit(event_name(event, None), priors, output)
+        return
     options = {"venue": venue, "coins": coins, "seed": seed, **book_size(positions)}
     given = overrides(file, {key: value for key, value in options.items() if value is not None}, changes)
     answer = shape_of(prepare(resolve(event_name(event, given.get("event")), given)))
@@ -91,6 +96,25 @@ def book(
         page(_text(answer), output)
     else:
         emit(table_of([answer], tuple(answer)), output)
+
+
+def _fit(event: str, target: Path, output: Output) -> None:
+    """Write priors measured on the true book of an event, and print what was measured."""
+    import polars as pl
+
+    from backtest.assets import asset
+    from backtest.book.actual.measured_priors import measured, with_measured
+    from backtest.book.actual.write import book_path, origin_path, read_head
+    from backtest.catalogue.events import get_event
+    from backtest.durable import write_file
+
+    path = book_path(get_event(event).id)
+    at, _ = read_head(path)
+    found = measured(pl.read_parquet(origin_path(path)))
+    source = f"the true book {path.name} at {at:%Y-%m-%d %H:%M} UTC"
+    write_file(target, with_measured(asset("data", "priors.toml").read_text("utf-8"), found, source).encode())
+    rows = [{"measured": name, "value": value} for name, value in dataclasses.asdict(found).items()]
+    emit(table_of([{**row, "value": str(row["value"])} for row in rows], ("measured", "value")), output)
 
 
 def shape_of(prepared: Prepared) -> dict[str, Any]:

@@ -162,6 +162,7 @@ def fetch() -> None:
         for arguments, unsaid in (
             (["fetching"], ""),
             (["archives"], ""),
+            (["true_book"], ""),
             (["hyperliquid", "fills", folder], ""),
             (["hyperliquid", "snapshot", folder], " (limit 1,000)"),
         ):
