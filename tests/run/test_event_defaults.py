@@ -54,7 +54,7 @@ def test_no_event_of_the_catalogue_starts_unflagged_with_a_balance_of_later() ->
 
 def test_the_headline_says_whose_balance_the_fund_starts_with() -> None:
     run = backtest.replay("2024-08-05", venue="bybit", positions=50, step_s=20.0)
-    assert "beware         the start of the fund is a balance of 2026-06-30, after the event" in repr(run)
+    assert "beware      the start of the fund is a balance of 2026-06-30, after the event" in repr(run)
     assert "The start of the fund is a balance of 2026-06-30, after the event" in answer(Findings(run))
 
 
