@@ -63,7 +63,7 @@ def drawn(number: int) -> tuple[str, dict[str, Any]]:
     event, venue = card(number, "event", EVENTS), card(number, "venue", venue_names())
     cards = {name: card(number, name, [*values, *[OWN] * len(values)]) for name, values in CHOICES.items()}
     fields = {name: value for name, value in cards.items() if value is not OWN}
-    fields |= {"venue": venue, "seed": rng.randrange(1000), "positions": rng.choice((300, 1_000)), "max_rounds": 3}
+    fields |= {"venue": venue, "seed": rng.randrange(1000), "positions": rng.choice((200, 400)), "max_rounds": 3}
     fields |= LONG_STEPS
     profile = get_venue(venue)
     rule = {**profile.rules, **fields}

@@ -221,7 +221,7 @@ def crash(**fields: Any) -> StoredRun:
     return execute(prepare(resolve("2025-10-10", given)))
 
 
-@pytest.mark.parametrize("signs", [(1,) * 6, (-1,) * 6, (1, -1) * 3], ids=["longs-pay", "shorts-pay", "in-turn"])
+@pytest.mark.parametrize("signs", [(-1,) * 6, (1, -1) * 3], ids=["shorts-pay", "in-turn"])
 def test_four_per_cent_an_hour_all_the_time_leaves_nothing_over(signs: tuple[int, ...]) -> None:
     put(rates({f"{18 + hour}:00": 0.04 * sign for hour, sign in enumerate(signs)}), "hyperliquid", HL, "funding")
     oracle_tape([121_000, 90_000, 116_000, 1e6, 112_000, 1])
