@@ -123,8 +123,8 @@ def test_a_vault_s_leverage_and_margin_follow_from_its_movements_and_the_margin_
         below += bool(gross) and row["vault_excess_usd"] < 0
     assert levered > 3
     assert run.summary()["vault_below_maintenance_steps"] == below > 0
-    words = f"below its own maintenance at {below:,} {plural(below, 'price')}, leverage up to "
-    assert words in dict(lines(run))["vault margin"]
+    words = f"below maintenance at {below:,} {plural(below, 'price')}, leverage up to "
+    assert words in dict(lines(run))["  margin"]
 
 
 @pytest.mark.parametrize(("step_s", "pieces"), [(3.0, 7), (0.5, 40)])
