@@ -31,7 +31,12 @@ SCENARIOS: dict[str, dict[str, Any]] = {
 
 def prepared(changes: dict[str, Any]) -> Prepared:
     """Return a small replay of 10 October 2025."""
-    return prepare(resolve("2025-10-10", check_values({"positions": 400, "coins": ("BTC", "SOL", "DOGE"), **LONG_STEPS, **changes}, "test")))
+    return prepare(
+        resolve(
+            "2025-10-10",
+            check_values({"positions": 400, "coins": ("BTC", "SOL", "DOGE"), **LONG_STEPS, **changes}, "test"),
+        )
+    )
 
 
 def finished(of: Prepared, outcome: Outcome) -> Finished:
