@@ -91,7 +91,8 @@ def curve_of(found: FundSize, width: Width) -> Drawing:
     pool, needed, enough = found.pool, finite(found.needed_usd), finite(found.sufficient_usd)
     marks = [(pool.size_usd, f"given, {usd_text(pool.size_usd)}", "grey")]
     if (best := needed if needed is not None else enough) is not None:
-        words = "recommended" if needed is not None else "enough for what a size takes"
+        enough_for = "enough" if width.narrow else "enough for what a size takes"
+        words = "recommended" if needed is not None else enough_for
         marks.insert(0, (best, f"{words}, {usd_text(best)}", "pool"))
     return adl_by_size(
         curve=curve(found), smallest=[draw.smallest_usd for draw in found.draws], marks=marks, width=width

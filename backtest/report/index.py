@@ -60,7 +60,7 @@ def beside(path: Path) -> Path:
 def page() -> str:
     """Return the page: links lead to files beside it and nowhere else."""
     pages = sorted(path for path in reports_folder().glob("*.html") if path.name != NAME)
-    summary = "Runs and pages of this workspace. Written anew with every report, and by crashbook runs --report."
+    summary = "Runs and pages of this workspace. Written anew by every command with --report."
     title = Title(event=Heading("Runs and reports", summary), facts={}, labels=[], notes=(), command="runs")
     found = [_runs(pages), *(_pages(kind, label, pages) for kind, label in QUESTIONS.items())]
     return page_of(title, [section for section in found if section], "reports")
