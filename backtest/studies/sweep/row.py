@@ -26,6 +26,7 @@ from backtest.run.resolve import Resolved, resolve
 from backtest.studies.draws import parameters_for
 from backtest.studies.markets import Markets
 from backtest.studies.one_draw import DrawTask, run_draw
+from backtest.studies.one_draw import finished as unstored
 from backtest.studies.parameters import draw
 from backtest.studies.sweep.plan import Plan, Point
 
@@ -102,9 +103,12 @@ def failed(point: Point, key: str, reason: str) -> Row:
 
 def _replayed(task: Task, resolved: Resolved, key: str) -> Row:
     """Replay a scenario once; a run folder tells more of the market, which is then read for it alone."""
-    prepared = prepare(resolved, market=None if task.folders else _markets(task.data).of(resolved))
-    done = finished(prepared)
-    run_id = stored(prepared, done).run_id if task.folders else ""
+    if task.folders:
+        prepared = prepare(resolved)
+        done = finished(prepared)
+        run_id = stored(prepared, done).run_id
+    else:
+        done, run_id = unstored(prepare(resolved, market=_markets(task.data).of(resolved))), ""
     found = headlines(done)
     return Row(
         key=key,
