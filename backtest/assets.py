@@ -6,6 +6,7 @@ replaced.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -54,8 +55,20 @@ def runs_folder() -> Path:
 
 
 def lake_folder() -> Path:
-    """Return the folder of the data lake; it need not exist yet."""
-    return workspace() / "data" / "lake"
+    """Return the folder of the data lake, ``$CRASHBOOK_LAKE`` or one of the workspace; it need not exist yet.
+
+    Where that is an address, it is the folder of its copy, see ``lake.cloud``.
+    """
+    lake, address = os.environ.get("CRASHBOOK_LAKE"), lake_address()
+    if address is not None:
+        return workspace() / "data" / "lake-copies" / hashlib.sha256(address.encode()).hexdigest()[:16]
+    return Path(lake) if lake else workspace() / "data" / "lake"
+
+
+def lake_address() -> str | None:
+    """Return the address at which the lake lies, such as s3://bucket/lake; None where it is a folder."""
+    lake = os.environ.get("CRASHBOOK_LAKE", "").rstrip("/")
+    return lake if "://" in lake else None
 
 
 def reports_folder() -> Path:

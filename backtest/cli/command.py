@@ -17,6 +17,10 @@ from backtest.errors import UnknownNameError
 
 NAMES = (
     ("RUN", "id of a run, the start of one, the path of a run folder, or latest (the default)"),
+    (
+        "CRASHBOOK_LAKE",
+        "the data lake: a folder, or an address such as s3://bucket/lake, which is only read",
+    ),
     ("CRASHBOOK_HOME", "folder that holds runs, reports and data; by default the current one"),
 )
 EXIT_CODES = (

@@ -6,13 +6,14 @@ rows, ``contract_checks`` those of a contract's terms, ``clock`` the distance ro
 values that nothing around them bears out, each a ``suspect``, and ``witnesses`` asks other series of the coin about
 them. ``states`` says which days are whole, partial or disputed. ``holdings`` reads whole folders and ``inventory``
 counts rows, gaps and duplicates. ``availability`` is how far back each venue's public data go, ``markets`` which venues
-are asked for a coin and under which symbols.
+are asked for a coin and under which symbols. ``cloud`` reads a lake at an address through a copy on this disk.
 """
 
 __all__ = [
     "availability",
     "checks",
     "clock",
+    "cloud",
     "contract_checks",
     "digests",
     "holdings",

@@ -19,6 +19,7 @@ from backtest.assets import inside, lake_folder, link_on_the_way
 from backtest.errors import DataError
 from backtest.lake.checks import Facts, check_rows, describe, gaps_text
 from backtest.lake.clock import count_stale, on_grid, step_s
+from backtest.lake.cloud import refresh
 from backtest.lake.digests import rows_digest
 from backtest.lake.holdings import changed_days, day_names, first_few, load_days, misplaced
 from backtest.lake.manifest import read_manifest
@@ -123,6 +124,7 @@ def holdings(event: CrashEvent | None = None, *, journal: bool = True) -> list[H
     journal
         Compare every day with its digest in the journal, which takes as long as all else together.
     """
+    refresh()
     entries = read_manifest() if journal else None
     places = lake_places() if event is None else event_places(event)
     with ThreadPoolExecutor(WORKERS) as workers:  # most of the work is reading and hashing, outside the interpreter

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from backtest.assets import inside, kind_of, lake_folder, link_on_the_way, workspace
+from backtest.assets import inside, kind_of, lake_address, lake_folder, link_on_the_way, workspace
 from backtest.errors import DataError, UnknownNameError
 from backtest.lake.series import SERIES, TIMEFRAMES
 from backtest.times import days_between
@@ -61,9 +61,14 @@ class Place:
         return inside(lake_folder(), *names, *([timeframe] if SERIES[self.series].bars else []))
 
     @property
+    def label(self) -> str:
+        """Return the folder as it is called wherever the lake lies."""
+        return f"data/lake/{self.folder.relative_to(lake_folder()).as_posix()}"
+
+    @property
     def source(self) -> str:
-        """Return venue and folder as runs name where rows come from."""
-        return f"{self.venue}: {shown(self.folder)}"
+        """Return venue and folder as runs name where rows come from: the same wherever the lake lies."""
+        return f"{self.venue}: {self.label}"
 
     def file(self, day: dt.date) -> Path:
         """Return the path of one day; it need not exist."""
@@ -100,6 +105,8 @@ def check_own(path: Path) -> None:
 
 
 def shown(path: Path) -> str:
-    """Return a path as messages show it: relative to the workspace where it lies inside."""
-    home = workspace()
+    """Return a path as messages show it: below the lake's address, else relative to the workspace."""
+    home, address = workspace(), lake_address()
+    if address is not None and path.is_relative_to(lake_folder()):
+        return f"{address}/{path.relative_to(lake_folder()).as_posix()}"
     return path.relative_to(home).as_posix() if path.is_relative_to(home) else path.as_posix()

@@ -15,6 +15,7 @@ import numpy as np
 
 from backtest.durable import make_folder, write_file
 from backtest.errors import DataError
+from backtest.lake.cloud import refuse_writing
 from backtest.lake.manifest import enter
 from backtest.lake.place import Place, check_own, shown
 from backtest.lake.read import SOURCE_KEY
@@ -97,6 +98,7 @@ def _write(path: Path, table: pa.Table, columns: Columns, step_s: int, standing:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    refuse_writing()
     check_own(path)
     standing = replace(standing, source=mask(standing.source))
     table = table.replace_schema_metadata(_metadata(standing))

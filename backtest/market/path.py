@@ -149,7 +149,7 @@ def build_market(
     )
     funding = tuple(sorted(row for each in paid for row in each.settlements))
     coverage = tuple(series.row() for series in inputs)
-    sources = [(tape.venue, tape.where) for tape in tapes]
+    sources = [(tape.venue, tape.where if tape.spans else tape.place.label) for tape in tapes]
     identity = repr((event.id, profile.id, bar_s, units, sources, funding, coverage, notes))
     return MarketPath(
         instruments=units,

@@ -8,6 +8,7 @@ from typing import Any
 
 from backtest.catalogue.events import CrashEvent, get_event
 from backtest.errors import ConfigError, UnknownNameError
+from backtest.lake.cloud import refresh
 from backtest.market.rest import LISTING
 from backtest.market.terms import Terms, contract_terms
 from backtest.mechanics.fund import grouped
@@ -61,6 +62,7 @@ def resolve(event_name: str, overrides: Mapping[str, Any]) -> Resolved:
     ConfigError
         For a value of the wrong shape.
     """
+    refresh()
     event = get_event(event_name)
     venue = get_venue(overrides.get("venue") or event.venues[0])
     defaults = event_defaults(event, venue, overrides.get("book_of"))

@@ -19,6 +19,7 @@ from backtest.assets import inside, lake_folder
 from backtest.durable import make_folder
 from backtest.errors import DataError
 from backtest.fetch.hyperliquid.blocks import DAY_US, FillCounts, FillRow, rows_of
+from backtest.lake.cloud import refuse_writing
 from backtest.lake.place import Place, shown
 from backtest.lake.read import read_series
 from backtest.lake.series import FILLS, schema_of
@@ -241,6 +242,7 @@ def _exclusively() -> Iterator[None]:
     """Wait for other imports: a day is read, merged and written, and rows they added meanwhile would be lost."""
     import fcntl
 
+    refuse_writing()
     folder = lake_folder() / "fills"
     try:
         make_folder(folder)

@@ -13,9 +13,10 @@ import msgspec
 import numpy as np
 from msgspec import Meta, field
 
-from backtest.assets import asset_root, lake_folder, read_regular
+from backtest.assets import asset_root, lake_address, lake_folder, read_regular
 from backtest.catalogue.priors import Priors
 from backtest.errors import CrashbookError
+from backtest.lake.cloud import refresh, versions
 from backtest.run.drawn import Headlines
 from backtest.run.execute import finished, stored
 from backtest.run.headlines import headlines
@@ -157,6 +158,7 @@ def _number(value: float | None) -> float | None:
 @lru_cache(maxsize=1)
 def _markets(data: str) -> Markets:
     """Return the markets that this process has built; a worker of a cluster outlives a change of the lake."""
+    refresh(now=True)
     return Markets(most=MARKETS_KEPT)
 
 
@@ -197,8 +199,12 @@ def _catalogue_digest() -> str:
 
 
 def data_digest() -> str:
-    """Return a digest of the catalogue, and of names, sizes and times of the files in the lake."""
+    """Return a digest of the catalogue, and of names, sizes and times or versions of the files in the lake."""
+    refresh(now=True)
     digest, lake = hashlib.sha256(_catalogue_digest().encode()), lake_folder()
+    if lake_address() is not None:
+        digest.update(versions())
+        return digest.hexdigest()
     for path in sorted(lake.rglob("*")) if lake.is_dir() else ():
         if path.is_file() and not path.is_symlink():
             found = path.stat()

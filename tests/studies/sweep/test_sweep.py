@@ -19,6 +19,7 @@ from backtest.studies.sweep.row import Row, Task, failed, keys_of, run_point
 from backtest.studies.sweep.sweep import sweep
 from backtest.studies.sweep.table import parquet, table_of
 from tests.support.plain import LONG_STEPS
+from tests.support.store import store_served
 
 SMALL = {"positions": 200, "coins": ["BTC"], **LONG_STEPS}
 TABLE = {"event": "2025-10-10", "set": SMALL, "grid": {"seed": [1, 2, 3]}, "scenario": [{"venue": "bybit"}]}
@@ -170,17 +171,8 @@ def test_run_folders_are_kept_on_request(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
     """Serve a store of the S3 kind on loopback and give addresses in its bucket."""
-    server_of = pytest.importorskip("moto.server", reason="moto is not installed").ThreadedMotoServer
-    boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
-    server = server_of(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    settings = {"ACCESS_KEY_ID": "testing", "SECRET_ACCESS_KEY": "testing", "DEFAULT_REGION": "us-east-1"}
-    for name, value in {**settings, "ENDPOINT_URL": f"http://{host}:{port}"}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    boto3.client("s3").create_bucket(Bucket="crashes")
-    yield lambda name: f"s3://crashes/{name}"
-    server.stop()
+    with store_served(monkeypatch) as address:
+        yield address
 
 
 def test_rows_may_live_in_the_cloud(
