@@ -101,6 +101,10 @@ class Questions:
         """Return the answer to "How did the cascade run?", one row per cascade."""
         return self._ask("cascades")
 
+    def closed_by_leverage(self, *, symbol: str | None = None, side: str | None = None) -> pl.DataFrame:
+        """Return the answer to "How often were positions like mine closed, by leverage?"."""
+        return self._ask("closed_by_leverage", symbol=symbol, side=side)
+
     def cross_contagion(self) -> pl.DataFrame:
         """Return the answer to "What did cross margin change?", one row per symbol, margin mode and side."""
         return self._ask("cross_contagion")
@@ -193,9 +197,15 @@ class Questions:
         """Return the answer to "Where is our liquidation price not the venue's own?"."""
         return self._ask("liquidation_price_check", off=off, symbol=symbol, limit=limit)
 
-    def liquidation_price_map(self, *, symbol: str | None = None, bins: int = 60) -> pl.DataFrame:
+    def liquidation_price_map(
+        self,
+        *,
+        symbol: str | None = None,
+        bins: int = 60,
+        cohort: str | None = None,
+    ) -> pl.DataFrame:
         """Return the answer to "Where did the liquidations sit?"."""
-        return self._ask("liquidation_price_map", symbol=symbol, bins=bins)
+        return self._ask("liquidation_price_map", symbol=symbol, bins=bins, cohort=cohort)
 
     def liquidations_by_cohort(self) -> pl.DataFrame:
         """Return the answer to "Who was liquidated?", one row per symbol, cohort and side."""
@@ -212,6 +222,10 @@ class Questions:
     def loss_waterfall(self) -> pl.DataFrame:
         """Return the answer to "Who paid for the liquidated positions?", one row per stage."""
         return self._ask("loss_waterfall")
+
+    def map_after_waves(self, *, limit: int = 12) -> pl.DataFrame:
+        """Return the answer to "What was left of the map after each wave?"."""
+        return self._ask("map_after_waves", limit=limit)
 
     def multi_coin_breaches(self, *, limit: int = 50) -> pl.DataFrame:
         """Return the answer to "Which accounts lost several coins at once?"."""
@@ -256,6 +270,10 @@ class Questions:
     def watch_ranks(self, *, name: str | None = None) -> pl.DataFrame:
         """Return the answer to "Where did my positions stand in the queue?"."""
         return self._ask("watch_ranks", name=name)
+
+    def watch_results(self) -> pl.DataFrame:
+        """Return the answer to "What did ADL make of my positions' result?", one row per watched position."""
+        return self._ask("watch_results")
 
     def window_metrics(
         self,

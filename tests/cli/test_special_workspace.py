@@ -61,7 +61,7 @@ def test_output_replaces_regular_files_only(
     held: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str], kind: str
 ) -> None:
     monkeypatch.setenv("CRASHBOOK_HOME", str(held))
-    place, goal = tmp_path / "out.csv", tmp_path / "goal"
+    place, goal = tmp_path / ("out.html" if words == ["report"] else "out.csv"), tmp_path / "goal"
     if kind == "FIFO":
         os.mkfifo(place)
     elif kind == "folder":
