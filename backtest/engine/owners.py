@@ -86,6 +86,7 @@ def cut_entry_values(rows: Ints, lots: Ints, held: Ints, value: Ints) -> Ints:
 
     Examples
     --------
+    >>> import numpy as np
     >>> rows, whole = np.array([7, 8, 7]), (np.array([10, 5, 10]), np.array([101, 50, 101]))
     >>> cut_entry_values(rows, np.array([3, 5, 7]), *whole).tolist()
     [30, 50, 71]

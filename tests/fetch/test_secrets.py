@@ -103,7 +103,7 @@ def test_what_is_wrong_in_the_settings_is_told_without_its_secrets(text: str, tm
     (tmp_path / "x.toml").write_text(text, "utf-8")
     for flags in ((), ("--debug",)):
         result = call(*flags, "fetch", EVENT, "--exchange-config", str(tmp_path / "x.toml"))
-        assert result.exit_code == 1
+        assert result.exit_code == 2
         assert "x.toml" in result.stderr
         assert leaks(result.output + result.stderr) == []
 

@@ -75,15 +75,15 @@ def written(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize("text", REFUSED)
 def test_what_is_wrong_is_told_in_one_line(text: str, tmp_path: Path) -> None:
     words = ("fetch", "2025-10-10", "--dry-run", "--exchange-config", str(written(tmp_path, text)))
-    assert refused(1, *words).startswith(f"crashbook: {REFUSED[text]}")
+    assert refused(2, *words).startswith(f"crashbook: {REFUSED[text]}")
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     words = ("fetch", "2025-10-10", "--dry-run", "--exchange-config")
-    assert "absent.toml: no such file" in refused(1, *words, str(tmp_path / "absent.toml"))
-    assert "cannot be read: Is a directory" in refused(1, *words, str(tmp_path))
+    assert "absent.toml: no such file" in refused(2, *words, str(tmp_path / "absent.toml"))
+    assert "cannot be read: Is a directory" in refused(2, *words, str(tmp_path))
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
-    assert "bytes.toml: not valid TOML" in refused(1, *words, str(tmp_path / "bytes.toml"))
+    assert "bytes.toml: not valid TOML" in refused(2, *words, str(tmp_path / "bytes.toml"))
 
 
 @pytest.mark.parametrize(

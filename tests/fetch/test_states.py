@@ -300,7 +300,7 @@ def test_the_command_ends_with_3_and_a_line_for_each_hole_of_any_series(monkeypa
             return fetched_over(Wire(change or (lambda request, reply: reply)), order.targets, monkeypatch)
 
         with monkeypatch.context() as patch:
-            patch.setattr(command, "_run", over_the_wire)
+            patch.setattr(command, "run_order", over_the_wire)
             words = ("--venue", "bybit", "--only", "--coins", "BTC", "--end", "2025-10-10", "--series", series)
             result = call("fetch", "2025-10-10", *words, "-q")
         return result.exit_code, result.stderr.splitlines()

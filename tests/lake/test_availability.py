@@ -278,7 +278,7 @@ mark = "V"
     [
         (ENTRY + "pge = 1\n", "availability.toml [[served]] 1: unknown key 'pge'; did you mean page?"),
         (ENTRY.replace('"V"', '"X"'), "availability.toml [[served]] 1: mark = 'X'; allowed: V, S, D, U"),
-        (ENTRY.replace("ohlcv", "candles"), "availability.toml [[served]] 1: series = 'candles'; allowed: ohlcv"),
+        (ENTRY.replace("ohlcv", "candles"), "availability.toml [[served]] 1: series = 'candles'; allowed: "),
         (ENTRY.replace("page = 300\n", ""), "key 'page' is missing; add it as a whole number"),
         (ENTRY + 'volume_linear = "lots"\n', "volume_linear = 'lots'; allowed: base, contracts, quote, ''"),
         (ENTRY + ENTRY, "availability.toml [[served]] 2: okx, ohlcv, rest is given twice; keep one"),

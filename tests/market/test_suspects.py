@@ -71,7 +71,7 @@ def test_what_lies_before_the_bars_replayed_is_told_and_not_refused() -> None:
 def test_what_is_allowed_is_told_and_part_of_the_run() -> None:
     store(spoilt(low=100.0))
     out = accepted(*replay_words(), "--allow-suspect")
-    assert f"suspicious     1 value, replayed: BTC ohlcv low 100 at {AT}" in out
+    assert f"suspicious  1 value, replayed: BTC ohlcv low 100 at {AT}" in out
     run = open_run()
     assert run.meta.scenario.allow_suspect is True
     (suspect,) = run.meta.suspects

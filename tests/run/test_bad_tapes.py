@@ -181,9 +181,9 @@ def test_winners_fewer_than_needed_leave_a_loss_that_tables_summary_and_story_re
     waves = run.adl_events.select(pl.col("lots_wanted", "lots_closed", "lots_unmatched").sum()).row(0)
     assert waves == (10 * lots, 2 * lots, 8 * lots)
     assert run.adl_events["unmatched_to"].unique().to_list() == ["market"]  # at the mark; the loss is uncovered
-    assert f"uncovered      −{-round(lost):,} USD" in block(run)
+    assert f"uncovered   −{-round(lost):,} USD" in block(run)
     paid = next(section for section in SECTIONS if section.id == "paid")
-    assert "stayed uncovered" in paid.answer(Findings(run))
+    assert "of losses had no payer" in paid.answer(Findings(run))
 
 
 # nothing traded, funding, symbols that come and go

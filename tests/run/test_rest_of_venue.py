@@ -146,7 +146,7 @@ def test_a_run_names_it_everywhere(run: StoredRun) -> None:
     kinds = {contract.symbol: contract.kind for contract in run.meta.contracts}
     assert kinds == {each: "bars" for each in kinds if each != REST} | {REST: "rest_of_venue"}
     text, page = block(run), html(run)
-    assert f"{REST} (modelled, no bars)" in text
+    assert "REST (modelled, no bars)" in text
     assert "rest of venue" in text
     assert "DOGE, REST (modelled, no bars)" in page
     assert "The rest of the venue, REST, is modelled and has no bars" in page

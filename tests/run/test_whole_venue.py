@@ -45,4 +45,4 @@ def test_it_is_said_before_the_run_and_beside_the_headline(tmp_path: Path, monke
     done = call("replay", "2025-10-10", "--coins", "BTC", "--positions", str(path), "--set", "step_s=20", *window)
     assert done.exit_code == 0, done.stderr
     assert done.stderr.splitlines()[0].startswith("note: this book is the whole venue")
-    assert "\n  beware         this book is the whole venue" in done.stdout
+    assert "\n  beware      this book is the whole venue" in done.stdout

@@ -110,7 +110,8 @@ def test_policies_together_have_the_figures_of_each_alone() -> None:
         resolved = resolve(wanted.event, {**GIVEN, **each.fields})
         tasks[each.name] = task_of(wanted, resolved, markets.of(resolved), ("adl_allocation",))
     together = run_pair(PairedTask(tasks), 1)
-    assert len({repr(found.figures) for found in together}) == len(together), "no two policies agree"
+    alike = {"pro_rata", "capped_pro_rata"}  # no position of this crash pays as much as half
+    assert len({repr(found.figures) for found in together}) == len(together) - len(alike) + 1
     for (name, task), found in zip(tasks.items(), together, strict=True):
         alone = run_pair(PairedTask({name: task}), 1)[0]
         assert repr(found.figures) == repr(alone.figures), name
