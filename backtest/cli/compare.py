@@ -13,7 +13,7 @@ from backtest.cli.messages import print_line
 from backtest.cli.output import Output, emit, note, output_options, page
 from backtest.cli.progress import stages
 from backtest.cli.table import Table, as_json, table_of
-from backtest.cli.text import heading, section
+from backtest.cli.text import bullets, heading, section
 from backtest.errors import UsageError
 from backtest.formatting import percent
 
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from backtest.studies.alternatives import Alternative
     from backtest.studies.compared import Compared
     from backtest.studies.paired import Paired
+
+
+OUTSIDE = (
+    "gains are those at the venue: the leg that an account holds outside, and what it costs to close it, is not in"
+)
 
 
 @command(
@@ -135,13 +140,15 @@ def _show(found: Compared, paired: Paired | None, output: Output) -> None:
             answer |= {"event": paired.resolved[0].event.id, "positions": paired.positions, "seeds": paired.seeds}
         page(as_json(answer).decode() + "\n", output)
     elif output.for_reader:
-        page(_text(found, paired), output)
+        page(_text(found, paired, notes=not output.quiet), output)
     else:
         emit(table_of([row.plain() for row in found.rows], COLUMNS), output)
 
 
-def _text(found: Compared, paired: Paired | None) -> str:
-    """Return a comparison for a reader."""
+def _text(found: Compared, paired: Paired | None, *, notes: bool) -> str:
+    """Return a comparison for a reader, ``notes`` with what its figures mean."""
+    from backtest.studies.metrics import METRICS
+
     head = []
     if paired is not None:
         first = paired.resolved[0]
@@ -158,7 +165,11 @@ def _text(found: Compared, paired: Paired | None) -> str:
         parts.append(section(f"less {found.alternatives[0]}, within each draw: median (5 to 95 %)", _changes(found)))
     gains = _gains(found)
     if gains.rows:
-        parts.append(section(f"who gains and who loses against {found.alternatives[0]}, median", gains))
+        parts.append(section(f"who gains and who loses at the venue against {found.alternatives[0]}, median", gains))
+    if notes:
+        shown = {row.metric for row in found.rows}
+        parts.append(bullets("figures", (f"{each.name}: {each.text}" for each in METRICS if each.name in shown)))
+        parts.append(bullets("notes", [OUTSIDE] if gains.rows else []))
     return "".join(parts)
 
 

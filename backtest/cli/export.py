@@ -60,6 +60,8 @@ def export(run: str, out: Path, tape: bool, quiet: bool) -> None:
         write_folder(opened, out)
     if not quiet:
         print_line(f"run {opened.run_id} is in {relative(out)}")
+        if suffix == ".xlsx" and not tape:
+            _tell_left_out(opened)
 
 
 def write_tape(run: StoredRun, out: Path) -> None:
@@ -174,5 +176,14 @@ def write_sheets(run: StoredRun, out: Path) -> None:
         write_workbook(sheets, file, notes)
 
 
+def _tell_left_out(run: StoredRun) -> None:
+    """Print which tables are too long for a workbook of a run, and how to have one of them."""
+    long = {name: entry.rows for name, entry in run.meta.tables.items() if entry.rows > SHEET_ROWS}
+    if long:
+        named = ", ".join(f"{name} ({rows:,} rows)" for name, rows in long.items())
+        one = next(iter(long))
+        print_line(f"left out: {named}; one alone: crashbook sql 'from {one}' {run.run_id} --output {one}.xlsx")
+
+
 def _left_out(name: str, rows: int) -> str:
-    return f" Left out: {rows:,} rows; crashbook sql 'from {name}' --output {name}.parquet" if rows > SHEET_ROWS else ""
+    return f" Left out: {rows:,} rows; crashbook sql 'from {name}' --output {name}.xlsx" if rows > SHEET_ROWS else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,7 +12,7 @@ from backtest.cli.messages import print_line
 from backtest.cli.output import Output, emit, note, output_options, page
 from backtest.cli.progress import stages
 from backtest.cli.table import Table, as_json, table_of
-from backtest.cli.text import heading, section
+from backtest.cli.text import heading, literal, section
 from backtest.formatting import fixed, percent, usd
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def _text(found: FundSize) -> str:
         ("no ADL", _needed(found)),
     ]
     head += [("enough", _enough(found))] if found.needed_usd != found.sufficient_usd else []
+    head += _setting(found)
     head += [("each draw", _each(found)), ("rises", _rises(found))]
     if found.draws[0].shock is not None:
         head.append(("fall", _shock(found)))
@@ -101,6 +102,30 @@ def _text(found: FundSize) -> str:
             section("why ADL came, share of all draws' ADL", _causes(found)),
         )
     )
+
+
+def _setting(found: FundSize) -> list[tuple[str, str]]:
+    """Return what gives a replay the size that is enough: pools are stated for all coins of a venue, and divided."""
+    import math
+    import shlex
+
+    from msgspec import to_builtins
+
+    from backtest.studies.fund_rows import finite
+
+    sizes = [finite(found.needed_usd), finite(found.sufficient_usd)]
+    size = next((each for each in sizes if each is not None), None)
+    if size is None:
+        return []
+    now, then = found.resolved.scenario, found.pool.scaled(found.resolved, math.ceil(size))
+    sets = [{name: value for name, value in to_builtins(each).items() if value is not None} for each in then.vaults]
+    values: dict[str, Any] = {"vaults": sets if then.vaults != now.vaults else None}
+    for name in ("vault_capital_usd", "fund_start_usd", "fund_inventory_limit_usd"):
+        value = getattr(then, name)
+        if value != getattr(now, name) and not values["vaults"]:
+            values[name] = math.ceil(value) if isinstance(value, float) else value
+    given = [f"--set {shlex.quote(f'{name}={literal(value)}')}" for name, value in values.items() if value is not None]
+    return [("to replay it", " ".join(given))] if given else []
 
 
 def _wanted(found: FundSize) -> str:
