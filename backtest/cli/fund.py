@@ -125,7 +125,7 @@ def _setting(found: FundSize) -> list[tuple[str, str]]:
         if value != getattr(now, name) and not values["vaults"]:
             values[name] = math.ceil(value) if isinstance(value, float) else value
     given = [f"--set {shlex.quote(f'{name}={literal(value)}')}" for name, value in values.items() if value is not None]
-    return [("to replay it", " ".join(given))] if given else []
+    return [("set", " ".join(given))] if given else []
 
 
 def _wanted(found: FundSize) -> str:

@@ -21,6 +21,7 @@ def test_the_answer_is_a_page_a_document_or_a_curve(desk: Path) -> None:
     lines = page.stdout.replace(SPACE, " ").splitlines()
     assert lines[:2] == ["event      2025-10-10 at okx", "fund       100 M USD given"]
     assert lines[3].startswith("no ADL     from ")
+    assert lines[4].startswith("set        --set fund_start_usd=")
     assert any(line.startswith("100 M USD (given) ") for line in lines)
     assert "why ADL came, share of all draws' ADL" in page.stdout
     alone = (*SMALL[:3], "--draws", "0", "-q", "--set", "positions=200", *SMALL[-4:])
