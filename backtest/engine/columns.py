@@ -62,6 +62,11 @@ class Log(Generic[Columns]):
             self.chunks, self._joined = [(sum(counts), joined)], True
         return self.chunks[0][1]
 
+    def column(self, name: str) -> Any:
+        """Return one column, joined for this call alone."""
+        counts = [count for count, _ in self.chunks]
+        return _column([columns[name] for _, columns in self.chunks], counts, self.dtypes[name])
+
     def join(self) -> Columns:
         """Return the columns joined."""
         out: Columns = object.__new__(self.kind)

@@ -128,8 +128,7 @@ def net_entries(
     sign, left = (1 if held > 0 else -1), abs(held)
     if abs(sum(lots)) <= left and all(sign * end < 0 for end in (min(lots, default=0), max(lots, default=0))):
         below, value = entry_value < 0, abs(entry_value)
-        for k in lots:
-            k = abs(k)
+        for k in lots if sign < 0 else [-k for k in lots]:
             value -= value * k // left
             left -= k
         return sign * left, -value if below else value

@@ -199,11 +199,11 @@ def _at_trade(s: Shared, symbol: Ints, step: Ints) -> Ints:
 
 def _equity_at_first(s: Shared, accounts: Accounts) -> Floats:
     """Return each account's equity in the queue of the first wave that closed lots of it; 0 of others."""
-    q = s.record.queue.join()
-    closed = np.flatnonzero(q.closed_lots > 0)
+    q = s.record.queue  # of its many columns three are read
+    closed = np.flatnonzero(q.column("closed_lots") > 0)
     out = np.zeros(accounts.count)
-    of = accounts.of[q.row[closed]]
-    out[of[::-1]] = q.equity[closed][::-1]  # of several, the first stays
+    of = accounts.of[q.column("row")[closed]]
+    out[of[::-1]] = q.column("equity")[closed][::-1]  # of several, the first stays
     return out
 
 

@@ -163,10 +163,20 @@ def test_any_prefix_and_rank_is_that_of_the_whole_sorted_list(
         assert queue.size == len(expected)
         assert queue.lots == int(book.lots[expected].sum())
         assert _enough(book.lots[expected].tolist(), lots, spare) <= len(found)
+        assert book.queue(ranking, losers, start).in_turn(lots).tolist() == in_turn(book, expected, lots)
         ahead = 0
         for rank, place in enumerate(expected):
             assert queue.ahead(place)[:2] == (rank, ahead)
             ahead += int(book.value[place])
+
+
+def in_turn(book: Side, order: list[int], wanted: int) -> list[int]:
+    """Return the lots that each position gives where an order is closed from its front."""
+    out = [0] * len(book.lots)
+    for place in order:
+        out[place] = min(int(book.lots[place]), wanted)
+        wanted -= out[place]
+    return out
 
 
 def _enough(lots: list[int], wanted: int, spare: int) -> int:
@@ -193,6 +203,7 @@ def test_twenty_thousand_candidates_with_clones(ranking: str) -> None:
         found = queue.prefix(lots, spare).tolist()
         assert found == expected[: len(found)]
         assert _enough(book.lots[expected].tolist(), lots, spare) <= len(found)
+        assert queue.in_turn(lots).tolist() == in_turn(book, expected, lots)
     assert len(queue.prefix(1, 0)) < 20_000
     scores = queue.scores.tolist()
     assert all(isinstance(score, float) for score in scores)

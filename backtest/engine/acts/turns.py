@@ -28,11 +28,7 @@ def compare(replay: Replay, wave: Wave, out: Matches) -> None:
     reader = CandidateReader(replay, wave.symbol, -wave.side, ranking)
     count = reader.block.stop - reader.block.start
     queue = Queue(reader.scan, reader.exactly, count, ranking, losers, rules.seed + wave.number)
-    wanted = int(out.lots.sum())
-    order = queue.prefix(wanted, 0)
-    in_turn, closed = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
-    held = queue.top.lots
-    in_turn[order] = np.clip(wanted - (np.cumsum(held) - held), 0, held)
+    in_turn, closed = queue.in_turn(int(out.lots.sum())), np.zeros(count, dtype=np.int64)
     np.add.at(closed, wave.queue.order[out.place], out.lots)
     lots = int(np.maximum(closed - in_turn, 0).sum())
     replay.record.turns.append(

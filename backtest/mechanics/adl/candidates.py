@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -32,6 +32,11 @@ class Candidates:
     account_exposure: Ints | None = None
     account: Ints | None = None
 
+    def chosen(self, which: Ints) -> Candidates:
+        """Return some of them."""
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        return replace(self, **{name: each[which] for name, each in columns.items() if each is not None})
+
     def alike(self) -> Bools:
         """Return which rows hold the same amounts as the one before them."""
         out = np.zeros(len(self.lots), dtype=bool)
@@ -48,3 +53,6 @@ class Candidates:
     def equity_pnl(self) -> Ints:
         """Return the profit contained in the equity: the account's in cross margin."""
         return self.pnl if self.account_pnl is None else self.account_pnl
+
+
+_COLUMNS = [column.name for column in fields(Candidates) if column.name not in {"side", "tiers"}]

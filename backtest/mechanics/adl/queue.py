@@ -137,6 +137,34 @@ class Queue:
                 break
         return np.concatenate(done)
 
+    def in_turn(self, lots: int) -> Ints:
+        """Return how many lots of each position the front gives for ``lots``: each candidate whole, the last in part.
+
+        By place, without making ``order``: only candidates whose scores are near that of the last one are ordered
+        exactly, as the float of any other tells on which side of it they stand.
+        """
+        self._look_at_all()
+        out = np.zeros(self.count, dtype=np.int64)
+        behind = self.eligible & self.late
+        for part in (self.eligible ^ behind, behind):
+            places = np.flatnonzero(part)
+            held = self.held[places]
+            if (whole := int(held.sum())) <= lots:
+                out[places], lots = held, lots - whole
+                continue
+            coarse = self.coarse[places]
+            rank = np.argsort(-coarse)
+            last = coarse[rank[np.searchsorted(np.cumsum(held[rank]), lots)]]
+            margin = abs(last) * 4 * COARSE if np.isfinite(last) else np.inf
+            before = places[coarse > last + margin]
+            out[before] = self.held[before]
+            lots -= int(out[before].sum())
+            near = self._sorted(places[~(np.abs(coarse - last) > margin)])[0]
+            held = self.held[near]
+            out[near] = np.clip(lots - (np.cumsum(held) - held), 0, held)
+            break
+        return out
+
     def everyone(self) -> None:
         """Make ``order`` all candidates by place, without scores: for an allocation that ranks nobody."""
         self._look_at_all()
@@ -145,8 +173,7 @@ class Queue:
 
     def keep(self, shown: Ints) -> None:
         """Keep some of the candidates in ``order``, ``top`` and ``scores``, by their index there."""
-        self.order, self.scores = self.order[shown], self.scores[shown]
-        self.top = self.fetch(self.order)
+        self.order, self.scores, self.top = self.order[shown], self.scores[shown], self.top.chosen(shown)
 
     def _precise(self, seen: Ints, rows: Candidates) -> Floats:
         return self.coarse[seen] if self.rule is None else self.rule.approximate(rows)
