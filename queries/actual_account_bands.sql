@@ -1,5 +1,5 @@
 -- title: How often is the replay right by distance to liquidation and by size?
--- params: kind VARCHAR = 'liquidation' (or adl); symbol VARCHAR = NULL (all symbols, or a coin such as BTC)
+-- params: kind VARCHAR = liquidation (or adl); symbol VARCHAR = NULL (all symbols, or a coin such as BTC)
 -- grain: one row per band of distance from the venue's mark to its own liquidation price at the snapshot, then one per band of size
 -- units: notional_usd at the run's first mark; _frac share of the positions of the band; hit_frac of those closed in fact, closed in the replay too; false_alarm_frac of those not closed in fact, closed in the replay
 -- note: without imported fills there is no row

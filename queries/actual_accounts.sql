@@ -1,5 +1,5 @@
 -- title: Which accounts were closed by force, in fact and in the replay?
--- params: kind VARCHAR = 'liquidation' (or adl); symbol VARCHAR = NULL (all symbols, or a coin such as BTC); outcome VARCHAR = NULL (all, or one of both, in fact, in the replay, neither); addresses BOOLEAN = false (true: whole addresses); limit INTEGER = 50
+-- params: kind VARCHAR = liquidation (or adl); symbol VARCHAR = NULL (all symbols, or a coin such as BTC); outcome VARCHAR = NULL (all, or one of both, in fact, in the replay, neither); addresses BOOLEAN = false (true: whole addresses); limit INTEGER = 50
 -- grain: one row per position of the book, the largest first
 -- units: notional_usd at the run's first mark; distance_frac from the venue's mark to its own liquidation price at the snapshot, null if it has none; actual_usd at the fill's price, replayed_usd at mark; late_s seconds by which the replay came later
 -- note: without imported fills there is no row; account is short and stable: the beginning of the address

@@ -23,7 +23,7 @@ class Questions:
         """Return the answer to "What happened to each position, in fact and in the replay?"."""
         return self._ask("account_outcomes")
 
-    def actual_account_bands(self, *, kind: str = "'liquidation'", symbol: str | None = None) -> pl.DataFrame:
+    def actual_account_bands(self, *, kind: str = "liquidation", symbol: str | None = None) -> pl.DataFrame:
         """Return the answer to "How often is the replay right by distance to liquidation and by size?"."""
         return self._ask("actual_account_bands", kind=kind, symbol=symbol)
 
@@ -34,7 +34,7 @@ class Questions:
     def actual_accounts(
         self,
         *,
-        kind: str = "'liquidation'",
+        kind: str = "liquidation",
         symbol: str | None = None,
         outcome: str | None = None,
         addresses: bool = False,
@@ -54,6 +54,10 @@ class Questions:
     def actual_methods(self, *, symbol: str | None = None) -> pl.DataFrame:
         """Return the answer to "What did the order book take of liquidations, and what the backstop?"."""
         return self._ask("actual_methods", symbol=symbol)
+
+    def adl_bankrupts(self, *, symbol: str | None = None) -> pl.DataFrame:
+        """Return the answer to "Was ADL set off by accounts, or by what a vault or fund had taken over?"."""
+        return self._ask("adl_bankrupts", symbol=symbol)
 
     def adl_by_cohort(self) -> pl.DataFrame:
         """Return the answer to "Which traders were deleveraged?", one row per cohort and side of the winners."""

@@ -74,18 +74,18 @@ def units_of(positions: pl.DataFrame, crash: CrashEvent, coins: str | None, at: 
     """Return lot and margin tiers of the coins of a snapshot that have bars of a second from a time on."""
     from backtest.book.actual.true_book import Unit
     from backtest.market.terms import contract_terms
-    from backtest.run.actual_book import VENUE, has_bars
+    from backtest.run.actual_book import has_bars, venue_of
     from backtest.schema.coins import coin_name
     from backtest.venue.reading import get_venue
 
     names = {coin_name(str(name)): str(name) for name in positions["market"].unique().sort().to_list()}
     wanted = {coin_name(coin) for coin in coins.split(",")} if coins else set(names)
-    profile = get_venue(VENUE).on(crash.day)
     found = [coin for coin in names if coin in wanted and has_bars(coin, at, crash.core_end)]
     if not found:
         raise BookError(
             f"no coin of the snapshot has bars of a second in the lake; run crashbook fetch {crash.id} again"
         )
+    profile = get_venue(venue_of(found)).on(crash.day)
     profile, terms = contract_terms(profile, found, crash.day, event=crash.id)
     return {
         names[coin]: Unit(profile.listing(coin).lot, each.table.schedule().tiers)

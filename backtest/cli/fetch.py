@@ -186,12 +186,13 @@ def _order(crash: CrashEvent, given: Options) -> Order:
     from backtest.lake.markets import chain
     from backtest.lake.series import DEFAULT_SERIES, TIMEFRAMES
     from backtest.times import days_between
+    from backtest.venue.reading import host_of
 
     if given.timeframe not in TIMEFRAMES:
         raise UnknownNameError("timeframe", given.timeframe, TIMEFRAMES)
     settings = read_settings(given.config)
     archives = archive_places(given.archives)
-    venues = chain(crash, given.venue or crash.venues[0])
+    venues = chain(crash, host_of(given.venue or crash.venues[0]))
     first = given.start or crash.start
     last = min(given.end, LAST_DAY) + dt.timedelta(days=1) if given.end else crash.end
     if first >= last:

@@ -85,6 +85,7 @@ def _text(venue: VenueProfile) -> str:
                 if venue.closed
                 else []
             ),
+            *([("data of", venue.host)] if venue.host != venue.id else []),
             ("settles", f"{_settles(venue)}; {_kinds(venue)}"),
             *([("maintenance", basis)] if basis else []),
             ("funding", venue.funding.text()),

@@ -67,7 +67,7 @@ def read_settlements(profile: VenueProfile, index: int, unit: Instrument, window
         Rows that break a rule of ``check_funding`` or ``check_bars``, or two different rates within a minute.
     """
     rule = profile.funding
-    place = Place(profile.id, unit.symbol, "funding")
+    place = Place(profile.host, unit.symbol, "funding")
     frame, facts = _rates(place, window)
     if not frame.height:
         due = compare_clock(rule, unit.coin, (), window)[1]
@@ -124,7 +124,7 @@ def _oracles(
 
     if profile.funding.notional == "mark":
         return [0] * len(times), ()
-    place = Place(profile.id, unit.symbol, "index_ohlcv")
+    place = Place(profile.host, unit.symbol, "index_ohlcv")
     where = shown(place.folder)
     rows = read_series(place, *window)
     frame, facts = check_bars(rows.with_columns(volume=pl.lit(0.0)), unit.symbol, 60, where)

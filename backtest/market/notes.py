@@ -32,8 +32,8 @@ def labels(
 ) -> dict[str, dict[str, str]]:
     """Return the labels of prices and of marks: measured, proxy or modelled, with a text and the source."""
     venues = ", ".join(dict.fromkeys(tape.venue for tape in tapes))
-    proxies = [tape.coin for tape in tapes if tape.venue != profile.id]
-    others = ", ".join(dict.fromkeys(tape.venue for tape in tapes if tape.venue != profile.id))
+    proxies = [tape.coin for tape in tapes if tape.venue != profile.host]
+    others = ", ".join(dict.fromkeys(tape.venue for tape in tapes if tape.venue != profile.host))
     stand_in = f"{_bars(scenario)} of {others} stand in for the prices of {profile.id}: {', '.join(proxies)}"
     modelled = [series.symbol for series in marks if series.label == "modelled"]
     borrowed = [series for series in marks if series.label == "proxy"]
@@ -47,7 +47,7 @@ def labels(
         },
         "mark": {
             "badge": "modelled" if modelled else "proxy" if borrowed else "measured",
-            "text": "; ".join(texts) or f"mark price bars of {profile.id}",
+            "text": "; ".join(texts) or f"mark price bars of {profile.host}",
         },
     }
 
@@ -58,7 +58,7 @@ def _bars(scenario: Scenario) -> str:
 
 def proxy_notes(profile: VenueProfile, tapes: Sequence[Tape]) -> Iterator[str]:
     """Give a sentence for each venue whose prices stand in."""
-    for proxy in dict.fromkeys(tape.venue for tape in tapes if tape.venue != profile.id):
+    for proxy in dict.fromkeys(tape.venue for tape in tapes if tape.venue != profile.host):
         coins = ", ".join(tape.coin for tape in tapes if tape.venue == proxy)
         yield f"Prices of {coins} are those of {proxy}, a declared proxy for {profile.id}."
 
@@ -115,7 +115,7 @@ def known_open_interest(
     import polars as pl
 
     for unit, px in zip(units, prices, strict=True):
-        place = Place(profile.id, unit.symbol, "open_interest")
+        place = Place(profile.host, unit.symbol, "open_interest")
         rows = read_series(place, event.core_start - LATELY, event.core_start)
         known = pl.coalesce("open_interest_usd", pl.col("open_interest_base") * px)
         rows = rows.with_columns(open_interest_usd=known).filter(pl.col("open_interest_usd").is_finite())

@@ -98,7 +98,7 @@ def build_market(
     """
     bar_s = TIMEFRAMES[scenario.timeframe]
     requested = _requested_window(scenario, bar_s)
-    tapes = [find_tape(event, profile.id, profile.symbol(coin), coin, requested) for coin in scenario.coins]
+    tapes = [find_tape(event, profile.host, profile.symbol(coin), coin, requested) for coin in scenario.coins]
     window = common_window(event, tapes, requested)
     _refuse_between_bars(scenario, window, bar_s)
     trades = [_read_trades(event, profile, scenario, tape, window) for tape in tapes]
@@ -108,13 +108,13 @@ def build_market(
     volume = np.stack([in_lots(bars.volume[s], bars.prices[s], unit) for s, unit in enumerate(units)])
     refuse_no_value(units, trade)
     marks = [
-        read_marks(profile.id, tape, unit, window, trade[s], bar_s=bar_s, half_life_s=scenario.mark_half_life_s)
+        read_marks(profile.host, tape, unit, window, trade[s], bar_s=bar_s, half_life_s=scenario.mark_half_life_s)
         for s, (tape, unit) in enumerate(zip(tapes, units, strict=True))
     ]
     mark = np.stack([each.bars for each in marks])
     paid = [read_settlements(profile, s, unit, window, bar_s) for s, unit in enumerate(units)]
     pre_roll = find_pre_roll(event, window, bars.open_ts, bar_s)
-    actual = read_actual(profile.id, [unit.symbol for unit in units], window)
+    actual = read_actual(profile.host, [unit.symbol for unit in units], window)
     before = [float(prices[max(pre_roll.core_bar - 1, 0), -1]) for prices in bars.prices]
     books = []
     if scenario.impact == "depth":
@@ -245,10 +245,10 @@ def _read_trades(event: CrashEvent, profile: VenueProfile, scenario: Scenario, t
         longest = f"longest {facts.longest_gap_s} s" if len(facts.gaps) > 1 else f"{facts.longest_gap_s} s"
         found = f"{facts.missing} bars missing ({longest}): {gaps_text(facts.gaps)}"
         carry = "" if late else ", carry them flat with --allow-gaps"
-        fetch = f"run crashbook fetch {event.id} --venue {profile.id}"
+        fetch = f"run crashbook fetch {event.id} --venue {profile.host}"
         each = "a minute" if bar_s == 60 else f"every {bar_s} s"
         raise DataGapError(f"{tape.symbol}: {found}; allowed: a bar {each}; {fetch}{carry} or narrow start and end")
-    own = tape.venue == profile.id
+    own = tape.venue == profile.host
     series = InputSeries(
         name="ohlcv",
         symbol=tape.symbol,
@@ -281,7 +281,7 @@ def _read_book(
     bar_s: int,
 ) -> _Book:
     """Return the order book in lots: the venue's own, else that of the venue whose bars are walked."""
-    markets = [(profile.id, unit.symbol), *((tape.venue, name) for name in symbols_of(tape.venue, tape.coin))]
+    markets = [(profile.host, unit.symbol), *((tape.venue, name) for name in symbols_of(tape.venue, tape.coin))]
     places = [Place(*market, "depth") for market in dict.fromkeys(markets)]
     depth = read_depth(places, unit.symbol, window, open_ts, bar_s)
     distances = tuple(rate_e9(distance) for distance in depth.distances.tolist())

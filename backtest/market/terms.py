@@ -95,8 +95,8 @@ class Units:
 def fetch_hint(profile: VenueProfile, coin: str, event: str, series: Sequence[str] = BOTH) -> str:
     """Return the command that fetches a coin's terms, those that the venue gives without an account."""
     name = shlex.quote(coin) if is_name(coin) and len(coin) <= LONGEST_SHOWN else "COIN"
-    public = [each for each in series if (profile.id, each) not in load_absent()]
-    return f"crashbook fetch {event} --venue {profile.id} --coins {name} --series {','.join(public)}"
+    public = [each for each in series if (profile.host, each) not in load_absent()]
+    return f"crashbook fetch {event} --venue {profile.host} --coins {name} --series {','.join(public)}"
 
 
 def contract_terms(
@@ -153,7 +153,7 @@ def _inverse_only(profile: VenueProfile) -> bool:
 
 
 def _units(profile: VenueProfile, coin: str) -> Units | None:
-    place = Place(profile.id, profile.symbol(coin), "limits")
+    place = Place(profile.host, profile.symbol(coin), "limits")
     days = day_names(place.folder)[0]
     if not days:
         return None
@@ -170,7 +170,7 @@ def _terms(profile: VenueProfile, coin: str, day: dt.date, event: str, units: Un
 
     Tiers of inverse contracts are the profile's alone: the unit of the lake's is not known.
     """
-    place = Place(profile.id, profile.symbol(coin), "leverage_tiers")
+    place = Place(profile.host, profile.symbol(coin), "leverage_tiers")
     days = {} if profile.face(coin) else day_names(place.folder)[0]
     kind = profile.tables[0].kind if profile.tables else "tiered"
     empty = [MarginTable(coin, when, (), f"lake-{coin}-{when}", "V", "", kind) for when in days]
@@ -192,7 +192,7 @@ def _terms(profile: VenueProfile, coin: str, day: dt.date, event: str, units: Un
         tiers = _tiers(frame, where)
         rows.append(_series(place, frame, where, f"margin table in force; as of {table.valid_from}"))
         notes.append(f"margin table of {coin} at {profile.id} is that of {table.valid_from} in the lake")
-        if _in_contracts(profile.id):
+        if _in_contracts(profile.host):
             sized = units or _contract(profile, coin, event, where)
             rows += [sized.series] if not units else []
             floors = tuple(floor * sized.contract_base for floor, _, _ in tiers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,22 @@ from backtest.errors import BookError
 from backtest.lake.place import Place
 from backtest.lake.read import read_series
 from backtest.schema.coins import coin_name
+from backtest.venue.reading import get_venue, venue_names
 
 VENUE = "hyperliquid"
+
+
+def venue_of(coins: Sequence[str]) -> str:
+    """Return the venue whose rules hold for coins of Hyperliquid: a builder's own profile, if all are of that builder.
+
+    Examples
+    --------
+    >>> venue_of(["XYZ-SILVER", "XYZ-GOLD"]), venue_of(["BTC", "XYZ-SILVER"]), venue_of(["FLX-OIL"])
+    ('xyz', 'hyperliquid', 'hyperliquid')
+    """
+    builders = {coin.partition("-")[0].lower() if "-" in coin else VENUE for coin in coins}
+    own = builders.pop() if len(builders) == 1 else VENUE
+    return own if own in venue_names() and get_venue(own).host == VENUE else VENUE
 
 
 def fields_of(event: str, book: str) -> dict[str, Any]:
@@ -43,7 +58,7 @@ def fields_of(event: str, book: str) -> dict[str, Any]:
         raise BookError(f"{path.name}: the lake has no bars of a second from {at} to {end} of {few}; {fix}")
     coins = tuple(map(coin_name, held))
     return {
-        "venue": VENUE,
+        "venue": venue_of(coins),
         "coins": coins,
         "positions_file": str(path),
         "timeframe": "1s",

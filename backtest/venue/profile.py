@@ -56,13 +56,15 @@ class FundStart:
 class VenueProfile:
     """A venue: identity, tables, instruments and the defaults of its rules as scenario fields.
 
-    ``closed``: the venue has ended trading; None where it trades on.
+    ``closed``: the venue has ended trading; None where it trades on. ``host``: the venue under whose name its series
+    are fetched and stored, another one for a builder's markets.
     """
 
     id: str
     name: str
     as_of: dt.date
     closed: Closure | None
+    host: str
     quote: str
     settle: str
     notes: tuple[str, ...]

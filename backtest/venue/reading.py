@@ -113,6 +113,7 @@ class Header(Table, frozen=True, kw_only=True):
     name: str
     as_of: dt.date
     closed: Closure | None = None
+    host: Id | None = None
     quote: str
     settle: str
     notes: tuple[str, ...] = ()
@@ -164,6 +165,17 @@ def venue_names() -> list[str]:
     return sorted(path.stem for path in asset("data", "venues").glob("*.toml"))
 
 
+def host_of(name: str) -> str:
+    """Return the venue under whose name the series of a venue are fetched and stored, of most venues its own.
+
+    Examples
+    --------
+    >>> host_of("xyz"), host_of("bybit"), host_of("bitget")
+    ('hyperliquid', 'bybit', 'bitget')
+    """
+    return get_venue(name).host if name in venue_names() else name
+
+
 def get_venue(name: str) -> VenueProfile:
     """Read one profile.
 
@@ -198,6 +210,7 @@ def parse_venue(table: Mapping[str, Any], where: str) -> VenueProfile:
         name=file.name,
         as_of=file.as_of,
         closed=file.closed,
+        host=file.host or file.id,
         quote=file.quote,
         settle=file.settle,
         notes=file.notes,

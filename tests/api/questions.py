@@ -57,9 +57,10 @@ def _declared(param: Param) -> str:
     kind = KINDS[param.type]
     if param.required:
         return f"{param.name}: {kind}"
-    return (
-        f"{param.name}: {kind} | None = None" if param.default is None else f"{param.name}: {kind} = {param.default!r}"
-    )
+    if param.default is None:
+        return f"{param.name}: {kind} | None = None"
+    shown = f'"{param.default}"' if kind == "str" else repr(param.default)
+    return f"{param.name}: {kind} = {shown}"
 
 
 if __name__ == "__main__":

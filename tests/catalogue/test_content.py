@@ -24,7 +24,7 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-PROFILES = {"binanceusdm", "bybit", "okx", "bitmex", "hyperliquid", "dydx"}
+PROFILES = {"binanceusdm", "bybit", "okx", "bitmex", "hyperliquid", "dydx", "xyz"}
 OTHER_VENUES = {"binance", "bitstamp", "coinbase", "deribit", "drift", "ftx", "htx", "lighter", "paradex"}
 QUANTITIES = words(
     """

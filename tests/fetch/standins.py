@@ -100,6 +100,10 @@ class FakeVenue:
     funding: FundingRule = EVERY_HOUR
     open_interest_counts: Counts = "one side"
 
+    @property
+    def host(self) -> str:
+        return self.id
+
     def symbol(self, coin: str) -> str:
         return f"{coin}/{self.quote}:{self.settle}"
 

@@ -100,8 +100,8 @@ def test_the_settlement_before_the_window_makes_it_hourly_too() -> None:
 @pytest.mark.parametrize("name", venue_names())
 def test_profiles_state_their_rule(name: str) -> None:
     rule = get_venue(name).funding
-    assert rule.interval_s == (3600 if name in {"hyperliquid", "dydx", "drift"} else 28_800)
-    assert rule.notional == ("oracle" if name in {"hyperliquid", "dydx", "drift"} else "mark")
+    assert rule.interval_s == (3600 if name in {"hyperliquid", "dydx", "drift", "xyz"} else 28_800)
+    assert rule.notional == ("oracle" if name in {"hyperliquid", "dydx", "drift", "xyz"} else "mark")
     assert (rule.hourly_from is not None) == (name == "binanceusdm")
     caps = {
         "binanceusdm": 3,

@@ -133,6 +133,24 @@ def test_adl_causes(tables: Make) -> None:
     assert run.ask("adl_causes", "refused refused_usd fund_inventory_max_usd") == [(2, 740, 540)]
 
 
+def test_adl_is_set_off_by_accounts_or_by_the_inventory_of_a_vault(tables: Make) -> None:
+    # a and b held longs; the vault took over and held none
+    held = rows(f"account symbol side\na {BTC} long\nv {BTC} short\nw {BTC} short")
+    fills = rows(f"wave_id symbol bankrupt notional_usd\n1 {BTC} 7 100\n1 {BTC} 8 50\n2 {BTC} vault 350")
+    actual = rows(f"""
+        symbol account liquidated_account side  notional_usd
+        {BTC}  w       a                  short 60
+        {BTC}  w       v                  short 30
+        {BTC}  w       v                  short 10
+    """)
+    columns = "bankrupt waves replayed_usd replayed_frac actual_usd actual_frac"
+    run = tables(adl_fills=fills, actual_positions=held, actual_adl=actual)
+    assert run.ask("adl_bankrupts", columns) == [("vault", 1, 350, 0.7, 40, 0.4), ("account", 1, 150, 0.3, 60, 0.6)]
+    drawn = tables(adl_fills=fills, actual_adl=actual)
+    assert drawn.ask("adl_bankrupts", "bankrupt actual_usd") == [("vault", 0), ("account", 0), ("not known", 100)]
+    assert tables(adl_fills=fills).ask("adl_bankrupts", "actual_usd actual_frac") == [(None, None)] * 2
+
+
 def test_adl_first_closed(wave: Tables) -> None:
     # Three lots sold for 27 would be worth 36 at the end.
     columns = "ts symbol side account_id notional_usd closed_usd close_px mark_px entry_px"

@@ -102,8 +102,9 @@ def forced_rows(liquidations: pl.DataFrame | None, adl: pl.DataFrame | None) -> 
     """Return the fills that closed a position by force, as the lake's series ``fills`` with their coin.
 
     A trade has two rows, one of each party. Of a deleveraging the one marked ``Auto-Deleveraging`` counts; its other
-    side is the bankrupt party. Of a liquidation the row of the liquidated party counts: marked ``Liquidated ...``, or
-    the taker of a trade that is flagged as one, since a liquidation order is a market order.
+    side is the bankrupt party, whose row counts as a liquidation too unless it is a vault that had taken the position
+    over. Of a liquidation the row of the liquidated party counts: marked ``Liquidated ...``, or the taker of a trade
+    that is flagged as one, since a liquidation order is a market order.
     """
     import polars as pl
 
@@ -117,7 +118,7 @@ def forced_rows(liquidations: pl.DataFrame | None, adl: pl.DataFrame | None) -> 
     winner = marked_adl.any().over("trade_id", "coin")
     taker = pl.col("is_liquidation").cast(pl.Boolean).fill_null(value=False) & pl.col("crossed")
     lone = marked.any().over("trade_id", "coin")
-    forced = marked_adl | (~winner & (marked | (taker & ~lone)))
+    forced = marked_adl | (~winner & (marked | (taker & ~lone))) | (winner & ~marked_adl & _own_loss(every))
     bankrupt = pl.col("address").filter(~marked_adl).first().over("trade_id", "coin")
     rows = every.with_columns(forced=forced, adl=marked_adl, bankrupt=bankrupt).filter("forced")
     number = {"quantity_base": "size", "px": "price", "start_position_base": "start_position",
@@ -142,6 +143,20 @@ def forced_rows(liquidations: pl.DataFrame | None, adl: pl.DataFrame | None) -> 
         )
         .select(pl.col(name).cast(kind) for name, kind in schema.items())
     )
+
+
+def _own_loss(every: pl.DataFrame) -> pl.Expr:
+    """Return whether an address is no vault: one that took positions over stands unmarked in trades of the backstop.
+
+    Where the backstop had trades but only one row of each is known, the vaults are not: then nobody is none.
+    """
+    import polars as pl
+
+    direction, trade = pl.col("direction").cast(pl.String), ["trade_id", "coin"]
+    deleveraged = direction.str.contains("Auto-Deleveraging").any().over(trade)
+    taken = every.filter((pl.col("liquidation_method").cast(pl.String) == "backstop") & ~deleveraged)
+    vaults = taken.filter(~direction.str.contains("Liquidated"))["address"].cast(pl.String).unique()
+    return pl.lit(bool(vaults.len() or not taken.height)) & ~pl.col("address").cast(pl.String).is_in(vaults.to_list())
 
 
 def lot_decimals(sizes: pl.DataFrame) -> dict[str, int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from backtest.api.run import open_run
 from backtest.book.actual.write import book_path
 from tests.fetch.reservoir import by_hand
 from tests.support.command import call
@@ -66,5 +67,10 @@ def test_silver_is_read_rolled_and_replayed_on_the_book_of_its_own_dex(
         ("XYZ-SILVER", "long", 101.5), ("XYZ-SILVER", "short", 61.5), ("XYZ-SILVER", "short", 40.0),
     ]  # fmt: skip
     assert book["collateral_usd"][0] == pytest.approx(1500 + 100 * 5)
+    run = open_run()
+    assert run.meta.venue.id == "xyz"
+    assert run.fund_events.height == 0
+    causes = run.query("adl_bankrupts").to_dicts()
+    assert [(row["bankrupt"], row["replayed_frac"]) for row in causes] == [("account", 1.0)]
     outcome = call("query", "actual_accounts", "--format", "json", "-q")
     assert '"outcome":"both"' in outcome.stdout.replace(" ", "")

@@ -273,6 +273,7 @@ def _book(accounts: dict[int, Account]) -> pl.DataFrame:
 def _forced(run: Run) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the liquidations and deleveraging of a run as fills of the venue."""
     names = dict(run.accounts.select("account_id", "name").rows())
+    own = {row["liquidation_id"]: row for row in run.liquidations.iter_rows(named=True)}
     left = {row["position_id"]: row["lots"] for row in run.positions.iter_rows(named=True)}
     moves = [(row["ts"], 0, row) for row in run.liquidations.iter_rows(named=True)]
     moves += [(row["ts"], 1, row) for row in run.adl_fills.iter_rows(named=True)]
@@ -282,7 +283,6 @@ def _forced(run: Run) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         who, held = names[row["account_id"]], left[row["position_id"]]
         parts = [("adl", row["lots"], row["close_px"])] if kind else [
             ("market", row["book_lots"], row["book_px"]), ("backstop", row["takeover_lots"], row["bankruptcy_px"]),
-            ("backstop", row["adl_lots"], row["bankruptcy_px"]),
         ]  # fmt: skip
         for place, (method, lots, px) in enumerate(parts):
             if not lots:
@@ -300,6 +300,12 @@ def _forced(run: Run) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             }  # fmt: skip
             other = {**made, "address": VAULT, "side": "buy" if long else "sell", "crossed": not made["crossed"],
                      "direction": "Liquidated Cross Long" if method == "adl" else "Open Long"}  # fmt: skip
+            if loser := own.get(row["liquidation_id"]) if kind else None:  # an account, no vault between
+                before = left[loser["position_id"]]
+                left[loser["position_id"]] -= lots
+                start = _text(base(coin, before if loser["side"] == "long" else -before))
+                other |= {"address": names[loser["account_id"]], "start_position": start,
+                          "direction": f"Liquidated Cross {loser['side'].title()}"}  # fmt: skip
             (adl if method == "adl" else forced).append(made)
             forced.append(other)
         left[row["position_id"]] = held

@@ -60,6 +60,36 @@ def test_each_forced_close_counts_once_and_names_its_parties(parts: dict[str, pl
     assert [(each.series, each.symbol, each.rows) for each in stored] == [("fills", "BTC/USDC:USDC", 3)]
 
 
+def test_an_account_that_was_bankrupt_in_a_deleveraging_was_liquidated_a_vault_was_not() -> None:
+    flags = {"is_liquidation": True, "liquidation_method": "backstop"}
+    taken = [
+        by_hand.fill("21:16:00", 1, "BTC", "sell", "2", "100", "2", direction="Liquidated Cross Long", **flags),
+        by_hand.fill("21:16:00", 7, "BTC", "buy", "2", "100", "0", crossed=False, **flags),
+    ]
+    pairs = [(2, 7, 8), (3, 5, 9)]  # the vault and then an account against a winner each
+    adl = [
+        row | {"trade_id": number}
+        for number, bankrupt, winner in pairs
+        for row in (
+            by_hand.fill(
+                "21:17:00", bankrupt, "BTC", "sell", "1", "99", "1", direction="Liquidated Cross Long", **flags
+            ),
+            by_hand.fill("21:17:00", winner, "BTC", "buy", "1", "99", "-1", direction="Auto-Deleveraging", **flags),
+        )
+    ]
+
+    def closed(*rows: dict[str, object]) -> list[tuple[str, str]]:
+        marked = [{**row, "liquidation_mark_px": "99"} for row in rows]
+        frame = pl.DataFrame(marked, infer_schema_length=None)
+        return [(kind, int(user, 16)) for kind, user in forced_rows(frame, None).select("kind", "user").rows()]
+
+    assert closed(*taken, *adl) == [("liquidation", 1), ("adl", 8), ("liquidation", 5), ("adl", 9)]
+    # one row of each trade: who took over is not known, so nobody's loss is counted twice
+    assert closed(taken[0], *adl) == [("liquidation", 1), ("adl", 8), ("adl", 9)]
+    # no vault at all: whoever was bankrupt was liquidated
+    assert closed(*adl) == [("liquidation", 7), ("adl", 8), ("liquidation", 5), ("adl", 9)]
+
+
 def test_a_day_without_forced_closes_is_empty() -> None:
     assert forced_rows(None, None).height == 0
 
