@@ -19,7 +19,7 @@ value_ranks AS (
   FROM draw_values WHERE value IS NOT NULL
 ),
 correlated AS (
-  SELECT metric, parameter, field, corr(m.place, v.place) AS rho, 2.58 / sqrt(greatest(count(*) - 1, 1)) AS noise
+  SELECT metric, parameter, field, round(corr(m.place, v.place), 9) AS rho, 2.58 / sqrt(greatest(count(*) - 1, 1)) AS noise
   FROM metric_ranks m JOIN value_ranks v USING (draw)
   GROUP BY metric, parameter, field
 )

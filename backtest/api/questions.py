@@ -231,6 +231,10 @@ class Questions:
         """Return the answer to "What was left of the map after each wave?"."""
         return self._ask("map_after_waves", limit=limit)
 
+    def map_against_liquidations(self) -> pl.DataFrame:
+        """Return the answer to "Why do the map and the liquidations differ?", one row per symbol and side."""
+        return self._ask("map_against_liquidations")
+
     def multi_coin_breaches(self, *, limit: int = 50) -> pl.DataFrame:
         """Return the answer to "Which accounts lost several coins at once?"."""
         return self._ask("multi_coin_breaches", limit=limit)

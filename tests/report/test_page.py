@@ -368,9 +368,15 @@ def test_draws_come_first_then_this_run_then_what_was_published(reports: Reports
     run, page = reports.run("draws"), reports.page("draws")
     spread = {row["metric"]: row for row in run.query("draw_spread").to_dicts()}
     adl = spread["adl_usd"]
-    top = answer(page, "summary").lstrip()
-    assert top.startswith("Over 4 draws of what is not known, in BTC and SOL from 21:15 to 21:27 UTC: closed by ADL ")
-    assert re.match(r".* in nine of ten\), published 897 M USD; liquidated .* published 755 M USD\.", top)
+    drawn, here = re.findall(r"<p>(.*?)</p>", re.search(r'<div class="answer">.*?</div>', page, re.DOTALL)[0])
+    start = "Median of 4 draws of what is not known, in BTC and SOL from 21:15 to 21:27 UTC: closed by ADL "
+    assert plain(drawn).startswith(start)
+    of_each = (
+        r".* in nine of ten; this run [^;]*\), published 897 M USD; liquidated .*; this run .* published 755 M USD\."
+    )
+    assert re.match(of_each, plain(drawn))
+    assert plain(here).startswith("This run, seed 1. On 10 October 2025, between 20:40 and 22:21 UTC, BTC fell 13.1 %")
+    assert f"with {usd(run.summary()['adl_usd'])}" in plain(here)
     tile = plain(next(each for each in section(page, "numbers").split("<li") if "Closed by ADL" in each))
     assert f"Closed by ADL{usd(adl['median'])}median of 4 draws; 5–95 %: {usd(adl['p05'])} to {usd(adl['p95'])}" in tile
     assert f"this run {usd(run.summary()['adl_usd'])}" in tile
@@ -411,9 +417,22 @@ def test_without_draws_the_report_says_so(reports: Reports) -> None:
 
 def test_the_waterfall_shows_every_unit_and_sums_to_zero(reports: Reports) -> None:
     body = re.search(r'<ol class="waterfall">.*?</ol>', reports.page("vault"), re.DOTALL)[0]
-    amounts = [plain(cell) for cell in re.findall(r'<span class="amount num">.*?</span>', body)]
-    rows = reports.run("vault").query("loss_waterfall")
-    assert amounts == [*(formatting.micros(value) for value in rows["amount_usd"]), "0.000000"]
+    exact, shown = zip(*re.findall(r'<span class="amount num" title="(.*?) USD">(.*?)</span>', body), strict=True)
+    amounts = reports.run("vault").query("loss_waterfall")["amount_usd"]
+    assert exact == (*(formatting.micros(value) for value in amounts), "0.000000")
+    assert shown == (*(formatting.fixed(value, 2) for value in amounts), "0.00")
+
+
+@pytest.mark.parametrize("case", ["cross accounts", "one symbol"])
+def test_the_map_leads_to_what_was_liquidated(case: str, reports: Reports) -> None:
+    run, text = reports.run(case), answer(reports.page(case), "map")
+    rows = run.query("map_against_liquidations")
+    total = {name: sum(rows[name]) for name in rows.columns if name.endswith("_usd")}
+    assert total["map_usd"] - total["kept_usd"] + total["beyond_usd"] == total["left_usd"]
+    assert total["liquidated_usd"] == run.summary()["liquidated_usd"]
+    assert f"of {usd(total['map_usd'])}, {usd(total['kept_usd'])} was never in breach, and " in text
+    assert f"as in the queue's table, {usd(total['liquidated_usd'])}." in text
+    assert ("other coins of its account" in text) == (case == "cross accounts")
 
 
 def test_the_queue_names_what_lies_between(reports: Reports) -> None:

@@ -24,7 +24,7 @@ READING = """
     run_summary price_moves price_path liquidations_per_minute liquidations_by_cohort liquidation_price_map
     largest_liquidations cascades liquidity_pressure fund_balance fund_flows loss_waterfall adl_waves
     adl_selection_order adl_haircut_by_rank adl_concentration adl_by_cohort adl_causes adl_first_closed
-    adl_bankrupts watch_results closed_by_leverage map_after_waves
+    adl_bankrupts watch_results closed_by_leverage map_after_waves map_against_liquidations
     forgone_pnl adl_impact_by_symbol hedges watch_ranks open_interest_path funding_flows data_coverage window_metrics
     seed_spread actual_by_minute actual_adl_order actual_accounts actual_account_score actual_account_bands
     actual_methods account_outcomes liquidation_price_check position_funding cross_contagion multi_coin_breaches

@@ -202,6 +202,23 @@ def test_map_after_waves(tables: Make) -> None:
     assert run.ask("map_after_waves", columns) == [(1, at(30), 100.0, 50, 400, 700, 200, 900)]
 
 
+def test_from_the_map_to_what_was_liquidated(tables: Make) -> None:
+    """The mark falls from 100 to 85: of four longs at 90 one is kept; one at 80 goes with its account, one has none."""
+    longs = rows("position_id lots liquidation_px\n1 4 90\n2 7 80\n3 2 -\n4 5 70", symbol=BTC, side="long")
+    run = tables(
+        steps=walk(BTC, 100.0, 85.0),
+        positions=[*longs, {"symbol": BTC, "side": "short", "position_id": 5, "lots": 18, "liquidation_px": 100.0}],
+        liquidations=rows(
+            "position_id lots remaining_lots closed_usd\n1 4 2 180\n1 2 1 85\n2 7 0 595\n3 2 0 180", symbol=BTC
+        ),
+    )
+    columns = "side map_usd kept_usd beyond_usd left_usd liquidated_usd"
+    assert run.ask("map_against_liquidations", columns) == [
+        ("long", 400, 100, 900, 1200, 1040),
+        ("short", 1800, 1800, 0, 0, 0),
+    ]
+
+
 def test_the_edge_of_the_map_holds_the_last_position(tables: Make) -> None:
     run = tables(
         steps=walk(BTC, 100.0),

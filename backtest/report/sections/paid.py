@@ -8,7 +8,7 @@ from functools import partial
 import polars as pl
 from markupsafe import Markup
 
-from backtest.formatting import coin, micros, plural
+from backtest.formatting import coin, fixed, micros, plural
 from backtest.report import markup as m
 from backtest.report.figures.drawing import Drawing, epoch
 from backtest.report.figures.pools import pool_balance
@@ -197,7 +197,7 @@ def funding_table(f: Findings) -> Markup:
 
 
 def waterfall(f: Findings) -> Markup:
-    """Draw the stages from collateral to uncovered as floating bars; they sum to zero."""
+    """Draw the stages from the collateral to losses without a payer as floating bars; they sum to zero."""
     rows = f.rows("loss_waterfall")
     if not any(row["amount_usd"] for row in rows):
         return m.empty("There was no loss to share.")
@@ -233,7 +233,8 @@ def _named(row: Row) -> dict[str, str]:
 
 
 def _amount(value: Decimal) -> Markup:
-    return m.fill('<span class="amount num">{text}</span>', text=micros(value))
+    """Return an amount to the cent, every digit when pointed at: those sum to exactly zero."""
+    return m.fill('<span class="amount num" title="{all} USD">{text}</span>', text=fixed(value, 2), all=micros(value))
 
 
 def _colour(stage: str) -> str:
@@ -248,7 +249,9 @@ SECTION = Section(
     answer=answer,
     parts=(
         Part("Cash and equity of fund and vault", balance_figures, ("fund_balance",)),
-        Part("From collateral to uncovered, USD; the stages sum to zero", waterfall, ("loss_waterfall",)),
+        Part(
+            "From the collateral to losses without a payer, USD; the stages sum to zero", waterfall, ("loss_waterfall",)
+        ),
         Part("Movements of fund and vault by cause", flows_table, ("fund_flows",), folded=True),
         Part(
             "Funds that ran dry, refused a claim or switched deleveraging on",

@@ -25,9 +25,13 @@ from backtest.report.sections.section import Section
 
 
 def in_short(f: Findings) -> Markup:
-    """Return one paragraph: the headline of every section that has one."""
-    sentences = [section.headline(f) for section in SECTIONS if section.headline and section.shown(f)]
-    return m.fill("<p>{text}</p>", text=m.join((sentence for sentence in sentences if sentence), " "))
+    """Return the headline of every section that has one: what draws say, then a paragraph of this run alone."""
+    told = [(section.of_studies, section.headline(f)) for section in SECTIONS if section.headline and section.shown(f)]
+    drawn, here = (m.join((words for of, words in told if words and of == studies), " ") for studies in (True, False))
+    if not drawn:
+        return m.fill("<p>{here}</p>", here=here)
+    both = "<p>{drawn}</p><p><b>This run, seed {seed}.</b> {here}</p>"
+    return m.fill(both, drawn=drawn, here=here, seed=f.summary["seed"])
 
 
 SECTIONS = (

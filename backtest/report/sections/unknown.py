@@ -66,16 +66,17 @@ def headline(f: Findings) -> Markup:
     rows = [row for row in totals(f) if row.median is not None]
     if not rows:
         row = f.draw_spread["adl_usd"]
-        words = "Over {n} draws of what is not known, ADL closed {median} (median; {low} to {high} in nine of ten)."
+        words = "<b>Median of {n} draws</b> of what is not known: ADL closed {median} ({low} to {high} in nine of ten)."
         return m.fill(words, n=f.draws, median=m.usd(row["median"], "unknown"), low=m.usd(row["p05"]),
                       high=m.usd(row["p95"]))  # fmt: skip
-    words = "{name} {median} (median; {low} to {high} in nine of ten), published {published}"
+    words = "{name} {median} ({low} to {high} in nine of ten{here}), published {published}"
     each = [
         m.fill(words, name=row.name, median=m.usd(row.median, "numbers"), low=m.usd(row.low), high=m.usd(row.high),
+               here="" if row.here is None else m.fill("; this run {usd}", usd=m.usd(row.here)),
                published=m.usd(row.published))
         for row in reversed(rows)
     ]  # fmt: skip
-    words = "Over {n} draws of what is not known, in {coins} from {start:%H:%M} to {end:%H:%M} UTC: {each}."
+    words = "<b>Median of {n} draws</b> of what is not known, in {coins} from {start:%H:%M} to {end:%H:%M} UTC: {each}."
     first = rows[0].of
     return m.fill(words, n=f.draws, coins=m.listed(first.coins), start=first.start, end=first.end,
                   each=m.join(each, "; "))  # fmt: skip
