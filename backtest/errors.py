@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 STEERS = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 LONGEST_SHOWN = 300  # characters of an unknown name
 NEAREST = 5  # names that a message lists
+NEAR = 3  # names that a message offers
+ALIKE = 0.6  # likeness of names that count as misspelled
+SHORTEST = 3  # letters of a word that names are compared by
+SYNONYMS = {
+    "insurance": "fund", "reserve": "fund", "policy": "ranking", "interest": "open", "balance": "start",
+    "capital": "start", "deleveraging": "adl", "deleverage": "adl", "price": "mark", "queue": "adl", "pnl": "profit",
+    "loss": "uncovered", "money": "fund",
+}  # fmt: skip
 
 
 class CrashbookError(Exception):
@@ -34,21 +42,29 @@ class UsageError(CrashbookError):
 class UnknownNameError(UsageError):
     """A name is not among the known ones; the message lists the near matches and the five nearest names.
 
+    Parameters
+    ----------
+    known
+        The names, of a mapping of texts with what each means.
+    hint
+        A sentence at the end, such as where all names are listed.
+    near
+        What is offered in place of the nearest names, each with more than its name.
+
     Examples
     --------
     >>> str(UnknownNameError("venue", "binnance", ["binanceusdm", "bybit"]))
     "unknown venue 'binnance'; did you mean binanceusdm? Known: binanceusdm, bybit"
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
-        known = sorted(known)
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], hint: str = "", *, near: Sequence[str] | None = None
+    ) -> None:
         name = name if len(name) <= LONGEST_SHOWN else f"{name[: LONGEST_SHOWN - 3]}..."
-        near = near_matches(name, known)
-        listed = nearest_of(name, known)
-        name = printable(name)
-        guess = f"; did you mean {' or '.join(near)}?" if near else ";"
-        more = f". {hint}" if hint else ""
-        super().__init__(f"unknown {kind} '{name}'{guess} Known: {listed}{more}")
+        found = near_matches(name, known) if near is None else near
+        guess = f"; did you mean {' or '.join(found)}?" if found else ";"
+        rest = f" {hint}" if near and hint else f" Known: {nearest_of(name, known)}{f'. {hint}' if hint else ''}"
+        super().__init__(f"unknown {kind} '{printable(name)}'{guess}{rest}")
 
 
 class RenamedError(UsageError):
@@ -150,7 +166,12 @@ def printable(text: str, keep: str = "") -> str:
 
 
 def near_matches(name: str, known: Iterable[str]) -> list[str]:
-    """Return up to three names close to ``name``.
+    """Return up to three names that are spelled like ``name``, else that share words with it.
+
+    Parameters
+    ----------
+    known
+        The names, of a mapping of texts with what each means, whose words count half.
 
     Examples
     --------
@@ -158,11 +179,14 @@ def near_matches(name: str, known: Iterable[str]) -> list[str]:
     ['bybit']
     >>> near_matches("btc", ["BTC", "SOL"])
     ['BTC']
+    >>> near_matches("insurance_fund", {"seed": "Start of all draws.", "fund_start_usd": "What the fund has."})
+    ['fund_start_usd']
     """
-    return _closest(name, known, 3, 0.6)
+    alike, kin = _closest(name, known)
+    return alike or kin[:NEAR]
 
 
-def nearest_of(name: str, known: Sequence[str]) -> str:
+def nearest_of(name: str, known: Iterable[str]) -> str:
     """Return the five names nearest to ``name``, and how many there are in all; all of them where there are five.
 
     Examples
@@ -172,11 +196,45 @@ def nearest_of(name: str, known: Sequence[str]) -> str:
     >>> nearest_of("adl_wave", ["runs", "adl_waves", "steps", "adl_fills", "watch", "fund", "ledger"])
     'adl_waves, adl_fills, watch, ledger, fund and 2 more'
     """
-    if len(known) <= NEAREST:
-        return ", ".join(known) or "none"
-    return f"{', '.join(_closest(name, known, NEAREST, 0.0))} and {len(known) - NEAREST:,} more"
+    names = list(known)
+    if len(names) <= NEAREST:
+        return ", ".join(names) or "none"
+    alike, kin = _closest(name, known)
+    rest = difflib.get_close_matches(name, names, n=NEAREST, cutoff=0.0)
+    nearest = list(dict.fromkeys([*alike, *kin, *rest]))[:NEAREST]
+    return f"{', '.join(nearest)} and {len(names) - NEAREST:,} more"
 
 
-def _closest(name: str, known: Iterable[str], most: int, cutoff: float) -> list[str]:
+def _closest(name: str, known: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the names that are spelled like ``name``, and those that share words with it, the most first."""
     by_case = {other.lower(): other for other in known}
-    return [by_case[near] for near in difflib.get_close_matches(name.lower(), by_case, n=most, cutoff=cutoff)]
+    alike = difflib.get_close_matches(name.lower(), by_case, n=NEAR, cutoff=ALIKE)
+    wanted = _words(name)
+    shared: dict[str, float] = {}
+    for key, other in by_case.items():
+        text = known[other] if isinstance(known, Mapping) else ""
+        text = text if isinstance(text, str) else ""
+        shared[other] = _kinship(wanted, _words(key)) + _kinship(wanted, _words(text)) / 2
+    least = max([*shared.values(), 0.0]) / 2
+    kin = [other for other, found in shared.items() if found and found >= least]
+    return [by_case[each] for each in alike], sorted(kin, key=lambda other: (-shared[other], len(other), other))
+
+
+def _words(text: str) -> set[str]:
+    """Return the words of a text, without numbers and the shortest, and what else they are called."""
+    words = {word for word in re.findall(r"[a-z]+", text.lower()) if len(word) >= SHORTEST}
+    return words | {SYNONYMS[word] for word in words if word in SYNONYMS}
+
+
+def _kinship(wanted: Iterable[str], words: Iterable[str]) -> float:
+    """Return how many of the wanted words are among others; those that others only begin with count a third."""
+    roots = set(map(_root, words))
+    each = ((root in roots) + any(each.startswith(root) for each in roots) / 2 for root in map(_root, wanted))
+    return sum(each) / 1.5
+
+
+def _root(word: str) -> str:
+    """Return a word without the ending of its plural."""
+    for ending in ("s", "e"):
+        word = word if len(word) <= SHORTEST else word.removesuffix(ending)
+    return word

@@ -2,6 +2,7 @@
 -- params: none
 -- grain: one row, none without ADL: the first winner of the first wave that closed lots
 -- units: notional_usd of the whole position, closed_usd of the closed lots, both at the step's mark; close_px mean of the slices; realized_usd against entry, immediate_usd against closing at mark, forgone_usd profit missed up to the last mark of the window
+-- note: only the first of all; the whole order of a wave: adl_selection_order
 WITH opener AS (SELECT wave_id, position_id FROM adl_fills WHERE is_covered(symbol) ORDER BY fill_id LIMIT 1),
 slices AS (
   SELECT wave_id, position_id, any_value(ts) AS ts, symbol, any_value(side) AS side,

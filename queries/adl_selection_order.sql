@@ -2,6 +2,7 @@
 -- params: wave_id INTEGER = NULL (the largest wave); limit INTEGER = 50
 -- grain: one row per candidate: the first in rank, the last one reached, and ten of those not reached right behind it; without ranks (an allocation other than queue) the largest closes
 -- units: _usd at the step's mark; close_px mean of the candidate's slices; closed_frac share of the position; forgone_usd profit missed up to the last mark of the window, null where nothing was closed
+-- note: score is by the venue's ranking (runs.ranking); who was closed first of all, and what it missed: adl_first_closed
 WITH chosen AS (
   SELECT wave_id, mark_px FROM adl_events
   WHERE wave_id = coalesce($wave_id, (SELECT wave_id FROM adl_events ORDER BY notional_usd DESC, wave_id LIMIT 1))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -11,12 +12,13 @@ import msgspec
 
 from backtest.assets import asset
 from backtest.catalogue.facts import Comparison, Fact, GridSetting, Sample, WindowPart
-from backtest.errors import ConfigError, UnknownNameError
+from backtest.errors import ConfigError, UnknownNameError, near_matches
 from backtest.scenario.reading import check_values
 from backtest.toml import Id, Table, Utc, decode, read_once
 from backtest.venue.statement import Counts
 
 COUNTS = "open_interest_counts"
+NEAREST_DATES = 2  # events offered for a date that none holds
 BESIDE = ("why", COUNTS)  # keys of a table of defaults that are no scenario fields
 
 
@@ -78,12 +80,17 @@ def load_events() -> list[CrashEvent]:
 
 
 def get_event(name: str) -> CrashEvent:
-    """Return the event with this id, date or alias.
+    """Return the event with this id or alias, or whose core or part of a window holds this date.
 
     Raises
     ------
     UnknownNameError
-        With the near matches and all ids.
+        With the near events and their titles.
+
+    Examples
+    --------
+    >>> get_event("luna").id, get_event("2022-05-10").id
+    ('2022-05-07', '2022-05-07')
     """
     for path in sorted(asset("data", "events").glob("*.toml")):  # an id starts its file's name
         if path.name.startswith(name) and len(name) == len("2025-10-10"):
@@ -92,8 +99,39 @@ def get_event(name: str) -> CrashEvent:
     for event in events:
         if name.lower() in {event.id, *event.aliases}:
             return event
-    known = [name for event in events for name in (event.id, *event.aliases)]
-    raise UnknownNameError("event", name, known, "See crashbook events")
+    day = _day_of(name)
+    if day is not None and (held := [event for event in events if _holds(event, day)]):
+        return held[0]
+    hint = "See crashbook events" + "; a date is written 2025-10-10" * bool(re.fullmatch(r"[\d./ -]+", name))
+    raise UnknownNameError("event", name, _meanings(events), hint, near=_near(name, day, events))
+
+
+def _day_of(name: str) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(name)
+    except ValueError:
+        return None
+
+
+def _holds(event: CrashEvent, day: dt.date) -> bool:
+    spans = [(event.core_start, event.core_end), *((part.start, part.end) for part in event.parts)]
+    return any(start.date() <= day <= (end - dt.timedelta(microseconds=1)).date() for start, end in spans)
+
+
+def _meanings(events: Sequence[CrashEvent]) -> dict[str, str]:
+    """Return title and summary of each event by each of its names."""
+    return {name: f"{event.title} {event.summary}" for event in events for name in (event.id, *event.aliases)}
+
+
+def _near(name: str, day: dt.date | None, events: Sequence[CrashEvent]) -> list[str]:
+    """Return the events nearest to a date, or those of a like name or title, each with its title."""
+    if day is not None:
+        near = sorted(events, key=lambda event: abs((event.day - day).days))[:NEAREST_DATES]
+    else:
+        named = {each: event for event in events for each in (event.id, *event.aliases)}
+        found = near_matches(name, list(named)) or near_matches(name, _meanings(events))
+        near = [named[each] for each in found]
+    return list(dict.fromkeys(f"{event.id} ({event.title})" for event in near))
 
 
 def window_of_date(name: str) -> dict[str, dt.datetime]:
@@ -106,9 +144,8 @@ def window_of_date(name: str) -> dict[str, dt.datetime]:
     >>> window_of_date("2020-03-12"), window_of_date("covid")
     ({}, {})
     """
-    try:
-        day = dt.date.fromisoformat(name)
-    except ValueError:
+    day = _day_of(name)
+    if day is None:
         return {}
     event = get_event(name)
     if day == event.day:

@@ -14,10 +14,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from backtest.assets import asset
-from backtest.errors import ConfigError, UnknownNameError
+from backtest.errors import ConfigError
 from backtest.scenario.fields import BY_NAME
 from backtest.scenario.param import Param
-from backtest.scenario.reading import check_value
+from backtest.scenario.reading import check_value, unknown_field
 from backtest.toml import Cited, Id, Table, decode, read_toml
 
 Distribution = Literal["uniform", "log_uniform", "lognormal", "choice", "mix"]
@@ -203,7 +203,7 @@ def parse_priors(table: Mapping[str, Any], where: str) -> tuple[Prior, ...]:
 def _check_field(row: Prior, where: str) -> None:
     """Refuse a field that does not exist, of another kind, or a range beyond its bounds."""
     if row.field not in BY_NAME:
-        raise ConfigError(f"{where}: {UnknownNameError('field', row.field, BY_NAME, 'See crashbook params')}")
+        raise ConfigError(f"{where}: {unknown_field('field', row.field)}")
     if row.field in NOT_UNKNOWN:
         raise ConfigError(f"{where}: {row.field} is no unknown of a crash; it is not drawn")
     param = BY_NAME[row.field]

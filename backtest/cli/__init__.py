@@ -9,7 +9,7 @@ from __future__ import annotations
 
 __all__ = [
     "book", "book_roll", "calibrate", "command", "compare", "data", "diff", "events", "export", "fetch",
-    "fetch_files", "fetch_reservoir", "fetch_tables", "fund", "init", "interrupt", "layout", "main", "mcp",
+    "fetch_files", "fetch_reservoir", "fetch_tables", "fund", "hints", "init", "interrupt", "layout", "main", "mcp",
     "messages", "notes", "output", "params", "plan", "position", "program", "progress", "query", "questions",
     "replay", "report", "runs", "sample", "schema", "short", "supervise", "sweep", "table", "terminal", "text",
     "venues", "verify", "watch", "workbook",

@@ -13,7 +13,7 @@ import click
 
 from backtest.cli import interrupt
 from backtest.cli.messages import print_error, print_line, use_utf_8
-from backtest.errors import UnknownNameError
+from backtest.errors import UnknownNameError, UsageError
 
 NAMES = (
     ("RUN", "id of a run, the start of one, the path of a run folder, or latest (the default)"),
@@ -39,6 +39,23 @@ class Command(click.Command):
     def __init__(self, *args: Any, examples: tuple[str, ...] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.examples = examples
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read a command line; all that is missing is named at once, and what an unknown option stands for."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.MissingParameter:
+            lacking = [param for param in self.get_params(ctx) if param.required and param.name not in ctx.params]
+            if len(lacking) < 2:
+                raise
+            names = ", ".join(param.get_error_hint(ctx).strip("'") for param in lacking)
+            raise click.UsageError(f"Missing {names}; for example {self.examples[0]}", ctx) from None
+        except click.NoSuchOption as error:
+            from backtest.cli.hints import unknown_option
+
+            if found := unknown_option(self, error.option_name):
+                raise click.UsageError(f"No option {error.option_name} of {ctx.info_name}: {found}", ctx) from None
+            raise
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples, each on a line of its own."""
@@ -84,7 +101,11 @@ class Commands(click.Group):
         if (pair := " ".join(args[:2])) in self.modules:  # a command of two words
             return pair, self.get_command(ctx, pair), args[2:]
         if args[0] not in self.modules:
-            raise UnknownNameError("command", args[0], self.modules, "See crashbook --help")
+            from backtest.cli.hints import meant
+
+            if found := meant(args):
+                raise UsageError(f"no command '{args[0]}'; write {found}")
+            raise UnknownNameError("command", args[0], list(self.modules), "See crashbook --help")
         return super().resolve_command(ctx, args)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -105,7 +126,9 @@ class Commands(click.Group):
         use_utf_8()
         context = None
         try:
-            context = self.make_context(prog_name or self.name, list(sys.argv[1:] if args is None else args))
+            words = list(sys.argv[1:] if args is None else args)
+            context = self.make_context(prog_name or self.name, words.copy())
+            context.meta["words"] = words
             with context:
                 self.invoke(context)
             interrupt.check()

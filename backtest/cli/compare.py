@@ -40,8 +40,8 @@ OUTSIDE = (
 @click.option("--venue", "venue", metavar="A,B,...", help="Venues: their rules and pools on the book of the first.")
 @click.option("--alternative", "sets", metavar="FIELD=VALUE[;...]", multiple=True,
               help="Fields of an alternative to the unchanged scenario; may be repeated.")  # fmt: skip
-@click.option("--draws", type=click.IntRange(0, 10_000), default=16, show_default=True, metavar="N",
-              help="Draws of what is not known, the same under all; 0: the scenario as it is.")  # fmt: skip
+@click.option("--draws", type=int, default=16, show_default=True, metavar="N",
+              help="Draws of what is not known, 2 to 10,000, the same under all; 0: the scenario.")  # fmt: skip
 @click.option("--draw-positions", type=click.IntRange(2, 20_000_000), default=10_000, show_default=True, metavar="N",
               help="Size of the book of a draw.")  # fmt: skip
 @click.option("--priors", type=click.Path(path_type=Path), metavar="FILE", help="Priors other than those of data.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from backtest.cli.command import command
+from backtest.cli.hints import check_target
 from backtest.cli.messages import print_line
 from backtest.cli.report import relative
 from backtest.errors import UsageError
@@ -44,6 +45,7 @@ def export(run: str, out: Path, tape: bool, quiet: bool) -> None:
     """
     from backtest.run.run import open_run
 
+    check_target(run, str(out), (*DATABASES, *FRAMES))
     suffix = out.suffix.lower()
     known = FRAMES if tape else {*DATABASES, ".xlsx", ""}
     if suffix not in known:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
               help="Share of the draws that shall have no ADL.")  # fmt: skip
 @click.option("--venue", help="Venue whose rules run; by default the event's first.")
 @click.option("--shock", is_flag=True, help="Find the factor on the fall that exhausts the given size, too.")
-@click.option("--draws", type=click.IntRange(0, 10_000), default=16, show_default=True, metavar="N",
-              help="Draws of what is not known, the same at every size; 0: the scenario as it is.")  # fmt: skip
+@click.option("--draws", type=int, default=16, show_default=True, metavar="N",
+              help="Draws of what is not known, 2 to 10,000, the same at all sizes; 0: the scenario.")  # fmt: skip
 @click.option("--draw-positions", type=click.IntRange(2, 20_000_000), default=10_000, show_default=True, metavar="N",
               help="Size of the book of a draw.")  # fmt: skip
 @click.option("--priors", type=click.Path(path_type=Path), metavar="FILE", help="Priors other than those of data.")

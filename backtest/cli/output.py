@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,22 @@ if TYPE_CHECKING:
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a text begins that spreadsheets compute
 FORMATS = ("table", "csv", "json", "parquet", "xlsx")
 BINARY = {"parquet": "Parquet", "xlsx": "A workbook"}
+SPREADSHEETS = {"excel", "xls", "xlsx", "xlsm", "spreadsheet", "workbook"}
 TEXTS = ("txt", "text", "md", "log")  # suffixes of files that get a table
+
+
+class Format(click.Choice[str]):
+    """Names of formats; what a spreadsheet is called leads to a workbook."""
+
+    def __init__(self, names: Sequence[str], workbook: str) -> None:
+        super().__init__(names, case_sensitive=False)
+        self.workbook = workbook
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the format of a name."""
+        if str(value).lower() in SPREADSHEETS and str(value).lower() not in self.choices:
+            self.fail(f"for Excel write a workbook: {self.workbook}", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +63,7 @@ class Output:
 def output_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command ``--format``, ``--output`` and ``--quiet``; it receives them as one ``output``."""
 
-    @click.option("--format", "kind", type=click.Choice(FORMATS, case_sensitive=False),
+    @click.option("--format", "kind", type=Format(FORMATS, "--output x.xlsx"),
                   help="Format of the answer; by default that of the --output file's name, else table. JSON numbers "
                   "carry all digits of a decimal; not-a-number and infinity are null.")  # fmt: skip
     @click.option("--output", "path", type=click.Path(path_type=Path), help="Write to this file, whole or not at all.")

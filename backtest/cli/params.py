@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from backtest.cli.command import command
 from backtest.cli.output import Output, emit, output_options
 from backtest.cli.table import Table, table_of
 from backtest.cli.text import literal
+from backtest.errors import UnknownNameError, UsageError
 from backtest.formatting import readable
 
 if TYPE_CHECKING:
@@ -20,13 +22,14 @@ if TYPE_CHECKING:
 
 @command(
     "crashbook params",
+    "crashbook params vault",
     "crashbook params 2025-10-10 --venue bybit",
 )
-@click.argument("event", required=False)
+@click.argument("event", metavar="[EVENT | WORD]", required=False)
 @click.option("--venue", help="Venue whose rules fill in the values; by default the event's first.")
 @output_options
 def params(event: str | None, venue: str | None, output: Output) -> None:
-    """List the scenario fields, or their values for an EVENT.
+    """List the scenario fields, all or of a WORD, or the values for an EVENT.
 
     Fields are set with --set FIELD=VALUE, or in the TOML file given with -c. Other formats than table spell values
     as --set takes them.
@@ -37,15 +40,34 @@ def params(event: str | None, venue: str | None, output: Output) -> None:
     if event is None and venue is not None:
         raise click.UsageError("--venue fills in the values of an event; give the EVENT too")
     spell = readable if output.for_reader else literal
-    if event is None:
+    chosen = PARAMS if event is None else _about(event)
+    if chosen:
         rows = [
             {"field": p.name, "kind": p.kind, "unit": p.unit, "default": spell(p.default), "allowed": _allowed(p),
              "meaning": p.doc}
-            for p in PARAMS
+            for p in chosen
         ]  # fmt: skip
         emit(table_of(rows, ("field", "kind", "unit", "default", "allowed", "meaning")), output)
         return
+    assert event is not None
     emit(values_of(resolve(event, {"venue": venue} if venue else {}), spell), output)
+
+
+def _about(word: str) -> list[Param]:
+    """Return the fields with a word in their name or meaning; none for the name of an event."""
+    from backtest.catalogue.events import get_event
+    from backtest.scenario.fields import PARAMS
+
+    try:
+        get_event(word)
+    except UnknownNameError as error:
+        wanted = re.sub(r"[\W_]+", " ", word.lower()).strip()
+        begins = re.compile(rf"(?<![a-z]){re.escape(wanted)}")
+        found = [p for p in PARAMS if begins.search(p.name.replace("_", " ")) or begins.search(p.doc.lower())]
+        if wanted and found:
+            return found
+        raise UsageError(f"{error}; no field has the word either, crashbook params lists them all") from None
+    return []
 
 
 def values_of(resolved: Resolved, spell: Callable[[Any], str] = readable) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from backtest.calculator.figures import Answer
 
 LONGEST_SHOWN = 40
+EXAMPLE = "crashbook position --venue binanceusdm --symbol BTC --side long --size 1 --entry 100000 --leverage 10"
 
 
 def number(option: str, text: str) -> Decimal:
@@ -29,8 +31,12 @@ def number(option: str, text: str) -> Decimal:
     >>> number("--mark", "100000.5"), number("--mark", "100k")
     (Decimal('100000.5'), Decimal('100000'))
     """
-    from backtest.scenario.amounts import number_of
+    from backtest.scenario.amounts import doubtful, number_of
 
+    if reason := doubtful(text):
+        raise click.UsageError(f"{option}: {reason}")
+    if option == "--leverage":
+        text = text.lower().removesuffix("x")
     try:
         return Decimal(text)
     except InvalidOperation:
@@ -53,18 +59,36 @@ def entry(text: str) -> tuple[Decimal, Decimal | None]:
     return number("--entry", price), number("--entry", size) if colon else None
 
 
+def check_whole(given: Mapping[str, str | None], entries: Sequence[str], mode: str) -> None:
+    """Check that nothing is missing; all that is missing is named at once.
+
+    Raises
+    ------
+    click.UsageError
+        With the options that are missing.
+    """
+    lacking = [f"--{name}" for name in ("venue", "symbol", "side") if given[name] is None]
+    lacking += [] if entries else ["--entry"]
+    sized = given["size"] is not None or (entries and all(":" in each for each in entries))
+    lacking += [] if sized or len(entries) > 1 else ["--size"]
+    if not any(given[name] is not None for name in ("margin", "leverage", "wallet")):
+        lacking.append("--wallet" if mode == "cross" else "--margin or --leverage")
+    if lacking:
+        raise click.UsageError(f"Missing {', '.join(lacking)}; for example {EXAMPLE}")
+
+
 @command(
-    "crashbook position --venue binanceusdm --symbol BTC --side long --size 1 --entry 100000 --leverage 10",
+    EXAMPLE,
     "crashbook position --venue bybit --symbol BTC/USDT:USDT --side short --entry 100000:1 --entry 90000:2 "
     "--mode cross --wallet 60000 --mark 95000 --on 2025-10-10",
     "crashbook position --venue binancecoinm --symbol BTC --side long --size 1000 --entry 50000 --margin 0.2",
 )
-@click.option("--venue", required=True, help="Venue profile whose rules hold.")
-@click.option("--symbol", required=True, help="A coin or a unified symbol: BTC, BTC/USDT:USDT, BTC/USD:BTC.")
-@click.option("--side", required=True, type=click.Choice(["long", "short"], case_sensitive=False))
+@click.option("--venue", help="Venue profile whose rules hold.  [required]")
+@click.option("--symbol", help="A coin or a unified symbol: BTC, BTC/USDT:USDT, BTC/USD:BTC.  [required]")
+@click.option("--side", type=click.Choice(["long", "short"], case_sensitive=False), help="[required]")
 @click.option("--size", help="Size in base, or in contracts of an inverse symbol; not needed where entries state it.")
-@click.option("--entry", "entries", required=True, multiple=True,
-              help="Entry price; several as PRICE:SIZE give the average entry.")  # fmt: skip
+@click.option("--entry", "entries", multiple=True,
+              help="Entry price; several as PRICE:SIZE give the average entry.  [required]")  # fmt: skip
 @click.option("--margin", help="Isolated margin in USD, or in the coin of an inverse symbol.")
 @click.option("--leverage", help="Entry value over isolated margin, in place of --margin.")
 @click.option(
@@ -98,6 +122,7 @@ def position(
     from backtest.market.terms import contract_terms
     from backtest.venue.reading import get_venue
 
+    check_whole({**numbers, "venue": venue, "symbol": symbol, "side": side}, entries, mode)
     if (mode == "cross") != (numbers["wallet"] is not None):
         raise click.UsageError(
             "--mode cross and --wallet belong together; an isolated position has --margin or --leverage"

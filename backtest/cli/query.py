@@ -11,12 +11,14 @@ import click
 
 from backtest.cli import supervise
 from backtest.cli.command import command
+from backtest.cli.hints import check_question, check_statement
 from backtest.cli.messages import print_line
 from backtest.cli.output import Output, emit, note, output_options, page
 from backtest.cli.table import table_of, table_text
 from backtest.errors import AuditError, QueryError
 
 if TYPE_CHECKING:
+    from backtest.run.run import StoredRun
     from backtest.sql.budget import Budget
     from backtest.sql.header import Query
 
@@ -58,6 +60,7 @@ def query(name: str | None, run: str, given: tuple[str, ...], addresses: bool, b
     if name is None:
         _list(list(map(get_query, query_names())), output)
         return
+    check_question(name, run)
     found = get_query(name)
     opened = open_run(run)
     opened.budget = budget
@@ -65,9 +68,20 @@ def query(name: str | None, run: str, given: tuple[str, ...], addresses: bool, b
         frame = opened.query(name, **_pairs(given), **({"addresses": "true"} if addresses else {}))
     if output.for_reader:
         note(f"{found.title} {found.grain[:1].upper()}{found.grain[1:]}. Units: {found.units}.", output)
+        if found.note:
+            note(found.note, output)
     if not frame.height:
         note("no rows", output)
     emit(frame, output)
+    if output.for_reader and "score" in frame.columns and (words := _score(opened)):
+        note(f"score: {words}", output)
+
+
+def _score(run: StoredRun) -> str:
+    """Return how the run's venue computes the score in its queue."""
+    from backtest.mechanics.adl.rankings import score_words
+
+    return score_words(run.meta.scenario.ranking, run.meta.scenario.adl_allocation)
 
 
 def _list(queries: Sequence[Query], output: Output) -> None:
@@ -122,6 +136,7 @@ def sql(text: str | None, run: str, budget: Budget, output: Output) -> None:
     """
     from backtest.run.run import open_run
 
+    check_statement(text, run)
     opened, statement = open_run(run), _statement(text)
     opened.budget = budget
     with supervise.limited(budget, "sql"):

@@ -14,7 +14,7 @@ import click
 from backtest.cli.command import command
 from backtest.cli.messages import print_line, print_text
 from backtest.cli.notes import print_note, print_notes
-from backtest.cli.output import Output, emit
+from backtest.cli.output import Format, Output, emit
 from backtest.cli.progress import Stage, stages
 from backtest.cli.report import page_path, relative, write_report
 from backtest.cli.table import Table, table_of
@@ -83,8 +83,8 @@ def study_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of the synthetic book.")
 @study_options
 @click.option(
-    "--draws", type=click.IntRange(0, 10_000), metavar="N",
-    help="Bands: draw N times what is not known; 0: none. By default 16 with a report, else none.",
+    "--draws", type=int, metavar="N",
+    help="Bands: draw N times what is not known, 2 to 10,000; 0: none. By default 16 with a report, else none.",
 )  # fmt: skip
 @click.option("--draw-positions", type=click.IntRange(2, 20_000_000), default=10_000, show_default=True, metavar="N",
               help="Size of the book of a draw.")  # fmt: skip
@@ -97,7 +97,7 @@ def study_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--fresh", is_flag=True, help="Simulate even if the same run is on disk; stored studies stay.")
 @click.option("--folders", is_flag=True, help="Keep the run folders of seeds and grid too.")
 @click.option("--label", metavar="TEXT", help="A name for the run, for crashbook runs and wherever a RUN is named.")
-@click.option("--format", "kind", type=click.Choice(FORMATS, case_sensitive=False), default="table",
+@click.option("--format", "kind", type=Format(FORMATS, "crashbook export RUN x.xlsx"), default="table",
               help="Format of the headline numbers on stdout.")  # fmt: skip
 @click.option("--notes", is_flag=True, help="Print all notes.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes on stderr.")
@@ -198,8 +198,10 @@ def book_size(positions: str | None) -> dict[str, Any]:
     """Return the fields that ``--positions`` sets: the size of the synthetic book, or the file of an imported one."""
     if positions is None:
         return {}
-    from backtest.scenario.amounts import plain_number
+    from backtest.scenario.amounts import doubtful, plain_number
 
+    if reason := doubtful(positions):
+        raise UsageError(f"--positions: {reason}")
     size = plain_number(positions)
     return {"positions_file": positions} if size is None else {"positions": size}
 

@@ -20,7 +20,8 @@ def schema(table: str | None, ddl: bool, output: Output) -> None:
     from backtest.sql.files import get_query
 
     if table is not None and table not in {**TABLES, **VIEWS}:
-        raise UnknownNameError("table", table, {**TABLES, **VIEWS}, "See crashbook schema")
+        meanings = {name: each.doc for name, each in TABLES.items()} | VIEWS
+        raise UnknownNameError("table", table, meanings, "See crashbook schema")
     if ddl:
         if table in VIEWS:
             raise UsageError(f"{table} is a view; --ddl knows tables: {', '.join(TABLES)}")

@@ -49,7 +49,7 @@ MEANING = (
 @click.option("--positions", "file", type=click.Path(path_type=Path), metavar="FILE",
               help="My positions as CSV or Parquet, in the columns of a book; they need not be balanced.")  # fmt: skip
 @click.option("--hedged", is_flag=True, help="The other leg of each position is elsewhere and stays.")
-@click.option("--draws", type=click.IntRange(0, 10_000), default=16, show_default=True, metavar="N",
+@click.option("--draws", type=click.IntRange(2, 10_000), default=16, show_default=True, metavar="N",
               help="Draws of what is not known.")  # fmt: skip
 @click.option("--leverages", metavar="1,2,5,...",
               help="Leverages of the table; by default a dozen from 1 to 50, as far as the coin allows.")  # fmt: skip

@@ -11,6 +11,8 @@ from backtest.report.markup import fill, join
 TERMS = {
     "wave": "One symbol, one side, one step: all lots that auto-deleveraging closes at that moment.",
     "step": "One price of the path: every position is judged at it before the next price comes.",
+    "ADL score": "What the queue is ordered by, the highest first. Each venue has its own rule, mostly profit times "
+    "leverage; the queue's table says the run's.",
     "tape": "The prices as they were recorded, which a run's own orders do not move.",
     "lights": "Five as venues show them: how near to the front of the queue a position stands. "
     "Five is the first fifth.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from backtest.errors import ParameterError, nearest_of
 from backtest.formatting import coin
 from backtest.schema.coins import symbol_name
+from backtest.sql.params import convert
 
 if TYPE_CHECKING:
     import duckdb
@@ -59,13 +60,14 @@ def checked(
         If the run lacks the symbol, wave, account or position that one names.
     """
     values, where = dict(given), f"query {query.name}"
-    kinds = {param.name for param in query.params}
+    kinds = {param.name: param for param in query.params}
     if "symbol" in kinds and isinstance(values.get("symbol"), str):
         values["symbol"] = symbols_of(values["symbol"], symbols, where)
     for name, (noun, table, see) in HELD.items():
         value = values.get(name)
         if name not in kinds or value is None or not str(value).isprintable():
             continue
+        value = convert(query.name, kinds[name], value)
         there = con.execute(f"SELECT 1 FROM {table} WHERE {name}::VARCHAR = $1 LIMIT 1", [str(value)]).fetchall()
         if not there:
             raise ParameterError(f"{where}: {noun} {str(value)[:60]} is not in this run; see {see}")

@@ -12,6 +12,8 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 LONGEST = 60  # characters
+_POINTS = re.compile(r"[1-9]\d{0,2}(?:(?:\.\d{3}){2,}|\.\d00)(?:,\d+)?|[1-9]\d{0,2}(?:\.\d{3})+,\d+")
+_COMMA = re.compile(r"\d+,(?:\d{1,2}|\d{4,})|0,\d+")
 
 
 def number_of(text: str) -> Decimal | None:
@@ -30,6 +32,25 @@ def number_of(text: str) -> Decimal | None:
     value = Decimal((found[1] or "") + found[2].replace(",", "").replace("_", ""))
     value = value.scaleb(UNITS[(found[3] or "").lower()])
     return value.quantize(Decimal(1)) if value == value.to_integral_value() and abs(value) < 10**20 else value
+
+
+def doubtful(text: str) -> str:
+    """Return how to write a number whose point may part thousands, or whose comma decimals; empty for others.
+
+    Examples
+    --------
+    >>> doubtful("20.000"), doubtful("221,5")
+    ('20.000 may be 20 or 20000: write one of the two', '221,5 has a decimal comma: write 221.5')
+    >>> doubtful("1.234.567,8"), doubtful("20,000"), doubtful("221.125")
+    ('1.234.567,8 has points between thousands: write 1234567.8', '', '')
+    """
+    if _POINTS.fullmatch(text):
+        whole, _, decimals = text.partition(",")
+        plain = whole.replace(".", "") + (f".{decimals}" if decimals else "")
+        if decimals or whole.count(".") > 1:
+            return f"{text} has points between thousands: write {plain}"
+        return f"{text} may be {whole.rstrip('0').rstrip('.')} or {plain}: write one of the two"
+    return f"{text} has a decimal comma: write {text.replace(',', '.')}" if _COMMA.fullmatch(text) else ""
 
 
 def plain_number(text: str) -> int | float | None:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from backtest.errors import ConfigError
+from backtest.scenario.amounts import doubtful
 from backtest.scenario.watched import WatchedPosition
 from backtest.schema.coins import symbol_name
 from backtest.toml import shown
@@ -24,6 +25,9 @@ _AT = re.compile(r"@|at\b", re.IGNORECASE)
 _LEVERAGE = re.compile(rf"({_NUMBER})\s*x\b", re.IGNORECASE)
 _COLLATERAL = re.compile(r"(?:with\s+)?(?:collateral|margin)\b\s*[:=]?|with\b", re.IGNORECASE)
 _COLLATERAL_AFTER = re.compile(r"\s*(?:of\s+)?(?:collateral|margin)\b", re.IGNORECASE)
+_WRITTEN = re.compile(r"\$?\s*(\d[\d.]*(?:,\d+)*)(?![\dx])", re.IGNORECASE)  # with every separator in it
+_PARTED = re.compile(r"\$?\s*(\d{1,3}(?:[ '’]\d{3})+)(?!\d)")
+_COMMA_X = re.compile(r"(\d+,\d+)\s*x\b", re.IGNORECASE)
 _BETWEEN = re.compile(r"[\s,;]*")
 
 
@@ -54,6 +58,11 @@ class _Text:
     def amount(self, noun: str) -> tuple[float, bool]:
         """Read a number above zero and whether it is in dollars."""
         before = self.rest
+        if (written := _WRITTEN.match(before)) and (reason := doubtful(written[1])):
+            raise ConfigError(f"position {shown(self.text)}: the {noun} {reason}")
+        if parted := _PARTED.match(before):
+            plain = re.sub(r"\D", "", parted[1])
+            raise ConfigError(f"position {shown(self.text)}: the {noun} {parted[1]} is in parts: write {plain}")
         found = self.take(_AMOUNT)
         if found is None or not any(map(str.isdigit, found[2])):
             word = before.split(maxsplit=1)
@@ -125,6 +134,8 @@ def read_position(text: str, *, hedged: bool = False) -> WatchedPosition:
 
 def _leverage(words: _Text, notional: float) -> float:
     """Read leverage, or collateral and return the leverage that it makes."""
+    if (comma := _COMMA_X.match(words.rest)) and (reason := doubtful(comma[1])):
+        raise ConfigError(f"position {shown(words.text)}: the leverage {reason}")
     if found := words.take(_LEVERAGE):
         if not any(map(str.isdigit, found[1])):
             raise words.refuse("the leverage has no number before its x")

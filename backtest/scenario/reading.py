@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from backtest.errors import ConfigError, RenamedError, UnknownNameError
-from backtest.scenario.amounts import plain_number
+from backtest.scenario.amounts import doubtful, plain_number
 from backtest.scenario.fields import BY_NAME
 from backtest.scenario.param import Mix, Param
 from backtest.scenario.renamed import RENAMED_FIELDS, RENAMED_VALUES
@@ -47,8 +47,13 @@ def check_values(table: Mapping[str, Any], where: str, *, of_user: bool = True) 
         if key in RENAMED_FIELDS:
             raise RenamedError("field", key, RENAMED_FIELDS[key], where)
         if key not in BY_NAME:
-            raise ConfigError(f"{where}: {UnknownNameError('key', key, BY_NAME, 'See crashbook params')}")
+            raise ConfigError(f"{where}: {unknown_field('key', key)}")
     return {key: check_value(BY_NAME[key], value, where, of_user=of_user) for key, value in table.items()}
+
+
+def unknown_field(kind: str, name: str) -> UnknownNameError:
+    """Return the error for a name that no field has, with the fields of such a name or meaning."""
+    return UnknownNameError(kind, name, {each: param.doc for each, param in BY_NAME.items()}, "See crashbook params")
 
 
 def check_value(param: Param, value: Any, where: str, *, of_user: bool = True) -> Any:
@@ -56,7 +61,7 @@ def check_value(param: Param, value: Any, where: str, *, of_user: bool = True) -
 
     ``of_user``: whether the user wrote it, who may name code of his own; files of others may not.
     """
-    value = _forgiven(param, value)
+    value = _forgiven(param, value, where)
     if isinstance(value, str) and (renamed := RENAMED_VALUES.get(param.name, {}).get(value)):
         raise RenamedError(param.name, value, renamed, where)
     if param.user and isinstance(value, str) and value not in param.choices and not re.fullmatch(param.user, value):
@@ -94,11 +99,13 @@ def check_value(param: Param, value: Any, where: str, *, of_user: bool = True) -
     return found
 
 
-def _forgiven(param: Param, value: Any) -> Any:
+def _forgiven(param: Param, value: Any, where: str) -> Any:
     """Return a value as TOML would have it: ``50M`` as its number, a choice in other capitals as it is declared."""
     if param.kind in {"int", "float", "per_coin"}:
         if isinstance(value, Mapping):
-            return {key: _forgiven(param, item) for key, item in value.items()}
+            return {key: _forgiven(param, item, where) for key, item in value.items()}
+        if isinstance(value, str) and (reason := doubtful(value)):
+            raise ConfigError(f"{where}: {param.name}: {reason}")
         number = plain_number(value) if isinstance(value, str) and not re.fullmatch(r"[\d.]*", value) else None
         return value if number is None else number
     if param.name in {"venue", "book_of"} and isinstance(value, str):

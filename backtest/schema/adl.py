@@ -48,7 +48,7 @@ TABLES = (
         cohort             str   leverage bucket
         lots               int   size at the start of the wave
         notional_usd       money the same at the step's mark
-        score              float ranking score as a float, null without a rank; water_filling: the factor leverage
+        score              float by the rule of runs.ranking, null without a rank; water_filling: the factor leverage
         pnl_usd            money unrealised profit at the step's mark
         equity_usd         money equity at the step's mark, of a cross position its account's
         leverage           float notional over equity
@@ -74,7 +74,7 @@ TABLES = (
         side                 str   side of the winner
         cohort               str   leverage bucket of the winner
         rank                 int   place in the queue, null without one, 0 for the bankrupt account's own other side
-        score                float ranking score, null without a rank
+        score                float score by the rule of runs.ranking, null without a rank
         lots                 int   lots closed
         quantity_base        float the same in base units
         amount_usd           money value at which they were closed
@@ -107,7 +107,7 @@ TABLES = (
         candidates         int   length of the queue
         notional_ahead_usd money notional in front, null if not in the queue
         lights             int   5 to 1 by fifths of the queue's cumulative notional, 5 = first, null if not in it
-        score              float ranking score, null if not in the queue
+        score              float score by the rule of runs.ranking, null if not in the queue
         lots               int   size before the wave
         closed_lots        int   lots closed in this wave
         close_px           float price of those lots, null if none

@@ -10,6 +10,8 @@ from backtest.errors import RenamedError, UnknownNameError
 from backtest.schema import renamed
 from backtest.sql.header import Query, load
 
+PARTS: tuple[tuple[str, ...], ...] = ((), ("views",), ("audits",))
+
 
 def _folder(*parts: str) -> Path:
     return asset("queries", *parts)
@@ -48,10 +50,11 @@ def get_query(name: str) -> Query:
     'one row per wave'
     """
     if re.fullmatch(r"[a-z0-9_]{1,100}", name):
-        for parts in ((), ("views",), ("audits",)):
+        for parts in PARTS:
             path = inside(_folder(*parts), f"{name}.sql")
             if path.is_file():
                 return load(path)
     if name in renamed.QUERIES:
         raise RenamedError("query", name, renamed.QUERIES[name])
-    raise UnknownNameError("query", name, [*query_names(), *audit_names()])
+    titles = {path.stem: load(path).title for parts in PARTS for path in _folder(*parts).glob("*.sql")}
+    raise UnknownNameError("query", name, dict(sorted(titles.items())), "See crashbook query")

@@ -10,6 +10,7 @@ import pytest
 
 from backtest.catalogue.events import get_event, load_events
 from backtest.run.resolve import resolve
+from backtest.scenario.fields import PARAMS
 from backtest.scenario.reading import parse_set
 from backtest.scenario.values import merge
 from backtest.schema.tables import TABLES, VIEWS
@@ -140,6 +141,16 @@ def test_values_can_be_set_as_they_are_spelled(event: str) -> None:
     given = merge(*(parse_set(f"{row['field']}={row['value']}") for row in listed))
     assert resolve(event, given).scenario == resolve(event, {}).scenario
     assert "  12,000,000  " in call("params", "2025-10-10").stdout
+
+
+def test_params_about_a_word_and_of_none() -> None:
+    rows = json.loads(call("params", "vault", "--format", "json").stdout)
+    assert {"vaults", "vault_margin", "vault_capital_usd"} <= {row["field"] for row in rows}
+    assert len(rows) < len(PARAMS) / 2
+    refused = call("params", "no such word")
+    assert refused.exit_code == 2
+    assert "unknown event 'no such word'" in refused.stderr
+    assert "no field has the word" in refused.stderr
 
 
 def test_params_of_a_venue_need_an_event() -> None:

@@ -94,7 +94,7 @@ def stored(desk: Path) -> list[StoredRun]:
         (("2025-10-10", "--policy", "queue,okx", "--draws", "1"), "--draws 1: allowed are 0 for the scenario as it is"),
         (
             ("2025-10-10", "--policy", "queue,okx", "--draws", "-2"),
-            "invalid value for '--draws': -2 is not in ",
+            "--draws -2: allowed are 0 for the scenario as it is, or 2 to 10,000",
         ),
         (("a", "b", "c"), "give one EVENT, or two runs of crashbook runs"),
         (("a", "b", "--policy", "queue,okx"), "two stored runs take no alternatives"),

@@ -109,7 +109,7 @@ def test_the_day_is_the_profiles_own_unless_given() -> None:
         ((*LONG, "--symbol", "BTC/USD:BTC"), 1, "BTC/USD:BTC is coin-margined: the profile binanceusdm states neither"),
         ((*LONG, "--size", "-1"), 2, "size = -1; allowed: 0.001"),
         ((*LONG, "--size", "one"), 2, "--size 'one' is not a number; write it plainly, such as 100000.5"),
-        ((*LONG, "--margin", "1,00"), 2, "--margin '1,00' is not a number"),
+        ((*LONG, "--margin", "1,00"), 2, "--margin: 1,00 has a decimal comma: write 1.00"),
         ((*LONG, "--mark", "nan"), 2, "mark = NaN; allowed: 0.1"),
         ((*LONG, "--mark", "9" * 5000), 2, "e+5000; allowed: 0.1 to 1e+12 quote per base"),
         ((*LONG, "--mark", "x\n" * 50), 2, "--mark 'x\\nx\\n"),
@@ -119,9 +119,11 @@ def test_the_day_is_the_profiles_own_unless_given() -> None:
         ((*LONG, "--mode", "cross"), 2, "--mode cross and --wallet belong together"),
         ((*LONG, "--on", "yesterday"), 2, "invalid value for '--on': 'yesterday' does not match the format"),
         ((*LONG, "--side", "up"), 2, "invalid value for '--side': 'up' is not one of 'long', 'short'"),
-        (BTC, 2, "missing option '--side'"),
+        (BTC, 2, "missing --side, --entry, --size, --margin or --leverage; for example crashbook position "),
+        (("position", "--mode", "cross", "--entry", "5:1"), 2, "missing --venue, --symbol, --side, --wallet;"),
+        ((*LONG, "--mark", "95.000,5"), 2, "--mark: 95.000,5 has points between thousands: write 95000.5"),
         ((*BTC, "--side", "long", "--entry", ":", "--margin", "1"), 2, "--entry '' is not a number"),
-        ((*BTC, "--side", "long", "--entry", "5", "--margin", "1"), 2, "no size: give size, or entry as PRICE:SIZE"),
+        ((*BTC, "--side", "long", "--entry", "5", "--margin", "1"), 2, "missing --size; for example"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(args: tuple[str, ...], code: int, said: str) -> None:

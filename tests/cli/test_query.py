@@ -123,6 +123,33 @@ def test_any_run_by_prefix_or_path(shared: Path) -> None:
         (("query", "run_summary", "--output", "no/such/folder/a.csv"), 1, "No such file or directory"),
         (("query", "run_summary", "--output", "."), 2, "is a folder"),
         (("query", "--nonsense"), 2, "no such option"),
+        (
+            ("query", "latest", "adl_waves", "-q"),
+            2,
+            "the question comes first, then the run: crashbook query adl_waves latest -q",
+        ),
+        (("query", "latest"), 2, "latest is a run; a question comes before it: crashbook query run_summary latest"),
+        (("query", "select 1"), 2, 'a statement of SQL is asked with: crashbook sql "select 1"'),
+        (("query", "steps"), 2, 'steps is a table, no question: crashbook sql "from steps"'),
+        (("sql", "latest", "select 1"), 2, 'the statement comes first, then the run: crashbook sql "select 1" latest'),
+        (("sql", "latest"), 2, 'latest is a run; a statement comes before it: crashbook sql "from run_summary" latest'),
+        (("sql", "adl_waves"), 2, "adl_waves is a question: crashbook query adl_waves"),
+        (("export", "run.xlsx", "latest"), 2, "the run comes first, then the file: crashbook export latest run.xlsx"),
+        (("export",), 2, "missing RUN, OUT; for example crashbook export latest run.duckdb"),
+        (
+            ("query", "adl_selection_order", "--param", "wave_id=three"),
+            2,
+            "wave_id takes INTEGER, a whole number, not 'three'",
+        ),
+        (("query", "run_summary", "--format", "excel"), 2, "for Excel write a workbook: --output x.xlsx"),
+        (
+            ("query", "run_summary", "--symbol", "BTC"),
+            2,
+            "no option --symbol of query: a parameter is given with --param",
+        ),
+        (("help", "query"), 2, "no command 'help'; write crashbook query --help"),
+        (("2021-12-04",), 2, "no command '2021-12-04'; write crashbook replay 2021-12-04"),
+        (("adl_waves",), 2, "no command 'adl_waves'; write crashbook query adl_waves"),
         (("audit", "nope"), 2, "unknown run"),
         (("report", "nope"), 2, "unknown run"),
         (("diff", "latest"), 2, "missing argument"),
@@ -286,3 +313,10 @@ def test_quiet_leaves_errors(shared: Path) -> None:
 def test_an_old_name_gives_the_new_one(words: tuple[str, ...], line: str) -> None:
     result = call(*words)
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"crashbook: {line}\n")
+
+
+def test_the_queue_says_how_its_score_is_computed() -> None:
+    said = call("query", "adl_selection_order").stderr
+    assert "note: score: The highest score is closed first. Winners are closed by PnL over wallet balance" in said
+    assert "adl_first_closed" in said
+    assert "adl_selection_order" in call("query", "adl_first_closed").stderr

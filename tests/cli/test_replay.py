@@ -206,7 +206,18 @@ def test_the_grid_of_some_coins_has_their_share_of_the_one_vault() -> None:
         (("2021-12-04", "--positions", "absent.csv"), 1, "absent.csv: cannot be read"),
         (("2021-05-19",), 3, "no bars of BTC"),
         (("2021-12-04", "--set", "start=2021-12-04T05:00:00", "--set", "end=2021-12-04T05:00:00"), 3, "empty window"),
-        (("december",), 2, "did you mean december-2024 or december-2021"),
+        (("december",), 2, "did you mean 2024-12-09 (Altcoin flush, 9 December 2024) or 2021-12-04 ("),
+        (("2022-05-20",), 2, "did you mean 2022-05-07 (LUNA and UST, 7-14 May 2022) or 2022-06-12 ("),
+        (("2021-12-04", "--set", "insurance_fund=5"), 2, "unknown key 'insurance_fund'; did you mean fund_start_usd"),
+        (("2021-12-04", "--shock", "2"), 2, "a field is set with --set shock=VALUE"),
+        (
+            ("2021-12-04", "--policy", "queue"),
+            2,
+            "crashbook compare EVENT --policy A,B sets policies beside each other",
+        ),
+        (("2021-12-04", "--positions", "100.000"), 2, "100.000 may be 100 or 100000"),
+        (("2021-12-04", "--draws", "-1"), 2, "allowed are 0 for none, or 2 to 10,000"),
+        (("2021-12-04", "--format", "excel"), 2, "crashbook export RUN x.xlsx"),
     ],
 )
 def test_refusals_are_one_line_and_leave_nothing(

@@ -83,7 +83,7 @@ def test_the_answer_as_json_and_csv(tmp_path: Path) -> None:
         (("--position", "short SOL"), 2, "the size is 'SOL', not a number such as 20k"),
         (("--position", SHORT, "--leverages", "two"), 2, "--leverages 'two': write numbers with commas between"),
         (("--position", SHORT, "--leverages", "nan"), 2, "leverages: nan; allowed are numbers above 0"),
-        (("--position", SHORT, "--draws", "1"), 2, "--draws 1: allowed are 0 for none, or 2"),
+        (("--position", SHORT, "--draws", "1"), 2, "invalid value for '--draws': 1 is not in the range 2<=x<=10000"),
         (("--positions", "nowhere.csv"), 1, "nowhere.csv: cannot be read"),
     ],
 )

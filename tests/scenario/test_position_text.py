@@ -73,3 +73,26 @@ def test_what_cannot_be_read_is_refused_with_the_form(text: str, said: str) -> N
     assert said in line
     assert line.endswith(f"; {FORM}")
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("short 20.000 SOL @ 221.5, 12x", "the size 20.000 may be 20 or 20000: write one of the two"),
+        ("short 1.000.000 DOGE @ 0.2, 2x", "the size 1.000.000 has points between thousands: write 1000000"),
+        ("short 20 000 SOL @ 221.5, 12x", "the size 20 000 is in parts: write 20000"),
+        ("short 20000 SOL @ 221,5, 12x", "the entry price 221,5 has a decimal comma: write 221.5"),
+        ("short 20000 SOL @ 221.5, 12,5x", "the leverage 12,5 has a decimal comma: write 12.5"),
+        ("short 20000 SOL @ 221.5, collateral 443.000", "443.000 may be 443 or 443000"),
+    ],
+)
+def test_a_number_that_can_be_read_in_two_ways_is_refused(text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        read_position(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["short 2000 XRP @ 2.345, 12x", "short 2,000 XRP@2.345,12x", "short .5 BTC @ 0.500, 2x"]
+)
+def test_decimals_and_commas_as_they_are_written_stay(text: str) -> None:
+    assert read_position(text).entry_px in {2.345, 0.5}

@@ -290,3 +290,21 @@ def scored(ranking: str) -> ScoredRanking | None:
     """
     rule = RANKINGS.get(ranking)
     return rule if isinstance(rule, ScoredRanking) else None
+
+
+def score_words(ranking: str, allocation: str = "queue") -> str:
+    """Return how the score in the queue is computed, with its source and mark; empty where nobody has one.
+
+    Examples
+    --------
+    >>> score_words("okx")[:103]
+    'The highest score is closed first. Winners are closed by PnL % x effective leverage, losers by the same'
+    >>> score_words("random"), score_words("okx", "pro_rata")
+    ('', '')
+    """
+    if allocation == "water_filling":
+        return "The factor leverage of the account; the highest are lowered to one level."
+    rule = scored(ranking)
+    if rule is None or allocation != "queue":
+        return ""
+    return f"The highest score is closed first. {rule.sentence} {rule.source} [{rule.mark}]."

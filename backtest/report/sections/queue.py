@@ -7,6 +7,7 @@ from decimal import Decimal
 from markupsafe import Markup
 
 from backtest.formatting import coin, count, plural
+from backtest.mechanics.adl.rankings import score_words
 from backtest.report import markup as m
 from backtest.report.figures.queue import haircut_by_rank, lorenz
 from backtest.report.findings import Findings, Row, covered
@@ -246,10 +247,13 @@ def queue_table(f: Findings) -> Markup:
     rows = _queue(f)
     reached = max((i for i, row in enumerate(rows) if row["closed_lots"]), default=0)
     short = [row for i, row in enumerate(rows) if i < FRONT or reached - 1 <= i <= reached + SPARED]
+    rules = f.meta.scenario
+    words = score_words(rules.ranking, rules.adl_allocation)
+    score = m.note(f"ADL score: {words}") if words else Markup("")
     if len(short) == len(rows):
-        return _ranked(rows) if rows else Markup("")
+        return _ranked(rows) + score if rows else Markup("")
     box = '<details class="rest"><summary>all {n} rows of the query</summary>{rest}</details>'
-    return _ranked(short) + m.fill(box, n=len(rows), rest=_ranked(rows))
+    return _ranked(short) + score + m.fill(box, n=len(rows), rest=_ranked(rows))
 
 
 def _ranked(rows: list[Row]) -> Markup:
