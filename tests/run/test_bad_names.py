@@ -56,7 +56,7 @@ def opened(finished: Path) -> StoredRun:
         (["query", "fund_balanc"], "unknown query 'fund_balanc'; did you mean fund_balance"),
         (["query", "../views/cascades"], "unknown query '../views/cascades'; did you mean cascades?"),
         (["query", "fund_balance", "nosuch"], "unknown run 'nosuch'; Known: "),
-        (["sql", "steps", "x" * 400], "unknown run 'xxx"),
+        (["audit", "x" * 400], "unknown run 'xxx"),
         (["audit", "nosuch"], "unknown run 'nosuch'"),
         (["diff", "latest", "nosuch"], "unknown run 'nosuch'"),
         (["report", "nosuch"], "unknown run 'nosuch'"),
