@@ -25,29 +25,55 @@ def branchable(one: World, other: World) -> bool:
 
 
 def simulate_branches(worlds: Sequence[World]) -> Iterator[Outcome]:
-    """Replay worlds that differ at most in rules that are first used in a wave; yield the outcome of each.
+    """Replay worlds that differ at most in rules that are first used in a wave; yield the outcome of each."""
+    trunk = Trunk(worlds[0])
+    for each in worlds:
+        yield trunk.outcome(each)
 
-    Each is that of a run of its own; where no wave came, all have the record and the ledger of the first.
 
-    The first one is copied on its way, as long as it has had no wave; the others go on from the last copy.
+class Trunk:
+    """A run on its way to its first wave, from which worlds go on that differ at most in rules of waves.
+
+    It is walked when the first outcome is asked for, and copied on its way as long as it has had no wave. The run that
+    met the wave goes on as that of its own world; the others go on from the last copy.
     """
-    first = worlds[0]
-    assert all(branchable(first, each) for each in worlds)
-    replay = begin(first)
-    saved, due = branch(replay, first), 0
-    for number in walk(replay, ahead=False):
-        if not replay.waves and number >= due:
-            saved, due = branch(replay, first), number + max(first.steps // COPIES, 1)
-    whole = end(replay)
-    yield whole
-    for each in worlds[1:]:
-        if not replay.waves:  # nothing in which they differ was used
-            yield replace(whole, world=each)
-            continue
-        other = branch(saved, each)
-        for _ in walk(other, ahead=False):
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._saved: Replay | None = None  # the last copy
+        self._past: Replay | None = None  # the run that met the wave, until it goes on
+        self._whole: Outcome | None = None  # where no wave came
+
+    def outcome(self, world: World) -> Outcome:
+        """Return the outcome of a world: that of a run of its own.
+
+        Where no wave came, all have the record and the ledger of one run.
+        """
+        assert branchable(self.world, world)
+        if self._saved is None:
+            self._saved = self._walked()
+        if self._whole is not None:  # nothing in which they differ was used
+            return replace(self._whole, world=world)
+        if self._past is not None and world.rules == self._past.world.rules:
+            replay, self._past = self._past, None
+        else:
+            replay = branch(self._saved, world)
+        for _ in walk(replay, ahead=False):
             pass
-        yield end(other)
+        return end(replay)
+
+    def _walked(self) -> Replay:
+        """Walk up to the first wave, or to the end; return the last copy."""
+        replay = begin(self.world)
+        saved, due = branch(replay, self.world), 0
+        for number in walk(replay, ahead=False):
+            if replay.waves:
+                self._past = replay
+                return saved
+            if number >= due:
+                saved, due = branch(replay, self.world), number + max(self.world.steps // COPIES, 1)
+        self._whole = end(replay)
+        return saved
 
 
 def branch(replay: Replay, world: World) -> Replay:

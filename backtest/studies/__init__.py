@@ -7,9 +7,9 @@
 ``one_draw`` runs one of them, ``crew`` many in processes. ``scores`` compares draws with published facts, which
 ``scoreboard`` tells by event, and ``calibrate`` keeps the draws that come closest.
 
-``paired`` runs the same draws under several ``alternatives``: ``metrics`` and ``cohorts`` are the figures, ``compared``
-the rows of the answer and ``differences`` their bands. ``fund_size`` varies the size of a ``pool`` and the fall on the
-same draws, ``fund_search`` seeks the smallest, ``fund_rows`` are its answers.
+``paired`` runs the same draws under several ``alternatives``, ``paired_draw`` one of them: ``metrics`` and ``cohorts``
+are the figures, ``compared`` the rows of the answer and ``differences`` their bands. ``fund_size`` varies the size of a
+``pool`` and the fall on the same draws, ``fund_search`` seeks the smallest, ``fund_rows`` are its answers.
 
 ``watch`` follows positions of mine over draws and leverages: ``watch_copies`` says what stands in which run,
 ``watch_outcome`` what became of it, ``watch_summary`` how often and how much.
@@ -17,6 +17,7 @@ same draws, ``fund_search`` seeks the smallest, ``fund_rows`` are its answers.
 
 __all__ = [
     "alternatives", "calibrate", "changes", "cohorts", "compared", "crew", "differences", "draws", "fund_rows",
-    "fund_search", "fund_size", "grid", "latin", "markets", "metrics", "one_draw", "paired", "parameters", "pool",
-    "scoreboard", "scores", "seeds", "study", "sweep", "watch", "watch_copies", "watch_outcome", "watch_summary",
+    "fund_search", "fund_size", "grid", "latin", "markets", "metrics", "one_draw", "paired", "paired_draw",
+    "parameters", "pool", "scoreboard", "scores", "seeds", "study", "sweep", "watch", "watch_copies", "watch_outcome",
+    "watch_summary",
 ]  # fmt: skip

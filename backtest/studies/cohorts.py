@@ -170,11 +170,13 @@ class GroupGains:
     gained_usd: float | None = None
 
 
-def gains_of(s: Shared, accounts: Accounts, own: Ints, base: Ints | None) -> dict[Group, GroupGains]:
+def gains_of(
+    owners: Mapping[Group, float], groups: Sequence[tuple[Group, Bools]], own: Ints, base: Ints | None
+) -> dict[Group, GroupGains]:
     """Return the gains of every group; ``own`` and ``base`` are those of each account in this run and the base's."""
-    out = {group: GroupGains(value) for group, value in owner_gains(s).items()}
+    out = {group: GroupGains(value) for group, value in owners.items()}
     change = None if base is None else own - base
-    for group, mine in groups_of(s, accounts):
+    for group, mine in groups:
         gain = _usd(own[mine])
         if change is None:
             out[group] = GroupGains(gain)

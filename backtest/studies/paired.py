@@ -6,33 +6,26 @@ field is the same under all of them. A draw leaves figures, no run folder.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backtest.catalogue.events import get_event
 from backtest.catalogue.priors import Priors
-from backtest.engine.branches import OF_WAVES, branchable, simulate_branches
-from backtest.errors import CrashbookError
 from backtest.market.path import MarketPath
-from backtest.mechanics.exact import Floats, Ints
-from backtest.run.finished import Finished
-from backtest.run.prepare import Prepared, ruled
+from backtest.mechanics.exact import Floats
 from backtest.run.resolve import Resolved, resolve
-from backtest.run.tables.shared import Shared
-from backtest.scenario.fields import BY_NAME as FIELDS
-from backtest.scenario.fields import Scenario
 from backtest.scenario.values import merge
 from backtest.studies.alternatives import Alternative
-from backtest.studies.cohorts import Accounts, Group, GroupGains, gains_of
-from backtest.studies.crew import Crew, run_here, worker_count
+from backtest.studies.cohorts import Group, GroupGains
+from backtest.studies.crew import Crew, early, run_here, worker_count
 from backtest.studies.draws import BOOK_SIZE, check_size
 from backtest.studies.markets import Markets
-from backtest.studies.metrics import METRICS, Figures, figures_of, lorenz_of
-from backtest.studies.one_draw import SEEDS, DrawTask, finished, prepared_draw
+from backtest.studies.metrics import METRICS
+from backtest.studies.one_draw import SEEDS, DrawTask
+from backtest.studies.paired_draw import DrawFigures, PairedTask, against_base, naming, run_alternative, run_pair
 from backtest.studies.parameters import draw, parameters_of
 from backtest.studies.study import Progress
 
@@ -40,6 +33,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 DRAWS, AS_IT_IS = 16, "the scenario as it is"  # what 0 draws stand for
+WORTH = 300_000  # positions of all runs from which a draw is divided between processes: to start one takes a second
 GAINS = tuple(column.name for column in fields(GroupGains))
 
 
@@ -59,22 +53,6 @@ class PairedRequest:
     book_size: int = BOOK_SIZE
     workers: int | None = None
     positions: pl.DataFrame | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PairedTask:
-    """What all draws share: the draws of each alternative by name, the base first."""
-
-    draws: Mapping[str, DrawTask]
-
-
-@dataclass(frozen=True, slots=True)
-class DrawFigures:
-    """What a draw leaves under one alternative."""
-
-    figures: Figures
-    gains: Mapping[Group, GroupGains]
-    lorenz: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -114,32 +92,47 @@ def compare(request: PairedRequest, progress: Progress | None = None) -> Paired:
         with naming(each.name):
             resolved[each.name] = resolve(request.event, merge(request.given, each.fields))
     altered = tuple(dict.fromkeys(name for each in request.alternatives for name in each.fields))
-    markets = Markets()
-    tasks = {}
-    for name, mine in resolved.items():
-        with naming(name):
-            tasks[name] = task_of(request, mine, markets.of(mine), altered)
-    task, count = PairedTask(tasks), max(request.draws, 1)
-    workers = worker_count(count) if request.workers is None else request.workers
-    if workers < 2:
-        results = run_here(run_pair, task, count, "draw", progress)
-    else:
-        with Crew(run_pair, task, count, workers, "draw") as crew:
+    plan = plan_of(request, min(each.scenario.positions for each in resolved.values()))
+    with early(plan.work, plan.workers if plan.workers > 1 else 0) as waiting:
+        markets, tasks = Markets(), {}
+        for name, mine in resolved.items():
+            with naming(name):
+                tasks[name] = task_of(request, mine, markets.of(mine), altered)
+        task = PairedTask(tasks)
+        if plan.workers < 2:
+            return _gathered(task, run_here(plan.work, task, plan.jobs, plan.job, progress))
+        with Crew(plan.work, task, plan.jobs, plan.workers, plan.job, waiting) as crew:
             results = crew.results(progress)
+    if plan.work is run_alternative:
+        size = len(tasks)
+        results = [against_base(results[first : first + size]) for first in range(0, plan.jobs, size)]
     return _gathered(task, results)
 
 
-@contextmanager
-def naming(alternative: str) -> Iterator[None]:
-    """Name the alternative in what goes wrong under it."""
-    try:
-        yield
-    except CrashbookError as error:
-        error.args = (f"{alternative}: {error}",)  # the class keeps its exit code
-        raise
-    except Exception as error:
-        error.add_note(f"alternative {alternative}")
-        raise
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a comparison is divided between processes: the work, the name of a job, jobs, and workers."""
+
+    work: Callable[[PairedTask, int], Any]
+    job: str
+    jobs: int
+    workers: int
+
+
+def plan_of(request: PairedRequest, positions: int) -> Plan:
+    """Return how to divide a comparison: by draw or, where draws are fewer than workers and long, by alternative.
+
+    ``positions`` are those of the scenario.
+    """
+    draws, size = max(request.draws, 1), len(request.alternatives)
+    workers = request.workers
+    if workers is None:
+        each = positions if request.positions is None else len(request.positions)
+        each = min(request.book_size, each) if request.draws else each
+        workers = worker_count(draws if draws * size * each < WORTH else draws * size)
+    if workers > draws and size > 1:
+        return Plan(run_alternative, "alternative", draws * size, min(workers, draws * size))
+    return Plan(run_pair, "draw", draws, workers)
 
 
 def task_of(request: PairedRequest, resolved: Resolved, market: MarketPath, altered: Sequence[str]) -> DrawTask:
@@ -156,62 +149,6 @@ def task_of(request: PairedRequest, resolved: Resolved, market: MarketPath, alte
         values=tuple(draw(drawn, resolved, max(request.draws, 1), request.priors.accepted)),
         book_size=request.book_size if request.draws else scenario.positions,
     )
-
-
-def run_pair(task: PairedTask, number: int) -> list[DrawFigures]:
-    """Run a draw under every alternative, the base first."""
-    out: list[DrawFigures] = []
-    base: tuple[Ints, Ints] | None = None
-    last: tuple[Finished, Accounts, Ints] | None = None  # the run before, its accounts and their ids
-    for name, done in _finished(task, number):
-        with naming(name):
-            if last is not None and last[0].outcome.record is done.outcome.record:  # no ADL: the same run
-                out.append(out[-1])
-                continue
-            s = Shared(done)
-            if last is None or last[0].outcome.world.book is not done.outcome.world.book:
-                last = done, Accounts.in_run(s), np.unique(done.book.account_id)
-            _, accounts, ids = last = (done, *last[1:])
-            own_gains = accounts.gains(s)
-            base = base or (ids, own_gains)
-            same = ids is base[0] or np.array_equal(ids, base[0])  # else no account stands beside another
-            gains = gains_of(s, accounts, own_gains, base[1] if same else None)
-            out.append(DrawFigures(figures_of(s, accounts), gains, lorenz_of(s, accounts)))
-    return out
-
-
-def _finished(task: PairedTask, number: int) -> Iterator[tuple[str, Finished]]:
-    """Yield the finished runs of a draw; those that differ from the base in waves alone walk its path up to the first.
-
-    The base comes first, the others in their order.
-    """
-    base = _prepared(next(iter(task.draws.values())), number, None)
-    ready, together = {}, []
-    for name, each in task.draws.items():
-        with naming(name):
-            ready[name] = _prepared(each, number, base)
-        if base.baseline is None and branchable(base.world, ready[name].world):
-            together.append(name)
-    shared = simulate_branches([ready[name].world for name in together])
-    for name, prepared in ready.items():
-        with naming(name):
-            yield name, finished(prepared, next(shared) if name in together else None)
-
-
-def _prepared(each: DrawTask, number: int, base: Prepared | None) -> Prepared:
-    """Return a draw of an alternative, compared with its venue's queue, on the base's book if waves alone differ."""
-    scenario, usual = each.scenario(number), each.resolved.default_scenario
-    own = None if usual.ranking == "none" else (usual.ranking, usual.losers)
-    if base is not None and _differs_in_waves(scenario, base.resolved.scenario):
-        prepared = ruled(base, scenario)
-    else:
-        prepared = prepared_draw(each, scenario)
-    return replace(prepared, world=replace(prepared.world, rules=replace(prepared.world.rules, own_queue=own)))
-
-
-def _differs_in_waves(scenario: Scenario, base: Scenario) -> bool:
-    """Return whether two scenarios differ at most in fields that are first used in a wave."""
-    return scenario == base.with_(**{name: getattr(scenario, name) for name in OF_WAVES if name in FIELDS})
 
 
 def _gathered(task: PairedTask, results: Sequence[Sequence[DrawFigures]]) -> Paired:

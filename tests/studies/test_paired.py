@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,8 @@ from backtest.studies.compared import compared
 from backtest.studies.draws import check_size
 from backtest.studies.markets import Markets
 from backtest.studies.metrics import LORENZ, METRICS
-from backtest.studies.paired import AS_IT_IS, Paired, PairedRequest, PairedTask, compare, run_pair, task_of
+from backtest.studies.paired import AS_IT_IS, Paired, PairedRequest, compare, plan_of, task_of
+from backtest.studies.paired_draw import PairedTask, run_alternative, run_pair
 
 SHARES = tuple(name for name, rule in ALLOCATIONS.items() if not rule.ranked)
 GIVEN = {"coins": ("BTC", "SOL"), "step_s": 20.0}
@@ -101,6 +104,25 @@ def test_one_and_two_workers_give_the_same() -> None:
     for name, values in alone.metrics.items():
         assert values.tobytes() == crowd.metrics[name].tobytes(), name
     assert compared(alone) == compared(crowd)
+
+
+def test_a_draw_divided_by_alternative_gives_the_same() -> None:
+    wanted = replace(request(policies(["queue", "pro_rata", "random"]), draws=0), given={**GIVEN, "positions": 300})
+    alone, crowd = compare(wanted), compare(replace(wanted, workers=2))
+    for name, values in alone.metrics.items():
+        assert values.tobytes() == crowd.metrics[name].tobytes(), name
+    assert alone.lorenz.tobytes() == crowd.lorenz.tobytes()
+    assert compared(alone) == compared(crowd)
+
+
+def test_long_runs_are_divided_by_alternative_and_many_draws_by_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backtest.studies.paired.worker_count", lambda jobs: min(jobs, 2))
+    seven = replace(request(policies(["queue", *SHARES[:6]]), draws=0), workers=None)
+    long, short = plan_of(seven, 100_000), plan_of(seven, 300)
+    assert (long.work, long.jobs, long.workers) == (run_alternative, 7, 2)
+    assert (short.work, short.jobs, short.workers) == (run_pair, 1, 1)
+    many = plan_of(replace(seven, draws=16, book_size=100_000), 100_000)
+    assert (many.work, many.jobs, many.workers) == (run_pair, 16, 2)
 
 
 def test_policies_together_have_the_figures_of_each_alone() -> None:
