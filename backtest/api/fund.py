@@ -1,7 +1,8 @@
-"""Find the fund or vault that prevents ADL, from Python."""
+"""Find the fund or vault that prevents ADL, and its floor, trigger and stop, from Python."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from backtest.catalogue.priors import read_priors
 from backtest.scenario.reading import check_values
 from backtest.studies.draws import BOOK_SIZE
-from backtest.studies.fund_rows import curve, draw_rows, finite
+from backtest.studies.fund_rows import curve, draw_rows, finite, rule_rows
 from backtest.studies.fund_size import SHARE, FundRequest, FundSize, fund_size
 from backtest.studies.paired import DRAWS
 from backtest.studies.pool import CAUSES
@@ -25,14 +26,17 @@ class FundAnswer:
     """How large a fund or vault (``pool``) would have to be, in USD.
 
     ``needed_usd`` is the smallest size without ADL in the wanted share of the draws, ``sufficient_usd`` the one from
-    which what remains is ADL that no size prevents; None if no size tried is. ``curve`` has a row for each size,
-    ``draws`` one for each draw, ``causes`` one for each cause of ADL; ``found`` is what they come from.
+    which what remains is ADL that no size prevents; None if no size tried is. ``rules`` has a row for floor, trigger
+    and stop: the field, its given value, the tightest value without ADL at the given size, the fields that replay it,
+    and why there is none. ``curve`` has a row for each size, ``draws`` one for each draw, ``causes`` one for each cause
+    of ADL; ``found`` is what they come from.
     """
 
     pool: str
     given_usd: float
     needed_usd: float | None
     sufficient_usd: float | None
+    rules: pl.DataFrame
     curve: pl.DataFrame
     draws: pl.DataFrame
     causes: pl.DataFrame
@@ -63,7 +67,7 @@ def fund(
     workers: int | None = None,
     **fields: Any,
 ) -> FundAnswer:
-    """Find the smallest fund or vault of a crash without ADL in a share of the draws.
+    """Find the smallest fund or vault of a crash without ADL in a share of the draws, and floor, trigger and stop.
 
     Parameters
     ----------
@@ -128,8 +132,22 @@ def fund(
         given_usd=found.pool.size_usd,
         needed_usd=finite(found.needed_usd),
         sufficient_usd=finite(found.sufficient_usd),
+        rules=_rules(found),
         curve=pl.DataFrame(curve(found)),
         draws=pl.DataFrame(draw_rows(found)),
         causes=pl.DataFrame(causes, schema=kinds),
         found=found,
     )
+
+
+def _rules(found: FundSize) -> pl.DataFrame:
+    """Return floor, trigger and stop as a frame; given values by coin and the fields to set are texts."""
+    import polars as pl
+
+    rows = [
+        {**row, "given": None if row["given"] is None else json.dumps(row["given"]), "set": " ".join(row["set"])}
+        for row in rule_rows(found)
+    ]
+    kinds = {"rule": pl.String, "field": pl.String, "given": pl.String, "value": pl.Float64, "set": pl.String,
+             "remain": pl.Int64, "why": pl.String}  # fmt: skip
+    return pl.DataFrame([{name: row[name] for name in kinds} for row in rows], schema=kinds)

@@ -1,4 +1,4 @@
-"""``crashbook fund``: how large a fund or vault prevents ADL, what no size prevents, and the fall that exhausts it."""
+"""``crashbook fund``: the size, floor, trigger and stop without ADL, what none prevents, the fall that exhausts it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from backtest.cli.text import heading, literal, section
 from backtest.formatting import fixed, percent, usd
 
 if TYPE_CHECKING:
+    from backtest.studies.fund_rules import RuleAnswer
     from backtest.studies.fund_size import FundSize
 
 
@@ -45,7 +46,9 @@ def fund(
 
     Every draw runs at sizes from a tenth of the given one to beyond the open interest; its own smallest size is sought
     between the last one with ADL and the next. The answer is the size that is enough in the wanted share of the draws.
-    What no size prevents is named with its cause. --format csv has the curve of ADL against size.
+    At the given size the floor of the fund, its drawdown trigger and its stop are varied alone: the answer is the
+    value closest to what protects the fund that has no ADL in that share. What no value prevents is named with its
+    cause, what does with the --set that replays it. --format csv has the curve of ADL against size.
     """
     from backtest.catalogue.priors import read_priors
     from backtest.cli.replay import overrides
@@ -91,7 +94,7 @@ def _text(found: FundSize) -> str:
         ("no ADL", _needed(found)),
     ]
     head += [("enough", _enough(found))] if found.needed_usd != found.sufficient_usd else []
-    head += _setting(found)
+    head += _setting(found) + _rules(found)
     head += [("each draw", _each(found)), ("rises", _rises(found))]
     if found.draws[0].shock is not None:
         head.append(("fall", _shock(found)))
@@ -126,6 +129,34 @@ def _setting(found: FundSize) -> list[tuple[str, str]]:
             values[name] = math.ceil(value) if isinstance(value, float) else value
     given = [f"--set {shlex.quote(f'{name}={literal(value)}')}" for name, value in values.items() if value is not None]
     return [("set", " ".join(given))] if given else []
+
+
+def _rules(found: FundSize) -> list[tuple[str, str]]:
+    """Return the answers of floor, trigger and stop; one line where the same reason leaves all without one."""
+    without = {each.rule.without for each in found.rules}
+    if len(without) == 1 and all(without):
+        return [("rules", f"floor, trigger, stop: {without.pop()}")]
+    return [(each.rule.name, _rule(found, each)) for each in found.rules]
+
+
+def _rule(found: FundSize, answer: RuleAnswer) -> str:
+    from backtest.studies.fund_rows import rule_value, settings, why_not
+
+    rule = answer.rule
+    if answer.value is None:
+        return f"none: {why_not(found, answer)}"
+    given = rule.given if isinstance(rule.given, int | float) else None
+    beside = "" if given is None else f" ({rule_value(answer, given)} given)"
+    lower = rule.step < 0
+    end = (
+        ", the tightest there is"
+        if answer.value == rule.value(rule.tightest)
+        else " or lower"
+        if lower
+        else " or higher"
+    )
+    sets = " ".join(f"--set {each}" for each in settings(answer))
+    return f"{rule_value(answer, answer.value)}{end}{beside}: {sets}"
 
 
 def _wanted(found: FundSize) -> str:

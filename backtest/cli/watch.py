@@ -28,6 +28,7 @@ MEANING = (
     "chances: share of the draws; in brackets how often, and 90 % bounds of the chance",
     "all other figures: median (5 to 95 %) of the draws in which there is one",
     "ahead_m: million USD of others ahead of it in the wave that came nearest to it",
+    "ahead_m need not fall with leverage: each leverage has a nearest wave of its own",
     "taken_m: what that wave took; it is closed where more is taken than is ahead",
     "mark_k, trade_k: its closes by ADL against mark and traded price of the time",
     "hold_k: all that happened against holding to the end, margin aside",

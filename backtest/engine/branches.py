@@ -1,4 +1,9 @@
-"""Runs of one world under several rules of ADL: the path up to the first wave is walked once, then copied."""
+"""Runs of one world under several rules of ADL, funds or vaults: a path that they share is walked once, then copied.
+
+Rules of waves part the paths at the first wave. A larger fund or vault, a lower floor or a later trigger parts them
+where the tighter one first decides anything: before that every claim was taken whole and no inventory was deleveraged,
+so what has more room did the same, and only the cash that lies in it differs.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +13,19 @@ from dataclasses import fields, replace
 from typing import Any
 
 from backtest.engine.columns import Log
+from backtest.engine.exact_range import check_range
+from backtest.engine.records import FUND, OWNERS, VAULT
 from backtest.engine.replay import Replay
 from backtest.engine.run import Outcome, begin, end, walk
 from backtest.engine.world import World
+from backtest.mechanics.adl.close_price import EXHAUSTION
+from backtest.mechanics.fund import PoolRule
 from backtest.mechanics.rules import Rules
 
 OF_WAVES = ("ranking", "losers", "adl_allocation", "close_price", "max_candidates", "own_queue")  # first used in a wave
 COPIES = 32  # at most so many times is a run copied on its way to the first wave
+POOLS = (OWNERS[FUND], OWNERS[VAULT])
+NEAR = 2  # times the equity up to which the fall of a fund does not count: from here on it may decide something
 
 
 def branchable(one: World, other: World) -> bool:
@@ -94,3 +105,53 @@ def branch(replay: Replay, world: World) -> Replay:
 
 def _of_waves(rules: Rules) -> dict[str, Any]:
     return {name: getattr(rules, name) for name in OF_WAVES}
+
+
+def can_grow(world: World) -> bool:
+    """Return whether runs of a world with larger pools share its path until a pool is short.
+
+    Not so where orders or shares of a loss follow the fund's equity, or where it moves the prices.
+    """
+    rules = world.rules
+    by_equity = rules.liquidation_rule == "fillable_price" or EXHAUSTION[rules.on_exhausted].bearers != "none"
+    return world.feedback is None and not by_equity
+
+
+def is_bound(replay: Replay) -> bool:
+    """Return whether anything in a run so far hung on the size of a pool, its floor, its trigger or its stop."""
+    rule, ledger = replay.world.rules.drawdown, replay.ledger
+    if replay.record.fund_events or any(wave.source in POOLS for wave in replay.record.waves):
+        return True
+    return rule is not None and any(ledger.equity(fund) <= NEAR * rule.above for fund in ledger.funds)
+
+
+def grown(replay: Replay, world: World) -> Replay:
+    """Return a copy of a run that is not bound, as it would stand in a world whose pools have more room.
+
+    Parameters
+    ----------
+    replay
+        A run for which ``is_bound`` is false, in a world that ``can_grow``.
+    world
+        The same world with larger funds or vaults, a lower floor, a later trigger or a laxer stop.
+    """
+    check_range(world)
+    before, other = replay.world.rules, branch(replay, world)
+    ledger, monitor = other.ledger, other.monitor
+    for fund, old, new in zip(ledger.funds, _pools(before), _pools(world.rules), strict=True):
+        fund.cash += new.start - old.start
+        fund.limit = new.limit
+        ledger.opening.cash -= new.start - old.start
+        if monitor.fund_peaks:
+            monitor.fund_peaks[fund.number].lift(new.start - old.start)
+    if before.vault and world.rules.vault:
+        pairs = zip(ledger.vaults, before.vault.capitals, world.rules.vault.capitals, strict=True)
+        for vault, less, more in pairs:
+            vault.cash += more - less
+            ledger.opening.cash -= more - less
+    monitor.trigger = world.rules.drawdown
+    return other
+
+
+def _pools(rules: Rules) -> tuple[PoolRule, ...]:
+    return rules.pools or (PoolRule(rules.fund_start, rules.inventory_limit),)

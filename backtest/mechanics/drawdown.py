@@ -82,6 +82,11 @@ class Peak:
         """Note the value from this moment on."""
         self.now = value
 
+    def lift(self, by: int) -> None:
+        """Raise every value of the past and the present, as if more had been there from the start."""
+        self.now += by
+        self.past = deque((value + by, until) for value, until in self.past)
+
     def highest(self, value: int) -> int:
         """Return the largest value in the window, the present ``value`` included."""
         return max(value, self.past[0][0]) if self.past else value

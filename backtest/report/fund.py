@@ -21,7 +21,17 @@ from backtest.report.sections.title import Title
 from backtest.report.tables import columns, table
 from backtest.run.describe import event_of
 from backtest.sql.files import get_query
-from backtest.studies.fund_rows import count_of, curve, draw_rows, finite, spread_of_shocks, spread_of_sizes
+from backtest.studies.fund_rows import (
+    count_of,
+    curve,
+    draw_rows,
+    finite,
+    rule_value,
+    settings,
+    spread_of_shocks,
+    spread_of_sizes,
+    why_not,
+)
 from backtest.studies.pool import CAUSES
 
 if TYPE_CHECKING:
@@ -51,9 +61,18 @@ WHY = columns("""
     largest  percent  at the largest, % of ADL
     size     text     a larger one prevents it
 """)
+RULES = columns("""
+    rule    head     rule
+    field   text     field
+    given   text     given
+    value   text     tightest without ADL
+    remain  count    draws with ADL at any
+    why     text     why none has
+""")
 QUERIES = {
     "size": ("fund_balance", "run_summary"),
     "why": ("adl_causes", "fund_timeline"),
+    "rules": ("fund_timeline",),
     "fall": ("potential_by_minute",),
 }
 
@@ -66,7 +85,7 @@ def write(found: FundSize, path: Path | None = None) -> Path:
 
 def html(found: FundSize) -> str:
     """Return the page: it loads nothing."""
-    sections = [_size(found), _why(found)]
+    sections = [_size(found), _why(found), _rules(found)]
     if found.draws[0].shock is not None:
         sections.append(_fall(found))
     return page_of(_title(found), [*sections, _draws(found)], "fund")
@@ -168,6 +187,43 @@ def _why(found: FundSize) -> dict[str, Any]:
         "answer": answer,
         "parts": parts,
         "queries": _queries("why"),
+    }
+
+
+def _rules(found: FundSize) -> dict[str, Any]:
+    wanted, rows, sentences = percent(found.no_adl), [], []
+    for each in found.rules:
+        rule, why = each.rule, why_not(found, each)
+        given = rule.given if isinstance(rule.given, int | float) else None
+        value = None if each.value is None else rule_value(each, each.value)
+        sets = ", ".join(settings(each))
+        rows.append(
+            {
+                "rule": rule.name,
+                "field": rule.field,
+                "given": "" if given is None else rule_value(each, given),
+                "value": "" if value is None else f"{value} ({sets})",
+                "remain": None if rule.without else each.remain,
+                "why": why or "",
+            }
+        )
+        if value is not None:
+            words = "With a {rule} of {value} there is no ADL in {wanted} of the draws."
+            sentences.append(m.fill(words, rule=rule.name, value=value, wanted=wanted))
+        else:
+            sentences.append(m.fill("{rule}: {why}.", rule=rule.name.capitalize(), why=why or ""))
+    reasons = {each.rule.without for each in found.rules}
+    if len(reasons) == 1 and all(reasons):
+        sentences = [m.fill("Of floor, trigger and stop {why}.", why=next(iter(reasons)))]
+    return {
+        "id": "rules",
+        "label": "floor, trigger, stop",
+        "question": "Would another floor, trigger or stop prevent it?",
+        "answer": m.join(sentences, " "),
+        "parts": [
+            _part(f"At the given {found.pool.owner}, the other rules as they are", table(rows, RULES, kind="wrap"))
+        ],
+        "queries": _queries("rules"),
     }
 
 

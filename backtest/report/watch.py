@@ -70,7 +70,8 @@ def _section(found: Watched, number: int, name: str, summary: pl.DataFrame, by_d
     parts = [_part("Chances over leverage", m.figure(lambda width: chances(summary=rows, width=width)))]
     if draws["ahead_usd"].drop_nulls().len():
         parts.append(_part("The cut-off, my own leverage", m.figure(lambda width: cut_off(by_draw=draws, width=width))))
-    parts.append(_part("By leverage, medians over the draws", _table(rows)))
+    words = "By leverage, medians over the draws; each leverage has a nearest wave of its own, so ahead need not fall"
+    parts.append(_part(words, _table(rows)))
     return {
         "id": f"position-{number + 1}",
         "label": name,

@@ -11,6 +11,7 @@ from backtest.errors import ConfigError, UnknownNameError
 from backtest.lake.cloud import refresh
 from backtest.market.rest import LISTING
 from backtest.market.terms import Terms, contract_terms
+from backtest.mechanics.adl.close_price import EXHAUSTION
 from backtest.mechanics.fund import grouped
 from backtest.run.event_defaults import event_defaults, halved
 from backtest.run.rest_of_venue import Rest, rest_of, with_rest_interest
@@ -112,7 +113,9 @@ def resolve(event_name: str, overrides: Mapping[str, Any]) -> Resolved:
     if rest.note:
         sources["rest_of_venue"] = f"{sources['rest_of_venue']}; {rest.note}"
         notes.append(rest.note)
-    if sources["fund_start_usd"] != "given":
+    if sources["fund_start_usd"] == "given":
+        headline += [idle] if (idle := _idle_fund(scenario)) else []
+    else:
         notes.append(start.warning)
         headline += [start.headline(event.day)] if start.of else []
     if vault.note and sources[CAPITAL] != "given":
@@ -141,6 +144,17 @@ def resolve(event_name: str, overrides: Mapping[str, Any]) -> Resolved:
         event_interest=defaults.get("open_interest_usd"),
         fund_coins=None if in_coins is None else in_coins.amount,
     )
+
+
+def _idle_fund(scenario: Scenario) -> str:
+    """Return a note where the fund pays for nothing, whatever its size, and which field works; else an empty text."""
+    pays = scenario.fund_takeover != "none" or scenario.liquidation_rule == "fillable_price"
+    if pays or EXHAUSTION[scenario.on_exhausted].bearers != "none":
+        return ""
+    stated = scenario.vaults and all(each.capital_usd is not None for each in scenario.vaults)
+    in_vaults = "vaults" if stated else CAPITAL if scenario.vaults or scenario.vault_capital_usd else ""
+    works = f"set {in_vaults}: the vault pays there" if in_vaults else "set fund_takeover=bankruptcy too"
+    return f"fund_start_usd has no effect at {scenario.venue}, whose fund takes nothing over; {works}"
 
 
 def _inventory_limit(venue: VenueProfile, fund_start: float) -> float:

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from backtest.formatting import percent, usd
 from backtest.studies.differences import Spread
+from backtest.studies.fund_rules import RuleAnswer
 from backtest.studies.fund_size import FundSize
+from backtest.studies.pool import CAUSES
 
 CURVE = ("size_usd", "given", "p_adl", "adl_usd", "adl_low_usd", "adl_high_usd", "p_preventable", "pool_low_usd")
 DRAWS = ("draw", "seed", "smallest_usd", "remains", "comes_back", "rises", "shock")
@@ -52,6 +55,45 @@ def draw_rows(found: FundSize) -> list[dict[str, Any]]:
     ]
 
 
+def rule_rows(found: FundSize) -> list[dict[str, Any]]:
+    """Return a row for floor, trigger and stop: the tightest value without ADL, or why there is none."""
+    return [
+        {
+            "rule": each.rule.name,
+            "field": each.rule.field or None,
+            "given": each.rule.given,
+            "value": each.value,
+            "set": settings(each),
+            "remain": each.remain,
+            "causes_usd": dict(each.causes),
+            "why": why_not(found, each),
+        }
+        for each in found.rules
+    ]
+
+
+def why_not(found: FundSize, answer: RuleAnswer) -> str | None:
+    """Return why no value of a rule has no ADL in the wanted share of the draws, None where one has."""
+    rule, count = answer.rule, len(found.draws)
+    if rule.without or answer.value is not None:
+        return rule.without or None
+    left, whole = f"{answer.remain} of {count} draws" if found.drawn else "the scenario", sum(answer.causes.values())
+    causes = "; ".join(f"{CAUSES[name].text}, {percent(usd / whole)}" for name, usd in answer.causes.items())
+    ends = "; a stop says when ADL ends, not whether it begins" if rule.name == "stop" else ""
+    has = "have" if found.drawn else "has"
+    return f"even at {rule_value(answer, rule.value(rule.laxest))} {left} still {has} ADL: {causes}{ends}"
+
+
+def settings(answer: RuleAnswer) -> list[str]:
+    """Return what replays a value, as ``--set`` takes it."""
+    return [f"{name}={int(value) if value == int(value) else value}" for name, value in answer.changes.items()]
+
+
+def rule_value(answer: RuleAnswer, value: float) -> str:
+    """Return a value of a rule as a reader takes it."""
+    return percent(value) if answer.rule.field.endswith("_frac") else usd(value)
+
+
 def plain(found: FundSize) -> dict[str, Any]:
     """Return the whole answer as JSON takes it."""
     return {
@@ -62,6 +104,7 @@ def plain(found: FundSize) -> dict[str, Any]:
         "no_adl": found.no_adl,
         "needed_usd": finite(found.needed_usd),
         "sufficient_usd": finite(found.sufficient_usd),
+        "rules": rule_rows(found),
         "causes_given_usd": found.causes(),
         "causes_largest_usd": found.causes(-1),
         "curve": curve(found),

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import fields
 
 import numpy as np
 
 from backtest.engine.records import FUND, VAULT
 from backtest.mechanics.exact import QUANTA_PER_USD, Floats
+from backtest.mechanics.rules import Rules
 from backtest.run.tables.shared import Shared
 
 TOLERANCE = 1.05  # ratio of the ends between which a smallest size is known
@@ -29,12 +29,17 @@ WIDER = 1.25  # ratio of the sizes tried where the first was wrong
 Check = Callable[[float], bool]
 
 
-def needed(s: Shared) -> float:
+def needed(s: Shared, rules: Rules) -> float:
     """Return the size in USD that the pools of a finished run would have needed together, by the ends of its steps.
 
-    The run must be one whose pools are beyond all need.
+    Parameters
+    ----------
+    s
+        A run whose pools are beyond all need.
+    rules
+        Those whose pools have the proportions wanted.
     """
-    rules, ledger = s.world.rules, s.ledger
+    ledger = s.ledger
     in_vaults = bool(rules.vault and rules.vault.capital)
     owner, pools = (VAULT, ledger.vaults) if in_vaults else (FUND, ledger.funds)
     if in_vaults and rules.vault:
@@ -64,12 +69,6 @@ def profits(s: Shared, owner: int, number: int) -> Floats:
         np.add.at(lots, at, sign * t.lots[mine])
     found: Floats = cash.cumsum(axis=1) + s.value_signs[:, None] * lots.cumsum(axis=1) * s.at(s.mark)
     return found
-
-
-def moved_alike(one: Shared, other: Shared) -> bool:
-    """Return whether the same lots and cash changed hands in two runs, so that every decision was the same."""
-    ours, theirs = one.transfers, other.transfers
-    return all(np.array_equal(getattr(ours, each.name), getattr(theirs, each.name)) for each in fields(ours))
 
 
 def triggered_below(s: Shared, profit: Floats) -> float:

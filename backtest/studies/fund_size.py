@@ -1,15 +1,16 @@
 """How large a fund or vault would have to be: ADL against its size on the same draws, and the fall that exhausts it.
 
 Each draw has its own smallest size without ADL. It is read off one run whose pool is beyond all need and proven by
-two more (``fund_search``); sizes of the curve that are larger run as that one did and are not run again where the
-transfers of both are the same. A larger fund takes other positions over and may be deleveraged later for more, so ADL
-need not fall with size: a grid of sizes is run below, and draws in which ADL comes back at a larger size are counted.
+two more (``fund_search``). Runs share their path until the smaller size is bound (``fund_runs``), and sizes beyond one
+that is never bound are not run. A larger fund takes other positions over and may be deleveraged later for more, so ADL
+need not fall with size: a grid of sizes is run, and draws in which ADL comes back at a larger size are counted. At the
+given size floor, trigger and stop are varied too (``fund_rules``).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -18,21 +19,20 @@ import numpy as np
 
 from backtest.catalogue.events import get_event
 from backtest.catalogue.priors import Priors
-from backtest.engine.run import begin, end, walk
 from backtest.errors import UsageError
 from backtest.market.shock import shocked
 from backtest.mechanics.exact import QUANTA_PER_USD, Floats
-from backtest.run.headlines import headlines_of
 from backtest.run.prepare import Prepared, ruled
 from backtest.run.resolve import Resolved, resolve
-from backtest.run.tables.shared import Shared
 from backtest.studies.crew import Crew, run_here, worker_count
 from backtest.studies.draws import BOOK_SIZE, check_size
-from backtest.studies.fund_search import TOLERANCE, bisected, moved_alike, needed, sought
+from backtest.studies.fund_rules import RULES, FundRule, RuleAnswer, RuleDraw, answers, fund_rules, tightest
+from backtest.studies.fund_runs import Course, Tried, course, ended, result
+from backtest.studies.fund_search import TOLERANCE, bisected, needed, sought
 from backtest.studies.markets import Markets
-from backtest.studies.one_draw import DrawTask, finished, prepared_draw
+from backtest.studies.one_draw import DrawTask, prepared_draw
 from backtest.studies.paired import AS_IT_IS, DRAWS, PairedRequest, task_of
-from backtest.studies.pool import CAUSES, SIZED, Cause, Pool, adl_by_cause, cause_of
+from backtest.studies.pool import CAUSES, SIZED, Pool, adl_by_cause
 from backtest.studies.study import Progress
 
 if TYPE_CHECKING:
@@ -65,39 +65,13 @@ class FundRequest:
 
 @dataclass(frozen=True, slots=True)
 class FundTask:
-    """What all draws share: the draws, the pool, the sizes of the grid in USD, whether the fall is varied."""
+    """What all draws share: the draws, the pool, sizes of the grid in USD, rules varied, whether the fall is, too."""
 
     task: DrawTask
     pool: Pool
     sizes: tuple[float, ...]
+    rules: tuple[FundRule, ...]
     shock: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """A draw at one size: ADL in USD by cause, and the lowest equity of the pool."""
-
-    causes: Mapping[str, float]
-    low_usd: float
-
-    @property
-    def adl_usd(self) -> float:
-        """Return all ADL."""
-        return sum(self.causes.values())
-
-    @property
-    def preventable_usd(self) -> float:
-        """Return the ADL of which a larger pool takes more."""
-        return sum(usd for cause, usd in self.causes.items() if CAUSES[cause].of_size)
-
-    @property
-    def exhausted(self) -> bool:
-        """Return whether the pool had no money left."""
-        return self.low_usd <= 0 or any(CAUSES[cause].empties for cause in self.causes)
-
-    def larger(self, more_usd: float) -> Tried:
-        """Return the same draw with a pool that is larger or smaller, where neither size binds anything."""
-        return Tried(self.causes, round(self.low_usd + more_usd, 6))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +80,14 @@ class FundDraw:
 
     ``smallest_usd`` is the smallest size above which no size tried has ADL that a larger pool prevents: infinite where
     the largest one has, the smallest of the grid where none has. ``shock`` is infinite where the deepest fall tried
-    leaves money, None where it was not sought.
+    leaves money, None where it was not sought. ``rules`` are what was found of floor, trigger and stop.
     """
 
     grid: tuple[Tried, ...]
     given: Tried
     smallest_usd: float
     shock: float | None
+    rules: tuple[RuleDraw, ...] = ()
 
     @property
     def comes_back(self) -> bool:
@@ -133,13 +108,14 @@ class FundDraw:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FundSize:
-    """The answer: the sizes of the grid and what each draw found."""
+    """The answer: the sizes of the grid, what each draw found, and the rules of the fund that were varied."""
 
     resolved: Resolved
     pool: Pool
     no_adl: float
     sizes: tuple[float, ...]
     draws: tuple[FundDraw, ...]
+    varied: tuple[FundRule, ...]
     positions: int
     drawn: int
 
@@ -153,6 +129,12 @@ class FundSize:
         """Return the smallest size without any ADL in the wanted share of the draws; infinite if no size has it."""
         found = [math.inf if draw.remains else draw.smallest_usd for draw in self.draws]
         return order_statistic(found, self.no_adl)
+
+    @property
+    def rules(self) -> list[RuleAnswer]:
+        """Return the tightest floor, trigger and stop without any ADL in the wanted share of the draws."""
+        found = [draw.rules for draw in self.draws]
+        return answers(self.varied, found, self.resolved.scenario, lambda values: order_statistic(values, self.no_adl))
 
     @property
     def adl(self) -> Floats:
@@ -196,15 +178,16 @@ def fund_size(request: FundRequest, progress: Progress | None = None) -> FundSiz
         event=request.event, given=request.given, alternatives=(), priors=request.priors, draws=request.draws,
         book_size=request.book_size, positions=request.positions,
     )  # fmt: skip
-    task = task_of(paired, resolved, market, SIZED)
+    task = task_of(paired, resolved, market, (*SIZED, *(name for names in RULES.values() for name in names)))
     ready = prepared_draw(task, task.scenario(0))
     if resolved.fund_coins is not None:  # counted at the first mark
         start = {name: getattr(ready.resolved.scenario, name) for name in SIZED[:2]}
         resolved = replace(resolved, scenario=resolved.scenario.with_(**start), fund_coins=None)
         task = replace(task, resolved=resolved)
     pool = Pool.of(ready)
-    sizes = grid(pool.size_usd, interest_of(ready))
-    whole, count = FundTask(task, pool, sizes, request.shock), max(request.draws, 1)
+    interest = interest_of(ready)
+    sizes, rules = grid(pool.size_usd, interest), fund_rules(ready, pool, interest)
+    whole, count = FundTask(task, pool, sizes, rules, request.shock), max(request.draws, 1)
     workers = worker_count(count) if request.workers is None else request.workers
     if workers < 2:
         draws = run_here(run_sizes, whole, count, "draw", progress)
@@ -217,6 +200,7 @@ def fund_size(request: FundRequest, progress: Progress | None = None) -> FundSiz
         no_adl=request.no_adl,
         sizes=sizes,
         draws=tuple(draws),
+        varied=rules,
         positions=min(task.book_size, resolved.scenario.positions),
         drawn=len(task.parameters),
     )
@@ -252,61 +236,38 @@ def run_sizes(task: FundTask, number: int) -> FundDraw:
         resolved = replace(prepared.resolved, scenario=scenario)
         return ruled(prepared, task.pool.scaled(resolved, size))
 
-    def at(size: float) -> Tried:
-        return tried(of_size(size))
-
     def start(size: float) -> float:
         return Pool.of(of_size(size)).size_usd
 
-    same: dict[float, bool] = {}  # whether a size that did not bind ran as the largest one did
+    courses: list[Course] = []  # of rising sizes, each going on from where the one below was bound
+    found: list[Tried] = []
+    for size in task.sizes:
+        courses.append(course(of_size(size), courses[-1].before if courses else None))
+        found.append(result(ended(courses[-1])))
+        if courses[-1].free:  # so are all larger ones
+            break
+    top = ended(courses[-1])
+    largest = found[-1].larger(start(task.sizes[-1]) - start(task.sizes[len(courses) - 1]))
+    found += [largest.larger(start(size) - start(task.sizes[-1])) for size in task.sizes[len(courses) :]]
 
     def binds(size: float) -> bool:
-        s = ran(of_size(size), until=lambda cause: cause.of_size)
-        if s is None or any(CAUSES[cause].of_size for cause in adl_by_cause(s)):
-            return True
-        same[size] = moved_alike(s, top)
-        return False
+        smaller = [each.before for each, its in zip(courses, task.sizes, strict=False) if its <= size]
+        one = course(of_size(size), smaller[-1] if smaller else None, until=lambda cause: cause.of_size)
+        return one.s is None or any(CAUSES[cause].of_size for cause in adl_by_cause(one.s))
 
-    top = Shared(finished(of_size(task.sizes[-1])))
-    largest, smallest = result(top), math.inf
+    smallest = math.inf
     if not largest.preventable_usd:
-        smallest = sought(needed(top), task.sizes[0], task.sizes[-1], binds)
-    as_largest = same.get(smallest, False)
-    found = [
-        largest.larger(start(size) - start(task.sizes[-1])) if as_largest and size >= smallest else at(size)
-        for size in task.sizes[:-1]
-    ]
-    found.append(largest)
+        most = of_size(task.sizes[-1]).world.rules
+        smallest = sought(needed(top, most), task.sizes[0], task.sizes[-1], binds)
     above = [k for k, each in enumerate(found) if each.preventable_usd and task.sizes[k] >= smallest]
     if above:  # a size beyond has ADL again: what decides it has no single size
         low, high = task.sizes[above[-1]], task.sizes[above[-1] + 1]
         smallest = bisected(low, high, lambda size: not binds(size), TOLERANCE)
-    given = found[task.sizes.index(task.pool.size_usd)]
+    at = task.sizes.index(task.pool.size_usd)
+    given, run = found[at], courses[min(at, len(courses) - 1)]
     shock = smallest_shock(task, number, given) if task.shock else None
-    return FundDraw(tuple(found), given, smallest, shock)
-
-
-def tried(prepared: Prepared) -> Tried:
-    """Run a prepared draw to its end and return its ADL by cause and the lowest equity of its pool."""
-    return result(Shared(finished(prepared)))
-
-
-def result(s: Shared) -> Tried:
-    """Return ADL by cause and the lowest equity of the pool of a finished run."""
-    return Tried(adl_by_cause(s), headlines_of(s).pool_low_usd)
-
-
-def ran(prepared: Prepared, until: Callable[[Cause], bool]) -> Shared | None:
-    """Run a prepared draw to its end; None if it was stopped after the step with a wave of a cause of ``until``."""
-    if prepared.baseline is not None:  # fed back: both runs of it end
-        return Shared(finished(prepared))
-    replay, seen = begin(prepared.world), 0
-    for _ in walk(replay, ahead=False):
-        waves = replay.record.waves
-        if any(wave.closed_lots and until(CAUSES[cause_of(replay, wave)]) for wave in waves[seen:]):
-            return None
-        seen = len(waves)
-    return Shared(finished(prepared, end(replay)))
+    rules = tuple(tightest(rule, of_size(task.pool.size_usd), run) for rule in task.rules)
+    return FundDraw(tuple(found), given, smallest, shock, rules)
 
 
 def smallest_shock(task: FundTask, number: int, given: Tried) -> float:
@@ -316,7 +277,7 @@ def smallest_shock(task: FundTask, number: int, given: Tried) -> float:
 
     def exhausts(factor: float) -> bool:
         deeper = replace(task.task, market=shocked(market, factor, half_life))
-        s = ran(prepared_draw(deeper, scenario), until=lambda cause: cause.empties)
+        s = course(prepared_draw(deeper, scenario), until=lambda cause: cause.empties).s
         return s is None or result(s).exhausted
 
     at = SHOCKS.index(1.0)

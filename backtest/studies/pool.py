@@ -67,7 +67,8 @@ class Pool:
             return Pool("vault", rules.vault.capital / QUANTA_PER_USD)
         if rules.fund_start > 0:
             return Pool("fund", rules.fund_start / QUANTA_PER_USD)
-        raise UsageError(f"{venue} has neither fund nor vault with money; give --set fund_start_usd=AMOUNT")
+        name = CAPITAL if rules.vault else "fund_start_usd"
+        raise UsageError(f"{venue} has neither fund nor vault with money; give --set {name}=AMOUNT")
 
     def scaled(self, resolved: Resolved, size_usd: float) -> Scenario:
         """Return a scenario whose pool has another size, divided as before; an inventory limit that follows it follows.

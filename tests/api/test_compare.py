@@ -41,7 +41,9 @@ def test_a_fund_is_an_answer_with_frames(tmp_path: Path) -> None:
     assert found.curve.filter("given").height == 1
     assert set(found.causes["preventable"]) <= {True}
     assert "recommended" in found._repr_html_()
-    assert found.report(tmp_path / "fund.html").read_text("utf-8").count("<section") == 3
+    assert found.report(tmp_path / "fund.html").read_text("utf-8").count("<section") == 4
+    assert found.rules["rule"].to_list() == ["floor", "trigger", "stop"]
+    assert found.rules["given"].to_list() == ["0.0", "0.3", "0.3"]
 
 
 def test_what_cannot_be_asked_is_refused() -> None:

@@ -22,12 +22,16 @@ def test_the_answer_is_a_page_a_document_or_a_curve(desk: Path) -> None:
     assert lines[:2] == ["event      2025-10-10 at okx", "fund       100 M USD given"]
     assert lines[3].startswith("no ADL     from ")
     assert lines[4].startswith("set        --set fund_start_usd=")
+    assert [line.split()[0] for line in lines[5:12] if line[:1].strip()][:3] == ["floor", "trigger", "stop"]
     assert any(line.startswith("100 M USD (given) ") for line in lines)
     assert "why ADL came, share of all draws' ADL" in page.stdout
     alone = (*SMALL[:3], "--draws", "0", "-q", "--set", "positions=200", *SMALL[-4:])
     answer = json.loads(call("fund", *alone, "--format", "json").stdout)
     assert answer["pool"] == "fund"
     assert answer["needed_usd"] == answer["draws"][0]["smallest_usd"]
+    assert [row["field"] for row in answer["rules"]] == [
+        "fund_floor_usd", "drawdown_trigger_frac", "drawdown_stop_frac",
+    ]  # fmt: skip
     result = call("fund", *alone, "--output", "a.csv", "--report")
     assert result.exit_code == 0
     assert result.stderr.endswith("fund-2025-10-10-okx.html\n")

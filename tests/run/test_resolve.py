@@ -18,6 +18,7 @@ from backtest.run.execute import execute
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
 from backtest.run.run import open_run
+from backtest.scenario.reading import check_values
 from backtest.studies import seeds
 from backtest.studies.seeds import bands
 from backtest.studies.study import StudyRequest
@@ -65,6 +66,21 @@ def test_a_run_read_again_has_its_scenario_with_the_types_of_its_fields() -> Non
     assert (scenario.positions, scenario.coins, scenario.watch[0].name) == (2000, ("BTC",), "desk")
     assert scenario.start == dt.datetime.fromisoformat("2021-12-04T05:00")
     assert scenario.leverage_mix == {"default": ((0.0, 3.0, 0.5), (3.0, 0.0, 0.5))}
+
+
+def test_a_fund_that_pays_for_nothing_says_which_field_works() -> None:
+    note = "fund_start_usd has no effect at hyperliquid, whose fund takes nothing over; set "
+    given = {"fund_start_usd": 50e6}
+    assert resolve("2025-10-10", given).headline == (f"{note}vault_capital_usd: the vault pays there",)
+    sets = ({"coins": "*", "capital_usd": 1e6},)
+    stated = check_values({**given, "vaults": sets}, "test")
+    assert resolve("2025-10-10", stated).headline == (f"{note}vaults: the vault pays there",)
+    none = {**given, "vaults": (), "vault_capital_usd": 0.0}
+    assert resolve("2025-10-10", none).headline == (f"{note}fund_takeover=bankruptcy too",)
+    for works in ({**given, "fund_takeover": "bankruptcy"}, {**given, "on_exhausted": "socialised_both"}):
+        assert resolve("2025-10-10", works).headline == ()
+    assert not any("no effect" in note for note in resolve("2025-10-10", {**given, "venue": "okx"}).headline)
+    assert resolve("2025-10-10", {}).headline == ()
 
 
 def test_given_values_beat_the_event_and_the_event_beats_the_venue() -> None:

@@ -13,8 +13,9 @@ from backtest.errors import UsageError
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
 from backtest.studies.fund_rows import curve, draw_rows, plain
+from backtest.studies.fund_runs import Tried, tried
 from backtest.studies.fund_search import TOLERANCE
-from backtest.studies.fund_size import FundRequest, FundSize, Tried, fund_size, order_statistic, tried
+from backtest.studies.fund_size import FundRequest, FundSize, fund_size, order_statistic
 
 GIVEN = {"coins": ("BTC",), "step_s": 60.0}
 ALONE = {"positions": 200}
