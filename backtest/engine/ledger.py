@@ -325,18 +325,15 @@ class Ledger:
         """Return the sum of all owners' cash; 0."""
         return self.accounts_cash + sum([owner.cash for owner in self._owners()])
 
-    def total_lots(self, symbol: int) -> int:
-        """Return the sum of all owners' signed lots in a symbol; 0."""
-        return self.accounts_lots[symbol] + sum([owner.lots[symbol] for owner in self._owners()])
-
     def check(self, *, full: bool = False) -> None:
         """Raise ``ConservationError`` if cash or lots do not sum to zero, or (``full``) totals differ from arrays."""
         at = f"step {self.record.step}"
         if residual := self.total_cash():
             raise ConservationError(f"{at}: cash of all owners sums to {residual} quanta instead of 0")
-        for symbol, name in enumerate(self.world.symbols):
-            if self.total_lots(symbol):
-                raise ConservationError(f"{at}: lots of {name} sum to {self.total_lots(symbol)}, not 0")
+        held = zip(self.accounts_lots, *(owner.lots for owner in self._owners()), strict=True)
+        if any(totals := [sum(lots) for lots in held]):
+            symbol = next(k for k, total in enumerate(totals) if total)
+            raise ConservationError(f"{at}: lots of {self.world.symbols[symbol]} sum to {totals[symbol]}, not 0")
         if not full:
             return
         if excess := exact_sum(self.cash) - self.accounts_cash:

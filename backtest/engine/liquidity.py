@@ -10,18 +10,14 @@ from backtest.mechanics.path import freed
 
 
 class Liquidity:
-    """Lots used in the present bar, and the signed flow of the present step, by symbol.
-
-    ``volumes`` are those of the bar, by symbol, times the liquidity scale.
-    """
+    """Lots used in the present bar, and the signed flow of the present step, by symbol."""
 
     def __init__(self, world: World) -> None:
         self.world, self.bar, self.part = world, -1, 0
         self.used = [0] * len(world.symbols)
         self.flow = [0] * len(world.symbols)
-        self._shares = [scale * world.rules.participation for scale in world.rules.scale]
+        self._shares = [(scale * world.rules.participation).as_integer_ratio() for scale in world.rules.scale]
         self._capacity: list[int] = []  # of the bar, by symbol
-        self.volumes: list[Fraction] = []
 
     def enter(self, step: int) -> None:
         """Begin a step; a new bar has its own liquidity."""
@@ -30,9 +26,11 @@ class Liquidity:
         if (bar := int(walk.bar[step - 1])) != self.bar:
             self.bar, self.used = bar, [0] * count
             lots = self.world.volume[:, bar].tolist()
-            self.volumes = [scale * volume for scale, volume in zip(self.world.rules.scale, lots, strict=True)]
-            shares = zip(self._shares, lots, strict=True)
-            self._capacity = [volume * share.numerator // share.denominator for share, volume in shares]
+            self._capacity = [each * many // few for (many, few), each in zip(self._shares, lots, strict=True)]
+
+    def volume(self, symbol: int) -> Fraction:
+        """Return the lots traded in the bar, times the liquidity scale."""
+        return self.world.rules.scale[symbol] * int(self.world.volume[symbol, self.bar])
 
     def left(self, symbol: int) -> int:
         """Return the lots freed up to this step and not used: of floor(volume x scale x participation) in the bar."""

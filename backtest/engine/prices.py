@@ -46,7 +46,7 @@ class Prices:
         self.step = 0
         self.jump = True
         self.starts = self.ends = [int(mark) for mark in self.mark[:, 0]]
-        self.before = self.starts
+        self._first = self.starts, self.ends, self.jump  # the segment that the step began with
         self.trades: Ints = self.trade[:, [0, 0]]
         self.range_shift = [(0, 0)] * count
         self.walked, self.traded, self.capped = [self.ends], [self.trades[:, 1].tolist()], False
@@ -61,14 +61,18 @@ class Prices:
         self.step, self.jump = number, bool(self.walk.jump[number - 1])
         last = max(number - 2, 0)
         self.starts, self.ends = self.mark[:, last].tolist(), self.mark[:, number - 1].tolist()
-        pairs = zip(self.starts, self.ends, strict=True)
-        self.before = [previous_mark(*pair, self.jump, self.world.bar_s, self.walk.segments) for pair in pairs]
+        self._first = self.starts, self.ends, self.jump
         self.trades = self.trade[:, [last, number - 1]]
         self.walked, self.traded, self.capped = [self.ends], [self.trades[:, 1].tolist()], False
         if self.feedback is not None:
             self._fade(number)
             first = number - 1 if self.jump else last
             self._shift_range(self.trade[:, [first, number - 1]], [first, number - 1])
+
+    def before(self, symbol: int) -> int:
+        """Return the mark before the one at which the step's first segment ends, as the venue counts marks."""
+        starts, ends, jump = self._first
+        return previous_mark(starts[symbol], ends[symbol], jump, self.world.bar_s, self.walk.segments)
 
     def trade_range(self, symbol: int, bar: int) -> tuple[int, int]:
         """Return the range that fills are clamped to: the bar's, displaced with the segment."""
@@ -88,14 +92,18 @@ class Prices:
         place = int(np.searchsorted(self.due, number - 1))
         return min(stop, int(self.due[place]) + 1) if place < len(self.due) else stop
 
-    def first_touch(self, symbol: int, start: int, stop: int, low: int, high: int) -> int:
-        """Return the first place in [start, stop) where a mark is at or below ``low`` or at or above ``high``."""
-        size = CHUNK if self.feedback is None else FIRST_CHUNK
+    def first_touch(self, start: int, stop: int, low: Ints, high: Ints) -> int:
+        """Return the first place in [start, stop) where a mark is at or below its ``low``, or at or above its ``high``.
+
+        ``low`` and ``high`` are by symbol; ``stop`` if there is none.
+        """
+        most = max(CHUNK // len(low), 1)
+        size = min(most, CHUNK if self.feedback is None else FIRST_CHUNK)
         while start < stop:
             end = min(start + size, stop)
             self.reach(end)
-            part = self.mark[symbol, start:end]
-            hit = (part <= low) | (part >= high)
+            part = self.mark[:, start:end]
+            hit = ((part <= low[:, None]) | (part >= high[:, None])).any(axis=0)
             at = int(hit.argmax())
             if hit[at]:
                 return start + at

@@ -10,12 +10,13 @@ import numpy as np
 from backtest.engine import potential
 from backtest.engine.acts.vaults import first_below
 from backtest.engine.detect.accounts import CrossAccounts
+from backtest.engine.detect.nearest import exact_bounds, known_bounds
 from backtest.engine.ledger import Ledger
 from backtest.engine.prices import Prices
 from backtest.engine.records import Record
 from backtest.engine.replay import Replay
 from backtest.engine.step import FULL_CHECK_EVERY, step
-from backtest.engine.world import LONG, SHORT, World
+from backtest.engine.world import World
 
 Progress = Callable[[int, int], None]
 
@@ -103,15 +104,27 @@ def _next(replay: Replay, number: int) -> int:
     expiry = replay.monitor.expires_at()
     if expiry is not None:  # a peak leaves the window of a fund's drawdown
         due = min(due, max(number, 1 + int(np.searchsorted(world.moments[1:], expiry, side="right"))))
-    for symbol in range(len(world.symbols)):
-        bounds = [replay.ladders[symbol, side].bounds() for side in (LONG, SHORT)]
-        low, high = max(low for low, _ in bounds), min(high for _, high in bounds)
-        if not low < ledger.marks[symbol] < high:  # left in breach: decided at the start of the next segment
-            return number
-        due = min(due, replay.prices.first_touch(symbol, number - 1, due - 1, low, high) + 1)
+    due = _first_isolated(replay, number, due)
     for vault in holding:
         due = first_below(replay, vault, number, due)
     return due if replay.bounds is None else replay.bounds.first(number, due)
+
+
+def _first_isolated(replay: Replay, number: int, stop: int) -> int:
+    """Return the first step in [number, stop) that may see a breach of isolated positions, ``stop`` if none."""
+    low, high = known_bounds(replay.ladders)
+    marks, place = np.array(replay.ledger.marks, dtype=np.int64), number - 1
+    for symbol in np.flatnonzero((marks <= low) | (marks >= high)).tolist():
+        low[symbol], high[symbol] = exact_bounds(replay.ladders, symbol)
+        if not low[symbol] < marks[symbol] < high[symbol]:  # left in breach: decided at the start of the next segment
+            return number
+    while (place := replay.prices.first_touch(place, stop - 1, low, high)) < stop - 1:
+        marks = replay.prices.marks_at(place + 1)
+        for symbol in np.flatnonzero((marks <= low) | (marks >= high)).tolist():
+            low[symbol], high[symbol] = exact_bounds(replay.ladders, symbol)
+        if not ((low < marks) & (marks < high)).all():
+            break
+    return place + 1
 
 
 def _next_exit(world: World, number: int) -> int:

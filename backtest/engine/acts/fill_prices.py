@@ -37,7 +37,7 @@ def forced_prices(replay: Replay, symbol: int, side: int, base: Ints, *, first_p
     world, rules, bar = replay.world, replay.world.rules, replay.liquidity.bar
     low, high = replay.prices.trade_range(symbol, bar)
     bands = world.bands(symbol, bar, -side, rules.scale[symbol])
-    shift = IMPACTS[rules.impact].shift(first_px, rules.strength, lots, replay.liquidity.volumes[symbol], bands)
+    shift = IMPACTS[rules.impact].shift(first_px, rules.strength, lots, replay.liquidity.volume(symbol), bands)
     if shift is None:  # liquidity carried without volume: the worst price of the bar
         return np.full(len(base), low if side > 0 else high, dtype=np.int64)
     most = high + int(base.max(initial=0))  # more moves no price further, and may leave 64 bits

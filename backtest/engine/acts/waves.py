@@ -66,7 +66,7 @@ class QueuePlace:
 def close_price(replay: Replay, symbol: int) -> int | None:
     """Return the close price of ADL in quanta per lot, None where it is the bankruptcy value."""
     rule, contract = CLOSE_PRICES[replay.world.rules.close_price], replay.world.contracts[symbol]
-    return rule.value_per_lot(contract, replay.ledger.marks[symbol], replay.prices.before[symbol])
+    return rule.value_per_lot(contract, replay.ledger.marks[symbol], replay.prices.before(symbol))
 
 
 def open_wave(replay: Replay, symbol: int, side: int, source: int, wanted: int) -> Wave:
@@ -150,7 +150,7 @@ def record(
             winners=len(distinct(closed.winners)),
             skipped=len(out.skipped),
             mark=replay.ledger.marks[wave.symbol],
-            previous_mark=replay.prices.before[wave.symbol],
+            previous_mark=replay.prices.before(wave.symbol),
             difference=wave.value_sign * int((closed.close_value - closed.bankruptcy_value).sum()),
         )
     )
@@ -202,7 +202,7 @@ def _record_queue(replay: Replay, wave: Wave, out: Matches, closed: Closed) -> N
         close_value=closed.close_value,
         bankruptcy_value=closed.bankruptcy_value,
         mark=replay.ledger.marks[symbol],
-        previous_mark=replay.prices.before[symbol],
+        previous_mark=replay.prices.before(symbol),
         notional_ahead=np.concatenate([own, ahead[place]]),
         entry_value=closed.entry_value,
         score=np.concatenate([own, score[place]]),

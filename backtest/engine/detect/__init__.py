@@ -14,4 +14,5 @@ __all__ = [
     "episodes",
     "isolated",
     "isolated_stepped",
+    "nearest",
 ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from backtest.engine.detect import cross
 from backtest.engine.detect.crossing import Crossing, breaches_of
+from backtest.engine.detect.nearest import known_bounds
 from backtest.engine.records import Breaches
 from backtest.engine.replay import NO_ROWS, Replay
+from backtest.engine.world import LONG, SHORT
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.margin import maintenance
 
@@ -16,8 +20,8 @@ def find(replay: Replay) -> Breaches:
     """Find all breaches on the segment in progress."""
     jump, starts, ends = replay.prices.jump, replay.prices.starts, replay.ledger.marks
     found: list[Crossing] = []
-    for (symbol, _), ladder in replay.ladders.items():
-        rows, marks = ladder.crossed(starts[symbol], ends[symbol], jump)
+    for symbol, side in product(_within_reach(replay).tolist(), (LONG, SHORT)):
+        rows, marks = replay.ladders[symbol, side].crossed(starts[symbol], ends[symbol], jump)
         if rows.size:
             length = 1 if jump else max(abs(ends[symbol] - starts[symbol]), 1)
             passed = np.zeros_like(marks) if jump else np.abs(marks - starts[symbol])
@@ -27,6 +31,14 @@ def find(replay: Replay) -> Breaches:
         found += cross.find(replay)
     replay.in_breach = np.union1d(replay.in_breach, replay.in_segment) if replay.in_breach.size else replay.in_segment
     return breaches_of(replay.world, replay.record, replay.ledger.lots, found)
+
+
+def _within_reach(replay: Replay) -> Ints:
+    """Return the symbols whose segment in progress leaves the bounds of their isolated positions as last found."""
+    low, high = known_bounds(replay.ladders)
+    ends = np.array(replay.ledger.marks, dtype=np.int64)
+    starts = ends if replay.prices.jump else np.array(replay.prices.starts, dtype=np.int64)
+    return np.flatnonzero((np.minimum(starts, ends) <= low) | (np.maximum(starts, ends) >= high))
 
 
 def find_again(replay: Replay, before: Breaches) -> Breaches:

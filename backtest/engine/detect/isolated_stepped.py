@@ -23,6 +23,8 @@ MAX_EXTRAS = 4096
 class SteppedLadder:
     """The safe ranges of one symbol and side; the same calls as of ``Ladder``."""
 
+    nearest: int | None = None  # no bound is remembered: its positions may breach on both sides of the mark
+
     def __init__(self, ledger: Ledger, symbol: int, side: int, reach: tuple[int, int]) -> None:
         self.ledger, self.symbol, self.side = ledger, symbol, side
         self.block = ledger.world.blocks[symbol, side]

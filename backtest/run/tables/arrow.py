@@ -136,14 +136,7 @@ def named(codes: Ints, names: Sequence[str]) -> pa.Array:
     """
     import pyarrow as pa
 
-    words = np.array([name.encode() for name in names] or [b""])
-    lengths = np.char.str_len(words)[codes]
-    ends = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
-    padded = words[codes].view(np.uint8).reshape(len(codes), words.dtype.itemsize)
-    body = padded[np.arange(padded.shape[1]) < lengths[:, None]]
-    return pa.Array.from_buffers(
-        pa.string(), len(codes), [None, pa.py_buffer(ends.tobytes()), pa.py_buffer(body.tobytes())]
-    )
+    return pa.array(names or [""], pa.string()).take(pa.array(codes))
 
 
 def nullable(values: Any, missing: Bools) -> pa.Array:

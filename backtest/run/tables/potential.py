@@ -18,8 +18,8 @@ def potential(s: Shared) -> tuple[int, Columns]:
     """Return the columns of ``potential``: one row per bar and symbol, symbols within a bar in order."""
     walk, symbols = s.world.walk, len(s.symbols)
     bars = int(walk.bar[-1]) + 1
-    ends = [closes(s.done.outcome.prices, symbol, 0, bars - 1) for symbol in range(symbols)]
-    mark, side = np.stack([end.mark for end in ends], axis=1), np.stack([end.side for end in ends], axis=1)
+    ends = closes(s.done.outcome.prices, 0, bars - 1)
+    mark, side = np.ascontiguousarray(ends.mark.T), np.ascontiguousarray(ends.side.T)
     ahead = np.zeros((bars, symbols), dtype=np.int64)
     for row in s.record.ahead:
         ahead[row.bar, row.symbol] = row.lots
