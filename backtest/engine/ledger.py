@@ -330,8 +330,8 @@ class Ledger:
         at = f"step {self.record.step}"
         if residual := self.total_cash():
             raise ConservationError(f"{at}: cash of all owners sums to {residual} quanta instead of 0")
-        held = zip(self.accounts_lots, *(owner.lots for owner in self._owners()), strict=True)
-        if any(totals := [sum(lots) for lots in held]):
+        parts = zip(self.accounts_lots, *(owner.lots for owner in self._owners()), strict=True)
+        if any(totals := [sum(lots) for lots in parts]):
             symbol = next(k for k, total in enumerate(totals) if total)
             raise ConservationError(f"{at}: lots of {self.world.symbols[symbol]} sum to {totals[symbol]}, not 0")
         if not full:

@@ -35,9 +35,10 @@ def closes(prices: Prices, first: int, last: int) -> Closes:
     parts = prices.walk.parts
     end = np.arange(first, last + 1) * parts + parts - 1
     start = end - parts + 1 if parts > 1 else np.maximum(end - 1, 0)
-    mark = prices.mark[:, end]
-    side = np.where(mark > prices.mark[:, start], SHORT, LONG)
-    return Closes(mark, side, mark - side * (mark // MOVE))
+    mark: Ints = prices.mark[:, end]
+    side: Ints = np.where(mark > prices.mark[:, start], SHORT, LONG)
+    ahead: Ints = mark - side * (mark // MOVE)
+    return Closes(mark, side, ahead)
 
 
 def measure(replay: Replay, since: int, until: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from backtest.engine.records import CAUSES, Record
 from backtest.engine.world import World
-from backtest.mechanics.exact import Ints
+from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.feedback import HIGHEST, LOWEST, PARTS, decayed, displaced, moved, push
 from backtest.mechanics.impact import IMPACTS
 from backtest.mechanics.path import previous_mark
@@ -103,7 +103,7 @@ class Prices:
             end = min(start + size, stop)
             self.reach(end)
             part = self.mark[:, start:end]
-            hit = ((part <= low[:, None]) | (part >= high[:, None])).any(axis=0)
+            hit: Bools = np.any((part <= low[:, None]) | (part >= high[:, None]), axis=0)
             at = int(hit.argmax())
             if hit[at]:
                 return start + at
