@@ -177,19 +177,26 @@ def usd(value: Number | None) -> str:
     return f"{significant(value)}{SPACE}USD"
 
 
-def usd_band(low: Number, median: Number, high: Number) -> str:
+def usd_band(low: Number, median: Number, high: Number, *, currency: bool = True) -> str:
     """Return a median and its band in dollars; the currency is named once, and the unit too where it is the same.
+
+    Parameters
+    ----------
+    currency
+        Whether it is named at all: not beside an amount that names it.
 
     Examples
     --------
     >>> usd_band(1.02e9, 1.6e9, 2.37e9).replace(SPACE, " "), usd_band(74_300, 215_000, 1.55e6).replace(SPACE, " ")
     ('1,600 M USD (1,020 to 2,370)', '215 k USD (74.3 k to 1.55 M)')
+    >>> usd_band(647e6, 902e6, 1.27e9, currency=False).replace(SPACE, " ")
+    '902 M (647 to 1,270)'
     """
     middle, *ends = (usd(value) for value in (median, low, high))
     tail = middle.partition(SPACE)[2]
     same = all(end.partition(SPACE)[2] == tail for end in ends)
     first, last = (end.removesuffix(f"{SPACE}{tail}" if same else f"{SPACE}USD") for end in ends)
-    return f"{middle} ({first} to {last})"
+    return f"{middle if currency else middle.removesuffix(f'{SPACE}USD')} ({first} to {last})"
 
 
 def whole_usd(value: Number | None) -> str:

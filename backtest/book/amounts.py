@@ -44,24 +44,33 @@ EXACT = Context(prec=500, traps=[Inexact, InvalidOperation, DivisionByZero])  # 
 
 @dataclass(slots=True)
 class Faults:
-    """Violations found so far: how many, and the first of each kind in words."""
+    """Violations found so far: how many, in all and by column, and the first of each kind in words."""
 
     row_numbers: list[int]  # in the file
     count: int = 0
+    counts: dict[str, int] = field(default_factory=dict)  # by column
     texts: list[tuple[int, int, str]] = field(default_factory=list)
 
     def add(self, rows: Bools, column: str, text: Callable[[int], str]) -> None:
         """Record that a column breaks a rule in some rows, given as a mask."""
         found: list[int] = np.flatnonzero(rows).tolist()
         self.count += len(found)
+        self.counts[column] = self.counts.get(column, 0) + len(found)
         place = list(FILE_COLUMNS).index(column)
         self.texts += [(row, place, f"row {self.row_numbers[row]}, {column}: {text(row)}") for row in found[:SHOWN]]
+
+    def _by_column(self) -> str:
+        """Return how many violations each column has, and its first row."""
+        first = {list(FILE_COLUMNS)[place]: row for row, place, _ in sorted(self.texts, reverse=True)}
+        columns = [name for name in FILE_COLUMNS if name in first]
+        return ", ".join(f"{name} {self.counts[name]:,} (from row {self.row_numbers[first[name]]})" for name in columns)
 
     def check(self, heading: str) -> None:
         """Raise if there are any, in order of rows."""
         if self.count:
             shown = [text for _, _, text in sorted(self.texts)[:SHOWN]]
-            more = [f"and {self.count - len(shown):,} more"] if self.count > len(shown) else []
+            rest = self.count - len(shown)
+            more = [f"and {rest:,} more; in all {self._by_column()}"] if rest else []
             raise BookError(f"{heading}: {self.count:,} violation{'s' * (self.count > 1)}", shown + more)
 
 

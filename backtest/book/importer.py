@@ -29,6 +29,7 @@ OPTIONAL = ("margin_mode", "cohort", "name")
 REQUIRED = tuple(name for name in FILE_COLUMNS if name not in OPTIONAL + MARGIN)
 NEEDED = f"columns {', '.join(REQUIRED)}, {' or '.join(MARGIN)}; optional: {', '.join(OPTIONAL)}"
 COHORT = "imported"
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 MODES = ("isolated", "cross")
 
 
@@ -173,6 +174,8 @@ def book_of_frame(
 
 def _check_header(found: Sequence[str], where: str) -> None:
     """Refuse unknown and missing columns, and anything but one margin column."""
+    if len(found) == 1 and (parts := [sign for sign in SEPARATORS if sign in found[0]]):
+        raise BookError(f"{where}: columns are parted by {SEPARATORS[parts[0]]}; save it with commas")
     faults = []
     for name in found:
         once, twice, _ = name.partition("_duplicated_")  # as a repeated header is read

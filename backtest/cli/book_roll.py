@@ -40,7 +40,7 @@ MOST_COINS_SHOWN = 8
 def book_roll(
     source: str, to: dt.datetime | None, coins: str | None, portfolio_margin: str, book: Path | None, output: Output
 ) -> None:
-    """Roll the snapshot of an event forward to the start of its replay.
+    """Roll a snapshot forward to the start of its replay.
 
     Positions are exact, since each fill carries the position before it; entries are by average cost, account values by
     realised profit and fees. What does not add up is listed, and the other side of what is missing is the market's.

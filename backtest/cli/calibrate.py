@@ -45,7 +45,7 @@ def calibrate(
     events: tuple[str, ...], draws: int, draw_positions: int, priors: Path | None, accept: float,
     tolerance: float | None, path: Path, changes: tuple[str, ...], fresh: bool, quiet: bool,
 ) -> None:  # fmt: skip
-    """Fit priors: keep the draws closest to published facts.
+    """Fit priors: keep the draws closest to the facts.
 
     EVENTS are calibrated together, by default 2025-10-10. At most ten numbers are fitted, each the same for all coins
     and events. The file of accepted draws is for --priors of replay and verify. Facts of a coin, or of an event, that

@@ -90,7 +90,7 @@ class Commands(click.Group):
         """Import a command."""
         if cmd_name not in self.modules:
             return None
-        found = getattr(import_module(self.modules[cmd_name]), cmd_name.replace(" ", "_"))
+        found = getattr(import_module(self.modules[cmd_name]), cmd_name.replace(" ", "_").replace("-", "_"))
         assert isinstance(found, Command)
         return found
 

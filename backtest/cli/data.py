@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +10,7 @@ import click
 from backtest.cli.command import command
 from backtest.cli.output import Output, emit, note, output_options
 from backtest.cli.table import table_of
-from backtest.errors import DataGapError, UsageError
+from backtest.errors import DataGapError
 
 if TYPE_CHECKING:
     from backtest.catalogue.events import CrashEvent
@@ -25,7 +24,6 @@ DIGITS_SHOWN = 12  # of a digest, in a table
     "crashbook data",
     "crashbook data 2025-10-10",
     "crashbook data 2025-10-10 --format json",
-    "crashbook data --compare-sample",
 )
 @click.argument("event", required=False)
 @click.option(
@@ -33,17 +31,9 @@ DIGITS_SHOWN = 12  # of a digest, in a table
     is_flag=True,
     help="Exit with 3 if anything is missing, partial, disputed, duplicate, stale, suspicious, changed or wrong.",
 )
-@click.option("--compare-sample", is_flag=True,
-              help="Fetch the days of the committed sample; list all cells that differ, if any (exit 3).")  # fmt: skip
-@click.option("--archive", "archives", metavar="NAME=PLACE", multiple=True,
-              help="With --compare-sample: folder or address of an archive, as in fetch.")  # fmt: skip
-@click.option("--exchange-config", "config", type=click.Path(path_type=Path), metavar="FILE",
-              help="With --compare-sample: how the venues are reached, as in fetch.")  # fmt: skip
+@click.option("--compare-sample", is_flag=True, hidden=True)
 @output_options
-def data(
-    event: str | None, strict: bool, compare_sample: bool, archives: tuple[str, ...], config: Path | None,
-    output: Output,
-) -> None:  # fmt: skip
+def data(event: str | None, strict: bool, compare_sample: bool, output: Output) -> None:
     """Show the contents of the lake and its gaps.
 
     Without EVENT all that is in the lake, each series from its first to its last day; with EVENT its window and coins.
@@ -52,15 +42,7 @@ def data(
     disputed (two answers differ). A table shows the first digits of a digest.
     """
     if compare_sample:
-        from backtest.cli.sample import compare
-
-        if event or strict:
-            raise UsageError("--compare-sample is of the whole sample: leave EVENT and --strict out")
-        compare(archives, config, output)
-        return
-    if archives or config:
-        raise UsageError("--archive and --exchange-config go with --compare-sample, or with crashbook fetch")
-
+        raise click.UsageError("data --compare-sample is now called crashbook data compare-sample")
     from backtest.catalogue.events import get_event
     from backtest.lake.inventory import HEADER, holdings
 

@@ -17,7 +17,7 @@ from backtest.formatting import readable
 @click.argument("other", metavar="RUN")
 @output_options
 def diff(one: str, other: str, output: Output) -> None:
-    """Show in which fields and headline numbers two runs differ."""
+    """Show in which fields and numbers two runs differ."""
     from backtest.run.compare import diff as differences
     from backtest.run.run import open_run
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from backtest.run.run import StoredRun
 
-SHEET_ROWS = 20_000  # of a table, in a workbook of a whole run; longer ones are left out and named
+SHEET_ROWS = 20_000  # of a table or view, in a workbook of a whole run; longer ones are left out and named
 TAPE = "replay_tape"
 DATABASES = {".duckdb", ".db"}
 FRAMES = {".csv", ".parquet", ".json", ".xlsx"}
@@ -40,7 +40,7 @@ def export(run: str, out: Path, tape: bool, quiet: bool) -> None:
     """Write a run for other programs.
 
     OUT.duckdb is a database with all tables, views and functions, and the meaning of every column as a comment.
-    OUT.xlsx is a workbook (extra excel): what the tables mean, the views, and the tables of up to 20,000 rows. A name
+    OUT.xlsx is a workbook (extra excel): what the tables mean, the tables and views of up to 20,000 rows. A name
     without suffix is a new folder of Parquet files with schema.sql. A file appears whole or not at all.
     """
     from backtest.run.run import open_run
@@ -51,19 +51,20 @@ def export(run: str, out: Path, tape: bool, quiet: bool) -> None:
     if suffix not in known:
         allowed = ", ".join(sorted(known - {""})) + ("" if tape else ", or a folder without a suffix")
         raise UsageError(f"{out}: nothing is known of '{suffix}'; allowed: {allowed}")
-    opened = open_run(run)
+    opened, left_out = open_run(run), dict[str, int]()
     if tape:
         write_tape(opened, out)
     elif suffix in DATABASES:
         write_database(opened, out)
     elif suffix:
-        write_sheets(opened, out)
+        left_out = write_sheets(opened, out)
     else:
         write_folder(opened, out)
     if not quiet:
         print_line(f"run {opened.run_id} is in {relative(out)}")
-        if suffix == ".xlsx" and not tape:
-            _tell_left_out(opened)
+        if left_out:
+            named = ", ".join(f"{name} ({rows:,} rows)" for name, rows in left_out.items())
+            print_line(f"left out: {named}; one alone: {alone(next(iter(left_out)), opened.run_id)}")
 
 
 def write_tape(run: StoredRun, out: Path) -> None:
@@ -157,35 +158,49 @@ def write_folder(run: StoredRun, out: Path) -> None:
             file.write(f"{text};\n".encode())
 
 
-def write_sheets(run: StoredRun, out: Path) -> None:
-    """Write a workbook: the meaning of tables and columns, the views, and the tables that are not too long."""
+def write_sheets(run: StoredRun, out: Path) -> dict[str, int]:
+    """Write a workbook: the meaning of tables and columns, the tape, the views, and the tables that have rows.
+
+    What has more rows than a sheet of a run may have is left out, and the first sheet says so.
+
+    Returns
+    -------
+        Rows of the sheets that were left out, by name.
+    """
     import polars as pl
 
     from backtest.cli.output import whole_file
     from backtest.cli.workbook import write_workbook
     from backtest.schema.tables import TABLES, VIEWS
+    from backtest.sql.files import get_query
 
-    tables = {name: entry.rows for name, entry in run.meta.tables.items()}
-    about = [{"sheet": name, "row": "view", "meaning": doc} for name, doc in VIEWS.items()]
-    about += [
-        {"sheet": name, "row": f"one per {table.grain}", "meaning": f"{table.doc}{_left_out(name, tables[name])}"}
-        for name, table in TABLES.items()
-    ]
-    sheets = {"about": pl.DataFrame(about), "tape": run.query(TAPE), **{name: run.table(name) for name in VIEWS}}
-    sheets |= {name: run.table(name) for name in TABLES if 0 < tables[name] <= SHEET_ROWS}
+    rows = {name: entry.rows for name, entry in run.meta.tables.items()}
+    sheets = {"tape": run.query(TAPE), **{name: run.table(name) for name in VIEWS}}
+    rows |= {name: frame.height for name, frame in sheets.items()}
+    sheets |= {name: run.table(name) for name in TABLES if 0 < rows[name] <= SHEET_ROWS}
+    left_out = {name: count for name, count in rows.items() if count > SHEET_ROWS}
+    about = [{"sheet": "tape", "row": "one per bar and symbol", "meaning": get_query(TAPE).title}]
+    about += [{"sheet": name, "row": "view", "meaning": doc} for name, doc in VIEWS.items()]
+    about += [{"sheet": name, "row": f"one per {table.grain}", "meaning": table.doc} for name, table in TABLES.items()]
+    for row in about:
+        if row["sheet"] in left_out:
+            count = left_out[row["sheet"]]
+            row["meaning"] = f"LEFT OUT, {count:,} rows: {alone(row['sheet'], run.run_id)}. {row['meaning']}"
     notes = {column.name: column.doc for table in TABLES.values() for column in table.columns}
+    kept = {name: frame for name, frame in sheets.items() if name not in left_out}
     with whole_file(out) as file:
-        write_workbook(sheets, file, notes)
+        write_workbook({"about": pl.DataFrame(about), **kept}, file, notes)
+    return left_out
 
 
-def _tell_left_out(run: StoredRun) -> None:
-    """Print which tables are too long for a workbook of a run, and how to have one of them."""
-    long = {name: entry.rows for name, entry in run.meta.tables.items() if entry.rows > SHEET_ROWS}
-    if long:
-        named = ", ".join(f"{name} ({rows:,} rows)" for name, rows in long.items())
-        one = next(iter(long))
-        print_line(f"left out: {named}; one alone: crashbook sql 'from {one}' {run.run_id} --output {one}.xlsx")
+def alone(name: str, run: str) -> str:
+    """Return the command that writes one sheet alone.
 
-
-def _left_out(name: str, rows: int) -> str:
-    return f" Left out: {rows:,} rows; crashbook sql 'from {name}' --output {name}.xlsx" if rows > SHEET_ROWS else ""
+    Examples
+    --------
+    >>> alone("steps", "708a"), alone("tape", "708a")
+    ('crashbook sql "from steps" 708a --output steps.xlsx', 'crashbook export 708a tape.xlsx --tape')
+    """
+    if name == "tape":
+        return f"crashbook export {run} tape.xlsx --tape"
+    return f'crashbook sql "from {name}" {run} --output {name}.xlsx'

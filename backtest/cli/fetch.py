@@ -114,7 +114,7 @@ def _coins(context: click.Context, parameter: click.Parameter, text: str | None)
 @click.option("--reach", is_flag=True, hidden=True)
 @output_options
 def fetch(event: str | None, output: Output, **options: Any) -> None:
-    """Bring a crash from exchanges and archives into the lake.
+    """Fetch a crash from exchanges and archives.
 
     Whole UTC days are fetched, only those that the lake does not have whole. When a venue refuses, gives a part of a
     day or does not go back far enough, the next one is asked. After an interrupt the same command continues. The exit

@@ -30,7 +30,7 @@ HELP = (
 
 @command("crashbook mcp")
 def mcp() -> None:
-    """Serve queries and a bounded replay to a program that speaks MCP.
+    """Serve queries and a bounded replay over MCP.
 
     On stdio. Needs the extra mcp: pip install 'crashbook[mcp]'. Everything but replay reads only. A replay has 20,000
     positions and five minutes at most, an answer 1,000 rows, a statement 30 seconds.
@@ -110,9 +110,8 @@ def replay(
     given = {**(fields or {}), "positions": str(positions), "seed": str(seed)}
     settings = [f"--set={name}={value}" for name, value in given.items()]
     chosen = [f"--venue={venue}"] if venue else []
-    printed = _output(["replay", "--quiet", "--draws=0", *chosen, *settings, "--", event], REPLAY_S)
-    run = printed.split(maxsplit=2)[1]
-    return {"run": run, **_asked(["query", "--", "run_summary", run])}
+    found = _asked(["replay", "--draws=0", *chosen, *settings, "--", event], seconds=REPLAY_S)
+    return {"run": found["rows"][0]["run_id"], **found}
 
 
 def summary(run: str) -> str:
@@ -130,12 +129,12 @@ def _optional(word: str) -> list[str]:
     return ["--", word] if word else []
 
 
-def _asked(words: Sequence[str], rows: int = MOST_ROWS) -> dict[str, Any]:
+def _asked(words: Sequence[str], rows: int = MOST_ROWS, seconds: float = 2 * SQL_S) -> dict[str, Any]:
     """Return the first rows that a command answers with, and how many there are."""
     if not 1 <= rows <= MOST_ROWS:
         raise _refusal(f"rows {rows}: allowed are 1 to {MOST_ROWS:,}")
     name, *rest = words
-    found = json.loads(_output([name, "--quiet", "--format=json", *rest], 2 * SQL_S))
+    found = json.loads(_output([name, "--quiet", "--format=json", *rest], seconds))
     return {"rows": found[:rows], "total_rows": len(found)}
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--venue", help="Venue whose rules fill in the values; by default the event's first.")
 @output_options
 def params(event: str | None, venue: str | None, output: Output) -> None:
-    """List the scenario fields, or their values for an EVENT.
+    """List the scenario fields, or the values of an EVENT.
 
     A WORD in place of EVENT lists the fields that have it in their name or meaning. Fields are set with --set
     FIELD=VALUE, or in the TOML file given with -c. Other formats than table spell values as --set takes them.

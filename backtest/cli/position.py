@@ -108,7 +108,7 @@ def position(
     side: str,
     **numbers: str | None,
 ) -> None:
-    """Work out one position by hand, with rules and sources.
+    """Work out one position by hand, with its rules.
 
     Notional, tier, maintenance margin, liquidation and bankruptcy price, margin ratio, effective leverage, unrealised
     PnL, ADL score and close price at a mark.

@@ -8,10 +8,10 @@ from backtest import __version__
 from backtest.cli.command import Commands
 
 COMMANDS = (
-    "init events venues position params schema fetch data book book_roll replay watch verify calibrate compare fund "
-    "sweep runs query sql audit diff report export mcp"
+    "init events venues position params schema fetch data data_compare-sample book book_roll replay watch verify "
+    "calibrate compare fund sweep runs query sql audit diff report export mcp"
 )
-IN = {"sql": "query", "audit": "query"}  # modules not named after their command
+IN = {"sql": "query", "audit": "query", "data_compare-sample": "sample"}  # modules not named after their command
 
 
 @click.group(

@@ -53,7 +53,7 @@ def budget_options(function: Callable[..., None]) -> Callable[..., None]:
 @budget_options
 @output_options
 def query(name: str | None, run: str, given: tuple[str, ...], addresses: bool, budget: Budget, output: Output) -> None:
-    """Answer a named question about a run, or list the questions."""
+    """Answer a named question about a run, or list them."""
     from backtest.run.run import open_run
     from backtest.sql.files import get_query, query_names
 
@@ -130,7 +130,7 @@ def _pairs(given: Iterable[str]) -> dict[str, str]:
 @budget_options
 @output_options
 def sql(text: str | None, run: str, budget: Budget, output: Output) -> None:
-    """Run one reading statement over a run's tables and views.
+    """Run one reading statement over a run's tables.
 
     TEXT comes from stdin if it is left out or a dash. Files, extensions and settings are out of reach.
     """

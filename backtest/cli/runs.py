@@ -32,7 +32,7 @@ SHOWN = ("run_id", "event", "differs", "liq_usd", "adl_usd", "mb", "written")
 def runs(
     action: str | None, names: tuple[str, ...], keep: int | None, everything: bool, report: bool, output: Output
 ) -> None:
-    """List the run folders, the newest last, or remove some.
+    """List the runs, the newest last, or remove some.
 
     The column differs names what is not the event's default. Runs of a study stand under the run that it
     belongs to. rm removes runs and those of their studies; prune removes all but the newest N and those with a label.

@@ -1,4 +1,4 @@
-"""``crashbook data --compare-sample``: the committed sample against what the venue publishes, cell by cell."""
+"""``crashbook data compare-sample``: the committed sample against what the venue publishes, cell by cell."""
 
 from __future__ import annotations
 
@@ -7,28 +7,35 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backtest.cli.fetch import Order, archive_places, public_archives, run_order
-from backtest.cli.output import Output, emit, note
+import click
+
+from backtest.cli.command import command
+from backtest.cli.output import Output, emit, note, output_options
 from backtest.cli.table import table_of
 from backtest.errors import DataError, DataGapError
-from backtest.times import days_between
 
 if TYPE_CHECKING:
     from backtest.catalogue.facts import Sample
     from backtest.fetch.plan import Target
 
 
-def compare(archives: Sequence[str], config: Path | None, output: Output) -> None:
-    """Fetch the days of the sample that the lake lacks, then print the cells that differ.
+@command(
+    "crashbook data compare-sample",
+    "crashbook data compare-sample --archive binance=FOLDER --format csv",
+)
+@click.option("--archive", "archives", metavar="NAME=PLACE", multiple=True,
+              help="Folder or address of an archive, as in fetch.")  # fmt: skip
+@click.option("--exchange-config", "config", type=click.Path(path_type=Path), metavar="FILE",
+              help="How the venues are reached, as in fetch.")  # fmt: skip
+@output_options
+def data_compare_sample(archives: tuple[str, ...], config: Path | None, output: Output) -> None:
+    """Compare the sample with the venue's own files.
 
-    Raises
-    ------
-    DataGapError
-        Some days could not be had; what could is compared and printed first.
-    DataError
-        Some cells differ.
+    The days of the committed sample are fetched from the venue or its archive, as far as the lake lacks them, and
+    every cell that differs is listed. The exit code is 3 if some days could not be had; what could is compared first.
     """
     from backtest.catalogue.events import load_events
+    from backtest.cli.fetch import Order, archive_places, public_archives, run_order
     from backtest.fetch.settings import read_settings
     from backtest.market.sample_check import HEADER, check_sample
 
@@ -56,6 +63,7 @@ def compare(archives: Sequence[str], config: Path | None, output: Output) -> Non
 def _targets(samples: Sequence[Sample], roots: dict[str, str], *, archives_first: bool) -> list[Target]:
     """Return the days of the sample by venue and coin."""
     from backtest.fetch.plan import targets
+    from backtest.times import days_between
 
     days: dict[tuple[str, str], set[dt.date]] = {}
     for sample in samples:

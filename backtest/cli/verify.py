@@ -69,7 +69,7 @@ def verify(
     event: str | None, every: bool, draws: int, draw_positions: int, priors: Path | None, changes: tuple[str, ...],
     strict: bool, fresh: bool, output: Output,
 ) -> None:  # fmt: skip
-    """Compare the draws of a crash with what was published of it.
+    """Compare the draws of a crash with published facts.
 
     EVENT is an id, a date or an alias. A fact is inside when it lies in the 5-95 % band of the draws. A lower bound is
     met when the 95 % point reaches it and the 5 % point is at most 6.3 times it.

@@ -107,8 +107,8 @@ def _band(metric: str, row: dict[str, Any], s: dict[str, Any], draws: Draws) -> 
     return f"{median} UTC ({low} to {high}){some}"
 
 
-def _usd_band(low: float, median: float, high: float) -> str:
-    return usd_band(low, median, high).replace(SPACE, " ")
+def _usd_band(low: float, median: float, high: float, *, currency: bool = True) -> str:
+    return usd_band(low, median, high, currency=currency).replace(SPACE, " ")
 
 
 def _usd(value: float) -> str:
@@ -135,7 +135,8 @@ def _beside(total: PublishedTotal, draws: Draws) -> str:
     known = [value for value in sums if value is not None]
     if not known:
         return "no draw has it"
-    return f"here {_usd_band(*np.quantile(known, (0.05, 0.5, 0.95)).tolist())}".replace(" USD (", " (")
+    low, median, high = np.quantile(known, (0.05, 0.5, 0.95)).tolist()
+    return f"here {_usd_band(low, median, high, currency=False)}"
 
 
 def _cliffs(run: StoredRun) -> str:

@@ -198,7 +198,8 @@ def test_violations_are_listed_in_order_of_rows_and_cut_after_fifty(book_of: Any
         "  row 3, side: 'up'; allowed: long, short",
     ]
     assert len(lines) == 52
-    assert lines[-1] == "  and 30 more"
+    assert lines[-1] == "  and 30 more; in all side 40 (from row 2), quantity_base 40 (from row 2)"
+    assert "columns are parted by semicolons" in refusal(book_of, "account;symbol;side", "1;BTC;long")
 
 
 def test_rows_of_parquet_count_from_one(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import duckdb
 import polars as pl
 import pytest
 
+from backtest.cli import export
 from backtest.cli.questions import GROUPS, group_of
 from backtest.run.run import open_run
 from backtest.scenario.fields import PARAMS
@@ -57,7 +58,25 @@ def test_a_workbook_says_what_is_in_it(shared: Path, desk: Path) -> None:
     assert call("export", "latest", "run.xlsx").exit_code == 0
     book = openpyxl.load_workbook("run.xlsx", read_only=True)
     assert book.sheetnames[: 2 + len(VIEWS)] == ["about", "tape", *VIEWS]
-    assert {row[0] for row in book["about"].iter_rows(min_row=2, values_only=True)} == {*VIEWS, *TABLES}
+    assert {row[0] for row in book["about"].iter_rows(min_row=2, values_only=True)} == {"tape", *VIEWS, *TABLES}
+
+
+def test_a_workbook_leaves_out_long_tables_and_views_and_says_so(
+    shared: Path, desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    run = open_run()
+    monkeypatch.setattr(export, "SHEET_ROWS", run.table("cascades").height + 50)
+    long = {name for name in (*TABLES, *VIEWS) if run.table(name).height > export.SHEET_ROWS}
+    assert long & set(TABLES)
+    assert long & set(VIEWS)
+    result = call("export", "latest", "run.xlsx")
+    book = openpyxl.load_workbook("run.xlsx", read_only=True)
+    about = {row[0]: row[2] for row in book["about"].iter_rows(min_row=2, values_only=True)}
+    assert not long & set(book.sheetnames)
+    for name in long:
+        assert about[name].startswith(f"LEFT OUT, {run.table(name).height:,} rows: crashbook sql")
+        assert f"{name} ({run.table(name).height:,} rows)" in result.stderr
 
 
 def test_a_scenario_file_states_every_field_and_changes_nothing(desk: Path) -> None:

@@ -32,8 +32,8 @@ EXAMPLES = [(name, example) for name in NAMES for example in command(name).examp
 
 def test_the_commands_of_this_version() -> None:
     said = (
-        "init events venues position params schema fetch data book book roll replay watch verify calibrate compare "
-        "fund sweep runs query sql audit diff report export mcp"
+        "init events venues position params schema fetch data data compare-sample book book roll replay watch verify "
+        "calibrate compare fund sweep runs query sql audit diff report export mcp"
     )
     assert " ".join(crashbook.modules) == said
 
@@ -108,7 +108,7 @@ def test_every_command_has_a_summary_and_an_example(name: str) -> None:
             "init",
         }
         and not re.match("crashbook runs (rm|prune)", pair[1])
-        and "--compare-sample" not in pair[1]  # asks the venue
+        and "compare-sample" not in pair[1]  # asks the venue
     ],
 )
 def test_examples_that_only_read_run(name: str, example: str, shared: Path, desk: Path) -> None:

@@ -39,6 +39,7 @@ async def session(home: Path, run: str) -> dict[str, Any]:
             "write": await ask("sql", statement="create table x (y int)", run=run),
             "option": await ask("query", name="--help"),
             "crowd": await ask("replay", positions=2_000_000),
+            "replay": await ask("replay", event="2021-12-04", positions=200, fields={"step_s": "60"}),
             "summary": (await client.read_resource(f"run://{run}/summary")).contents[0].text,
         }  # fmt: skip
 
@@ -51,6 +52,8 @@ def test_a_client_reads_asks_and_is_refused_in_one_line(workspace: Path) -> None
     assert found["count"] == {"rows": [{"n": 200}], "total_rows": 1}
     assert (len(found["cut"]["rows"]), found["cut"]["total_rows"]) == (3, 200)
     assert "venue: binanceusdm" in found["summary"]
+    assert found["replay"]["run"] == found["replay"]["rows"][0]["run_id"]
+    assert found["replay"]["rows"][0]["positions"] == 200
     for name in ("file", "write", "option", "crowd"):
         assert isinstance(found[name], str), name
         assert len(found[name].splitlines()) == 1, found[name]

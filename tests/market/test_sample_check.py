@@ -55,10 +55,11 @@ def test_the_command_fetches_the_days_and_tells_what_it_could_not_have(tmp_path:
     with LocalVenues(tapes()) as venues:  # they serve October 2025 only, from these very bars
         config = venues.write_config(tmp_path / "local.toml", archives={"binance": f"{venues.base}/none"},
                                      retry={"attempts": 1, "first_s": 0.01})  # fmt: skip
-        result = call("data", "--compare-sample", "--exchange-config", str(config), "--format", "json")
+        result = call("data", "compare-sample", "--exchange-config", str(config), "--format", "json")
     assert result.exit_code == 3
     assert json.loads(result.stdout) == []
     assert "note: binanceusdm_SOLUSDT_1m_2025-10-10.csv: 101 of 101 bars compared, 0 differences\n" in result.stderr
     assert "4 of 9 files of the sample are not compared in full; run this where" in result.stderr.splitlines()[-1]
-    assert call("data", "2025-10-10", "--compare-sample").exit_code == 2
+    refused = call("data", "--compare-sample")
+    assert (refused.exit_code, "is now called crashbook data compare-sample" in refused.stderr) == (2, True)
     assert call("data", "--archive", "binance=x").exit_code == 2

@@ -347,7 +347,7 @@ def test_long_lists_of_violations_are_cut(book: Callable[[str], str]) -> None:
     text = COLUMNS + "".join(f"{row},BTC,long,nan,48000,9\n" for row in range(200))
     said = refusal(1, positions=book(text), details=51).splitlines()
     assert said[0].endswith("200 violations")
-    assert said[-1] == "  and 150 more"
+    assert said[-1] == "  and 150 more; in all quantity_base 200 (from row 2)"
 
 
 @pytest.mark.parametrize("text", ["", COLUMNS], ids=["empty", "header only"])
