@@ -201,4 +201,5 @@ if __name__ == "__main__":
     if "--large" in sys.argv:
         print(f"  ratio to 1,000,000 positions        {engine(10_000_000) / million:6.2f}   (limit 12)")
     everything(1_000_000)
-    subprocess.run([sys.executable, "-m", "tests.bench.accounts"], check=True)  # memory of its own
+    for module in ("accounts", "policies"):
+        subprocess.run([sys.executable, "-m", f"tests.bench.{module}"], check=True)  # memory of its own
