@@ -45,7 +45,7 @@ def of_accounts(book: PositionBook, values: Ints) -> Floats:
 
 
 @pytest.mark.property
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     count=st.integers(12, 400),
     each=st.floats(2, 3),

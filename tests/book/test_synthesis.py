@@ -61,7 +61,7 @@ def assert_sound(book: PositionBook, instruments: tuple[Instrument, ...], inclus
 
 
 @pytest.mark.property
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     positions=st.integers(4, 300),
     open_usd=st.floats(2e5, 1e9),
@@ -115,7 +115,7 @@ def test_two_positions_make_a_book_and_the_cap_says_that_it_gave_way() -> None:
 
 
 @pytest.mark.property
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(count=st.integers(2, 400), seed=st.integers(0, 2**31), usd=st.floats(1e6, 1e9), reach=st.floats(0, 0.05))
 def test_shares_of_notional_are_met_within_one_account(count: int, seed: int, usd: float, reach: float) -> None:
     book = draw(seed=seed, positions=count, open_interest_usd=usd, tiers=LOOSE, reach_frac=reach, size_cap_frac=0.2)

@@ -10,18 +10,16 @@ from typing import Any
 
 import pytest
 
-mcp = pytest.importorskip("mcp", reason="the extra mcp is not installed")
-
-from mcp.client import Client  # noqa: E402
-from mcp.client.stdio import StdioServerParameters, stdio_client  # noqa: E402
-
-from tests.support.hostile import run_of  # noqa: E402
+from tests.support.hostile import run_of
 
 SERVER = "from backtest.cli import main; main()"
 
 
 async def session(home: Path, run: str) -> dict[str, Any]:
     """Return what the tools and resources answer, in one session."""
+    from mcp.client import Client  # takes two seconds, which other workers shall not wait for
+    from mcp.client.stdio import StdioServerParameters, stdio_client
+
     environment = {**os.environ, "CRASHBOOK_HOME": str(home)}
     parameters = StdioServerParameters(command=sys.executable, args=["-c", SERVER, "mcp"], env=environment)
     async with Client(stdio_client(parameters)) as client:
@@ -46,6 +44,7 @@ async def session(home: Path, run: str) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_a_client_reads_asks_and_is_refused_in_one_line(workspace: Path) -> None:
+    pytest.importorskip("mcp", reason="the extra mcp is not installed")
     run = run_of()
     found = asyncio.run(session(workspace, run.run_id))
     assert found["tools"] == {"events", "venues", "params", "runs", "schema", "queries", "query", "sql", "replay"}

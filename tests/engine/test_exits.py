@@ -6,19 +6,15 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
 
 from backtest.engine.records import CAUSES
 from backtest.engine.run import simulate
 from tests.engine import holds
+from tests.engine.drawn_worlds import worlds_of
 from tests.engine.small import bar, small
 from tests.reference.adapter import build, shape
-from tests.reference.feedback_worlds import feedback_worlds
 from tests.reference.slow_engine import replay
-from tests.reference.worlds_strategy import account_worlds, worlds
 
-NO_SHRINK = (Phase.explicit, Phase.generate)  # it takes minutes here; the first world tells
 EXIT = CAUSES.index("exit")
 
 
@@ -67,44 +63,19 @@ def test_nobody_leaves_in_breach_or_owing(trade: int, mark: int, leaves: bool) -
         assert (account(result, 1)[1] == 0) == leaves
 
 
-@st.composite
-def leaving(draw: st.DrawFn, world: dict[str, Any]) -> dict[str, Any]:
-    """Let some longs and shorts of a world want to leave."""
-    out = []
-    for symbol in world["symbols"]:
-        sides = [[row for row in world["accounts"] if (row["symbol"], row["side"]) == (symbol, s)] for s in (1, -1)]
-        if all(sides):
-            for _ in range(draw(st.integers(0, 4))):
-                long, short = (draw(st.sampled_from(rows)) for rows in sides)
-                lots = draw(st.integers(1, max(long["lots"], short["lots"])))
-                out.append([draw(st.integers(1, 4 * len(world["bars"]))), symbol, long["id"], short["id"], lots])
-    if "feedback" in world:
-        world["feedback"]["baseline"]["exits"] = []
-    return world | {"exits": sorted(out, key=lambda row: row[0])}
-
-
 MET: Counter[str] = Counter()
 
 
-@pytest.mark.parametrize(
-    ("name", "kind", "size"),
-    [("isolated", worlds(), 60), ("accounts", account_worlds(), 30), ("feedback", feedback_worlds(crossed=True), 12)],
-)
-def test_both_engines_agree_while_holders_leave(name: str, kind: st.SearchStrategy[dict[str, Any]], size: int) -> None:
-    @seed(7)
-    @settings(
-        max_examples=size, database=None, suppress_health_check=list(HealthCheck), deadline=None, phases=NO_SHRINK
-    )
-    @given(kind.flatmap(leaving))
-    def agree(world: dict[str, Any]) -> None:
+@pytest.mark.property
+@pytest.mark.parametrize("kind", ["isolated-leaving", "accounts-leaving", "feedback-leaving"])
+def test_both_engines_agree_while_holders_leave(kind: str) -> None:
+    for world in worlds_of(kind):
         outcome = simulate(build(world))
         result = shape(outcome, world)
         assert result == replay(world)
         holds.check(world, outcome, result)
         left = int((outcome.record.transfers.columns()["cause"] == EXIT).sum())
         MET.update(left=left, stayed=len(world["exits"]) - left, liquidated=len(result["liquidations"]))
-
-    agree()
     assert MET["left"] > 20
     assert MET["stayed"] > 20
     assert MET["liquidated"] > 5

@@ -109,7 +109,7 @@ def test_book_depth_moves_fills_and_marks() -> None:
 
 
 @pytest.mark.property
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(feedback_worlds())
 def test_an_unchanged_world_is_the_tape(world: World) -> None:
     tape = {name: part for name, part in world.items() if name != "feedback"}
@@ -157,7 +157,7 @@ def test_the_same_flow_in_less_liquidity_moves_prices_with_it(flow: list[int], t
 
 
 @pytest.mark.property
-@settings(max_examples=30)
+@settings(max_examples=16)
 @given(st.one_of(crowds, venue_worlds()), st.integers(0, 40))
 def test_what_is_ahead_is_what_a_move_there_liquidates(case: World, number: int) -> None:
     world = build(case)

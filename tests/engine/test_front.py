@@ -41,7 +41,7 @@ def nothing_read(places: Any, figures: Figures) -> Any:
 positions = st.tuples(st.integers(1, 40), st.integers(400, 2500), st.integers(20, 4000))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(positions, min_size=1, max_size=8), st.sampled_from((1, -1)), st.sampled_from(SCORED), st.data())
 def test_no_score_within_the_window_is_above_its_bound(
     drawn: list[tuple[int, int, int]], side: int, ranking: str, data: st.DataObject

@@ -1,33 +1,27 @@
 """The fast engine agrees with the slow one on drawn worlds, and what holds in every run holds in theirs.
 
-Without a variable there are 380 worlds, enough to meet every rare path of ``RARE`` between them.
-``CRASHBOOK_WORLDS=2000`` is the number to run after a change of the engine. Worlds come in chunks with seeds of their
-own, so that workers share them and a failure names its chunk.
+There are 380 worlds, kept by ``drawn_worlds``: enough to meet every rare path of ``RARE`` between them.
+``CRASHBOOK_WORLDS=2000`` is the number to draw afresh after a change of the engine.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, seed, settings
-from hypothesis import strategies as st
 
 from backtest.engine.run import Outcome, simulate
 from tests.engine import holds
-from tests.engine.crowds import crowd, vaulted
+from tests.engine.crowds import crowd
+from tests.engine.drawn_worlds import worlds_of
 from tests.engine.paths import paths
-from tests.engine.profiles import VENUES, drawn
 from tests.engine.test_records import check_all
 from tests.reference.adapter import build, shape
-from tests.reference.feedback_worlds import feedback_worlds
 from tests.reference.slow_engine import replay
 from tests.reference.slow_shares import BY_SHARE
-from tests.reference.venue_worlds import venue_worlds
-from tests.reference.worlds_strategy import RANKINGS, account_worlds, worlds
+from tests.reference.worlds_strategy import RANKINGS
 
 World = dict[str, Any]
 
@@ -39,20 +33,10 @@ def results_agree(world: World) -> Outcome:
     return outcome
 
 
-Kind = tuple[int, st.SearchStrategy[World], Callable[[World], Outcome]]
-KINDS: dict[str, Kind] = {  # parts of all worlds, how they are drawn, what of both engines is compared
-    "isolated": (3, worlds(), check_all),
-    "venue-rules": (4, venue_worlds(), results_agree),
-    "accounts": (5, account_worlds(), check_all),
-    "feedback": (2, feedback_worlds(crossed=False), results_agree),
-    "feedback-accounts": (2, feedback_worlds(crossed=True), results_agree),
-    "vaults": (2, st.integers(0, 2**32).map(vaulted).filter(lambda world: len(world["symbols"]) > 1), results_agree),
-    "profiles": (4, st.sampled_from(VENUES).flatmap(drawn), results_agree),
-}
-USUAL = 380
-WORLDS = int(os.environ.get("CRASHBOOK_WORLDS", USUAL))
-LEAST = 60  # worlds of a chunk
-PARTS = sum(parts for parts, *_ in KINDS.values())
+COMPARED: dict[str, Callable[[World], Outcome]] = {  # what of both engines is compared
+    "isolated": check_all, "venue-rules": results_agree, "accounts": check_all, "feedback": results_agree,
+    "feedback-accounts": results_agree, "vaults": results_agree, "profiles": results_agree,
+}  # fmt: skip
 # paths that the worlds have to meet between them; `paths` counts them
 RARE = {
     "takeover: fund", "takeover: vault", "adl of: vault", "adl of: fund", "part: two_tiers",
@@ -65,41 +49,28 @@ RARE = {
     "vault refused margin", "vault margin: deleveraged",
 } | {f"adl by {allocation}" for allocation in BY_SHARE}  # fmt: skip
 MET: Counter[str] = Counter()
-RAN: set[tuple[str, int, int]] = set()
-
-
-def chunks() -> list[tuple[str, int, int]]:
-    """Return kind, number and size of every chunk."""
-    out = []
-    for kind, (parts, *_) in KINDS.items():
-        of_kind = max(1, WORLDS * parts // PARTS)
-        count = max(1, min(of_kind // LEAST, 40))
-        out += [(kind, number, of_kind // count) for number in range(count)]
-    return out
+RAN: set[str] = set()
 
 
 @pytest.mark.property
-@pytest.mark.parametrize(("kind", "number", "size"), chunks())
-def test_both_engines_agree_to_the_unit(kind: str, number: int, size: int) -> None:
-    _, strategy, compared = KINDS[kind]
-
-    @seed(number)
-    @settings(max_examples=size, database=None, suppress_health_check=list(HealthCheck))
-    @given(strategy)
-    def agree(world: World) -> None:
-        outcome = compared(world)
-        result = shape(outcome, world)
-        holds.check(world, outcome, result)
+@pytest.mark.parametrize("kind", COMPARED)
+def test_both_engines_agree_to_the_unit(kind: str) -> None:
+    for number, world in enumerate(worlds_of(kind)):
+        try:
+            outcome = COMPARED[kind](world)
+            result = shape(outcome, world)
+            holds.check(world, outcome, result)
+        except Exception as error:
+            error.add_note(f"world {number} of kind {kind}")
+            raise
         MET.update(paths(world, outcome, result))
-
-    agree()
-    RAN.add((kind, number, size))
+    RAN.add(kind)
 
 
 @pytest.mark.property
 def test_the_worlds_meet_every_rare_path() -> None:
-    if set(chunks()) != RAN or WORLDS < USUAL:
-        pytest.skip("counts the paths of all chunks, and some of them did not run here")
+    if set(COMPARED) != RAN:
+        pytest.skip("counts the paths of all worlds, and some of them did not run here")
     assert set() == RARE - set(MET)
 
 

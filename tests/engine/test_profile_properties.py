@@ -20,7 +20,7 @@ from tests.engine.profiles import VENUES, World, drawn
 from tests.reference.adapter import build, run_fast, shape
 from tests.reference.slow_engine import replay
 
-EXAMPLES = 9
+EXAMPLES = 6
 
 
 @pytest.mark.property

@@ -29,7 +29,7 @@ WITH_A_UNIT = {"binance", "aevo", "bybit", "extended"}  # rankings whose scores 
 
 
 @pytest.mark.property
-@settings(max_examples=45)
+@settings(max_examples=24)
 @given(
     st.one_of(worlds(), crowds),
     st.randoms(use_true_random=False),

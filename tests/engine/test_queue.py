@@ -144,7 +144,7 @@ positions = st.tuples(
 
 
 @pytest.mark.property
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     st.lists(positions, max_size=60), st.sampled_from((1, -1)), st.sampled_from(sorted(RANKINGS.keys() - {"none"})),
     st.sampled_from(("last", "ranked", "excluded")), st.integers(0, 2000), st.integers(0, 8), st.integers(0, 30),

@@ -164,7 +164,7 @@ def test_lots_one_by_one_are_an_optimum_of_the_programme() -> None:
 
 
 @pytest.mark.property
-@settings(max_examples=60)
+@settings(max_examples=35)
 @given(st.lists(st.tuples(st.integers(1, 60), st.integers(1, 40)), min_size=1, max_size=8), st.floats(0, 1))
 def test_lots_one_by_one_go_to_the_smallest_part(people: list[tuple[int, int]], share: float) -> None:
     equity, lots = (np.array(column) for column in zip(*people, strict=True))
