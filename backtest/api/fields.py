@@ -35,6 +35,7 @@ class ScenarioFields(TypedDict, total=False):
     allow_suspect: bool | None
     positions_file: str | None
     balance_with_market: bool | None
+    portfolio_margin: str | None
     open_interest_usd: float | str | Mapping[str, float] | None
     rest_of_venue: str | None
     venue_open_interest_usd: float | str | None

@@ -18,6 +18,7 @@ from backtest.venue.instrument import Instrument
 if TYPE_CHECKING:
     import polars as pl
 
+PORTFOLIO = "portfolio_margin"  # a margin mode, and the cohort of its accounts
 COLUMNS = ("account_id", "symbol", "side", "lots", "entry_value", "collateral", "cohort", "cross")
 
 
@@ -73,6 +74,14 @@ class PositionBook:
 
     def __len__(self) -> int:
         return len(self.lots)
+
+    @property
+    def in_portfolio_margin(self) -> Bools | None:
+        """Return which positions are those of accounts in portfolio margin, None where there are none."""
+        if PORTFOLIO not in self.cohorts:
+            return None
+        marked: Bools = self.cohort == self.cohorts.index(PORTFOLIO)
+        return marked if marked.any() else None
 
     @property
     def crowd(self) -> Bools:

@@ -33,13 +33,13 @@ MOST_COINS_SHOWN = 8
 @click.option("--to", type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
               help="Fills before this time are applied; by default the start of the event's core.")  # fmt: skip
 @click.option("--coins", metavar="BTC,SOL", help="Coins; by default all that have bars of a second in the lake.")
-@click.option("--portfolio-margin", type=click.Choice(["market", "cross"]), default="market", show_default=True,
-              help="Accounts in portfolio margin: left to the market, or cross accounts.")  # fmt: skip
+@click.option("--portfolio-margin", hidden=True)
 @click.option("--book", type=click.Path(path_type=Path), metavar="FILE", help="Path of the book.")
 @output_options
 def book_roll(
-    source: str, to: dt.datetime | None, coins: str | None, portfolio_margin: str, book: Path | None, output: Output
-) -> None:
+    source: str, to: dt.datetime | None, coins: str | None, portfolio_margin: str | None, book: Path | None,
+    output: Output,
+) -> None:  # fmt: skip
     """Roll a snapshot forward to the start of its replay.
 
     Positions are exact, since each fill carries the position before it; entries are by average cost, account values by
@@ -50,6 +50,8 @@ def book_roll(
     from backtest.catalogue.events import get_event
     from backtest.fetch.reservoir.pull import read_parts
 
+    if portfolio_margin is not None:
+        raise click.UsageError("--portfolio-margin is now a field of the replay: --set portfolio_margin=cross")
     crash = get_event(source)
     with stages(output.quiet) as stage:
         stage("reading the snapshot and fills")
@@ -61,7 +63,7 @@ def book_roll(
         at = to or crash.core_start
         rolled = true_book(
             positions, read_parts(crash.id, "account_values"), read_parts(crash.id, "fills"),
-            units_of(positions, crash, coins, at), at, portfolio_margin=portfolio_margin,
+            units_of(positions, crash, coins, at), at,
         )  # fmt: skip
         target = book or book_path(crash.id)
         write_book(rolled, target, at)

@@ -135,6 +135,8 @@ class Replay:
         if self.bounds is not None and book.cross_account is not None:
             self.bounds.reinsert(rows)
             rows = rows[book.cross_account[rows] < 0]
+        if book.exempt is not None:
+            rows = rows[~book.exempt[rows]]
         rows = distinct(rows[self.ledger.lots[rows] > 0])
         ends = rows.searchsorted([block.stop for block in self.world.blocks.values()]).tolist()
         for pair, first, last in zip(self.world.blocks, [0, *ends], ends, strict=False):

@@ -23,7 +23,8 @@ LONG, SHORT = 1, -1
 class Positions:
     """The book at the start, one row a position: sorted by symbol, side (long first) and account; money in quanta.
 
-    ``lots`` are unsigned. ``cross`` marks the positions whose account bears them together (None: no position).
+    ``lots`` are unsigned. ``cross`` marks the positions whose account bears them together (None: no position),
+    ``exempt`` those of accounts that are never in breach, deleveraged as others are (None: no position).
     """
 
     account: Ints
@@ -33,6 +34,7 @@ class Positions:
     entry_value: Ints
     collateral: Ints
     cross: Bools | None = None
+    exempt: Bools | None = None
 
     def __len__(self) -> int:
         return len(self.lots)

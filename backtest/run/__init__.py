@@ -23,6 +23,7 @@ __all__ = [
     "identity",
     "label",
     "listing",
+    "margin_modes",
     "measured",
     "meta",
     "pinned",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from backtest.mechanics.exact import RATE_ONE
 from backtest.run.assumptions import assumptions, counted, not_simulated
 from backtest.run.identity import version
+from backtest.run.margin_modes import modes, portfolio_margin
 from backtest.run.meta import (
     Contract,
     Digests,
@@ -98,8 +99,8 @@ def meta_of(prepared: Prepared, facts: Mapping[str, Any]) -> RunMeta:
         settlement=settlement_of(prepared),
         assumptions=tuple(assumptions(prepared)),
         not_simulated=tuple(not_simulated(prepared)),
-        notes=(*counted(prepared), *resolved.notes, *market.notes, *prepared.book.notes),
-        headline=(*resolved.headline, *whole_venue(prepared)),
+        notes=(*counted(prepared), *resolved.notes, *market.notes, *prepared.book.notes, *modes(prepared)),
+        headline=(*resolved.headline, *whole_venue(prepared), *portfolio_margin(prepared)),
         versions={name: version(name) for name in VERSIONS},
         digests=Digests(
             data=market.digest,

@@ -101,6 +101,7 @@ def prepare(resolved: Resolved, positions: pl.DataFrame | None = None, market: M
             entry_value=book.entry_value,
             collateral=book.collateral,
             cross=book.cross,
+            exempt=book.in_portfolio_margin if scenario.portfolio_margin == "kept" else None,
         ),
         watched=tuple(watched),
         rules=rules_of(scenario, venue, market.bar_s, path.parts, _interest(book, market, mark0), resolved.vaults),

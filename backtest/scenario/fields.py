@@ -79,12 +79,14 @@ class Scenario:
     allow_suspect: bool = option(
         False, "replay values that nothing around them bears out, instead of refusing them", kept=True,
     )
-    positions: int = of_book(
-        100_000, "positions of the synthetic book over all coins", low=2, high=20_000_000, kept=True,
-    )
+    positions: int = of_book(100_000, "positions of the drawn book over all coins", low=2, high=20_000_000, kept=True)
     positions_file: str | None = option(None, "CSV or Parquet book that replaces the synthetic one", kept=True)
     balance_with_market: bool = option(
         False, "let a declared market position take the imbalance of an imported book", kept=True,
+    )
+    portfolio_margin: str = option(
+        "kept", "accounts in portfolio margin of a true book: kept (deleveraged, not liquidated: not all of their "
+        "collateral is known), or cross, as other accounts", choices=("kept", "cross"), kept=True,
     )
     open_interest_usd: PerCoin | None = of_book(
         EVENT, "open interest of one side (longs, which equal shorts) at the first mark", unit="usd", low=0, high=1e12,
@@ -117,9 +119,7 @@ class Scenario:
     size_sigma: float = of_book(2.7, "sigma of the lognormal body of sizes", low=0.01, high=5)
     size_alpha: float = of_book(0.85, "exponent of the Pareto tail of sizes", low=0.1, high=10)
     size_tail_frac: float = of_book(0.05, "share of accounts in the tail", unit="0..1", low=0, high=0.5)
-    size_cap_frac: float = of_book(
-        0.05, "largest share of a side that one account may hold", unit="0..1", low=0, high=1,
-    )
+    size_cap_frac: float = of_book(0.05, "largest share of a side that an account may hold", unit="0..1", low=0, high=1)
     entry_spread_frac: float = of_book(
         0.03, "sigma of the lognormal spread of entries where the pre-roll is short", unit="0..1", low=0, high=1,
     )

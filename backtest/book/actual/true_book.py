@@ -17,8 +17,6 @@ from backtest.schema.coins import coin_name
 if TYPE_CHECKING:
     import polars as pl
 
-PORTFOLIO = ("market", "cross")  # who holds the positions of accounts in portfolio margin
-
 ORIGIN = (
     *("account", "symbol", "side", "quantity_base", "mark_px", "liquidation_px", "model_liquidation_px"),
     *("account_value_usd", "account_mode", "leverage_type", "snapshot_quantity_base", "left_out"),
@@ -61,7 +59,7 @@ class TrueBook:
 
 def true_book(
     positions: pl.DataFrame, values: pl.DataFrame | None, fills: pl.DataFrame | None, units: Mapping[str, Unit],
-    to: dt.datetime, *, portfolio_margin: str = "market",
+    to: dt.datetime,
 ) -> TrueBook:  # fmt: skip
     """Return the book at a time.
 
@@ -73,8 +71,6 @@ def true_book(
         Lot and tiers of the coins that can be replayed, by the venue's spelling; others are left out.
     to
         Fills before this time are applied.
-    portfolio_margin
-        ``market``: their positions are neither liquidated nor deleveraged; ``cross``: as unified accounts.
 
     Raises
     ------
@@ -93,7 +89,7 @@ def true_book(
     state = _state(rolled.positions, stands.positions, units)
     cash = _cash(stands.accounts, rolled.cash)
     state = state.join(cash, on="user", how="left", maintain_order="left")
-    state = state.with_columns(left_out=_left_out(portfolio_margin))
+    state = state.with_columns(left_out=_left_out())
     book = _rows(state.filter(pl.col("left_out") == ""))
     if not book.height:
         reasons = ", ".join(state["left_out"].unique().sort().to_list()) or "there is none"
@@ -260,16 +256,14 @@ def _cash(accounts: pl.DataFrame, moved: pl.DataFrame) -> pl.DataFrame:
     return joined.select("user", cash_usd=pl.col("cash_usd") + pl.col("change").fill_null(0.0))
 
 
-def _left_out(portfolio_margin: str) -> pl.Expr:
+def _left_out() -> pl.Expr:
     import polars as pl
 
     value = pl.col("account_value_usd")
-    apart = (pl.col("account_mode") == "portfolio_margin") & (pl.lit(portfolio_margin) == "market")
     return (
         pl.when(value.is_null() | value.is_nan() | pl.col("cash_usd").is_null())
         .then(pl.lit("no account value: opened after the snapshot"))
         .when(value <= 0).then(pl.lit("account value of zero or less"))
-        .when(apart).then(pl.lit("portfolio margin: not liquidated"))
         .otherwise(pl.lit(""))
     )  # fmt: skip
 
@@ -313,7 +307,7 @@ def _counts(
     off = (pl.col("model_liquidation_px") / pl.col("liquidation_px") - 1).abs() > OFF_FRAC
     realised = (pl.col("realized_usd") - pl.col("own_realized_usd")).abs()
     usd = (pl.col("quantity_base") * pl.col("mark_px")).sum()
-    modes = state.group_by("account_mode").agg(usd.alias("usd")).drop_nulls()
+    modes = state.group_by("account_mode").agg(pl.col("user").n_unique(), usd.alias("usd")).drop_nulls()
     return {
         "positions in the snapshot": held.height,
         "fills applied": fills,
@@ -325,5 +319,9 @@ def _counts(
         "realised profit that differs, USD": float(cash.select(realised.sum()).item() or 0.0),
         "liquidation prices compared": both.height,
         "liquidation prices off by more than 0.1 %": both.filter(off).height,
-        **{f"notional of {mode}, USD": float(each) for mode, each in sorted(modes.rows())},
+        **{
+            name: float(each)
+            for mode, accounts, notional in sorted(modes.rows())
+            for name, each in ((f"accounts in {mode}", accounts), (f"notional of {mode}, USD", notional))
+        },
     }

@@ -58,12 +58,12 @@ class Block:
 class AccountBounds:
     """What is known of the next breaches of cross accounts.
 
-    ``urgent`` are in breach at the end of the last step run; ``open`` have a position left.
+    ``urgent`` are in breach at the end of the last step run; ``open`` have a position left and can be in breach.
     """
 
     def __init__(self, accounts: CrossAccounts, prices: Prices) -> None:
         self.accounts, self.ledger, self.prices = accounts, accounts.ledger, prices
-        self.open: Bools = np.add.reduceat(self.ledger.lots[accounts.rows], accounts.starts[:-1]) > 0
+        self.open: Bools = accounts.holdings(np.arange(accounts.count)).can_breach()
         self.urgent: Ints = np.empty(0, dtype=np.int64)
         self._blocks: list[Block] = []  # one a level
         self._boxed = 0  # the boxes of prices that the blocks were made with
@@ -95,7 +95,7 @@ class AccountBounds:
         if not numbers.size:
             return
         holdings = self.accounts.holdings(numbers)
-        self.open[numbers] = is_open = holdings.is_open()
+        self.open[numbers] = is_open = holdings.can_breach()
         if self._blocks:
             low, high = (np.array([getattr(block, end) for block in self._blocks]) for end in ("low", "high"))
             reach = (holdings.total(least_surplus(holdings, self.ledger, low, high)) <= 0) & is_open

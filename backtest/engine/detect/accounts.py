@@ -85,9 +85,10 @@ class Holdings(HeldRows):
         total: Column = np.add.reduceat(column, self.at, axis=-1)
         return total
 
-    def is_open(self) -> Bools:
-        """Return which accounts have lots left."""
-        return self.total(self.lots) > 0
+    def can_breach(self) -> Bools:
+        """Return which accounts have lots left and are not exempt."""
+        is_open, exempt = self.total(self.lots) > 0, self.accounts.exempt
+        return is_open if exempt is None else is_open & ~exempt[self.numbers]
 
     def equity(self, value: Ints) -> Ints:
         """Return the equity of each account, from the value of each position."""
@@ -107,7 +108,7 @@ class Holdings(HeldRows):
         figures = self.figures(marks)
         surplus = self.total(self.cash + self.signs * figures.value - figures.maintenance)
         low: Bools = surplus <= 0 if self.accounts.ledger.world.rules.inclusive else surplus < 0
-        return low & self.is_open()
+        return low & self.can_breach()
 
 
 class CrossAccounts:
@@ -115,7 +116,8 @@ class CrossAccounts:
 
     ``of`` is the account number of each row (-1: isolated); the rows of account n, by symbol with the long first,
     are ``rows[starts[n]:starts[n + 1]]``; ``within`` is the place of each book row among those of its account.
-    ``sides`` are the rows of cross accounts by symbol and side.
+    ``exempt`` marks the accounts that are never in breach (None: no account). ``sides`` are the rows of cross accounts
+    by symbol and side.
     """
 
     def __init__(self, ledger: Ledger, of: Ints) -> None:
@@ -129,6 +131,8 @@ class CrossAccounts:
         self.within: Ints = np.zeros(len(of), dtype=np.int64)
         self.within[self.rows] = np.arange(len(mine)) - self.starts[of[self.rows]]
         self.ids: Ints = ledger.world.book.account[self.rows[self.starts[:-1]]]
+        exempt = ledger.world.book.exempt
+        self.exempt: Bools | None = None if exempt is None else exempt[self.rows[self.starts[:-1]]]
         contracts = ledger.world.contracts
         self._linear: Ints | None = None  # the value of a lot per mark quantum, where every contract is linear
         if not any(contract.numerator for contract in contracts):

@@ -51,9 +51,11 @@ class Levels:
 
 
 def open_isolated(ledger: Ledger, block: slice) -> Ints:
-    """Return the rows of a block that are open isolated positions."""
-    accounts = ledger.world.book.cross_account
-    is_open = ledger.lots[block] > 0
+    """Return the rows of a block that are open isolated positions and can be in breach."""
+    book = ledger.world.book
+    accounts, is_open = book.cross_account, ledger.lots[block] > 0
+    if book.exempt is not None:
+        is_open &= ~book.exempt[block]
     rows: Ints = block.start + np.flatnonzero(is_open if accounts is None else is_open & (accounts[block] < 0))
     return rows
 

@@ -37,8 +37,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFrame]:
 
 def book(parts: dict[str, pl.DataFrame], **changes: Any) -> TrueBook:
     given = {**parts, **changes}
-    more = {"portfolio_margin": given["portfolio_margin"]} if "portfolio_margin" in given else {}
-    return true_book(given["positions"], given["account_values"], given["fills"], UNITS, CORE[0], **more)
+    return true_book(given["positions"], given["account_values"], given["fills"], UNITS, CORE[0])
 
 
 def row(made: TrueBook, who: int, symbol: str) -> dict[str, Any]:
@@ -65,18 +64,17 @@ def test_an_isolated_position_has_the_collateral_of_its_liquidation_price(parts:
     assert alone["collateral_usd"] == pytest.approx(450 + 0.0125 * 11_350)
 
 
-def test_modes_are_told_and_portfolio_margin_is_left_to_the_market_unless_asked_for(
-    parts: dict[str, pl.DataFrame],
-) -> None:
+def test_modes_are_counted_with_their_notional_and_stay_in_the_book(parts: dict[str, pl.DataFrame]) -> None:
     made = book(parts)
     assert row(made, 4, "BTC")["cohort"] == "unified"
     assert row(made, 7, "KPEPE")["cohort"] == "dex_abstraction"
     assert dict(made.left_out.select("left_out", "positions").rows()) == {
         "no account value: opened after the snapshot": 1,
-        "portfolio margin: not liquidated": 1,
     }
+    assert made.counts["accounts in portfolio_margin"] == 1
     assert made.counts["notional of portfolio_margin, USD"] == pytest.approx(11_800)
-    assert row(book(parts, portfolio_margin="cross"), 5, "BTC")["quantity_base"] == 0.1
+    kept = row(made, 5, "BTC")
+    assert (kept["quantity_base"], kept["cohort"], kept["collateral_usd"]) == (0.1, "portfolio_margin", 3000)
 
 
 def test_liquidation_prices_that_differ_from_the_venues_are_counted(parts: dict[str, pl.DataFrame]) -> None:
