@@ -62,6 +62,13 @@ below AS (
   SELECT coalesce(-sum(usd) FILTER (pool = 'fund'), 0) AS fund_usd, coalesce(-sum(usd) FILTER (pool = 'vault'), 0) AS vault_usd
   FROM ends WHERE usd < 0
 ),
+winners AS (SELECT coalesce(sum(immediate_usd), 0) AS usd FROM adl_fills),
+booked AS (
+  SELECT coalesce(-sum(amount_usd) FILTER (owner = 'account' AND cause = 'socialised'), 0) AS socialised_usd,
+         coalesce(sum(amount_usd) FILTER (owner = 'venue'), 0) AS venue_usd,
+         coalesce(sum(amount_usd) FILTER (owner = 'uncovered'), 0) AS uncovered_usd
+  FROM ledger
+),
 parts AS (
   SELECT coalesce(posted.usd, 0) AS posted_usd,
          coalesce(sums.breach_equity_usd, 0) AS breach_equity_usd,
@@ -71,11 +78,11 @@ parts AS (
          coalesce(pools.fund_usd, 0) + below.fund_usd AS fund_usd,
          coalesce(pools.vault_usd, 0) + below.vault_usd AS vault_usd,
          coalesce(pools.carried_usd, 0) AS carried_usd,
-         (SELECT coalesce(sum(immediate_usd), 0) FROM adl_fills) AS winners_usd,
-         (SELECT coalesce(-sum(amount_usd), 0) FROM ledger WHERE owner = 'account' AND cause = 'socialised') AS socialised_usd,
-         (SELECT coalesce(sum(amount_usd), 0) FROM ledger WHERE owner = 'venue') AS venue_usd,
-         (SELECT coalesce(sum(amount_usd), 0) FROM ledger WHERE owner = 'uncovered') - below.fund_usd - below.vault_usd AS uncovered_usd
-  FROM posted, sums, pools, below
+         winners.usd AS winners_usd,
+         booked.socialised_usd,
+         booked.venue_usd,
+         booked.uncovered_usd - below.fund_usd - below.vault_usd AS uncovered_usd
+  FROM posted, sums, pools, below, winners, booked
 )
 SELECT stage_no, stage, amount_usd::DECIMAL(38, 6) AS amount_usd, note
 FROM parts, LATERAL (VALUES
