@@ -14,7 +14,7 @@ from backtest.cli.command import command
 from backtest.cli.hints import check_question, check_statement
 from backtest.cli.messages import print_line
 from backtest.cli.output import Output, emit, note, output_options, page
-from backtest.cli.table import table_of, table_text
+from backtest.cli.table import Table, table_of, table_text
 from backtest.errors import AuditError, QueryError
 
 if TYPE_CHECKING:
@@ -65,15 +65,17 @@ def query(name: str | None, run: str, given: tuple[str, ...], addresses: bool, b
     opened = open_run(run)
     opened.budget = budget
     with supervise.limited(budget, f"query {name}"):
-        frame = opened.query(name, **_pairs(given), **({"addresses": "true"} if addresses else {}))
+        params = {**_pairs(given), **({"addresses": "true"} if addresses else {})}
+        rows = opened.rows(name, **params) if output.for_reader else None
+        answer = opened.query(name, **params) if rows is None else Table(rows.columns, rows.rows, rows.numeric)
     if output.for_reader:
         note(f"{found.title} {found.grain[:1].upper()}{found.grain[1:]}. Units: {found.units}.", output)
         if found.note:
             note(found.note, output)
-    if not frame.height:
+    if not (len(answer.rows) if isinstance(answer, Table) else answer.height):
         note("no rows", output)
-    emit(frame, output)
-    if output.for_reader and "score" in frame.columns and (words := _score(opened)):
+    emit(answer, output)
+    if output.for_reader and "score" in answer.columns and (words := _score(opened)):
         note(f"score: {words}", output)
 
 

@@ -20,10 +20,14 @@ _NUMBER = (int, float, Decimal)
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of plain values under named columns; a data frame of them is made only where one is needed."""
+    """Rows of plain values under named columns; a data frame of them is made only where one is needed.
+
+    ``numeric`` says which columns hold numbers where their values may not; empty: those whose values all are.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
+    numeric: tuple[bool, ...] = ()
 
     def frame(self) -> pl.DataFrame:
         """Return the table as a polars frame."""
@@ -42,7 +46,7 @@ def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table
 def masked(table: Table) -> Table:
     """Return a table without secrets in its texts."""
     rows = (tuple(mask(cell) if isinstance(cell, str) else cell for cell in row) for row in table.rows)
-    return Table(table.columns, tuple(rows))
+    return Table(table.columns, tuple(rows), table.numeric)
 
 
 def table_text(table: Table | pl.DataFrame, width: int | None = None) -> Iterator[str]:
@@ -60,7 +64,7 @@ def table_text(table: Table | pl.DataFrame, width: int | None = None) -> Iterato
 
 def _cells_of_table(table: Table) -> Cells:
     columns = list(zip(*table.rows, strict=True)) or [()] * len(table.columns)
-    numeric = [
+    numeric = list(table.numeric) or [
         any(value is not None for value in column)
         and all(value is None or (isinstance(value, _NUMBER) and not isinstance(value, bool)) for value in column)
         for column in columns
@@ -84,8 +88,8 @@ def cell(value: Any) -> str:
         return f"{value:.12g}"
     if isinstance(value, Decimal):
         return f"{value:f}"
-    if isinstance(value, dt.datetime):
-        return str(value)
+    if isinstance(value, dt.datetime):  # as a frame spells it
+        return value.isoformat(" ", "milliseconds" if value.microsecond and not value.microsecond % 1000 else "auto")
     return printable(str(value))  # names come from files: no escape codes
 
 

@@ -8,5 +8,5 @@ over, ``adl`` ranks, allocates and matches, ``socialised_loss`` and ``cross_marg
 
 __all__ = [
     "adl", "contract", "cross_margin", "drawdown", "exact", "feedback", "fund", "impact", "lights", "liquidation",
-    "margin", "margin_stepped", "path", "rule", "rules", "socialised_loss", "vault",
+    "margin", "margin_stepped", "numeric", "path", "rule", "rules", "socialised_loss", "vault",
 ]  # fmt: skip

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from backtest.mechanics.exact import LIMIT, Floats, Ints, half_even, half_even_array
+from backtest.mechanics.numeric import np
 
 NEVER = 2.0**60  # a mark that no market reaches
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from backtest.mechanics.exact import LIMIT, Ints
+from backtest.mechanics.numeric import np
 from backtest.mechanics.rule import Rule, declared
 
 CROSS_ALLOCATIONS: Mapping[str, Rule] = declared(

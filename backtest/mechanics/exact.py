@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
+from backtest.mechanics.numeric import np
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Ints = npt.NDArray[np.int64]
+    Floats = npt.NDArray[np.float64]
+    Bools = npt.NDArray[np.bool_]
+else:  # names alone: a light command reads the rules and never calls one, so that numpy need not be loaded for them
+    Ints = Floats = Bools = Any
 
 QUANTA_PER_USD = 1_000_000
 RATE_ONE = 1_000_000_000  # rates are integers in 1e-9

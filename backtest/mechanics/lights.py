@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from backtest.mechanics.exact import Ints
+from backtest.mechanics.numeric import np
 
 LIGHTS = 5
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from functools import cache
 
 from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import RATE_ONE, Bools, Floats, Ints, mul_rate_up
+from backtest.mechanics.numeric import np
 
 NEVER_LONG = -1  # no mark at or above zero breaches
 NEVER_SHORT = 2**62
@@ -154,7 +154,10 @@ class TierTable:
         return required
 
 
-NOTHING = Tiers.of([(0, 0, 0)])  # a schedule that asks for no maintenance
+@cache
+def no_maintenance() -> Tiers:
+    """Return the one schedule that asks for no maintenance."""
+    return Tiers.of([(0, 0, 0)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +178,12 @@ def breach_test(cash: Ints, entry_value: Ints, tiers: Tiers) -> BreachTest:
     5 % of 1,000,000 and equity of 50,000 at a mark of 950,000 or, less the 50,000, of nothing.
 
     >>> test = breach_test(np.array([-900_000]), np.array([1_000_000]), Tiers.of([(0, 50_000_000, 0)], on_entry=True))
-    >>> test.cash.tolist(), test.tiers is NOTHING
+    >>> test.cash.tolist(), test.tiers is no_maintenance()
     ([-950000], True)
     """
     if not tiers.on_entry:
         return BreachTest(cash, tiers)
-    return BreachTest(cash - maintenance(entry_value, tiers), NOTHING)
+    return BreachTest(cash - maintenance(entry_value, tiers), no_maintenance())
 
 
 def in_breach(cash: Ints, signed_lots: Ints, marks: Ints, contract: Contract, tiers: Tiers, inclusive: bool) -> Bools:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import LIMIT, RATE_ONE, Ints
 from backtest.mechanics.margin import HIGHEST, NEVER_LONG, NEVER_SHORT, Tiers, breach_mark
+from backtest.mechanics.numeric import np
 
 
 def steps_up(tiers: Tiers) -> bool:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import overload
 
-import numpy as np
-
 from backtest.mechanics.exact import LIMIT, Bools, Ints, half_even, half_even_array
+from backtest.mechanics.numeric import np
 from backtest.mechanics.rule import Rule, declared
 
 OPEN, HIGH, LOW, CLOSE = range(4)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from backtest.mechanics.exact import LIMIT, Ints, mul_div
+from backtest.mechanics.numeric import np
 
 
 def loss_by_profit(loss: int, profit: Ints) -> Ints:

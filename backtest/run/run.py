@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,12 @@ from backtest.run.reading import check_tables, read_meta, read_table
 from backtest.run.stored import Studies, read_studies
 from backtest.run.verify import unsound
 from backtest.schema.tables import TABLES, VIEWS
+from backtest.sql.answers import Rows
 from backtest.sql.budget import Budget
 from backtest.sql.files import audit_names, get_query
 from backtest.sql.header import Query
 from backtest.sql.lock import user_sql
-from backtest.sql.run import AuditResult, create_macros, create_views, run_audits, run_query
+from backtest.sql.run import AuditResult, create_macros, create_views, query_rows, run_audits, run_query
 from backtest.sql.tables import open_tables
 
 if TYPE_CHECKING:
@@ -194,10 +195,20 @@ class StoredRun:
 
     def query(self, name: str, /, **params: Any) -> pl.DataFrame:
         """Return the rows of a named query."""
+        con, values = self._asked(name, params)
+        return run_query(con, name, values, self.budget.timeout_s)
+
+    def rows(self, name: str, /, **params: Any) -> Rows | None:
+        """Return the rows of a named query as plain values, None where a column needs a frame."""
+        con, values = self._asked(name, params)
+        return query_rows(con, name, values, self.budget.timeout_s)
+
+    def _asked(self, name: str, params: Mapping[str, Any]) -> tuple[duckdb.DuckDBPyConnection, dict[str, Any]]:
+        """Return the connection with all that a query reads, and the values of its parameters as the run names them."""
         query = get_query(name)
         con = self._reading(query.sql)
         symbols = (contract.symbol for contract in self.meta.contracts)
-        return run_query(con, name, checked(query, params, symbols, con), self.budget.timeout_s)
+        return con, checked(query, params, symbols, con)
 
     def query_text(self, name: str, /) -> Query:
         """Return header and text of a named query."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
 
 from backtest.errors import QueryError
 
@@ -21,9 +22,37 @@ NO_COLUMN = {
 }
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")  # values of an enumeration, names of a struct's fields
 _KINDS = re.compile(rf"\b({'|'.join(NO_COLUMN)})\b")
+_PLAIN = re.compile(r"VARCHAR|BOOLEAN|(TINY|SMALL|BIG)INT|INTEGER|DOUBLE|DECIMAL\(\d+,\d+\)|TIMESTAMP")
+_NO_NUMBER = ("VARCHAR", "BOOLEAN", "TIMESTAMP")
+LAST_YEAR = 9999
 YEARS = "years 1 to 9999"
 _EPOCH = date(1970, 1, 1)
 _FIRST_DAY, _LAST_DAY = (date.min - _EPOCH).days, (date.max - _EPOCH).days
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """An answer as plain values: for a reader no frame, and none of its libraries, is needed."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    numeric: tuple[bool, ...]  # by column, also of one without a value
+
+
+def plain_rows(answer: duckdb.DuckDBPyRelation) -> Rows | None:
+    """Return the answer of a statement as plain values, None where a column has a type that only a frame spells."""
+    if not all(_PLAIN.fullmatch(str(kind)) for kind in answer.types):
+        return None
+    kinds = list(map(str, answer.types))
+    try:
+        rows = tuple(answer.fetchall())
+    except (ValueError, OverflowError):  # a time that Python has not
+        return None
+    for place in (place for place, kind in enumerate(kinds) if kind == "TIMESTAMP"):
+        times = {row[place] for row in rows} - {None}
+        if not all(isinstance(time, datetime) and 1 < time.year < LAST_YEAR for time in times):
+            return None  # beyond the calendar, or infinite: a frame says so
+    return Rows(tuple(answer.columns), rows, tuple(kind not in _NO_NUMBER for kind in kinds))
 
 
 def checked(answer: duckdb.DuckDBPyRelation, label: str) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from backtest.errors import ParameterError, QueryError, UsageError
 from backtest.schema import renamed
 from backtest.schema.coins import REST
-from backtest.sql.answers import checked
+from backtest.sql.answers import Rows, checked, plain_rows
 from backtest.sql.budget import limited
 from backtest.sql.files import audit_names, get_query, view_names
 from backtest.sql.header import Query
@@ -95,6 +95,16 @@ def run_query(
     """Run a named query, view or audit on the tables registered with ``con``; 0 seconds are no limit."""
     query = get_query(name)
     return frame_of(con, query.sql, bind(query, params or {}), f"query {name}", timeout_s)
+
+
+def query_rows(
+    con: duckdb.DuckDBPyConnection, name: str, params: Mapping[str, object], timeout_s: float = 0.0
+) -> Rows | None:
+    """Return the rows of a named query as plain values, None where they need a frame."""
+    query, label = get_query(name), f"query {name}"
+    values = bind(query, params)
+    with _named_errors(label), limited(con, timeout_s, label):
+        return plain_rows(con.sql(query.sql, params=values or None))
 
 
 def run_audits(con: duckdb.DuckDBPyConnection) -> list[AuditResult]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from backtest.cli.table import Table, table_text
 from backtest.run.folder import run_ids, write_run
 from backtest.run.run import open_run
 from backtest.schema.tables import TABLES
@@ -100,6 +101,14 @@ def test_the_table_shows_the_same_rows() -> None:
     for line, value in zip(lines, truth["notional_usd"], strict=True):
         assert line[:place].endswith(format(value, "f")), "decimals are exact and stand to the right"
     assert result.stderr.startswith("note: Which liquidations were the largest?")
+
+
+@pytest.mark.parametrize("name", ["adl_waves", "run_summary", "draw_cliffs", "price_path", "actual_by_minute"])
+def test_a_table_without_a_frame_is_that_of_the_frame(name: str) -> None:
+    run = open_run()
+    rows = run.rows(name)
+    assert rows is not None
+    assert "".join(table_text(Table(rows.columns, rows.rows, rows.numeric))) == "".join(table_text(run.query(name)))
 
 
 def test_any_run_by_prefix_or_path(shared: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from backtest.cli.output import WRITERS
 from backtest.errors import QueryError
+from backtest.sql.answers import plain_rows
 from backtest.sql.run import frame_of
 
 
@@ -27,6 +28,16 @@ def answer(text: str) -> pl.DataFrame:
 def test_times_outside_the_calendar_are_refused(value: str) -> None:
     with pytest.raises(QueryError, match=r"^sql: column 'a': a time outside years 1 to 9999; cast it to VARCHAR$"):
         answer(f"select {value} as a")
+
+
+def test_plain_rows_leave_to_a_frame_what_only_it_spells() -> None:
+    con = duckdb.connect(":memory:")
+    found = plain_rows(con.sql("select 1 as n, 'x' as t, 0.50::decimal(4, 2) as d, null::double as f, true as b"))
+    assert found is not None
+    assert (found.columns, found.numeric) == (("n", "t", "d", "f", "b"), (True, False, True, True, False))
+    assert str(found.rows) == "((1, 'x', Decimal('0.50'), None, True),)"
+    for value in ("'290000-01-01'::timestamp", "'infinity'::timestamp", "[1]", "1::hugeint", "'12:00'::time"):
+        assert plain_rows(con.sql(f"select {value} as a")) is None, value
 
 
 @pytest.mark.parametrize("value", [

@@ -22,7 +22,7 @@ import numpy as np
 from backtest.engine.columns import among
 from backtest.engine.ledger import Ledger
 from backtest.mechanics.exact import MILLIONTH, RATE_ONE, Bools, Floats, Ints
-from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, NOTHING, breach_estimate, breach_mark, breach_test
+from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, breach_estimate, breach_mark, breach_test, no_maintenance
 
 MAX_EXTRAS = 4096
 MAX_SORTINGS = 8  # of the short list into levels of its own, before all positions are sorted again
@@ -70,7 +70,7 @@ class Ladder:
         self.contract = world.contracts[symbol]
         self.sign = side * self.contract.value_sign
         self.schedule = world.tiers[symbol]
-        self.tiers = NOTHING if self.schedule.on_entry else self.schedule  # that follow the mark
+        self.tiers = no_maintenance() if self.schedule.on_entry else self.schedule  # that follow the mark
         self.inclusive = world.rules.inclusive
         self.sorting: Ints = np.zeros(self.block.stop - self.block.start, dtype=np.int8)  # 0: decided one by one
         self.sortings = 0

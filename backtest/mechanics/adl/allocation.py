@@ -11,13 +11,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from backtest.mechanics.adl.matching import Claims, Matches, fewest_lots, losses, match, match_at_once, match_pool
 from backtest.mechanics.adl.policies import shares
 from backtest.mechanics.adl.policies.shares import Level, Share
 from backtest.mechanics.adl.queue import Queue
 from backtest.mechanics.exact import exact_sum
+from backtest.mechanics.numeric import np
 from backtest.mechanics.rule import Rule, declared
 
 SQL = "sql:"  # before an expression over the columns of the queue

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
-import numpy as np
-
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.margin import Tiers
+from backtest.mechanics.numeric import np
 
 
 @dataclass(frozen=True, slots=True)

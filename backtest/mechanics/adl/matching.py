@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
-import numpy as np
-
 from backtest.mechanics.exact import Ints, cut_in_turn
+from backtest.mechanics.numeric import np
 
 MANY = 16  # bankrupts in a wave from which matching at once pays
 

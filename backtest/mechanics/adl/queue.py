@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 
-import numpy as np
-
 from backtest.mechanics.adl.candidates import Candidates
 from backtest.mechanics.adl.rankings import scored
 from backtest.mechanics.exact import Bools, Floats, Ints
+from backtest.mechanics.numeric import np
 
 NEAR = 1e-12  # floats closer than this are ordered by the exact rational
 CHUNK = 1 << 14  # scores are computed in pieces that stay in cache
@@ -32,7 +32,7 @@ class Part:
     places: Ints | None = None
     others: int = 0
     lots: int = 0
-    bound: float = -np.inf
+    bound: float = -math.inf
     scan: Scan | None = None
 
 

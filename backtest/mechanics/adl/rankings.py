@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypedDict
 
-import numpy as np
-
 from backtest.mechanics.adl.candidates import Candidates
 from backtest.mechanics.exact import QUANTA_PER_USD, Floats, Ints
 from backtest.mechanics.margin import maintenance
+from backtest.mechanics.numeric import np
 from backtest.mechanics.rule import Rule, declared
 
 Filter = Callable[[Candidates], Floats]

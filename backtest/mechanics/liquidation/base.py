@@ -11,11 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import LIMIT, RATE_ONE, Bools, Ints, mul_rate
 from backtest.mechanics.margin import Tiers, maintenance
+from backtest.mechanics.numeric import np
 from backtest.mechanics.rule import Rule
 
 

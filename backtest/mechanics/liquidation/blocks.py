@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from backtest.mechanics.exact import RATE_ONE, Ints, mul_rate
 from backtest.mechanics.liquidation.base import Fills, LiquidationBatch, LiquidationRule, in_order, is_compliant
 from backtest.mechanics.margin import maintenance
+from backtest.mechanics.numeric import np
 
 
 def fillable_amount(batch: LiquidationBatch) -> Ints:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.liquidation.base import Fills, LiquidationBatch, LiquidationRule, in_order
+from backtest.mechanics.numeric import np
 
 
 def order_part_first(batch: LiquidationBatch) -> Ints:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from backtest.mechanics.exact import Bools, Ints, mul_rate_up
 from backtest.mechanics.liquidation.base import REMAINDER, Fills, LiquidationBatch, LiquidationRule, in_order
 from backtest.mechanics.liquidation.whole import order_whole
 from backtest.mechanics.margin import tier_of
+from backtest.mechanics.numeric import np
 
 
 def order_to_tier_below(batch: LiquidationBatch) -> Ints:

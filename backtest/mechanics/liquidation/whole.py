@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from backtest.mechanics.exact import Ints
 from backtest.mechanics.liquidation.base import (
     REMAINDER,
@@ -13,6 +11,7 @@ from backtest.mechanics.liquidation.base import (
     in_order,
     is_compliant,
 )
+from backtest.mechanics.numeric import np
 
 
 def order_whole(batch: LiquidationBatch) -> Ints:

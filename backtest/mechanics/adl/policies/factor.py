@@ -6,10 +6,9 @@ water-filling.
 
 from __future__ import annotations
 
-import numpy as np
-
 from backtest.mechanics.adl.policies.level import level_amounts
 from backtest.mechanics.exact import Floats
+from backtest.mechanics.numeric import np
 
 
 def covariance(prices: Floats, sigma: Floats, correlation: Floats, years: float) -> Floats:

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
 
-import numpy as np
-
 from backtest.mechanics.exact import LIMIT, Bools, Floats, Ints, exact_sum, mul_div
+from backtest.mechanics.numeric import np
 
 MARGINS = (1e-9, 1e-5, inf)  # ends this close to the level in floats, relative to it, are ordered by exact fractions
 NOBODY = -1

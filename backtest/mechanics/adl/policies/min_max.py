@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 from backtest.errors import ConfigError
 from backtest.mechanics.adl.policies.level import level_floors
 from backtest.mechanics.exact import Bools, Floats, Ints, exact_sum
+from backtest.mechanics.numeric import np
 
 MISSING = "the min-max programme needs scipy, which is not installed; install the extra: pip install 'crashbook[lp]'"
 SLACK = 1e-9  # beyond the last part in floats, so that none at it is lost

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from backtest.mechanics.exact import Floats
+from backtest.mechanics.numeric import np
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,9 @@ alone, and fairness on who pays the budget (arXiv 2512.01112).
 
 from __future__ import annotations
 
-import numpy as np
-
 from backtest.errors import ConfigError
 from backtest.mechanics.exact import Floats
+from backtest.mechanics.numeric import np
 
 
 def as_venue(taken: Floats, deficit: Floats) -> Floats:

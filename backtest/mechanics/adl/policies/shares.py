@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-import numpy as np
-
 from backtest.mechanics.adl.candidates import Candidates
 from backtest.mechanics.adl.policies.level import level_lots
 from backtest.mechanics.adl.policies.min_max import smallest_parts
 from backtest.mechanics.exact import LIMIT, Bools, Floats, Ints, exact_sum, mul_div
+from backtest.mechanics.numeric import np
 
 CAP = Fraction(1, 2)  # of its position, that capped pro-rata takes of a candidate in a round at most
 THOUSANDTHS = 1000

@@ -7,11 +7,10 @@ that add up to the budget or to all there is.
 
 from __future__ import annotations
 
-import numpy as np
-
 from backtest.errors import ConfigError
 from backtest.mechanics.adl.policies.level import level_amounts
 from backtest.mechanics.exact import Floats, Ints
+from backtest.mechanics.numeric import np
 
 
 def by_score(wealth: Floats, score: Floats, budget: float) -> Floats:
