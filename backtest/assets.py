@@ -71,6 +71,20 @@ def lake_address() -> str | None:
     return lake if "://" in lake else None
 
 
+def runs_address() -> str | None:
+    """Return the address that run folders are written to too, ``$CRASHBOOK_RUNS``; None without one.
+
+    Raises
+    ------
+    UsageError
+        It is no address.
+    """
+    runs = os.environ.get("CRASHBOOK_RUNS", "").rstrip("/")
+    if runs and "://" not in runs:
+        raise UsageError(f"CRASHBOOK_RUNS={runs}: allowed: an address, s3://bucket/runs; CRASHBOOK_HOME names a folder")
+    return runs or None
+
+
 def reports_folder() -> Path:
     """Return the folder that generated reports go to; it need not exist yet."""
     return workspace() / "reports"

@@ -19,8 +19,9 @@ NAMES = (
     ("RUN", "id of a run, the start of one, the path of a run folder, or latest (the default)"),
     (
         "CRASHBOOK_LAKE",
-        "the data lake: a folder, or an address such as s3://bucket/lake, which is only read",
+        "the data lake: a folder, or an address such as s3://bucket/lake, read and filled through a copy",
     ),
+    ("CRASHBOOK_RUNS", "address that run folders are written to as well, such as s3://bucket/runs"),
     ("CRASHBOOK_HOME", "folder that holds runs, reports and data; by default the current one"),
 )
 EXIT_CODES = (

@@ -97,6 +97,7 @@ def _to_lake(crash: CrashEvent, plan: Plan) -> Iterable[Stored]:
 
     from backtest.fetch.reservoir import to_lake
     from backtest.fetch.reservoir.pull import part_paths, read_part, read_parts
+    from backtest.lake.cloud import publish
     from backtest.venue.reading import get_venue
 
     at = dt.datetime.now(dt.UTC)
@@ -117,6 +118,7 @@ def _to_lake(crash: CrashEvent, plan: Plan) -> Iterable[Stored]:
         yield from to_lake.store_tiers(positions, {table.coin for table in venue.tables}, day, at)
     for path in part_paths(crash.id, "depth"):
         yield from to_lake.store_depth(path.stem.rpartition("-")[2], read_part(path), at)
+    publish()
 
 
 def options(function: Any) -> Any:

@@ -21,7 +21,7 @@ from backtest.fetch.settings import Settings
 from backtest.fetch.settle import HeldDay, asked_times, held_day, settle
 from backtest.fetch.sources import ARCHIVE_CACHE, Session, days_of
 from backtest.fetch.threads import Interrupted
-from backtest.lake.cloud import refuse_writing
+from backtest.lake.cloud import publish, refresh
 from backtest.lake.manifest import enter_missing
 from backtest.lake.states import DayState
 from backtest.times import EPOCH
@@ -63,11 +63,13 @@ async def fetch(
     ------
     DataError
         The disk refuses.
+    CrashbookError
+        The lake is at an address that does not take what was fetched.
     """
     session = Session(
         settings, clock, draw, stop, on_progress, on_wait=on_wait, pause=pause or pause_of(stop), refetch=refetch
     )
-    refuse_writing()
+    refresh()
     sweep(lake_folder() / ARCHIVE_CACHE)
     try:
         for target in wanted:
@@ -81,6 +83,7 @@ async def fetch(
             session.outcome.count_repeated(client.venue, client.retries)
             await close_client(client)
         gc.unfreeze()
+        publish()
     return session.outcome
 
 

@@ -6,7 +6,8 @@ rows, ``contract_checks`` those of a contract's terms, ``clock`` the distance ro
 values that nothing around them bears out, each a ``suspect``, and ``witnesses`` asks other series of the coin about
 them. ``states`` says which days are whole, partial or disputed. ``holdings`` reads whole folders and ``inventory``
 counts rows, gaps and duplicates. ``availability`` is how far back each venue's public data go, ``markets`` which venues
-are asked for a coin and under which symbols. ``cloud`` reads a lake at an address through a copy on this disk.
+are asked for a coin and under which symbols. ``cloud`` reads and fills a lake at an address through a copy on this
+disk, ``store`` is the driver of an address.
 """
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "read",
     "series",
     "states",
+    "store",
     "suspect",
     "witnesses",
     "write",

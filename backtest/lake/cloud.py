@@ -1,25 +1,30 @@
-"""A lake at an address, such as s3://bucket/lake, read through a copy on this disk.
+"""A lake at an address, such as s3://bucket/lake, read and filled through a copy on this disk.
 
 The copy is brought up to date before a run resolves its scenario, at most once a minute, and before a sweep is priced:
 the address is listed, days whose size or version differ are read, those that are gone are removed. A store shows an
 object whole, and the copy of one appears by rename with the size that the list states, so a day is whole or absent in
 the copy too. No lock is taken: a lake that changes while it is listed may be seen in part, day by day, as a folder may.
-The address is never written.
+
+A day that is fetched is written at the address first and into the copy then, so nothing is in the copy alone. Its line
+of the journal follows at the end of the fetch, added to the lines that are there: a day without one, since a writer
+was killed or two wrote at once, is entered by the next fetch.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from backtest.assets import inside, lake_address, lake_folder
+from backtest.assets import inside, lake_address, lake_folder, read_regular
 from backtest.durable import make_folder, remove, write_file
-from backtest.errors import CrashbookError, FileError, UsageError
-from backtest.lake.manifest import JOURNAL
+from backtest.errors import CrashbookError, FileError
+from backtest.lake.manifest import JOURNAL, LARGEST_JOURNAL
+from backtest.lake.store import asked, get, line_of, opened, put
 
 FRESH_S = 60.0
 AT_ONCE = 64  # objects read together
@@ -52,27 +57,46 @@ def refresh(*, now: bool = False) -> None:
     try:
         _copy(address, folder)
     except OSError as error:
-        raise CrashbookError(f"{address}: {_line(error)}; free space or check address and credentials") from error
+        raise CrashbookError(f"{address}: {line_of(error)}; free space or check address and credentials") from error
     _SEEN[address, folder] = time.monotonic()
 
 
-def refuse_writing() -> None:
-    """Refuse to write to a lake at an address.
+def upload(path: Path, data: bytes | memoryview) -> None:
+    """Write a file of the lake at its address, before the copy has it; nothing where the lake is a folder.
 
     Raises
     ------
-    UsageError
-        The lake is one.
+    CrashbookError
+        The address does not take it.
     """
     if (address := lake_address()) is not None:
-        raise UsageError(
-            f"CRASHBOOK_LAKE is {address}, which is only read; unset it, fetch into data/lake and copy that there"
-        )
+        put(address, path.relative_to(lake_folder()).as_posix(), data)
+
+
+def publish() -> None:
+    """Add the lines of the journal that the address lacks; nothing where the lake is a folder.
+
+    Raises
+    ------
+    CrashbookError
+        The address does not take them.
+    """
+    address = lake_address()
+    if address is None:
+        return
+    try:
+        mine = read_regular(inside(lake_folder(), JOURNAL), LARGEST_JOURNAL).splitlines()
+    except FileNotFoundError:
+        return
+    there = (get(address, JOURNAL) or b"").splitlines()
+    known = set(there)
+    if new := [line for line in mine if line and line not in known]:
+        put(address, JOURNAL, b"".join(line + b"\n" for line in (*there, *new)))
 
 
 def _copy(address: str, folder: Path) -> None:
     """Make a folder hold what an address holds."""
-    system, root = _opened(address)
+    system, root = opened(address)
     found = {name: info for name, info in _listed(system, root, address).items() if _is_ours(folder, name)}
     index = _index(folder)
     known = _read_index(index)
@@ -81,14 +105,15 @@ def _copy(address: str, folder: Path) -> None:
     for first in range(0, len(missing), AT_ONCE):
         part = missing[first : first + AT_ONCE]
         paths = {f"{root}/{name}": name for name in part}
-        read = _asked(address, lambda paths=paths: system.cat([*paths], on_error="raise"))
+        read = asked(address, partial(system.cat, [*paths], on_error="raise"))
         for path, name in paths.items():
             data = read[path] if isinstance(read, Mapping) else read
             if len(data) != stamps[name][0]:
                 raise CrashbookError(f"{address}/{name}: changed while it was read; run again")
             make_folder(_held(folder, name).parent)
             write_file(_held(folder, name), data)
-    for name in known.keys() - stamps.keys():
+    copied = {path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet")}  # what was fetched here, too
+    for name in (known.keys() | copied) - stamps.keys():
         if _is_ours(folder, name):
             remove(_held(folder, name))
     if known != stamps:
@@ -106,19 +131,6 @@ def versions() -> bytes:
     return orjson.dumps(_read_index(_index(lake_folder())), option=orjson.OPT_SORT_KEYS)
 
 
-def _opened(address: str) -> tuple[Any, str]:
-    """Return the driver of an address, and the path below which the lake lies in it."""
-    try:
-        import fsspec
-    except ImportError as error:
-        raise UsageError(f"{address}: needs the extra cloud: pip install 'crashbook[cloud]'") from error
-    try:
-        system, root = fsspec.core.url_to_fs(address)
-    except (ImportError, ValueError) as error:
-        raise UsageError(f"{address}: {error}; install the driver of this kind of address") from error
-    return system, str(root).rstrip("/")
-
-
 def _listed(system: Any, root: str, address: str) -> dict[str, Mapping[str, Any]]:
     """Return what the driver knows of each object, by its name below the lake."""
 
@@ -126,19 +138,7 @@ def _listed(system: Any, root: str, address: str) -> dict[str, Mapping[str, Any]
         system.invalidate_cache()
         return system.find(root, detail=True)
 
-    return {path.removeprefix(f"{root}/"): info for path, info in _asked(address, every).items()}
-
-
-def _asked(address: str, call: Any) -> Any:
-    """Call the driver; what it refuses becomes one line."""
-    try:
-        return call()
-    except Exception as error:  # each driver has errors of its own
-        raise CrashbookError(f"{address}: {_line(error)}; check address, credentials and network") from error
-
-
-def _line(error: BaseException) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__
+    return {path.removeprefix(f"{root}/"): info for path, info in asked(address, every).items()}
 
 
 def _stamp(info: Mapping[str, Any]) -> Stamp:

@@ -15,7 +15,7 @@ import numpy as np
 
 from backtest.durable import make_folder, write_file
 from backtest.errors import DataError
-from backtest.lake.cloud import refuse_writing
+from backtest.lake.cloud import upload
 from backtest.lake.manifest import enter
 from backtest.lake.place import Place, check_own, shown
 from backtest.lake.read import SOURCE_KEY
@@ -53,6 +53,8 @@ def write_day(
     ------
     DataError
         A column is missing, a row lies outside the day, or the disk refuses.
+    CrashbookError
+        The lake is at an address that does not take the file.
     """
     import polars as pl
 
@@ -98,7 +100,6 @@ def _write(path: Path, table: pa.Table, columns: Columns, step_s: int, standing:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    refuse_writing()
     check_own(path)
     standing = replace(standing, source=mask(standing.source))
     table = table.replace_schema_metadata(_metadata(standing))
@@ -106,9 +107,11 @@ def _write(path: Path, table: pa.Table, columns: Columns, step_s: int, standing:
     texts = [field.name for field in table.schema if not pa.types.is_primitive(field.type)]
     whole = pa.BufferOutputStream()
     pq.write_table(table, whole, compression="lz4", use_dictionary=texts or False, write_statistics=False)
+    data = memoryview(whole.getvalue())
+    upload(path, data)
     try:
         make_folder(path.parent)
-        write_file(path, memoryview(whole.getvalue()))
+        write_file(path, data)
         enter(path, columns, step_s=step_s, standing=standing, fetched_at=at or dt.datetime.now(dt.UTC))
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)

@@ -149,7 +149,7 @@ def build_market(
     )
     funding = tuple(sorted(row for each in paid for row in each.settlements))
     coverage = tuple(series.row() for series in inputs)
-    sources = [(tape.venue, tape.where if tape.spans else tape.place.label) for tape in tapes]
+    sources = [(tape.venue, tape.label) for tape in tapes]
     identity = repr((event.id, profile.id, bar_s, units, sources, funding, coverage, notes))
     return MarketPath(
         instruments=units,
@@ -252,7 +252,7 @@ def _read_trades(event: CrashEvent, profile: VenueProfile, scenario: Scenario, t
     series = InputSeries(
         name="ohlcv",
         symbol=tape.symbol,
-        source=f"{tape.venue}: {tape.where}",
+        source=f"{tape.venue}: {tape.label}",
         label="measured" if own else "proxy",
         expected_rows=(window[1] - window[0]) // dt.timedelta(seconds=bar_s),
         facts=facts,

@@ -57,6 +57,11 @@ class Tape:
     where: str
 
     @property
+    def label(self) -> str:
+        """Return folder or files as runs name them, wherever the lake lies."""
+        return self.where if self.spans else self.place.label
+
+    @property
     def venue(self) -> str:
         """Return the venue whose trades they are."""
         return self.place.venue

@@ -255,8 +255,10 @@ def _rows_of_day(place: Place, day: dt.date, path: Path) -> tuple[pl.DataFrame, 
 
 
 def _series(place: Place, frame: pl.DataFrame, where: str, note: str) -> InputSeries:
-    """Return the rows of a day as a series whose source is that day's file."""
-    return replace(from_lake(place, describe(frame, 0, 0, None), note), source=f"{place.venue}: {where}")
+    """Return the rows of a day as a series whose source is that day's file, wherever the lake lies."""
+    return replace(
+        from_lake(place, describe(frame, 0, 0, None), note), source=f"{place.source}/{where.rpartition('/')[2]}"
+    )
 
 
 def _source(terms: Terms) -> Source:

@@ -35,6 +35,7 @@ __all__ = [
     "rules",
     "run",
     "seal",
+    "share",
     "simulated",
     "stored",
     "summary",

@@ -17,29 +17,46 @@ from backtest.run.finished import Finished
 from backtest.run.folder import write_run
 from backtest.run.prepare import Prepared
 from backtest.run.run import StoredRun, open_folder
+from backtest.run.share import share_run
 from backtest.run.simulated import simulated
 
 
-def execute(prepared: Prepared, progress: Progress | None = None, fresh: bool = False) -> StoredRun:
-    """Run a prepared replay and return it opened; identical inputs give the folder that is already there."""
+def execute(
+    prepared: Prepared, progress: Progress | None = None, fresh: bool = False, *, share: bool = True
+) -> StoredRun:
+    """Run a prepared replay and return it opened; identical inputs give the folder that is already there.
+
+    Parameters
+    ----------
+    fresh
+        Run it again though its folder is there.
+    share
+        Whether the folder goes to the address of runs too, where there is one.
+    """
     folder = inside(runs_folder(), prepared.run_id)
     clear(folder)  # the run may be there, and beside it what a killed writer of it left
     if not fresh and folder.is_dir():
         try:
             run = open_folder(folder)
             if run.run_id == prepared.run_id:
-                return run
+                return _shared(run, share)
         except RunError:
             pass  # a broken folder is written again
     began = time.time()
-    return stored(prepared, finished(prepared, progress), began)
+    return _shared(stored(prepared, finished(prepared, progress), began), share)
+
+
+def _shared(run: StoredRun, share: bool) -> StoredRun:
+    if share:
+        share_run(run.path)
+    return run
 
 
 @contextmanager
 def passing(prepared: Prepared, *, keep: bool = False) -> Iterator[StoredRun]:
     """Yield a run of a study; its folder goes with it unless it was there before or is to be kept."""
     there = inside(runs_folder(), prepared.run_id).is_dir()
-    run = execute(prepared)
+    run = execute(prepared, share=there or keep)
     yield run
     if not (there or keep):
         remove(run.path)

@@ -8,6 +8,7 @@ from backtest.assets import read_regular
 from backtest.durable import write_file
 from backtest.errors import FileError, RunError, UsageError
 from backtest.run.seal import reason
+from backtest.run.share import share_beside
 
 LABEL = "label.txt"
 LONGEST = 60  # characters
@@ -51,5 +52,6 @@ def write_label(folder: Path, label: str) -> None:
     """
     try:
         write_file(folder / LABEL, f"{check_label(label)}\n".encode())
+        share_beside(folder, LABEL)
     except OSError as error:
         raise RunError(f"cannot write {folder / LABEL}: {reason(error)}; free space or choose CRASHBOOK_HOME") from None

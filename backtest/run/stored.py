@@ -18,6 +18,7 @@ from backtest.run.drawn import Draws
 from backtest.run.meta import Record, RunId, Word, decode
 from backtest.run.reading import LARGEST_JSON, parsed
 from backtest.run.seal import is_sealed, reason, sealed
+from backtest.run.share import share_beside
 
 if TYPE_CHECKING:
     import polars as pl
@@ -165,5 +166,6 @@ def drop_draws(folder: Path) -> None:
 def _write(path: Path, studies: Studies) -> None:
     try:
         write_file(path, sealed(msgspec.to_builtins(studies)).encode())
+        share_beside(path.parent, path.name)
     except OSError as error:
         raise RunError(f"cannot write {path}: {reason(error)}; free space or choose CRASHBOOK_HOME") from None

@@ -106,7 +106,7 @@ def falling(world: World, seed: int) -> World:
 @pytest.mark.parametrize("kind", [crowd, vaulted, triggered])
 def test_a_larger_pool_goes_on_from_where_a_smaller_one_was_bound(kind: Callable[[int], dict[str, Any]]) -> None:
     shared = ends = 0
-    for seed in range(18):
+    for seed in range(12):
         world = build(kind(seed))
         world = falling(world, seed) if kind is triggered else world
         if not can_grow(world):
@@ -130,4 +130,4 @@ def test_a_larger_pool_goes_on_from_where_a_smaller_one_was_bound(kind: Callable
         shared += bound and started
         ends += not bound
     assert shared
-    assert shared + ends > 4
+    assert shared + ends > 3

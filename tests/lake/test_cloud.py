@@ -1,4 +1,4 @@
-"""A lake at an address: runs, inventory and sweeps are those of a folder, changes are seen, nothing is written."""
+"""A lake at an address: runs, inventory and sweeps are those of a folder, changes are seen, fetches arrive whole."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from backtest.assets import lake_folder
 from backtest.errors import CrashbookError, UsageError
 from backtest.lake import cloud
-from backtest.lake.cloud import refresh
+from backtest.lake.cloud import publish, refresh
 from backtest.lake.inventory import holdings
 from backtest.studies.sweep.place import Folder
 from backtest.studies.sweep.plan import read_plan
 from backtest.studies.sweep.row import data_digest
 from backtest.studies.sweep.sweep import sweep
-from tests.support.hostile import EVENT, Answer, crashbook, picked, run_of, store, tape
+from tests.fetch.venues import tapes
+from tests.server.app import LocalVenues
+from tests.support.command import call
+from tests.support.hostile import EVENT, run_of, store, tape
 from tests.support.store import BUCKET, client, store_served, upload
 
 LAKE = "shared/lake"
@@ -58,7 +62,7 @@ def test_a_run_and_the_inventory_are_those_of_the_folder(
     monkeypatch.setenv("CRASHBOOK_HOME", str(tmp_path / "second"))
     monkeypatch.setenv("CRASHBOOK_LAKE", served)
     run = run_of()
-    assert run.run_id != sample.run_id
+    assert run.run_id == folder.run_id != sample.run_id
     assert run.summary() == folder.summary()
     assert [holding.row() for holding in holdings()] == counted
 
@@ -96,15 +100,63 @@ def test_workers_of_a_sweep_read_the_address(there: str, tmp_path: Path) -> None
     assert sweep(plan, Folder(tmp_path / "rows"), workers=1).kept == 2
 
 
-def test_nothing_is_written_there(there: str) -> None:
+def objects() -> dict[str, bytes]:
+    """Return the objects of the lake at the address, by name."""
+    listed = client().list_objects_v2(Bucket=BUCKET, Prefix=f"{LAKE}/").get("Contents", [])
+    keys = [each["Key"] for each in listed]
+    return {key.removeprefix(f"{LAKE}/"): client().get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
+
+
+def test_a_day_is_there_before_it_is_in_the_copy_and_replays_as_from_a_folder(
+    there: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refresh()
-    told = f"CRASHBOOK_LAKE is {there}, which is only read; unset it, fetch into data/lake and copy that there"
-    with pytest.raises(UsageError) as error:
-        store(picked(range(3)))
-    assert str(error.value) == told
-    assert crashbook("fetch", EVENT, "-q") == Answer(2, "", (f"crashbook: {told}",))
-    listed = client().list_objects_v2(Bucket=BUCKET, Prefix=LAKE)["Contents"]
-    assert sorted(Path(each["Key"]).name for each in listed) == ["2021-12-04.parquet", "manifest.jsonl"]
+    path = store(tape().with_columns(volume=pl.lit(500.0)))
+    name = path.relative_to(lake_folder()).as_posix()
+    assert objects()[name] == path.read_bytes()
+    publish()
+    lines = objects()["manifest.jsonl"].splitlines()
+    assert len(lines) == 2, "the line of the first writer stays"
+    assert lines[1] == (lake_folder() / "manifest.jsonl").read_bytes().splitlines()[-1]
+    publish()
+    assert len(objects()["manifest.jsonl"].splitlines()) == 2
+    run = run_of(count=100)
+    monkeypatch.delenv("CRASHBOOK_LAKE")
+    monkeypatch.setenv("CRASHBOOK_HOME", str(tmp_path / "third"))
+    store(tape().with_columns(volume=pl.lit(500.0)))
+    assert run_of(count=100).run_id == run.run_id
+
+
+def test_a_day_that_the_address_does_not_take_is_nowhere(there: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    refresh()
+    monkeypatch.setenv("CRASHBOOK_LAKE", "s3://no-such-bucket/lake")
+    with pytest.raises(CrashbookError, match=r"^s3://no-such-bucket/lake/ohlcv/.*; check address, credentials and net"):
+        store(tape())
+    assert not [*lake_folder().rglob("*.parquet")]
+
+
+def test_what_is_gone_from_the_address_goes_from_the_copy_that_wrote_it(there: str) -> None:
+    refresh()
+    path = store(tape())
+    client().delete_object(Bucket=BUCKET, Key=f"{LAKE}/{path.relative_to(lake_folder()).as_posix()}")
+    refresh(now=True)
+    assert not path.exists()
+
+
+def test_a_fetch_fills_the_address(there: str, tmp_path: Path) -> None:
+    (tmp_path / "second").mkdir()
+    words = ("--venue", "binanceusdm", "--only", "--coins", "SOL", "--series", "funding")
+    days = ("--start", "2025-10-11", "--end", "2025-10-11")
+    with LocalVenues(tapes()) as venues:
+        config = venues.write_config(tmp_path / "local.toml")
+        result = call("fetch", "2025-10-10", *words, *days, "--exchange-config", str(config), "-q")
+    assert result.exit_code == 0, result.stderr
+    (name,) = (name for name in objects() if name.startswith("funding/"))
+    assert objects()[name] == (lake_folder() / name).read_bytes()
+    entered = [line for line in objects()["manifest.jsonl"].splitlines() if name.encode() in line]
+    assert len(entered) == 1
+    again = call("fetch", "2025-10-10", *words, *days, "--exchange-config", str(config), "-q")
+    assert again.exit_code == 0, "what is there is not asked for: the venues are gone"
 
 
 def test_an_address_that_does_not_answer_is_one_line(there: str, monkeypatch: pytest.MonkeyPatch) -> None:

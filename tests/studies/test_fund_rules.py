@@ -10,8 +10,10 @@ from backtest.catalogue.priors import read_priors
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
 from backtest.studies.fund_rows import rule_rows
+from backtest.studies.fund_rules import fund_rules
 from backtest.studies.fund_runs import tried
 from backtest.studies.fund_size import FundRequest, fund_size
+from backtest.studies.pool import Pool
 
 GIVEN = {"coins": ("BTC",), "step_s": 60.0, "positions": 200}
 
@@ -79,6 +81,8 @@ def test_a_floor_below_zero_is_credit_and_a_stop_below_it_leaves_the_inventory_a
     ],
 )
 def test_what_a_venue_does_not_have_is_said_in_a_line(fields: dict[str, Any], why: str) -> None:
-    row = rules(**fields)["floor"]
-    assert (row["field"], row["value"], row["remain"]) == (None, None, 0)
-    assert row["why"].startswith(why)
+    prepared = prepare(resolve("2025-10-10", {**GIVEN, **fields}))
+    floor, *others = fund_rules(prepared, Pool.of(prepared), 1e9)
+    assert (floor.field, floor.without[: len(why)]) == ("", why)
+    if not fields.get("venue"):
+        assert {each.without for each in others} == {floor.without}

@@ -19,7 +19,7 @@ from backtest.assets import inside, lake_folder
 from backtest.durable import make_folder
 from backtest.errors import DataError
 from backtest.fetch.hyperliquid.blocks import DAY_US, FillCounts, FillRow, rows_of
-from backtest.lake.cloud import refuse_writing
+from backtest.lake.cloud import publish, refresh
 from backtest.lake.place import Place, shown
 from backtest.lake.read import read_series
 from backtest.lake.series import FILLS, schema_of
@@ -239,10 +239,12 @@ def _spill(rows: list[FillRow], folder: Path, spilled: dict[tuple[str, int], lis
 
 @contextmanager
 def _exclusively() -> Iterator[None]:
-    """Wait for other imports: a day is read, merged and written, and rows they added meanwhile would be lost."""
+    """Wait for other imports: a day is read, merged and written, and rows they added meanwhile would be lost.
+
+    Those of other machines into a lake at an address are not waited for.
+    """
     import fcntl
 
-    refuse_writing()
     folder = lake_folder() / "fills"
     try:
         make_folder(folder)
@@ -251,7 +253,9 @@ def _exclusively() -> Iterator[None]:
         raise DataError(f"{shown(folder)}: {error.strerror}; free space or set CRASHBOOK_HOME") from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
+        refresh(now=True)
         yield
+        publish()
     finally:
         os.close(handle)
 

@@ -24,6 +24,7 @@ from backtest.run.identity import IDENTITY, code_digest, version
 from backtest.run.meta import Record, Word
 from backtest.run.prepare import prepare
 from backtest.run.resolve import Resolved, resolve
+from backtest.run.share import share_run
 from backtest.studies.draws import parameters_for
 from backtest.studies.markets import Markets
 from backtest.studies.one_draw import DrawTask, run_draw
@@ -107,7 +108,9 @@ def _replayed(task: Task, resolved: Resolved, key: str) -> Row:
     if task.folders:
         prepared = prepare(resolved)
         done = finished(prepared)
-        run_id = stored(prepared, done).run_id
+        run = stored(prepared, done)
+        share_run(run.path)
+        run_id = run.run_id
     else:
         done, run_id = unstored(prepare(resolved, market=_markets(task.data).of(resolved))), ""
     found = headlines(done)
