@@ -38,7 +38,7 @@ from tests.server.app import client_config
 from tests.server.market import CRASH_DAYS
 
 DAY = CRASH_DAYS[0]
-CASES_IN_CI = 60
+CASES_IN_CI = 40
 SERIES_ASKED = ("ohlcv", "funding")
 LISTS_FRAC = 0.05  # of the cases spoil the list of markets
 NONSENSE: tuple[Any, ...] = (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.simulation import run_case, simulated
 
-SEEDS = range(60)
+SEEDS = range(36)
 
 
 def test_a_lake_heals_from_every_fault_of_the_disk(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from backtest.scenario.fields import RULES
 from backtest.venue.reading import get_venue, venue_names
 from tests.support.plain import LONG_STEPS
 
-MANY = int(os.environ.get("CRASHBOOK_RULES", "14"))
+MANY = int(os.environ.get("CRASHBOOK_RULES", "8"))
 FALL = {edge: dt.datetime.fromisoformat(f"2025-10-10T{time}") for edge, time in (("start", "21:10"), ("end", "21:30"))}
 OWN = object()  # the venue's own value
 EVENTS = ("2025-10-10", "2025-10-10", "2025-10-10", "2020-03-12")

@@ -26,7 +26,7 @@ from tests.run.foreign import (
 )
 from tests.support.hostile import refused
 
-CASES = int(os.environ.get("CRASHBOOK_FOREIGN_CASES", "300"))
+CASES = int(os.environ.get("CRASHBOOK_FOREIGN_CASES", "180"))
 SEED = int(os.environ.get("CRASHBOOK_FOREIGN_SEED", "20251010"))
 
 
