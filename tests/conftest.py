@@ -39,8 +39,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 # Files that take longest: they are given out first, so that no worker begins one when the others are done.
 LONGEST = (
-    "test_bad_tapes.py", "test_many_worlds.py", "test_page.py", "test_killed.py", "test_faults.py", "test_replay.py",
-    "test_folder.py", "test_documents.py", "test_supervise.py",
+    "test_documents.py", "test_page.py", "test_bad_tapes.py", "test_many_worlds.py", "test_replay.py", "test_sweep.py",
+    "test_query.py", "test_digests.py", "test_faults.py", "test_bad_input.py", "test_cross_accounts.py",
+    "test_folder.py", "test_paired.py", "test_interrupt.py", "test_slow_engine.py", "test_help.py", "test_browser.py",
 )  # fmt: skip
 
 
