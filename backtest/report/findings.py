@@ -50,6 +50,7 @@ class Findings:
 
     run: StoredRun
     _frames: dict[Any, pl.DataFrame] = field(default_factory=dict)
+    _rows: dict[Any, list[Row]] = field(default_factory=dict)
 
     def frame(self, name: str, /, **params: Any) -> pl.DataFrame:
         """Return the rows of a named query."""
@@ -64,8 +65,11 @@ class Findings:
         return frame.row(0, named=True) if len(frame) else {}
 
     def rows(self, name: str, /, **params: Any) -> list[Row]:
-        """Return all rows of a named query as mappings."""
-        return self.frame(name, **params).to_dicts()
+        """Return all rows of a named query as mappings, which nobody changes."""
+        key = (name, *sorted(params.items()))
+        if key not in self._rows:
+            self._rows[key] = self.frame(name, **params).to_dicts()
+        return self._rows[key]
 
     def of_symbol(self, name: str, symbol: str, /, **params: Any) -> pl.DataFrame:
         """Return the rows of a named query that are of one symbol."""
@@ -80,7 +84,7 @@ class Findings:
     @cached_property
     def summary(self) -> Row:
         """Return the headline numbers."""
-        return self.row("run_summary")
+        return self.run.summary()
 
     @cached_property
     def start(self) -> datetime:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Affine2D, Bbox, Transform
 
@@ -79,10 +79,7 @@ class Drawing:
     def svg(self) -> str:
         """Return the drawing as one ``<svg>`` element that stands on its own."""
         out = io.StringIO()
-        with warnings.catch_warnings():
-            # A name may hold letters that the measuring font lacks; the reader's font shows them.
-            warnings.simplefilter("ignore", UserWarning)
-            self.figure.savefig(out, format="svg", metadata={"Date": None})
+        self.figure.savefig(out, format="svg", metadata={"Date": None})
         clocks = {n: self._clock(axes) for n, axes in enumerate(self.all_axes) if axes.clock is not None}
         prefix = f"f{zlib.crc32(f'{self.width.name} {self.label} {clocks}'.encode()):08x}"
         size = {"width": self.width.px, "height": self.height}
@@ -101,6 +98,22 @@ def _widened(ends: Range) -> Range:
     """Return a range that is not empty."""
     low, high = float(ends[0]), float(ends[1])
     return (low, high) if high != low else (low, low + 1)
+
+
+class Words(Text):
+    """One line of text with its base line at a point; the reader's font lays it out, so nothing is measured here.
+
+    To measure it, as matplotlib's text does, took two thirds of the time of a figure.
+    """
+
+    def draw(self, renderer: Any) -> None:
+        """Write the words as SVG text that is anchored at the point."""
+        x, y = self.get_transform().transform(self.get_unitless_position())
+        gc = renderer.new_gc()
+        gc.set_foreground(self.get_color())
+        renderer.open_group("text", self.get_gid())
+        renderer.draw_text(gc, x, renderer.height - y, self.get_text(), self.get_fontproperties(), 0.0, mtext=self)
+        renderer.close_group("text")
 
 
 # --- artists -------------------------------------------------------------------------------------------------
@@ -186,7 +199,9 @@ def label(
     look: dict[str, Any] = {"ha": align, "va": "baseline", "fontsize": size, "fontweight": "bold" if bold else "normal"}
     inside = axes.clock is not None and within != "axes" and axes.x[0] < x < axes.x[1]
     look["gid"] = gid or (f"t{axes.clock}" if inside else None)
-    axes.figure.text(float(x), float(y), clean(words), color=COLOURS[colour], transform=place, **look)
+    made = Words(float(x), float(y), clean(words), color=COLOURS[colour], transform=place, **look)
+    made.set_figure(axes.figure)
+    axes.figure.texts.append(made)
 
 
 def heading(axes: Axes, words: str, note: str = "", *, size: float = HEADING) -> None:

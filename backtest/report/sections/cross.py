@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import polars as pl
 from markupsafe import Markup
 
 from backtest.formatting import coin, plural
 from backtest.report import markup as m
-from backtest.report.findings import Findings, Row, covered
+from backtest.report.findings import Findings, covered
 from backtest.report.sections.section import Part, Section
 from backtest.report.tables import columns, table
 
@@ -43,7 +44,7 @@ def answer(f: Findings) -> Markup:
     total = {
         name: sum(row[name] for row in cross) for name in ("contagion", "contagion_usd", "supported", "supported_usd")
     }
-    accounts = len({row["account_id"] for row in _breaches(f)})
+    accounts = _breaches(f)["account_id"].n_unique()
     return m.fill(
         "{usd} in {contagion} cross {positions} was liquidated although the price of its own coin would not have done "
         "it; {held} in {supported}, whose own collateral would not have been enough, stood on that of other coins. "
@@ -65,12 +66,15 @@ def contagion_table(f: Findings) -> Markup:
 
 def breaches_table(f: Findings) -> Markup:
     """List the accounts that lost most in several coins at once."""
-    rows = [{**row, "symbols": ", ".join(map(coin, row["symbols"].split(", ")))} for row in _breaches(f)[:LARGEST]]
+    rows = [
+        {**row, "symbols": ", ".join(map(coin, row["symbols"].split(", ")))}
+        for row in _breaches(f).head(LARGEST).to_dicts()
+    ]
     return table(rows, BREACHES) if rows else m.empty("No account lost positions in several coins within one step.")
 
 
-def _breaches(f: Findings) -> list[Row]:
-    return f.rows("multi_coin_breaches", limit=ALL)
+def _breaches(f: Findings) -> pl.DataFrame:
+    return f.frame("multi_coin_breaches", limit=ALL)
 
 
 SECTION = Section(

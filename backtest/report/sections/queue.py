@@ -293,9 +293,9 @@ def cohort_table(f: Findings) -> Markup:
 
 def forgone_table(f: Findings) -> Markup:
     """List who missed most by being closed, measured at the best moment afterwards."""
-    closed = f.rows("forgone_pnl", limit=max(f.summary["adl_positions"], 1))  # one row per account and symbol at most
-    rows = sorted(closed, key=lambda row: -row["best_forgone_usd"])[:FORGONE]
-    return table(rows, FORGONE_COLUMNS) if rows else Markup("")
+    closed = f.frame("forgone_pnl", limit=max(f.summary["adl_positions"], 1))  # one row per account and symbol at most
+    rows = closed.sort("best_forgone_usd", descending=True, maintain_order=True).head(FORGONE)
+    return table(rows.to_dicts(), FORGONE_COLUMNS) if len(rows) else Markup("")
 
 
 SECTION = Section(
