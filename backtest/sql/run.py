@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from backtest.errors import ParameterError, QueryError, UsageError
 from backtest.schema import renamed
 from backtest.schema.coins import REST
-from backtest.sql.answers import Rows, checked, plain_rows
+from backtest.sql.answers import Rows, checked, executed, plain_rows
 from backtest.sql.budget import limited
 from backtest.sql.files import audit_names, get_query, view_names
 from backtest.sql.header import Query
@@ -93,8 +93,10 @@ def run_query(
     con: duckdb.DuckDBPyConnection, name: str, params: Mapping[str, object] | None = None, timeout_s: float = 0.0
 ) -> pl.DataFrame:
     """Run a named query, view or audit on the tables registered with ``con``; 0 seconds are no limit."""
-    query = get_query(name)
-    return frame_of(con, query.sql, bind(query, params or {}), f"query {name}", timeout_s)
+    query, label = get_query(name), f"query {name}"
+    values = bind(query, params or {})
+    with _named_errors(label), limited(con, timeout_s, label):
+        return executed(con.execute(query.sql, values or None), label)
 
 
 def query_rows(
