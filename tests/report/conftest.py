@@ -1,7 +1,9 @@
-"""Real runs of 400 positions, each made once a session and rendered once."""
+"""Real runs of 400 positions, each made once a session; a few of them have a page, others only sections."""
 
 from __future__ import annotations
 
+import copy
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,10 @@ import msgspec
 import pytest
 
 from backtest.api.replay import replay
-from backtest.report import render_html
+from backtest.report import page
+from backtest.report.findings import Findings
+from backtest.report.sections.registry import SECTIONS
+from backtest.report.sections.section import Section
 from backtest.run.meta import RunMeta, decode
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
@@ -51,31 +56,37 @@ CASES: dict[str, dict[str, Any]] = {
     "several vaults": {"coins": ("BTC", "DOGE"), "vaults": "BTC:5e6,*:1e6", "vault_margin": "maintenance"},
     "watched": {**TWO, "watch": [DESK, SMALL], "vault_capital_usd": 10e6},
     "several seeds": {**ONE, "queue_not_reached": 21},  # studies are stored beside a run: not beside "one symbol"
-    "draws": {**TWO, "queue_not_reached": 22},
+    "draws": {**TWO, "queue_not_reached": 22, "step_s": 20.0},
     "evil names": {**TWO, "watch": [{**DESK, "name": f"desk A{EVIL}"}, SMALL], "vault_capital_usd": 10e6},
     "cross accounts": {**TWO, "positions_per_account": 2.0, "cross_frac": 0.6},
 }  # fmt: skip
+# The cases whose whole page is made; together they have every section, with and without rows in it.
+PAGES = ("draws", "evil names", "fund", "no ADL", "no liquidation")
 
 
 @dataclass
 class Draft:
-    """A run whose ``run.json`` and studies a test may change."""
+    """A run whose ``run.json`` and studies a test may change; its tables stay open."""
 
-    path: Path
+    opened: StoredRun
     meta: dict[str, Any]
     studies: dict[str, Any]
 
     def run(self) -> StoredRun:
         """Return the changed run."""
-        return StoredRun(self.path, decode(self.meta, RunMeta, "meta"), decode(self.studies, Studies, "studies"))
+        changed = copy.copy(self.opened)
+        changed.meta = decode(self.meta, RunMeta, "meta")
+        changed.studies = decode(self.studies, Studies, "studies")
+        return changed
 
 
 @dataclass
 class Reports:
-    """Runs and pages of the cases, kept for the session."""
+    """Runs of the cases, what is found in them, and pages, each made once."""
 
     home: Path
     runs: dict[str, StoredRun] = field(default_factory=dict)
+    found: dict[str, Findings] = field(default_factory=dict)
     pages: dict[str, str] = field(default_factory=dict)
 
     def run(self, case: str) -> StoredRun:
@@ -89,13 +100,37 @@ class Reports:
     def draft(self, case: str) -> Draft:
         """Return the run of a case for a test to change."""
         run = self.run(case)
-        return Draft(run.path, msgspec.to_builtins(run.meta), msgspec.to_builtins(run.studies))
+        return Draft(run, msgspec.to_builtins(run.meta), msgspec.to_builtins(run.studies))
+
+    def findings(self, case: str) -> Findings:
+        """Return what is found in the run of a case; each query is asked once a session."""
+        return self.found.setdefault(case, Findings(self.run(case)))
+
+    def answer(self, case: str, name: str) -> str:
+        """Return the sentences of a section."""
+        return plain(section_of(name).answer(self.findings(case)))
+
+    def body(self, case: str, name: str) -> str:
+        """Return the figures and tables of a section."""
+        f = self.findings(case)
+        return "".join(str(part.make(f)) for part in section_of(name).parts)
 
     def page(self, case: str) -> str:
-        """Return the report of a case."""
+        """Return the whole page of one of ``PAGES``."""
+        assert case in PAGES
         if case not in self.pages:
-            self.pages[case] = render_html(self.run(case))
+            self.pages[case] = page.html(self.run(case), page.Draft(self.findings(case), {}))
         return self.pages[case]
+
+
+def plain(markup: object) -> str:
+    """Return the words of markup."""
+    return re.sub(r"<[^>]*>", "", str(markup)).replace("\xa0", " ")
+
+
+def section_of(name: str) -> Section:
+    """Return a section of the report."""
+    return next(section for section in SECTIONS if section.id == name)
 
 
 def _made(case: str) -> StoredRun:
@@ -106,10 +141,10 @@ def _made(case: str) -> StoredRun:
     run: StoredRun = replay(EVENT, **drawn, **fields)
     if case == "several seeds":
         resolved = resolve(EVENT, check_values(fields, "test"))
-        request = StudyRequest(resolved=resolved, overrides={}, market=prepare(resolved).market, first=run, size=3)
+        request = StudyRequest(resolved=resolved, overrides={}, market=prepare(resolved).market, first=run, size=2)
         run = seeds.run(request)
     if case == "evil names":
-        run = _tainted(Draft(run.path, msgspec.to_builtins(run.meta), {})).run()
+        run = _tainted(Draft(run, msgspec.to_builtins(run.meta), {})).run()
     return run
 
 
