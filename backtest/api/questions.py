@@ -55,6 +55,10 @@ class Questions:
         """Return the answer to "What did the order book take of liquidations, and what the backstop?"."""
         return self._ask("actual_methods", symbol=symbol)
 
+    def actual_timing(self, *, symbol: str | None = None) -> pl.DataFrame:
+        """Return the answer to "Does the replay close by force when the venue did?"."""
+        return self._ask("actual_timing", symbol=symbol)
+
     def adl_bankrupts(self, *, symbol: str | None = None) -> pl.DataFrame:
         """Return the answer to "Was ADL set off by accounts, or by what a vault or fund had taken over?"."""
         return self._ask("adl_bankrupts", symbol=symbol)

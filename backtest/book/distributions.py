@@ -91,10 +91,10 @@ def sizes(
     and more, as `stratum_edges` has it, so that the share of the largest does not depend on the count.
     """
     if merged == 1:
-        return _size((np.arange(count, 0, -1) - rng.random(count)) / count, sigma, alpha, tail_frac)
+        return relative_size((np.arange(count, 0, -1) - rng.random(count)) / count, sigma, alpha, tail_frac)
     edges = stratum_edges(count, merged)
     width = np.diff(edges)
-    return np.sort(_size((edges[1:] - rng.random(count) * width) / edges[-1], sigma, alpha, tail_frac) * width)
+    return np.sort(relative_size((edges[1:] - rng.random(count) * width) / edges[-1], sigma, alpha, tail_frac) * width)
 
 
 def stratum_edges(count: int, merged: float) -> Floats:
@@ -116,8 +116,16 @@ def stratum_edges(count: int, merged: float) -> Floats:
     return edges
 
 
-def _size(survival: Floats, sigma: float, alpha: float, tail_frac: float) -> Floats:
-    """Return the relative size that the given share of accounts exceeds."""
+def relative_size(survival: Floats, sigma: float, alpha: float, tail_frac: float) -> Floats:
+    """Return the relative size that the given share of accounts exceeds.
+
+    Examples
+    --------
+    The median is one; a hundredth of the accounts in the tail exceeds ten times its start, exp(1.645) at sigma 1.
+
+    >>> relative_size(np.array([0.5, 0.05, 0.0005]), 1.0, 2.0, 0.05).round(2).tolist()
+    [1.0, 5.18, 51.8]
+    """
     start = np.maximum(survival, tail_frac)
     logs = sigma * upper_quantile(start)
     tail = survival < tail_frac

@@ -88,6 +88,13 @@ def test_what_book_and_backstop_took_stands_side_by_side(run: Tables) -> None:
     assert row["replayed_backstop_frac"] == pytest.approx(700 / 1550)
 
 
+def test_closes_in_both_are_compared_in_time(run: Tables) -> None:
+    (row,) = answer(run, "actual_timing")
+    # of 1 and 2 in fact, 1 and 3 in the replay: 1 came six seconds later, all four in one minute but for none
+    assert (row["kind"], row["both"], row["late_p50_s"], row["within_minute_frac"]) == ("liquidation", 1, 6, 1)
+    assert row["minute_correlation"] is None
+
+
 def test_liquidation_prices_that_are_not_the_venues_are_listed(run: Tables) -> None:
     (row,) = answer(run, "liquidation_price_check")
     assert (row["account"], row["compared"], row["differing"]) == ("0x2000000000", 4, 1)
@@ -99,5 +106,5 @@ def test_without_fills_nothing_is_said(tables: Make) -> None:
         positions=[{"position_id": 1, "account_id": 1, "symbol": BTC, "side": "long", "lots": 1}],
         accounts=[{"account_id": 1, "name": "a"}], steps=[{"symbol": BTC, "step": 1, "mark_px": 1.0}],
     )  # fmt: skip
-    for name in ("actual_accounts", "actual_account_score", "actual_account_bands", "actual_methods"):
+    for name in ("actual_accounts", "actual_account_score", "actual_account_bands", "actual_methods", "actual_timing"):
         assert answer(run, name) == []

@@ -27,8 +27,8 @@ READING = """
     adl_bankrupts watch_results closed_by_leverage map_after_waves map_against_liquidations
     forgone_pnl adl_impact_by_symbol hedges watch_ranks open_interest_path funding_flows data_coverage window_metrics
     seed_spread actual_by_minute actual_adl_order actual_accounts actual_account_score actual_account_bands
-    actual_methods account_outcomes liquidation_price_check position_funding cross_contagion multi_coin_breaches
-    fund_timeline adl_in_window forced_sales_in_window vault_result fact_scores
+    actual_methods actual_timing account_outcomes liquidation_price_check position_funding cross_contagion
+    multi_coin_breaches fund_timeline adl_in_window forced_sales_in_window vault_result fact_scores
     draw_spread draw_spread_by_symbol draw_vault_spread draw_cliffs
     draw_adl_by_capital draw_drivers draw_adl_by_minute draw_parameters
 """
@@ -63,7 +63,7 @@ COLUMNS = {
 }
 SILENT = """
     adl_waves adl_selection_order adl_haircut_by_rank adl_concentration adl_by_cohort adl_first_closed forgone_pnl
-    adl_bankrupts
+    adl_bankrupts actual_timing
     watch_results map_after_waves
     liquidations_per_minute largest_liquidations cascades liquidity_pressure hedges watch_ranks funding_flows
     actual_by_minute actual_adl_order actual_accounts actual_account_score actual_account_bands actual_methods

@@ -40,6 +40,33 @@ METHODS = columns("""
     actual_backstop_frac   percent  backstop in fact, %
     replayed_backstop_frac percent  backstop in the replay, %
 """)
+TIMING = columns("""
+    kind               head     closed by
+    both               count    closed in both
+    late_p10_s         rounded  later by, s: 10 %
+    late_p50_s         rounded  median
+    late_p90_s         rounded  90 %
+    within_minute_frac percent  within a minute, %
+    minute_correlation rounded  correlation by minute
+""")
+MINUTES = columns("""
+    minute                  text     minute
+    actual_liquidated_usd   cents    liquidated in fact, USD
+    replayed_liquidated_usd cents    in the replay, USD
+    actual_adl_usd          cents    ADL in fact, USD
+    replayed_adl_usd        cents    in the replay, USD
+""")
+AMOUNTS = ("actual_liquidated_usd", "replayed_liquidated_usd", "actual_adl_usd", "replayed_adl_usd")
+PRICES = columns("""
+    account              text     account
+    symbol               text     coin
+    side                 side     side
+    liquidation_px       rounded  the venue's own
+    model_liquidation_px rounded  here
+    off_frac             percent  apart, %
+    differing            count    so of the coin
+    compared             count    of
+""")
 ACCOUNTS = columns("""
     account       text     account
     symbol        text     coin
@@ -83,8 +110,29 @@ def score_table(f: Findings) -> Markup:
 
 
 def bands_table(f: Findings) -> Markup:
-    """Show the same by distance and size."""
-    return table(f.rows("actual_account_bands"), BANDS)
+    """Show the same by distance and size, of liquidations and of ADL."""
+    parts = [
+        m.fill("<p>{title}</p>{rows}", title=title, rows=table(f.rows("actual_account_bands", kind=kind), BANDS))
+        for kind, title in (("liquidation", "Liquidated"), ("adl", "Closed by ADL"))
+    ]
+    return Markup("").join(parts)
+
+
+def timing_table(f: Findings) -> Markup:
+    """Show by how much the replay came later where both closed a position, and the amounts of each minute."""
+    minutes: dict[str, Row] = {}
+    for row in f.rows("actual_by_minute"):
+        minute = f"{row['minute_ts']:%H:%M}"
+        sums = minutes.setdefault(minute, {"minute": minute, **dict.fromkeys(AMOUNTS, 0)})
+        for name in AMOUNTS:
+            sums[name] += row[name] or 0
+    return table(f.rows("actual_timing"), TIMING) + table(list(minutes.values()), MINUTES)
+
+
+def prices_table(f: Findings) -> Markup:
+    """List the positions whose liquidation price here is not the venue's own."""
+    rows = [{**row, "symbol": coin(row["symbol"])} for row in f.rows("liquidation_price_check", limit=LARGEST)]
+    return table(rows, PRICES) if rows else m.empty("All of them are within 0.1 % of the venue's own.")
 
 
 def methods_table(f: Findings) -> Markup:
@@ -107,10 +155,14 @@ SECTION = Section(
     parts=(
         Part("Hits and false alarms; relative risk: closed among alarms over closed among the rest", score_table,
              ("actual_account_score",)),
-        Part("Liquidated by distance to liquidation and by size", bands_table, ("actual_account_bands",), folded=True),
+        Part("Closed by distance to liquidation and by size", bands_table, ("actual_account_bands",), folded=True),
+        Part("When: how much later the replay was, and minute by minute", timing_table,
+             ("actual_timing", "actual_by_minute"), folded=True),
         Part("What the order book took, and what the backstop", methods_table, ("actual_methods",), folded=True),
         Part("The largest positions liquidated in fact or in the replay", accounts_table, ("actual_accounts",),
              folded=True),
+        Part("Liquidation prices at the snapshot that are not the venue's own", prices_table,
+             ("liquidation_price_check",), folded=True),
     ),
     shown=lambda f: bool(f.meta.tables["actual_positions"].rows and f.rows("actual_account_score")),
 )  # fmt: skip

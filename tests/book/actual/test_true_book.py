@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 
 import polars as pl
+import pytest
 
-from tests.book.actual.conftest import Known
+from tests.book.actual.known import KEY, Known, differences_of_positions, same_closes
 
-KEY = ("account", "symbol")
+WORDS = ("distance", "below 5 %", "20:5", "BTC", "0x", "within 0.1 %")  # in each part of the section
 
 
 def test_positions_are_those_that_were_traded_to_the_lot(known: Known) -> None:
-    sizes = ("side", "quantity_base", "margin_mode")
-    wanted = known.venue.book.select(*KEY, *sizes).sort(KEY)
-    assert known.book.select(*KEY, *sizes).sort(KEY).equals(wanted)
+    assert known.book.height == known.venue.book.height
+    assert differences_of_positions(known) == 0
 
 
 def test_entries_and_collateral_are_those_of_exact_fractions(known: Known) -> None:
@@ -42,14 +42,9 @@ def test_nothing_is_unexplained_and_sides_are_equal(known: Known) -> None:
 
 
 def test_the_same_accounts_are_liquidated_and_deleveraged_by_the_same_lots(known: Known) -> None:
-    def lots(frame: pl.DataFrame, accounts: pl.DataFrame, column: str) -> pl.DataFrame:
-        named = frame.join(accounts.select("account_id", "name"), on="account_id")
-        return named.group_by("name", "symbol").agg(pl.col(column).sum()).sort("name", "symbol")
-
-    for table, column in (("liquidations", "book_lots"), ("liquidations", "takeover_lots"), ("adl_fills", "lots")):
-        ours, true = (lots(getattr(run, table), run.accounts, column) for run in (known.run, known.venue.run))
-        assert ours.height > 10
-        assert ours.equals(true)
+    closes = same_closes(known)
+    assert all(equal for _, equal in closes.values())
+    assert all(count > 10 for count, _ in closes.values())
     assert known.run.actual_adl.height == known.venue.run.adl_fills.height
 
 
@@ -63,8 +58,10 @@ def test_a_replay_of_the_true_book_is_right_about_every_account_where_the_truth_
     assert distance["alarms"] == replay["alarms"]
     assert 0 < distance["hit_frac"] < 1
     assert scores["adl", "replay"]["hit_frac"] == 1
-    late = known.run.query("actual_accounts", limit=1000)["late_s"].drop_nulls()
-    assert (late.len() > 50, late.abs().max()) == (True, 0)
+    for row in known.run.query("actual_timing").to_dicts():
+        assert row["both"] > 10
+        assert (row["late_p10_s"], row["late_p90_s"], row["within_minute_frac"]) == (0, 0, 1)
+        assert row["minute_correlation"] in (None, pytest.approx(1))  # None: ADL is over within two minutes
     assert known.run.query("liquidation_price_check").height == 0
 
 
@@ -76,5 +73,5 @@ def test_the_report_has_a_section_on_accounts_with_the_baseline_beside_the_repla
     assert actual_accounts.SECTION.shown(f)
     assert "100 %" in actual_accounts.answer(f).striptags()
     made = [part.make(f) for part in actual_accounts.SECTION.parts]
-    assert ["distance" in made[0], "below 5 %" in made[1], "BTC" in made[2], "0x" in made[3]] == [True] * 4
+    assert [word in part for word, part in zip(WORDS, made, strict=True)] == [True] * 6
     assert not actual_accounts.SECTION.shown(Findings(known.venue.run))

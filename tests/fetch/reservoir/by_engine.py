@@ -20,6 +20,7 @@ import polars as pl
 from backtest.api.replay import replay
 from backtest.api.run import Run
 from backtest.lake.place import Place
+from backtest.lake.series import schema_of
 from backtest.lake.write import write_day
 from tests.fetch.reservoir import by_hand
 from tests.fetch.reservoir.by_hand import BLOCK, DAY, user, write
@@ -28,16 +29,26 @@ START = dt.datetime(2025, 10, 10, 20, 50)  # noqa: DTZ001
 END = dt.datetime(2025, 10, 10, 21, 30)  # noqa: DTZ001
 FALL_S, LAST_S, SPARSE_S = 420, 45 * 60, 50
 VAULT = user(0xFFFF)
+FEW = ("BTC", "ETH", "SOL", "XRP", "DOGE", "LINK")  # listed by the profile
+# Coins that no profile lists: lot and tick follow from the decimals of sizes, the margin table from leverages seen.
+SMALLER = {
+    name: (round(40 / 1.3**k, 4), k % 3, 4, 0.25 + 0.01 * (k % 12), *((("0.05", 10), ("0.1", 5), ("0.125", 4))[k % 3]))
+    for k, name in enumerate(["kPEPE", "HYPE", *(f"C{k:02d}" for k in range(22))])
+}
 # price, decimals of a lot, decimals of a price, share of the price lost, maintenance rate and largest leverage
 COINS = {
     "BTC": (118_000.0, 5, 0, 0.12, "0.0125", 40), "ETH": (4_200.0, 4, 1, 0.17, "0.02", 25),
     "SOL": (215.0, 2, 2, 0.25, "0.025", 20), "XRP": (2.8, 0, 4, 0.3, "0.025", 20),
-    "DOGE": (0.24, 0, 5, 0.35, "0.05", 10), "LINK": (21.0, 1, 3, 0.33, "0.05", 10),
+    "DOGE": (0.24, 0, 5, 0.35, "0.05", 10), "LINK": (21.0, 1, 3, 0.33, "0.05", 10), **SMALLER,
 }  # fmt: skip
 FIELDS: dict[str, Any] = {
-    "coins": tuple(sorted(COINS)), "timeframe": "1s", "intrabar": "close", "start": START, "end": END, "vaults": (),
-    "vault_capital_usd": 20_000.0, "liquidity_scale": dict.fromkeys(COINS, 1.0), "balance_with_market": True,
+    "timeframe": "1s", "intrabar": "close", "start": START, "end": END, "vaults": (), "balance_with_market": True,
 }  # fmt: skip
+# By the account's number; a sub-account has none. Portfolio margin is replayed as it is by default: not liquidated.
+MODES = (*["standard"] * 5, "dex_abstraction", "unified", "unified", None, "portfolio_margin")
+
+
+SPELT = {coin.upper(): coin for coin in COINS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +58,11 @@ class Size:
     accounts: int
     pairs: int
     trades: int
+    coins: tuple[str, ...] = FEW
+    vault_usd: float = 20_000.0
 
 
-SMALL, LARGE = Size(200, 45, 400), Size(5000, 1500, 20_000)
+SMALL, LARGE = Size(200, 45, 400), Size(5000, 400, 20_000, tuple(COINS), 1_000_000.0)
 
 
 @dataclass(slots=True)
@@ -97,6 +110,7 @@ def exact(value: float | str) -> Fraction:
 class Venue:
     """A venue that was made: its archive, the book at the start of the crash, and the run of the engine."""
 
+    size: Size
     archive: Path
     book: pl.DataFrame
     run: Run
@@ -108,15 +122,18 @@ def make(root: Path, seed: int = 1, size: Size = SMALL) -> Venue:
     accounts = _accounts(rng, size)
     snapshot, values = list(_snapshot(accounts)), _values(accounts)
     fills = _trade(rng, accounts, size)
-    tape = {coin: _prices(coin) for coin in COINS}
+    _list(size)
+    tape = {coin: _prices(coin) for coin in size.coins}
     for coin, prices in tape.items():
         rows = {"ts": [START - dt.timedelta(seconds=60) + dt.timedelta(seconds=k) for k in range(len(prices))]}
         frame = pl.DataFrame({**rows, **dict.fromkeys(("open", "high", "low", "close"), prices)})
         volume = pl.Series(_volume(coin, len(prices)))
-        symbol = f"{coin}/USDC:USDC"
+        symbol = f"{coin.upper()}/USDC:USDC"
         write_day(frame.with_columns(volume=volume), Place("hyperliquid", symbol, "ohlcv", "1s"), START.date())
     book = _book(accounts)
-    run = replay("2025-10-10", positions=book, **FIELDS)
+    coins = tuple(sorted(coin.upper() for coin in size.coins))
+    scale, capital = dict.fromkeys(coins, 1.0), size.vault_usd
+    run = replay("2025-10-10", positions=book, coins=coins, liquidity_scale=scale, vault_capital_usd=capital, **FIELDS)
     forced, adl = _forced(run)
     fills_at = root / "by_dex/hyperliquid/fills/perp"
     write(root / f"global/snapshots/perp/all/date={DAY}/{BLOCK}.parquet", by_hand.POSITIONS, snapshot)
@@ -126,13 +143,14 @@ def make(root: Path, seed: int = 1, size: Size = SMALL) -> Venue:
     write(fills_at / f"adl/date={DAY}/fills.parquet", by_hand.FILLS, adl)
     bars = [bar for coin, prices in tape.items() for bar in _bars(coin, prices)]
     write(root / f"by_dex/hyperliquid/candles/1s/date={DAY}/candles.parquet", by_hand.BARS, bars)
-    return Venue(root, book, run)
+    return Venue(size, root, book, run)
 
 
 def _accounts(rng: np.random.Generator, size: Size) -> dict[int, Account]:
     """Draw balanced positions; every fifth account is isolated."""
     accounts = {number: Account(isolated=number % 5 == 0) for number in range(1, size.accounts + 1)}
-    for coin, (px, decimals, digits, *_, most) in COINS.items():
+    for coin in size.coins:
+        px, decimals, digits, *_, most = COINS[coin]
         chosen = rng.choice(size.accounts, 2 * size.pairs, replace=False) + 1
         for long, short in chosen.reshape(-1, 2).tolist():
             usd = float(np.exp(rng.normal(9, 1.5)))
@@ -167,8 +185,8 @@ def _snapshot(accounts: dict[int, Account]) -> Iterator[dict[str, Any]]:
                 "user": user(number), "market": coin, "size": float(size), "notional": float(abs(size) * mark),
                 "entry_price": float(held.entry), "leverage_type": "isolated" if isolated else "cross",
                 "liquidation_price": None if liquidation <= 0 else float(liquidation),
-                "leverage": most // 2, "funding_pnl": 0.0, "account_value": float(_value(account)),
-                "account_mode": "standard",
+                "leverage": most // 2 if coin in FEW else most, "funding_pnl": 0.0,
+                "account_value": float(_value(account)), "account_mode": MODES[number % len(MODES)],
             }  # fmt: skip
 
 
@@ -179,15 +197,43 @@ def _value(account: Account) -> Fraction:
 
 
 def _values(accounts: dict[int, Account]) -> list[dict[str, Any]]:
-    known = {"dex": "hyperliquid", "collateral_token": "USDC", "account_mode": "standard"}
-    return [{**known, "user": user(number), "account_value": float(_value(each))} for number, each in accounts.items()]
+    known = {"dex": "hyperliquid", "collateral_token": "USDC"}
+    return [
+        {
+            **known,
+            "user": user(number),
+            "account_value": float(_value(each)),
+            "account_mode": MODES[number % len(MODES)],
+        }
+        for number, each in accounts.items()
+    ]
+
+
+def _list(size: Size) -> None:
+    """Give the run of the truth lot, tick and margin table of the coins that no profile lists."""
+    at = START.replace(hour=0, minute=0)
+    for coin in set(size.coins) - set(FEW):
+        decimals, rate, most = COINS[coin][1], COINS[coin][4], COINS[coin][5]
+        lot = 10.0**-decimals
+        units = {
+            "ts": at,
+            "tick_px": 10.0 ** -(6 - decimals),
+            "lot_base": lot,
+            "contract_size": 1.0,
+            "quantity_min": lot,
+        }
+        tier = {"ts": at, "tier": 0, "notional_floor": 0.0, "notional_cap": None, "maintenance_frac": float(rate),
+                "max_leverage": float(most)}  # fmt: skip
+        for series, row in (("limits", units), ("leverage_tiers", tier)):
+            frame = pl.DataFrame([row], schema=schema_of(series))
+            write_day(frame, Place("hyperliquid", f"{coin.upper()}/USDC:USDC", series), at.date())
 
 
 def _trade(rng: np.random.Generator, accounts: dict[int, Account], size: Size) -> list[dict[str, Any]]:
     """Let cross accounts trade with each other until the crash, and return both rows of each trade."""
     rows, crossed = [], [number for number, account in accounts.items() if not account.isolated]
     for number in range(size.trades):
-        coin = list(COINS)[int(rng.integers(len(COINS)))]
+        coin = size.coins[int(rng.integers(len(size.coins)))]
         px = exact(round(COINS[coin][0] * float(rng.uniform(0.995, 1.005)), COINS[coin][2]))
         buyer, seller = (crossed[at] for at in rng.choice(len(crossed), 2, replace=False).tolist())
         lots = max(int(float(np.exp(rng.normal(7, 1.2))) / float(px) * 10 ** COINS[coin][1]), 1)
@@ -262,10 +308,11 @@ def _book(accounts: dict[int, Account]) -> pl.DataFrame:
             margin = account.own[coin] if isolated else left
             left -= margin
             rows.append({
-                "account": user(number), "symbol": coin, "side": "long" if held.lots > 0 else "short",
+                "account": user(number), "symbol": coin.upper(), "side": "long" if held.lots > 0 else "short",
                 "quantity_base": float(base(coin, abs(held.lots))), "entry_px": float(held.entry),
                 "collateral_usd": float(round(margin * 10**6)) / 1e6,
-                "margin_mode": "isolated" if isolated else "cross", "name": user(number),
+                "margin_mode": "isolated" if isolated else "cross", "cohort": MODES[number % len(MODES)] or "standard",
+                "name": user(number),
             })  # fmt: skip
     return pl.DataFrame(rows)
 
@@ -279,7 +326,7 @@ def _forced(run: Run) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     moves += [(row["ts"], 1, row) for row in run.adl_fills.iter_rows(named=True)]
     forced, adl = [], []
     for number, (ts, kind, row) in enumerate(sorted(moves, key=lambda move: move[:2]), 10_000_000):
-        coin, long = row["symbol"].partition("/")[0], row["side"] == "long"
+        coin, long = SPELT[row["symbol"].partition("/")[0]], row["side"] == "long"
         who, held = names[row["account_id"]], left[row["position_id"]]
         parts = [("adl", row["lots"], row["close_px"])] if kind else [
             ("market", row["book_lots"], row["book_px"]), ("backstop", row["takeover_lots"], row["bankruptcy_px"]),
