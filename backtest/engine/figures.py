@@ -29,8 +29,8 @@ class Figures:
         """Return positions as they are now."""
         held, cash = ledger.lots[rows], ledger.cash[rows].astype(np.float64)
         lots = held.astype(np.float64)
-        if ledger.funded:
-            cash += lots * (ledger.settled[rows] * (side / MILLIONTH))
+        if ledger.funded and (at := ledger.has_settled[rows].nonzero()[0]).size:
+            cash[at] += lots[at] * (ledger.settled[rows][at] * (side / MILLIONTH))
         return Figures(held=held, lots=lots, entry_value=ledger.entry_value[rows].astype(np.float64), cash=cash)
 
     def piece(self, which: slice) -> Figures:
@@ -58,7 +58,9 @@ def is_delicate(equity: Floats, value: Floats) -> Bools:
     >>> is_delicate(np.array([1e6, 2e6, 2e6]), np.array([1e9, 9e11, 2e12])).tolist()
     [True, False, True]
     """
-    delicate: Bools = equity < value * DELICATE + QUANTA_PER_USD
+    least = value * DELICATE
+    least += QUANTA_PER_USD
+    delicate: Bools = equity < least
     return delicate
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from backtest.engine.columns import present
-from backtest.engine.owners import EachPool, Owner, Party, Rows, by_symbol, code_of, cut_entry_values
+from backtest.engine.owners import EachPool, Owner, Party, Rows, by_symbol, code_of, cut_entry_values, funding_due
 from backtest.engine.records import (
     CAUSES,
     FUND,
@@ -27,7 +27,7 @@ from backtest.engine.records import (
 )
 from backtest.engine.world import LONG, SHORT, World
 from backtest.errors import ConservationError
-from backtest.mechanics.exact import MILLIONTH, Ints, exact_sum
+from backtest.mechanics.exact import MILLIONTH, Bools, Ints, exact_sum
 from backtest.mechanics.fund import PoolRule, net_entries
 
 _NO_LOTS: Ints = np.zeros(0, dtype=np.int64)
@@ -38,10 +38,10 @@ class Ledger:
     """Cash, lots and entry values of every owner, valued at ``marks``.
 
     ``cash``, ``lots`` (unsigned) and ``entry_value`` are the accounts', by book row; ``settled`` is the funding index
-    at which each position last settled, ``index`` the present one by symbol, in 1e-6 quanta per lot; ``funded``: any
-    funding has moved an index. ``values`` are those of a lot of each symbol at its mark; ``marked`` counts how often
-    marks moved. ``accounts_cash`` and ``accounts_lots`` are totals, kept move by move. ``caches`` are called with the
-    rows that each move changed.
+    at which each position last settled (``has_settled``: whether it has), ``index`` the present one by symbol, in 1e-6
+    quanta per lot; ``funded``: any funding has moved an index. ``values`` are those of a lot of each symbol at its
+    mark; ``marked`` counts how often marks moved. ``accounts_cash`` and ``accounts_lots`` are totals, kept move by
+    move. ``caches`` are called with the rows that each move changed.
     """
 
     def __init__(self, world: World, record: Record) -> None:
@@ -52,6 +52,7 @@ class Ledger:
         self.entry_value: Ints = book.entry_value.copy()
         self.cash: Ints = book.collateral - world.position_signs * book.entry_value
         self.settled: Ints = np.zeros(len(book), dtype=np.int64)
+        self.has_settled: Bools = np.zeros(len(book), dtype=bool)
         self.index, self.funded = [0] * count, False
         self.accounts_cash = exact_sum(self.cash)
         signed = book.side * book.lots
@@ -214,34 +215,34 @@ class Ledger:
         self.index[symbol] += change
         self.funded = True
 
-    def unsettled(self, rows: Ints) -> Ints:
-        """Return the unsettled funding of positions in quanta: floor(signed lots x index change / 1e6)."""
-        signed = self.world.book.side[rows] * self.lots[rows]
-        if len(self.index) == 1:
-            change = self.index[0] - self.settled[rows]
-        else:
-            change = np.asarray(self.index, dtype=np.int64)[self.world.book.symbol[rows]] - self.settled[rows]
-        if len(rows) > 64 and (change == change[0]).all():  # division by one number is several times faster
-            part, remainder = divmod(int(change[0]), MILLIONTH)
-            return signed * part + signed * remainder // MILLIONTH
-        whole = change // MILLIONTH  # twice floor division by one number is faster than divmod
-        due: Ints = signed * whole + signed * (change - whole * MILLIONTH) // MILLIONTH
-        return due
+    def unsettled(self, rows: Ints, signed: Ints | None = None) -> Ints:
+        """Return the unsettled funding of positions in quanta: floor(signed lots x index change / 1e6).
 
-    def settled_cash(self, rows: Ints) -> Ints:
-        """Return the cash of positions less their unsettled funding."""
-        return self.cash[rows] - self.unsettled(rows) if self.funded else self.cash[rows]
+        ``signed``: their lots by side, where these are at hand.
+        """
+        if signed is None:
+            signed = self.world.book.side[rows] * self.lots[rows]
+        if len(self.index) == 1:  # mostly all have settled at no index yet
+            due, at = funding_due(signed, self.index[0]), self.has_settled[rows].nonzero()[0]
+            if at.size:
+                due[at] = funding_due(signed[at], self.index[0] - self.settled[rows[at]])
+            return due
+        return funding_due(signed, np.array(self.index)[self.world.book.symbol[rows]] - self.settled[rows])
+
+    def settled_cash(self, rows: Ints, signed: Ints | None = None) -> Ints:
+        """Return the cash of positions less their unsettled funding; ``signed`` as in ``unsettled``."""
+        return self.cash[rows] - self.unsettled(rows, signed) if self.funded else self.cash[rows]
 
     def settle(self, rows: Ints) -> None:
         """Settle the funding of positions; ``rounding`` takes the other side."""
         if not self.funded:
             return
-        due = self.unsettled(rows)
-        self.settled[rows] = np.asarray(self.index, dtype=np.int64)[self.world.book.symbol[rows]]
+        due, symbol = self.unsettled(rows), 0 if len(self.index) == 1 else self.world.book.symbol[rows]
+        self.settled[rows], self.has_settled[rows] = np.array(self.index)[symbol], True
         paying = due.nonzero()[0]
         if paying.size:
-            rows, due = rows[paying], due[paying]
-            self.move("funding", symbol=self.world.book.symbol[rows], taker=Rows(rows), giver=self.rounding, cash=-due)
+            rows, due, symbol = rows[paying], due[paying], 0 if isinstance(symbol, int) else symbol[paying]
+            self.move("funding", symbol=symbol, taker=Rows(rows), giver=self.rounding, cash=-due)
 
     def settle_owner(self, owner: Owner, symbol: int) -> None:
         """Settle the funding of fund, vault or market in one symbol."""
@@ -336,7 +337,7 @@ class Ledger:
             raise ConservationError(f"{at}: lots of {self.world.symbols[symbol]} sum to {totals[symbol]}, not 0")
         if not full:
             return
-        if excess := exact_sum(self.cash) - self.accounts_cash:
+        if excess := int(self.cash.sum()) - self.accounts_cash:  # money is within 2**62: no sum wraps
             raise ConservationError(f"{at}: owner accounts holds {excess} quanta more than its total")
         for symbol, name in enumerate(self.world.symbols):
             held = {side: int(self.lots[self.world.blocks[symbol, side]].sum()) for side in (LONG, SHORT)}

@@ -148,4 +148,4 @@ def ladder_of(ledger: Ledger, prices: Prices, symbol: int, side: int) -> Ladder 
     """Return the ladder of a symbol and side that its margin schedule needs."""
     if steps_up(ledger.world.tiers[symbol]):
         return SteppedLadder(ledger, symbol, side, prices.reachable(symbol))
-    return Ladder(ledger, symbol, side)
+    return Ladder(ledger, symbol, side, prices.reachable(symbol))

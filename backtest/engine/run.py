@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from backtest.engine import potential
-from backtest.engine.acts.vaults import first_below
+from backtest.engine.acts.vaults import first_below, first_change
 from backtest.engine.detect.accounts import CrossAccounts
 from backtest.engine.detect.nearest import exact_bounds, known_bounds
 from backtest.engine.ledger import Ledger
 from backtest.engine.prices import Prices
-from backtest.engine.records import Record
+from backtest.engine.records import VAULT, Record
 from backtest.engine.replay import Replay
 from backtest.engine.step import FULL_CHECK_EVERY, step
 from backtest.engine.world import World
@@ -35,9 +35,9 @@ class Outcome:
 def simulate(world: World, progress: Progress | None = None, *, ahead: bool = True) -> Outcome:
     """Replay a world to its end.
 
-    Steps at which no breach can be reached, no funding and no exit is due, no fund holds inventory and no vault that
-    does falls below its bound change nothing but marks; they are passed over. Every executed step is checked for
-    conservation, and all arrays are recomputed at the start, at the end and every 256 steps.
+    Steps at which no breach can be reached, no funding and no exit is due, and no fund or vault that holds inventory
+    reaches one of its bounds or trades change nothing but marks; they are passed over. Every executed step is checked
+    for conservation, and all arrays are recomputed at the start, at the end and every 256 steps.
 
     Parameters
     ----------
@@ -92,9 +92,11 @@ def _next(replay: Replay, number: int) -> int:
     """Return the next step that must be run, ``steps + 1`` if none."""
     world, ledger = replay.world, replay.ledger
     last = world.steps + 1
-    holding = [vault for vault in ledger.vaults if vault.holds]
-    if number >= last or any(fund.holds for fund in ledger.funds) or (holding and world.feedback is not None):
+    holding = [pool for pool in ledger.pools() if pool.holds]
+    if number >= last or (holding and world.feedback is not None):
         return number
+    if replay.monitor.trigger is not None and any(fund.holds for fund in ledger.funds):
+        return number  # a drawdown changes with every price
     if holding:  # quiet steps count up to the unwinding
         last = min(last, max(number, replay.step + world.rules.quiet_steps - replay.quiet))
         if last == number:
@@ -105,8 +107,8 @@ def _next(replay: Replay, number: int) -> int:
     if expiry is not None:  # a peak leaves the window of a fund's drawdown
         due = min(due, max(number, 1 + int(np.searchsorted(world.moments[1:], expiry, side="right"))))
     due = _first_isolated(replay, number, due)
-    for vault in holding:
-        due = first_below(replay, vault, number, due)
+    for pool in holding:
+        due = (first_below if pool.code == VAULT else first_change)(replay, pool, number, due)
     return due if replay.bounds is None else replay.bounds.first(number, due)
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from backtest.engine.columns import present
 from backtest.mechanics.contract import Contract
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.feedback import Feedback
@@ -73,7 +74,7 @@ class Positions:
     def opposite(self) -> Ints | None:
         """Return for each row the row of its account on the other side of the symbol, or -1; None if all are alone."""
         found = []
-        for symbol in np.unique(self.symbol).tolist():
+        for symbol in present(self.symbol):
             long, short = self.block(symbol, LONG), self.block(symbol, SHORT)
             ours, theirs = self.account[long], self.account[short]
             if not ours.size or not theirs.size or ours[-1] < theirs[0] or theirs[-1] < ours[0]:

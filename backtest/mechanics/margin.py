@@ -74,7 +74,12 @@ def tier_of(notional: Ints, tiers: Tiers) -> Ints:
     """Return the index of the tier each notional falls in; floors are inclusive."""
     if len(tiers) == 1:
         return np.zeros(notional.shape, dtype=np.int64)
-    tier: Ints = tiers.floors.searchsorted(notional, side="right") - 1
+    tier: Ints = np.zeros(notional.shape, dtype=np.int64)
+    for floor in tiers.floors[1:].tolist():
+        above = notional >= floor
+        if not above.any():
+            break
+        tier += above
     return tier
 
 
@@ -213,18 +218,18 @@ def breach_estimate(cash: Ints, signed_lots: Ints, q: int, tiers: Tiers) -> tupl
 
 
 def _estimate(cash: Ints, signed_lots: Ints, q: float, tiers: Tiers) -> tuple[Floats, Ints]:
-    side = np.where(signed_lots > 0, 1, -1)
-    each = signed_lots * q
-    best = np.full(len(cash), -np.inf)
+    up, money = signed_lots > 0, cash.astype(np.float64)
+    alike = bool(up.all()) or not up.any()
     tier = np.zeros(len(cash), dtype=np.int64)
+    least: Floats = np.full(len(cash), np.inf)  # less cash per lot is an earlier breach on either side
+    for k, (rate, deduction) in enumerate(zip(tiers.rates_e9.tolist(), tiers.deductions.tolist(), strict=True)):
+        long, short = 1.0 / (1.0 - rate / RATE_ONE), 1.0 / (1.0 + rate / RATE_ONE)
+        line = money + deduction
+        line *= (long if up[:1].all() else short) if alike else np.where(up, long, short)
+        np.putmask(tier, line < least, k)
+        np.minimum(least, line, out=least)
     with np.errstate(divide="ignore", invalid="ignore"):
-        for k, (rate, deduction) in enumerate(zip(tiers.rates_e9.tolist(), tiers.deductions.tolist(), strict=True)):
-            mark = -(cash + float(deduction)) / (each * (1.0 - side * (rate / RATE_ONE)))
-            danger = side * mark  # larger is earlier on either side
-            earlier = danger > best
-            best[earlier] = danger[earlier]
-            tier[earlier] = k
-    return side * best, tier
+        return -least / (signed_lots * q), tier
 
 
 def breach_mark(
@@ -255,10 +260,10 @@ def breach_mark(
     long = signed_lots * contract.value_sign > 0
     loss = np.where(long, -1, 1)  # the direction in which equity falls
     marks = np.rint(np.fmin(np.fmax(estimate, 1.0), HIGHEST)).astype(np.int64)
-    around = np.minimum(marks + np.array([[-1], [0], [1]]), HIGHEST)
-    below, at, above = in_breach(cash, signed_lots, around, contract, tiers, inclusive)
-    far = (below == above).nonzero()[0]
-    found: Ints = np.where(at, marks, marks + loss)  # mostly the state changes at the estimate or beside it
+    at = in_breach(cash, signed_lots, marks, contract, tiers, inclusive)
+    beside = np.where(at, marks - loss, marks + loss)  # where the state mostly changes
+    far = (in_breach(cash, signed_lots, np.minimum(beside, HIGHEST), contract, tiers, inclusive) == at).nonzero()[0]
+    found: Ints = np.where(at, marks, beside)
     if far.size:
         found[far] = _search(marks[far], cash[far], signed_lots[far], loss[far], contract, tiers, inclusive)
     found[long & (found <= 0)] = NEVER_LONG

@@ -1,7 +1,8 @@
-"""Print speed and memory, as ratios measured in one run: ``python -m tests.bench [--large | --fetch]``."""
+"""Print speed and memory, as ratios measured in one run: ``python -m tests.bench [--help]``."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import resource
@@ -190,15 +191,25 @@ def _number(text: str) -> float:
     return float(text.replace(",", ""))
 
 
+def arguments() -> argparse.Namespace:
+    """Return what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").partition(":")[0] + ".")
+    parser.add_argument("--engine-only", action="store_true", help="leave out the command line and the README's replay")
+    parser.add_argument("--large", action="store_true", help="time 10,000,000 positions too")
+    parser.add_argument("--fetch", action="store_true", help="time what fills and reads the lake, and nothing else")
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
-    if "--fetch" in sys.argv:
+    asked = arguments()
+    if asked.fetch:
         fetch()
         sys.exit()
-    if "--engine-only" not in sys.argv:
+    if not asked.engine_only:
         command_line()
     feedback(1_000_000)
     million = engine(1_000_000)
-    if "--large" in sys.argv:
+    if asked.large:
         print(f"  ratio to 1,000,000 positions        {engine(10_000_000) / million:6.2f}   (limit 12)")
     everything(1_000_000)
     for module in ("accounts", "policies"):

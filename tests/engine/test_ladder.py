@@ -208,7 +208,7 @@ def rescan_agrees(world: World, pick: Random, *, stepped: bool = False) -> int:
 
 def touch(ledger: Ledger, ladders: Mapping[int, Ladder | SteppedLadder], rows: Ints) -> None:
     """Change cash and half of the lots of some positions, as ADL does."""
-    ledger.settled[rows] = ledger.index[0]
+    ledger.settled[rows], ledger.has_settled[rows] = ledger.index[0], True
     ledger.cash[rows] += ledger.world.book.side[rows] * (ledger.lots[rows] // 2) * 10**6 * Q
     ledger.lots[rows] -= ledger.lots[rows] // 2
     for side, rungs in ladders.items():

@@ -122,7 +122,7 @@ def test_ethereal_looks_at_profit_only_where_leverage_is_equal_to_the_last_digit
 
 def test_where_venues_share_an_expression_they_share_the_function() -> None:
     for one, other in (("bitmex", "htx"), ("binance", "aevo"), ("okx", "bybit_effective")):
-        assert rule_of(one).exact is rule_of(other).exact
+        assert rule_of(one).ratio is rule_of(other).ratio
         assert rule_of(one).approximate is rule_of(other).approximate
         assert rule_of(one).source != rule_of(other).source
 

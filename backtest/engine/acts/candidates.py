@@ -65,7 +65,8 @@ class CandidateReader:
         value: Any = lots * self.value_per_lot
         per_lot = self.sign * self.value_per_lot - self.side * (self.ledger.index[self.symbol] / MILLIONTH)
         entry_value: Any = figures.entry_value
-        equity: Any = figures.cash + lots * per_lot
+        equity: Any = lots * per_lot
+        equity += figures.cash
         found = self._candidates(figures.held, entry_value, value, equity)
         found = found if self.accounts is None else self.accounts.near(rows, found)
         delicate = np.flatnonzero(is_delicate(equity, value) & (lots > 0))
@@ -79,7 +80,7 @@ class CandidateReader:
             lots=lots,
             entry_value=entry_value,
             value=value,
-            pnl=self.sign * (value - entry_value),
+            pnl=value - entry_value if self.sign > 0 else entry_value - value,
             equity=equity,
             tiers=self.tiers,
         )

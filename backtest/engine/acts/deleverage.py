@@ -14,7 +14,7 @@ from backtest.engine.records import ACCOUNT, Breaches, UnmatchedRow
 from backtest.engine.replay import Replay
 from backtest.engine.world import LONG, SHORT
 from backtest.mechanics.adl.close_price import EXHAUSTION
-from backtest.mechanics.adl.matching import Claims, Matches
+from backtest.mechanics.adl.matching import Amounts, Claims, Matches
 from backtest.mechanics.exact import Ints
 
 
@@ -30,7 +30,7 @@ def bankrupts(replay: Replay, breaches: Breaches) -> None:
 
 
 def allocate(
-    replay: Replay, wave: Wave, *, lots: list[int], bankruptcy_values: list[int], gain: int | None = None
+    replay: Replay, wave: Wave, *, lots: Amounts, bankruptcy_values: Amounts, gain: int | None = None
 ) -> Matches:
     """Let the candidates of a wave pay for lots, by the run's allocation.
 
@@ -59,9 +59,7 @@ def _wave_of_bankrupts(replay: Replay, breaches: Breaches, at: Ints, symbol: int
     own = _against_own_accounts(replay, breaches, at, symbol)
     wave = waves.open_wave(replay, symbol, side, ACCOUNT, wanted)
     at = at[breaches.lots_left[at] > 0]
-    out = allocate(
-        replay, wave, lots=breaches.lots_left[at].tolist(), bankruptcy_values=breaches.value_left[at].tolist()
-    )
+    out = allocate(replay, wave, lots=breaches.lots_left[at], bankruptcy_values=breaches.value_left[at])
     watched = waves.places(replay, wave)
     closed = _close(
         replay,

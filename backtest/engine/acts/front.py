@@ -106,17 +106,20 @@ class Front:
         self.low, self.high = int(value * (1 - down)), min(int(value * (1 + up)), self.highest)
         worst = self.low if self.sign > 0 else self.high
         self.least_per_lot = self._equity_per_lot(worst) - FUNDING * value
-        self.held, count = self.ledger.lots[self.block].copy(), self.block.stop - self.block.start
-        bounds: Floats = np.empty(count)
-        for first in range(0, count, CHUNK):
-            piece = slice(first, min(first + CHUNK, count))
-            rows = slice(piece.start + self.block.start, piece.stop + self.block.start)
-            figures = Figures.of(self.ledger, rows, self.side)
-            bounds[piece] = self._scores(figures, self.low, self.high, self.least_per_lot)
+        count = self.block.stop - self.block.start
+        if not len(self.held):
+            self.held, self.outside = np.empty(count, dtype=np.int64), np.empty(count, dtype=bool)
+        self.held[:] = self.ledger.lots[self.block]
         self.bound = self._cut(wanted)
-        self.inside = np.flatnonzero(bounds > self.bound)
+        found = []
+        for first in range(0, count, CHUNK):
+            rows = slice(first + self.block.start, min(first + CHUNK, count) + self.block.start)
+            figures = Figures.of(self.ledger, rows, self.side)
+            bounds = self._scores(figures, self.low, self.high, self.least_per_lot)
+            found.append(first + np.flatnonzero(bounds > self.bound))
+        self.inside = np.concatenate(found)
         self.figures = self._figures(self.inside)
-        self.outside = self.held > 0
+        np.greater(self.held, 0, out=self.outside)
         self.outside[self.inside] = False
         self.others = int(np.count_nonzero(self.outside))
         self.others_lots = int(self.held.sum()) - int(self.held[self.inside].sum())
@@ -127,14 +130,17 @@ class Front:
         ``least_per_lot`` is the least of what a lot adds to equity. Closed positions have -inf.
         """
         lots, entry_value, tiers = figures.lots, figures.entry_value, self.ledger.world.tiers[self.symbol]
-        value, equity = lots * high, figures.cash + lots * least_per_lot
-        pnl = self.sign * ((value if self.sign > 0 else lots * low) - entry_value)
+        value, equity = lots * high, lots * least_per_lot
+        equity += figures.cash
+        pnl = value - entry_value if self.sign > 0 else entry_value - lots * low
         columns: Any = (self.side, figures.held, entry_value, value, pnl, equity, tiers)
         with np.errstate(divide="ignore", invalid="ignore"):  # closed positions hold nothing
             scores = self.rule.approximate(Candidates(*columns))
-        out = np.fmax(scores, 0.0)  # scores of losers are at most 0, or monotonic as those of winners
-        out[is_delicate(equity, value) | np.isnan(scores)] = np.inf
-        out[figures.held == 0] = -np.inf
+        out: Floats = np.maximum(scores, 0.0)  # scores of losers are at most 0, or monotonic as those of winners
+        unknown = is_delicate(equity, value)
+        unknown |= np.isnan(out)
+        np.putmask(out, unknown, np.inf)
+        np.putmask(out, figures.held == 0, -np.inf)
         return out
 
     def _cut(self, wanted: int) -> float:

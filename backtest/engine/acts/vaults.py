@@ -65,20 +65,48 @@ def first_below(replay: Replay, vault: Owner, number: int, stop: int) -> int:
 
     Prices must be those of the tape: known to the end.
     """
-    world, ledger, rule = replay.world, replay.ledger, replay.world.rules.vault
+    world, rule = replay.world, replay.world.rules.vault
     if number >= stop:
         return stop
-    excess = np.full(stop - number, vault.cash, dtype=np.int64)
-    for k, lots in enumerate(vault.lots):
-        if not lots:
-            continue
-        values = world.contracts[k].values_per_lot(replay.prices.mark[k, number - 1 : stop - 1])
-        excess += int(world.value_signs[k]) * lots * values - ledger.owner_unsettled(vault, k)
-        if rule is not None and rule.keeps_margin:
-            excess -= maintenance(abs(lots) * values, world.tiers[k])
-    below = excess < 0
-    first = int(below.argmax())
-    return number + first if below[first] else stop
+    excess = equities(replay, vault, number, stop)
+    if rule is not None and rule.keeps_margin:
+        for k, lots in enumerate(vault.lots):
+            if lots:
+                values = world.contracts[k].values_per_lot(replay.prices.mark[k, number - 1 : stop - 1])
+                excess -= maintenance(abs(lots) * values, world.tiers[k])
+    return _first(excess < 0, number, stop)
+
+
+def first_change(replay: Replay, fund: Owner, number: int, stop: int) -> int:
+    """Return the first step in [number, stop) at which a fund sends inventory to ADL or turns empty, or ceases to be.
+
+    ``stop`` if none does while nothing moves. No drawdown is looked at, and prices must be those of the tape.
+    """
+    rules = replay.world.rules
+    if number >= stop:
+        return stop
+    equity = equities(replay, fund, number, stop)
+    changes = (equity <= 0) != replay.monitor.empty[fund.number]
+    if rules.inventory_adl == "below_floor":
+        changes |= equity < rules.fund_floor
+    return _first(changes, number, stop)
+
+
+def equities(replay: Replay, pool: Owner, number: int, stop: int) -> Ints:
+    """Return the equity of a pool at the end of each step in [number, stop) if nothing moves."""
+    world, ledger = replay.world, replay.ledger
+    equity = np.full(stop - number, pool.cash, dtype=np.int64)
+    for k, lots in enumerate(pool.lots):
+        if lots:
+            values = world.contracts[k].values_per_lot(replay.prices.mark[k, number - 1 : stop - 1])
+            equity += int(world.value_signs[k]) * lots * values - ledger.owner_unsettled(pool, k)
+    return equity
+
+
+def _first(found: Bools, number: int, stop: int) -> int:
+    """Return the step of the first that is true, ``stop`` if none."""
+    first = int(found.argmax())
+    return number + first if found[first] else stop
 
 
 def _margins(replay: Replay, vault: Owner) -> Ints:

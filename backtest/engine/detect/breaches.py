@@ -25,7 +25,7 @@ def find(replay: Replay) -> Breaches:
         if rows.size:
             length = 1 if jump else max(abs(ends[symbol] - starts[symbol]), 1)
             passed = np.zeros_like(marks) if jump else np.abs(marks - starts[symbol])
-            found.append(_isolated(replay, symbol, rows, marks, passed, length))
+            found.append(_isolated(replay, symbol, side, rows, marks, passed, length))
     replay.in_segment = np.sort(np.concatenate([NO_ROWS, *(part.row for part in found)]))
     if replay.accounts is not None:
         found += cross.find(replay)
@@ -47,11 +47,13 @@ def find_again(replay: Replay, before: Breaches) -> Breaches:
     return breaches_of(replay.world, replay.record, replay.ledger.lots, found)
 
 
-def _isolated(replay: Replay, symbol: int, rows: Ints, marks: Ints, passed: Ints, length: int) -> Crossing:
-    """Return what detection fixes of isolated positions of one symbol."""
+def _isolated(replay: Replay, symbol: int, side: int, rows: Ints, marks: Ints, passed: Ints, length: int) -> Crossing:
+    """Return what detection fixes of isolated positions of one symbol and side."""
     ledger, world = replay.ledger, replay.world
-    value = ledger.lots[rows] * world.contracts[symbol].values_per_lot(marks)
-    cash, sign, tiers = ledger.settled_cash(rows), world.position_signs[rows], world.tiers[symbol]
+    lots, tiers = ledger.lots[rows], world.tiers[symbol]
+    value = lots * world.contracts[symbol].values_per_lot(marks)
+    cash, sign = ledger.settled_cash(rows, side * lots), side * world.contracts[symbol].value_sign
+    notional = tiers.notional(value, ledger.entry_value[rows]) if tiers.on_entry else value
     return Crossing(
         row=rows,
         mark=marks,
@@ -59,6 +61,6 @@ def _isolated(replay: Replay, symbol: int, rows: Ints, marks: Ints, passed: Ints
         length=np.full(len(rows), length, dtype=np.int64),
         bankruptcy_value=-sign * cash,
         equity=cash + sign * value,
-        maintenance=maintenance(tiers.notional(value, ledger.entry_value[rows]), tiers),
+        maintenance=maintenance(notional, tiers),
         other_maintenance=np.zeros(len(rows), dtype=np.int64),
     )

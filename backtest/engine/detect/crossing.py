@@ -10,7 +10,7 @@ import numpy as np
 
 from backtest.engine.records import Breaches, Record
 from backtest.engine.world import World
-from backtest.mechanics.exact import Ints
+from backtest.mechanics.exact import LIMIT, Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +64,29 @@ def crossing_order(passed: Ints, length: Ints, symbol: Ints, account: Ints, side
     return np.lexsort((-side, account, symbol, fraction))
 
 
+def _order_by_row(found: Crossing, symbol: Ints, side: Ints, rows: int) -> Ints | None:
+    """Return the crossing order by one sort of whole numbers; None where the row does not decide between two alike.
+
+    Rows ascend by symbol, side and account: where all are of one side, that is the order of symbol and account.
+    """
+    if not (side[1:] == side[:-1]).all() or not (found.length[1:] == found.length[:-1]).all():
+        return None
+    if int(found.passed.max(initial=0)) >= LIMIT // max(rows, 1):
+        return None
+    return (found.passed * rows + found.row).argsort()
+
+
 def breaches_of(world: World, record: Record, lots: Ints, parts: Sequence[Crossing]) -> Breaches:
     """Return breaches in crossing order, numbered; ``lots`` are those of all positions."""
     if not parts:
         return NO_BREACHES
     book, found = world.book, Crossing.joined(parts)
     rows = found.row
-    found = found.chosen(
-        crossing_order(found.passed, found.length, book.symbol[rows], book.account[rows], book.side[rows])
-    )
+    symbol, side = book.symbol[rows], book.side[rows]
+    order = _order_by_row(found, symbol, side, len(book))
+    if order is None:
+        order = crossing_order(found.passed, found.length, symbol, book.account[rows], side)
+    found = found.chosen(order)
     rows, count = found.row, len(rows)
     serial = np.arange(record.serial, record.serial + count)
     record.serial += count
@@ -81,17 +95,17 @@ def breaches_of(world: World, record: Record, lots: Ints, parts: Sequence[Crossi
         round=np.full(count, record.round),
         serial=serial,
         row=rows,
-        symbol=book.symbol[rows],
-        side=book.side[rows],
+        symbol=symbol[order],
+        side=side[order],
         value_sign=world.position_signs[rows],
         mark=found.mark,
         passed=found.passed,
         length=found.length,
-        lots=lots[rows],
+        lots=(held := lots[rows]),
         bankruptcy_value=found.bankruptcy_value,
         equity=found.equity,
         maintenance=found.maintenance,
         other_maintenance=found.other_maintenance,
-        lots_left=lots[rows].copy(),
+        lots_left=held.copy(),
         value_left=found.bankruptcy_value.copy(),
     )

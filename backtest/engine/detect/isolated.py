@@ -22,12 +22,13 @@ import numpy as np
 from backtest.engine.columns import among
 from backtest.engine.ledger import Ledger
 from backtest.mechanics.exact import MILLIONTH, RATE_ONE, Bools, Floats, Ints
-from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, breach_estimate, breach_mark, breach_test, no_maintenance
+from backtest.mechanics.margin import CHUNK, NEVER_LONG, NEVER_SHORT, breach_mark, breach_test, no_maintenance
 
 MAX_EXTRAS = 4096
 MAX_SORTINGS = 8  # of the short list into levels of its own, before all positions are sorted again
 FIRST_LOOK = 16  # levels looked at together, then four times as many
 MAX_DRIFT = 1e-3  # of the mark; beyond it the levels are sorted anew
+BEYOND = 0.01  # of the marks that can be walked: how far beyond them levels are asked for
 Key = TypeVar("Key", float, Floats)
 NOBODY: Ints = np.empty(0, dtype=np.int64)
 ROUNDING = 5.0  # quanta per lot: maintenance rounds up, deductions and funding (now, when sorted) down, value to half
@@ -61,9 +62,13 @@ def open_isolated(ledger: Ledger, block: slice) -> Ints:
 
 
 class Ladder:
-    """The breach levels of one symbol and side."""
+    """The breach levels of one symbol and side.
 
-    def __init__(self, ledger: Ledger, symbol: int, side: int) -> None:
+    ``reach`` holds the least and the highest mark that can be walked at all (None: any); positions that breach only
+    beyond it, and beyond what funding may move it by before all are sorted anew, have no level.
+    """
+
+    def __init__(self, ledger: Ledger, symbol: int, side: int, reach: tuple[int, int] | None = None) -> None:
         world = ledger.world
         self.ledger, self.symbol, self.side = ledger, symbol, side
         self.block = world.blocks[symbol, side]
@@ -72,6 +77,7 @@ class Ladder:
         self.schedule = world.tiers[symbol]
         self.tiers = no_maintenance() if self.schedule.on_entry else self.schedule  # that follow the mark
         self.inclusive = world.rules.inclusive
+        self.worst = self._worst(reach)
         self.sorting: Ints = np.zeros(self.block.stop - self.block.start, dtype=np.int8)  # 0: decided one by one
         self.sortings = 0
         self.extras: Ints = np.empty(0, dtype=np.int64)
@@ -89,7 +95,21 @@ class Ladder:
         self.built_at = self.ledger.index[self.symbol]
         self.groups, self.sortings = [], 0
         self.sorting[:] = 0
-        self._sort(open_isolated(self.ledger, self.block))
+        rows = open_isolated(self.ledger, self.block)
+        if self.worst is not None:
+            lots = self.ledger.lots[rows]
+            rows = rows[self._cash(rows, lots) <= self.worst * lots]
+        self._sort(rows)
+
+    def _worst(self, reach: tuple[int, int] | None) -> float | None:
+        """Return the cash per lot above which no position breaches within reach, in quanta; None where any may."""
+        if reach is None or (self.tiers.deductions < 0).any():
+            return None
+        marks = reach[0] * (1 - BEYOND), reach[1] * (1 + BEYOND)
+        low, high = (self.contract.value_per_lot_float(mark) for mark in marks)
+        worst, top = (low if self.side > 0 else high), max(low, high)
+        steepest = 1.0 - self.sign * int(self.tiers.rates_e9.max()) / RATE_ONE
+        return -self.sign * worst * steepest + top * (MAX_DRIFT + 1e-9) + ROUNDING
 
     def _sort(self, rows: Ints) -> None:
         """Sort open positions into levels of their own, per tier; where they stood before they no longer count."""
@@ -97,8 +117,9 @@ class Ladder:
         self.sortings += 1
         self.sorting[rows - self.block.start] = self.sortings
         self._set_extras(self.extras[:0])
-        lots, cash = ledger.lots[rows], self._cash(rows)
-        _, tier = breach_estimate(cash, self.sign * lots, 1, self.tiers)
+        lots = ledger.lots[rows]
+        cash = self._cash(rows, lots)
+        tier = self._tiers_of(cash)
         for k in range(len(self.tiers)):
             mine = np.flatnonzero(tier == k) if len(self.tiers) > 1 else np.arange(len(rows))
             if not mine.size:
@@ -108,6 +129,18 @@ class Ladder:
             rate = float(self.tiers.rates_e9[k]) / RATE_ONE
             sorted_rows = rows[mine[order]]
             self.groups.append(Levels(keys[order], sorted_rows, 0, self.sortings, index, rate, *self._slack(k)))
+
+    def _tiers_of(self, cash: Ints) -> Ints:
+        """Return the tier that each position breaches in: the one whose line asks for most cash per lot."""
+        tier: Ints = np.zeros(len(cash), dtype=np.int8)
+        for first in range(0, len(cash) if len(self.tiers) > 1 else 0, CHUNK):  # pieces that stay in cache
+            piece = slice(first, first + CHUNK)
+            least = (cash[piece] + float(self.tiers.deductions[0])) * self.growth[0]
+            for k in range(1, len(self.tiers)):
+                line = (cash[piece] + float(self.tiers.deductions[k])) * self.growth[k]
+                np.putmask(tier[piece], line < least, k)
+                np.minimum(least, line, out=least)
+        return tier
 
     def _slack(self, k: int) -> tuple[float, float]:
         """Return how much faster than the line of tier k a level may move: by tiers in reach, and by any tier."""
@@ -145,7 +178,8 @@ class Ladder:
 
     def bounds(self) -> tuple[int, int]:
         """Return the marks strictly between which no position of the side may breach."""
-        return (self.bound(), NEVER_SHORT) if self.side > 0 else (NEVER_LONG, self.bound())
+        bound = self.bound() if self.nearest is None else self.nearest
+        return (bound, NEVER_SHORT) if self.side > 0 else (NEVER_LONG, bound)
 
     def bound(self) -> int:
         """Return the mark from which on the next position may breach: at or below it for longs, above for shorts."""
@@ -169,6 +203,10 @@ class Ladder:
     def _skip(self, group: Levels) -> None:
         """Pass over the levels in front that no longer count: of closed positions, and of those sorted anew."""
         count, chunk = len(group.rows), FIRST_LOOK
+        if group.at < count:
+            row = int(group.rows[group.at])
+            if self.ledger.lots[row] and self.sorting[row - self.block.start] == group.sorting:
+                return
         while group.at < count:
             rows = group.rows[group.at : group.at + chunk]
             counts = (self.ledger.lots[rows] > 0) & (self.sorting[rows - self.block.start] == group.sorting)
@@ -211,13 +249,14 @@ class Ladder:
         self.extra_marks = self._exact(rows) if rows.size else rows
 
     def _exact(self, rows: Ints, estimate: Floats | None = None) -> Ints:
-        cash = self._cash(rows)
-        signed = self.sign * self.ledger.lots[rows]
+        lots = self.ledger.lots[rows]
+        cash, signed = self._cash(rows, lots), self.sign * lots
         return breach_mark(cash, signed, self.contract, self.tiers, self.inclusive, estimate)
 
-    def _cash(self, rows: Ints) -> Ints:
-        """Return the cash of positions for the breach test."""
-        return breach_test(self.ledger.settled_cash(rows), self.ledger.entry_value[rows], self.schedule).cash
+    def _cash(self, rows: Ints, lots: Ints) -> Ints:
+        """Return the cash of positions with so many lots for the breach test."""
+        cash = self.ledger.settled_cash(rows, self.side * lots)
+        return breach_test(cash, self.ledger.entry_value[rows], self.schedule).cash if self.schedule.on_entry else cash
 
     def ahead(self, mark: int) -> int:
         """Return the lots of positions that are in breach at a mark or before; nothing is taken off."""
@@ -253,25 +292,25 @@ class Ladder:
         for group in self.groups:
             if group.at == len(group.keys) or group.keys[group.at] > (level := self._level(group, worst)):
                 continue
-            found = int(np.searchsorted(group.keys[group.at :], level, side="right"))
-            reach = group.rows[group.at : group.at + found]
-            open_ = (self.ledger.lots[reach] > 0) & (self.sorting[reach - self.block.start] == group.sorting)
-            exact = np.full(found, NEVER_LONG if self.side > 0 else NEVER_SHORT, dtype=np.int64)
-            reached = group.keys[group.at : group.at + found][open_]
-            exact[open_] = self._exact(reach[open_], self.contract.marks_at_values(self._values(group, reached)))
-            hit = open_ & (exact >= worst if self.side > 0 else exact <= worst)
-            stay = open_ & ~hit
+            stop = group.at + int(np.searchsorted(group.keys[group.at :], level, side="right"))
+            reach, keys = group.rows[group.at : stop], group.keys[group.at : stop]
+            counts = (self.ledger.lots[reach] > 0) & (self.sorting[reach - self.block.start] == group.sorting)
+            if not counts.all():
+                reach, keys = reach[counts], keys[counts]
+            exact = self._exact(reach, self.contract.marks_at_values(self._values(group, keys)))
+            hit = self._reached(exact, worst)
+            stay = ~hit
             rows.append(reach[hit])
             marks.append(exact[hit])
-            left = int(stay.sum())
-            group.rows[group.at + found - left : group.at + found] = reach[stay]
-            group.keys[group.at + found - left : group.at + found] = group.keys[group.at : group.at + found][stay]
-            group.at += found - left
+            left = int(np.count_nonzero(stay))
+            group.rows[stop - left : stop], group.keys[stop - left : stop] = reach[stay], keys[stay]
+            group.at = stop - left
         if self.extras.size:
             open_ = self.ledger.lots[self.extras] > 0
-            hit = open_ & (self.extra_marks >= worst if self.side > 0 else self.extra_marks <= worst)
-            rows.append(self.extras[hit])
-            marks.append(self.extra_marks[hit])
+            hit = open_ & self._reached(self.extra_marks, worst)
+            if hit.any():
+                rows.append(self.extras[hit])
+                marks.append(self.extra_marks[hit])
             self.extras, self.extra_marks = self.extras[open_ & ~hit], self.extra_marks[open_ & ~hit]
         if not rows:
             return NOBODY, NOBODY

@@ -11,7 +11,16 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from backtest.mechanics.adl.matching import Claims, Matches, fewest_lots, losses, match, match_at_once, match_pool
+from backtest.mechanics.adl.matching import (
+    Claims,
+    Matches,
+    fewest_lots,
+    listed,
+    losses,
+    match,
+    match_at_once,
+    match_pool,
+)
 from backtest.mechanics.adl.policies import shares
 from backtest.mechanics.adl.policies.shares import Level, Share
 from backtest.mechanics.adl.queue import Queue
@@ -52,12 +61,11 @@ def is_of_user(name: str) -> bool:
 
 def close_by_queue(queue: Queue, claims: Claims, not_reached: int) -> Matches:
     """Close candidates from the front of the queue, making as much of it as is needed."""
-    wanted = sum(claims.lots)
+    wanted = sum(listed(claims.lots))
     reach = wanted // EARLY_STOP if claims.target_gain is not None else wanted
     while True:
         order = queue.prefix(reach, not_reached)
-        lots, equity = queue.top.lots.tolist(), queue.top.equity.tolist()
-        out = (match_pool if claims.pool else match)(claims, lots, equity)
+        out = (match_pool if claims.pool else match)(claims, queue.top.lots, queue.top.equity)
         if len(order) == queue.size or out.reached() + not_reached < len(order):
             return out
         reach = 4 * reach + 1 + sum(int(queue.top.lots[i]) for i in out.skipped)
@@ -86,16 +94,16 @@ def close_by_shares(
     """
     queue.everyone()
     rows, late = queue.top, queue.late[queue.order]
-    wanted = sum(claims.lots)
+    wanted = sum(listed(claims.lots))
     if claims.target_gain is not None:
-        wanted = fewest_lots(claims, wanted, claims.bankruptcy_values[0], wanted, claims.target_gain)
+        wanted = fewest_lots(claims, wanted, int(claims.bankruptcy_values[0]), wanted, claims.target_gain)
     stays = np.ones(len(rows.lots), dtype=bool)
     while True:
         winners = share(rows, stays & ~late, wanted)
         left = wanted - exact_sum(winners)
         pays = winners + share(rows, stays & late, left) if left else winners
         payers = np.flatnonzero(pays)
-        out = match_at_once(claims, pays[payers].tolist())
+        out = match_at_once(claims, pays[payers])
         below_zero = payers[rows.equity[payers] < losses(claims, out, len(payers))]
         if not below_zero.size:
             break

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from backtest.mechanics.exact import Ints, cut_in_turn
 from backtest.mechanics.numeric import np
 
+Amounts = list[int] | Ints
 MANY = 16  # bankrupts in a wave from which matching at once pays
 
 
@@ -32,8 +33,8 @@ class Claims:
         Candidates of the queue that one bankrupt is matched with, closed or skipped; 0 for all.
     """
 
-    lots: list[int]
-    bankruptcy_values: list[int]
+    lots: Amounts
+    bankruptcy_values: Amounts
     value_sign: int
     value_per_lot: int
     close_value_per_lot: int | None
@@ -79,7 +80,7 @@ class Matches:
 _COLUMNS = [column.name for column in fields(Matches) if column.type == "Ints"]
 
 
-def match(claims: Claims, lots: list[int], equity: list[int]) -> Matches:
+def match(claims: Claims, lots: Amounts, equity: Amounts) -> Matches:
     """Match bankrupts in order with candidates in order, by one pointer.
 
     A candidate is closed whole before the next is touched; one whose equity after closing the lots wanted would be
@@ -90,7 +91,7 @@ def match(claims: Claims, lots: list[int], equity: list[int]) -> Matches:
     claims
         Of bankrupts.
     lots, equity
-        Of the candidates in order; both lists are consumed.
+        Of the candidates in order; lists are consumed.
 
     Examples
     --------
@@ -103,15 +104,16 @@ def match(claims: Claims, lots: list[int], equity: list[int]) -> Matches:
     >>> out.place.tolist(), out.lots.tolist(), out.close_value.tolist()
     ([0, 1], [10, 10], [6500, 6500])
     """
-    if len(claims.lots) > MANY and lots and not claims.max_candidates:
+    if len(claims.lots) > MANY and len(lots) and not claims.max_candidates:
         at_once = match_at_once(claims, lots)
         if not _skips(claims, at_once, equity):
             return at_once
+    lots, equity = listed(lots), listed(equity)
     place, size = 0, len(lots)
     slices: list[Slice] = []
     skipped: list[int] = []
     unmatched: list[tuple[int, int, int]] = []
-    for number, (wanted, due) in enumerate(zip(claims.lots, claims.bankruptcy_values, strict=True)):
+    for number, (wanted, due) in enumerate(zip(*map(listed, (claims.lots, claims.bankruptcy_values)), strict=True)):
         visits = claims.max_candidates or size
         while wanted and place < size and visits:
             visits -= 1
@@ -136,13 +138,18 @@ def match(claims: Claims, lots: list[int], equity: list[int]) -> Matches:
     return Matches.of(slices, skipped, unmatched)
 
 
-def _skips(claims: Claims, matches: Matches, equity: list[int]) -> bool:
+def listed(amounts: Amounts) -> list[int]:
+    """Return amounts as a list of whole numbers."""
+    return amounts if isinstance(amounts, list) else amounts.tolist()
+
+
+def _skips(claims: Claims, matches: Matches, equity: Amounts) -> bool:
     """Return whether some slice would leave its candidate below zero."""
     place = matches.place
     loss = np.cumsum(claims.value_sign * (matches.close_value - matches.lots * claims.value_per_lot))
     first = np.searchsorted(place, place)
     before = np.where(first > 0, loss[first - 1], 0)
-    return bool((np.array(equity, dtype=np.int64)[place] < loss - before).any())
+    return bool((np.asarray(equity, dtype=np.int64)[place] < loss - before).any())
 
 
 def losses(claims: Claims, matches: Matches, candidates: int) -> Ints:
@@ -153,7 +160,7 @@ def losses(claims: Claims, matches: Matches, candidates: int) -> Ints:
     return out
 
 
-def match_at_once(claims: Claims, lots: list[int]) -> Matches:
+def match_at_once(claims: Claims, lots: Amounts) -> Matches:
     """Match bankrupts in order with candidates in order, whatever it costs them; candidates hold a lot at least.
 
     Both sides are laid end to end: a slice lies between two neighbouring ends of either.
@@ -165,11 +172,11 @@ def match_at_once(claims: Claims, lots: list[int]) -> Matches:
     >>> out.bankrupt.tolist(), out.place.tolist(), out.lots.tolist(), out.close_value.tolist(), out.unmatched
     ([0, 1, 1], [0, 0, 1], [3, 2, 1], [10, 4, 2], [(1, 1, 3)])
     """
-    if not lots:
-        rows = zip(claims.lots, claims.bankruptcy_values, strict=True)
+    if not len(lots):
+        rows = zip(*map(listed, (claims.lots, claims.bankruptcy_values)), strict=True)
         return Matches.of([], [], [(number, wanted, due) for number, (wanted, due) in enumerate(rows)])
-    wanted, due = (np.array(column, dtype=np.int64) for column in (claims.lots, claims.bankruptcy_values))
-    ends, stops = np.cumsum(wanted), np.cumsum(np.array(lots, dtype=np.int64))
+    wanted, due = (np.asarray(column, dtype=np.int64) for column in (claims.lots, claims.bankruptcy_values))
+    ends, stops = np.cumsum(wanted), np.cumsum(np.asarray(lots, dtype=np.int64))
     total = min(int(ends[-1]), int(stops[-1]))
     cuts = np.sort(np.concatenate([ends, stops]), kind="stable")  # two ascending runs: merged, not sorted
     cuts = cuts[np.diff(cuts, prepend=0) > 0]
@@ -184,11 +191,11 @@ def match_at_once(claims: Claims, lots: list[int]) -> Matches:
     for n in range(int(np.searchsorted(ends, total, side="right")), len(wanted)):
         mine = slice(int(np.searchsorted(number, n)), None)  # of the first one that is left: the last slices
         taken, paid = int(k[mine].sum()), int(part[mine].sum())
-        out.unmatched.append((n, claims.lots[n] - taken, claims.bankruptcy_values[n] - paid))
+        out.unmatched.append((n, int(wanted[n]) - taken, int(due[n]) - paid))
     return out
 
 
-def match_pool(claims: Claims, lots: list[int], equity: list[int]) -> Matches:
+def match_pool(claims: Claims, lots: Amounts, equity: Amounts) -> Matches:
     """Match a pool's inventory of one symbol with candidates in order, up to its target gain.
 
     The last candidate gives the fewest lots that reach the gain; lots without a candidate stay with the pool.
@@ -204,7 +211,8 @@ def match_pool(claims: Claims, lots: list[int], equity: list[int]) -> Matches:
     """
     slices: list[Slice] = []
     skipped: list[int] = []
-    held, due, missing = claims.lots[0], claims.bankruptcy_values[0], claims.target_gain
+    lots, equity = listed(lots), listed(equity)
+    held, due, missing = int(claims.lots[0]), int(claims.bankruptcy_values[0]), claims.target_gain
     for place, most in enumerate(lots):
         if not held or (missing is not None and missing <= 0):
             break

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import chain
 
 from backtest.mechanics.adl.candidates import Candidates
@@ -228,9 +227,11 @@ class Queue:
         assert self.rule is not None
         rows = self.fetch(self._places(ordered[close]))
         like = rows.alike()  # as the one before: so is its score
-        exact: list[Fraction] = []
+        ratios: list[tuple[int, int]] = []
         for k in range(len(close)):
-            exact.append(exact[-1] if like[k] else self.rule.exact(rows, k))
+            ratios.append(ratios[-1] if like[k] else self.rule.ratio(rows, k))
+        bits = 2 * max(below.bit_length() for _, below in ratios)  # unequal ratios differ by more than 2**-bits
+        exact = [(above << bits) // below for above, below in ratios]
         at = 0
         for first, last in runs:
             size = last + 1 - first

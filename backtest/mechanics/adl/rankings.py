@@ -19,7 +19,7 @@ from backtest.mechanics.rule import Rule, declared
 
 Filter = Callable[[Candidates], Floats]
 
-Exact = Callable[[Candidates, int], Fraction]
+Ratio = Callable[[Candidates, int], tuple[int, int]]  # numerator, and a denominator above zero
 
 Whole = Callable[[Candidates, int], int]
 
@@ -33,10 +33,14 @@ class Ranking(Rule):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredRanking(Ranking):
-    """A ranking by score: the float filter over all candidates, and the exact score of one."""
+    """A ranking by score: the float filter over all candidates, and the exact score of one as a ratio."""
 
     approximate: Filter
-    exact: Exact
+    ratio: Ratio
+
+    def exact(self, rows: Candidates, i: int) -> Fraction:
+        """Return the exact score of a candidate."""
+        return Fraction(*self.ratio(rows, i))
 
 
 def _move(rows: Candidates) -> Floats:
@@ -53,10 +57,6 @@ def _value_exact(rows: Candidates, i: int) -> int:
 
 def _equity_exact(rows: Candidates, i: int) -> int:
     return int(rows.equity[i])
-
-
-def _leverage_exact(rows: Candidates, i: int) -> Fraction:
-    return Fraction(int(rows.value[i]), int(rows.equity[i]))
 
 
 def _maintenance(rows: Candidates) -> Ints:
@@ -87,7 +87,7 @@ def _equity_of_ratio_exact(rows: Candidates, i: int) -> int:
 
 class _Score(TypedDict):
     approximate: Filter
-    exact: Exact
+    ratio: Ratio
 
 
 def _divided_when_losing(risk: Filter, numerator: Whole, denominator: Whole) -> _Score:
@@ -99,28 +99,28 @@ def _divided_when_losing(risk: Filter, numerator: Whole, denominator: Whole) -> 
         factor[losing] = 1.0 / factor[losing]
         return np.multiply(move, factor, out=move)
 
-    def exact(rows: Candidates, i: int) -> Fraction:
+    def ratio(rows: Candidates, i: int) -> tuple[int, int]:
         pnl, entry_value = int(rows.pnl[i]), int(rows.entry_value[i])
         above, below = numerator(rows, i), denominator(rows, i)
-        return Fraction(pnl * above, entry_value * below) if pnl > 0 else Fraction(pnl * below, entry_value * above)
+        return (pnl * above, entry_value * below) if pnl > 0 else (pnl * below, entry_value * above)
 
-    return {"approximate": approximate, "exact": exact}
+    return {"approximate": approximate, "ratio": ratio}
 
 
 def _product(rows: Candidates) -> Floats:
     return _move(rows) * _leverage(rows)
 
 
-def _product_exact(rows: Candidates, i: int) -> Fraction:
-    return Fraction(int(rows.pnl[i]) * int(rows.value[i]), int(rows.entry_value[i]) * int(rows.equity[i]))
+def _product_exact(rows: Candidates, i: int) -> tuple[int, int]:
+    return int(rows.pnl[i]) * int(rows.value[i]), int(rows.entry_value[i]) * int(rows.equity[i])
 
 
 def _return(rows: Candidates) -> Floats:
     return rows.pnl / _wallet_balance(rows)
 
 
-def _return_exact(rows: Candidates, i: int) -> Fraction:
-    return Fraction(int(rows.pnl[i]), _wallet_balance_exact(rows, i))
+def _return_exact(rows: Candidates, i: int) -> tuple[int, int]:
+    return int(rows.pnl[i]), _wallet_balance_exact(rows, i)
 
 
 def _binance(rows: Candidates) -> Floats:
@@ -129,9 +129,9 @@ def _binance(rows: Candidates) -> Floats:
     return score
 
 
-def _binance_exact(rows: Candidates, i: int) -> Fraction:
+def _binance_exact(rows: Candidates, i: int) -> tuple[int, int]:
     required = _maintenance_exact(rows, i) if rows.account_maintenance is None else int(rows.account_maintenance[i])
-    return Fraction(max(int(rows.equity_pnl[i]), 0) * required, _wallet_balance_exact(rows, i) * int(rows.equity[i]))
+    return max(int(rows.equity_pnl[i]), 0) * required, _wallet_balance_exact(rows, i) * int(rows.equity[i])
 
 
 def _hyperliquid(rows: Candidates) -> Floats:
@@ -140,28 +140,28 @@ def _hyperliquid(rows: Candidates) -> Floats:
     return rows.entry_value / rows.equity  # entry / mark x notional / account value
 
 
-def _hyperliquid_exact(rows: Candidates, i: int) -> Fraction:
+def _hyperliquid_exact(rows: Candidates, i: int) -> tuple[int, int]:
     if rows.side > 0:
         return _literal_exact(rows, i)
-    return Fraction(int(rows.entry_value[i]), int(rows.equity[i]))
+    return int(rows.entry_value[i]), int(rows.equity[i])
 
 
 def _literal(rows: Candidates) -> Floats:
     return rows.value / rows.entry_value * _leverage(rows)
 
 
-def _literal_exact(rows: Candidates, i: int) -> Fraction:
-    return Fraction(int(rows.value[i]), int(rows.entry_value[i])) * _leverage_exact(rows, i)
+def _literal_exact(rows: Candidates, i: int) -> tuple[int, int]:
+    return int(rows.value[i]) ** 2, int(rows.entry_value[i]) * int(rows.equity[i])
 
 
-def _leverage_then_profit(rows: Candidates, i: int) -> Fraction:
+def _leverage_then_profit(rows: Candidates, i: int) -> tuple[int, int]:
     """Return effective leverage, with larger PnL and then lower balance as its last digits.
 
     Money is below 2**62, so unequal leverages differ by over 2**-124 and PnL weighs under 2**-128; unequal PnL
     differs by 2**-190 and the balance weighs under 2**-193. The float does not see either.
     """
     pnl, equity = int(rows.pnl[i]), int(rows.equity[i])
-    return _leverage_exact(rows, i) + Fraction(pnl, 2**190) - Fraction(equity - pnl, 2**256)
+    return (int(rows.value[i]) << 256) + ((pnl << 66) + pnl - equity) * equity, equity << 256
 
 
 OF_ACCOUNTS = frozenset({"binance", "aevo", "bybit"})  # ask for profit or maintenance of the whole account
@@ -179,14 +179,14 @@ RANKINGS: Mapping[str, Ranking] = declared(
         ),
         "binance": ScoredRanking(
             approximate=_binance,
-            exact=_binance_exact,
+            ratio=_binance_exact,
             sentence="Winners are closed by PnL over wallet balance x margin ratio, losers score zero.",
             source="Binance: max(0, UPnL) / max(1, WB) x MM / (WB + UPnL); dev.binance.vision forum 17801",
             mark="V",
         ),
         "bybit": ScoredRanking(
             approximate=_return,
-            exact=_return_exact,
+            ratio=_return_exact,
             sentence="Winners are closed by PnL over the margin of the position.",
             source="Bybit: by leveraged return; its expression was not found. Here UPnL / max(1, margin of the "
             "position), the margin as it stands in place of that at opening",
@@ -194,7 +194,7 @@ RANKINGS: Mapping[str, Ranking] = declared(
         ),
         "bybit_effective": ScoredRanking(
             approximate=_product,
-            exact=_product_exact,
+            ratio=_product_exact,
             sentence="Winners are closed by PnL % x effective leverage, losers by the same product.",
             source="Bybit: by leveraged return; its expression was not found. Here PnL% x effective leverage, supposed "
             "for cross margin",
@@ -202,7 +202,7 @@ RANKINGS: Mapping[str, Ranking] = declared(
         ),
         "okx": ScoredRanking(
             approximate=_product,
-            exact=_product_exact,
+            ratio=_product_exact,
             sentence="Winners are closed by PnL % x effective leverage, losers by the same product.",
             source="OKX: PnL% x effective leverage; okx.com/help/iv-introduction-to-auto-deleveraging-adl, 2025-11. "
             "The text makes no exception for losing positions: the same product",
@@ -210,7 +210,7 @@ RANKINGS: Mapping[str, Ranking] = declared(
         ),
         "hyperliquid": ScoredRanking(
             approximate=_hyperliquid,
-            exact=_hyperliquid_exact,
+            ratio=_hyperliquid_exact,
             sentence="Candidates are closed by (mark / entry, of shorts entry / mark) x (notional / account value).",
             source="Hyperliquid: (mark / entry) x (notional / account value); gitbook auto-deleveraging. Entry / mark "
             "for shorts is a reading, as the printed ratio falls when a short gains",
@@ -218,7 +218,7 @@ RANKINGS: Mapping[str, Ranking] = declared(
         ),
         "hyperliquid_literal": ScoredRanking(
             approximate=_literal,
-            exact=_literal_exact,
+            ratio=_literal_exact,
             sentence="Candidates are closed by (mark / entry) x (notional / account value), shorts too.",
             source="Hyperliquid as printed: mark / entry for shorts too; gitbook auto-deleveraging",
             mark="V",
@@ -232,7 +232,7 @@ RANKINGS: Mapping[str, Ranking] = declared(
         ),
         "aevo": ScoredRanking(
             approximate=_binance,
-            exact=_binance_exact,
+            ratio=_binance_exact,
             sentence="Winners are closed by PnL over balance x maintenance margin over equity, losers score zero.",
             source="Aevo: UPnL / max(1, balance) x MM / (balance + UPnL), 0 when losing; docs.aevo.xyz. The venue "
             "leaves out BTC, ETH, SOL and options",
@@ -247,7 +247,7 @@ RANKINGS: Mapping[str, Ranking] = declared(
         ),
         "ethereal": ScoredRanking(
             approximate=_leverage,
-            exact=_leverage_then_profit,
+            ratio=_leverage_then_profit,
             sentence="Candidates are closed by effective leverage, then PnL, then the lowest balance.",
             source="Ethereal: effective leverage, then UPnL, then lowest balance; its documentation. Accounts have no "
             "age here: last by account id in place of the newest",
