@@ -50,6 +50,7 @@ class Ledger:
         self.caches: list[Callable[[Ints], None]] = []
         self.lots: Ints = book.lots.copy()
         self.entry_value: Ints = book.entry_value.copy()
+        self.side: Ints = book.side.astype(np.int8)  # small: read row by row
         self.cash: Ints = book.collateral - world.position_signs * book.entry_value
         self.settled: Ints = np.zeros(len(book), dtype=np.int64)
         self.has_settled: Bools = np.zeros(len(book), dtype=bool)
@@ -189,7 +190,7 @@ class Ledger:
             return _NO_LOTS
         for each, mine in by_symbol(symbol, len(cash)):
             self.accounts_lots[each] += int(lots[mine].sum())
-        gone, held = -self.world.book.side[rows] * lots, self.lots[rows]
+        gone, held = -self.side[rows] * lots, self.lots[rows]
         if party.distinct is None:
             self.lots[rows] = held - gone
         else:
@@ -221,7 +222,7 @@ class Ledger:
         ``signed``: their lots by side, where these are at hand.
         """
         if signed is None:
-            signed = self.world.book.side[rows] * self.lots[rows]
+            signed = self.side[rows] * self.lots[rows]
         if len(self.index) == 1:  # mostly all have settled at no index yet
             due, at = funding_due(signed, self.index[0]), self.has_settled[rows].nonzero()[0]
             if at.size:

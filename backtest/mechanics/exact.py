@@ -21,6 +21,7 @@ else:  # names alone: a light command reads the rules and never calls one, so th
 QUANTA_PER_USD = 1_000_000
 RATE_ONE = 1_000_000_000  # rates are integers in 1e-9
 LIMIT = 2**62
+PIECE = 1 << 15  # amounts summed at once: they stay in cache
 FEW = 32  # rows whose slices are cut faster one by one
 ROOT = 2**31  # two numbers below it have a product within the limit
 MILLIONTH = 1_000_000  # the funding index counts in 1e-6 quanta per lot
@@ -214,8 +215,11 @@ def exact_sum(amounts: Ints) -> int:
     >>> exact_sum(np.array([2**62, 2**62, 2**62])) == 3 * 2**62
     True
     """
-    if not len(amounts):
-        return 0
-    if max(int(amounts.max()), -int(amounts.min())) * len(amounts) < LIMIT:
-        return int(amounts.sum())
-    return (int((amounts >> 32).sum()) << 32) + int((amounts & 0xFFFFFFFF).sum())
+    total = 0
+    for first in range(0, len(amounts), PIECE):
+        piece = amounts[first : first + PIECE]
+        if max(int(piece.max()), -int(piece.min())) * len(piece) < LIMIT:
+            total += int(piece.sum())
+        else:
+            total += (int((piece >> 32).sum()) << 32) + int((piece & 0xFFFFFFFF).sum())
+    return total

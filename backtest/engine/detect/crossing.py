@@ -82,12 +82,13 @@ def breaches_of(world: World, record: Record, lots: Ints, parts: Sequence[Crossi
         return NO_BREACHES
     book, found = world.book, Crossing.joined(parts)
     rows = found.row
-    symbol, side = book.symbol[rows], book.side[rows]
+    side = book.side[rows]
+    symbol = np.zeros_like(side) if len(world.symbols) == 1 else book.symbol[rows]
     order = _order_by_row(found, symbol, side, len(book))
     if order is None:
         order = crossing_order(found.passed, found.length, symbol, book.account[rows], side)
     found = found.chosen(order)
-    rows, count = found.row, len(rows)
+    rows, count, side = found.row, len(rows), side[order]
     serial = np.arange(record.serial, record.serial + count)
     record.serial += count
     return Breaches(
@@ -96,8 +97,8 @@ def breaches_of(world: World, record: Record, lots: Ints, parts: Sequence[Crossi
         serial=serial,
         row=rows,
         symbol=symbol[order],
-        side=side[order],
-        value_sign=world.position_signs[rows],
+        side=side,
+        value_sign=side if world.position_signs is book.side else world.position_signs[rows],
         mark=found.mark,
         passed=found.passed,
         length=found.length,
