@@ -178,7 +178,7 @@ class Ladder:
 
     def bounds(self) -> tuple[int, int]:
         """Return the marks strictly between which no position of the side may breach."""
-        bound = self.bound() if self.nearest is None else self.nearest
+        bound = self.bound()
         return (bound, NEVER_SHORT) if self.side > 0 else (NEVER_LONG, bound)
 
     def bound(self) -> int:
