@@ -17,6 +17,7 @@ from backtest.run.label import LABEL, read_label
 from backtest.run.meta import RunMeta, TableFile
 from backtest.run.reading import FORMAT, LARGEST_JSON, META
 from backtest.run.seal import file_digest, reason, sealed
+from backtest.run.share import bring_run
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,6 +85,8 @@ def run_ids() -> list[str]:
 def find_run(name: str) -> Path:
     """Return the folder of a run by id, unique prefix of an id, label, path, or ``latest``.
 
+    A whole id that the workspace lacks is looked for at the address of runs, too.
+
     Raises
     ------
     RunError
@@ -95,6 +98,8 @@ def find_run(name: str) -> Path:
     if name not in {"", "latest"} and _is_folder(path):
         return path
     known = {path.name: path for path in run_folders()}
+    if name not in known and (brought := bring_run(name, (*BESIDE, LOG))):
+        return brought
     if not known:
         raise RunError(f"no runs in {runs_folder()}; make one with crashbook replay 2025-10-10")
     if name == "latest":

@@ -60,13 +60,21 @@ class Course:
         return self.s is None or any(wave.closed_lots for wave in self.s.record.waves)
 
 
-def course(prepared: Prepared, before: Replay | None = None, until: Callable[[Cause], bool] | None = None) -> Course:
+def course(
+    prepared: Prepared,
+    before: Replay | None = None,
+    until: Callable[[Cause], bool] | None = None,
+    *,
+    copies: bool = True,
+) -> Course:
     """Run a prepared draw to its end, or until the step with a wave of a cause of ``until``.
 
     Parameters
     ----------
     before
         A copy of a run whose pool has no more room, from before it was bound; the run goes on from there.
+    copies
+        Whether others are to go on from this run.
     """
     world = prepared.world
     if prepared.baseline is not None:  # fed back: two runs of its own
@@ -77,7 +85,7 @@ def course(prepared: Prepared, before: Replay | None = None, until: Callable[[Ca
     due = 0 if before is None else replay.step + gap
     for number in walk(replay, ahead=False):
         free = free and not is_bound(replay)
-        if free and number >= due:
+        if copies and free and number >= due:
             saved, due = branch(replay, world), number + gap
         waves = replay.record.waves
         if until and any(wave.closed_lots and until(CAUSES[cause_of(replay, wave)]) for wave in waves[seen:]):

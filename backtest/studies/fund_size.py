@@ -252,7 +252,7 @@ def run_sizes(task: FundTask, number: int) -> FundDraw:
 
     def binds(size: float) -> bool:
         smaller = [each.before for each, its in zip(courses, task.sizes, strict=False) if its <= size]
-        one = course(of_size(size), smaller[-1] if smaller else None, until=lambda cause: cause.of_size)
+        one = course(of_size(size), smaller[-1] if smaller else None, until=lambda cause: cause.of_size, copies=False)
         return one.s is None or any(CAUSES[cause].of_size for cause in adl_by_cause(one.s))
 
     smallest = math.inf
@@ -277,7 +277,7 @@ def smallest_shock(task: FundTask, number: int, given: Tried) -> float:
 
     def exhausts(factor: float) -> bool:
         deeper = replace(task.task, market=shocked(market, factor, half_life))
-        s = course(prepared_draw(deeper, scenario), until=lambda cause: cause.empties).s
+        s = course(prepared_draw(deeper, scenario), until=lambda cause: cause.empties, copies=False).s
         return s is None or result(s).exhausted
 
     at = SHOCKS.index(1.0)

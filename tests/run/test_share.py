@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from backtest.errors import CrashbookError, UsageError
+from backtest.errors import CrashbookError, RunError, UnknownNameError, UsageError
 from backtest.lake import store
 from backtest.run import share
 from backtest.run.execute import passing
 from backtest.run.label import write_label
-from backtest.run.run import open_folder
+from backtest.run.run import open_run
 from tests.support.hostile import ready, run_of
 from tests.support.store import BUCKET, client, store_served
 
@@ -50,11 +50,14 @@ def test_a_run_is_at_the_address_when_its_last_file_is(
     assert order[-1] == f"{run.run_id}/run.json"
     there = {name.removeprefix(f"{run.run_id}/"): data for name, data in written()}
     assert there == {path.name: path.read_bytes() for path in run.path.iterdir()}
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for name, data in there.items():
-        (copy / name).write_bytes(data)
-    assert open_folder(copy).summary() == run.summary()
+    with monkeypatch.context() as patch:
+        patch.setenv("CRASHBOOK_HOME", str(tmp_path / "other"))
+        brought = open_run(run.run_id)
+        assert brought.path.parent == tmp_path / "other" / "runs"
+        assert brought.summary() == run.summary()
+        assert {path.name: path.read_bytes() for path in brought.path.iterdir()} == there
+        with pytest.raises(UnknownNameError, match=r"^unknown run '0{12}'"):
+            open_run("0" * 12)
     order.clear()
     assert run_of(count=100).run_id == run.run_id
     assert order == [], "it is there"
@@ -91,3 +94,17 @@ def test_a_store_that_shows_half_a_file_gets_it_by_rename(tmp_path: Path) -> Non
     assert store.get(address, "a/run.json") == b"two"
     assert store.get(address, "a/other.json") is None
     assert [path.name for path in (tmp_path / "shared" / "a").iterdir()] == ["run.json"]
+
+
+def test_a_run_of_which_a_file_is_gone_is_not_brought(
+    served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRASHBOOK_HOME", str(tmp_path))
+    monkeypatch.setenv("CRASHBOOK_RUNS", served)
+    store.put(served, "0123456789ab/run.json", b'{"tables": {"fund": {}}}')
+    with pytest.raises(RunError, match=r"/0123456789ab: fund\.parquet is missing; write the run there again$"):
+        open_run("0123456789ab")
+    assert not (tmp_path / "runs").exists()
+    store.put(served, "0123456789ab/run.json", b"no JSON")
+    with pytest.raises(RunError, match=r"/run\.json: .*; write the run there again$"):
+        open_run("0123456789ab")
