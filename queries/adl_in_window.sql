@@ -65,10 +65,10 @@ SELECT price.mean_px AS adl_mean_px,
        largest.usd AS adl_largest_usd,
        path.largest_usd AS adl_largest_instant_usd
 FROM totals t
-CROSS JOIN price
-CROSS JOIN returns
-CROSS JOIN closes
-CROSS JOIN every_close
-CROSS JOIN shares
-CROSS JOIN largest
-CROSS JOIN path
+POSITIONAL JOIN price
+POSITIONAL JOIN returns
+POSITIONAL JOIN closes
+POSITIONAL JOIN every_close
+POSITIONAL JOIN shares
+POSITIONAL JOIN largest
+POSITIONAL JOIN path

@@ -82,7 +82,7 @@ parts AS (
          booked.socialised_usd,
          booked.venue_usd,
          booked.uncovered_usd - below.fund_usd - below.vault_usd AS uncovered_usd
-  FROM posted, sums, pools, below, winners, booked
+  FROM posted POSITIONAL JOIN sums POSITIONAL JOIN pools POSITIONAL JOIN below POSITIONAL JOIN winners POSITIONAL JOIN booked
 )
 SELECT stage_no, stage, amount_usd::DECIMAL(38, 6) AS amount_usd, note
 FROM parts, LATERAL (VALUES

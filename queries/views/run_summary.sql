@@ -120,12 +120,12 @@ SELECT r.event_id, r.venue, r.symbols, r.ranking, r.seed, r.start_ts, r.end_ts,
        CASE WHEN interest.rest_usd IS NOT NULL THEN l.rest_usd END AS rest_liquidated_usd,
        CASE WHEN interest.rest_usd IS NOT NULL THEN w.rest_usd END AS rest_adl_usd
 FROM liquidated l
-CROSS JOIN waves w
-CROSS JOIN winners
-CROSS JOIN interest
-CROSS JOIN walked
-CROSS JOIN uncovered
-CROSS JOIN main
+POSITIONAL JOIN waves w
+POSITIONAL JOIN winners
+POSITIONAL JOIN interest
+POSITIONAL JOIN walked
+POSITIONAL JOIN uncovered
+POSITIONAL JOIN main
 LEFT JOIN runs r ON true
 LEFT JOIN worst ON true
 LEFT JOIN pools p ON p.pool = main.pool

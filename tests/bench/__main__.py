@@ -78,7 +78,7 @@ def command_line() -> None:
     print(
         f"README replay, process to HTML        {min(spans):6.2f} s   (limit 6)   peak {memory:,.0f} MB (limit 1,000)"
     )
-    print(f"bare imports and {figures:2d} empty figures     {base:6.2f} s   ratio {min(spans) / base:.2f} (limit 2.5)")
+    print(f"bare imports and {figures:2d} empty figures     {base:6.2f} s   ratio {min(spans) / base:.2f} (limit 2)")
 
 
 def engine(positions: int) -> float:

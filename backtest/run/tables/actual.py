@@ -30,10 +30,7 @@ def actual_positions(s: Shared) -> tuple[int, Columns]:
     origin = s.book.origin
     table = TABLES["actual_positions"]
     if origin is None:
-        kinds = {"str": pl.String, "float": pl.Float64}
-        return 0, _columns(
-            pl.DataFrame(schema={each.name: kinds.get(each.kind, pl.Int64) for each in table.columns}), table
-        )
+        return 0, _nothing(table)
     ids = {name: account for account, name in s.book.names.items()}
     symbols = {unit.coin: unit.symbol for unit in s.market.instruments}
     held = pl.when(pl.col("left_out") == "").then("account")
@@ -47,6 +44,8 @@ def actual_positions(s: Shared) -> tuple[int, Columns]:
 
 def _of_kind(s: Shared, kind: str, table: str) -> tuple[int, Columns]:
     rows = s.market.actual.filter(pl.col("kind") == kind)
+    if rows.is_empty():  # as of most runs
+        return 0, _nothing(TABLES[table])
     in_quanta = {
         "notional_usd": pl.col("quantity_base") * pl.col("px"),
         "closed_pnl_usd": pl.col("closed_pnl_usd"),
@@ -57,6 +56,11 @@ def _of_kind(s: Shared, kind: str, table: str) -> tuple[int, Columns]:
     )
     renamed = rows.select(pl.all().exclude(*RENAMED), *(pl.col(old).alias(new) for new, old in RENAMED.items()))
     return rows.height, _columns(renamed, TABLES[table])
+
+
+def _nothing(table: Table) -> Columns:
+    """Return the columns of a table without rows."""
+    return {column.name: [] for column in table.columns[1:]}
 
 
 def _columns(rows: pl.DataFrame, table: Table) -> Columns:
