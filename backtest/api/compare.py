@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
+from backtest.api.fields import ComparedFields
 from backtest.catalogue.priors import read_priors
 from backtest.errors import UsageError
 from backtest.scenario.reading import check_values
@@ -40,8 +41,9 @@ class Comparison:
     def report(self, path: Path | str | None = None) -> Path:
         """Write the page of the comparison and return its path, by default in the reports folder of the workspace."""
         from backtest.report.compare import Page
+        from backtest.report.index import beside
 
-        return Page.of_draws(self.answer, self.paired).write(None if path is None else Path(path))
+        return beside(Page.of_draws(self.answer, self.paired).write(None if path is None else Path(path)))
 
     def _repr_html_(self) -> str:
         from backtest.report.cell import alone
@@ -66,7 +68,7 @@ def compare(
     positions: pl.DataFrame | int | None = None,
     priors: Path | str | None = None,
     workers: int | None = None,
-    **fields: Any,
+    **fields: Unpack[ComparedFields],
 ) -> Comparison:
     """Compare policies, venues or settings of a crash on the same draws.
 
@@ -101,10 +103,18 @@ def compare(
         For an unknown event, policy, venue or coin.
     CrashbookError
         An alternative cannot run; the message names it.
+
+    Examples
+    --------
+    >>> small = {"coins": ("BTC",), "step_s": 60.0, "positions": 100, "draws": 0}
+    >>> found = compare("2025-10-10", policy=["queue", "pro_rata"], **small)
+    >>> found.alternatives, found.figure("out_of_turn_usd")["median"].to_list()[0]
+    (('queue', 'pro_rata'), 0.0)
     """
+    values = {key: value for key, value in fields.items() if value is not None}
     if isinstance(positions, int):
-        fields["positions"], positions = positions, None
-    given = check_values({key: value for key, value in fields.items() if value is not None}, "compare()")
+        values["positions"], positions = positions, None
+    given = check_values(values, "compare()")
     request = PairedRequest(
         event=event,
         given=given,

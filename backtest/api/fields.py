@@ -13,13 +13,12 @@ from typing import Any, TypedDict
 from backtest.scenario.watched import WatchedPosition
 
 
-class ScenarioFields(TypedDict, total=False):
-    """Fields of a scenario but event and positions; None leaves one to the event and the venue.
+class CommonFields(TypedDict, total=False):
+    """Fields of a scenario that every question takes; None leaves one to the event and the venue.
 
     Numbers may be texts such as ``50M``.
     """
 
-    venue: str | None
     contract: str | None
     book_of: str | None
     coins: Sequence[str] | str | None
@@ -30,7 +29,6 @@ class ScenarioFields(TypedDict, total=False):
     mark_half_life_s: float | str | None
     timeframe: str | None
     step_s: float | str | None
-    shock: float | str | None
     allow_gaps: bool | None
     allow_suspect: bool | None
     positions_file: str | None
@@ -105,3 +103,19 @@ class ScenarioFields(TypedDict, total=False):
     on_exhausted: str | None
     queue_not_reached: int | str | None
     watch: Sequence[Mapping[str, Any] | WatchedPosition] | None
+
+
+class ComparedFields(CommonFields, total=False):
+    """Fields of all alternatives of ``compare``, which takes venues as a list."""
+
+    shock: float | str | None
+
+
+class FundFields(CommonFields, total=False):
+    """Fields of ``fund``, whose ``shock`` is whether to find the fall that exhausts a size."""
+
+    venue: str | None
+
+
+class ScenarioFields(ComparedFields, FundFields, total=False):
+    """Fields of a scenario but event and positions."""

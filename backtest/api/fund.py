@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
+from backtest.api.fields import FundFields
 from backtest.catalogue.priors import read_priors
 from backtest.scenario.reading import check_values
 from backtest.studies.draws import BOOK_SIZE
@@ -45,8 +46,9 @@ class FundAnswer:
     def report(self, path: Path | str | None = None) -> Path:
         """Write the page of the study and return its path, by default in the reports folder of the workspace."""
         from backtest.report.fund import write
+        from backtest.report.index import beside
 
-        return write(self.found, None if path is None else Path(path))
+        return beside(write(self.found, None if path is None else Path(path)))
 
     def _repr_html_(self) -> str:
         from backtest.report.cell import alone
@@ -65,7 +67,7 @@ def fund(
     positions: pl.DataFrame | int | None = None,
     priors: Path | str | None = None,
     workers: int | None = None,
-    **fields: Any,
+    **fields: Unpack[FundFields],
 ) -> FundAnswer:
     """Find the smallest fund or vault of a crash without ADL in a share of the draws, and floor, trigger and stop.
 
@@ -94,12 +96,21 @@ def fund(
     ------
     UsageError
         The share is out of range, or the venue has no ADL, no fund and no vault.
+
+    Examples
+    --------
+    >>> found = fund("2025-10-10", venue="okx", coins=("BTC",), step_s=60.0, positions=100, draws=0)
+    >>> found.pool, found.given_usd
+    ('fund', 100000000.0)
+    >>> found.needed_usd < found.given_usd
+    True
     """
     import polars as pl
 
+    values = {key: value for key, value in fields.items() if value is not None}
     if isinstance(positions, int):
-        fields["positions"], positions = positions, None
-    given = check_values({key: value for key, value in fields.items() if value is not None}, "fund()")
+        values["positions"], positions = positions, None
+    given = check_values(values, "fund()")
     found = fund_size(
         FundRequest(
             event=event,

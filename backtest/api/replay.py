@@ -69,7 +69,13 @@ def replay(
 
     Examples
     --------
-    ``replay("2025-10-10", venue="bybit", fund_start_usd="50M", draws=16)`` has bands in ``run.queries.draw_spread()``.
+    >>> run = replay("2025-10-10", coins=("BTC",), step_s=60.0, positions=100, vault_capital_usd="5M")
+    >>> run.queries.price_moves().select("symbol", "first_px", "low_px").rows()
+    [('BTC/USDC:USDC', 116820.3, 101516.5)]
+    >>> sum(run.liquidations["closed_usd"]) == run.summary()["liquidated_usd"]
+    True
+
+    With ``draws=16`` it has bands, in ``run.queries.draw_spread()``.
     """
     given: dict[str, Any] = {key: value for key, value in fields.items() if value is not None}
     book: pl.DataFrame | None = None

@@ -40,8 +40,9 @@ class Run(StoredRun):
     def report(self, path: Path | str | None = None) -> Path:
         """Write the HTML report and return its path, by default in the reports folder of the workspace."""
         from backtest.report import render
+        from backtest.report.index import beside
 
-        return render(self, None if path is None else Path(path))
+        return beside(render(self, None if path is None else Path(path)))
 
     def __repr__(self) -> str:
         return block(self)

@@ -70,6 +70,13 @@ def watch(
         For a position that cannot be read, held, or is too large; for an unknown field or a value out of range.
     UsageError
         For fewer than two draws, or wrong leverages.
+
+    Examples
+    --------
+    >>> small = {"coins": ("BTC",), "step_s": 60.0, "draw_positions": 100, "draws": 2, "workers": 1}
+    >>> found = watch("2025-10-10", "short 10 BTC @ 121000, 12x", leverages=(3.0,), **small)
+    >>> found.summary.select("leverage", "draws", "liquidated_draws", "adl_draws").rows()
+    [(12.0, 2, 0, 2), (3.0, 2, 0, 1)]
     """
     texts = (positions,) if isinstance(positions, str) else tuple(positions)
     values = check_values({key: value for key, value in fields.items() if value is not None}, "watch()")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import typing
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +12,7 @@ import polars as pl
 import pytest
 
 import backtest
-from backtest.api.fields import ScenarioFields
+from backtest.api.fields import ComparedFields, FundFields, ScenarioFields
 from backtest.errors import ParameterError, UsageError
 from backtest.scenario.fields import PARAMS
 from backtest.sql.files import query_names
@@ -28,7 +30,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> backtest.Run:
 
 
 def test_fields_are_keywords() -> None:
-    assert set(typing.get_type_hints(ScenarioFields)) == {param.name for param in PARAMS} - {"event", "positions"}
+    names = {param.name for param in PARAMS} - {"event", "positions"}
+    assert set(typing.get_type_hints(ScenarioFields)) == names
+    assert set(typing.get_type_hints(ComparedFields)) == names - {"venue"}
+    assert set(typing.get_type_hints(FundFields)) == names - {"shock"}
+
+
+@pytest.mark.parametrize("name", ["replay", "compare", "fund", "watch"])
+def test_the_example_of_each_question_gives_what_it_says(name: str) -> None:
+    module = importlib.import_module(f"backtest.api.{name}")
+    ran = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert ran.attempted >= 2
+    assert ran.failed == 0
 
 
 def test_the_methods_of_queries_follow_from_their_headers(run: backtest.Run) -> None:
