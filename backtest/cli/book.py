@@ -103,7 +103,7 @@ def _fit(event: str, target: Path, output: Output) -> None:
     import polars as pl
 
     from backtest.assets import asset
-    from backtest.book.actual.measured_priors import measured, with_measured
+    from backtest.book.actual.measured_priors import BUCKETS, measured, with_measured
     from backtest.book.actual.write import book_path, origin_path, read_head
     from backtest.catalogue.events import get_event
     from backtest.durable import write_file
@@ -113,8 +113,15 @@ def _fit(event: str, target: Path, output: Output) -> None:
     found = measured(pl.read_parquet(origin_path(path)))
     source = f"the true book {path.name} at {at:%Y-%m-%d %H:%M} UTC"
     write_file(target, with_measured(asset("data", "priors.toml").read_text("utf-8"), found, source).encode())
-    rows = [{"measured": name, "value": value} for name, value in dataclasses.asdict(found).items()]
-    emit(table_of([{**row, "value": str(row["value"])} for row in rows], ("measured", "value")), output)
+    rows = []
+    for name, value in dataclasses.asdict(found).items():
+        each = zip(BUCKETS, value, strict=True) if isinstance(value, tuple) else [(None, value)]
+        for bucket, number in each:
+            part = (
+                f" {bucket[0]:g} to {bucket[1]:g}x" if bucket and bucket[1] else f" {bucket[0]:g}x+" if bucket else ""
+            )
+            rows.append({"measured": name + part, "value": round(number, 4)})
+    emit(table_of(rows, ("measured", "value")), output)
 
 
 def shape_of(prepared: Prepared) -> dict[str, Any]:

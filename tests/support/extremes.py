@@ -24,7 +24,7 @@ from backtest.run.run import StoredRun
 from backtest.run.summary import block
 from backtest.scenario.reading import check_values
 from backtest.schema.tables import TABLES
-from backtest.venue.reading import get_venue, venue_names
+from backtest.venue.reading import get_venue, host_of, venue_names
 from tests.support.plain import LONG_STEPS
 
 EVENT = "2026-01-19"
@@ -107,7 +107,7 @@ def store(venue: str, bars: Bars, series: str = "ohlcv", minutes: Mapping[str, r
             },
             schema_overrides={"ts": pl.Datetime("us")},
         )  # fmt: skip
-        write_day(frame, Place(venue, get_venue(venue).symbol(coin), series), START.date())
+        write_day(frame, Place(host_of(venue), get_venue(venue).symbol(coin), series), START.date())
 
 
 def store_funding(venue: str, every: int, minutes: int, rates: Sequence[float]) -> None:
@@ -116,7 +116,7 @@ def store_funding(venue: str, every: int, minutes: int, rates: Sequence[float]) 
     given = [rates[k % len(rates)] for k in range(len(times))]
     for coin in COINS:
         frame = pl.DataFrame({"ts": times, "rate": given}, schema=schema_of("funding"))
-        write_day(frame, Place(venue, get_venue(venue).symbol(coin), "funding"), START.date())
+        write_day(frame, Place(host_of(venue), get_venue(venue).symbol(coin), "funding"), START.date())
 
 
 def row(

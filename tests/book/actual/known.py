@@ -20,6 +20,7 @@ import polars as pl
 
 from backtest.api.replay import replay
 from backtest.api.run import Run
+from backtest.assets import workspace
 from backtest.book.actual.write import book_path, origin_path
 from backtest.run.actual_book import fields_of
 from tests.fetch.reservoir import by_engine
@@ -31,13 +32,14 @@ KEY = ("account", "symbol")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The venue, the book that was rolled forward, what is known of its positions, and the run of it."""
+    """The venue, the book that was rolled forward, what is known of its positions, the run of it, and where it lies."""
 
     venue: by_engine.Venue
     book: pl.DataFrame
     origin: pl.DataFrame
     run: Run
     rolled: str
+    home: Path
 
 
 def known_of(venue: by_engine.Venue) -> Known:
@@ -48,7 +50,7 @@ def known_of(venue: by_engine.Venue) -> Known:
         assert answer.exit_code == 0, answer.stderr
     path = book_path(EVENT)
     book, origin = pl.read_parquet(path), pl.read_parquet(origin_path(path))
-    return Known(venue, book, origin, replayed(venue, 1.0), answer.stdout)
+    return Known(venue, book, origin, replayed(venue, 1.0), answer.stdout, workspace())
 
 
 def replayed(venue: by_engine.Venue, vault_frac: float) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from backtest.catalogue.priors import Prior, read_priors
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
 from backtest.studies.parameters import draw, parameters_of, scenario_of
-from tests.book.actual.known import Known
+from tests.book.actual.known import EVENT, Known
+from tests.support.command import call
 
 COINS = {"BTC": 120_000.0, "SOL": 220.0, "XRP": 2.8, "DOGE": 0.25, "LINK": 22.0}
 FLAT = (1 / len(BUCKETS),) * len(BUCKETS)
@@ -58,6 +60,21 @@ def test_a_true_book_is_measured_by_its_accounts(known: Known) -> None:
     assert found.positions_per_account > 3
     assert sum(found.long_leverage_fracs) == pytest.approx(1)
     assert 0.5 < found.size_sigma < 2  # accounts of several draws with a sigma of 1.5
+
+
+def test_the_command_writes_the_file_and_names_the_book_as_source(
+    known: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRASHBOOK_HOME", str(known.home))
+    answer = call("book", EVENT, "--fit", str(tmp_path / "measured.toml"), "--format", "json", "-q")
+    assert answer.exit_code == 0, answer.stderr
+    shown = {row["measured"]: row["value"] for row in json.loads(answer.stdout)}
+    assert (shown["positions"], shown["accounts"]) == (843, known.book["account"].n_unique())
+    assert sum(value for name, value in shown.items() if name.startswith("long_leverage_fracs")) == pytest.approx(
+        1, abs=1e-3
+    )
+    made = {row.id: row for row in read_priors(tmp_path / "measured.toml").rows}
+    assert made["size_sigma"].seen == "the true book 2025-10-10-reservoir.parquet at 2025-10-10 20:50 UTC"
 
 
 def snapshot(accounts: int) -> pl.DataFrame:
