@@ -66,7 +66,8 @@ def test_an_isolated_position_has_the_collateral_of_its_liquidation_price(parts:
 
 def test_modes_are_counted_with_their_notional_and_stay_in_the_book(parts: dict[str, pl.DataFrame]) -> None:
     made = book(parts)
-    assert row(made, 4, "BTC")["cohort"] == "unified"
+    unified = row(made, 4, "BTC")
+    assert (unified["cohort"], unified["collateral_usd"]) == ("unified", 7000)
     assert row(made, 7, "KPEPE")["cohort"] == "dex_abstraction"
     assert dict(made.left_out.select("left_out", "positions").rows()) == {
         "no account value: opened after the snapshot": 1,
