@@ -7,7 +7,7 @@ goes on from there, and one that was never bound is that of every pool with more
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backtest.engine.branches import COPIES, branch, can_grow, grown, is_bound
 from backtest.engine.replay import Replay
@@ -98,6 +98,11 @@ def ended(run: Course) -> Shared:
     """Return the end of a run that was not stopped."""
     assert run.s is not None
     return run.s
+
+
+def in_world(s: Shared, prepared: Prepared) -> Shared:
+    """Return a run that nothing bound as that of a draw whose pool has more room: only its start differs."""
+    return Shared(replace(s.done, outcome=replace(s.done.outcome, world=prepared.world)))
 
 
 def tried(prepared: Prepared) -> Tried:

@@ -27,7 +27,7 @@ from backtest.run.resolve import Resolved, resolve
 from backtest.studies.crew import Crew, run_here, worker_count
 from backtest.studies.draws import BOOK_SIZE, check_size
 from backtest.studies.fund_rules import RULES, FundRule, RuleAnswer, RuleDraw, answers, fund_rules, tightest
-from backtest.studies.fund_runs import Course, Tried, course, ended, result
+from backtest.studies.fund_runs import Course, Tried, course, ended, in_world, result
 from backtest.studies.fund_search import TOLERANCE, bisected, needed, sought
 from backtest.studies.markets import Markets
 from backtest.studies.one_draw import DrawTask, prepared_draw
@@ -246,9 +246,12 @@ def run_sizes(task: FundTask, number: int) -> FundDraw:
         found.append(result(ended(courses[-1])))
         if courses[-1].free:  # so are all larger ones
             break
-    top = ended(courses[-1])
-    largest = found[-1].larger(start(task.sizes[-1]) - start(task.sizes[len(courses) - 1]))
-    found += [largest.larger(start(size) - start(task.sizes[-1])) for size in task.sizes[len(courses) :]]
+    top, most = ended(courses[-1]), of_size(task.sizes[-1])
+    largest = found[-1]
+    if courses[-1].free:  # the run of every larger size, but for the cash that lies in the pool
+        largest = result(in_world(top, most))
+        beyond = task.sizes[len(courses) - 1 : -1]
+        found = [*found[:-1], *(largest.larger(start(size) - start(task.sizes[-1])) for size in beyond), largest]
 
     def binds(size: float) -> bool:
         smaller = [each.before for each, its in zip(courses, task.sizes, strict=False) if its <= size]
@@ -257,16 +260,17 @@ def run_sizes(task: FundTask, number: int) -> FundDraw:
 
     smallest = math.inf
     if not largest.preventable_usd:
-        most = of_size(task.sizes[-1]).world.rules
-        smallest = sought(needed(top, most), task.sizes[0], task.sizes[-1], binds)
+        smallest = sought(needed(top, most.world.rules), task.sizes[0], task.sizes[-1], binds)
     above = [k for k, each in enumerate(found) if each.preventable_usd and task.sizes[k] >= smallest]
     if above:  # a size beyond has ADL again: what decides it has no single size
         low, high = task.sizes[above[-1]], task.sizes[above[-1] + 1]
         smallest = bisected(low, high, lambda size: not binds(size), TOLERANCE)
     at = task.sizes.index(task.pool.size_usd)
-    given, run = found[at], courses[min(at, len(courses) - 1)]
+    given, run, prepared_given = found[at], courses[min(at, len(courses) - 1)], of_size(task.pool.size_usd)
+    if run.free:
+        run = replace(run, s=in_world(ended(run), prepared_given))
     shock = smallest_shock(task, number, given) if task.shock else None
-    rules = tuple(tightest(rule, of_size(task.pool.size_usd), run) for rule in task.rules)
+    rules = tuple(tightest(rule, prepared_given, run) for rule in task.rules)
     return FundDraw(tuple(found), given, smallest, shock, rules)
 
 
