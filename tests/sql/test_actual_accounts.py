@@ -58,6 +58,13 @@ def test_each_position_has_an_outcome_and_a_short_name(run: Tables) -> None:
     assert [row["account"] for row in whole] == ["0x100000000000000"]
 
 
+def test_accounts_whose_addresses_begin_alike_keep_the_whole_address(tables: Make) -> None:
+    names = ["0xabcdefabcd1", "0xabcdefabcd2", "0xabcdefabce1"]
+    prices = {"mark_px": 100, "liquidation_px": 90.0, "model_liquidation_px": 80.0, "snapshot_quantity_base": 1.0}
+    run = tables(actual_positions=[{"account": name, "symbol": BTC, "side": "long", **prices} for name in names])
+    assert {row["account"] for row in answer(run, "liquidation_price_check")} == {*names[:2], "0xabcdefabce"}
+
+
 def test_the_replay_is_scored_beside_distance_on_the_same_rows(run: Tables) -> None:
     scores = {(row["kind"], row["predictor"]): row for row in answer(run, "actual_account_score")}
     replay, distance = scores["liquidation", "replay"], scores["liquidation", "distance"]

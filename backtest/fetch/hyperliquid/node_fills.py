@@ -23,6 +23,7 @@ from backtest.lake.cloud import publish, refresh
 from backtest.lake.place import Place, shown
 from backtest.lake.read import read_series
 from backtest.lake.series import FILLS, schema_of
+from backtest.lake.states import read_standing
 from backtest.lake.write import write_day
 from backtest.schema.coins import coin_name
 from backtest.times import moment
@@ -125,7 +126,8 @@ def import_fills(
     Raises
     ------
     DataError
-        A file is missing, truncated, corrupt or holds no block. Nothing is written then.
+        A file is missing, truncated, corrupt or holds no block, or fills of one of its days come from an archive.
+        Nothing is written then.
     """
     if not paths:
         raise DataError(f"no file of node fills given; allowed: {', '.join(SUFFIXES)}; name at least one")
@@ -145,6 +147,7 @@ def import_fills(
                 for reason, count in counts.faults.items()
             ]
         with _exclusively():
+            _refuse_other_source(venue, sorted(spilled))
             days = tuple(_write(venue, coin, day, spilled[coin, day]) for coin, day in sorted(spilled))
     return FillReport(
         files=tuple(path.name for path in paths),
@@ -258,6 +261,16 @@ def _exclusively() -> Iterator[None]:
         publish()
     finally:
         os.close(handle)
+
+
+def _refuse_other_source(venue: str, days: Sequence[tuple[str, int]]) -> None:
+    """Refuse days whose fills come from an archive: its times are rounded, so that every fill would count twice."""
+    for coin, number in days:
+        place, day = Place(venue, unified_symbol(coin), "fills"), moment(number * DAY_US).date()
+        source = read_standing(place.file(day)).source if place.file(day).is_file() else ""
+        if source:
+            fix = f"keep these, or delete {shown(place.file(day))} and import again"
+            raise DataError(f"{place.symbol} {day}: fills of {source} are in the lake and would count twice; {fix}")
 
 
 def _write(venue: str, coin: str, day_number: int, files: Sequence[Path]) -> FillDay:

@@ -22,6 +22,7 @@ from backtest.fetch.hyperliquid.node_fills import FillReport, import_fills, unif
 from backtest.lake.place import Place
 from backtest.lake.read import read_series
 from backtest.lake.series import FILLS, SERIES
+from backtest.lake.write import write_day
 from tests.fetch.hyperliquid.fill_files import (
     BURST,
     VAULT,
@@ -85,6 +86,17 @@ def test_a_deleveraging_by_hand(imported: Any) -> None:
     assert (day.symbol, day.day, day.adl, day.liquidations, day.rows) == ("AVAX/USDC:USDC", DAY.date(), 1, 0, 1)
     assert day.adl_usd == pytest.approx(28.53 * 22.075)
     assert report.unpaired == 1
+
+
+def test_a_day_whose_fills_an_archive_gave_is_not_counted_twice(imported: Any) -> None:
+    """The archive rounds times, so that the same fill would be another row."""
+    imported(block(market_liquidation(user(4), user(5), tid=3)))
+    held = rows()
+    write_day(held, Place("hyperliquid", unified_symbol("BTC"), "fills"), DAY.date(), source="reservoir")
+    before = lake_bytes()
+    with pytest.raises(DataError, match="fills of reservoir are in the lake and would count twice; keep these, or"):
+        imported(block([*takeover(user(3), tid=2), *adl_trade(user(6), VAULT, tid=4)]))
+    assert lake_bytes() == before
 
 
 def test_the_kinds_are_disjoint() -> None:
