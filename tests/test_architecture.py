@@ -256,6 +256,7 @@ OWN_PATHS = {
     "api.watch: Path": "files of priors and positions that the user names",
     "api.plot: Path": "a place that the user names",
     "api.run: Path": "a place that the user names",
+    "cli.book_roll: Path": "a snapshot that the user names",
     "cli.supervise: Path": "the number of a process",
     "durable: with_name": "the hidden name beside a path",
     "fetch.archives.files: /": "a name that the walk of the user's archive lists",

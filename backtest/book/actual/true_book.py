@@ -5,13 +5,20 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from backtest.book.actual.archive_rows import (
+    Unit,
+    cash_after,
+    held_positions,
+    lot_ratio,
+    moves_before,
+    with_values,
+)
 from backtest.book.actual.collateral import OFF_FRAC, behind
+from backtest.book.actual.funding_paid import funding_paid
 from backtest.book.actual.roll import roll
 from backtest.errors import BookError
-from backtest.mechanics.margin import Tiers
 from backtest.schema.coins import coin_name
 
 if TYPE_CHECKING:
@@ -21,14 +28,6 @@ ORIGIN = (
     *("account", "symbol", "side", "quantity_base", "mark_px", "liquidation_px", "model_liquidation_px"),
     *("account_value_usd", "account_mode", "leverage_type", "snapshot_quantity_base", "left_out"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """Lot and maintenance tiers of a coin, by the venue's spelling."""
-
-    lot: Decimal
-    tiers: Tiers
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class TrueBook:
 
 def true_book(
     positions: pl.DataFrame, values: pl.DataFrame | None, fills: pl.DataFrame | None, units: Mapping[str, Unit],
-    to: dt.datetime,
+    to: dt.datetime, *, rates: pl.DataFrame | None = None,
 ) -> TrueBook:  # fmt: skip
     """Return the book at a time.
 
@@ -71,6 +70,8 @@ def true_book(
         Lot and tiers of the coins that can be replayed, by the venue's spelling; others are left out.
     to
         Fills before this time are applied.
+    rates
+        coin, ts and rate of the settlements of funding after the snapshot, where the lake has them.
 
     Raises
     ------
@@ -79,15 +80,20 @@ def true_book(
     """
     import polars as pl
 
-    held, unread = _held(positions, units)
-    held = _with_values(held, values)
+    held, unread = held_positions(positions, units)
+    held = with_values(held, values)
     tables = {coin: unit.tiers for coin, unit in units.items()}
     stands = behind(held, tables)
-    moves = _moves(fills, units, to)
+    moves = moves_before(fills, units, to)
     rolled = roll(held.select("user", "coin", "lots", "entry_px"), moves)
     lot = {coin: float(unit.lot) for coin, unit in units.items()}
     state = _state(rolled.positions, stands.positions, units)
-    cash = _cash(stands.accounts, rolled.cash)
+    paid = None
+    if rates is not None and rates.height:
+        base = pl.col("coin").replace_strict(lot, return_dtype=pl.Float64)
+        paid = funding_paid(stands.positions.with_columns(lot_base=base), moves, rates)
+        state = _less_funding(state, paid)
+    cash = cash_after(stands.accounts, rolled.cash, paid)
     state = state.join(cash, on="user", how="left", maintain_order="left")
     state = state.with_columns(left_out=_left_out())
     book = _rows(state.filter(pl.col("left_out") == ""))
@@ -107,104 +113,11 @@ def true_book(
     return TrueBook(
         rows=book,
         origin=_origin(state),
-        counts=_counts(held, stands.positions, rolled.fills, rolled.breaks, rolled.cash, state, book),
+        counts=_counts(held, stands.positions, rolled.fills, rolled.breaks, rolled.cash, state, book)
+        | ({} if paid is None else {"funding paid until the start, USD": float(paid["paid_usd"].clip(0).sum())}),
         left_out=left,
         differences={coin_name(coin): lots * lot[coin] for coin, lots in sums.rows()},
     )
-
-
-def _held(positions: pl.DataFrame, units: Mapping[str, Unit]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return readable positions of coins with units in lots, and counts of the others by reason."""
-    import polars as pl
-
-    number = {"size_base": "size", "notional_usd": "notional", "entry_px": "entry_price",
-              "liquidation_px": "liquidation_price", "account_value_usd": "account_value"}  # fmt: skip
-    rows = positions.select(
-        pl.col("user").cast(pl.String).str.to_lowercase(),
-        pl.col("market").cast(pl.String).alias("coin"),
-        *(pl.col(old).cast(pl.Float64).alias(new) for new, old in number.items()),
-        pl.col("leverage_type").cast(pl.String),
-        pl.col("leverage").cast(pl.Int64),
-        pl.col("account_mode").cast(pl.String).fill_null("standard"),
-    ).unique(["user", "coin"], keep="first", maintain_order=True)
-    finite = pl.all_horizontal(pl.col(name).is_finite() for name in ("size_base", "notional_usd", "entry_px"))
-    good = finite.fill_null(value=False) & (pl.col("entry_px") > 0) & (pl.col("size_base") != 0)
-    rows = rows.with_columns(
-        left_out=pl.when(~good).then(pl.lit("a number that cannot be read"))
-        .when(~pl.col("coin").is_in(list(units))).then(pl.lit("no bars, lot or margin table of the coin"))
-        .otherwise(pl.lit(""))
-    )  # fmt: skip
-    unread = rows.filter(pl.col("left_out") != "").group_by("left_out").agg(
-        positions=pl.len(), notional_usd=pl.col("notional_usd").fill_nan(0.0).sum()
-    ).sort("left_out")  # fmt: skip
-    kept = rows.filter(pl.col("left_out") == "").drop("left_out")
-    return kept.with_columns(lots=_lots("size_base", units)), unread
-
-
-def _lots(column: str, units: Mapping[str, Unit]) -> pl.Expr:
-    """Return sizes as whole lots: a decimal of up to fifteen digits is met exactly."""
-    import polars as pl
-
-    many, few = _ratio(units)
-    return (pl.col(column).cast(pl.Float64) * many / few).round(0).cast(pl.Int64)
-
-
-def _ratio(units: Mapping[str, Unit]) -> tuple[pl.Expr, pl.Expr]:
-    """Return numerator and denominator of lots for each base unit: whole numbers, so that a division rounds once."""
-    import polars as pl
-
-    ratios = {coin: (1 / unit.lot).as_integer_ratio() for coin, unit in units.items()}
-    many, few = (
-        pl.col("coin").replace_strict({coin: float(pair[at]) for coin, pair in ratios.items()}, default=1.0,
-                                      return_dtype=pl.Float64)
-        for at in (0, 1)
-    )  # fmt: skip
-    return many, few
-
-
-def _with_values(held: pl.DataFrame, values: pl.DataFrame | None) -> pl.DataFrame:
-    """Return positions with one account value and mode for each user, those of the table of account values first."""
-    import polars as pl
-
-    first = pl.col("account_value_usd").drop_nulls().first().over("user")
-    rows = held.with_columns(account_value_usd=first)
-    if values is None or not held.height:
-        return rows
-    dex = pl.lit(str(held["coin"][0]).partition(":")[0]) if ":" in str(held["coin"][0]) else pl.lit("hyperliquid")
-    known = values.filter(pl.col("dex") == dex).select(
-        pl.col("user").cast(pl.String).str.to_lowercase(), pl.col("account_value").cast(pl.Float64).alias("stated"),
-        pl.col("account_mode").cast(pl.String).alias("stated_mode"),
-    ).group_by("user", maintain_order=True).agg(pl.col("stated").sum(), pl.col("stated_mode").first())  # fmt: skip
-    joined = rows.join(known, on="user", how="left", maintain_order="left")
-    return joined.with_columns(
-        account_value_usd=pl.coalesce("stated", "account_value_usd"),
-        account_mode=pl.coalesce("stated_mode", "account_mode"),
-    ).drop("stated", "stated_mode")
-
-
-def _moves(fills: pl.DataFrame | None, units: Mapping[str, Unit], to: dt.datetime) -> pl.DataFrame:
-    """Return fills before a time as the roll takes them."""
-    import polars as pl
-
-    schema: dict[str, Any] = {"user": pl.String, "coin": pl.String, "timestamp": pl.Datetime("us"), "lots": pl.Int64,
-              "start_lots": pl.Int64, "px": pl.Float64, "lot_base": pl.Float64, "realized_usd": pl.Float64,
-              "fee_usd": pl.Float64}  # fmt: skip
-    if fills is None:
-        return pl.DataFrame(schema=schema)
-    lot = {coin: float(unit.lot) for coin, unit in units.items()}
-    sign = pl.when(pl.col("side").cast(pl.String) == "buy").then(1).otherwise(-1)
-    mine = pl.col("coin").cast(pl.String).is_in(list(units)) & (pl.col("timestamp") < to)
-    return fills.filter(mine).with_columns(pl.col("coin").cast(pl.String)).select(
-        pl.col("address").cast(pl.String).str.to_lowercase().alias("user"),
-        "coin",
-        pl.col("timestamp").cast(pl.Datetime("us")),
-        (sign * _lots("size", units)).cast(pl.Int64).alias("lots"),
-        _lots("start_position", units).alias("start_lots"),
-        pl.col("price").cast(pl.Float64).alias("px"),
-        pl.col("coin").replace_strict(lot, return_dtype=pl.Float64).alias("lot_base"),
-        pl.col("realized_pnl").cast(pl.Float64).alias("realized_usd"),
-        pl.col("fee").cast(pl.Float64).alias("fee_usd"),
-    )  # fmt: skip
 
 
 def _state(rolled: pl.DataFrame, before: pl.DataFrame, units: Mapping[str, Unit]) -> pl.DataFrame:
@@ -220,7 +133,7 @@ def _state(rolled: pl.DataFrame, before: pl.DataFrame, units: Mapping[str, Unit]
     state = rolled.join(own, on=["user", "coin"], how="left", maintain_order="left")
     state = state.join(of_user, on="user", how="left", maintain_order="left")
     state = state.join(marks, on="coin", how="left", maintain_order="left")
-    many, few = _ratio(units)
+    many, few = lot_ratio(units)
     grown = pl.col("lots").abs() - pl.col("first_lots").abs()
     turned = pl.col("lots").sign() != pl.col("first_lots").sign()
     old, now = pl.col("first_lots").abs(), pl.col("lots").abs()
@@ -245,15 +158,13 @@ def _state(rolled: pl.DataFrame, before: pl.DataFrame, units: Mapping[str, Unit]
     )
 
 
-def _cash(accounts: pl.DataFrame, moved: pl.DataFrame) -> pl.DataFrame:
-    """Return the cash of each account after profit realised and fees."""
+def _less_funding(state: pl.DataFrame, paid: pl.DataFrame) -> pl.DataFrame:
+    """Take the funding of isolated positions off their own collateral."""
     import polars as pl
 
-    sums = moved.group_by("user").agg(
-        change=(pl.col("realized_usd").fill_null(0.0) - pl.col("fee_usd").fill_null(0.0)).sum()
-    )
-    joined = accounts.join(sums, on="user", how="left", maintain_order="left")
-    return joined.select("user", cash_usd=pl.col("cash_usd") + pl.col("change").fill_null(0.0))
+    joined = state.join(paid, on=["user", "coin"], how="left", maintain_order="left")
+    own = pl.col("collateral_usd") - pl.col("paid_usd").fill_null(0.0)
+    return joined.with_columns(collateral_usd=pl.when("isolated").then(own)).drop("paid_usd")
 
 
 def _left_out() -> pl.Expr:

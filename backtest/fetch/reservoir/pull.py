@@ -52,7 +52,7 @@ def pull(plan: Plan, event: str, on_progress: OnProgress | None = None) -> tuple
         source = _source(part)
         rows = _rows_held(path, source)
         if rows is None:
-            frame = _gathered(part)
+            frame = gathered(part)
             if not frame.height and part.dataset.name in {"positions", "bars"}:
                 wanted = f" of {', '.join(part.part.coins)}" if part.part.coins else ""
                 raise DataError(f"{part.where}: no row{wanted} at {part.part.dex}; check the coins")
@@ -91,7 +91,8 @@ def _rows_held(path: Path, source: str) -> int | None:
     return frame.height if held == source else None
 
 
-def _gathered(part: Opened) -> pl.DataFrame:
+def gathered(part: Opened) -> pl.DataFrame:
+    """Return all rows of a part, with its columns where there is none."""
     import polars as pl
 
     found = list(frames(part))

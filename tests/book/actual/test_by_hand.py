@@ -9,8 +9,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from backtest.book.actual.archive_rows import Unit
 from backtest.book.actual.roll import roll
-from backtest.book.actual.true_book import TrueBook, Unit, true_book
+from backtest.book.actual.true_book import TrueBook, true_book
 from backtest.errors import BookError
 from backtest.fetch.reservoir.place import Folder
 from backtest.fetch.reservoir.plan import Wanted, plan_of
