@@ -115,9 +115,12 @@ def cut_in_turn(rows: Ints, lots: Ints, held: Ints, value: Ints) -> Ints:
         more = (next_ < end).nonzero()[0]
         next_, end, left, rest = next_[more], end[more], left[more], rest[more]
     for begin, stop, lots_left, value_left in zip(*(each.tolist() for each in (next_, end, left, rest)), strict=True):
-        for at, k in zip(order[begin:stop].tolist(), lots[order[begin:stop]].tolist(), strict=True):
-            out[at] = part = value_left * k // lots_left
+        at, parts = order[begin:stop], []
+        for k in lots[at].tolist():
+            part = value_left * k // lots_left
             lots_left, value_left = lots_left - k, value_left - part
+            parts.append(part)
+        out[at] = parts
     return out
 
 

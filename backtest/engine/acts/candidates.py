@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from backtest.engine.columns import among
-from backtest.engine.detect.accounts import CrossAccounts
+from backtest.engine.detect.accounts import AccountSums, CrossAccounts
 from backtest.engine.figures import Figures, is_delicate
 from backtest.engine.replay import Replay
 from backtest.mechanics.adl.candidates import Candidates
 from backtest.mechanics.adl.queue import Scan
 from backtest.mechanics.adl.rankings import OF_ACCOUNTS
-from backtest.mechanics.exact import MILLIONTH, Bools, Floats, Ints
+from backtest.mechanics.exact import MILLIONTH, Bools, Ints
 from backtest.mechanics.margin import maintenance
 
 
@@ -88,13 +88,12 @@ class CandidateReader:
 
 @dataclass(frozen=True, slots=True)
 class AccountFigures:
-    """What a wave needs of cross accounts in floats: equity and, where the ranking asks, profit and maintenance."""
+    """What a wave needs of every cross account, exactly: equity and, where they are read, sums and net values."""
 
     accounts: CrossAccounts
-    equity: Floats
-    pnl: Floats | None = None
-    maintenance: Floats | None = None
-    exposed: bool = False  # whether the allocation reads the exposure of accounts, exactly
+    equity: Ints
+    sums: AccountSums | None = None
+    exposure: Ints | None = None
 
     @staticmethod
     def of_side(replay: Replay, block: slice, ranking: str) -> AccountFigures | None:
@@ -102,41 +101,36 @@ class AccountFigures:
         accounts = replay.accounts
         if accounts is None or not (accounts.of[block] >= 0).any():
             return None
-        exposed = replay.world.rules.allocation.exposed
-        if ranking not in OF_ACCOUNTS:
-            return AccountFigures(accounts, accounts.equities(), exposed=exposed)
-        sums = accounts.sums(np.arange(accounts.count))
-        pnl, required = sums.pnl.astype(float), sums.maintenance.astype(float)
-        return AccountFigures(accounts, accounts.equities(), pnl, required, exposed)
+        exposure = accounts.exposures() if replay.world.rules.allocation.exposed else None
+        sums = accounts.sums(np.arange(accounts.count)) if ranking in OF_ACCOUNTS else None
+        return AccountFigures(accounts, accounts.equities(), sums, exposure)
 
     def exact(self, rows: Ints, found: Candidates) -> Candidates:
         """Return candidates with their accounts' figures, exactly."""
         owner = self.accounts.of[rows]
         mine = np.flatnonzero(owner >= 0)
-        held, marks = self.accounts.holdings(owner[mine]), np.array(self.accounts.ledger.marks)
-        value = held.values(marks)  # an account has one position on a side: no number comes twice
-        found.equity[mine] = held.equity(value)
-        if self.exposed:
+        owner = owner[mine]
+        found.equity[mine] = self.equity[owner]
+        if self.exposure is not None:
             exposure = found.value.copy()
-            signs = self.accounts.ledger.world.position_signs[rows[mine]]
-            exposure[mine] = signs * held.exposure(value)
+            exposure[mine] = self.accounts.ledger.world.position_signs[rows[mine]] * self.exposure[owner]
             found = replace(found, account_exposure=exposure)
-        if self.pnl is None:
+        if self.sums is None:
             return found
-        sums = held.sums(held.figures(marks))
         pnl, required = found.pnl.copy(), _own(found)
-        pnl[mine], required[mine] = sums.pnl, sums.maintenance
+        pnl[mine], required[mine] = self.sums.pnl[owner], self.sums.maintenance[owner]
         return replace(found, account_pnl=pnl, account_maintenance=required)
 
     def near(self, rows: Ints, found: Candidates) -> Candidates:
-        """Return candidates with their accounts' figures in floats."""
+        """Return candidates in floats with their accounts' figures."""
         owner = self.accounts.of[rows]
         mine = np.flatnonzero(owner >= 0)
-        found.equity[mine] = self.equity[owner[mine]]
-        if self.pnl is None or self.maintenance is None:
+        owner = owner[mine]
+        found.equity[mine] = self.equity[owner]
+        if self.sums is None:
             return found
         pnl, required = found.pnl.copy(), _own(found).astype(np.float64)
-        pnl[mine], required[mine] = self.pnl[owner[mine]], self.maintenance[owner[mine]]
+        pnl[mine], required[mine] = self.sums.pnl[owner], self.sums.maintenance[owner]
         return replace(found, account_pnl=pnl, account_maintenance=required)  # type: ignore[arg-type]
 
 

@@ -22,6 +22,7 @@ SHIFT = 10
 PARTS = 1 << SHIFT  # of a segment: places at which a crossing may lie
 HALVINGS = 5  # that a search prepares at once, at most
 PROBES = 1 << 11  # positions times places that it looks at in one go
+MANY = 4  # from this part of the accounts on, bounds are found anew for all
 SLACK = 1e-11  # relative error allowed to the bounds
 
 
@@ -96,6 +97,8 @@ class AccountBounds:
             return
         holdings = self.accounts.holdings(numbers)
         self.open[numbers] = is_open = holdings.can_breach()
+        if MANY * numbers.size > self.accounts.count:
+            self._blocks.clear()
         if self._blocks:
             low, high = (np.array([getattr(block, end) for block in self._blocks]) for end in ("low", "high"))
             reach = (holdings.total(least_surplus(holdings, self.ledger, low, high)) <= 0) & is_open

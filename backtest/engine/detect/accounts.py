@@ -7,9 +7,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from backtest.engine.figures import Figures
 from backtest.engine.ledger import Ledger
-from backtest.mechanics.exact import MILLIONTH, Bools, Floats, Ints
+from backtest.mechanics.exact import Bools, Floats, Ints
 
 Column = TypeVar("Column", Ints, Floats)
 
@@ -94,10 +93,6 @@ class Holdings(HeldRows):
         """Return the equity of each account, from the value of each position."""
         return self.total(self.cash + self.signs * value)
 
-    def exposure(self, value: Ints) -> Ints:
-        """Return the net value of the positions of each account: longs less shorts, from the value of each."""
-        return self.total(self.signs * value)
-
     def sums(self, figures: RowFigures) -> AccountSums:
         """Return the sums of each account, from the figures of each position."""
         pnl = self.signs * (figures.value - self.entry_value())
@@ -137,7 +132,7 @@ class CrossAccounts:
         self._linear: Ints | None = None  # the value of a lot per mark quantum, where every contract is linear
         if not any(contract.numerator for contract in contracts):
             self._linear = np.array([contract.quanta_per_mark for contract in contracts], dtype=np.int64)
-        self._equities: Floats = np.empty(0)  # of every account at the marks ``_marked``
+        self._equities: Ints = np.empty(0, dtype=np.int64)  # of every account at the marks ``_marked``
         self._marked = 0
         self._stale: list[Ints] = []
         ledger.caches.append(self._note)
@@ -193,22 +188,30 @@ class CrossAccounts:
         held = self.holdings(numbers)
         return held.equity(held.values(np.array(self.ledger.marks)))
 
-    def equities(self) -> Floats:
-        """Return the equity of every account at the present marks, in floats."""
+    def equities(self) -> Ints:
+        """Return the equity of every account at the present marks."""
         ledger = self.ledger
         if self._marked != ledger.marked:
-            self._marked, self._equities = ledger.marked, np.zeros(self.count)
+            self._marked, self._equities = ledger.marked, np.zeros(self.count, dtype=np.int64)
             signs = ledger.world.value_signs.tolist()
             for (symbol, side), rows in self.sides.items():
-                if rows.size:
-                    per_lot = side * (signs[symbol] * ledger.values[symbol] - ledger.index[symbol] / MILLIONTH)
-                    figures = Figures.of(ledger, rows, side)
-                    self._equities[self.of[rows]] += figures.cash + figures.lots * per_lot
+                if rows.size:  # an account has one row on a side: no place comes twice
+                    value = ledger.lots[rows] * (side * signs[symbol] * ledger.values[symbol])
+                    self._equities[self.of[rows]] += ledger.settled_cash(rows) + value
         elif self._stale:
             numbers = self.numbers(np.concatenate(self._stale))
             self._equities[numbers] = self.equity(numbers)
         self._stale.clear()
         return self._equities
+
+    def exposures(self) -> Ints:
+        """Return the net value of the positions of every account at the present marks: longs less shorts."""
+        out, ledger = np.zeros(self.count, dtype=np.int64), self.ledger
+        signs = ledger.world.value_signs.tolist()
+        for (symbol, side), rows in self.sides.items():
+            if rows.size:
+                out[self.of[rows]] += ledger.lots[rows] * (side * signs[symbol] * ledger.values[symbol])
+        return out
 
     def bearers(self, equity: Ints, gain: Ints) -> Bearers:
         """Return who bears a loss, from the equity and gain of each row."""
