@@ -226,3 +226,25 @@ def exact_sum(amounts: Ints) -> int:
         else:
             total += (int((piece >> 32).sum()) << 32) + int((piece & 0xFFFFFFFF).sum())
     return total
+
+
+def least(count: int, *keys: Ints) -> Bools:
+    """Return which are the first ``count`` in the order of some keys, the first key counting most, ties in order.
+
+    Examples
+    --------
+    >>> least(2, np.array([1, 0, 1, 1]), np.array([9, 9, 7, 7])).tolist()
+    [False, True, True, False]
+    """
+    out: Bools = np.zeros(len(keys[0]), dtype=bool)
+    at = np.arange(len(out))
+    for key in keys:
+        if not 0 < count < len(at):
+            break
+        mine = key[at]
+        last = np.partition(mine, count - 1)[count - 1]
+        before = mine < last
+        out[at[before]] = True
+        count, at = count - int(np.count_nonzero(before)), at[mine == last]
+    out[at[: max(count, 0)]] = True
+    return out

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
 
-from backtest.mechanics.exact import LIMIT, Bools, Floats, Ints, exact_sum, mul_div
+from backtest.mechanics.exact import LIMIT, Bools, Floats, Ints, exact_sum, least, mul_div
 from backtest.mechanics.numeric import np
 
 MARGINS = (1e-9, 1e-5, inf)  # ends this close to the level in floats, relative to it, are ordered by exact fractions
@@ -186,15 +186,14 @@ def _whole(first: Ints, slope: Ints, unit: int, wanted: int) -> Ints:
     if slope.dtype == object or rate >= LIMIT or int(np.abs(first).max()) + abs(missing) >= LIMIT:
         amounts = first.astype(object) * rate + slope.astype(object) * missing
         whole = amounts // (rate * unit)
-        order = np.argsort(whole * (rate * unit) - amounts, kind="stable")
+        keys = [whole * (rate * unit) - amounts]
     else:
         part, rest = _signed_mul_div(slope, missing, rate)
         amounts = first + part
         whole = amounts // unit
-        order = np.lexsort((-rest, whole * unit - amounts))
+        keys = [whole * unit - amounts, -rest]
     pays: Ints = whole.astype(np.int64)
-    pays[order[: wanted - exact_sum(pays)]] += 1
-    return pays
+    return pays + least(wanted - exact_sum(pays), *keys)
 
 
 def _signed_mul_div(amounts: Ints, numerator: int, denominator: int) -> tuple[Ints, Ints]:

@@ -18,6 +18,7 @@ from backtest.mechanics.exact import Bools, Floats, Ints, exact_sum
 from backtest.mechanics.numeric import np
 
 MISSING = "the min-max programme needs scipy, which is not installed; install the extra: pip install 'crashbook[lp]'"
+TWICE = 2  # as many lots as are left are looked at, at most as a rule
 SLACK = 1e-9  # beyond the last part in floats, so that none at it is lost
 NEAR = 1e-12  # parts closer than this are ordered by the exact fraction
 
@@ -42,8 +43,16 @@ def smallest_parts(equity: Ints, lots: Ints, wanted: int) -> Ints:
         return pays
     open_ = np.flatnonzero(pays < lots)
     own, paid, room = equity[open_], pays[open_], (lots - pays)[open_]
-    last = np.partition((paid + 1) / own, left - 1)[left - 1] * (1 + SLACK)  # so many take one lot each up to here
-    steps = np.clip(np.floor(last * own) - paid, 0, room).astype(np.int64)
+
+    def up_to(part: float) -> Floats:
+        steps: Floats = np.clip(np.floor(part * own) - paid, 0, room)
+        return steps
+
+    following = (paid + 1) / own
+    low, last = float(following.min()), float(np.partition(following, left - 1)[left - 1])  # one lot each is enough
+    while up_to(last).sum() > TWICE * left and low < (middle := (low + last) / 2) < last:
+        low, last = (low, middle) if up_to(middle).sum() >= left else (middle, last)
+    steps = up_to(last * (1 + SLACK)).astype(np.int64)
     who = np.repeat(np.arange(len(open_)), steps)
     nth = np.arange(len(who)) - (np.cumsum(steps) - steps)[who] + 1
     part = (paid[who] + nth) / own[who]

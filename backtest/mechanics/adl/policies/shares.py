@@ -13,7 +13,7 @@ from fractions import Fraction
 from backtest.mechanics.adl.candidates import Candidates
 from backtest.mechanics.adl.policies.level import level_lots
 from backtest.mechanics.adl.policies.min_max import smallest_parts
-from backtest.mechanics.exact import LIMIT, Bools, Floats, Ints, exact_sum, mul_div
+from backtest.mechanics.exact import LIMIT, Bools, Floats, Ints, exact_sum, least, mul_div
 from backtest.mechanics.numeric import np
 
 CAP = Fraction(1, 2)  # of its position, that capped pro-rata takes of a candidate in a round at most
@@ -43,9 +43,7 @@ def largest_remainder(lots: Ints, wanted: int) -> Ints:
         return lots
     pays = mul_div(lots, wanted, total)
     remainder = lots * wanted - pays * total  # both products may wrap at 64 bits, their difference fits
-    left = wanted - exact_sum(pays)
-    pays[np.argsort(-remainder, kind="stable")[:left]] += 1
-    return pays
+    return pays + least(wanted - exact_sum(pays), -remainder)
 
 
 def by_order(lots: Ints, order: Ints, wanted: int) -> Ints:
