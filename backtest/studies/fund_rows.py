@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backtest.formatting import percent, usd
+from backtest.formatting import SPACE, percent, usd
 from backtest.studies.differences import Spread
 from backtest.studies.fund_rules import RuleAnswer
 from backtest.studies.fund_size import FundSize
@@ -66,7 +66,7 @@ def rule_rows(found: FundSize) -> list[dict[str, Any]]:
             "set": settings(each),
             "remain": each.remain,
             "causes_usd": dict(each.causes),
-            "why": why_not(found, each),
+            "why": (why_not(found, each) or "").replace(SPACE, " ") or None,
         }
         for each in found.rules
     ]

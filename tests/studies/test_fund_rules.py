@@ -43,6 +43,7 @@ def test_a_trigger_has_no_adl_and_the_next_tighter_one_has_some() -> None:
         assert (found[name]["value"], found[name]["set"], found[name]["remain"]) == (None, [], 1)
         assert {*found[name]["causes_usd"]} == {"fund_drawdown"}
         assert found[name]["why"].startswith(f"even at {most}")
+        assert found[name]["why"].isprintable(), "data hold plain blanks"
     assert found["stop"]["why"].endswith("a stop says when ADL ends, not whether it begins")
 
 
