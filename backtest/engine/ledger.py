@@ -51,13 +51,16 @@ class Ledger:
         self.lots: Ints = book.lots.copy()
         self.entry_value: Ints = book.entry_value.copy()
         self.side: Ints = book.side.astype(np.int8)  # small: read row by row
-        self.cash: Ints = book.collateral - world.position_signs * book.entry_value
+        self.cash: Ints = world.position_signs * book.entry_value
+        np.subtract(book.collateral, self.cash, out=self.cash)
         self.settled: Ints = np.zeros(len(book), dtype=np.int64)
         self.has_settled: Bools = np.zeros(len(book), dtype=bool)
         self.index, self.funded = [0] * count, False
         self.accounts_cash = exact_sum(self.cash)
-        signed = book.side * book.lots
-        self.accounts_lots = [int(signed[book.held(symbol)].sum()) for symbol in range(count)]
+        self.accounts_lots = [
+            sum(side * int(book.lots[world.blocks[symbol, side]].sum()) for side in (LONG, SHORT))
+            for symbol in range(count)
+        ]
         self.marked = 0
         self.mark_to([int(mark) for mark in world.walk.mark[:, 0]])
         pools = rules.pools or (PoolRule(rules.fund_start, rules.inventory_limit),)

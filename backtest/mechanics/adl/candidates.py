@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from backtest.mechanics.exact import Bools, Ints
 from backtest.mechanics.margin import Tiers
@@ -33,8 +35,15 @@ class Candidates:
 
     def chosen(self, which: Ints) -> Candidates:
         """Return some of them."""
+        return self._with(lambda column: column[which])
+
+    def one_by_one(self) -> Candidates:
+        """Return the same in Python's whole numbers, which are read several times faster where rows are read singly."""
+        return self._with(lambda column: column.astype(object))
+
+    def _with(self, change: Callable[[Any], Any]) -> Candidates:
         columns = {name: getattr(self, name) for name in _COLUMNS}
-        return replace(self, **{name: each[which] for name, each in columns.items() if each is not None})
+        return replace(self, **{name: change(each) for name, each in columns.items() if each is not None})
 
     def alike(self) -> Bools:
         """Return which rows hold the same amounts as the one before them."""

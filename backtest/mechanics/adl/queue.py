@@ -226,10 +226,11 @@ class Queue:
         """Put runs of near scores into their exact order; ``close`` are all places in them."""
         assert self.rule is not None
         rows = self.fetch(self._places(ordered[close]))
-        like = rows.alike()  # as the one before: so is its score
+        like = rows.alike().tolist()  # as the one before: so is its score
+        rows = rows.one_by_one()
         ratios: list[tuple[int, int]] = []
-        for k in range(len(close)):
-            ratios.append(ratios[-1] if like[k] else self.rule.ratio(rows, k))
+        for k, same in enumerate(like):
+            ratios.append(ratios[-1] if same else self.rule.ratio(rows, k))
         bits = 2 * max(below.bit_length() for _, below in ratios)  # unequal ratios differ by more than 2**-bits
         exact = [(above << bits) // below for above, below in ratios]
         at = 0

@@ -64,7 +64,7 @@ def _maintenance(rows: Candidates) -> Ints:
 
 
 def _maintenance_exact(rows: Candidates, i: int) -> int:
-    return int(maintenance(rows.notional[i : i + 1], rows.tiers)[0])
+    return int(maintenance(rows.notional[i : i + 1].astype(np.int64), rows.tiers)[0])
 
 
 def _wallet_balance(rows: Candidates) -> Floats:
