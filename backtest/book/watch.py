@@ -21,6 +21,7 @@ from backtest.venue.margin_table import MarginSchedule
 SIDES = {"long": 1, "short": -1}
 
 WATCH_COHORT = "watch"
+FAR = 3  # times between entry price and first mark, beyond which a digit may be wrong
 
 LARGEST = LIMIT // 4  # of one position's value, entry_value or collateral, so that their sums stay in 64 bits
 
@@ -129,6 +130,9 @@ def watch_rows(
         value, sign = lots * int(each[index]), side * int(kind[index])
         if max(entry_value, collateral, value) >= LARGEST:
             raise ConfigError(f"{who}: worth over 1.1e12 USD, too large for int64; lower size_base")
+        apart = max(entry_value, value) / max(min(entry_value, value), 1)
+        if apart > FAR:
+            notes.append(f"{who}: entry price {watch.entry_px:g} is {apart:.3g} times off the first mark; is it right?")
         table, limits = tiers[index]
         limit = limits[int(tier_of(np.array([entry_value]), table)[0])]
         if watch.leverage > limit:

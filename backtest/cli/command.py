@@ -51,9 +51,13 @@ class Command(click.Command):
                 raise
             names = ", ".join(param.get_error_hint(ctx).strip("'") for param in lacking)
             raise click.UsageError(f"Missing {names}; for example {self.examples[0]}", ctx) from None
-        except click.NoSuchOption as error:
-            from backtest.cli.hints import unknown_option
+        except click.UsageError as error:
+            from backtest.cli.hints import surplus, unknown_option
 
+            if (extra := error.message.partition("unexpected extra argument")[2]) and (found := surplus(self, extra)):
+                raise click.UsageError(f"{error.message.rstrip('.')}: {found}", ctx) from None
+            if not isinstance(error, click.NoSuchOption):
+                raise
             if found := unknown_option(self, error.option_name):
                 raise click.UsageError(f"No option {error.option_name} of {ctx.info_name}: {found}", ctx) from None
             raise

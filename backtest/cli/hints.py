@@ -210,3 +210,30 @@ def unknown_option(command: click.Command, option: str) -> str:
     if option in {"--symbol", "--coin", "--limit", "--wave-id", "--account-id"} and "--param" in own:
         return f"a parameter is given with --param {field.replace('coin', 'symbol')}=VALUE"
     return OPTIONS.get(option, "")
+
+
+def surplus(command: click.Command, extra: str) -> str:
+    """Return how a word that is too much is given, empty where nothing is known of it.
+
+    Parameters
+    ----------
+    extra
+        The words too much as the message shows them, in brackets.
+    """
+    from backtest.venue.reading import venue_names
+
+    own = {name for param in command.params for name in param.opts}
+    text = extra.partition("(")[2].rpartition(")")[0]
+    if "--position" in own and re.match(r"(long|short)\b", text, re.I):
+        return f'a position is given with --position "{text}"'
+    if "--venue" in own and text.lower() in venue_names():
+        return f"a venue is given with --venue {text.lower()}"
+    if "--set" in own and re.fullmatch(r"[a-z_]+(\.\w+)?=\S+", text):
+        return f"a field is set with --set {text}"
+    if "--param" in own and re.fullmatch(r"[a-z_]+=\S+", text):
+        return f"a parameter is given with --param {text}"
+    if "--coins" in own and re.fullmatch(r"[A-Za-z0-9]{2,10}([, ][A-Za-z0-9]{2,10})*", text) and text.upper() == text:
+        return f"coins are given with --coins {text.replace(' ', ',')}" if "-" not in text else ""
+    if "--output" in own and re.fullmatch(r"\S+\.[a-z]{2,7}", text):
+        return f"a file is given with --output {text}"
+    return ""

@@ -15,6 +15,12 @@ from backtest.errors import CrashbookError, printable
 from backtest.masking import mask
 
 LINES = "\n\t"  # what a text of several lines keeps
+WORDS = {
+    "a valid integer range": "a whole number",
+    "a valid integer": "a whole number",
+    "a valid float": "a number",
+    "a number range": "a number",
+}  # of click, in this order
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -87,6 +93,8 @@ def explain(error: BaseException) -> tuple[str, int]:
 
 def _usage(error: click.ClickException) -> str:
     message = error.format_message().strip()
+    for theirs, plain in WORDS.items():
+        message = message.replace(theirs, plain)
     context = getattr(error, "ctx", None)
     help_command = f"{context.command_path} --help" if context else "crashbook --help"
     return f"{message[:1].lower()}{' '.join(message[1:].split()).rstrip('.')}; see {help_command}"

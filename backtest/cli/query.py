@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from backtest.cli.messages import print_line
 from backtest.cli.output import Output, emit, note, output_options, page
 from backtest.cli.table import Table, table_of, table_text
 from backtest.errors import AuditError, QueryError
+from backtest.formatting import coin
 
 if TYPE_CHECKING:
     from backtest.run.run import StoredRun
@@ -60,12 +62,14 @@ def query(name: str | None, run: str, given: tuple[str, ...], addresses: bool, b
     if name is None:
         _list(list(map(get_query, query_names())), output)
         return
+    plain = re.sub(r"[\s-]+", "_", name.strip().lower())
+    name = plain if plain in query_names() else name
     check_question(name, run)
+    params = {**_pairs(given), **({"addresses": "true"} if addresses else {})}
     found = get_query(name)
     opened = open_run(run)
     opened.budget = budget
     with supervise.limited(budget, f"query {name}"):
-        params = {**_pairs(given), **({"addresses": "true"} if addresses else {})}
         rows = opened.rows(name, **params) if output.for_reader else None
         answer = opened.query(name, **params) if rows is None else Table(rows.columns, rows.rows, rows.numeric)
     if output.for_reader:
@@ -145,6 +149,10 @@ def sql(text: str | None, run: str, budget: Budget, output: Output) -> None:
         frame = opened.sql(statement)
     if not frame.height:
         note("no rows", output)
+        coins = {coin(contract.symbol): contract.symbol for contract in opened.meta.contracts}
+        if quoted := [word for word in re.findall(r"'(\w+)'", statement) if word.upper() in coins]:
+            symbol = coins[quoted[0].upper()]
+            note(f"symbols are written {symbol}: symbol = '{symbol}', or symbol like '{coin(symbol)}/%'", output)
     emit(frame, output)
 
 

@@ -19,6 +19,7 @@ def schema(table: str | None, ddl: bool, output: Output) -> None:
     from backtest.schema.tables import TABLES, VIEWS
     from backtest.sql.files import get_query
 
+    table = table if table is None or table in {**TABLES, **VIEWS} else table.lower().replace("-", "_")
     if table is not None and table not in {**TABLES, **VIEWS}:
         meanings = {name: each.doc for name, each in TABLES.items()} | VIEWS
         raise UnknownNameError("table", table, meanings, "See crashbook schema")

@@ -74,7 +74,7 @@ def check_value(param: Param, value: Any, where: str, *, of_user: bool = True) -
     if param.kind == "time":
         return _time(param, value, where)
     if param.kind == "coins" and isinstance(value, str):
-        value = value.split(",")
+        value = re.split(r"\s*[,;+]\s*|\s+", value.strip())
     if param.kind == "vaults" and isinstance(value, str):
         value = parse_sets(value, where)
     found = decode(value, param.decoded, where, key=param.name)

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backtest.errors import ParameterError, QueryError, UsageError
+from backtest.errors import ParameterError, QueryError, UnknownNameError, UsageError
 from backtest.schema import renamed
 from backtest.schema.coins import REST
+from backtest.schema.tables import TABLES, VIEWS
 from backtest.sql.answers import Rows, checked, executed, plain_rows
 from backtest.sql.budget import limited
 from backtest.sql.files import audit_names, get_query, view_names
@@ -166,6 +167,10 @@ def _named_errors(label: str) -> Iterator[None]:
         message = one_line(error)
         if hint := renamed.hint(message):
             raise UsageError(f"{label}: {hint}") from None
+        if absent := re.search(r"Table with name (\S+) does not exist", message):
+            meanings = {name: each.doc for name, each in TABLES.items()} | VIEWS
+            unknown = UnknownNameError("table", absent[1], meanings, "See crashbook schema")
+            raise QueryError(f"{label}: {unknown}") from None
         raise QueryError(f"{label}: {message}") from None
 
 

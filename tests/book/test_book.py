@@ -100,6 +100,12 @@ def test_watch_collateral_is_entry_value_over_leverage() -> None:
     assert found.notes == ()
 
 
+def test_an_entry_price_far_off_the_first_mark_is_noted() -> None:
+    (note,) = rows_for(watched("odd", "SOL/USDT:USDT", "short", 1.0, 2000.0, 2.0)).notes
+    assert note.startswith("watch 'odd': entry price 2000 is ")
+    assert note.endswith(" times off the first mark; is it right?")
+
+
 def test_watch_size_is_floored_to_lots_and_the_rest_noted() -> None:
     found = rows_for(watched("odd", "SOL/USDT:USDT", "long", 1.2345, 200.0, 3.0))
     assert found.columns["lots"].tolist() == [123]

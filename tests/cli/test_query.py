@@ -159,6 +159,8 @@ def test_any_run_by_prefix_or_path(shared: Path) -> None:
         (("help", "query"), 2, "no command 'help'; write crashbook query --help"),
         (("2021-12-04",), 2, "no command '2021-12-04'; write crashbook replay 2021-12-04"),
         (("adl_waves",), 2, "no command 'adl_waves'; write crashbook query adl_waves"),
+        (("query", "adl_waves", "latest", "symbol=BTC"), 2, "a parameter is given with --param symbol=BTC"),
+        (("sql", "select * from liquidation"), 1, "sql: unknown table 'liquidation'; did you mean liquidations"),
         (("audit", "nope"), 2, "unknown run"),
         (("report", "nope"), 2, "unknown run"),
         (("diff", "latest"), 2, "missing argument"),
@@ -221,6 +223,9 @@ def test_no_rows_is_said() -> None:
     result = call("sql", "select * from steps where false")
     assert result.exit_code == 0
     assert result.stderr == "note: no rows\n"
+    said = call("sql", "select * from steps where symbol = 'btc'").stderr
+    assert "note: symbols are written BTC/USDT:USDT: symbol = 'BTC/USDT:USDT', or symbol like 'BTC/%'" in said
+    assert call("query", "ADL-waves", "-q").exit_code == 0
     assert call("sql", "select 1 as x where false", "-q", "--format", "json").stdout == "[\n]\n"
 
 

@@ -209,6 +209,10 @@ def test_the_grid_of_some_coins_has_their_share_of_the_one_vault() -> None:
         (("december",), 2, "did you mean 2024-12-09 (Altcoin flush, 9 December 2024) or 2021-12-04 ("),
         (("2022-05-20",), 2, "did you mean 2022-05-07 (LUNA and UST, 7-14 May 2022) or 2022-06-12 ("),
         (("2021-12-04", "--set", "insurance_fund=5"), 2, "unknown key 'insurance_fund'; did you mean fund_start_usd"),
+        (("2021-12-04", "BTC"), 2, "coins are given with --coins BTC"),
+        (("2021-12-04", "bybit"), 2, "a venue is given with --venue bybit"),
+        (("2021-12-04", "step_s=5"), 2, "a field is set with --set step_s=5"),
+        (("2021-12-04", "--seed", "1.5"), 2, "'1.5' is not a whole number"),
         (("2021-12-04", "--shock", "2"), 2, "a field is set with --set shock=VALUE"),
         (
             ("2021-12-04", "--policy", "queue"),

@@ -84,6 +84,7 @@ def test_the_answer_as_json_and_csv(tmp_path: Path) -> None:
         (("--position", SHORT, "--leverages", "two"), 2, "--leverages 'two': write numbers with commas between"),
         (("--position", SHORT, "--leverages", "nan"), 2, "leverages: nan; allowed are numbers above 0"),
         (("--position", SHORT, "--draws", "1"), 2, "invalid value for '--draws': 1 is not in the range 2<=x<=10000"),
+        (("short 1 SOL @ 221.5, 5x",), 2, 'a position is given with --position "short 1 SOL @ 221.5, 5x"'),
         (("--positions", "nowhere.csv"), 1, "nowhere.csv: cannot be read"),
     ],
 )

@@ -197,7 +197,7 @@ def test_a_query_on_a_missing_table_is_one_line(tables: Callable[..., Tables]) -
     # The tables of a test have no headlines of several runs; a run has at least its own.
     with pytest.raises(QueryError) as caught:
         tables().frame("seed_spread")
-    assert str(caught.value).startswith("query seed_spread: Catalog Error: Table with name summaries does not exist")
+    assert str(caught.value).startswith("query seed_spread: unknown table 'summaries'")
     assert "\n" not in str(caught.value)
 
 
