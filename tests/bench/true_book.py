@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from backtest.book.actual.roll import roll
+from tests.bench.__main__ import child
 
 FILLS, USERS, COINS = 2_800_000, 60_000, 160
 POSITIONS, ACCOUNTS = 219_838, 66_000
@@ -152,21 +151,16 @@ def time_roll() -> None:
 
 
 def time_replay() -> None:
-    """Print seconds, processor seconds and memory of a replay in a process of its own, and what its parts took."""
+    """Print seconds and memory of a replay in a process of its own, and what engine and tables took of it."""
     with tempfile.TemporaryDirectory() as home:
-        setting = {**os.environ, "CRASHBOOK_HOME": home}
-        module = [sys.executable, "-m"]
-        subprocess.run([*module, "tests.bench.true_book", "venue"], env=setting, check=True)
-        start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        child([sys.executable, "-m", "tests.bench.true_book", "venue"], home)
         words = ["backtest", "replay", EVENT, "--book", "reservoir", "--quiet"]
-        subprocess.run([*module, *words], env=setting, check=True, stdout=subprocess.DEVNULL)
-        seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-        folder = next((Path(home) / "runs").glob("*/log.json"), None)
-        log = json.loads(folder.read_text("utf-8")) if folder else {}
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        seconds, peak, _ = child([sys.executable, "-m", *words], home)
+        (log,) = (Path(home) / "runs").glob("*/log.jsonl")
+        last = json.loads(log.read_text("utf-8").splitlines()[-1])
     print(f"  replay of {POSITIONS:,} positions, {COINS} coins, {BARS:,} steps  {seconds:6.2f} s (limit 60)   "
-          f"{after.ru_maxrss / 1024:,.0f} MB (limit 3,000)")  # fmt: skip
-    print(f"    processor {spent:.1f} s, engine {log.get('engine_s', 0):.1f} s, tables {log.get('tables_s', 0):.1f} s")
+          f"{peak:,.0f} MB (limit 3,000)")  # fmt: skip
+    print(f"    of which engine {last['engine_s']:.1f} s, tables {last['tables_s']:.1f} s")
 
 
 PARTS = {"roll": time_roll, "replay": time_replay, "venue": venue}

@@ -17,6 +17,7 @@ CREDENTIALS = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; 
 # Codes of S3 and what they mean here; the status where there is no code.
 REFUSALS = {
     "ExpiredToken": "the credentials have expired; sign in again",
+    "InvalidToken": "the session token is not valid; sign in again",
     "InvalidAccessKeyId": "the access key is not known; give another one",
     "SignatureDoesNotMatch": "the secret key does not fit the access key; correct it",
     "AccessDenied": "access denied (403); the account must be allowed to read and to pay for requests",
@@ -24,6 +25,8 @@ REFUSALS = {
     "AuthorizationHeaderMalformed": f"the bucket lies in another region; set AWS_DEFAULT_REGION={REGION}",
     "PermanentRedirect": f"the bucket lies in another region; set AWS_DEFAULT_REGION={REGION}",
     "301": f"the bucket lies in another region; set AWS_DEFAULT_REGION={REGION}",
+    "RequestTimeTooSkewed": "the clock of this machine is wrong; set it",
+    "SlowDown": "too many requests; try again later",
     "NoSuchBucket": "there is no such bucket; check its name",
 }
 

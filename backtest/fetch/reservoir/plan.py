@@ -124,7 +124,8 @@ def _opened(place: Place, name: str, listed: Listed, part: Part) -> Opened:
     dataset = DATASETS[name]
     if listed.size > UNEXPECTED * dataset.usual_bytes:
         usual = f"{dataset.usual_bytes / 1e6:,.0f} MB are usual"
-        raise DataError(f"{place.name}/{listed.key}: {listed.size / 1e9:,.1f} GB where {usual}; the layout has changed")
+        found = f"{listed.size / 1e9:,.1f} GB where {usual}"
+        raise DataError(f"{place.name}/{listed.key}: {found}; the layout has changed; nothing was read")
     return open_part(place, dataset, listed, part)
 
 
@@ -146,7 +147,8 @@ def _snapshot(place: Place, name: str, before: dt.datetime) -> Listed:
     gap = "; the archive has a known gap from late October to mid December 2025"
     known = gap if NO_SNAPSHOTS[0] <= before.date() <= NO_SNAPSHOTS[1] else ""
     where = f"{place.name}/{_folder(name, DEX, days[0])}"
-    raise DataGapError(f"{where}: no snapshot of {name} in the {LOOK_BACK} days before {before}, {later}{known}")
+    fix = "; choose another event, or a place that has one"
+    raise DataGapError(f"{where}: no snapshot of {name} in the {LOOK_BACK} days before {before}, {later}{known}{fix}")
 
 
 def _days(place: Place, name: str, dex: str, window: Window) -> Iterator[tuple[dt.date, list[Listed]]]:

@@ -19,10 +19,14 @@ class Gate:
 
     def __init__(self, store: Callable[..., Iterable[bytes]]) -> None:
         self.store, self.requests, self.refused, self.code = store, 0, 0, ""
+        self.passing = 0  # requests that still pass once it is shut
+        self.client: Any = None  # of the owner, to change what is stored
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         self.requests += 1
-        if environ.get("HTTP_X_AMZ_REQUEST_PAYER") == "requester" and not self.code:
+        shut = self.code and not self.passing
+        self.passing -= bool(self.code and self.passing)
+        if environ.get("HTTP_X_AMZ_REQUEST_PAYER") == "requester" and not shut:
             return self.store(environ, start)
         self.refused += 1
         body = REFUSAL.replace(b"AccessDenied", self.code.encode() or b"AccessDenied")
@@ -50,7 +54,7 @@ def serve(archive: Path, setting: pytest.MonkeyPatch) -> Iterator[Gate]:
     for name, value in {**settings, "ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}.items():
         setting.setenv(f"AWS_{name}", value)
     try:
-        client = boto3.client("s3")
+        gate.client = client = boto3.client("s3")
         gate.code = ""
         paid = {"RequestPayer": "requester"}
         client.meta.events.register(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from backtest.errors import DataError, UsageError
+from backtest.errors import CrashbookError, DataError, UsageError
 from backtest.fetch.reservoir.place import Folder, Listed, open_place, refusal_of
 from backtest.fetch.reservoir.plan import Wanted, plan_of
-from backtest.fetch.reservoir.pull import pull, read_parts
+from backtest.fetch.reservoir.pull import folder_of, pull, read_parts
 from tests.fetch.reservoir import by_hand
 from tests.fetch.reservoir.bucket import BUCKET, Gate, serve
 
@@ -52,6 +54,8 @@ def test_a_bucket_gives_what_a_folder_gives_and_every_request_says_who_pays(arch
     ("ExpiredToken", "have expired"),
     ("InvalidAccessKeyId", "access key is not known"),
     ("SignatureDoesNotMatch", "does not fit"),
+    ("InvalidToken", "token is not valid; sign in again"),
+    ("AuthorizationHeaderMalformed", "another region; set AWS_DEFAULT_REGION=ap-northeast-1"),
 ])  # fmt: skip
 def test_a_refusal_is_one_line_without_a_secret(gate: Gate, code: str, said: str) -> None:
     gate.code = code
@@ -68,6 +72,69 @@ def test_a_refusal_is_one_line_without_a_secret(gate: Gate, code: str, said: str
 def test_a_bucket_that_is_not_there_is_refused() -> None:
     with pytest.raises(DataError, match="no such bucket"):
         plan_of(open_place("s3://no-such-archive"), BTC)
+
+
+def test_a_token_that_expires_on_the_way_leaves_whole_parts_and_no_more_is_paid_for_them(gate: Gate) -> None:
+    plan = plan_of(open_place(f"s3://{BUCKET}"), BTC)
+    gate.code, gate.passing = "ExpiredToken", 2
+    try:
+        with pytest.raises(DataError, match="have expired; sign in again"):
+            pull(plan, "broken")
+    finally:
+        gate.code, gate.passing = "", 0
+    held = {path.name.split("-")[0] for path in folder_of("broken").iterdir()}
+    assert held < {"account_values", "positions", "fills", "liquidations", "adl", "bars"}
+    again = pull(plan_of(open_place(f"s3://{BUCKET}"), BTC), "broken")
+    assert {each.name for each in again if not each.fresh} == held
+    assert len(again) == 6
+
+
+def _lacking(archive: Path, gate: Gate, key: str) -> None:
+    gate.client.delete_object(Bucket=BUCKET, Key=key)
+
+
+def _cut(archive: Path, gate: Gate, key: str) -> None:
+    gate.client.put_object(Bucket=BUCKET, Key=key, Body=(archive / key).read_bytes()[:-20])
+
+
+def _other_type(archive: Path, gate: Gate, key: str) -> None:
+    changed = by_hand.write(archive / "../changed.parquet", {**by_hand.POSITIONS, "leverage": pa.string()}, [])
+    gate.client.put_object(Bucket=BUCKET, Key=key, Body=changed.read_bytes())
+
+
+def _moved(archive: Path, gate: Gate, key: str) -> None:
+    _lacking(archive, gate, key)
+    gate.client.put_object(Bucket=BUCKET, Key=key.replace(by_hand.BLOCK, "positions"), Body=b"")
+
+
+@pytest.mark.parametrize(("fault", "said"), [
+    (_lacking, "no snapshot of positions in the 2 days before 2025-10-10 20:50:00, none; choose another event"),
+    (_cut, "not a whole Parquet file"),
+    (_other_type, "column 'leverage' is string, documented as count; the layout has changed"),
+    (_moved, "documented as BLOCK_MILLISECONDS.parquet; the layout has changed"),
+])  # fmt: skip
+def test_a_bucket_that_is_not_as_documented_is_one_line(archive: Path, gate: Gate, fault: Any, said: str) -> None:
+    key = f"global/snapshots/perp/all/date={by_hand.DAY}/{by_hand.BLOCK}.parquet"
+    fault(archive, gate, key)
+    try:
+        with pytest.raises(CrashbookError, match=said) as raised:
+            plan_of(open_place(f"s3://{BUCKET}"), BTC)
+    finally:
+        gate.client.delete_object(Bucket=BUCKET, Key=key.replace(by_hand.BLOCK, "positions"))
+        gate.client.put_object(Bucket=BUCKET, Key=key, Body=(archive / key).read_bytes())
+    assert "\n" not in str(raised.value)
+    assert not folder_of("x").exists()
+
+
+@pytest.mark.usefixtures("gate")
+def test_without_any_credentials_nothing_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "PROFILE", "SESSION_TOKEN"):
+        monkeypatch.delenv(f"AWS_{name}", raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("CONFIG_FILE", "SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(f"AWS_{name}", str(tmp_path / "none"))
+    with pytest.raises(DataError, match=r"no usable credentials of AWS \(NoCredentialsError\); set AWS_PROFILE"):
+        plan_of(open_place(f"s3://{BUCKET}"), BTC)
 
 
 def test_without_credentials_the_places_where_they_may_stand_are_named() -> None:
