@@ -24,8 +24,9 @@ positions AS (
 ),
 returns AS (SELECT median(return_frac) AS median_frac FROM positions),
 closes AS (
-  SELECT count(*) AS closes, median(leverage) AS leverage_x, avg((status = 'closed')::INTEGER) AS full_frac
-  FROM adl_queue WHERE is_among(symbol, $symbol) AND ts >= $start AND ts < $end AND closed_lots > 0
+  SELECT count(*) FILTER (inside) AS closes, median(leverage) FILTER (inside) AS leverage_x,
+         avg((status = 'closed')::INTEGER) FILTER (inside) AS full_frac, count(*) AS all_closes
+  FROM (SELECT leverage, status, ts >= $start AND ts < $end AS inside FROM adl_queue WHERE is_among(symbol, $symbol) AND closed_lots > 0)
 ),
 accounts AS (
   SELECT account_id, (sum(notional_usd) * 1000000)::HUGEINT AS quanta FROM fills GROUP BY account_id
@@ -35,7 +36,6 @@ ranked AS (
          sum(quanta) OVER () AS total
   FROM accounts
 ),
-every_close AS (SELECT count(*) AS closes FROM adl_queue WHERE is_among(symbol, $symbol) AND closed_lots > 0),
 shares AS (
   SELECT sum((2 * place - accounts - 1) * quanta)::DOUBLE
            / nullif(any_value(accounts) * any_value(total), 0)::DOUBLE AS gini_frac,
@@ -57,7 +57,7 @@ SELECT price.mean_px AS adl_mean_px,
        returns.median_frac AS adl_return_median_frac,
        closes.leverage_x AS adl_leverage_median_x,
        closes.full_frac AS adl_full_share_frac,
-       closes.closes / nullif(every_close.closes, 0) AS adl_closes_share_frac,
+       closes.closes / nullif(closes.all_closes, 0) AS adl_closes_share_frac,
        coalesce(t.vault_usd, 0) / nullif(t.usd, 0) AS adl_vault_share_frac,
        shares.gini_frac AS adl_gini_frac,
        shares.top10_frac AS adl_top10_share_frac,
@@ -68,7 +68,6 @@ FROM totals t
 POSITIONAL JOIN price
 POSITIONAL JOIN returns
 POSITIONAL JOIN closes
-POSITIONAL JOIN every_close
 POSITIONAL JOIN shares
 POSITIONAL JOIN largest
 POSITIONAL JOIN path
