@@ -60,7 +60,7 @@ def beside(path: Path) -> Path:
 def page() -> str:
     """Return the page: links lead to files beside it and nowhere else."""
     pages = sorted(path for path in reports_folder().glob("*.html") if path.name != NAME)
-    summary = "Runs and pages of this workspace. Written anew by every command with --report."
+    summary = "Runs and pages of this workspace. Every command that writes a page writes this one anew."
     title = Title(event=Heading("Runs and reports", summary), facts={}, labels=[], notes=(), command="runs")
     found = [_runs(pages), *(_pages(kind, label, pages) for kind, label in QUESTIONS.items())]
     return page_of(title, [section for section in found if section], "reports")
@@ -77,6 +77,8 @@ def _runs(pages: list[Path]) -> dict[str, Any]:
         report = next((path.name for path in pages if path.name.endswith(f"-{row['run_id']}.html")), "")
         rows.append({**row, "link": _link(report, row["run_id"]) if report else row["run_id"]})
     answer = m.fill("{n} {runs}, the newest first.", n=m.count(len(rows)), runs=plural(len(rows), "run"))
+    if not rows:
+        answer = m.fill("No run can be shown.") if unread else m.fill("There is no run yet.")
     if len(folders) > MOST:
         answer += m.fill(" Older ones are not listed: {n}.", n=m.count(len(folders) - MOST))
     if unread:

@@ -42,6 +42,9 @@ def test_a_fund_is_an_answer_with_frames(tmp_path: Path) -> None:
     assert set(found.causes["preventable"]) <= {True}
     assert "recommended" in found._repr_html_()
     assert found.report(tmp_path / "fund.html").read_text("utf-8").count("<section") == 4
+    path = found.report()
+    listed = (path.parent / "index.html").read_text("utf-8")
+    assert f'<a href="{path.name}">' in listed, "the page of all pages is written with each of them"
     assert found.rules["rule"].to_list() == ["floor", "trigger", "stop"]
     assert found.rules["given"].to_list() == ["0.0", "0.3", "0.3"]
 

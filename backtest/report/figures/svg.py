@@ -14,6 +14,7 @@ SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _HREF = f"{{{XLINK}}}href"
 _ROLE = {value: f"var(--{role})" for role, value in COLOURS.items()}
 _IDLE = {"font-family", "stroke-linejoin", "stroke-miterlimit"}  # the page sets the font, the rest changes nothing
+_START = ("text-anchor", "start")  # is so without being said
 _COMMANDS = re.compile(r"([A-Za-z])([^A-Za-z]*)")
 _ZOOMED = re.compile(r"[tk]\d+")  # names of what moves with a time axis, and of its ticks
 ET.register_namespace("", SVG)
@@ -126,7 +127,8 @@ def _tidy(element: ET.Element, ids: Mapping[str, str]) -> None:
     if "clip-path" in attributes:
         attributes["clip-path"] = f"url(#{ids[_local(attributes['clip-path'])]})"
     if "style" in attributes:
-        kept = [(key, _styled(value, ids)) for key, value in _declarations(attributes["style"]) if key not in _IDLE]
+        declared = [pair for pair in _declarations(attributes["style"]) if pair[0] not in _IDLE and pair != _START]
+        kept = [(key, _styled(value, ids)) for key, value in declared]
         attributes["style"] = ";".join(f"{key}:{value}" for key, value in kept)
     if attributes.get("transform", "").startswith("rotate(-0 "):
         del attributes["transform"]
