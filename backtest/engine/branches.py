@@ -139,16 +139,14 @@ def grown(replay: Replay, world: World) -> Replay:
     before, other = replay.world.rules, branch(replay, world)
     ledger, monitor = other.ledger, other.monitor
     for fund, old, new in zip(ledger.funds, _pools(before), _pools(world.rules), strict=True):
-        fund.cash += new.start - old.start
+        ledger.endow(fund, new.start - old.start)
         fund.limit = new.limit
-        ledger.opening.cash -= new.start - old.start
         if monitor.fund_peaks:
             monitor.fund_peaks[fund.number].lift(new.start - old.start)
     if before.vault and world.rules.vault:
         pairs = zip(ledger.vaults, before.vault.capitals, world.rules.vault.capitals, strict=True)
         for vault, less, more in pairs:
-            vault.cash += more - less
-            ledger.opening.cash -= more - less
+            ledger.endow(vault, more - less)
     monitor.trigger = world.rules.drawdown
     return other
 

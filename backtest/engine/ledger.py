@@ -7,7 +7,7 @@ therefore the property of one method; ``check`` proves it after every step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
@@ -253,8 +253,7 @@ class Ledger:
         due = self.owner_unsettled(owner, symbol)
         owner.index[symbol] = self.index[symbol]
         if due:
-            cash = np.array([-due], dtype=np.int64)
-            self.move("funding", symbol=symbol, taker=owner, giver=self.rounding, cash=cash)
+            self.move("funding", symbol=symbol, taker=owner, giver=self.rounding, cash=np.array([-due], dtype=np.int64))
 
     def owner_unsettled(self, owner: Owner, symbol: int) -> int:
         """Return the unsettled funding of an owner's lots of a symbol, in quanta."""
@@ -320,11 +319,13 @@ class Ledger:
         """Return the sum of |lots| at the marks over all symbols."""
         return sum(abs(lots) * value for lots, value in zip(owner.lots, self.values, strict=True))
 
-    # -- conservation --------------------------------------------------------------------------------------------
+    def endow(self, pool: Owner, more: int) -> None:
+        """Let a pool have begun with more, from where the money of the beginning came."""
+        pool.cash += more
+        self.opening.cash -= more
 
-    def _owners(self) -> Iterator[Owner]:
-        yield from self.pools()
-        yield from (self.market, self.venue, self.rounding, self.uncovered, self.opening)
+    def _owners(self) -> list[Owner]:
+        return [*self.pools(), self.market, self.venue, self.rounding, self.uncovered, self.opening]
 
     def total_cash(self) -> int:
         """Return the sum of all owners' cash; 0."""

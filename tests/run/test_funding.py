@@ -112,6 +112,7 @@ def test_profiles_state_their_rule(name: str) -> None:
         "okx": 3.75,
         "deribit": 5,
         "drift": 5,
+        "xyz": 40,
     }
     assert rule.cap("BTC", dt.date(2025, 10, 10)) == (caps[name] * 1_000_000 if name in caps else None)
     assert (rule.cap("LINK", dt.date(2025, 10, 10)) is None) == (
