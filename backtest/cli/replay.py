@@ -44,6 +44,7 @@ class Extras:
     path: Path | None
     fresh: bool
     folders: bool = False
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def replay(
     it. The same inputs give the same run id; a run that is on disk already is shown, not repeated.
     """
     from backtest.catalogue.events import window_of_date
-    from backtest.run.label import check_label, write_label
+    from backtest.run.label import check_label
     from backtest.run.resolve import resolve
     from backtest.run.summary import block
 
@@ -145,13 +146,11 @@ def replay(
         print_text(text, end="")
         return
     wanted = draw_request(resolved, given, draws, draw_positions, priors, report=bool(report or path), fresh=fresh)
-    extras = Extras(sizes, wanted, bool(report or path), path, fresh, folders)
+    extras = Extras(sizes, wanted, bool(report or path), path, fresh, folders, label)
     with stages(quiet) as stage:
         done = run_all(resolved, given, extras, stage, quiet=quiet)
         stage("auditing")
         summary = block(done.run)
-    if label is not None:
-        write_label(done.run.path, label)
     if kind != "table":
         emit(headline(done), Output(kind, None, quiet))
         return
@@ -211,6 +210,7 @@ def run_all(
 ) -> Replayed:
     """Run a scenario, and its studies and report as far as they are wanted; what cannot wait is noted before."""
     from backtest.run.execute import execute
+    from backtest.run.label import write_label
     from backtest.run.prepare import prepare
     from backtest.run.whole_venue import whole_venue
 
@@ -242,6 +242,8 @@ def run_all(
             resolved=resolved, overrides=given, market=prepared.market, first=run, size=size, folders=extras.folders
         )
         run = STUDIES[name].runner().run(request, stage(f"{size} {name}" if size > 1 else name))
+    if extras.label is not None:
+        write_label(run.path, extras.label)
     with suppress(OSError):  # a folder that may not be touched is merely not the latest
         os.utime(run.path)
     if extras.report:

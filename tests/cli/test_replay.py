@@ -34,7 +34,7 @@ def scenario_of(run: str = "latest") -> dict[str, object]:
 
 
 def test_summary_on_stdout_and_notes_on_stderr(workspace: Path) -> None:
-    result = call("replay", *SMALL, "--report", "--draws", "0")
+    result = call("replay", *SMALL, "--report", "--draws", "0", "--label", "base")
     assert result.exit_code == 0, result.stderr
     run = open_run()
     assert result.stdout.startswith(f"run {run.run_id}\n")
@@ -42,6 +42,7 @@ def test_summary_on_stdout_and_notes_on_stderr(workspace: Path) -> None:
     page = workspace / "reports" / f"2021-12-04-binanceusdm-{run.run_id}.html"
     assert result.stdout.endswith(f"report  {page}\n")
     assert page.read_text("utf-8").startswith("<!doctype html>")
+    assert ">base<" in (page.parent / "index.html").read_text("utf-8")
     notes = result.stderr.splitlines()
     assert [line.split()[1] for line in notes[:4]] == ["prices:", "mark:", "book:", "funding:"]
     assert notes[0] == "note: prices: measured, minute bars of binanceusdm"

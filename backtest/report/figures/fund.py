@@ -40,7 +40,7 @@ def adl_by_size(
     low, median, high = (
         np.array([row[name] or 0.0 for row in curve]) for name in ("adl_low_usd", "adl_usd", "adl_high_usd")
     )
-    upper = d.axes(Box(left, 44, right, 210), ends, (0, (float(high.max()) or MILLION) * 1.06))
+    upper = d.axes(Box(left, 44, right, 210), ends, (0, (float(high.max()) or MILLION) * (1.06 + 0.12 * len(marks))))
     value_axis(upper, 4, divisor=MILLION)
     level(upper)
     bars(upper, x - 0.02 * np.ptp(x) / 2, x + 0.02 * np.ptp(x) / 2, low, high, "adl", alpha=0.35)
