@@ -304,7 +304,9 @@ def test_derived_figures_are_counted_apart(reports: Reports) -> None:
     next(fact for fact in run.meta["event"]["facts"] if fact["id"] == adl)["mark"] = "D"
     sentence = facts_rows(run)[0]
     assert "of 2 figures (1 published, 1 derived from published ones) " in sentence
-    assert re.search(r"which gives 0\.\d+× to [\d.]+× of the published value", sentence)
+    found = re.search(r"which gives (0\.\d+)× to ([\d.]+)× of the published value", sentence)
+    assert found is not None
+    assert float(found[1]) < float(found[2]), "of the one figure and the other"
 
 
 def test_with_seeds_the_median_is_compared(reports: Reports) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.support.simulated_disk import Fault
 from tests.support.simulation import Case, run_case, simulated
 
-SEEDS = range(80)
+SEEDS = range(140)
 
 
 def test_what_is_written_heals_from_every_fault_of_the_disk(tmp_path: Path) -> None:
