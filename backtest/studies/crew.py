@@ -245,7 +245,9 @@ def serve() -> None:
         os.nice(BEHIND)
     os.dup2(2, 1)  # what a library prints must not stand between the answers
     messages = _messages(incoming)
-    work, task = pickle.loads(next(messages))
+    if (first := next(messages, None)) is None:
+        return  # the parent is gone, before it gave any work
+    work, task = pickle.loads(first)
     gc.freeze()  # modules and task stay: collections between the jobs look at what the jobs leave
     gc.disable()
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -280,5 +282,7 @@ def _write(file: Any, message: bytes) -> None:
 def _messages(file: Any) -> Iterator[bytes]:
     """Yield the messages of a stream; one that is cut short ends it."""
     while len(head := file.read(LENGTH)) == LENGTH:
-        body = file.read(int.from_bytes(head, "little"))
+        length = int.from_bytes(head, "little")
+        if len(body := file.read(length)) < length:
+            return
         yield body

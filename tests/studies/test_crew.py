@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from backtest.errors import ConfigError, CrashbookError
-from backtest.studies.crew import Crew, Done, Ended, early, run_here
+from backtest.studies.crew import LENGTH, Crew, Done, Ended, early, run_here
 
 LIMIT_S = 60  # ends a test that hangs
 PARENT = """
@@ -126,6 +126,15 @@ def test_leaving_ends_the_workers_at_once() -> None:
     with pytest.raises(KeyboardInterrupt), Crew(forever, None, 2, 2) as crew:
         raise KeyboardInterrupt
     assert [process.returncode for process in crew.processes] == [-signal.SIGKILL] * 2
+
+
+@pytest.mark.parametrize(
+    "given", [b"", b"\x07", (9).to_bytes(LENGTH, "little") + b"cut"], ids=["none", "length", "cut"]
+)
+def test_a_worker_that_is_never_given_work_ends_without_a_word(given: bytes) -> None:
+    command = [sys.executable, "-c", "from backtest.studies.crew import serve; serve()"]
+    done = subprocess.run(command, input=given, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
