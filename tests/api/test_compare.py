@@ -34,7 +34,8 @@ def test_a_comparison_is_two_frames() -> None:
 
 
 def test_a_fund_is_an_answer_with_frames(tmp_path: Path) -> None:
-    found = backtest.fund("2025-10-10", venue="okx", no_adl=0.5, **SMALL)
+    window = {"start": "2025-10-10T21:00", "end": "2025-10-10T21:40"}
+    found = backtest.fund("2025-10-10", venue="okx", no_adl=0.5, **window, **SMALL)
     assert isinstance(found, backtest.FundAnswer)
     assert (found.pool, found.given_usd) == ("fund", 100e6)
     assert found.needed_usd == found.draws["smallest_usd"].min()

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.command import call
+from backtest.catalogue.priors import read_priors
+from backtest.cli.replay import Extras, run_all
+from backtest.run.resolve import resolve
+from backtest.run.run import StoredRun, open_folder
+from backtest.studies.draws import DrawRequest
 
-SMALL = ("2021-12-04", "--positions", "500", "--set", "step_s=20")
+DRAWN = 100  # positions of the book of a draw
+SMALL = ("2021-12-04", "--positions", "400", "--set", "step_s=20")
+
+
+def stored(event: str, draws: int = 0, **fields: Any) -> StoredRun:
+    """Store a run as ``crashbook replay`` does, without its audits and its summary, which take longer."""
+    request = DrawRequest(size=draws, priors=read_priors(), book_size=DRAWN, fresh=False) if draws else None
+    extras = Extras({}, request, report=False, path=None, fresh=False)
+    return run_all(resolve(event, fields), fields, extras, lambda text: lambda done, total: None).run
 
 
 @pytest.fixture(scope="session")
@@ -17,10 +31,22 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("shelf")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CRASHBOOK_HOME", str(home))
-        for seed in ("2", "1"):
-            result = call("replay", *SMALL, "--seed", seed, "-q")
-            assert result.exit_code == 0, result.stderr
+        for seed in (2, 1):
+            stored("2021-12-04", positions=400, step_s=20.0, seed=seed)
     return home
+
+
+@pytest.fixture(scope="session")
+def latest(shelf: Path) -> StoredRun:
+    """Return the latest run of the shared workspace, opened once for tests that only ask it."""
+    return open_folder(max((shelf / "runs").iterdir(), key=lambda path: path.stat().st_mtime_ns))
+
+
+@pytest.fixture
+def copied(shelf: Path, workspace: Path) -> Path:
+    """Return a copy of the shared workspace, which a test may change."""
+    shutil.copytree(shelf / "runs", workspace / "runs")
+    return workspace
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from backtest.catalogue.events import get_event, load_events
 from backtest.run.resolve import resolve
+from backtest.run.run import StoredRun
 from backtest.scenario.fields import PARAMS
 from backtest.scenario.reading import parse_set
 from backtest.scenario.values import merge
@@ -170,11 +171,9 @@ def test_schema_of_a_table_has_unit_and_meaning(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_schema_of_a_view_is_what_a_run_has(name: str, shared: Path) -> None:
-    described = json.loads(call("sql", f"describe {name}", "--format", "json", "-q").stdout)
-    assert [(row["column"], row["type"]) for row in rows("schema", name)] == [
-        (row["column_name"], row["column_type"]) for row in described
-    ]
+def test_schema_of_a_view_is_what_a_run_has(name: str, latest: StoredRun) -> None:
+    described = latest.sql(f"describe {name}").select("column_name", "column_type").rows()
+    assert [(row["column"], row["type"]) for row in rows("schema", name)] == described
 
 
 def test_ddl_makes_the_tables() -> None:

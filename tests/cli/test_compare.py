@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 
 from backtest.run.run import StoredRun, open_run
+from tests.cli.conftest import stored
 from tests.support.command import call
 
-SMALL = ("2025-10-10", "--set", "coins=BTC,SOL", "--set", "step_s=20", "--draw-positions", "300", "--draws", "2", "-q")
+SMALL = ("2025-10-10", "--set", "coins=BTC,SOL", "--set", "step_s=60", "--draw-positions", "200", "--draws", "2", "-q")
 
 
 def test_a_reader_gets_figures_differences_and_classes(desk: Path) -> None:
@@ -32,7 +33,7 @@ def test_other_formats_have_every_row(desk: Path) -> None:
     assert (answer["base"], answer["draws"], answer["event"]) == ("unchanged", 2, "2025-10-10")
     assert answer["seeds"] == [1, 2]
     assert answer["alternatives"] == ["unchanged", "ranking=random;losers=last"]
-    alone = ("--draws", "0", "--set", "positions=300")
+    alone = ("--draws", "0", "--set", "positions=200")
     result = call(*words, *alone, "--output", "a.csv", "--report")
     assert result.exit_code == 0
     page = Path(result.stderr.rsplit("report  ", 1)[1].strip())
@@ -60,11 +61,10 @@ def test_two_stored_runs_with_the_same_draws_are_compared_draw_by_draw(
     desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CRASHBOOK_HOME", str(desk))
-    words = ("2025-10-10", "--coins", "BTC", "--set", "step_s=60", "--positions", "200", "--draws", "2", "-q")
-    for more in ((), ("--set", "adl_allocation=pro_rata"), ("--seed", "5")):
-        assert call("replay", *words, *more).exit_code == 0
-    runs = {run.meta.scenario.seed + (run.meta.scenario.adl_allocation == "pro_rata"): run for run in stored(desk)}
-    first, other, seed = runs[1], runs[2], runs[5]
+    small = {"coins": ("BTC",), "step_s": 60.0, "positions": 100}
+    first, other, seed = (
+        stored("2025-10-10", draws=2, **small, **more) for more in ({}, {"adl_allocation": "pro_rata"}, {"seed": 5})
+    )
     answer = json.loads(call("compare", first.run_id, other.run_id, "--format", "json").stdout)
     assert answer["draws"] == 2
     rows = {row["alternative"]: row for row in answer["rows"] if row["metric"] == "adl_positions"}
@@ -78,11 +78,6 @@ def drawn(run: StoredRun) -> pl.DataFrame:
     """Return the draws beside a run."""
     assert run.studies.draws is not None
     return run.studies.draws.frame()
-
-
-def stored(desk: Path) -> list[StoredRun]:
-    """Return the runs of a workspace."""
-    return [open_run(path.name) for path in (desk / "runs").iterdir()]
 
 
 @pytest.mark.parametrize(

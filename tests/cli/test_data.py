@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -22,9 +22,8 @@ EVENT = get_event("2025-10-10")
 DAYS = (dt.date(2025, 10, 10), dt.date(2025, 10, 11))
 
 
-def fill(coins: tuple[str, ...] = EVENT.coins) -> list[Path]:
+def fill(coins: tuple[str, ...] = EVENT.coins) -> None:
     """Write whole days of trade and mark bars and funding of the event."""
-    paths = []
     for coin in coins:
         for day in DAYS:
             start = dt.datetime.combine(day, dt.time())
@@ -32,8 +31,17 @@ def fill(coins: tuple[str, ...] = EVENT.coins) -> list[Path]:
             rates = pl.DataFrame({"ts": hours, "rate": [0.0001] * 3}, schema=schema_of("funding"))
             rows = {"ohlcv": flat(start, 1440), "mark_ohlcv": flat(start, 1440), "funding": rates}
             for series, frame in rows.items():
-                paths.append(write_day(frame, Place("bybit", f"{coin}/USDT:USDT", series), day, source="bybit"))
-    return paths
+                write_day(frame, Place("bybit", f"{coin}/USDT:USDT", series), day, source="bybit")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a workspace with every coin of the event."""
+    home = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CRASHBOOK_HOME", str(home))
+        fill()
+    return home
 
 
 def test_an_empty_lake_says_how_to_fill_it() -> None:
@@ -52,8 +60,8 @@ def test_an_empty_lake_says_how_to_fill_it() -> None:
     assert call("data", "-q").stderr == ""
 
 
-def test_a_whole_event_is_strictly_fine() -> None:
-    fill()
+def test_a_whole_event_is_strictly_fine(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRASHBOOK_HOME", str(whole))
     for args in ((), ("2025-10-10",)):
         result = call("data", *args, "--strict", "--format", "json")
         assert (result.exit_code, result.stderr) == (0, "")
@@ -74,51 +82,61 @@ def test_table_and_csv_say_the_same() -> None:
         assert sha256 not in table
 
 
-def edit(path: Path) -> None:
-    flat(utc("00:00"), 1440, price=99.0).write_parquet(path)
+def day_of(coin: str, series: str = "ohlcv") -> Place:
+    return Place("bybit", f"{coin}/USDT:USDT", series)
 
 
-def shorten(path: Path) -> None:
-    rows = flat(utc("00:00"), 1440).filter(pl.col("ts") != utc("21:00"))
-    write_day(rows, Place("bybit", "BTC/USDT:USDT", "ohlcv"), DAYS[0])
+def edit(coin: str) -> None:
+    flat(utc("00:00"), 1440, price=99.0).write_parquet(day_of(coin).file(DAYS[0]))
 
 
-def double(path: Path) -> None:
+def shorten(coin: str) -> None:
+    write_day(flat(utc("00:00"), 1440).filter(pl.col("ts") != utc("21:00")), day_of(coin), DAYS[0])
+
+
+def double(coin: str) -> None:
     rows = flat(utc("00:00"), 1440)
-    write_day(
-        pl.concat([rows, rows.filter(pl.col("ts") == utc("21:00"))]).sort("ts"),
-        Place("bybit", "BTC/USDT:USDT", "ohlcv"),
-        DAYS[0],
-    )
+    twice = pl.concat([rows, rows.filter(pl.col("ts") == utc("21:00"))]).sort("ts")
+    write_day(twice, day_of(coin), DAYS[0])
 
 
-def unmark(path: Path) -> None:
+def unmark(coin: str) -> None:
     rows = flat(utc("00:00"), 1440).filter(pl.col("ts") < utc("15:00"))
-    write_day(rows, Place("bybit", "BTC/USDT:USDT", "mark_ohlcv"), DAYS[0])
+    write_day(rows, day_of(coin, "mark_ohlcv"), DAYS[0])
 
 
-def tear(path: Path) -> None:
-    path.write_bytes(b"PAR1")
+def tear(coin: str) -> None:
+    day_of(coin).file(DAYS[0]).write_bytes(b"PAR1")
 
 
-@pytest.mark.parametrize(
-    ("spoil", "found"),
-    [
-        (edit, "1 changed day"),
-        (shorten, "1 missing interval"),
-        (double, "1 duplicate"),
-        (unmark, "540 missing intervals, 1 stale mark"),
-        (tear, "720 missing intervals, 1 changed day, 1 broken rule"),
-    ],
-)
-def test_strict_counts_what_it_found(spoil: Callable[[Path], None], found: str) -> None:
-    spoil(fill()[0])
-    assert call("data", "2025-10-10").exit_code == 0
+def test_strict_counts_what_it_found_and_the_table_says_where(whole: Path, workspace: Path) -> None:
+    shutil.copytree(whole / "data", workspace / "data")
+    fix = "the table says where; delete the days that are wrong and run crashbook fetch 2025-10-10"
+    for spoil, coin in zip((edit, shorten, double), EVENT.coins, strict=False):
+        spoil(coin)
+    found = "1 missing interval, 1 duplicate, 1 changed day"
+    assert call("data", "2025-10-10", "--strict").stderr == f"crashbook: {found}; {fix}\n"
+    for spoil, coin in zip((unmark, tear), EVENT.coins[3:], strict=True):
+        spoil(coin)
+    listed = call("data", "2025-10-10")
+    assert listed.exit_code == 0
     strict = call("data", "2025-10-10", "--strict")
     assert strict.exit_code == 3
-    fix = "the table says where; delete the days that are wrong and run crashbook fetch 2025-10-10"
+    found = "1,261 missing intervals, 1 duplicate, 1 stale mark, 2 changed days, 1 broken rule"
     assert strict.stderr == f"crashbook: {found}; {fix}\n"
-    assert strict.stdout == call("data", "2025-10-10").stdout, "the table is printed first"
+    assert strict.stdout == listed.stdout, "the table is printed first"
+    rows = json.loads(call("data", "2025-10-10", "--format", "json").stdout)
+    edited, shortened, doubled, unmarked, torn = (f"{coin}/USDT:USDT" for coin in EVENT.coins)
+    counts = ("changed", "missing", "duplicates", "stale_marks")
+    assert {(row["symbol"], row["series"], name): row[name] for row in rows for name in counts if row[name]} == {
+        (edited, "ohlcv", "changed"): 1,
+        (shortened, "ohlcv", "missing"): 1,
+        (doubled, "ohlcv", "duplicates"): 1,
+        (unmarked, "mark_ohlcv", "missing"): 540,
+        (unmarked, "funding", "stale_marks"): 1,
+        (torn, "ohlcv", "missing"): 720,
+        (torn, "ohlcv", "changed"): 1,
+    }
 
 
 def test_a_coin_without_trade_bars_is_a_row_and_strictly_a_gap() -> None:

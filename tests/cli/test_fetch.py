@@ -94,7 +94,7 @@ def test_the_defaults_bring_a_crash_of_last_year(crash: Crash) -> None:
 
 
 def test_what_was_fetched_replays_with_no_further_flag(filled: Crash) -> None:
-    result = call("replay", EVENT, "--set", "positions=400", "--set", "step_s=20")
+    result = call("replay", EVENT, "--set", "positions=100", "--set", "step_s=60")
     assert result.exit_code == 0, result.stderr
     notes = result.stderr.splitlines()
     assert [note.split(": ")[1] for note in notes[:4]] == ["prices", "mark", "book", "funding"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from backtest.run.run import open_run
+from tests.cli.conftest import stored
 from tests.fetch.hyperliquid.fill_files import adl_trade, block, takeover, user, write_lines
 from tests.fetch.hyperliquid.test_snapshot import PAIR, A, position
 from tests.fetch.hyperliquid.test_snapshot import market as market_of
@@ -35,7 +36,7 @@ def test_fills_are_listed_by_day_and_what_was_passed_over_is_told(fills: Path) -
 
 def test_a_replay_of_the_day_stands_beside_what_happened(fills: Path) -> None:
     assert call("fetch", EVENT, "--fills", str(fills), "-q").exit_code == 0
-    assert call("replay", EVENT, "--coins", "BTC", "--positions", "400", "--set", "step_s=20", "-q").exit_code == 0
+    stored(EVENT, coins=("BTC",), positions=100, step_s=60.0)
     answer = call("query", "actual_adl_order", "--format", "json", "-q")
     (row,) = json.loads(answer.stdout)
     assert (row["account"], row["side"], row["notional_usd"]) == (user(1), "short", 110000.0)
@@ -52,7 +53,7 @@ def test_a_snapshot_becomes_a_book_that_a_replay_takes(tmp_path: Path) -> None:
     assert result.stdout.splitlines()[1].startswith("BTC,2,2.0,2.0,0.0")
     assert "crashbook replay 2025-10-10 --positions data/books/2025-10-10-hyperliquid.parquet" in result.stderr
     book = Path(open_path("data", "books", "2025-10-10-hyperliquid.parquet"))
-    assert call("replay", EVENT, "--coins", "BTC", "--positions", str(book), "--set", "step_s=20", "-q").exit_code == 0
+    assert call("replay", EVENT, "--coins", "BTC", "--positions", str(book), "--set", "step_s=60", "-q").exit_code == 0
     assert open_run().positions.height == 2
 
 

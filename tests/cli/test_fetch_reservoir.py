@@ -1,4 +1,7 @@
-"""``crashbook fetch --archive reservoir=PLACE``: cost first, asked for above a limit, read alone."""
+"""``crashbook fetch --archive reservoir=PLACE``: cost first, read alone.
+
+What a bucket costs is asked for in tests/fetch/reservoir/test_place.py, where one is served.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backtest.fetch.reservoir.plan import Plan
 from tests.fetch.reservoir import by_hand
-from tests.fetch.reservoir.bucket import BUCKET, serve
 from tests.support.command import call
 
 
@@ -26,22 +27,6 @@ def test_a_folder_is_read_after_its_bytes_are_stated_and_a_dry_run_only_lists(ar
     assert fetched.exit_code == 0
     assert "the lake has bars of a second of 1 coins" in fetched.stderr
     assert " USD" not in fetched.stderr  # a folder costs nothing
-
-
-def test_above_the_limit_nothing_is_read_unless_someone_agrees(
-    archive: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Plan, "usd", property(lambda plan: 1.25))
-    with serve(archive, monkeypatch):
-        words = ("fetch", "2025-10-10", "--archive", f"reservoir=s3://{BUCKET}", "--coins", "BTC")
-        refused = call(*words)
-        assert refused.exit_code == 2
-        assert "this costs about 1.25 USD, above --max-usd 1; nothing was read; give --yes" in refused.stderr
-        assert not (workspace / "data").exists()
-        assert call(*words, "--yes", "-q").exit_code == 0
-        assert "held" in call(*words, "--max-usd", "2").stdout
-    kept = b"".join(path.read_bytes() for path in workspace.rglob("*") if path.is_file())
-    assert b"secret-of-the-tests" not in kept
 
 
 def test_the_archive_is_read_alone(archive: Path) -> None:

@@ -12,7 +12,7 @@ from backtest.formatting import SPACE
 from tests.support.command import call
 
 SMALL = ("2025-10-10", "--venue", "okx", "--draws", "2", "--draw-positions", "200", "-q", "--set", "coins=BTC",
-         "--set", "step_s=60")  # fmt: skip
+         "--set", "step_s=60", "--set", "start=2025-10-10T21:00", "--set", "end=2025-10-10T21:40")  # fmt: skip
 
 
 def test_the_answer_is_a_page_a_document_or_a_curve(desk: Path) -> None:
@@ -25,7 +25,7 @@ def test_the_answer_is_a_page_a_document_or_a_curve(desk: Path) -> None:
     assert [line.split()[0] for line in lines[5:12] if line[:1].strip()][:3] == ["floor", "trigger", "stop"]
     assert any(line.startswith("100 M USD (given) ") for line in lines)
     assert "why ADL came, share of all draws' ADL" in page.stdout
-    alone = (*SMALL[:3], "--draws", "0", "-q", "--set", "positions=200", *SMALL[-4:])
+    alone = (*SMALL[:3], "--draws", "0", "-q", "--set", "positions=200", *SMALL[-8:])
     answer = json.loads(call("fund", *alone, "--format", "json").stdout)
     assert answer["pool"] == "fund"
     assert answer["needed_usd"] == answer["draws"][0]["smallest_usd"]

@@ -13,14 +13,15 @@ import pytest
 
 from backtest.lake.place import Place
 from backtest.lake.read import read_series
-from backtest.run.run import StoredRun, open_run
+from backtest.run.run import StoredRun
+from tests.cli.conftest import stored
 from tests.fetch.venues import NOW, fetched, tapes, wanted
 from tests.server.market import DAILY_USD, PX, RULES, market_of
 from tests.support.command import call
 
 CRASH = dt.date(2025, 10, 10)
 SERIES = ("ohlcv", "mark_ohlcv", "limits", "leverage_tiers")
-ASKED = ("replay", "2025-10-10", "--coins", "ADA", "--positions", "500", "--set", "step_s=20", "-q",
+ASKED = ("replay", "2025-10-10", "--coins", "ADA", "--positions", "300", "--set", "step_s=60", "-q",
          "--set", "open_interest_usd.ADA=50e6", "--set", "liquidity_scale.ADA=1")  # fmt: skip
 
 
@@ -53,10 +54,9 @@ def seen_on(venue: str, day: dt.date) -> None:
         write_day(stamped, Place(venue, "ADA/USDT:USDT", series), day)
 
 
-def replayed(*more: str) -> StoredRun:
-    result = call(*ASKED, *more)
-    assert result.exit_code == 0, result.stderr
-    run = open_run()
+def replayed(venue: str) -> StoredRun:
+    amounts = {"open_interest_usd": {"ADA": 50e6}, "liquidity_scale": {"ADA": 1.0}}
+    run = stored("2025-10-10", venue=venue, coins=("ADA",), positions=300, step_s=60.0, **amounts)
     assert all(audit.passed for audit in run.audits())
     return run
 
@@ -69,8 +69,8 @@ def test_a_coin_outside_the_profile_replays_on_its_own_terms(monkeypatch: pytest
     assert call(*refused.stderr.partition(": crashbook ")[2].split(), "--dry-run").exit_code == 0
 
     fetch_ada(monkeypatch, "bybit")
-    run = replayed("--venue", "bybit")
-    assert run.positions.height == 500
+    run = replayed("bybit")
+    assert run.positions.height == 300
     assert run.liquidations.height > 0
     assert "Margin table of ADA at bybit is dated 2025-10-12, after 2025-10-10." in run.meta.notes
     assert "Margin table of ADA at bybit is that of 2025-10-12 in the lake." in run.meta.notes
@@ -89,7 +89,7 @@ def test_a_coin_outside_the_profile_replays_on_its_own_terms(monkeypatch: pytest
 
     # the same figures under the day itself are another run, without the warning
     seen_on("bybit", CRASH)
-    dated = replayed("--venue", "bybit")
+    dated = replayed("bybit")
     assert dated.run_id != run.run_id
     assert not any("after 2025-10-10" in flag for flag in dated.meta.notes)
     assert dated.summary()["liquidated_usd"] == run.summary()["liquidated_usd"]
@@ -103,7 +103,7 @@ def test_a_coin_outside_the_profile_replays_on_its_own_terms(monkeypatch: pytest
 
 def test_floors_in_contracts_are_those_of_the_first_mark(monkeypatch: pytest.MonkeyPatch) -> None:
     fetch_ada(monkeypatch, "okx")
-    run = replayed("--venue", "okx")
+    run = replayed("okx")
     (contract,) = run.meta.contracts
     core = dt.datetime.fromisoformat("2025-10-10T20:50")  # walked from here on; what is before is the pre-roll
     bar = read_series(Place("okx", "ADA/USDT:USDT", "mark_ohlcv"), core, core + dt.timedelta(minutes=1))

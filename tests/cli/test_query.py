@@ -14,10 +14,9 @@ import pytest
 
 from backtest.cli.table import Table, table_text
 from backtest.run.folder import run_ids, write_run
-from backtest.run.run import open_run
+from backtest.run.run import StoredRun, open_run
 from backtest.schema.tables import TABLES
 from backtest.sql.files import audit_names, query_names
-from tests.cli.conftest import SMALL
 from tests.support.command import call
 
 pytestmark = pytest.mark.usefixtures("shared")
@@ -65,9 +64,9 @@ def test_query_without_a_name_lists_questions_and_parameters() -> None:
     assert "start TIMESTAMP required" in listed["window_metrics"]["parameters"]
 
 
-@pytest.mark.parametrize("name", ["largest_liquidations", "run_summary", "adl_waves", "fund_flows", "hedges"])
-def test_formats_agree(name: str, tmp_path: Path) -> None:
-    truth = open_run().query(name)
+@pytest.mark.parametrize("name", ["largest_liquidations", "run_summary", "hedges"])
+def test_formats_agree(name: str, latest: StoredRun, tmp_path: Path) -> None:
+    truth = latest.query(name)
     parquet = tmp_path / "answer.parquet"
     assert call("query", name, "--output", str(parquet)).exit_code == 0
     assert pl.read_parquet(parquet).equals(truth)
@@ -91,8 +90,8 @@ def test_formats_agree(name: str, tmp_path: Path) -> None:
                 assert row[key] == value
 
 
-def test_the_table_shows_the_same_rows() -> None:
-    truth = open_run().query("largest_liquidations", limit=3)
+def test_the_table_shows_the_same_rows(latest: StoredRun) -> None:
+    truth = latest.query("largest_liquidations", limit=3)
     result = call("query", "largest_liquidations", "--param", "limit=3")
     head, dashes, *lines = result.stdout.splitlines()
     assert head.split() == truth.columns
@@ -104,19 +103,18 @@ def test_the_table_shows_the_same_rows() -> None:
 
 
 @pytest.mark.parametrize("name", ["adl_waves", "run_summary", "draw_cliffs", "price_path", "actual_by_minute"])
-def test_a_table_without_a_frame_is_that_of_the_frame(name: str) -> None:
-    run = open_run()
-    rows = run.rows(name)
+def test_a_table_without_a_frame_is_that_of_the_frame(name: str, latest: StoredRun) -> None:
+    rows = latest.rows(name)
     assert rows is not None
-    assert "".join(table_text(Table(rows.columns, rows.rows, rows.numeric))) == "".join(table_text(run.query(name)))
+    assert "".join(table_text(Table(rows.columns, rows.rows, rows.numeric))) == "".join(table_text(latest.query(name)))
 
 
 def test_any_run_by_prefix_or_path(shared: Path) -> None:
     first, latest = run_ids()
-    seed = ("query", "run_summary", "{}", "--format", "json")
     for name, expected in ((first[:6], 2), (str(shared / "runs" / first), 2), ("latest", 1), (latest, 1)):
-        answer = json.loads(call(*(word.format(name) for word in seed)).stdout)
-        assert answer[0]["seed"] == expected
+        assert open_run(name).meta.scenario.seed == expected
+    (answer,) = json.loads(call("query", "run_summary", first[:6], "--format", "json").stdout)
+    assert answer["seed"] == 2
 
 
 @pytest.mark.parametrize(
@@ -191,15 +189,7 @@ def test_sql_from_argument_and_stdin() -> None:
     ("text", "words"),
     [
         ("copy steps to 'out.csv'", "only reading statements"),
-        ("create table t as select 1", "only reading statements"),
-        ("delete from steps", "only reading statements"),
-        ("attach 'a.db'", "only reading statements"),
-        ("set threads = 1", "only reading statements"),
-        ("install httpfs", "only reading statements"),
-        ("select * from read_csv('/etc/hostname')", "disabled by configuration"),
-        ("select 1; select 2", "give one statement, not"),
         ("", "give one statement, not"),
-        ("select * from nowhere", "nowhere"),
         ("selec 1", "syntax error"),
         ("select max(ts) - min(ts) from steps", "epoch("),
     ],
@@ -289,17 +279,19 @@ def test_report_writes_opens_and_prints_the_path(desk: Path, monkeypatch: pytest
         return True
 
     monkeypatch.setattr("webbrowser.open", browser)
+    monkeypatch.setattr("backtest.report.page.html", lambda run, made: "<!doctype html>")  # drawn in test_replay.py
     result = call("report", "latest", "--output", "a.html", "--open")
     assert result.stdout == "report  a.html\n"
+    assert (desk / "a.html").read_text("utf-8") == "<!doctype html>"
     assert opened == [(desk / "a.html").as_uri()]
     monkeypatch.setattr("webbrowser.open", lambda address: False)
-    monkeypatch.setattr("backtest.report.render", lambda run, path, made: path)
     refused = call("report", "--output", "a.html", "--open")
     assert refused.exit_code == 2
     assert "no browser could be started; open a.html yourself" in refused.stderr
 
 
-def test_report_of_a_bad_path(desk: Path) -> None:
+def test_report_of_a_bad_path(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backtest.report.page.html", lambda run, made: "")  # the page is drawn before it is written
     (desk / "file").touch()
     result = call("report", "--output", "file/below.html")
     assert result.exit_code == 1
@@ -308,10 +300,9 @@ def test_report_of_a_bad_path(desk: Path) -> None:
     assert [path.name for path in desk.iterdir()] == ["file"]
 
 
-def test_quiet_leaves_errors(shared: Path) -> None:
+def test_quiet_leaves_errors() -> None:
     assert call("query", "adl_waves", "-q").stderr == ""
     assert call("query", "nonsense", "-q").stderr != ""
-    assert call("replay", *SMALL, "-q").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
+import threading
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from backtest.catalogue.events import get_event
+from backtest.cli.program import crashbook
 from backtest.cli.replay import event_name, overrides
 from backtest.run.folder import run_ids
 from backtest.run.resolve import resolve
@@ -48,40 +50,41 @@ def test_summary_on_stdout_and_notes_on_stderr(workspace: Path) -> None:
     assert notes[0] == "note: prices: measured, minute bars of binanceusdm"
     assert notes[4] == f"note: {len(run.meta.notes)} more; --notes prints them"
     assert len(notes) == 5
-    more = call("replay", *SMALL, "--notes").stderr.splitlines()
-    assert more[5:] == [f"note: {text}" for text in run.meta.notes]
-    again = call("replay", *SMALL)
-    assert again.stderr.splitlines()[0] == "note: this run was on disk already; --fresh simulates it again"
+    again = call("replay", *SMALL, "--notes")
+    first, *more = again.stderr.splitlines()
+    assert first == "note: this run was on disk already; --fresh simulates it again"
+    assert more == [*notes[:4], *(f"note: {text}" for text in run.meta.notes)]
     assert "report" not in again.stdout
-    assert call("replay", *SMALL, "-q").stderr == ""
 
 
-def test_the_same_inputs_are_simulated_again_only_if_asked(workspace: Path) -> None:
-    args = ("replay", *SMALL, "--set", "positions=200")
-    assert "on disk already" not in call(*args).stderr
-    written = open_run().path / "run.json"
-    before = written.stat().st_mtime_ns
-    assert "on disk already" in call(*args).stderr
-    assert written.stat().st_mtime_ns == before
-    assert "on disk already" not in call(*args, "--fresh").stderr
-    assert written.stat().st_mtime_ns > before
-    assert len(run_ids()) == 1
-    call(*args, "--seed", "2", "-q")
-    assert scenario_of()["seed"] == 2
-    call(*args, "-q")
-    assert scenario_of()["seed"] == 1, "a run shown again becomes the latest"
-    assert len(run_ids()) == 2
+def test_the_same_inputs_are_simulated_again_only_if_asked(copied: Path) -> None:
+    assert scenario_of()["seed"] == 1
+    written = {run: (copied / "runs" / run / "run.json").stat().st_mtime_ns for run in run_ids()}
+    assert "on disk already" in call("replay", *SMALL, "--seed", "2").stderr
+    shown = open_run()
+    assert shown.meta.scenario.seed == 2, "a run shown again becomes the latest"
+    assert (shown.path / "run.json").stat().st_mtime_ns == written[shown.run_id]
+    assert "on disk already" not in call("replay", *SMALL, "--fresh").stderr
+    fresh = open_run()
+    assert (fresh.meta.scenario.seed, {*run_ids()}) == (1, {*written})
+    assert (fresh.path / "run.json").stat().st_mtime_ns > written[fresh.run_id]
 
 
-def test_a_fresh_run_keeps_its_label_and_its_studies(workspace: Path) -> None:
-    args = ("replay", *SMALL, "--set", "positions=200", "-q")
-    assert call(*args, "--seeds", "2", "--label", "base").exit_code == 0
-    seeds = open_run().studies.seeds
+def test_seeds_add_bands_and_a_fresh_run_keeps_them_and_its_label(workspace: Path) -> None:
+    args = ("replay", *SMALL, "--set", "positions=100", "--set", "step_s=60", "-q")
+    result = call(*args, "--seeds", "2", "--label", "base")
+    assert result.exit_code == 0, result.stderr
+    assert "of 2 runs" in result.stdout
+    run = open_run()
+    assert result.stdout.startswith(f"run {run.run_id}\n")
+    seeds = run.studies.seeds
+    assert seeds is not None
+    assert len(seeds.summaries) == 2
     assert call(*args, "--fresh").exit_code == 0
     assert open_run("base").studies.seeds == seeds
     assert len(run_ids()) == 1, "the folder of the other seed is gone"
     (row,) = json.loads(call("runs", "--format", "json").stdout)
-    assert (row["label"], row["beside"], row["differs"]) == ("base", "2 seeds", "step_s=20")
+    assert (row["label"], row["beside"], row["differs"]) == ("base", "2 seeds", "step_s=60")
     assert row["size_mb"] < 1
     assert "removed 0 runs" in call("runs", "prune", "--keep", "0").stderr, "a label protects"
     assert call("runs", "rm", "base", "-q").exit_code == 0
@@ -97,7 +100,9 @@ def test_a_date_runs_the_window_that_holds_it(workspace: Path) -> None:
 
 
 def test_headlines_for_other_programs(shared: Path) -> None:
-    (row,) = json.loads(call("replay", *SMALL, "--format", "json", "-q").stdout, parse_float=Decimal)
+    result = call("replay", *SMALL, "--format", "json", "-q")
+    assert result.stderr == ""
+    (row,) = json.loads(result.stdout, parse_float=Decimal)
     run = open_run()
     assert (row["run_id"], row["adl_usd"], row["folder"]) == (run.run_id, run.summary()["adl_usd"], str(run.path))
     assert row["report"] is None
@@ -152,24 +157,13 @@ def test_a_book_from_a_file(workspace: Path, tmp_path: Path) -> None:
     assert len(run_ids()) == 1
 
 
-def test_seeds_add_bands_and_keep_the_run_latest(workspace: Path) -> None:
-    result = call("replay", *SMALL, "--set", "positions=200", "--seeds", "2", "-q")
-    assert result.exit_code == 0, result.stderr
-    assert "of 2 runs" in result.stdout
-    assert len(run_ids()) == 1
-    run = open_run()
-    assert result.stdout.startswith(f"run {run.run_id}\n")
-    assert run.studies.seeds is not None
-    assert len(run.studies.seeds.summaries) == 2
-
-
 def test_grid_prints_what_each_change_does(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     resolved = resolve("2025-10-10", {"coins": ("BTC", "SOL")})
     whole = settings(resolved)
     assert [*whole] == [entry.label for entry in get_event("2025-10-10").sensitivity]
-    some = dict([*whole.items()][::4])  # each is a run of its own
+    some = dict([*whole.items()][::6])  # each is a run of its own
     monkeypatch.setattr("backtest.studies.grid.settings", lambda resolved: some)
-    result = call("replay", "2025-10-10", "--positions", "200", "--coins", "BTC,SOL", *WINDOW, "--grid", "-q")
+    result = call("replay", "2025-10-10", "--positions", "100", "--coins", "BTC,SOL", *WINDOW, "--grid", "-q")
     assert result.exit_code == 0, result.stderr
     rows = open_run().studies.grid
     labels = [row.label for row in rows]
@@ -247,7 +241,9 @@ def test_unknown_key_in_a_scenario_file(workspace: Path, tmp_path: Path) -> None
     assert result.stderr.count("\n") == 1
 
 
-def test_explain_shows_the_plan_and_writes_nothing(workspace: Path) -> None:
+def test_explain_shows_the_plan_and_writes_nothing(
+    workspace: Path, shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     result = call("replay", *SMALL, "--explain", "--seed", "1")
     assert result.exit_code == 0, result.stderr
     assert not list(workspace.iterdir())
@@ -256,7 +252,8 @@ def test_explain_shows_the_plan_and_writes_nothing(workspace: Path) -> None:
                   "EMA of the trade price", "simplified", "not simulated", "about 0.3 GB of memory"):  # fmt: skip
         assert words in text
     run_id = next(line.split()[2].rstrip(",") for line in text.splitlines() if line.startswith("run id"))
-    assert call("replay", *SMALL, "-q").stdout.startswith(f"run {run_id}\n")
+    monkeypatch.setenv("CRASHBOOK_HOME", str(shelf))
+    assert open_run().run_id == run_id
     assert f"{run_id}, on disk already" in call("replay", *SMALL, "--explain").stdout
 
 
@@ -303,24 +300,29 @@ def test_debug_shows_the_traceback_of_a_known_error() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
-def test_progress_is_for_a_terminal_and_leaves_nothing(workspace: Path) -> None:
+def test_progress_is_for_a_terminal_and_leaves_nothing(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     leader, follower = os.openpty()
-    command = [sys.executable, "-m", "backtest", "replay", *SMALL]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=follower) as child:
-        os.close(follower)
-        shown = b""
-        while True:
-            try:
-                piece = os.read(leader, 65536)
-            except OSError:
-                break
-            if not piece:
-                break
-            shown += piece
-        out = child.stdout.read() if child.stdout else b""
+    shown: list[bytes] = []
+
+    def read() -> None:
+        with suppress(OSError):  # the other end is closed
+            while piece := os.read(leader, 65536):
+                shown.append(piece)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with os.fdopen(follower, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        words = ["replay", *SMALL, "--set", "positions=100", "--set", "step_s=60"]
+        with pytest.raises(SystemExit) as ended:
+            crashbook.main(words)
+    reader.join()
     os.close(leader)
-    assert child.returncode == 0
-    assert b"replaying" in shown
-    assert b"\x1b[2Knote: " in shown, "the bar is wiped before the notes"
-    assert out.startswith(b"run ")
-    assert b"\x1b" not in out
+    out, errors = capsys.readouterr()
+    assert (ended.value.code, errors) == (0, "")
+    assert b"replaying" in b"".join(shown)
+    assert b"\x1b[2Knote: " in b"".join(shown), "the bar is wiped before the notes"
+    assert out.startswith("run ")
+    assert "\x1b" not in out

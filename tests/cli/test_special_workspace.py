@@ -12,7 +12,7 @@ from tests.cli.test_fetch import BINANCE, fetched
 from tests.support.hostile import accepted, files, refused, run_of
 
 NAME = 'w[a-z]*?{x,y} it\'s "my" 100% $HOME ~'
-WORDS = ("2025-10-10", "--venue", "binanceusdm", "--coins", "BTC", "--positions", "200", "--set", "step_s=20", "-q")
+WORDS = ("2025-10-10", "--venue", "binanceusdm", "--coins", "BTC", "--positions", "100", "--set", "step_s=60", "-q")
 
 
 @pytest.fixture

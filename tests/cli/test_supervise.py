@@ -14,7 +14,20 @@ import pytest
 from backtest.cli.interrupt import REASON
 
 DEAF = "select levenshtein(repeat('a', 400000), repeat('b', 400000))"  # computed by the planner, for minutes
-START = "import sys; from backtest.cli import main, supervise; supervise.BESIDE_BYTES = int(sys.argv.pop(1)); main()"
+# What the child may hold beside the database, and a pipe (or -1) that is told when the statement begins.
+START = """
+import os, sys
+from backtest.cli import main, supervise
+supervise.BESIDE_BYTES, mark, supervise.GRACE_S = int(sys.argv.pop(1)), int(sys.argv.pop(1)), 0.2
+class Marking(supervise._Parent):
+    def _told(self, line):
+        super()._told(line)
+        if line != "done":
+            os.write(mark, b".")
+if mark >= 0:
+    supervise._Parent = Marking
+main()
+"""
 GIGABYTE = 2**30
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -24,31 +37,36 @@ pytestmark = [
 ]
 
 
-def start(*words: str, beside: int = GIGABYTE) -> subprocess.Popen[str]:
+def start(*words: str, beside: int = GIGABYTE, mark: int = -1) -> subprocess.Popen[str]:
     """Start ``crashbook sql``; ``beside`` are the bytes that it may hold beside the database."""
     return subprocess.Popen(
-        [sys.executable, "-c", START, str(beside), "sql", *words],
+        [sys.executable, "-c", START, str(beside), str(mark), "sql", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        pass_fds=[mark] if mark >= 0 else [],
         text=True,
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"},
     )
 
 
-def child_of(process: int) -> int | None:
-    """Return the child of a process."""
-    listed = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return int(listed[0]) if listed else None
+def used_s(process: int) -> float:
+    """Return the CPU seconds of a process."""
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11]) / TICKS
 
 
-def busy(process: subprocess.Popen[str]) -> int:
-    """Return the child once it has computed for longer than it takes to start."""
-    while process.poll() is None:
-        child = child_of(process.pid)
-        if child and int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[11]) > 1.2 * TICKS:
-            return child
+def busy(*words: str, for_s: float = 0.0) -> tuple[subprocess.Popen[str], int]:
+    """Start a statement that does not hear once it is planned; return its process and the child, busy for a while."""
+    reader, writer = os.pipe()
+    process = start(DEAF, *words, mark=writer)
+    os.close(writer)
+    assert os.read(reader, 1), process.communicate()
+    os.close(reader)
+    (child,) = map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())
+    began = used_s(child)
+    while used_s(child) < began + for_s:
+        assert process.poll() is None, process.communicate()
         time.sleep(0.02)
-    raise AssertionError(process.communicate())
+    return process, child
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -72,8 +90,7 @@ def test_a_statement_that_takes_too_much_memory_is_stopped() -> None:
 
 
 def test_ctrl_c_stops_a_statement_that_does_not_hear() -> None:
-    process = start(DEAF, "--timeout", "0")
-    child = busy(process)
+    process, child = busy("--timeout", "0", for_s=0.7)
     for _ in range(3):  # one press is enough: the child is ended by the first
         process.send_signal(signal.SIGINT)
     assert ended(process) == (130, "", f"crashbook: {REASON}\n")
@@ -81,16 +98,15 @@ def test_ctrl_c_stops_a_statement_that_does_not_hear() -> None:
 
 
 def test_a_child_that_the_system_kills_is_told() -> None:
-    process = start(DEAF)
-    os.kill(busy(process), signal.SIGKILL)
+    process, child = busy()
+    os.kill(child, signal.SIGKILL)
     code, out, errors = ended(process)
     assert (code, out) == (1, "")
     assert errors == ("crashbook: ended by signal 9; the machine may be short of memory: --memory sets a limit\n")
 
 
 def test_terminating_the_program_ends_both() -> None:
-    process = start(DEAF)
-    child = busy(process)
+    process, child = busy()
     process.terminate()
     assert ended(process)[0] == -signal.SIGTERM
     while Path(f"/proc/{child}").exists() and ") Z " not in Path(f"/proc/{child}/stat").read_text():

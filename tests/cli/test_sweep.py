@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from backtest.cli import sweep as command
+from backtest.studies.sweep import plan
 from tests.support.command import call
 
 RULES = """
@@ -52,11 +53,12 @@ def test_a_row_for_each_scenario(file: str, tmp_path: Path) -> None:
     assert "unknown coin" in again.stdout
 
 
-def test_a_large_sweep_is_asked_for(file: str) -> None:
-    Path(file).write_text(f'event = "2025-10-10"\n[grid]\nseed = {list(range(10_001))}\n')
+def test_a_large_sweep_is_asked_for(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert plan.ASKED == 10_000
+    monkeypatch.setattr(plan, "ASKED", 2)
     done = call("sweep", file)
     assert done.exit_code == 2
-    assert "10,001 scenarios are more than 10,000; give --yes, or fewer values in the grid" in done.stderr
+    assert "3 scenarios are more than 2; give --yes, or fewer values in the grid" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from backtest.errors import DataGapError, ScoreError
 from tests.support.command import call
 
-SMALL = ("--draws", "3", "--draw-positions", "300", "--set", "positions=400", "--set", "step_s=20")
+SMALL = ("--draws", "2", "--draw-positions", "200", "--set", "positions=200", "--set", "step_s=60")
 EVENT = "2025-10-10"
 NUMBERS = ("ratio", "band_width", "published_low", "published_high", "draws")
 WORDS = ("kind", "use", "grade", "source", "metric", "unit")
@@ -84,7 +84,7 @@ def test_calibrated_priors_are_read_again(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     done = call("calibrate", EVENT, "2021-12-04", *SMALL, "--output", str(path), "--quiet")
     assert done.exit_code == 0, done.output
-    assert "accepted  3 of 3 draws" in done.stdout
+    assert "accepted  2 of 2 draws" in done.stdout
     assert "all coins: median factor x" in done.stdout
     again = call("verify", EVENT, *SMALL, "--priors", str(path), "--format", "json", "--quiet")
     assert (again.exit_code, json.loads(again.stdout)["event"]) == (0, EVENT)

@@ -12,10 +12,11 @@ import pytest
 
 from backtest.errors import CrashbookError, DataError, UsageError
 from backtest.fetch.reservoir.place import Folder, Listed, open_place, refusal_of
-from backtest.fetch.reservoir.plan import Wanted, plan_of
+from backtest.fetch.reservoir.plan import Plan, Wanted, plan_of
 from backtest.fetch.reservoir.pull import folder_of, pull, read_parts
 from tests.fetch.reservoir import by_hand
 from tests.fetch.reservoir.bucket import BUCKET, Gate, serve
+from tests.support.command import call
 
 CORE = dt.datetime(2025, 10, 10, 20, 50), dt.datetime(2025, 10, 10, 21, 30)  # noqa: DTZ001
 BTC = Wanted.of(CORE, ("BTC",), ("BTC",))
@@ -47,6 +48,23 @@ def test_a_bucket_gives_what_a_folder_gives_and_every_request_says_who_pays(arch
         assert paid is not None
         assert local is not None
         assert paid.equals(local)
+
+
+@pytest.mark.usefixtures("gate")
+def test_above_the_limit_the_command_reads_nothing_unless_someone_agrees(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Plan, "usd", property(lambda plan: 1.25))
+    words = ("fetch", "2025-10-10", "--archive", f"reservoir=s3://{BUCKET}", "--coins", "BTC")
+    refused = call(*words)
+    assert refused.exit_code == 2
+    assert "this costs about 1.25 USD, above --max-usd 1; nothing was read; give --yes" in refused.stderr
+    assert not (workspace / "data").exists()
+    assert call(*words, "--yes", "-q").exit_code == 0
+    assert "held" in call(*words, "--max-usd", "2").stdout
+    kept = b"".join(path.read_bytes() for path in workspace.rglob("*") if path.is_file())
+    assert kept
+    assert b"secret-of-the-tests" not in kept
 
 
 @pytest.mark.parametrize(("code", "said"), [
