@@ -67,10 +67,13 @@ def check_rows(
     DataError
         One line with the first bad row's time, how many there are, what is allowed and the fix.
     """
-    for rule in rules(bar_s):
-        _refuse(frame.filter(rule.broken), symbol, where, rule.fault, rule.allowed)
-    frame, duplicates = _deduplicated(frame, symbol, where)
-    return frame, describe(frame, duplicates, bar_s, window)
+    checked = [*rules(bar_s), *_order_rules(frame.columns)]
+    any_broken = frame.select(rule.broken.any().alias(rule.fault) for rule in checked)  # by one pass: mostly none is
+    for rule, broken in zip(checked, any_broken.row(0), strict=True):
+        if broken:
+            _refuse(frame.filter(rule.broken), symbol, where, rule)
+    kept = frame.filter(_repeats().fill_null(value=False).not_())
+    return kept, describe(kept, frame.height - kept.height, bar_s, window)
 
 
 def check_bars(
@@ -160,29 +163,30 @@ def _not_finite(column: pl.Expr) -> pl.Expr:
     return column.is_null() | ~column.is_finite()
 
 
-def _refuse(bad: pl.DataFrame, symbol: str, where: str, fault: str, allowed: str) -> None:
-    if bad.height:
-        when = bad["ts"][0]
-        place = f"at {when.isoformat()}" if when is not None else "in place of a time"
-        count = "1 such row" if bad.height == 1 else f"{bad.height} such rows"
-        fix = "correct the file or delete it and fetch it again"
-        raise DataError(f"{where}: {symbol}: {fault} {place} ({count}); allowed: {allowed}; {fix}")
+def _refuse(bad: pl.DataFrame, symbol: str, where: str, rule: Rule) -> None:
+    when = bad["ts"][0]
+    place = f"at {when.isoformat()}" if when is not None else "in place of a time"
+    count = "1 such row" if bad.height == 1 else f"{bad.height} such rows"
+    fix = "correct the file or delete it and fetch it again"
+    raise DataError(f"{where}: {symbol}: {rule.fault} {place} ({count}); allowed: {rule.allowed}; {fix}")
 
 
-def _deduplicated(frame: pl.DataFrame, symbol: str, where: str) -> tuple[pl.DataFrame, int]:
-    """Refuse disorder and contradicting rows; drop rows equal to the one before."""
+def _order_rules(columns: Sequence[str]) -> list[Rule]:
+    """Return the rules of a row after the one before it."""
     import polars as pl
 
-    step = pl.col("ts").diff()
-    backwards = frame.filter(step < dt.timedelta(0))
-    _refuse(backwards, symbol, where, "time running backwards", "rows in order of time")
-    again = step == dt.timedelta(0)
-    values = [name for name in frame.columns if name != "ts"]
-    differs = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in values)
-    contradicting = frame.filter(again & differs)
-    _refuse(contradicting, symbol, where, "two different rows for one time", "one row for each time")
-    kept = frame.filter(again.fill_null(value=False).not_())
-    return kept, frame.height - kept.height
+    differs = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in columns if name != "ts")
+    return [
+        Rule("time running backwards", "rows in order of time", pl.col("ts").diff() < dt.timedelta(0)),
+        Rule("two different rows for one time", "one row for each time", _repeats() & differs),
+    ]
+
+
+def _repeats() -> pl.Expr:
+    """Return which rows have the time of the one before them."""
+    import polars as pl
+
+    return pl.col("ts").diff() == dt.timedelta(0)
 
 
 def describe(frame: pl.DataFrame, duplicates: int, timeframe_s: int, window: Window | None) -> Facts:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-_DATABASE: dict[tuple[int, str | None], duckdb.DuckDBPyConnection] = {}  # the one of this process and its lake
+_DATABASE: dict[tuple[int, str], duckdb.DuckDBPyConnection] = {}  # the one of this process and its lake
 SOURCE_KEY = b"source"  # in the metadata of a file
 
 
@@ -69,26 +69,19 @@ def _query(files: Sequence[Path], columns: Sequence[str], start: dt.datetime, en
     return frame
 
 
-def database(lake: Path | None = None) -> duckdb.DuckDBPyConnection:
+def database(lake: Path) -> duckdb.DuckDBPyConnection:
     """Return an empty database in memory that reads the files of a lake and nothing else.
 
     A process has one, since opening one takes longer than reading a window; another lake takes its place.
-
-    Parameters
-    ----------
-    lake
-        The folder of the lake; None for statements that read no file.
     """
     import duckdb
 
-    wanted = (os.getpid(), None if lake is None else str(lake.absolute()))
-    for held, con in _DATABASE.items():
-        if held == wanted or (lake is None and held[0] == wanted[0]):
-            return con
+    wanted = (os.getpid(), str(lake.absolute()))
+    if wanted in _DATABASE:
+        return _DATABASE[wanted]
     con = duckdb.connect()
-    if wanted[1] is not None:
-        folders = [wanted[1], glob.escape(wanted[1])]  # as it is, and as it stands in a pattern
-        con.execute("SET allowed_directories = $folders", {"folders": folders}).fetchall()
+    folders = [wanted[1], glob.escape(wanted[1])]  # as it is, and as it stands in a pattern
+    con.execute("SET allowed_directories = $folders", {"folders": folders}).fetchall()
     lock(con)
     _DATABASE.clear()
     _DATABASE[wanted] = con

@@ -1,4 +1,4 @@
-"""Bars of all symbols on one clock, by one ASOF join."""
+"""Bars of all symbols on one clock, each the last one that opened by then."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backtest.lake.checks import PRICES
-from backtest.lake.read import database
 from backtest.mechanics.exact import Bools, Floats, Ints
 from backtest.times import Window, micros
 
@@ -41,25 +40,15 @@ def on_one_clock(frames: Sequence[pl.DataFrame], window: Window, timeframe_s: in
     frames
         Checked bars, one frame per symbol, each with a bar at the start of the window.
     """
-    import polars as pl
-
     open_ts = np.arange(micros(window[0]), micros(window[1]), timeframe_s * 1_000_000, dtype=np.int64)
-    bars = pl.concat(frame.with_columns(symbol=pl.lit(number, pl.Int64)) for number, frame in enumerate(frames))
-    clock = pl.DataFrame({"ts": open_ts}).select(pl.col("ts").cast(pl.Datetime("us")))
-    carried = ", ".join(f"CASE WHEN b.ts = c.ts THEN b.{name} ELSE b.close END AS {name}" for name in PRICES)
-    connection = database().cursor()
-    connection.register("bars", bars.to_arrow())
-    connection.register("clock", clock.to_arrow())
-    aligned: pl.DataFrame = connection.sql(
-        f"SELECT {carried}, CASE WHEN b.ts = c.ts THEN b.volume ELSE 0 END AS volume, b.ts <> c.ts AS bridged"
-        " FROM (SELECT symbol, clock.ts FROM clock CROSS JOIN (SELECT DISTINCT symbol FROM bars)) c"
-        " ASOF JOIN bars b ON c.symbol = b.symbol AND c.ts >= b.ts ORDER BY c.symbol, c.ts"
-    ).pl()
-    connection.close()  # lets go of the two tables
-    shape = (len(frames), len(open_ts))
-    return AlignedBars(
-        open_ts=open_ts,
-        prices=np.stack([aligned[name].to_numpy().reshape(shape) for name in PRICES], axis=-1),
-        volume=aligned["volume"].to_numpy().reshape(shape),
-        bridged=aligned["bridged"].to_numpy().reshape(shape),
-    )
+    prices, volume, bridged = zip(*(_carried(frame, open_ts) for frame in frames), strict=True)
+    return AlignedBars(open_ts=open_ts, prices=np.stack(prices), volume=np.stack(volume), bridged=np.stack(bridged))
+
+
+def _carried(frame: pl.DataFrame, open_ts: Ints) -> tuple[Floats, Floats, Bools]:
+    """Return prices and volume of one symbol at each tick of the clock, and where its bar was missing."""
+    held = frame["ts"].to_physical().to_numpy()
+    last = np.searchsorted(held, open_ts, side="right") - 1  # the last bar that opened by then
+    bridged = held[last] != open_ts
+    prices, volume = frame.select(PRICES).to_numpy()[last], frame["volume"].to_numpy()[last]
+    return np.where(bridged[:, None], prices[:, -1:], prices), np.where(bridged, 0, volume), bridged
