@@ -67,6 +67,8 @@ def check_rows(
     DataError
         One line with the first bad row's time, how many there are, what is allowed and the fix.
     """
+    if frame.is_empty():
+        return frame, describe(frame, 0, bar_s, window)
     checked = [*rules(bar_s), *_order_rules(frame.columns)]
     any_broken = frame.select(rule.broken.any().alias(rule.fault) for rule in checked)  # by one pass: mostly none is
     for rule, broken in zip(checked, any_broken.row(0), strict=True):

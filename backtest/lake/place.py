@@ -82,8 +82,11 @@ class Place:
         DataError
             One of them is no regular file, or lies behind a link.
         """
-        days = days_between(start, end) if start < end else ()
-        found = [path for path in map(self.file, days) if kind_of(path)]
+        folder = self.folder
+        if start >= end or not folder.is_dir():
+            return []
+        days = days_between(start, end)
+        found = [path for day in days if kind_of(path := inside(folder, f"{day.isoformat()}.parquet"))]
         for path in found:
             check_own(path)
         return found
