@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
 import sys
@@ -19,30 +18,12 @@ PACKAGE = ROOT / "backtest"
 ONLY = {"ccxt": "fetch/rest/ccxt_info.py", "matplotlib": "report/figures/"}
 
 
-def _imports(path: Path) -> list[tuple[str, bool]]:
-    """Return modules imported at run time, and whether inside a function."""
-    tree, out = ast.parse(path.read_text("utf-8")), []
-    for_types = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
-    top = set(map(id, tree.body))
-    for node in ast.walk(tree):
-        if id(node) in for_types:
-            continue
-        if isinstance(node, ast.Import):
-            out += [(name.name, id(node) not in top) for name in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            out.append((node.module, id(node) not in top))
-    return out
-
-
 def test_ccxt_and_matplotlib_are_imported_in_one_place_each() -> None:
-    imported = {path.relative_to(PACKAGE).as_posix(): _imports(path) for path in PACKAGE.rglob("*.py")}
+    texts = {path.relative_to(PACKAGE).as_posix(): path.read_text("utf-8") for path in PACKAGE.rglob("*.py")}
     for library, place in ONLY.items():
-        users = {user for user, found in imported.items() if library in {module.split(".")[0] for module, _ in found}}
+        imported = re.compile(rf"^\s*(?:import|from) {library}\b", re.MULTILINE)
+        users = {name for name, text in texts.items() if imported.search(text)}
+        assert users
         assert all(user.startswith(place) for user in users)
 
 

@@ -38,7 +38,7 @@ from tests.server.app import client_config
 from tests.server.market import CRASH_DAYS
 
 DAY = CRASH_DAYS[0]
-CASES_IN_CI = 40
+CASES_IN_CI, SEED_IN_CI = 20, 2  # of which some give whole days, some a part, some a refusal
 SERIES_ASKED = ("ohlcv", "funding")
 LISTS_FRAC = 0.05  # of the cases spoil the list of markets
 NONSENSE: tuple[Any, ...] = (
