@@ -12,15 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from backtest.engine.records import FUND
 from backtest.mechanics.exact import QUANTA_PER_USD
 from backtest.run.prepare import Prepared, ruled
 from backtest.run.tables.shared import Shared
 from backtest.scenario.fields import Scenario
 from backtest.studies.fund_runs import Course, course
-from backtest.studies.fund_search import profits
+from backtest.studies.fund_search import falls, profits
 from backtest.studies.pool import CAUSES, Pool, adl_by_cause
 
 FLOOR, TRIGGER, STOP, OWN_STOP = (
@@ -183,13 +181,10 @@ def reached(rule: FundRule, s: Shared) -> float:
     starts = [each.start for each in s.world.rules.pools] or [s.world.rules.fund_start]
     for number, start in enumerate(starts):
         profit = profits(s, FUND, number)
-        whole = profit.sum(axis=0)
-        lowest = min(lowest, start + min(float(whole.min()), 0.0))
-        kind = s.world.rules.drawdown and s.world.rules.drawdown.kind
-        peak = start + np.maximum.accumulate(np.maximum(whole, 0.0))
-        for own in profit if kind == "pnl_ratio" else whole[None]:
-            fall = np.maximum.accumulate(np.maximum(own, 0.0)) - own
-            deepest = max(deepest, float((fall / peak).max())) if start > 0 else deepest
+        lowest = min(lowest, start + min(float(profit.sum(axis=0).min()), 0.0))
+        if start > 0 and (trigger := s.world.rules.drawdown):
+            peak, fall = falls(profit, trigger.kind)
+            deepest = max(deepest, float((fall / (start + peak)).max()))
     return deepest if rule.field == TRIGGER else lowest / QUANTA_PER_USD
 
 

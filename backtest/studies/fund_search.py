@@ -79,13 +79,34 @@ def triggered_below(s: Shared, profit: Floats) -> float:
     rule = s.world.rules.drawdown
     if rule is None:
         return 0.0
-    whole = profit.sum(axis=0)
-    peak, below = np.maximum.accumulate(np.maximum(whole, 0.0)), 0.0
-    for symbol, trigger in enumerate(rule.trigger):
-        own = profit[symbol] if rule.kind == "pnl_ratio" else whole
-        fall = np.maximum.accumulate(np.maximum(own, 0.0)) - own
-        below = max(below, float((fall / float(trigger) - peak).max()))
-    return below
+    peak, fall = falls(profit, rule.kind)
+    triggers = np.array([float(trigger) for trigger in rule.trigger])
+    return max(0.0, float((fall / triggers[:, None] - peak).max()))
+
+
+def falls(profit: Floats, kind: str) -> tuple[Floats, Floats]:
+    """Return the peak of a fund's profit after each step, and how far it is below its peak: what a trigger looks at.
+
+    Parameters
+    ----------
+    profit
+        By symbol and step, as ``profits`` returns it.
+    kind
+        With ``pnl_ratio`` each symbol falls from its own peak, else the fund as a whole, in one row.
+
+    Examples
+    --------
+    A fund that gains 5 and then loses 4 with one symbol, and loses 1 with another.
+
+    >>> profit = np.array([[5.0, 1.0], [0.0, -1.0]])
+    >>> peak, fall = falls(profit, "pnl_ratio")
+    >>> peak.tolist(), fall.tolist(), falls(profit, "pool_drawdown")[1].tolist()
+    ([5.0, 5.0], [[0.0, 4.0], [0.0, 1.0]], [[0.0, 5.0]])
+    """
+    whole = profit.sum(axis=0, keepdims=True)
+    own = profit if kind == "pnl_ratio" else whole
+    peak, top = (np.maximum.accumulate(np.maximum(each, 0.0), axis=1) for each in (whole, own))
+    return peak[0], top - own
 
 
 def sought(first: float, least: float, most: float, binds: Check) -> float:
