@@ -7,6 +7,10 @@ anything else.
 
 from __future__ import annotations
 
+import gc
+
+YOUNG = 100_000  # new objects before a collection: by default 700, and each import is looked through many times
+
 __all__ = [
     "book", "book_roll", "calibrate", "command", "compare", "data", "diff", "events", "export", "fetch",
     "fetch_files", "fetch_reservoir", "fetch_tables", "fund", "hints", "init", "interrupt", "layout", "main", "mcp",
@@ -22,6 +26,7 @@ def main() -> None:
         from backtest.cli.interrupt import watch
 
         watch()
+        gc.set_threshold(YOUNG)
         from backtest.cli.supervise import supervise
 
         supervise()

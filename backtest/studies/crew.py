@@ -169,8 +169,10 @@ class Crew(Generic[Task, Result]):
                 stream.close()
         self._news.put(Ended(process.wait(), number))
 
-    def arrivals(self) -> Iterator[Done[Result] | Ended]:
+    def arrivals(self, *, helping: bool = False) -> Iterator[Done[Result] | Ended]:
         """Yield each result as it comes, and each worker that ends; with the last worker the jobs are over.
+
+        ``helping``: this process runs jobs too, when there is no news.
 
         Raises
         ------
@@ -180,8 +182,11 @@ class Crew(Generic[Task, Result]):
             A job failed for a defect of the program.
         """
         working, total = self.workers, len(self.numbers)
-        while working:
-            news = self._news.get()
+        while working or helping:
+            news = self._news_or_own() if helping else self._news.get()
+            if news is None:
+                helping = False
+                continue
             if isinstance(news, _Failed):
                 which = f"{self.name} {news.number + 1} of {total}"
                 if news.expected:
@@ -190,8 +195,18 @@ class Crew(Generic[Task, Result]):
             working -= isinstance(news, Ended)
             yield news
 
-    def results(self, progress: Progress | None = None) -> list[Result]:
-        """Return the results of all jobs by number, when all are there.
+    def _news_or_own(self) -> Done[Result] | _Failed | Ended | None:
+        """Return news or, where there is none, the answer of a job run here; None where no job is left."""
+        with suppress(queue.Empty):
+            return self._news.get_nowait()
+        try:
+            number = self._open.get_nowait()
+        except queue.Empty:
+            return None
+        return _answer(self.work, self.task, number)
+
+    def results(self, progress: Progress | None = None, *, helping: bool = False) -> list[Result]:
+        """Return the results of all jobs by number, when all are there; ``helping`` as of ``arrivals``.
 
         Raises
         ------
@@ -202,7 +217,7 @@ class Crew(Generic[Task, Result]):
         """
         found: dict[int, Result] = {}
         total = len(self.numbers)
-        for news in self.arrivals():
+        for news in self.arrivals(helping=helping):
             if isinstance(news, Done):
                 found[news.number] = news.result
                 if progress:
@@ -254,17 +269,19 @@ def serve() -> None:
     threading.Thread(target=_listen, args=(messages, waiting), daemon=True).start()
     with suppress(BrokenPipeError):
         while True:
-            number = waiting.get()
-            answer: Done[Any] | _Failed
-            try:
-                answer = Done(number, work(task, number))
-            except CrashbookError as error:
-                answer = _Failed(number, str(error), expected=True)
-            except Exception:
-                answer = _Failed(number, traceback.format_exc(), expected=False)
-            _write(outgoing, pickle.dumps(answer))
+            _write(outgoing, pickle.dumps(_answer(work, task, waiting.get())))
             gc.collect()
     os._exit(0)
+
+
+def _answer(work: Callable[[Task, int], Result], task: Task, number: int) -> Done[Result] | _Failed:
+    """Run a job."""
+    try:
+        return Done(number, work(task, number))
+    except CrashbookError as error:
+        return _Failed(number, str(error), expected=True)
+    except Exception:
+        return _Failed(number, traceback.format_exc(), expected=False)
 
 
 def _listen(messages: Iterator[bytes], waiting: queue.SimpleQueue[int]) -> None:

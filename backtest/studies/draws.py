@@ -37,7 +37,7 @@ LEAST, MOST = 2, 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawRequest:
-    """Draws wanted: how many, of which priors, the size of their books, workers (None: one a processor).
+    """Draws wanted: how many, of which priors, the size of their books, processes (None: one a processor).
 
     ``positions`` is a book given as a frame; ``fresh``: draw again what is stored.
     """
@@ -88,7 +88,7 @@ class Job:
         if self.crew is None:
             results = run_here(run_draw, self.task, self.request.size, "draw", progress)
         else:
-            results = self.crew.results(progress)
+            results = self.crew.results(progress, helping=True)
         store_studies(run.path, draws=self._draws(results))
         run.read_studies()
         return run
@@ -120,13 +120,13 @@ def _field(parameter: Parameter) -> DrawnField:
 @contextmanager
 def early_workers(request: DrawRequest | None) -> Iterator[list[Worker]]:
     """Start the workers of draws while the run is being prepared; none where none are wanted."""
-    workers = _workers(request) if request is not None and request.size else 1
-    with early(run_draw, workers if workers > 1 else 0) as waiting:
+    with early(run_draw, _workers(request) if request is not None and request.size else 0) as waiting:
         yield waiting
 
 
 def _workers(request: DrawRequest) -> int:
-    return worker_count(request.size) if request.workers is None else request.workers
+    """Return how many processes work beside this one, which helps them when the run is done."""
+    return (worker_count(request.size) if request.workers is None else request.workers) - 1
 
 
 @contextmanager
@@ -162,7 +162,7 @@ def started(
     workers = _workers(request)
     if known is not None and known.identity == job.identity and not request.fresh:
         yield replace(job, stored=True)
-    elif workers < 2:
+    elif not workers:
         yield job
     else:
         with Crew(run_draw, task, request.size, workers, "draw", waiting or []) as crew:

@@ -80,6 +80,18 @@ def test_a_worker_takes_the_next_job_when_it_is_done_with_one(tmp_path: Path) ->
     assert len(set(others)) == 1
 
 
+def test_the_parent_runs_jobs_beside_its_worker(tmp_path: Path) -> None:
+    with Crew(first_waits, tmp_path / "done", 6, 1) as crew:
+        first, *others = crew.results(helping=True)
+    assert {first, *others} == {os.getpid(), crew.processes[0].pid}
+    assert len(set(others)) == 1
+
+
+def test_a_refusal_of_a_job_run_by_the_parent_names_it_too() -> None:
+    with Crew(picky, 0, 1, 0, "draw") as crew, pytest.raises(CrashbookError, match=r"^draw 1 of 1: cross_frac = 2"):
+        crew.results(helping=True)
+
+
 def test_jobs_that_a_dead_worker_took_are_named_and_the_others_still_run() -> None:
     with Crew(dying, 3, (1, 3, 5, 6), 2) as crew:
         news = list(crew.arrivals())

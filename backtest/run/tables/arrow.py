@@ -134,9 +134,7 @@ def named(codes: Ints, names: Sequence[str]) -> pa.Array:
     >>> named(np.array([1, 0, 1]), ("long", "short")).to_pylist()
     ['short', 'long', 'short']
     """
-    import pyarrow as pa
-
-    return pa.array(names or [""], pa.string()).take(pa.array(codes))
+    return listed([*names] or [""], "str").take(plain(codes, "int"))
 
 
 def nullable(values: Any, missing: Bools) -> pa.Array:
