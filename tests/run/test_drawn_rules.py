@@ -19,7 +19,10 @@ from backtest.venue.reading import get_venue, venue_names
 from tests.support.plain import LONG_STEPS
 
 MANY = int(os.environ.get("CRASHBOOK_RULES", "8"))
-FALL = {edge: dt.datetime.fromisoformat(f"2025-10-10T{time}") for edge, time in (("start", "21:10"), ("end", "21:30"))}
+FALLS = {
+    day: {edge: dt.datetime.fromisoformat(f"{day}T{time}") for edge, time in zip(("start", "end"), times, strict=True)}
+    for day, times in (("2025-10-10", ("21:12", "21:24")), ("2020-03-12", ("10:30", "11:00")))
+}
 OWN = object()  # the venue's own value
 EVENTS = ("2025-10-10", "2025-10-10", "2025-10-10", "2020-03-12")
 CHOICES: dict[str, tuple[Any, ...]] = {
@@ -67,8 +70,7 @@ def drawn(number: int) -> tuple[str, dict[str, Any]]:
     fields |= LONG_STEPS
     profile = get_venue(venue)
     rule = {**profile.rules, **fields}
-    if event == "2025-10-10":
-        fields |= FALL
+    fields |= FALLS[event]
     if event == "2020-03-12" or venue == "binancecoinm":
         fields["coins"] = ("BTC",)
     elif rng.random() < 0.5:

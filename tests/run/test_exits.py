@@ -67,7 +67,7 @@ def test_the_draw_follows_its_generator_and_leaves_watched_positions() -> None:
 
 def test_a_replay_conserves_and_says_who_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRASHBOOK_HOME", str(tmp_path))
-    given = {"voluntary_exit_frac": 0.4, "voluntary_exit_half_life_s": 900.0, "positions": 500, **LONG_STEPS}
+    given = {"voluntary_exit_frac": 0.4, "voluntary_exit_half_life_s": 900.0, "positions": 400, **LONG_STEPS}
     ready = prepare(resolve("2025-10-10", check_values({"coins": "BTC,SOL", **given}, "here")))
     assert ready.world.exits is not None
     run = execute(ready)

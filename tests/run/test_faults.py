@@ -16,7 +16,7 @@ import pytest
 from backtest.assets import runs_folder
 from backtest.run.run import open_run
 from backtest.run.stored import StudyRow, store_studies
-from tests.support.hostile import Answer, accepted, crashbook, files, refused, replay_words, run_of
+from tests.support.hostile import Answer, crashbook, files, refused, replay_words, run_of
 
 KILLED = """
 import os, signal, sys
@@ -147,28 +147,19 @@ def test_a_file_in_the_place_of_a_run_is_not_removed() -> None:
 # processes that end in the middle
 
 
-def test_a_killed_writer_leaves_a_hidden_folder_that_the_next_run_removes() -> None:
-    answer = child(KILLED, *replay_words())
-    assert answer.code == -signal.SIGKILL
-    (partial,) = runs()
-    assert partial.startswith(".")
-    assert any(name.endswith(".parquet") for name in files())
-    assert crashbook("runs", "-q").out.count("\n") == 2  # the heading alone
-    assert "no runs in" in refused(1, "audit")
-    accepted(*replay_words())
-    (run_id,) = runs()
-    assert partial.startswith(f".{run_id}.")
-    accepted("audit", "-q")
-
-
-def test_a_killed_writer_leaves_the_older_run_of_the_same_id_alone() -> None:
+def test_a_killed_writer_leaves_the_older_run_alone_and_a_hidden_folder_that_the_next_removes() -> None:
     first = run_of()
     before = files(first.path)
     assert child(KILLED, *replay_words(), "--fresh").code == -signal.SIGKILL
     assert files(first.path) == before
-    assert len(runs()) == 2
+    partial, whole = runs()
+    assert whole == first.run_id
+    assert partial.startswith(f".{first.run_id}.")
+    assert any(name.endswith(".parquet") for name in files(runs_folder() / partial))
+    assert crashbook("runs", "-q").out.count("\n") == 3  # the heading and the older run
     run_of(fresh=True)
     assert runs() == [first.run_id]
+    assert files(first.path).keys() == before.keys()
 
 
 def test_an_interrupted_writer_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,8 @@ from backtest.schema.tables import TABLES
 from tests.support.plain import LONG_STEPS
 
 EVENT = "2021-12-04"
-SMALL: dict[str, Any] = {"positions": 1000, **LONG_STEPS}
+SMALL: dict[str, Any] = {"positions": 400, **LONG_STEPS}
+DRY: dict[str, Any] = {"path": "feedback", "liquidity_factor": 0.2, "impact_y": 3.0, **SMALL}
 
 
 def frames(run: StoredRun) -> dict[str, pl.DataFrame]:
@@ -50,7 +51,7 @@ def test_an_unchanged_scenario_reproduces_the_tape_to_the_last_cell(on_both_path
 
 
 def test_less_liquidity_lets_forced_sales_push_the_price() -> None:
-    run = backtest.replay(EVENT, path="feedback", liquidity_factor=0.2, impact_y=3.0, **SMALL)
+    run = backtest.replay(EVENT, **DRY)
     steps = run.sql("SELECT sum(liquidated_long_usd) AS sold, min(mark_px / tape_mark_px) AS least FROM steps")
     assert steps["least"][0] < 0.999
     rounds = run.sql("SELECT max(rounds) AS most, count(*) FILTER (flow_lots < 0) AS selling FROM steps")
@@ -72,7 +73,7 @@ def test_ranges_of_the_last_round_alone_do_not_hold_fills_and_marks(monkeypatch:
         return steps.Reached(mark_low=s.mark, mark_high=s.mark, trade_low=low, trade_high=high)
 
     monkeypatch.setattr(steps, "reached_in", of_the_last_round)
-    run = backtest.replay(EVENT, path="feedback", liquidity_factor=0.2, impact_y=3.0, **SMALL)
+    run = backtest.replay(EVENT, **DRY)
     assert [audit.name for audit in run.audits() if not audit.passed] == ["book_fill_inside_range", "mark_inside_walk"]
 
 
@@ -144,7 +145,7 @@ def test_depth_of_the_book_sets_the_price_of_forced_orders() -> None:
     slippage = []
     for scale in (1.0, 0.1):
         seen(snapshots(30, scale))
-        run = backtest.replay(EVENT, impact="depth", venue="binanceusdm", positions=500, **LONG_STEPS)
+        run = backtest.replay(EVENT, impact="depth", venue="binanceusdm", positions=200, **LONG_STEPS)
         assert run.sql("SELECT count(*) AS n FROM coverage WHERE series = 'depth' AND label = 'measured'")["n"][0] == 1
         found = run.sql("SELECT sum(book_usd) / sum(book_lots * mark_px) AS paid FROM liquidations WHERE side = 'long'")
         slippage.append(found["paid"][0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from fractions import Fraction
 from typing import Any
 
@@ -17,7 +18,8 @@ from tests.support.plain import LONG_STEPS
 EVENT = "2025-10-10"
 COINS = ("BTC", "SOL", "XRP")
 INTEREST = {"BTC": 6e8, "SOL": 3e8, "XRP": 1e8}
-SMALL: dict[str, Any] = {"coins": COINS, "positions": 400, "open_interest_usd": INTEREST, **LONG_STEPS}
+FALL = {edge: dt.datetime.fromisoformat(f"{EVENT}T21:{minute}") for edge, minute in (("start", "05"), ("end", 30))}
+SMALL: dict[str, Any] = {"coins": COINS, "positions": 300, "open_interest_usd": INTEREST, **FALL, **LONG_STEPS}
 USD = 10**6
 
 

@@ -331,7 +331,7 @@ def test_binance_on_the_night_of_10_october_2025(coin: str, rate: float, payer: 
     chosen = {
         "venue": "binanceusdm",
         "coins": (coin,),
-        "positions": 500,
+        "positions": 200,
         "start": start,
         "end": utc("2025-10-11T00:30"),
         **LONG_STEPS,
@@ -354,7 +354,7 @@ def test_hyperliquid_pays_hourly_on_the_oracle_price() -> None:
     put(flat(start, 600, price=97_000.0, volume=10.0), "hyperliquid", HL, "ohlcv")
     put(flat(start, 540, price=96_543.21), "hyperliquid", HL, "index_ohlcv")  # none at the last settlement
     put(known, "hyperliquid", HL, "funding")
-    chosen = {"venue": "hyperliquid", "coins": ("BTC",), "positions": 300, "start": start,
+    chosen = {"venue": "hyperliquid", "coins": ("BTC",), "positions": 150, "start": start,
               "end": start + dt.timedelta(hours=10), "open_interest_usd": 1e9, **LONG_STEPS}  # fmt: skip
     run = execute(prepare(resolve("2025-02-02", chosen)))
     events = checked(run, known)

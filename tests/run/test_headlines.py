@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from backtest.scenario.reading import check_values
 from backtest.schema.coins import is_rest
 from tests.support.plain import LONG_STEPS, PLAIN
 
+WINDOW = {edge: dt.datetime.fromisoformat(f"2025-10-10T21:{minute}") for edge, minute in (("start", "05"), ("end", 30))}
 SCENARIOS: dict[str, dict[str, Any]] = {
     "vault": {},
     "no cross accounts, fast marks": {"cross_frac": 0.0, "mark_half_life_s": 0.0},
@@ -31,12 +33,8 @@ SCENARIOS: dict[str, dict[str, Any]] = {
 
 def prepared(changes: dict[str, Any]) -> Prepared:
     """Return a small replay of 10 October 2025."""
-    return prepare(
-        resolve(
-            "2025-10-10",
-            check_values({"positions": 400, "coins": ("BTC", "SOL", "DOGE"), **LONG_STEPS, **changes}, "test"),
-        )
-    )
+    small = {"positions": 400, "coins": ("BTC", "SOL", "DOGE"), **WINDOW, **LONG_STEPS}
+    return prepare(resolve("2025-10-10", check_values({**small, **changes}, "test")))
 
 
 def finished(of: Prepared, outcome: Outcome) -> Finished:

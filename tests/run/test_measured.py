@@ -50,7 +50,7 @@ def test_the_record_and_the_stored_run_give_the_same(changes: dict[str, Any]) ->
     asked = rows(WINDOWS if not changes else WINDOWS[1:2])  # edges of windows do not depend on the rules
     window = {"start": dt.datetime.fromisoformat(f"{DAY}T21:05"), "end": dt.datetime.fromisoformat(f"{DAY}T21:30")}
     resolved = resolve(
-        DAY, {"coins": ("BTC", "DOGE"), "positions": 400, **LONG_STEPS, **window, **check_values(changes, "here")}
+        DAY, {"coins": ("BTC", "DOGE"), "positions": 200, **LONG_STEPS, **window, **check_values(changes, "here")}
     )
     ready = prepare(replace(resolved, event=replace(resolved.event, compare=asked)))
     quick, stored = measures(finished(ready), asked), measured(execute(ready))

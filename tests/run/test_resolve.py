@@ -25,7 +25,7 @@ from backtest.studies.study import StudyRequest
 from backtest.venue.profile import FundStart
 from backtest.venue.reading import get_venue
 
-SMALL = {"positions": 2000, "step_s": 20.0}
+SMALL = {"positions": 300, "step_s": 20.0}
 PAIR = pl.DataFrame(
     {
         "account": [1, 2],
@@ -63,7 +63,7 @@ def test_a_run_read_again_has_its_scenario_with_the_types_of_its_fields() -> Non
     found = backtest.replay("2021-12-04", **given)
     scenario = open_run(found.run_id).meta.scenario
     assert scenario == found.meta.scenario
-    assert (scenario.positions, scenario.coins, scenario.watch[0].name) == (2000, ("BTC",), "desk")
+    assert (scenario.positions, scenario.coins, scenario.watch[0].name) == (300, ("BTC",), "desk")
     assert scenario.start == dt.datetime.fromisoformat("2021-12-04T05:00")
     assert scenario.leverage_mix == {"default": ((0.0, 3.0, 0.5), (3.0, 0.0, 0.5))}
 
@@ -183,7 +183,7 @@ def test_replay_takes_a_frame_of_positions_or_a_size() -> None:
 def test_a_run_answers_in_polars_pandas_and_words() -> None:
     run = backtest.replay("2021-12-04", **SMALL)
     assert run.steps.height == run.to_pandas("steps").shape[0] == 49 * 4
-    assert run.sql("select count(*) as n from positions")["n"].item() == 2000
+    assert run.sql("select count(*) as n from positions")["n"].item() == 300
     assert run.to_pandas("run_summary").shape[0] == 1
     assert f"run {run.run_id}" in repr(run)
     assert "<pre>" in run._repr_html_()

@@ -26,6 +26,7 @@ from backtest.toml import read_toml
 from tests.support.plain import LONG_STEPS
 
 REST = "REST/USDC:USDC"
+FALL: dict[str, Any] = {"start": "2025-10-10T21:10", "end": "2025-10-10T21:30"}
 BASKET = {"rest_of_venue": "basket", "coins": "BTC,SOL,DOGE"}
 
 
@@ -37,7 +38,7 @@ def found(**changes: Any) -> Resolved:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredRun]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CRASHBOOK_HOME", str(tmp_path_factory.mktemp("rest")))
-        yield execute(prepare(found(positions=600, **LONG_STEPS)))
+        yield execute(prepare(found(positions=300, **FALL, **LONG_STEPS)))
 
 
 def test_its_open_interest_is_that_of_the_venue_less_the_coins() -> None:
@@ -126,7 +127,7 @@ def test_no_total_of_the_coins_has_it(run: StoredRun) -> None:
 
 
 def test_no_published_comparison_has_it(run: StoredRun) -> None:
-    quick, stored = measures(finished(prepare(found(positions=600, **LONG_STEPS)))), measured(run)
+    quick, stored = measures(finished(prepare(found(positions=300, **FALL, **LONG_STEPS)))), measured(run)
     assert quick == pytest.approx(stored, rel=1e-9, abs=1e-6)
     names = "adl_gini", "adl_top_ten_share", "adl_share_from_vault", "off_book_share", "cascade_share_long"
     assert set(names) <= quick.keys()
@@ -156,13 +157,13 @@ def test_a_run_names_it_everywhere(run: StoredRun) -> None:
 def test_a_draw_follows_its_own_open_interest() -> None:
     from backtest.catalogue.priors import Prior
 
-    of = found(positions=600, **LONG_STEPS)
+    of = found(positions=300, **FALL, **LONG_STEPS)
     prior = Prior(id="split", field="open_interest_usd", distribution="lognormal", log_sd=0.1, factor=True,
                   each_coin=True, source="declared", mark="U", seen="none")  # fmt: skip
     drawn = tuple(Parameter(prior, coin) for coin in of.scenario.coins)
     values = {f"split.{coin}": 1.5 if coin == "SOL" else 1.0 for coin in of.scenario.coins}
     task = DrawTask(resolved=of, market=prepare(of).market, positions=None, parameters=drawn, values=(values,),
-                    book_size=600)  # fmt: skip
+                    book_size=300)  # fmt: skip
     interest = task.scenario(0).open_interest_usd
     assert interest == {"BTC": 2.24e9, "SOL": 775e6 * 1.5, "DOGE": 66e6, "REST": 6.9e9 - 2.24e9 - 775e6 - 66e6}
     left = run_draw(task, 0).headlines

@@ -23,6 +23,7 @@ from backtest.run.user_policy import BITS, lots_of, user_policy
 from backtest.scenario.fields import BY_NAME
 from backtest.scenario.reading import check_values
 from backtest.toml import decode
+from tests.support.plain import LONG_STEPS
 
 FALL = {edge: dt.datetime.fromisoformat(f"2025-10-10T21:{minute}") for edge, minute in (("start", 10), ("end", 20))}
 PEOPLE, HELD = np.array([7, 9, 12]), np.array([4, 10, 6])
@@ -44,7 +45,7 @@ def by_leverage(candidates, wanted):
 
 
 def run_of(allocation: str) -> Run:
-    return replay("2025-10-10", adl_allocation=allocation, positions=400, coins=("SOL", "DOGE"), **FALL)
+    return replay("2025-10-10", adl_allocation=allocation, positions=400, coins=("SOL", "DOGE"), **FALL, **LONG_STEPS)
 
 
 def fills(run: Run) -> Any:

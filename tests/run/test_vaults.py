@@ -20,6 +20,7 @@ from backtest.venue.reading import parse_venue
 from tests.digests.digest import Renamed, digest_run
 from tests.support.plain import LONG_STEPS
 
+FALL: dict[str, Any] = {"start": "2025-10-10T21:10", "end": "2025-10-10T21:30"}
 TWO = "BTC+ETH+SOL+XRP:15e6,*:10e6"
 
 
@@ -175,7 +176,7 @@ def test_a_venue_file_states_its_sets_in_one_line() -> None:
 
 
 def test_one_set_over_all_coins_is_one_vault() -> None:
-    given = {"positions": 600, "vault_capital_usd": 12e6, **LONG_STEPS}
+    given = {"positions": 400, "vault_capital_usd": 12e6, **FALL, **LONG_STEPS}
     plain, one = (backtest.replay("2025-10-10", vaults=sets, **given) for sets in ((), "*"))
     assert plain.run_id != one.run_id
     assert one.summary()["adl_for_pools_share_frac"] > 0
@@ -184,7 +185,7 @@ def test_one_set_over_all_coins_is_one_vault() -> None:
 
 def test_the_vaults_of_a_run_are_told_apart_in_its_tables_and_audits() -> None:
     sets = "BTC+SOL+XRP:4e6,*:1e6"
-    run = backtest.replay("2025-10-10", positions=600, vaults=sets, vault_margin="maintenance", **LONG_STEPS)
+    run = backtest.replay("2025-10-10", positions=400, vaults=sets, vault_margin="maintenance", **FALL, **LONG_STEPS)
     assert [audit.name for audit in run.audits() if not audit.passed] == []
     served = ["+".join(f"{coin}/USDC:USDC" for coin in coins) for coins in (("BTC", "SOL", "XRP"), ("DOGE", "LINK"))]
     flows = run.query("fund_flows")

@@ -73,7 +73,7 @@ def spiked(bars: Bars, bar: int, low: float | None = None, high: float | None = 
     """Return bars with one whose extremes lie elsewhere: a price that comes back within the minute."""
     out = {coin: [list(row) for row in rows] for coin, rows in bars.items()}
     for rows in out.values():
-        rows[bar][1], rows[bar][2] = high or rows[bar][1], low or rows[bar][2]
+        rows[bar][1], rows[bar][2] = high or rows[bar][1], rows[bar][2] if low is None else low
     return out
 
 
