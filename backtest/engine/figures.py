@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -33,7 +34,12 @@ class Figures:
             cash[at] += lots[at] * (ledger.settled[rows][at] * (side / MILLIONTH))
         return Figures(held=held, lots=lots, entry_value=ledger.entry_value[rows].astype(np.float64), cash=cash)
 
-    def piece(self, which: slice) -> Figures:
+    @staticmethod
+    def joined(parts: Sequence[Figures]) -> Figures:
+        """Return the positions of several parts."""
+        return Figures(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS})
+
+    def piece(self, which: slice | Ints) -> Figures:
         """Return some of the positions."""
         return Figures(**{name: getattr(self, name)[which] for name in _COLUMNS})
 

@@ -195,11 +195,11 @@ class Ledger:
             self.accounts_lots[each] += int(lots[mine].sum())
         gone, held = -self.side[rows] * lots, self.lots[rows]
         if party.distinct is None:
-            self.lots[rows] = held - gone
+            self.lots[rows] = left = held - gone
         else:
             np.subtract.at(self.lots, rows, gone)
-        if not by_slice:  # a position that closes whole keeps nothing, whatever its slices
             left = self.lots[rows]
+        if not by_slice:  # a position that closes whole keeps nothing, whatever its slices
             self.entry_value[rows[left == 0]] = 0
             partly = left.nonzero()[0]
             if not partly.size:
@@ -243,10 +243,10 @@ class Ledger:
             return
         due, symbol = self.unsettled(rows), 0 if len(self.index) == 1 else self.world.book.symbol[rows]
         self.settled[rows], self.has_settled[rows] = np.array(self.index)[symbol], True
-        paying = due.nonzero()[0]
-        if paying.size:
+        if np.count_nonzero(due) < len(due):
+            paying = due.nonzero()[0]
             rows, due, symbol = rows[paying], due[paying], 0 if isinstance(symbol, int) else symbol[paying]
-            self.move("funding", symbol=symbol, taker=Rows(rows), giver=self.rounding, cash=-due)
+        self.move("funding", symbol=symbol, taker=Rows(rows), giver=self.rounding, cash=-due)
 
     def settle_owner(self, owner: Owner, symbol: int) -> None:
         """Settle the funding of fund, vault or market in one symbol."""

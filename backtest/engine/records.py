@@ -219,7 +219,7 @@ class WatchRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundingRow:
-    """A funding event: how far it moved the index, and who held lots: positions by side, owners by name (signed)."""
+    """A funding event: how far it moved the index, and the signed lots of owners that are not accounts, by name."""
 
     step: int
     symbol: int
@@ -227,7 +227,6 @@ class FundingRow:
     mark: int
     oracle: int
     change: int
-    lots: dict[int, Ints]
     owners: dict[str, int]
 
 

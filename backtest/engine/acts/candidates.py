@@ -32,6 +32,8 @@ class CandidateReader:
         self.tiers, self.value_per_lot = replay.world.tiers[symbol], replay.ledger.values[symbol]
         self.accounts = AccountFigures.of_side(replay, self.block, ranking)
         self.named = replay.world.rules.allocation.named
+        first, last = replay.in_breach.searchsorted([self.block.start, self.block.stop]).tolist()
+        self.in_breach = replay.in_breach[first:last] - self.block.start
 
     def exactly(self, places: Ints) -> Candidates:
         """Return positions in exact integers."""
@@ -56,8 +58,8 @@ class CandidateReader:
     def _judged(self, places: Ints, figures: Figures) -> tuple[Candidates, Bools]:
         found = self._nearly(places, figures) if self.replay.in_floats else self.exactly(places)
         eligible = (found.lots > 0) & (found.equity > 0)
-        in_breach = self.replay.in_breach - self.block.start
-        eligible[np.searchsorted(places, in_breach[among(in_breach, places)])] = False
+        if self.in_breach.size:
+            eligible[places.searchsorted(self.in_breach[among(self.in_breach, places)])] = False
         return found, eligible
 
     def _nearly(self, places: Ints, figures: Figures) -> Candidates:

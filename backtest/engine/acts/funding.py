@@ -31,7 +31,6 @@ def fall_due(replay: Replay) -> None:
                 mark=mark,
                 oracle=event.oracle,
                 change=change,
-                lots={side: ledger.lots[replay.world.blocks[symbol, side]].copy() for side in (LONG, SHORT)},
                 owners={
                     "fund": ledger.fund_for(symbol).lots[symbol],
                     "vault": ledger.pool_for(VAULT, symbol).lots[symbol],

@@ -21,8 +21,8 @@ import numpy as np
 
 from backtest.engine.columns import among
 from backtest.engine.ledger import Ledger
-from backtest.mechanics.exact import MILLIONTH, RATE_ONE, Bools, Floats, Ints
-from backtest.mechanics.margin import CHUNK, NEVER_LONG, NEVER_SHORT, breach_mark, breach_test, no_maintenance
+from backtest.mechanics.exact import MILLIONTH, PIECE, RATE_ONE, Bools, Floats, Ints
+from backtest.mechanics.margin import NEVER_LONG, NEVER_SHORT, breach_mark, breach_test, in_breach, no_maintenance
 
 MAX_EXTRAS = 4096
 MAX_SORTINGS = 8  # of the short list into levels of its own, before all positions are sorted again
@@ -133,8 +133,8 @@ class Ladder:
     def _tiers_of(self, cash: Ints) -> Ints:
         """Return the tier that each position breaches in: the one whose line asks for most cash per lot."""
         tier: Ints = np.zeros(len(cash), dtype=np.int8)
-        for first in range(0, len(cash) if len(self.tiers) > 1 else 0, CHUNK):  # pieces that stay in cache
-            piece = slice(first, first + CHUNK)
+        for first in range(0, len(cash) if len(self.tiers) > 1 else 0, PIECE):  # pieces that stay in cache
+            piece = slice(first, first + PIECE)
             least = (cash[piece] + float(self.tiers.deductions[0])) * self.growth[0]
             for k in range(1, len(self.tiers)):
                 line = (cash[piece] + float(self.tiers.deductions[k])) * self.growth[k]
@@ -260,22 +260,51 @@ class Ladder:
 
     def ahead(self, mark: int) -> int:
         """Return the lots of positions that are in breach at a mark or before; nothing is taken off."""
-        lots, total = self.ledger.lots, 0
+        lots, total, doubtful = self.ledger.lots, 0, []
         for group in self.groups:
             line, margin = self._line(group, mark)
             keys = group.keys[group.at :]
-            sure, found = (int(np.searchsorted(keys, at, side="right")) for at in (line - margin, line + margin))
+            sure, found = (int(keys.searchsorted(at, side="right")) for at in (line - margin, line + margin))
+            if not found:
+                continue
             rows = group.rows[group.at : group.at + found]
-            held = np.where(self.sorting[rows - self.block.start] == group.sorting, lots[rows], 0)
-            doubt = sure + np.flatnonzero(held[sure:])
+            held = lots[rows]
+            held *= self.sorting[rows - self.block.start] == group.sorting
             total += int(held[:sure].sum())
-            if doubt.size:
-                total += int(held[doubt][self._reached(self._exact(rows[doubt]), mark)].sum())
+            doubtful.append(rows[sure:][held[sure:] > 0])
+        doubt = np.concatenate([NOBODY, *doubtful])
+        if doubt.size:
+            total += int(lots[doubt[self._in_breach(doubt, mark)]].sum())
         return total + int(lots[self.extras[self._reached(self.extra_marks, mark)]].sum())
+
+    def _in_breach(self, rows: Ints, mark: int) -> Bools:
+        """Return which open positions are in breach at a mark: as those are whose own mark of the breach it reaches."""
+        lots, marks = self.ledger.lots[rows], np.full(len(rows), mark)
+        return in_breach(self._cash(rows, lots), self.sign * lots, marks, self.contract, self.tiers, self.inclusive)
 
     def _reached(self, marks: Ints, mark: int) -> Bools:
         reached: Bools = marks >= mark if self.side > 0 else marks <= mark
         return reached
+
+    def _take(self, group: Levels, mark: int) -> tuple[Ints, Floats]:
+        """Take off the levels that can be in breach at a mark; return rows and keys of those that count."""
+        first, level = group.at, self._level(group, mark)
+        if first == len(group.keys) or group.keys[first] > level:
+            return group.rows[:0], group.keys[:0]
+        group.at += int(group.keys[first:].searchsorted(level, side="right"))
+        rows, keys = group.rows[first : group.at], group.keys[first : group.at]
+        counts = (self.ledger.lots[rows] > 0) & (self.sorting[rows - self.block.start] == group.sorting)
+        return (rows, keys) if counts.all() else (rows[counts], keys[counts])
+
+    def _put_back(self, taken: list[tuple[Levels, Ints, Floats]], stay: Bools) -> None:
+        """Put levels back in front of their groups that were taken off and did not breach."""
+        first = 0
+        for group, rows, keys in taken:
+            mine = stay[first : first + len(rows)]
+            first += len(rows)
+            left = group.at - int(np.count_nonzero(mine))
+            group.rows[left : group.at], group.keys[left : group.at] = rows[mine], keys[mine]
+            group.at = left
 
     def crossed(self, start: int, end: int, jump: bool) -> tuple[Ints, Ints]:
         """Take off the positions that breach between two marks; return their rows and the marks of the breach.
@@ -289,22 +318,15 @@ class Ladder:
             return NOBODY, NOBODY
         self.nearest = None
         rows, marks = [], []
-        for group in self.groups:
-            if group.at == len(group.keys) or group.keys[group.at] > (level := self._level(group, worst)):
-                continue
-            stop = group.at + int(np.searchsorted(group.keys[group.at :], level, side="right"))
-            reach, keys = group.rows[group.at : stop], group.keys[group.at : stop]
-            counts = (self.ledger.lots[reach] > 0) & (self.sorting[reach - self.block.start] == group.sorting)
-            if not counts.all():
-                reach, keys = reach[counts], keys[counts]
-            exact = self._exact(reach, self.contract.marks_at_values(self._values(group, keys)))
+        taken = [(group, *self._take(group, worst)) for group in self.groups]
+        reach = np.concatenate([NOBODY, *(part for _, part, _ in taken)])
+        if reach.size:
+            values = np.concatenate([self._values(group, keys) for group, _, keys in taken])
+            exact = self._exact(reach, self.contract.marks_at_values(values))
             hit = self._reached(exact, worst)
-            stay = ~hit
             rows.append(reach[hit])
             marks.append(exact[hit])
-            left = int(np.count_nonzero(stay))
-            group.rows[stop - left : stop], group.keys[stop - left : stop] = reach[stay], keys[stay]
-            group.at = stop - left
+            self._put_back(taken, ~hit)
         if self.extras.size:
             open_ = self.ledger.lots[self.extras] > 0
             hit = open_ & self._reached(self.extra_marks, worst)

@@ -33,9 +33,16 @@ class Candidates:
     account_exposure: Ints | None = None
     account: Ints | None = None
 
-    def chosen(self, which: Ints) -> Candidates:
+    def chosen(self, which: Ints | slice) -> Candidates:
         """Return some of them."""
         return self._with(lambda column: column[which])
+
+    def then(self, more: Candidates) -> Candidates:
+        """Return these with more behind them."""
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        pairs = {name: (each, getattr(more, name)) for name, each in columns.items() if each is not None}
+        joined: dict[str, Any] = {name: np.concatenate(pair) for name, pair in pairs.items()}
+        return replace(self, **joined)
 
     def one_by_one(self) -> Candidates:
         """Return the same in Python's whole numbers, which are read several times faster where rows are read singly."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 from itertools import chain
 
 from backtest.mechanics.adl.candidates import Candidates
-from backtest.mechanics.adl.rankings import scored
+from backtest.mechanics.adl.rankings import ScoredRanking, scored
 from backtest.mechanics.exact import Bools, Floats, Ints
 from backtest.mechanics.numeric import np
 
@@ -33,6 +34,24 @@ class Part:
     lots: int = 0
     bound: float = -math.inf
     scan: Scan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Candidates in exact order, by their index among those looked at, with their scores, and read exactly."""
+
+    seen: Ints
+    scores: Floats
+    rows: Candidates
+
+    def first(self, count: int) -> Ranked:
+        """Return the first of them."""
+        return Ranked(self.seen[:count], self.scores[:count], self.rows.chosen(slice(count)))
+
+    def then(self, more: Ranked) -> Ranked:
+        """Return these with more behind them."""
+        seen, scores = np.concatenate([self.seen, more.seen]), np.concatenate([self.scores, more.scores])
+        return Ranked(seen, scores, self.rows.then(more.rows))
 
 
 class Queue:
@@ -78,8 +97,7 @@ class Queue:
         self.late: Bools = np.zeros(count, dtype=bool)
         self.held: Ints = np.empty(count, dtype=np.int64)  # lots of each position
         self.lots = part.lots  # of all candidates
-        for first in range(0, count, CHUNK):
-            piece = slice(first, min(first + CHUNK, count))
+        for piece in pieces(count):
             self._score(piece, *(part.scan or self.scan)(piece))
         self.size = part.others + int(np.count_nonzero(self.eligible))
         if self.rule is None:  # place after the rotation, negated so that larger is earlier
@@ -117,24 +135,22 @@ class Queue:
         """
         while (found := self._front(lots, spare)) is None:
             self._look(next(self._parts))
-        self.order = self._places(found)
-        self.top = self.fetch(self.order)
-        self.scores = self._precise(found, self.top)
+        self.order, self.top, self.scores = self._places(found.seen), found.rows, found.scores
         return self.order
 
-    def _front(self, lots: int, spare: int) -> Ints | None:
-        """Return the first candidates by index; None where the others could be among them."""
-        done: list[Ints] = []
+    def _front(self, lots: int, spare: int) -> Ranked | None:
+        """Return the first candidates; None where the others could be among them."""
+        done: list[Ranked] = []
         behind = self.eligible & self.late
         for part in [self.eligible ^ behind, behind] if behind.any() else [self.eligible]:
             found = self._first(part, lots, spare)
             if found is None:
                 return None
             done.append(found)
-            lots -= int(self.held[found].sum())
-            if self.part.others or len(found) < np.count_nonzero(part):  # others may stand before losers
+            lots -= int(found.rows.lots.sum())
+            if self.part.others or len(found.seen) < np.count_nonzero(part):  # others may stand before losers
                 break
-        return np.concatenate(done)
+        return reduce(Ranked.then, done)
 
     def in_turn(self, lots: int) -> Ints:
         """Return how many lots of each position the front gives for ``lots``: each candidate whole, the last in part.
@@ -158,7 +174,7 @@ class Queue:
             before = places[coarse > last + margin]
             out[before] = self.held[before]
             lots -= int(out[before].sum())
-            near = self._sorted(places[~(np.abs(coarse - last) > margin)])[0]
+            near = self._sorted(places[~(np.abs(coarse - last) > margin)]).seen
             held = self.held[near]
             out[near] = np.clip(lots - (np.cumsum(held) - held), 0, held)
             break
@@ -177,20 +193,20 @@ class Queue:
     def _precise(self, seen: Ints, rows: Candidates) -> Floats:
         return self.coarse[seen] if self.rule is None else self.rule.approximate(rows)
 
-    def _first(self, part: Bools, lots: int, spare: int) -> Ints | None:
+    def _first(self, part: Bools, lots: int, spare: int) -> Ranked | None:
         """Return the first of some candidates; None where others of the side could be among them."""
         for cut in self._cuts(part, lots, spare):
             if cut == -np.inf:
-                return self._sorted(np.flatnonzero(part))[0]
+                return self._sorted(np.flatnonzero(part))
             chosen = np.flatnonzero(part & (self.coarse >= cut - abs(cut) * COARSE))
             if len(chosen) <= spare + 1 or int(self.held[chosen].sum()) < lots:
                 continue
-            ordered, scores = self._sorted(chosen)
+            ranked = self._sorted(chosen)
             # candidates beyond the cut could belong before the last ones: leave those for later
-            ordered = ordered[scores > cut + abs(cut) * 2 * COARSE]
-            total = np.cumsum(self.held[ordered])
-            if int(np.searchsorted(total, lots)) + 1 + spare <= len(ordered):
-                return ordered
+            sure = int(np.count_nonzero(ranked.scores > cut + abs(cut) * 2 * COARSE))
+            total = np.cumsum(ranked.rows.lots[:sure])
+            if int(np.searchsorted(total, lots)) + 1 + spare <= sure:
+                return ranked.first(sure)
         return None
 
     def _cuts(self, part: Bools, lots: int, spare: int) -> Iterator[float]:
@@ -206,38 +222,36 @@ class Queue:
                 place *= 4
         yield self.part.bound
 
-    def _sorted(self, chosen: Ints) -> tuple[Ints, Floats]:
-        """Sort by score, larger first, ties by account id; near floats by the exact rational."""
-        scores = self._precise(chosen, self.fetch(self._places(chosen)))
+    def _sorted(self, chosen: Ints) -> Ranked:
+        """Sort ascending candidates by score, larger first, ties by account id; near floats by the exact rational."""
+        rows = self.fetch(self._places(chosen))
+        scores = self._precise(chosen, rows)
         rank = np.argsort(-scores, kind="stable")
-        ordered, scores = chosen[rank], scores[rank]
-        if self.rule is None:
-            return ordered, scores
-        gap = scores[:-1] - scores[1:]
-        near = (gap <= NEAR * np.abs(scores[:-1])) & (scores[:-1] != 0)
-        if near.any():
-            close = np.zeros(len(ordered), dtype=bool)
-            close[:-1] = near
-            close[1:] |= near
-            self._settle(ordered, np.flatnonzero(close), _runs(near))
-        return ordered, scores
+        if self.rule is not None:
+            ordered = scores[rank]
+            near = (ordered[:-1] - ordered[1:] <= NEAR * np.abs(ordered[:-1])) & (ordered[:-1] != 0)
+            if near.any():
+                self._settle(self.rule, rows, rank, near)
+        return Ranked(chosen[rank], scores[rank], rows.chosen(rank))
 
-    def _settle(self, ordered: Ints, close: Ints, runs: Iterator[tuple[int, int]]) -> None:
-        """Put runs of near scores into their exact order; ``close`` are all places in them."""
-        assert self.rule is not None
-        rows = self.fetch(self._places(ordered[close]))
+    def _settle(self, rule: ScoredRanking, rows: Candidates, rank: Ints, near: Bools) -> None:
+        """Put runs of near scores in a rank of rows into their exact order, ties as the rows come."""
+        close = np.zeros(len(rank), dtype=bool)
+        close[:-1] = near
+        close[1:] |= near
+        rows = rows.chosen(rank[close])
         like = rows.alike().tolist()  # as the one before: so is its score
         rows = rows.one_by_one()
         ratios: list[tuple[int, int]] = []
         for k, same in enumerate(like):
-            ratios.append(ratios[-1] if same else self.rule.ratio(rows, k))
+            ratios.append(ratios[-1] if same else rule.ratio(rows, k))
         bits = 2 * max(below.bit_length() for _, below in ratios)  # unequal ratios differ by more than 2**-bits
         exact = [(above << bits) // below for above, below in ratios]
         at = 0
-        for first, last in runs:
+        for first, last in _runs(near):
             size = last + 1 - first
-            score = dict(zip(ordered[first : last + 1].tolist(), exact[at : at + size], strict=True))
-            ordered[first : last + 1] = sorted(sorted(score), key=score.__getitem__, reverse=True)  # ties stay by place
+            score = dict(zip(rank[first : last + 1].tolist(), exact[at : at + size], strict=True))
+            rank[first : last + 1] = sorted(sorted(score), key=score.__getitem__, reverse=True)
             at += size
 
     def __contains__(self, place: int) -> bool:
@@ -254,11 +268,17 @@ class Queue:
         before = same & (self.coarse > coarse + margin)
         if self.late[place]:
             before |= self.eligible & ~self.late
-        own, scores = self._sorted(np.flatnonzero(same & (np.abs(self.coarse - coarse) <= margin)))
-        at = int(np.flatnonzero(own == place)[0])
-        before[own[:at]] = True
+        own = self._sorted(np.flatnonzero(same & (np.abs(self.coarse - coarse) <= margin)))
+        at = int(np.flatnonzero(own.seen == place)[0])
+        before[own.seen[:at]] = True
         ahead = np.flatnonzero(before)
-        return len(ahead), int(self.fetch(ahead).value.sum()), float(scores[at])
+        return len(ahead), int(self.fetch(ahead).value.sum()), float(own.scores[at])
+
+
+def pieces(count: int) -> Iterator[slice]:
+    """Yield so many places in pieces that stay in cache."""
+    for first in range(0, count, CHUNK):
+        yield slice(first, min(first + CHUNK, count))
 
 
 def _runs(near: Bools) -> Iterator[tuple[int, int]]:

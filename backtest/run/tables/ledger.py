@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backtest.engine.records import ACCOUNT, CAUSES, FUND, NONE, OWNERS, VAULT, FundingRow
+from backtest.engine.world import LONG, SHORT
 from backtest.mechanics.exact import Ints
 from backtest.run.tables.arrow import named, nullable
 from backtest.run.tables.shared import Columns, Shared
@@ -23,13 +24,25 @@ class Accrual:
 
 
 def _accruals(s: Shared) -> Iterator[Accrual]:
-    for event in s.record.funding:
-        for side, lots in event.lots.items():
-            cohorts = s.cohorts[s.world.blocks[event.symbol, side]]
+    for event, lots in _lots_when_due(s):
+        for side in (LONG, SHORT):
+            block = s.world.blocks[event.symbol, side]
             for code, name in enumerate(s.book.cohorts):
-                yield Accrual(event, name, side * int(lots[cohorts == code].sum()))
+                yield Accrual(event, name, side * int(lots[block][s.cohorts[block] == code].sum()))
         for name, held in event.owners.items():
             yield Accrual(event, name, held)
+
+
+def _lots_when_due(s: Shared) -> Iterator[tuple[FundingRow, Ints]]:
+    """Yield each funding event with the lots of all positions when it fell due, which is the first act of a step."""
+    t, lots, first = s.transfers, s.world.book.lots.copy(), 0
+    for event in s.record.funding:
+        last = int(np.searchsorted(t.step, event.step))
+        for owner, row in ((t.taker, t.taker_row), (t.giver, t.giver_row)):
+            left = first + np.flatnonzero(owner[first:last] == ACCOUNT)
+            np.subtract.at(lots, row[left], np.abs(t.lots[left]))  # a position never grows
+        first = last
+        yield event, lots
 
 
 def funding(s: Shared) -> tuple[int, Columns]:
