@@ -14,7 +14,7 @@ from backtest.assets import inside, kind_of, read_regular, runs_folder
 from backtest.durable import create, draft_folder
 from backtest.errors import RunError, UnknownNameError, UsageError
 from backtest.run.label import LABEL, read_label
-from backtest.run.meta import RunMeta, TableFile
+from backtest.run.meta import RunMeta, TableFile, Totals
 from backtest.run.reading import FORMAT, LARGEST_JSON, META
 from backtest.run.seal import file_digest, reason, sealed
 from backtest.run.share import bring_run
@@ -43,7 +43,7 @@ def write_run(tables: Mapping[str, pa.Table], meta: RunMeta, log: Mapping[str, A
             paths = [inside(folder, f"{name}.parquet") for name in tables]
             with ThreadPoolExecutor(2) as pool:  # compression leaves the interpreter free
                 files = dict(zip(tables, pool.map(write_parquet, tables.values(), paths), strict=True))
-            whole = msgspec.structs.replace(meta, tables=files)
+            whole = msgspec.structs.replace(meta, tables=files, totals=_totals(tables))
             _write_text(folder / META, sealed({"format": FORMAT, **msgspec.to_builtins(whole)}))
             _write_text(folder / LOG, json.dumps(dict(log), sort_keys=True) + "\n")
             for name in BESIDE:
@@ -64,6 +64,17 @@ def write_parquet(table: pa.Table, path: Path) -> TableFile:
             write_statistics=True, row_group_size=1 << 20,
         )  # fmt: skip
     return TableFile(rows=table.num_rows, sha256=file_digest(path))
+
+
+def _totals(tables: Mapping[str, pa.Table]) -> Totals:
+    import pyarrow.compute as pc
+
+    (positions,) = tables["runs"]["positions"].to_pylist()
+    liquidated, adl = (
+        f"{pc.sum(tables[name][column], min_count=0).as_py():f}"
+        for name, column in (("liquidations", "closed_usd"), ("adl_events", "notional_usd"))
+    )
+    return Totals(positions=positions, liquidated_usd=liquidated, adl_usd=adl)
 
 
 def _write_text(path: Path, text: str) -> None:

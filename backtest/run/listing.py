@@ -9,22 +9,15 @@ from decimal import Decimal
 from pathlib import Path
 
 from backtest.durable import remove
-from backtest.errors import RunError, UsageError
+from backtest.errors import UsageError
 from backtest.formatting import readable
 from backtest.run.folder import find_run, run_folders
 from backtest.run.label import read_label
 from backtest.run.meta import RunMeta
 from backtest.run.reading import read_meta
 from backtest.run.stored import Studies, read_studies
-from backtest.sql.tables import open_tables
 
 APART = ("event", "venue", "seed", "positions")  # fields with a column of their own
-SUMMARY = """
-select event_id, venue, seed, positions,
-    (select coalesce(sum(closed_usd), 0) from liquidations) as liquidated_usd,
-    (select coalesce(sum(notional_usd), 0) from adl_events) as adl_usd
-from runs
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,26 +74,20 @@ def children_of(studies: Studies) -> list[str]:
 
 
 def listed(folder: Path) -> ListedRun:
-    """Return the row of a run from its metadata and three of its tables, without checking the others.
+    """Return the row of a run from its metadata; no table is opened.
 
     Raises
     ------
     RunError
-        A file of it is damaged.
+        ``run.json`` is damaged.
     """
-    import duckdb
-
     meta = read_meta(folder)
-    rows = {name: meta.tables[name].rows for name in ("runs", "liquidations", "adl_events")}
-    try:
-        with open_tables(folder, rows) as con:
-            event, venue, seed, positions, liquidated, adl = con.execute(SUMMARY).fetchall()[0]
-    except (duckdb.Error, IndexError) as error:
-        raise RunError(f"{folder}: a table cannot be read ({type(error).__name__}); run it again") from None
+    scenario, totals = meta.scenario, meta.totals
     written = dt.datetime.fromtimestamp(folder.stat().st_mtime, dt.UTC).replace(tzinfo=None, microsecond=0)
     return ListedRun(
-        run_id=meta.run_id, label=read_label(folder), event=event, venue=venue, seed=seed, positions=positions,
-        differs=differs(meta), beside=beside(read_studies(folder)), liquidated_usd=liquidated, adl_usd=adl,
+        run_id=meta.run_id, label=read_label(folder), event=scenario.event, venue=scenario.venue, seed=scenario.seed,
+        positions=totals.positions, differs=differs(meta), beside=beside(read_studies(folder)),
+        liquidated_usd=Decimal(totals.liquidated_usd), adl_usd=Decimal(totals.adl_usd),
         size_mb=round(size_of(folder) / 1e6, 1), written_utc=written,
     )  # fmt: skip
 

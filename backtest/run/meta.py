@@ -25,6 +25,7 @@ Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Units = Annotated[str, Meta(pattern=r"^[0-9]{1,30}(\.[0-9]{1,30})?\Z")]  # a decimal above zero
 Word = Annotated[str, Meta(max_length=60)]
 Symbol = Annotated[str, Meta(pattern=r"^\S{1,200}\Z")]
+Usd = Annotated[str, Meta(pattern=r"^[0-9]{1,12}(\.[0-9]{1,6})?\Z")]  # a decimal, zero or more
 Share = Annotated[float, Meta(ge=0, le=1)]
 Rows = Annotated[int, Meta(ge=0, lt=1 << 40)]
 Badge = Literal["measured", "imported", "proxy", "modelled"]
@@ -162,10 +163,19 @@ class TableFile(Record, frozen=True):
     sha256: Sha256
 
 
+class Totals(Record, frozen=True):
+    """What a list of runs shows of the tables: positions, liquidated and deleveraged notional of all symbols."""
+
+    positions: Rows = 0
+    liquidated_usd: Usd = "0"
+    adl_usd: Usd = "0"
+
+
 class RunMeta(Record, frozen=True):
     """Everything a reader needs to judge or repeat a run, without times.
 
-    ``headline`` are notes that belong beside the headline numbers; ``tables`` is known once they are written.
+    ``headline`` are notes that belong beside the headline numbers; ``tables`` and ``totals`` are known once the tables
+    are written.
     """
 
     run_id: RunId
@@ -188,6 +198,7 @@ class RunMeta(Record, frozen=True):
     headline: tuple[str, ...] = ()
     suspects: tuple[SuspectValue, ...] = ()
     tables: dict[str, TableFile] = {}
+    totals: Totals = Totals()
 
     @property
     def scenario(self) -> Scenario:

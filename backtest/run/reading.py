@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 META = "run.json"
-FORMAT = 2
+FORMAT = 3
 LARGEST_JSON = 64 << 20  # bytes; a run of 100,000 watched positions has 15 MB
 MULTILINE = ("scenario_toml",)  # texts that may have line ends
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")

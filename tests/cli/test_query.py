@@ -50,11 +50,11 @@ def test_runs_names_a_broken_folder_and_goes_on(workspace: Path, shared: Path, m
     shutil.copytree(shared / "runs", workspace / "runs")
     monkeypatch.setenv("CRASHBOOK_HOME", str(workspace))
     broken, whole = run_ids()
-    (workspace / "runs" / broken / "liquidations.parquet").write_bytes(b"PAR1")
+    (workspace / "runs" / broken / "run.json").write_bytes(b"{")
     result = call("runs", "--format", "json")
     assert result.exit_code == 0
     assert [row["run_id"] for row in json.loads(result.stdout)] == [whole]
-    assert f"{broken}: a table cannot be read" in result.stderr
+    assert f"{broken}/run.json: cannot be read" in result.stderr
 
 
 def test_query_without_a_name_lists_questions_and_parameters() -> None:

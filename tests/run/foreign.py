@@ -27,7 +27,7 @@ from backtest.cli.messages import explain
 from backtest.errors import CrashbookError
 from backtest.report import render_html
 from backtest.run.drawn import AdlMinute, CoinHeadlines, Draw, DrawnField, Draws, Headlines, VaultHeadlines
-from backtest.run.reading import LARGEST_JSON
+from backtest.run.reading import FORMAT, LARGEST_JSON
 from backtest.run.run import open_folder
 from backtest.run.seal import file_digest, sealed
 from backtest.run.stored import Band, Seeds, StudyRow, plain, store_studies
@@ -340,8 +340,8 @@ def _bytes(file: str, how: str) -> Case:
             "empty": lambda: b"",
             "bom": lambda: b"\xef\xbb\xbf" + body,
             "latin": lambda: b"\xff\xfe" + body,
-            "nested": lambda: b'{"format": 2, "tables": ' + b"[" * 200_000 + b"]" * 200_000 + b"}",
-            "list": lambda: sealed({"format": 2, "tables": {}}).encode(),
+            "nested": lambda: b'{"format": %d, "tables": ' % FORMAT + b"[" * 200_000 + b"]" * 200_000 + b"}",
+            "list": lambda: sealed({"format": FORMAT, "tables": {}}).encode(),
         }
         path.write_bytes(spoilt[how]())
 
