@@ -14,12 +14,10 @@ from tests.digests.scenarios import CASES, in_workspace, run_case
 RECORDED = Path(__file__).with_name("recorded.json")
 QUICK = (
     "december-bitmex-inverse",
-    "cross-one-first-maintenance",
     "fund-groups-pnl-ratio",
     "exhausted-socialised-winners",
     "feedback-vault",
     "funding-oracle-and-fills",
-    "pro-rata-cross",
 )
 
 
@@ -34,7 +32,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.digests", description=__doc__)
     parser.add_argument("action", choices=("record", "compare"))
     parser.add_argument("--only", nargs="+", choices=list(CASES), metavar="NAME", help="these scenarios")
-    parser.add_argument("--quick", dest="only", action="store_const", const=QUICK, help="seven varied scenarios")
+    parser.add_argument("--quick", dest="only", action="store_const", const=QUICK, help="five varied scenarios")
     asked = parser.parse_args(words)
     names = asked.only or list(CASES)
     known = recorded() if asked.action == "compare" or asked.only else {}

@@ -1,7 +1,8 @@
 """Worlds drawn at random, kept as data: drawing them takes as long as both engines need to replay them.
 
-``python -m tests.engine.drawn_worlds`` draws them anew and writes ``drawn_worlds.json.gz``, after a change of the
-strategies. ``CRASHBOOK_WORLDS=2000`` makes the tests draw as many fresh ones instead, after a change of the engine.
+``python -m tests.engine.drawn_worlds`` draws some 480 anew, after a change of the strategies, and writes to
+``drawn_worlds.json.gz`` those that ``chosen`` keeps. ``CRASHBOOK_WORLDS=2000`` makes the tests draw as many fresh ones
+instead, after a change of the engine.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from tests.engine.chosen import chosen, ways_of
 from tests.engine.crowds import vaulted
 from tests.engine.profiles import VENUES, drawn
 from tests.reference.feedback_worlds import feedback_worlds
@@ -42,14 +44,14 @@ def leaving(draw: st.DrawFn, world: World) -> World:
     return world | {"exits": sorted(out, key=lambda row: row[0])}
 
 
-KINDS: dict[str, tuple[int, st.SearchStrategy[World]]] = {  # how many of 380 worlds, and how they are drawn
+KINDS: dict[str, tuple[int, *tuple[st.SearchStrategy[World], ...]]] = {  # how many are drawn to choose from, and how
     "isolated": (51, worlds()),
     "venue-rules": (69, venue_worlds()),
     "accounts": (86, account_worlds()),
     "feedback": (34, feedback_worlds(crossed=False)),
     "feedback-accounts": (34, feedback_worlds(crossed=True)),
     "vaults": (34, st.integers(0, 2**32).map(vaulted).filter(lambda world: len(world["symbols"]) > 1)),
-    "profiles": (69, st.sampled_from(VENUES).flatmap(drawn)),
+    "profiles": (7 * len(VENUES), *map(drawn, VENUES)),  # as many of each
     "isolated-leaving": (60, worlds().flatmap(leaving)),
     "accounts-leaving": (30, account_worlds().flatmap(leaving)),
     "feedback-leaving": (12, feedback_worlds(crossed=True).flatmap(leaving)),
@@ -61,20 +63,22 @@ USUAL = 380
 def draw(kind: str, size: int, number: int = 1) -> list[World]:
     """Return new worlds of a kind, the same for the same number."""
     out: list[World] = []
+    _, *strategies = KINDS[kind]
+    for strategy in strategies:
 
-    @seed(number)
-    @settings(
-        max_examples=size,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(KINDS[kind][1])
-    def take(world: World) -> None:
-        out.append(world)
+        @seed(number)
+        @settings(
+            max_examples=-(-size // len(strategies)),
+            database=None,
+            deadline=None,
+            phases=(Phase.generate,),
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(strategy)
+        def take(world: World) -> None:
+            out.append(world)
 
-    take()
+        take()
     return out
 
 
@@ -92,11 +96,19 @@ def worlds_of(kind: str) -> list[World]:
     return _kept()[kind]
 
 
+def worlds_under(venue: str) -> list[World]:
+    """Return the worlds under the rules of a venue."""
+    return [world for world in worlds_of("profiles") if world["venue"] == venue]
+
+
 def main() -> None:
-    """Draw all kinds and write them: equal strategies give equal bytes."""
-    drawn_now = {kind: draw(kind, count) for kind, (count, _) in KINDS.items()}
-    text = json.dumps(drawn_now, separators=(",", ":"))
-    if json.loads(text) != drawn_now:
+    """Draw all kinds, choose and write: equal strategies and engines give equal bytes."""
+    drawn_now = {(kind, k): world for kind, (count, *_) in KINDS.items() for k, world in enumerate(draw(kind, count))}
+    kept: dict[str, list[World]] = {kind: [] for kind in KINDS}
+    for key in chosen({key: ways_of(world) for key, world in drawn_now.items()}):
+        kept[key[0]].append(drawn_now[key])
+    text = json.dumps(kept, separators=(",", ":"))
+    if json.loads(text) != kept:
         msg = "a strategy draws what JSON does not give back"
         raise TypeError(msg)
     FILE.write_bytes(gzip.compress(text.encode(), mtime=0))

@@ -57,7 +57,7 @@ def under(name: str, world: World) -> World:
     if rules["liquidation_rule"] in {"fillable_price", "incremental"}:
         profile["block"] = _block(rules, _typical(world))
     symbols = {key: {**each, "tiers": _tiers(venue, key, _typical(world))} for key, each in world["symbols"].items()}
-    return {**world, "profile": profile, "symbols": symbols}
+    return {**world, "venue": name, "profile": profile, "symbols": symbols}
 
 
 def _several(rules: Mapping[str, Any], symbols: list[str], start: int) -> World:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, note, settings
 
 from backtest.engine.run import Outcome, simulate
 from backtest.errors import RangeError
 from backtest.mechanics.exact import LIMIT
 from backtest.mechanics.vault import VaultRule
 from tests.engine import holds
-from tests.engine.profiles import SPOILS, VENUES, World, drawn, leap
+from tests.engine.drawn_worlds import FRESH, worlds_under
+from tests.engine.profiles import SPOILS, VENUES, World, leap
 from tests.engine.small import LONG, SHORT, bar, small
 from tests.reference.adapter import build, run_fast, shape
 from tests.reference.slow_engine import replay
 
+# orders of magnitude, on which the slow engine would look at every mark
 LEAPS = {f"leap-{times}": leap(times) for times in (10**3, 10**6, 10**9)}
 
 
@@ -32,19 +36,27 @@ def sound(world: World, outcome: Outcome) -> World:
 @pytest.mark.property
 @pytest.mark.parametrize("venue", VENUES)
 def test_spoilt_worlds_run_alike_in_both_engines(venue: str) -> None:
-    @settings(max_examples=3)
-    @given(drawn(venue))
-    def alike(world: World) -> None:
-        for name, spoil in SPOILS.items():
-            note(name)
-            spoilt = spoil(world)
+    """Spoil each world in each way where they are drawn afresh, else one of the venue's in turn."""
+    drawn = worlds_under(venue)
+    pairs = itertools.product(drawn, SPOILS) if FRESH else zip(itertools.cycle(drawn), SPOILS, strict=False)
+    for world, name in pairs:
+        spoilt = SPOILS[name](world)
+        with noted(name):
             assert sound(spoilt, simulate(build(spoilt))) == replay(spoilt)
-        for name, far in LEAPS.items():  # orders of magnitude, on which the slow engine would look at every mark
-            note(name)
-            spoilt = {**far(world), "funding": []}  # whose index would leave the range
+    for world, name in zip(itertools.cycle(drawn), LEAPS, strict=False):
+        spoilt = {**LEAPS[name](world), "funding": []}  # whose index would leave the range
+        with noted(name):
             sound(spoilt, simulate(build(spoilt)))
 
-    alike()
+
+@contextmanager
+def noted(spoil: str) -> Iterator[None]:
+    """Say of an error which spoil it is of."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"the spoil {spoil}")
+        raise
 
 
 def test_one_of_a_wave_of_everybody_is_left_without_a_candidate() -> None:

@@ -44,7 +44,7 @@ def same_records(one: Record, other: Record) -> None:
 @pytest.mark.parametrize("kind", [crowd, vaulted])
 def test_a_shared_path_changes_no_record(kind: Callable[[int], dict[str, Any]]) -> None:
     waves = 0
-    for seed in range(6):
+    for seed in range(4):
         world = build(kind(seed))
         worlds = [replace(world, rules=replace(world.rules, **policy)) for policy in POLICIES]
         for each, outcome in zip(worlds, simulate_branches(worlds), strict=True):
@@ -106,7 +106,7 @@ def falling(world: World, seed: int) -> World:
 @pytest.mark.parametrize("kind", [crowd, vaulted, triggered])
 def test_a_larger_pool_goes_on_from_where_a_smaller_one_was_bound(kind: Callable[[int], dict[str, Any]]) -> None:
     shared = ends = 0
-    for seed in range(12):
+    for seed in range(8):
         world = build(kind(seed))
         world = falling(world, seed) if kind is triggered else world
         if not can_grow(world):

@@ -12,7 +12,7 @@ from tests.engine.exhaustive import agreed
 from tests.engine.tiny import PARTS, row, tape, tiers
 from tests.reference.slow_state import maintenance_margin
 
-EVERY = {"ranks": 157, "rules": 137, "funds": 269, "accounts": 211}  # primes, so that a slice passes through all axes
+EVERY = {"ranks": 157, "rules": 211, "funds": 401, "accounts": 307}  # primes, so that a slice passes through all axes
 SCORED = {f"equal scores: {ranking}" for ranking in RANKINGS if ranking not in {"random", "none"}}
 TIES = {
     "ranks": {"equal sizes", "equal shares", "no profit", "skipped", "both sides, at once", "winner left with nothing"}

@@ -21,8 +21,8 @@ from backtest.mechanics.adl.queue import Part, Queue
 from backtest.mechanics.adl.rankings import RANKINGS, scored
 from backtest.mechanics.margin import Tiers
 from tests.engine.small import LONG, SHORT, bar, small
-from tests.engine.test_worlds import _cases
 from tests.reference.adapter import build, run_fast
+from tests.reference.exact_worlds import all_cases
 
 TIERS = Tiers.of([(0, 50_000_000, 0)])
 SCORED = [name for name in RANKINGS if scored(name) is not None]
@@ -149,7 +149,7 @@ def test_exact_worlds_are_the_same_where_waves_look_at_fronts_and_their_heads(
     monkeypatch.setattr(module, "SAMPLE", sample)
     monkeypatch.setattr(module, "MORE", 0)
     monkeypatch.setattr(Queue, "_look", counted)
-    for case in _cases()[::10]:
+    for case in all_cases()[::20]:
         assert run_fast(case["world"]) == case["result"], case["name"]
     assert met[False]
     assert met[True] or (share, sample) == (1, 4096)

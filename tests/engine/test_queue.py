@@ -24,9 +24,9 @@ class Side:
     """One side of a book whose floats are off by up to ``noise``, and the order it should be closed in."""
 
     def __init__(self, rows: list[tuple[int, int, int, bool]], side: int, noise: float = 0.0, seed: int = 0) -> None:
-        table = np.array([row[:3] for row in rows], dtype=np.int64).reshape(-1, 3)
-        self.lots, self.entry_value, self.equity = (np.ascontiguousarray(column) for column in table.T)
-        self.eligible = np.array([row[3] for row in rows], dtype=bool) & (self.equity > 0)
+        table = np.array(rows, dtype=np.int64).reshape(-1, 4)
+        self.lots, self.entry_value, self.equity, eligible = (np.ascontiguousarray(column) for column in table.T)
+        self.eligible = (eligible > 0) & (self.equity > 0)
         self.side, self.value = side, self.lots * 100 * USD
         self.wrong = 1 + np.random.default_rng(seed).uniform(-noise, noise, len(rows))
 
@@ -51,16 +51,29 @@ class Side:
         places = np.flatnonzero(self.eligible).tolist()
         if losers == "excluded":
             places = [place for place in places if not losing[place]]
-        rule = scored(ranking)
-        if rule is None:
+        if scored(ranking) is None:
             turn = start % len(places) if places else 0
             places = places[turn:] + places[:turn]
         else:
-            rows = self.fetch(np.arange(len(self.lots)))
-            places.sort(key=lambda place: -rule.exact(rows, place))
+            turns = self.turns(ranking)
+            places.sort(key=lambda place: turns[place])
         if losers == "last":
             places.sort(key=lambda place: losing[place])
         return places
+
+    def turns(self, ranking: str) -> list[int]:
+        """Return the turn of each position by its exact score; clones have one, and are scored once."""
+        table = np.stack([self.lots, self.entry_value, self.equity], axis=1)
+        _, first, model = np.unique(table, axis=0, return_index=True, return_inverse=True)
+        rule, rows = scored(ranking), self.fetch(first)
+        assert rule is not None
+        scores = [rule.exact(rows, k) for k in range(len(first))]
+        best = sorted(range(len(first)), key=lambda k: -scores[k])
+        turn, last = [0] * len(first), 0
+        for number, k in enumerate(best):
+            last = number if number and scores[k] != scores[best[number - 1]] else last
+            turn[k] = last
+        return [turn[k] for k in model.reshape(-1).tolist()]
 
 
 def position(lots: int, entry_usd: int, equity: int, eligible: bool = True) -> tuple[int, int, int, bool]:
@@ -172,9 +185,12 @@ def test_any_prefix_and_rank_is_that_of_the_whole_sorted_list(
 
 def in_turn(book: Side, order: list[int], wanted: int) -> list[int]:
     """Return the lots that each position gives where an order is closed from its front."""
-    out = [0] * len(book.lots)
+    held = book.lots.tolist()
+    out = [0] * len(held)
     for place in order:
-        out[place] = min(int(book.lots[place]), wanted)
+        if not wanted:
+            break
+        out[place] = min(held[place], wanted)
         wanted -= out[place]
     return out
 

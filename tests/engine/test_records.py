@@ -13,6 +13,7 @@ import pytest
 from backtest.engine.records import OWNERS
 from backtest.engine.run import Outcome, simulate
 from tests.engine.crowds import crowd
+from tests.engine.drawn_worlds import FRESH
 from tests.engine.holds import Row, rows
 from tests.engine.oracle import SlowWave, Trace, equity_at_detection, trace
 from tests.reference.adapter import build, shape
@@ -232,8 +233,12 @@ def check_transfers(outcome: Outcome) -> None:
             assert lots["vault", vault.number, symbol] == vault.lots[symbol]
 
 
+# seeds of the first 64 that ``chosen`` keeps for the steps in both engines
+CROWDS = (0, 1, 4, 5, 6, 10, 13, 14, 18, 20, 22, 23, 27, 29, 30, 33, 35, 36, 37, 44, 47, 52, 57)
+
+
 @pytest.mark.property
-@pytest.mark.parametrize("first", range(0, 64, 16))
-def test_records_of_crowds(first: int) -> None:
-    for seed in range(first, first + 16):
+@pytest.mark.parametrize("part", range(2))
+def test_records_of_crowds(part: int) -> None:
+    for seed in (range(64) if FRESH else CROWDS)[part::2]:
         check_all(crowd(seed, unit=1000))

@@ -41,9 +41,8 @@ class Funds:
     @property
     def pools(self) -> list[dict[str, Any]]:
         """The funds: one over all symbols where the world names none."""
-        everything = {**self.rules, "symbols": list(self.world["symbols"])}
-        pools: list[dict[str, Any]] = self.rules.get("pools") or [everything]
-        return pools
+        pools: list[dict[str, Any]] | None = self.rules.get("pools")
+        return pools or [{**self.rules, "symbols": list(self.world["symbols"])}]
 
     def number(self, symbol: str) -> int:
         """Return the number of a symbol's fund."""

@@ -73,12 +73,16 @@ class Ledger:
 
     def cash_of(self, owner: Owner) -> int:
         """Return the cash of an owner, unsettled funding included."""
-        held = (symbol for symbol, lots in self.lots[owner].items() if lots)
-        return self.cash[owner] - sum(self.funding_due(owner, symbol) for symbol in held)
+        cash = self.cash[owner]
+        for symbol, lots in self.lots[owner].items():
+            if lots:
+                cash -= self.funding_due(owner, symbol)
+        return cash
 
     def rounding_cash(self) -> int:
         """Return the cash of `rounding`: everything paid and received as funding goes through it."""
-        due = sum(self.funding_due(owner, symbol) for owner in self.cash for symbol in self.symbols)
+        held = [(owner, symbol) for owner, row in self.lots.items() for symbol, lots in row.items() if lots]
+        due = sum(self.funding_due(owner, symbol) for owner, symbol in held)
         return self.cash[ROUNDING] + due
 
     def settle(self, owner: Owner, symbol: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -204,12 +205,16 @@ def test_a_query_on_a_missing_table_is_one_line(tables: Callable[..., Tables]) -
 # --- users' SQL ----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def locked(tables: Callable[..., Tables]) -> Tables:
-    run = tables(steps=[{"step": 1, "symbol": "BTC/USD:USD", "mark_px": 2.5}])
-    run.con.register("imported", pads.dataset(pa.table({"a": [1, 2]})))
-    lock(run.con)
-    return run
+@pytest.fixture(scope="module")
+def locked() -> Iterator[Tables]:
+    """Return a locked run; no statement of a test leaves anything in it, so all of them share it."""
+    with closing(Tables(steps=[{"step": 1, "symbol": "BTC/USD:USD", "mark_px": 2.5}])) as run:
+        run.con.register("imported", pads.dataset(pa.table({"a": [1, 2]})))
+        lock(run.con)
+        before = user_sql(run.con, "SHOW TABLES")
+        yield run
+        assert user_sql(run.con, "SHOW TABLES").equals(before)
+        assert user_sql(run.con, "SELECT count(*) AS n FROM rules")["n"].to_list() == [0]
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ from backtest.run.stored import drop_draws
 from backtest.scenario.reading import check_values
 from backtest.studies import draws
 from backtest.studies.draws import DrawRequest, check_size, started
+from tests.support.plain import HOT_MINUTES
 
-GIVEN = {"positions": 400, "coins": ("BTC", "SOL"), "liquidity_factor": 0.9, "step_s": 20.0}
+GIVEN = {"positions": 400, "coins": ("BTC", "SOL"), "liquidity_factor": 0.9, "step_s": 20.0, **HOT_MINUTES}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def stored(made: tuple[Prepared, StoredRun], workers: int | None, size: int = 3,
     return found
 
 
-@pytest.mark.usefixtures("home")
+@pytest.mark.usefixtures("home", "forked")
 def test_one_and_two_workers_give_the_same(made: tuple[Prepared, StoredRun], monkeypatch: pytest.MonkeyPatch) -> None:
     alone = stored(made, 1)
     drop_draws(made[1].path)

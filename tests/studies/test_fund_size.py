@@ -16,8 +16,9 @@ from backtest.studies.fund_rows import curve, draw_rows, plain
 from backtest.studies.fund_runs import Tried, tried
 from backtest.studies.fund_search import TOLERANCE
 from backtest.studies.fund_size import FundRequest, FundSize, fund_size, order_statistic
+from tests.support.plain import HOT_MINUTES
 
-GIVEN = {"coins": ("BTC",), "step_s": 60.0}
+GIVEN = {"coins": ("BTC",), "step_s": 60.0, **HOT_MINUTES}
 ALONE = {"positions": 200}
 
 
@@ -73,6 +74,7 @@ def test_no_vault_takes_accounts_below_zero_and_a_shallower_fall_leaves_it_money
     assert not run(shock=draw.shock - 0.01).exhausted
 
 
+@pytest.mark.usefixtures("forked")
 def test_one_and_two_workers_give_the_same_and_sizes_share_their_draws() -> None:
     alone, crowd = (sized(2, workers=workers, venue="okx", no_adl=0.5) for workers in (1, 2))
     assert alone.draws == crowd.draws

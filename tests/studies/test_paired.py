@@ -21,9 +21,10 @@ from backtest.studies.markets import Markets
 from backtest.studies.metrics import LORENZ, METRICS
 from backtest.studies.paired import AS_IT_IS, Paired, PairedRequest, compare, plan_of, task_of
 from backtest.studies.paired_draw import PairedTask, run_alternative, run_pair
+from tests.support.plain import HOT_MINUTES
 
 SHARES = tuple(name for name, rule in ALLOCATIONS.items() if not rule.ranked)
-GIVEN = {"coins": ("BTC", "SOL"), "step_s": 20.0}
+GIVEN = {"coins": ("BTC", "SOL"), "step_s": 20.0, **HOT_MINUTES}
 
 
 def request(alternatives: tuple[Alternative, ...], draws: int = 3, workers: int = 1) -> PairedRequest:
@@ -98,6 +99,7 @@ def test_a_draw_has_the_figures_of_a_run() -> None:
     assert small.metrics["hedge_legs_broken"][1, 0] >= neutral > 0
 
 
+@pytest.mark.usefixtures("forked")
 def test_one_and_two_workers_give_the_same() -> None:
     two = policies(["queue", "pro_rata"])
     alone, crowd = compare(request(two, draws=2)), compare(request(two, draws=2, workers=2))
@@ -106,6 +108,7 @@ def test_one_and_two_workers_give_the_same() -> None:
     assert compared(alone) == compared(crowd)
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_draw_divided_by_alternative_gives_the_same() -> None:
     wanted = replace(request(policies(["queue", "pro_rata", "random"]), draws=0), given={**GIVEN, "positions": 300})
     alone, crowd = compare(wanted), compare(replace(wanted, workers=2))

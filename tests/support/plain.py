@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 PLAIN_BOOK: dict[str, Any] = {
@@ -14,5 +15,8 @@ PLAIN_BOOK: dict[str, Any] = {
     "hedged_frac": 0.0,
 }
 LONG_STEPS: dict[str, Any] = {"step_s": 20.0}
+HOT_MINUTES: dict[str, Any] = {  # of 10 October 2025, from before its first ADL to after its last large one
+    "start": dt.datetime.fromisoformat("2025-10-10T21:08"), "end": dt.datetime.fromisoformat("2025-10-10T21:26")
+}  # fmt: skip
 ONE_VAULT: dict[str, Any] = {"vaults": (), "vault_capital_usd": 50e6}  # over all coins, with a capital of its own
 PLAIN: dict[str, Any] = {**PLAIN_BOOK, **LONG_STEPS, "mark_half_life_s": 30.0}

@@ -18,10 +18,10 @@ from backtest.studies.sweep.plan import Plan, read_plan
 from backtest.studies.sweep.row import Row, Task, failed, keys_of, run_point
 from backtest.studies.sweep.sweep import sweep
 from backtest.studies.sweep.table import parquet, table_of
-from tests.support.plain import LONG_STEPS
+from tests.support.plain import HOT_MINUTES, LONG_STEPS
 from tests.support.store import store_served
 
-SMALL = {"positions": 200, "coins": ["BTC"], **LONG_STEPS}
+SMALL = {"positions": 200, "coins": ["BTC"], **HOT_MINUTES, **LONG_STEPS}
 TABLE = {"event": "2025-10-10", "set": SMALL, "grid": {"seed": [1, 2, 3]}, "scenario": [{"venue": "bybit"}]}
 
 
@@ -108,6 +108,7 @@ def dying(task: Task, number: int) -> Row:
     return failed(task.points[number], task.keys[number], f"row {number}")
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_scenario_whose_worker_dies_is_run_once_more(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,9 +194,15 @@ def test_an_address_of_an_unknown_kind_is_refused() -> None:
         Cloud("nowhere://x")
 
 
+@pytest.mark.usefixtures("server")
 @pytest.mark.filterwarnings("ignore")  # of the library, about what the killed worker leaves open
-def test_a_cluster_that_loses_a_worker_loses_no_scenario(plan: Plan, expected: bytes, tmp_path: Path) -> None:
+def test_a_cluster_that_loses_a_worker_loses_no_scenario(
+    plan: Plan, expected: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     distributed = pytest.importorskip("distributed", reason="distributed is not installed")
+    dask = pytest.importorskip("dask")
+    monkeypatch.setitem(dask.config.config["distributed"]["worker"], "multiprocessing-method", "forkserver")
+    monkeypatch.setattr(distributed.utils, "_forkserver_preload_set", True)  # what it would import is of no use here
     options = {"n_workers": 2, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         victim = next(iter(client.run(os.getpid).values()))
