@@ -79,6 +79,8 @@ def output_options(function: Callable[..., None]) -> Callable[..., None]:
         *args: Any, kind: str | None, path: Path | None, safe_csv: bool, exact: bool, quiet: bool, **rest: Any
     ) -> None:
         chosen = kind or format_of(path)
+        if path is None and chosen in BINARY and sys.stdout is not None and sys.stdout.isatty():  # before the work
+            raise click.UsageError(f"{BINARY[chosen]} is not for a terminal: give --output FILE or redirect stdout")
         function(*args, output=Output(chosen, path, quiet, safe_csv, exact), **rest)
 
     return with_output
@@ -129,8 +131,6 @@ def emit(answer: Table | pl.DataFrame, output: Output) -> None:
     if sys.stdout is None:  # closed by the caller
         return
     stream = sys.stdout.buffer
-    if output.format in BINARY and stream.isatty():
-        raise click.UsageError(f"{BINARY[output.format]} is not for a terminal: give --output FILE or redirect stdout")
     with until_closed():
         write(answer, stream)
         stream.flush()

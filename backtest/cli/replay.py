@@ -149,8 +149,9 @@ def replay(
     extras = Extras(sizes, wanted, bool(report or path), path, fresh, folders, label)
     with stages(quiet) as stage:
         done = run_all(resolved, given, extras, stage, quiet=quiet)
-        stage("auditing")
-        summary = block(done.run)
+        if kind == "table":
+            stage("auditing")
+            summary = block(done.run)
     if kind != "table":
         emit(headline(done), Output(kind, None, quiet))
         return

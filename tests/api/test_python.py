@@ -26,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> backtest.Run:
     """Return a small run with ADL, two seeds and amounts as people write them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CRASHBOOK_HOME", str(tmp_path_factory.mktemp("home")))
-        return backtest.replay("2025-10-10", positions=300, seeds=2, step_s=20.0, vault_capital_usd="1.5M", **SMALL)  # type: ignore[arg-type]
+        return backtest.replay("2025-10-10", positions=200, seeds=2, step_s=30.0, vault_capital_usd="1.5M", **SMALL)  # type: ignore[arg-type]
 
 
 def test_fields_are_keywords() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +39,9 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def latest(shelf: Path) -> StoredRun:
-    """Return the latest run of the shared workspace, opened once for tests that only ask it."""
-    return open_folder(max((shelf / "runs").iterdir(), key=lambda path: path.stat().st_mtime_ns))
+def latest(shelf: Path, opened: Callable[[Path], StoredRun]) -> StoredRun:
+    """Return the latest run of the shared workspace."""
+    return opened(max((shelf / "runs").iterdir(), key=lambda path: path.stat().st_mtime_ns))
 
 
 @pytest.fixture
@@ -49,10 +51,19 @@ def copied(shelf: Path, workspace: Path) -> Path:
     return workspace
 
 
+@pytest.fixture(scope="session")
+def opened() -> Callable[[Path], StoredRun]:
+    """Return how a run is opened once in a session: to open its database takes longer than most questions."""
+    return functools.cache(open_folder)
+
+
 @pytest.fixture
-def shared(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Point a test that only reads at the shared workspace."""
+def shared(shelf: Path, opened: Callable[[Path], StoredRun], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point a test that only reads at the shared workspace; commands find its runs opened."""
     monkeypatch.setenv("CRASHBOOK_HOME", str(shelf))
+    monkeypatch.setattr(
+        "backtest.run.run.open_folder", lambda path: opened(path) if shelf in path.parents else open_folder(path)
+    )
     return shelf
 
 

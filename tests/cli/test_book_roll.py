@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -19,11 +20,21 @@ from tests.support.command import call
 EVENT = "2025-10-10"
 
 
+@pytest.fixture(scope="module")
+def fetched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with an archive and, in its home, what was fetched from it."""
+    folder = tmp_path_factory.mktemp("fetched")
+    archive = by_hand.venue(folder / "archive")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CRASHBOOK_HOME", str(folder / "home"))
+        assert call("fetch", EVENT, "--archive", f"reservoir={archive}", "-q").exit_code == 0
+    return folder
+
+
 @pytest.fixture
-def snapshot(tmp_path: Path) -> Path:
-    archive = by_hand.venue(tmp_path / "archive")
-    assert call("fetch", EVENT, "--archive", f"reservoir={archive}", "-q").exit_code == 0
-    return archive / f"global/snapshots/perp/all/date={by_hand.DAY}/{by_hand.BLOCK}.parquet"
+def snapshot(fetched: Path, workspace: Path) -> Path:
+    shutil.copytree(fetched / "home", workspace, dirs_exist_ok=True)
+    return fetched / f"archive/global/snapshots/perp/all/date={by_hand.DAY}/{by_hand.BLOCK}.parquet"
 
 
 def test_an_event_and_the_path_of_its_snapshot_give_the_same_book(snapshot: Path, tmp_path: Path) -> None:

@@ -53,7 +53,8 @@ def test_a_snapshot_becomes_a_book_that_a_replay_takes(tmp_path: Path) -> None:
     assert result.stdout.splitlines()[1].startswith("BTC,2,2.0,2.0,0.0")
     assert "crashbook replay 2025-10-10 --positions data/books/2025-10-10-hyperliquid.parquet" in result.stderr
     book = Path(open_path("data", "books", "2025-10-10-hyperliquid.parquet"))
-    assert call("replay", EVENT, "--coins", "BTC", "--positions", str(book), "--set", "step_s=60", "-q").exit_code == 0
+    words = ("replay", EVENT, "--coins", "BTC", "--positions", str(book), "--set", "step_s=60", "--format", "json")
+    assert call(*words).exit_code == 0
     assert open_run().positions.height == 2
 
 

@@ -120,7 +120,8 @@ def test_examples_that_only_read_run(name: str, example: str, shared: Path, desk
     stdin = None
     if "<" in words:
         words, stdin = words[: words.index("<")], "select count(*) as waves from adl_events"
-    result = call(*words, stdin=stdin)
+    small = ("--positions", "100", "--coins", "BTC") if name == "book" else ()
+    result = call(*words, *small, stdin=stdin)
     assert result.exit_code == 0, result.stderr
     assert result.stdout or (desk / "waves.csv").is_file()
 

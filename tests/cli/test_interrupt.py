@@ -38,7 +38,8 @@ if nth < 0:
 sys.addaudithook(count)
 main()
 """
-REPLAY = ("replay", "2021-12-04", "--positions", "100", "--set", "step_s=60", "--fresh", "-q")
+REPLAY = ("replay", "2021-12-04", "--positions", "100", "--set", "step_s=60", "--fresh", "-q",
+          "--format", "json")  # fmt: skip
 READ = ("venues", "--format", "csv")
 ASK = ("sql", "select sum(i) from range(3000000) t(i)", "--format", "csv")  # runs in a process of its own
 DELAYS_S = (0.0, 0.003, 0.01, 0.02, 0.04)  # after the event, so that some interrupts fall between two of them

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from backtest.assets import workspace
 from backtest.lake.place import Place
 from backtest.lake.read import read_series
 from backtest.run.run import StoredRun
@@ -25,16 +27,33 @@ ASKED = ("replay", "2025-10-10", "--coins", "ADA", "--positions", "300", "--set"
          "--set", "open_interest_usd.ADA=50e6", "--set", "liquidity_scale.ADA=1")  # fmt: skip
 
 
-def fetch_ada(monkeypatch: pytest.MonkeyPatch, venue: str, now: dt.datetime = NOW) -> None:
+def fetch_ada(venue: str) -> None:
     """Fetch ADA, which moves as DOGE did, from a local venue through ccxt."""
-    for table in (PX, DAILY_USD, RULES[venue]):
-        monkeypatch.setitem(table, "ADA", table["DOGE"])
-    held = {(venue, f"{coin}/USDT:USDT"): tapes()[venue, f"{coin}/USDT:USDT"] for coin in ("BTC", "DOGE")}
-    symbol = "ADA/USDT:USDT"
-    held[venue, symbol] = replace(held[venue, "DOGE/USDT:USDT"], market=market_of(venue, symbol), cached={})
-    outcome, _ = fetched(wanted([venue], SERIES, coins=["ADA"], now=now), held=held, now=now)
+    with pytest.MonkeyPatch.context() as patch:
+        for table in (PX, DAILY_USD, RULES[venue]):
+            patch.setitem(table, "ADA", table["DOGE"])
+        held = {(venue, f"{coin}/USDT:USDT"): tapes()[venue, f"{coin}/USDT:USDT"] for coin in ("BTC", "DOGE")}
+        symbol = "ADA/USDT:USDT"
+        held[venue, symbol] = replace(held[venue, "DOGE/USDT:USDT"], market=market_of(venue, symbol), cached={})
+        outcome, _ = fetched(wanted([venue], SERIES, coins=["ADA"]), held=held)
     assert not outcome.denied
     assert {row.series for row in outcome.served} == set(SERIES)
+
+
+@pytest.fixture(scope="module")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return a workspace for each venue after ADA was fetched from it."""
+    found = {venue: tmp_path_factory.mktemp(venue) for venue in ("bybit", "okx")}
+    with pytest.MonkeyPatch.context() as patch:
+        for venue, home in found.items():
+            patch.setenv("CRASHBOOK_HOME", str(home))
+            fetch_ada(venue)
+    return found
+
+
+def bring(homes: dict[str, Path], venue: str) -> None:
+    """Put what was fetched from a venue into the workspace."""
+    shutil.copytree(homes[venue], workspace(), dirs_exist_ok=True)
 
 
 def states(venue: str, day: dt.date) -> list[Path]:
@@ -56,20 +75,19 @@ def seen_on(venue: str, day: dt.date) -> None:
 
 def replayed(venue: str) -> StoredRun:
     amounts = {"open_interest_usd": {"ADA": 50e6}, "liquidity_scale": {"ADA": 1.0}}
-    run = stored("2025-10-10", venue=venue, coins=("ADA",), positions=300, step_s=60.0, **amounts)
-    assert all(audit.passed for audit in run.audits())
-    return run
+    return stored("2025-10-10", venue=venue, coins=("ADA",), positions=300, step_s=60.0, **amounts)
 
 
-def test_a_coin_outside_the_profile_replays_on_its_own_terms(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_coin_outside_the_profile_replays_on_its_own_terms(homes: dict[str, Path]) -> None:
     refused = call(*ASKED, "--venue", "bybit")
     assert refused.exit_code == 2
     assert "unknown coin at bybit 'ADA'" in refused.stderr
     assert "crashbook fetch 2025-10-10 --venue bybit --coins ADA --series leverage_tiers,limits" in refused.stderr
     assert call(*refused.stderr.partition(": crashbook ")[2].split(), "--dry-run").exit_code == 0
 
-    fetch_ada(monkeypatch, "bybit")
+    bring(homes, "bybit")
     run = replayed("bybit")
+    assert all(audit.passed for audit in run.audits())
     assert run.positions.height == 300
     assert run.liquidations.height > 0
     assert "Margin table of ADA at bybit is dated 2025-10-12, after 2025-10-10." in run.meta.notes
@@ -93,17 +111,16 @@ def test_a_coin_outside_the_profile_replays_on_its_own_terms(monkeypatch: pytest
     assert dated.run_id != run.run_id
     assert not any("after 2025-10-10" in flag for flag in dated.meta.notes)
     assert dated.summary()["liquidated_usd"] == run.summary()["liquidated_usd"]
-    again = call(*[word for word in ASKED if word != "-q"], "--venue", "bybit")
-    assert f"run {dated.run_id}" in again.stdout
-    assert "on disk already" in again.stderr
     plan = call(*ASKED, "--venue", "bybit", "--explain")
+    assert f"{dated.run_id}, on disk already" in plan.stdout
     assert "leverage_tiers  ADA/USDT:USDT  measured" in plan.stdout
     assert "ADA of 2025-10-10 (lake)" in plan.stdout
 
 
-def test_floors_in_contracts_are_those_of_the_first_mark(monkeypatch: pytest.MonkeyPatch) -> None:
-    fetch_ada(monkeypatch, "okx")
+def test_floors_in_contracts_are_those_of_the_first_mark(homes: dict[str, Path]) -> None:
+    bring(homes, "okx")
     run = replayed("okx")
+    assert all(audit.passed for audit in run.audits())
     (contract,) = run.meta.contracts
     core = dt.datetime.fromisoformat("2025-10-10T20:50")  # walked from here on; what is before is the pre-roll
     bar = read_series(Place("okx", "ADA/USDT:USDT", "mark_ohlcv"), core, core + dt.timedelta(minutes=1))
@@ -121,14 +138,14 @@ def record(*args: str) -> dict[str, Any]:
     return rows[0]
 
 
-def test_a_position_by_hand_takes_the_same_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_position_by_hand_takes_the_same_table(homes: dict[str, Path]) -> None:
     ada = ("--venue", "bybit", "--symbol", "ADA", "--side", "long", "--size", "10000000", "--entry", "0.5",
            "--leverage", "10")  # fmt: skip
     refused = call("position", *ada)
     assert refused.exit_code == 2
     assert refused.stderr.count("\n") == 1
     assert refused.stderr.endswith("crashbook fetch EVENT --venue bybit --coins ADA --series leverage_tiers,limits\n")
-    fetch_ada(monkeypatch, "bybit")
+    bring(homes, "bybit")
     row = record(*ada, "--on", "2025-10-10")
     assert row["margin_table_from"] == "2025-10-12"
     assert row["notes"][0] == "margin table of ADA at bybit is dated 2025-10-12, after 2025-10-10"
@@ -142,8 +159,8 @@ def test_a_position_by_hand_takes_the_same_table(monkeypatch: pytest.MonkeyPatch
     assert "is dated" not in page.stdout
 
 
-def test_a_position_by_hand_counts_contracts_at_its_mark(monkeypatch: pytest.MonkeyPatch) -> None:
-    fetch_ada(monkeypatch, "okx")
+def test_a_position_by_hand_counts_contracts_at_its_mark(homes: dict[str, Path]) -> None:
+    bring(homes, "okx")
     ada = ("--venue", "okx", "--symbol", "ADA/USDT:USDT", "--side", "short", "--leverage", "5", "--on", "2025-10-12")
     # tiers follow the size, whatever the price: 10,001 contracts of 1,000 ADA begin the second
     for px in ("0.25", "2"):

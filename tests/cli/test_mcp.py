@@ -33,7 +33,6 @@ async def session(home: Path) -> dict[str, Any]:
         return {
             "tools": {tool.name for tool in listed.tools},
             "cut": await ask("sql", statement="select 7 as n from positions", run=run, rows=3),
-            "file": await ask("sql", statement="select * from read_csv('/etc/hostname')", run=run),
             "option": await ask("query", name="--help"),
             "crowd": await ask("replay", positions=2_000_000),
             "replay": replay,
@@ -50,7 +49,7 @@ def test_a_client_reads_asks_and_is_refused_in_one_line(workspace: Path) -> None
     assert "venue: binanceusdm" in found["summary"]
     assert found["replay"]["run"] == found["replay"]["rows"][0]["run_id"]
     assert found["replay"]["rows"][0]["positions"] == 200
-    for name in ("file", "option", "crowd"):
+    for name in ("option", "crowd"):
         assert isinstance(found[name], str), name
         assert len(found[name].splitlines()) == 1, found[name]
     assert "20,000" in found["crowd"]

@@ -80,7 +80,7 @@ def test_seeds_add_bands_and_a_fresh_run_keeps_them_and_its_label(workspace: Pat
     seeds = run.studies.seeds
     assert seeds is not None
     assert len(seeds.summaries) == 2
-    assert call(*args, "--fresh").exit_code == 0
+    assert call(*args, "--fresh", "--format", "json").exit_code == 0
     assert open_run("base").studies.seeds == seeds
     assert len(run_ids()) == 1, "the folder of the other seed is gone"
     (row,) = json.loads(call("runs", "--format", "json").stdout)
@@ -161,7 +161,7 @@ def test_grid_prints_what_each_change_does(workspace: Path, monkeypatch: pytest.
     resolved = resolve("2025-10-10", {"coins": ("BTC", "SOL")})
     whole = settings(resolved)
     assert [*whole] == [entry.label for entry in get_event("2025-10-10").sensitivity]
-    some = dict([*whole.items()][::6])  # each is a run of its own
+    some = dict([*whole.items()][::7])  # each is a run of its own
     monkeypatch.setattr("backtest.studies.grid.settings", lambda resolved: some)
     result = call("replay", "2025-10-10", "--positions", "100", "--coins", "BTC,SOL", *WINDOW, "--grid", "-q")
     assert result.exit_code == 0, result.stderr
