@@ -10,14 +10,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from backtest.run.run import open_run
 from tests.support.hostile import (
     END,
-    EVENT,
     MINUTES,
     PRICES,
     START,
-    accepted,
     audited,
     picked,
     prepared,
@@ -104,8 +101,7 @@ def test_missing_bars_are_a_gap_or_carried_flat_on_request(minutes: list[int], h
     line = refusal(3)
     assert hole in line
     assert "--allow-gaps" in line
-    accepted(*replay_words(), "--allow-gaps")
-    run = open_run()
+    run = run_of(allow_gaps=True)
     missing = MINUTES - len(minutes)
     assert run.coverage.filter(series="ohlcv")["bridged"].to_list() == [missing]
     assert any(f"{missing} missing bars are carried flat, without volume" in flag for flag in run.meta.notes)
@@ -165,14 +161,6 @@ def test_extreme_tapes_run_and_every_audit_passes(bars: pl.DataFrame) -> None:
     audited("allow_suspect=true")
 
 
-def test_marks_of_zero_run_and_every_audit_passes() -> None:
-    store(tape())
-    store(spoilt(low=0.0), "mark_ohlcv")
-    run = audited("allow_suspect=true")
-    assert run.steps["mark_px"].min() == 0
-    assert run.summary()["liquidated_long_share_frac"] == 1
-
-
 def test_a_run_does_not_begin_at_zero() -> None:
     store(spoilt(bar=0, open=0.0, low=0.0))
     assert "the first mark of the run is zero and gives no book a size" in refusal(1)
@@ -188,11 +176,6 @@ def test_a_run_does_not_begin_at_zero() -> None:
 )
 def test_extreme_settings_run_and_every_audit_passes(settings: tuple[str, ...]) -> None:
     audited(*settings)
-
-
-def test_a_vault_without_capital_runs_and_every_audit_passes() -> None:
-    audited("coins=BTC", "start=2025-10-10T21:10:00", "end=2025-10-10T21:20:00", "vault_capital_usd=0",
-            "fund_start_usd=0", event="2025-10-10")  # fmt: skip
 
 
 # windows and settings
@@ -387,8 +370,3 @@ def test_the_command_prints_one_line_and_ends_with_the_code_of_the_error(
 def test_the_command_lists_the_violations_of_a_book_below_its_line(book: Callable[[str], str]) -> None:
     path = book(COLUMNS + PAIR.replace("long,1,", "long,nan,"))
     assert "quantity_base: 'nan'" in refused(1, *replay_words(positions=path), details=1)
-
-
-def test_the_event_of_these_tests_runs_untouched() -> None:
-    assert accepted(*replay_words()).startswith("run ")
-    assert open_run().meta.event.id == EVENT

@@ -80,9 +80,9 @@ def test_a_price_that_leaves_the_earth_for_a_minute(venue: str, case: tuple[str,
 @pytest.mark.parametrize("venue", some("bybit"))
 def test_a_mark_of_its_own_that_leaves_the_earth_while_trades_stay(venue: str) -> None:
     store(venue, walking())
-    store(venue, spiked(walking(), 4, **SPIKES["both"]), "mark_ohlcv")
+    store(venue, spiked(walking(), 4, low=0.0, high=1e9), "mark_ohlcv")
     run = sound(replayed(venue, **SMALL, **CROSS, **POOR))
-    assert run.steps["mark_px"].max() == 1e9
+    assert (run.steps["mark_px"].min(), run.steps["mark_px"].max()) == (0, 1e9)
     assert run.steps["trade_high_px"].max() < 1e5
 
 
@@ -214,7 +214,7 @@ def test_nothing_fills_while_the_venue_is_down(venue: str) -> None:
     [(name, (0.04, -0.04)) for name in some("bybit", "dydx")],
 )
 def test_four_per_cent_at_every_settlement(venue: str, rates: tuple[float, ...]) -> None:
-    minutes = 121
+    minutes = 61
     store(venue, jumped(walking(minutes), 0, [1.0]))
     store_funding(venue, 1 if venue in {"binanceusdm", "bybit"} else 60, minutes, rates)
     run = sound(replayed(venue, minutes=minutes, **CROSS, **POOR))

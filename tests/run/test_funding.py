@@ -20,16 +20,16 @@ from backtest.market.tape import RequestedWindow, find_tape
 from backtest.run.execute import execute
 from backtest.run.prepare import prepare
 from backtest.run.resolve import resolve
-from backtest.run.run import StoredRun, open_run
+from backtest.run.run import StoredRun
 from backtest.venue.funding_rule import ALWAYS, Cap, FundingRule, compare_clock
 from backtest.venue.reading import get_venue, venue_names
 from tests.fetch.standins import ON_ORACLE, FakeEvent, FakeVenue, bars, flat, scenario, utc
-from tests.support.hostile import START, accepted, refused, replay_words, store, tape
-from tests.support.plain import LONG_STEPS
+from tests.support.hostile import START, audited, refused, store, tape
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "funding"
 SMALL = FakeEvent("small", utc("09:00"), utc("09:05"), utc("09:00"), utc("12:00"))
 BTC, HL = "BTC/USDT:USDT", "BTC/USDC:USDC"
+HOURS: dict[str, Any] = {"step_s": 60.0}  # of windows of hours
 ON_INDEX = FakeVenue("hyperliquid", "USDC", "USDC", ON_ORACLE)
 EIGHT = FundingRule(28_800, (0, 8, 16), "mark", utc("2025-05-02T08:00"), (Cap("BTC", ALWAYS, 3_000_000),))
 
@@ -218,7 +218,7 @@ def oracle_tape(prices: Sequence[float]) -> None:
 def crash(**fields: Any) -> StoredRun:
     """Replay BTC on 10 October 2025, all that the sample has of it, at Hyperliquid with 300 positions."""
     window = {"start": utc("18:00"), "end": utc("18:00") + dt.timedelta(hours=6)}
-    given = {"venue": "hyperliquid", "coins": ("BTC",), "positions": 300, **LONG_STEPS, **window, **fields}
+    given = {"venue": "hyperliquid", "coins": ("BTC",), "positions": 200, **HOURS, **window, **fields}
     return execute(prepare(resolve("2025-10-10", given)))
 
 
@@ -270,9 +270,7 @@ def test_rates_at_every_minute_run_and_are_flagged() -> None:
     schema = schema_of("funding")
     minutes = [START + dt.timedelta(minutes=k) for k in range(15)]
     store(pl.DataFrame({"ts": minutes, "rate": [-0.9] * 15}, schema=schema), "funding")
-    accepted(*replay_words())
-    accepted("audit", "-q")
-    run = open_run()
+    run = audited()
     assert run.funding["step"].n_unique() == 15
     assert any("clipped to the venue's cap at 15 settlements" in note for note in run.meta.notes)
     assert any("15 settlements off the venue's clock" in note for note in run.meta.notes)
@@ -334,7 +332,7 @@ def test_binance_on_the_night_of_10_october_2025(coin: str, rate: float, payer: 
         "positions": 200,
         "start": start,
         "end": utc("2025-10-11T00:30"),
-        **LONG_STEPS,
+        **HOURS,
     }
     run = execute(prepare(resolve("2025-10-10", chosen)))
     events = checked(run, known)
@@ -355,7 +353,7 @@ def test_hyperliquid_pays_hourly_on_the_oracle_price() -> None:
     put(flat(start, 540, price=96_543.21), "hyperliquid", HL, "index_ohlcv")  # none at the last settlement
     put(known, "hyperliquid", HL, "funding")
     chosen = {"venue": "hyperliquid", "coins": ("BTC",), "positions": 150, "start": start,
-              "end": start + dt.timedelta(hours=10), "open_interest_usd": 1e9, **LONG_STEPS}  # fmt: skip
+              "end": start + dt.timedelta(hours=10), "open_interest_usd": 1e9, **HOURS}  # fmt: skip
     run = execute(prepare(resolve("2025-02-02", chosen)))
     events = checked(run, known)
     assert [time.hour for time in events["ts"]] == [20, 21, 22, 23, 0, 1, 2, 3, 4, 5]

@@ -38,6 +38,7 @@ D = Decimal
 XBTUSD = "BTC/USD:BTC"
 SMALL: dict[str, Any] = {"positions": 400, **LONG_STEPS}
 COINM = {"venue": "binancecoinm", "coins": ("BTC",), **SMALL}
+FALL = {edge: dt.datetime.fromisoformat(f"2020-03-12T{time}") for edge, time in (("start", "10:20"), ("end", "11:30"))}
 OCTOBER_2020 = dt.date(2020, 10, 1)
 
 
@@ -216,7 +217,7 @@ def test_the_same_contracts_fall_further_than_linear_ones(workspace: Any) -> Non
     # Two books of one seed, the same open interest and leverage: in coins a loss is larger and tiers are climbed.
     shares = {}
     for contract in ("inverse", "linear"):
-        run = execute(prepare(resolve("2020-03-12", {"contract": contract, "fund_start_usd": 3e7, **SMALL})))
+        run = execute(prepare(resolve("2020-03-12", {"contract": contract, "fund_start_usd": 3e7, **SMALL, **FALL})))
         assert all(audit.passed for audit in run.audits())
         lost, held = run.table("liquidations"), run.table("positions").filter(pl.col("side") == "long")
         shares[contract] = (lost["lots"] - lost["remaining_lots"]).sum() / held["lots"].sum()

@@ -27,11 +27,10 @@ def served() -> Iterator[str]:
 
 def written() -> list[tuple[str, bytes]]:
     """Return the objects of runs by name, in the order in which they were written."""
-    listed = client().list_objects_v2(Bucket=BUCKET, Prefix="desk/runs/").get("Contents", [])
+    objects = client()
+    listed = objects.list_objects_v2(Bucket=BUCKET, Prefix="desk/runs/").get("Contents", [])
     keys = [each["Key"] for each in listed]
-    return [
-        (key.removeprefix("desk/runs/"), client().get_object(Bucket=BUCKET, Key=key)["Body"].read()) for key in keys
-    ]
+    return [(key.removeprefix("desk/runs/"), objects.get_object(Bucket=BUCKET, Key=key)["Body"].read()) for key in keys]
 
 
 def test_a_run_is_at_the_address_when_its_last_file_is(

@@ -39,7 +39,8 @@ def client() -> Any:
 
 def upload(folder: Path, name: str) -> None:
     """Copy a folder into the bucket, below a name."""
+    objects = client()
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             key = f"{name}/{path.relative_to(folder).as_posix()}"
-            client().put_object(Bucket=BUCKET, Key=key, Body=path.read_bytes())
+            objects.put_object(Bucket=BUCKET, Key=key, Body=path.read_bytes())
