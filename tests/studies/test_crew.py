@@ -6,63 +6,22 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from backtest.errors import ConfigError, CrashbookError
+from backtest.errors import CrashbookError
 from backtest.studies.crew import LENGTH, Crew, Done, Ended, early, run_here
+from tests.studies.jobs import LIMIT_S, broken, chatty, dying, first_waits, forever, picky, squared
 
-LIMIT_S = 60  # ends a test that hangs
 PARENT = """
 import sys
 from backtest.studies.crew import Crew
-from tests.studies.test_crew import forever
+from tests.studies.jobs import forever
 with Crew(forever, None, 2, 2) as crew:
     print(*[process.pid for process in crew.processes], flush=True)
     crew.results()
 """
-
-
-def squared(task: int, number: int) -> int:
-    return task + number * number
-
-
-def picky(task: int, number: int) -> int:
-    if number == task:
-        raise ConfigError("cross_frac = 2; allowed: 0 to 1")
-    return number
-
-
-def broken(task: int, number: int) -> int:
-    return task // number
-
-
-def dying(task: int, number: int) -> int:
-    if number == task:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
-
-
-def first_waits(mark: Path, number: int) -> int:
-    """Return the process; the first job waits for the last, which the other worker must do."""
-    if number == 5:
-        mark.touch()
-    until = time.monotonic() + LIMIT_S
-    while number == 0 and not mark.exists() and time.monotonic() < until:
-        time.sleep(0.01)
-    return os.getpid()
-
-
-def chatty(task: str, number: int) -> int:
-    print(task)
-    return number
-
-
-def forever(task: None, number: int) -> None:
-    while True:
-        signal.pause()
 
 
 def test_results_stand_in_the_order_of_their_numbers() -> None:

@@ -14,8 +14,9 @@ from backtest.studies.fund_rules import fund_rules
 from backtest.studies.fund_runs import tried
 from backtest.studies.fund_size import FundRequest, fund_size
 from backtest.studies.pool import Pool
+from tests.support.plain import HOT_MINUTES
 
-GIVEN = {"coins": ("BTC",), "step_s": 60.0, "positions": 200}
+GIVEN = {"coins": ("BTC",), "step_s": 60.0, "positions": 200, "end": HOT_MINUTES["end"]}
 
 
 def rules(**fields: Any) -> dict[str, dict[str, Any]]:
