@@ -47,9 +47,18 @@ def stored(made: tuple[Prepared, StoredRun], workers: int | None, size: int = 3,
     return found
 
 
+@pytest.fixture(scope="module")
+def alone(made: tuple[Prepared, StoredRun]) -> Draws:
+    """Return three draws by one worker."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CRASHBOOK_HOME", str(made[1].path.parents[1]))
+        return stored(made, 1)
+
+
 @pytest.mark.usefixtures("home", "forked")
-def test_one_and_two_workers_give_the_same(made: tuple[Prepared, StoredRun], monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = stored(made, 1)
+def test_one_and_two_workers_give_the_same(
+    made: tuple[Prepared, StoredRun], alone: Draws, monkeypatch: pytest.MonkeyPatch
+) -> None:
     drop_draws(made[1].path)
     monkeypatch.setattr(draws, "worker_count", lambda jobs: 2)  # as on a machine of two processors
     monkeypatch.setattr(draws, "run_here", None)
@@ -77,9 +86,8 @@ def test_draws_that_are_stored_are_not_run_again(
 
 
 @pytest.mark.usefixtures("home")
-def test_a_draw_repeats_as_a_run_with_its_values(made: tuple[Prepared, StoredRun]) -> None:
-    found = stored(made, 1)
-    one = found.draws[1]
+def test_a_draw_repeats_as_a_run_with_its_values(made: tuple[Prepared, StoredRun], alone: Draws) -> None:
+    one = alone.draws[1]
     values = {name: float(value) for name, value in one.values.items()}
     rest = 1 - values["leverage.0-3"] - values["leverage.3-7"]
     level, own = values["leverage.level"], made[0].resolved.scenario
@@ -119,9 +127,8 @@ def test_draws_are_tables_of_sql(made: tuple[Prepared, StoredRun]) -> None:
     assert run.sql("select sum(adl_usd) from draw_minutes").item() == pytest.approx(total)
 
 
-@pytest.mark.usefixtures("home")
-def test_draws_that_do_not_belong_together_are_no_draws(made: tuple[Prepared, StoredRun]) -> None:
-    found = msgspec.to_builtins(stored(made, 1))
+def test_draws_that_do_not_belong_together_are_no_draws(alone: Draws) -> None:
+    found = msgspec.to_builtins(alone)
     found["draws"][1]["values"].pop("mark_half_life")
     with pytest.raises(msgspec.ValidationError, match="the draws differ in the names or kinds of their values"):
         msgspec.convert(found, Draws)

@@ -52,12 +52,18 @@ def found(home: None) -> Watched:
     return ask(SHORT, LONG, priors=_no_priors(), leverages=(2.0, 20.0))
 
 
+@pytest.fixture(scope="module")
+def apart(home: None) -> Watched:
+    """Return the same with copies at one leverage, each in runs of its own."""
+    return ask(SHORT, LONG, priors=_no_priors(), leverages=(2.0,), apart=True)
+
+
 def _no_priors() -> Any:
     return dataclasses.replace(read_priors(), rows=(), accepted=())
 
 
-def test_a_draw_tells_of_a_position_what_a_stored_run_does(home: None) -> None:
-    alone = ask(SHORT, LONG, priors=_no_priors(), leverages=(2.0,), apart=True)
+def test_a_draw_tells_of_a_position_what_a_stored_run_does(apart: Watched) -> None:
+    alone = apart
     rows = [each.plain() for each in alone.positions]
     run = replay(DAY, **{**FIELDS, "watch": rows})
     first = {row.position: row for row in alone.outcomes if row.own and row.draw == 1}
@@ -94,9 +100,7 @@ def test_holding_on_differs_by_the_closes_and_what_came_after_them(found: Watche
         assert row.against_holding_usd == pytest.approx(row.unhedged_pnl_usd + row.against_mark_usd, abs=1)
 
 
-def test_a_copy_stands_in_its_first_wave_as_if_it_were_alone(found: Watched) -> None:
-    apart = ask(SHORT, LONG, priors=_no_priors(), leverages=(2.0,), apart=True)
-
+def test_a_copy_stands_in_its_first_wave_as_if_it_were_alone(found: Watched, apart: Watched) -> None:
     def first(answer: Watched) -> Any:
         own = [row for row in answer.places if row.position == "short 5000 SOL" and row.leverage == 2]
         return next(row for row in own if row.draw == 1)
