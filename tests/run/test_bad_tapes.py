@@ -211,7 +211,7 @@ def test_nothing_fills_while_the_venue_is_down(venue: str) -> None:
 
 @pytest.mark.parametrize(
     ("venue", "rates"),
-    [(name, (0.04, -0.04)) for name in some("bybit", "dydx")],
+    [(name, (0.04, -0.04)) for name in some("dydx")],
 )
 def test_four_per_cent_at_every_settlement(venue: str, rates: tuple[float, ...]) -> None:
     minutes = 61

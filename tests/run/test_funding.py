@@ -272,6 +272,7 @@ def test_rates_at_every_minute_run_and_are_flagged() -> None:
     store(pl.DataFrame({"ts": minutes, "rate": [-0.9] * 15}, schema=schema), "funding")
     run = audited()
     assert run.funding["step"].n_unique() == 15
+    assert set(run.funding.group_by("step").agg(pl.col("amount_usd").sum())["amount_usd"]) == {Decimal(0)}
     assert any("clipped to the venue's cap at 15 settlements" in note for note in run.meta.notes)
     assert any("15 settlements off the venue's clock" in note for note in run.meta.notes)
 

@@ -22,9 +22,13 @@ from tests.support.plain import LONG_STEPS, PLAIN
 WINDOW = {edge: dt.datetime.fromisoformat(f"2025-10-10T21:{minute}") for edge, minute in (("start", "05"), ("end", 30))}
 SCENARIOS: dict[str, dict[str, Any]] = {
     "vault": {},
-    "no cross accounts, fast marks": {"cross_frac": 0.0, "mark_half_life_s": 0.0},
     "two vaults": {"vaults": ({"coins": ["BTC", "SOL"], "capital_usd": 3e6}, {"coins": "*", "capital_usd": 1e6})},
-    "one fund a coin": {"venue": "okx", "book_of": "hyperliquid"},
+    "one fund a coin, no cross accounts, fast marks": {
+        "venue": "okx",
+        "book_of": "hyperliquid",
+        "cross_frac": 0.0,
+        "mark_half_life_s": 0.0,
+    },
     "a fund that holds": {"venue": "binanceusdm", "book_of": "hyperliquid"},
     "the rest of the venue": {"rest_of_venue": "basket", "coins": ("BTC", "SOL", "DOGE")},
     "feedback": {"path": "feedback", "coins": ("BTC", "SOL")},

@@ -40,8 +40,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {},
     {"venue": "binanceusdm"},
     {"path": "feedback", "liquidity_factor": 0.2},
-    {"cross_frac": 1.0, "positions_per_account": 2},
-    {"vaults": "BTC:1e6,*:3e6", "vault_margin": "maintenance"},
+    {"cross_frac": 1.0, "positions_per_account": 2, "vaults": "BTC:1e6,*:3e6", "vault_margin": "maintenance"},
 )
 
 

@@ -26,7 +26,7 @@ from backtest.toml import read_toml
 from tests.support.plain import LONG_STEPS
 
 REST = "REST/USDC:USDC"
-FALL: dict[str, Any] = {"start": "2025-10-10T21:10", "end": "2025-10-10T21:30"}
+FALL: dict[str, Any] = {"start": "2025-10-10T21:12", "end": "2025-10-10T21:26"}
 BASKET = {"rest_of_venue": "basket", "coins": "BTC,SOL,DOGE"}
 
 

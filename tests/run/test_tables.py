@@ -33,6 +33,14 @@ def fall(start: str, end: str, *watch: dict[str, Any]) -> Any:
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def without(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return the run without a watched position."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CRASHBOOK_HOME", str(tmp_path_factory.mktemp("without")))
+        return fall("21:15:00", "21:22:00")
+
+
 def test_a_liquidation_on_the_way_to_the_second_price_lies_between_the_first_two() -> None:
     """Equity falls to maintenance between the opening at 103,441.3 and the mark of 20 s later, 103,057.8."""
     found = fall("21:20:00", "21:21:00", LONG).liquidations
@@ -49,8 +57,8 @@ def test_a_watched_position_with_a_rank_is_in_the_queue() -> None:
     assert found["rank"].null_count() == 0
 
 
-def test_a_watched_position_that_nothing_happens_to_changes_nothing_of_the_others() -> None:
-    without, run = (fall("21:15:00", "21:22:00", *mine) for mine in ((), (CALM,)))
+def test_a_watched_position_that_nothing_happens_to_changes_nothing_of_the_others(without: Any) -> None:
+    run = fall("21:15:00", "21:22:00", CALM)
     rows_of = {"liquidations": "liquidation_id", "adl_fills": "fill_id", "adl_events": "wave_id", "steps": "step"}
     for name, key in rows_of.items():
         own = ("run_id", "position_id", *(("long_lots", "long_oi_usd") if name == "steps" else ()))
@@ -67,8 +75,8 @@ def test_a_watched_position_that_nothing_happens_to_changes_nothing_of_the_other
     assert all(audit.passed for audit in run.audits())
 
 
-def test_waves_take_as_much_until_they_reach_a_watched_position_and_less_of_the_others_after_it() -> None:
-    without, run = (fall("21:15:00", "21:22:00", *mine) for mine in ((), (LARGE,)))
+def test_waves_take_as_much_until_they_reach_a_watched_position_and_less_of_the_others_after_it(without: Any) -> None:
+    run = fall("21:15:00", "21:22:00", LARGE)
     first = run.watch.filter(pl.col("closed_lots") > 0).row(0, named=True)
     waves = [each.adl_events.filter(pl.col("wave_id") <= first["wave_id"]) for each in (without, run)]
     assert (

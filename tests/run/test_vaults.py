@@ -20,7 +20,7 @@ from backtest.venue.reading import parse_venue
 from tests.digests.digest import Renamed, digest_run
 from tests.support.plain import LONG_STEPS
 
-FALL: dict[str, Any] = {"start": "2025-10-10T21:10", "end": "2025-10-10T21:30"}
+FALL: dict[str, Any] = {"start": "2025-10-10T21:12", "end": "2025-10-10T21:26"}
 TWO = "BTC+ETH+SOL+XRP:15e6,*:10e6"
 
 
@@ -176,7 +176,7 @@ def test_a_venue_file_states_its_sets_in_one_line() -> None:
 
 
 def test_one_set_over_all_coins_is_one_vault() -> None:
-    given = {"positions": 400, "vault_capital_usd": 12e6, **FALL, **LONG_STEPS}
+    given = {"positions": 200, "vault_capital_usd": 12e6, **FALL, **LONG_STEPS}
     plain, one = (backtest.replay("2025-10-10", vaults=sets, **given) for sets in ((), "*"))
     assert plain.run_id != one.run_id
     assert one.summary()["adl_for_pools_share_frac"] > 0
