@@ -20,6 +20,7 @@ from backtest.report.glossary import explained
 from backtest.report.sections.registry import SECTIONS
 from backtest.report.sections.section import Part, Section
 from backtest.report.sections.title import Title, title_of
+from backtest.run.measured import measured
 from backtest.run.run import StoredRun
 
 PLAIN_SECTION: dict[str, Any] = {"nothing": []}  # of a page that says nothing of it
@@ -39,6 +40,7 @@ def draft(run: StoredRun) -> Draft:
     """Return the sections that show no study: they are made while draws are still under way."""
     with run.trusted():
         f = Findings(run)
+        measured(run)  # sections of studies ask the same, and the run remembers it
         return Draft(f, {each.id: _section(f, each) for each in SECTIONS if each.shown(f) and not each.of_studies})
 
 

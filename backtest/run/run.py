@@ -21,7 +21,7 @@ from backtest.sql.budget import Budget
 from backtest.sql.files import audit_names, get_query
 from backtest.sql.header import Query
 from backtest.sql.lock import user_sql
-from backtest.sql.run import AuditResult, create_macros, create_views, query_rows, run_audits, run_query
+from backtest.sql.run import AuditResult, bind, create_macros, create_views, query_rows, run_audits, run_query
 from backtest.sql.tables import open_tables
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 SUMMARIES = "summaries"  # rows of the view run_summary, of several runs
 PUBLISHED = "published_facts"  # those that runs of the event are compared with
-ADDED = (*VIEWS, SUMMARIES, PUBLISHED, *DRAW_TABLES)  # to a connection, when a statement names them
+OF_STUDIES = (SUMMARIES, *DRAW_TABLES)
+ADDED = (*VIEWS, PUBLISHED, *OF_STUDIES)  # to a connection, when a statement names them
+REMEMBERED_BYTES = 1 << 20  # of an answer: page and headline numbers ask the same again, and to plan takes longest
 
 
 class Frame:
@@ -95,6 +97,7 @@ class StoredRun:
         self.budget = Budget()
         self._con: duckdb.DuckDBPyConnection | None = None
         self._views: set[str] = set()  # those of the connection
+        self._answers: dict[tuple[Any, ...], pl.DataFrame] = {}
         self._audits: list[AuditResult] | None = None
         self._summary: dict[str, Any] | None = None
 
@@ -113,8 +116,10 @@ class StoredRun:
     def read_studies(self) -> None:
         """Read again what studies have stored beside the run since it was opened."""
         self.studies = read_studies(self.path)
-        if self._views & {SUMMARIES, *DRAW_TABLES}:  # made of the studies as they were
+        if self._views & {*OF_STUDIES}:  # made of the studies as they were
             self._con, self._views = None, set()
+        stay = (key for key in self._answers if not any(name in get_query(key[0]).sql for name in OF_STUDIES))
+        self._answers = {key: self._answers[key] for key in stay}
 
     def table(self, name: str) -> pl.DataFrame:
         """Return a table or view by name."""
@@ -194,9 +199,15 @@ class StoredRun:
         return self._con
 
     def query(self, name: str, /, **params: Any) -> pl.DataFrame:
-        """Return the rows of a named query."""
+        """Return the rows of a named query; what is small is asked once."""
         con, values = self._asked(name, params)
-        return run_query(con, name, values, self.budget.timeout_s)
+        key = (name, *sorted(bind(get_query(name), values).items()))
+        if key in self._answers:
+            return self._answers[key].clone()
+        frame = run_query(con, name, values, self.budget.timeout_s)
+        if frame.estimated_size() <= REMEMBERED_BYTES:
+            self._answers[key] = frame.clone()
+        return frame
 
     def rows(self, name: str, /, **params: Any) -> Rows | None:
         """Return the rows of a named query as plain values, None where a column needs a frame."""

@@ -12,7 +12,7 @@ from backtest.run.execute import execute
 from backtest.run.prepare import Prepared, prepare
 from backtest.run.resolve import resolve
 from backtest.run.run import StoredRun, open_folder
-from backtest.run.stored import drop_draws
+from backtest.run.stored import drop_draws, store_studies
 from backtest.scenario.reading import check_values
 from backtest.studies import draws
 from backtest.studies.draws import DrawRequest, check_size, started
@@ -125,6 +125,21 @@ def test_draws_are_tables_of_sql(made: tuple[Prepared, StoredRun]) -> None:
     assert run.sql("select count(*) from draw_values where value is null").item() == 0
     total = run.sql("select sum(adl_usd) from draws").item()
     assert run.sql("select sum(adl_usd) from draw_minutes").item() == pytest.approx(total)
+
+
+@pytest.mark.usefixtures("home")
+def test_a_run_remembers_its_answers_but_those_on_draws_it_has_since(
+    made: tuple[Prepared, StoredRun], alone: Draws
+) -> None:
+    drop_draws(made[1].path)
+    run = open_folder(made[1].path)
+    assert run.query("draw_spread").is_empty()
+    moves = run.query("price_moves")
+    moves.insert_column(0, moves["symbol"].alias("mine"))  # in place: a reader's own frame
+    assert "mine" not in run.query("price_moves").columns
+    store_studies(run.path, draws=alone)
+    run.read_studies()
+    assert not run.query("draw_spread").is_empty()
 
 
 def test_draws_that_do_not_belong_together_are_no_draws(alone: Draws) -> None:
