@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from backtest.mechanics.exact import Bools, Ints
+from backtest.mechanics.exact import Bools, Ints, starts
 
 DTYPES: dict[str, type] = {"Ints": np.int64, "Floats": np.float64, "Bools": np.bool_}
 Columns = TypeVar("Columns")
@@ -107,9 +107,7 @@ def distinct(rows: Ints) -> Ints:
     """
     if (rows[1:] < rows[:-1]).any():
         rows = np.sort(rows)
-    first = np.ones(len(rows), dtype=bool)
-    np.not_equal(rows[1:], rows[:-1], out=first[1:])
-    return rows[first]
+    return rows[starts(rows)]
 
 
 def present(codes: Ints) -> list[int]:

@@ -205,7 +205,7 @@ class Ledger:
             if not partly.size:
                 return _NO_LOTS
             rows, gone, held = rows[partly], gone[partly], held[partly]
-        entry = cut_entry_values(rows, gone, held, self.entry_value[rows])
+        entry = cut_entry_values(None if party.distinct is None else rows, gone, held, self.entry_value[rows])
         if party.distinct is None:
             self.entry_value[rows] -= entry
         else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from backtest.engine.columns import present
 from backtest.engine.records import ACCOUNT, NONE
-from backtest.mechanics.exact import MILLIONTH, Ints, cut_in_turn
+from backtest.mechanics.exact import MILLIONTH, Ints, cut_in_turn, cut_once
 
 
 @dataclass(slots=True)
@@ -79,10 +79,10 @@ def by_symbol(symbol: int | Ints, count: int) -> Iterator[tuple[int, slice | Int
         yield each, (symbol == each).nonzero()[0]
 
 
-def cut_entry_values(rows: Ints, lots: Ints, held: Ints, value: Ints) -> Ints:
+def cut_entry_values(rows: Ints | None, lots: Ints, held: Ints, value: Ints) -> Ints:
     """Return the entry value that leaves with slices of positions: all of it, or cut by floor slice after slice.
 
-    ``held`` and ``value`` are lots and entry value of each row before any slice.
+    ``held`` and ``value`` are lots and entry value of each row before any slice. ``rows`` None: none comes twice.
 
     Examples
     --------
@@ -92,7 +92,8 @@ def cut_entry_values(rows: Ints, lots: Ints, held: Ints, value: Ints) -> Ints:
     [30, 50, 71]
     """
     out, partial = value.copy(), (lots < held).nonzero()[0]
-    out[partial] = cut_in_turn(rows[partial], lots[partial], held[partial], value[partial])
+    cut = lots[partial], held[partial], value[partial]
+    out[partial] = cut_once(*cut) if rows is None else cut_in_turn(rows[partial], *cut)
     return out
 
 

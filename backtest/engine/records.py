@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from backtest.engine.columns import DTYPES, Log
-from backtest.mechanics.exact import Bools, Floats, Ints
+from backtest.mechanics.exact import Bools, Floats, Ints, cut_once
 
 OWNERS = ("account", "fund", "vault", "venue", "market", "rounding", "uncovered", "opening")
 ACCOUNT, FUND, VAULT, VENUE, MARKET, ROUNDING, UNCOVERED, OPENING = range(len(OWNERS))
@@ -109,8 +109,7 @@ class Breaches:
         left, whole = self.lots_left[at], self.value_left[at]
         value, part = whole.copy(), (lots < left).nonzero()[0]
         if part.size:
-            columns = (column[part].tolist() for column in (whole, lots, left))
-            value[part] = [amount * k // held for amount, k, held in zip(*columns, strict=True)]
+            value[part] = cut_once(lots[part], left[part], whole[part])
         self.lots_left[at] = left - lots
         self.value_left[at] = whole - value
         return value

@@ -92,6 +92,19 @@ def mul_div_each(amounts: Ints, numerators: Ints, denominators: Ints) -> Ints:
     return out
 
 
+def starts(column: Ints) -> Bools:
+    """Return which rows of a column differ from the one before.
+
+    Examples
+    --------
+    >>> starts(np.array([4, 4, 7, 4])).tolist()
+    [True, False, True, True]
+    """
+    first = np.ones(len(column), dtype=bool)
+    np.not_equal(column[1:], column[:-1], out=first[1:])
+    return first
+
+
 def cut_in_turn(rows: Ints, lots: Ints, held: Ints, value: Ints) -> Ints:
     """Return the value that leaves with each slice of some rows: floor(value left x lots / lots left), one by one.
 
@@ -105,7 +118,7 @@ def cut_in_turn(rows: Ints, lots: Ints, held: Ints, value: Ints) -> Ints:
     [30, 41, 71]
     """
     order, out = rows.argsort(kind="stable"), np.empty_like(value)
-    first = np.diff(rows[order], prepend=-1).nonzero()[0]
+    first = starts(rows[order]).nonzero()[0]
     next_, end = first, np.append(first, len(rows))[1:]
     left, rest = held[order[first]], value[order[first]]
     while len(next_) > FEW and int(left.max()) < ROOT:
@@ -122,6 +135,20 @@ def cut_in_turn(rows: Ints, lots: Ints, held: Ints, value: Ints) -> Ints:
             parts.append(part)
         out[at] = parts
     return out
+
+
+def cut_once(lots: Ints, held: Ints, value: Ints) -> Ints:
+    """Return the value that leaves with one slice of each row, as ``cut_in_turn`` does: floor(value x lots / held).
+
+    Examples
+    --------
+    >>> cut_once(np.array([3, 6]), np.array([10, 6]), np.array([101, 50])).tolist()
+    [30, 50]
+    """
+    if len(lots) > FEW and int(held.max()) < ROOT:
+        return mul_div_each(value, lots, held)
+    columns = (column.tolist() for column in (value, lots, held))
+    return np.array([whole * k // left for whole, k, left in zip(*columns, strict=True)], dtype=np.int64)
 
 
 def share_up(amounts: Ints, num: int, den: int) -> Ints:

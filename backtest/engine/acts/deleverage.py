@@ -15,7 +15,7 @@ from backtest.engine.replay import Replay
 from backtest.engine.world import LONG, SHORT
 from backtest.mechanics.adl.close_price import EXHAUSTION
 from backtest.mechanics.adl.matching import Amounts, Claims, Matches
-from backtest.mechanics.exact import Ints
+from backtest.mechanics.exact import Ints, starts
 
 
 def bankrupts(replay: Replay, breaches: Breaches) -> None:
@@ -105,11 +105,10 @@ def _close(
 ) -> Closed:
     """Close slices of bankrupts (``claims``, ascending places in the breaches) against winners of one symbol."""
     rows, sign = breaches.row[claims], breaches.value_sign[claims]
-    first = (np.diff(claims, prepend=-1)).nonzero()[0]
     entry_values = replay.ledger.move(
         "adl",
         symbol=int(breaches.symbol[claims[0]]) if claims.size else 0,
-        taker=Rows(rows, distinct=rows[first]),
+        taker=Rows(rows, distinct=rows[starts(claims)]),
         giver=Rows(winners, distinct=distinct(winners)),
         lots=-breaches.side[claims] * lots,
         cash=sign * close_value,

@@ -15,7 +15,7 @@ def unwind(replay: Replay) -> None:
         return
     world, ledger = replay.world, replay.ledger
     for pool in ledger.pools():
-        for symbol in range(len(world.symbols)):
+        for symbol in [k for k, held in enumerate(pool.lots) if held]:
             lots = min(abs(pool.lots[symbol]), replay.liquidity.left(symbol))
             if lots <= 0:
                 continue

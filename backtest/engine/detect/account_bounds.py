@@ -66,6 +66,8 @@ class AccountBounds:
         self.accounts, self.ledger, self.prices = accounts, accounts.ledger, prices
         self.open: Bools = accounts.holdings(np.arange(accounts.count)).can_breach()
         self.urgent: Ints = np.empty(0, dtype=np.int64)
+        none, symbols = accounts.holdings(np.empty(0, dtype=np.int64)), len(self.ledger.marks)
+        self._nobody = AccountBreaches(none, none.numbers, 1, np.empty((0, symbols), dtype=np.int64))
         self._blocks: list[Block] = []  # one a level
         self._boxed = 0  # the boxes of prices that the blocks were made with
 
@@ -117,9 +119,9 @@ class AccountBounds:
         found = self._candidates(FINEST, self.prices.step)
         if self.urgent.size:
             found = self.accounts.distinct(found, self.urgent)
-        holdings = self.accounts.holdings(found)
         if not found.size:
-            return AccountBreaches(holdings, found, length, np.empty((0, len(end)), dtype=np.int64))
+            return self._nobody
+        holdings = self.accounts.holdings(found)
         hit = holdings.in_breach(end)
         passed = np.full(len(found), 0 if jump else PARTS, dtype=np.int64)
         if not jump and self.urgent.size:
@@ -127,6 +129,8 @@ class AccountBounds:
             hit |= at_start
             passed[at_start] = 0
         self.urgent = self.urgent[:0]
+        if not hit.any():
+            return self._nobody
         if not hit.all():
             holdings, passed = self.accounts.holdings(found[hit]), passed[hit]
         if jump:

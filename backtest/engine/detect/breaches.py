@@ -26,7 +26,7 @@ def find(replay: Replay) -> Breaches:
             length = 1 if jump else max(abs(ends[symbol] - starts[symbol]), 1)
             passed = np.zeros_like(marks) if jump else np.abs(marks - starts[symbol])
             found.append(_isolated(replay, symbol, side, rows, marks, passed, length))
-    replay.in_segment = np.sort(np.concatenate([NO_ROWS, *(part.row for part in found)]))
+    replay.in_segment = np.sort(np.concatenate([part.row for part in found])) if found else NO_ROWS
     if replay.accounts is not None:
         found += cross.find(replay)
     replay.in_breach = np.union1d(replay.in_breach, replay.in_segment) if replay.in_breach.size else replay.in_segment
