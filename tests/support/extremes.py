@@ -144,8 +144,8 @@ def replayed(
     return execute(prepare(resolve(EVENT, fields(venue, minutes, **changes)), book), fresh=True)
 
 
-def sound(run: StoredRun, page: bool = False) -> StoredRun:
-    """Assert all that holds of every run: audits, conservation, finite figures, and a page if asked; return the run."""
+def sound(run: StoredRun, page: str | None = None) -> StoredRun:
+    """Assert all that holds of every run: audits, conservation, finite figures, a page with given words; return it."""
     assert [audit.name for audit in run.audits() if not audit.passed] == []
     assert set(run.steps["residual_usd"]) == {Decimal(0)}
     for name in (name for name in TABLES if run.meta.tables[name].rows):
@@ -153,8 +153,10 @@ def sound(run: StoredRun, page: bool = False) -> StoredRun:
         for column in frame.select(pl.selectors.float()):
             assert column.is_finite().all(), (name, column.name)
     words = f"{block(run)} {' '.join(run.meta.notes)} {' '.join(run.meta.assumptions)}"
-    if page:
-        words += NO_WORDS.sub(" ", render_html(run))
+    if page is not None:
+        text = NO_WORDS.sub(" ", render_html(run))
+        assert page in text
+        words += text
     assert not NOT_FINITE.findall(words)
     return run
 
