@@ -38,8 +38,7 @@ if nth < 0:
 sys.addaudithook(count)
 main()
 """
-REPLAY = ("replay", "2021-12-04", "--positions", "100", "--set", "step_s=60", "--fresh", "-q",
-          "--format", "json")  # fmt: skip
+REPLAY = ("replay", "2021-12-04", "--positions", "200", "--set", "step_s=20", "--fresh", "-q")
 READ = ("venues", "--format", "csv")
 ASK = ("sql", "select sum(i) from range(3000000) t(i)", "--format", "csv")  # runs in a process of its own
 DELAYS_S = (0.0, 0.003, 0.01, 0.02, 0.04)  # after the event, so that some interrupts fall between two of them
@@ -114,6 +113,40 @@ def test_ctrl_c_at_any_moment_is_130_and_one_line(
     if words is REPLAY:  # the run of the command that was not interrupted
         assert len(run_ids()) == 1
         assert all(audit.passed for audit in open_run().audits())
+
+
+# Each presses Ctrl-C itself at the moment in question.
+DURING_AN_IMPORT = """
+import signal, sys
+from backtest.cli.interrupt import watch
+watch()
+sys.path.insert(0, sys.argv[1])
+try:
+    import pressing
+    signal.pause()
+except KeyboardInterrupt:
+    print(sys.modules["pressing"].whole)
+"""
+TWICE = """
+import os, signal
+from backtest.cli.interrupt import watch
+watch()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def test_an_import_ends_before_ctrl_c_is_answered(tmp_path: Path) -> None:
+    (tmp_path / "pressing.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhole = True\n")
+    done = subprocess.run([sys.executable, "-c", DURING_AN_IMPORT, str(tmp_path)], check=False, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"True\n", b"")
+
+
+def test_a_second_ctrl_c_ends_at_once() -> None:
+    done = subprocess.run([sys.executable, "-c", TWICE], check=False, capture_output=True, text=True)
+    assert End(done.returncode, done.stdout, done.stderr).clean
 
 
 POSITION = "position --venue bybit --symbol BTC --side long --size 1 --entry 100000 --leverage 20"

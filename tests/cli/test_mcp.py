@@ -53,3 +53,4 @@ def test_a_client_reads_asks_and_is_refused_in_one_line(workspace: Path) -> None
         assert isinstance(found[name], str), name
         assert len(found[name].splitlines()) == 1, found[name]
     assert "20,000" in found["crowd"]
+    assert "unknown query '--help'" in found["option"]
