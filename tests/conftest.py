@@ -40,9 +40,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 # Files that take longest: they are given out first, so that no worker begins one when the others are done.
 LONGEST = (
-    "test_documents.py", "test_page.py", "test_bad_tapes.py", "test_many_worlds.py", "test_replay.py", "test_sweep.py",
-    "test_query.py", "test_digests.py", "test_faults.py", "test_bad_input.py", "test_cross_accounts.py",
-    "test_folder.py", "test_paired.py", "test_interrupt.py", "test_slow_engine.py", "test_help.py", "test_browser.py",
+    "test_documents.py", "test_page.py", "test_bad_tapes.py", "test_faults.py", "test_cloud.py", "test_interrupt.py",
+    "test_cross_accounts.py", "test_replay.py", "test_digests.py", "test_bad_input.py", "test_place.py",
+    "test_folder.py", "test_sweep.py", "test_funding.py", "test_fetch_stopped.py", "test_paired.py", "test_killed.py",
+    "test_mcp.py", "test_simulated_faults.py", "test_many_worlds.py", "test_browser.py", "test_measured_priors.py",
 )  # fmt: skip
 
 
@@ -65,17 +66,17 @@ def pytest_sessionfinish() -> None:
 
 
 @pytest.fixture(scope="session")
-def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Return folders to be, one after the other."""
+def new_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return workspaces to be, each alone in a folder, one after the other."""
     base = tmp_path_factory.mktemp("homes")
-    return (base / str(number) for number in count())
+    return (base / str(number) / "home" for number in count())
 
 
 @pytest.fixture(autouse=True)
-def workspace(request: pytest.FixtureRequest, homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+def workspace(request: pytest.FixtureRequest, new_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give every test a workspace of its own: in its temporary folder where it has one, which takes long to make."""
-    home: Path = request.getfixturevalue("tmp_path") / "home" if "tmp_path" in request.fixturenames else next(homes)
-    home.mkdir()
+    home: Path = request.getfixturevalue("tmp_path") / "home" if "tmp_path" in request.fixturenames else next(new_homes)
+    home.mkdir(parents=True)
     monkeypatch.setenv("CRASHBOOK_HOME", str(home))
     return home
 
