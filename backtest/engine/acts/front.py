@@ -2,9 +2,8 @@
 
 A score follows the mark. Over a window of marks it has a bound that holds as long as the position is untouched: the
 score of a position with the most profit, the most value and the least equity of the window. Positions with the highest
-bounds are the front, and a wave looks at them alone, first at its head: those whose scores are as high as the wave is
-going to reach. The others are counted: all are candidates, and none of them stands before a candidate of the front
-whose score is above their bounds.
+bounds are the front, and a wave looks at them alone. The others are counted: all are candidates, and none of them
+stands before a candidate of the front whose score is above their bounds.
 """
 
 from __future__ import annotations
@@ -21,23 +20,21 @@ from backtest.engine.ledger import Ledger
 from backtest.mechanics.adl.candidates import Candidates
 from backtest.mechanics.adl.queue import SAMPLE, Part, Scan, pieces
 from backtest.mechanics.adl.rankings import ScoredRanking
-from backtest.mechanics.exact import MILLIONTH, Bools, Floats, Ints
+from backtest.mechanics.exact import MILLIONTH, Floats, Ints
 
 ScanOf = Callable[[Ints, Figures], Scan]  # of places and their figures
 SMALLEST = 1 << 14  # positions of a side from which looking at a part of it pays
 FOR, AGAINST = 0.015, 0.005  # the window: how far marks may move in favour of the candidates, and against them
 FUNDING = 0.0005  # of the value of a lot: how far the funding index may move
 AHEAD, SHARE = 4, 32  # the front holds so many times the lots wanted, and this part of all lots of the side
-HEAD, MORE = 2, 4  # times the lots wanted in its head, by a sample, and so many more positions of the sample
 
 
 class Front:
     """The front of one symbol and side for a ranking by score, its positions isolated.
 
     ``inside`` are the places of the front, ascending; ``outside`` are the others, by place, all of them candidates:
-    ``others`` in number, with ``others_lots``, no score above ``bound``. ``figures`` are those of the front as it is;
-    ``sure`` are candidates all over the window, as they have not changed. ``held`` are the lots of each place when the
-    front was found, ``changed`` the rows that moves changed since.
+    ``others`` in number, with ``others_lots``, no score above ``bound``. ``figures`` are those of the front as it is,
+    ``held`` the lots of each place when the front was found, ``changed`` the rows that moves changed since.
     """
 
     def __init__(self, ledger: Ledger, symbol: int, side: int, rule: ScoredRanking) -> None:
@@ -49,7 +46,6 @@ class Front:
         self.least_per_lot, self.bound = 0.0, -np.inf
         self.held: Ints = np.empty(0, dtype=np.int64)
         self.figures: Figures
-        self.sure: Bools
         self.inside, self.outside = self.held, np.empty(0, dtype=bool)
         self.others = self.others_lots = 0
         self.changed: list[Ints] = []
@@ -60,37 +56,17 @@ class Front:
         self.changed.append(rows)
 
     def parts(self, wanted: int, in_breach: Ints, scan_of: ScanOf) -> Iterator[Part]:
-        """Yield the front as it stands, if marks are near enough, then the front found anew; the head of each first."""
+        """Yield the front as it stands, if marks are near enough, then the front found anew for the lots wanted."""
         if self._holds():
             self._admit(np.concatenate([in_breach, *self.changed]))
-            yield from self._parts(wanted, scan_of)
+            yield self._part(scan_of)
         self._find(wanted)
         self._admit(in_breach)
-        yield from self._parts(wanted, scan_of)
+        yield self._part(scan_of)
 
-    def _parts(self, wanted: int, scan_of: ScanOf) -> Iterator[Part]:
-        if len(self.inside) > SAMPLE:
-            yield self._head(wanted, scan_of)
+    def _part(self, scan_of: ScanOf) -> Part:
         scan = scan_of(self.inside, self.figures)
-        yield Part(places=self.inside, others=self.others, lots=self.others_lots, bound=self.bound, scan=scan)
-
-    def _head(self, wanted: int, scan_of: ScanOf) -> Part:
-        """Return the positions of the front that have the highest scores now, and those that are not sure."""
-        held, value = self.figures.held, self.ledger.values[self.symbol]
-        scores, per_lot = np.empty(len(held)), self._equity_per_lot(value)
-        for piece in pieces(len(held)):
-            scores[piece] = self._approximate(self._most(self.figures.piece(piece), value, value, per_lot))
-        stride = len(held) // SAMPLE
-        cut = max(_cut(scores[::stride], held[::stride], stride, HEAD * wanted, MORE), self.bound)
-        head = np.flatnonzero(np.where(self.sure, scores >= cut, held > 0))
-        figures, places = self.figures.piece(head), self.inside[head]
-        return Part(
-            places=places,
-            others=self.others + int(np.count_nonzero(held)) - int(np.count_nonzero(figures.held)),
-            lots=self.others_lots + int(held.sum()) - int(figures.held.sum()),
-            bound=cut,
-            scan=scan_of(places, figures),
-        )
+        return Part(places=self.inside, others=self.others, lots=self.others_lots, bound=self.bound, scan=scan)
 
     def _holds(self) -> bool:
         """Return whether value and funding are inside the window."""
@@ -108,9 +84,7 @@ class Front:
         self._join(places[joining])
         known = places[~joining]
         known = known[among(known, self.inside)]
-        at = self.inside.searchsorted(known)
-        self.figures.put(at, self._figures(known))
-        self.sure[at] = False
+        self.figures.put(self.inside.searchsorted(known), self._figures(known))
 
     def _join(self, places: Ints) -> None:
         if places.size:
@@ -119,7 +93,6 @@ class Front:
             self.others_lots -= int(self.held[places].sum())
             at = np.searchsorted(self.inside, places)
             self.inside = np.insert(self.inside, at, places)
-            self.sure = np.insert(self.sure, at, False)
             self.figures = self.figures.with_more(at, self._figures(places))
 
     def _figures(self, places: Ints) -> Figures:
@@ -141,17 +114,15 @@ class Front:
         sample = self._figures(np.arange(0, count, stride))
         scores = self._scores(sample, value, value, self._equity_per_lot(value))
         self.bound = _cut(scores, sample.held, stride, max(AHEAD * wanted, lots // SHARE))
-        places, sure, found = [], [], []
+        places, found = [], []
         for piece in pieces(count):
             rows = slice(piece.start + self.block.start, piece.stop + self.block.start)
             figures = Figures.of(self.ledger, rows, self.side)
             bounds = self._scores(figures, self.low, self.high, self.least_per_lot)
             at = np.flatnonzero(bounds > self.bound)
             places.append(piece.start + at)
-            sure.append(bounds[at] < np.inf)
             found.append(figures.piece(at))
-        self.inside, self.sure = np.concatenate(places), np.concatenate(sure)
-        self.figures = Figures.joined(found)
+        self.inside, self.figures = np.concatenate(places), Figures.joined(found)
         np.greater(self.held, 0, out=self.outside)
         self.outside[self.inside] = False
         self.others = int(np.count_nonzero(self.outside))
@@ -162,32 +133,25 @@ class Front:
 
         ``least_per_lot`` is the least of what a lot adds to equity. Closed positions have -inf.
         """
-        most: Any = self._most(figures, low, high, least_per_lot)
-        out: Floats = np.maximum(self._approximate(most), 0.0)  # of losers at most 0, or monotonic as those of winners
-        unknown = is_delicate(most.equity, most.value)
-        unknown |= np.isnan(out)
-        np.putmask(out, unknown, np.inf)
-        np.putmask(out, figures.held == 0, -np.inf)
-        return out
-
-    def _most(self, figures: Figures, low: int, high: int, least_per_lot: float) -> Candidates:
-        """Return positions with the most profit, the most value and the least equity between two values of a lot."""
         lots, entry_value, tiers = figures.lots, figures.entry_value, self.ledger.world.tiers[self.symbol]
         value, equity = lots * high, lots * least_per_lot
         equity += figures.cash
         pnl = value - entry_value if self.sign > 0 else entry_value - lots * low
         columns: Any = (self.side, figures.held, entry_value, value, pnl, equity, tiers)
-        return Candidates(*columns)
-
-    def _approximate(self, rows: Candidates) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):  # closed positions hold nothing
-            return self.rule.approximate(rows)
+            scores = self.rule.approximate(Candidates(*columns))
+        out: Floats = np.maximum(scores, 0.0)  # scores of losers are at most 0, or monotonic as those of winners
+        unknown = is_delicate(equity, value)
+        unknown |= np.isnan(out)
+        np.putmask(out, unknown, np.inf)
+        np.putmask(out, figures.held == 0, -np.inf)
+        return out
 
 
-def _cut(scores: Floats, held: Ints, stride: int, lots: int, more: int = 0) -> float:
-    """Return the score from which on positions hold so many lots, by a sample of one in ``stride``; then some more."""
+def _cut(scores: Floats, held: Ints, stride: int, lots: int) -> float:
+    """Return the score from which on positions hold so many lots, by a sample of one in ``stride``."""
     order = np.argsort(-scores)
     ahead = np.cumsum(held[order]) * stride
-    place = int(np.searchsorted(ahead, lots)) + more
+    place = int(np.searchsorted(ahead, lots))
     cut = float(scores[order[place]]) if place < len(order) else -np.inf
     return cut if cut < np.inf else -np.inf
