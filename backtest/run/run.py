@@ -33,7 +33,8 @@ SUMMARIES = "summaries"  # rows of the view run_summary, of several runs
 PUBLISHED = "published_facts"  # those that runs of the event are compared with
 OF_STUDIES = (SUMMARIES, *DRAW_TABLES)
 ADDED = (*VIEWS, PUBLISHED, *OF_STUDIES)  # to a connection, when a statement names them
-REMEMBERED_BYTES = 1 << 20  # of an answer: page and headline numbers ask the same again, and to plan takes longest
+# Page and headline numbers ask the same again, and to plan takes longest: the last answers, none of them large.
+REMEMBERED, REMEMBERED_BYTES = 128, 1 << 20
 
 
 class Frame:
@@ -207,6 +208,8 @@ class StoredRun:
         frame = run_query(con, name, values, self.budget.timeout_s)
         if frame.estimated_size() <= REMEMBERED_BYTES:
             self._answers[key] = frame.clone()
+        if len(self._answers) > REMEMBERED:
+            del self._answers[next(iter(self._answers))]
         return frame
 
     def rows(self, name: str, /, **params: Any) -> Rows | None:

@@ -180,8 +180,15 @@ def test_replay_takes_a_frame_of_positions_or_a_size() -> None:
     assert all(audit.passed for audit in run.audits())
 
 
-def test_a_run_answers_in_polars_pandas_and_words() -> None:
+def test_a_run_answers_in_polars_pandas_and_words(monkeypatch: pytest.MonkeyPatch) -> None:
     run = backtest.replay("2021-12-04", **SMALL)
+    monkeypatch.setattr("backtest.run.run.REMEMBERED", 2)
+    first = run.query("largest_liquidations", limit=2)
+    first.insert_column(0, pl.Series("mine", [1, 2]))  # a user's own: the run keeps another
+    for limit in (2, "2", 1, 3, 2):
+        assert run.query("largest_liquidations", limit=limit).height == int(limit)
+    assert "mine" not in run.query("largest_liquidations", limit=2).columns
+    assert len(run._answers) == 2
     assert run.steps.height == run.to_pandas("steps").shape[0] == 49 * 4
     assert run.sql("select count(*) as n from positions")["n"].item() == 300
     assert run.to_pandas("run_summary").shape[0] == 1
