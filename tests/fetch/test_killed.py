@@ -36,7 +36,6 @@ BANDS = (-1, -0.2, 0.2, 1)
 WAITING = (
     ("*bookDepth-2025-10-11.zip*", 1),
     ("exchangeInfo", 1),
-    ("klines?BTCUSDT", 1),
     ("klines?BTCUSDT", 3),
     ("klines?SOLUSDT", 2),
     ("fundingRate?SOLUSDT", 1),
@@ -198,9 +197,7 @@ def state_of(child: int) -> str:
         return ""
 
 
-@pytest.mark.parametrize(
-    ("venue", "pages"), [*((venue, 2) for venue in VENUES), ("binanceusdm", 1), ("binanceusdm", 3)]
-)
+@pytest.mark.parametrize(("venue", "pages"), [*((venue, 2) for venue in VENUES), ("binanceusdm", 3)])
 def test_stopped_between_pages_and_resumed(
     venue: str, pages: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
