@@ -10,11 +10,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from backtest.run.folder import run_ids
+from backtest.run.run import open_run
 from tests.support.hostile import (
     END,
     MINUTES,
     PRICES,
     START,
+    accepted,
     audited,
     picked,
     prepared,
@@ -108,6 +111,14 @@ def test_missing_bars_are_a_gap_or_carried_flat_on_request(minutes: list[int], h
     bridged = run.steps.filter("bridged")
     assert bridged["bar_ts"].n_unique() == missing
     assert bridged.select("trade_low_px", "trade_high_px").n_unique() == 1
+
+
+def test_the_flag_of_the_command_carries_missing_bars() -> None:
+    store(picked(HOLE))
+    told = accepted(*replay_words("step_s=20"), "--draws", "0", "--format", "json", "--quiet", "--allow-gaps")
+    (run_id,) = run_ids()
+    assert run_id in told
+    assert open_run(run_id).coverage.filter(series="ohlcv")["bridged"].to_list() == [MINUTES - len(HOLE)]
 
 
 @pytest.mark.parametrize("minutes", [range(2, MINUTES), []], ids=["start", "all"])
